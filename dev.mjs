@@ -1,0 +1,167 @@
+// The one command door for developers: sets up what a command needs, then runs it. `node dev.mjs help` lists the commands.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(fileURLToPath(import.meta.url));
+const windows = process.platform === "win32";
+const venv = path.join(root, ".venv");
+const python = path.join(venv, windows ? "Scripts/python.exe" : "bin/python");
+
+const COMMANDS = {
+  start: ["provision, deploy and ask the model, on the local cloud (-- --once verifies and exits)", start],
+  test: ["set everything up and run every test but the long ones", test],
+  "test:long": ["the tests that take minutes (CONTRIBUTING lists them)", testLong],
+  check: ["linters, type checkers, import rules, drift checks", check],
+  fix: ["format and repair what tools can repair; regenerate generated files", fix],
+  bench: ["benchmarks: ratios against a peer (-- serving, -- sync, …)", (rest) => suite("bench", rest)],
+  faults: ["fault tables (-- serving, -- cloud, …)", (rest) => suite("faults", rest)],
+  contract: ["the local cloud against Microsoft's contracts (-- fuzz)", (rest) => suite("contract", rest)],
+  setup: ["only set up: Python, Node packages, the model server's environment", () => (setupPython(), setupNode())],
+};
+
+const [name = "help", ...rest] = process.argv.slice(2);
+const command = COMMANDS[name];
+if (command === undefined) {
+  console.log(Object.entries(COMMANDS).map(([key, [what]]) => `npm run ${key.padEnd(10)} ${what}`).join("\n"));
+  process.exit(name === "help" ? 0 : 2);
+}
+command[1](rest);
+
+function start(rest) {
+  setupPython();
+  const child = spawnSync(python, ["-m", "sidecar", "demo", ...rest], { cwd: root, stdio: "inherit" });
+  process.exit(child.status ?? 130);
+}
+
+function test(rest) {
+  setupPython();
+  setupNode();
+  const only = rest.length > 0;
+  const steps = only
+    ? [["pytest", () => run(python, ["-m", "pytest", ...rest])]]
+    : [
+        ["checks", () => check()],
+        ["extension unit tests", () => npm("run", "test:extension")],
+        ["sidecar, local cloud and model server", () => run(python, ["-m", "pytest", "tests/unit", "tests/contract", "tests/faults", "--durations=8"])],
+        ["the main job in a terminal", () => run(python, ["-m", "pytest", "tests/e2e", "--durations=5"])],
+        ["the main job in a real VS Code", () => npm("run", "test:e2e")],
+      ];
+  const report = [];
+  for (const [what, step] of steps) {
+    const began = Date.now();
+    say(what);
+    step();
+    report.push(`${what}: ${Math.round((Date.now() - began) / 1000)} s`);
+  }
+  say(`all green (${report.join(", ")})`);
+}
+
+function testLong(rest) {
+  setupPython();
+  setupNode();
+  run(python, ["-m", "pytest", "tests", "-m", "long", "--timeout=3600", ...rest]);
+}
+
+function check() {
+  setupPython();
+  setupNode();
+  run(python, ["-m", "ruff", "check", "."]);
+  run(python, ["-m", "ruff", "format", "--check", "."]);
+  run(python, ["-m", "pyright", "--pythonpath", python, "--warnings"]);
+  run(path.join(path.dirname(python), windows ? "lint-imports.exe" : "lint-imports"), ["--no-cache"]);
+  npm("run", "typecheck");
+  npm("run", "lint");
+  npm("run", "check:l10n");
+  run(python, ["-m", "tests.drift"]);
+}
+
+function fix() {
+  setupPython();
+  setupNode();
+  run(python, ["-m", "ruff", "check", "--fix", "."]);
+  run(python, ["-m", "ruff", "format", "."]);
+  run(python, ["-m", "tests.drift", "--write"]);
+}
+
+/** Runs `tests/<kind>/<which>.py` as a module: each prints its own table and chooses its own exit code. */
+function suite(kind, [which = "all", ...rest]) {
+  setupPython();
+  const module = which.replaceAll("-", "_");
+  if (!existsSync(path.join(root, "tests", kind, `${module}.py`))) fail(`There is no tests/${kind}/${module}.py. Say which: npm run ${kind} -- NAME`);
+  run(python, ["-m", `tests.${kind}.${module}`, ...rest]);
+}
+
+/** `.venv`: the sidecar and the developers' tools; the model server's packages are seen through one `.pth` line, so torch is installed once. */
+function setupPython() {
+  const base = findPython();
+  const locks = ["sidecar/requirements.txt", "tests/requirements.txt", "inference/requirements.txt"];
+  const stamp = digest([base.version, ...locks.map((file) => readFileSync(path.join(root, file), "utf8"))]);
+  const stampFile = path.join(venv, ".stamp");
+  const image = () => spawnSync(python, ["-m", "sidecar.localcloud.image", "--check"], { cwd: root, stdio: "ignore" }).status === 0;
+  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp && image()) return;
+  say(`Setting up Python ${base.version} in .venv (about a minute, once)`);
+  rmSync(venv, { recursive: true, force: true });
+  const made = spawnSync(base.command, [...base.args, "-m", "venv", venv], { stdio: "inherit" });
+  if (made.status !== 0) fail(`Python could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv`);
+  run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "sidecar/requirements.txt"]);
+  run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/requirements.txt"]);
+  say("Setting up the model server's environment: PyTorch and friends (1.5 GB on disk with the CPU build, a few minutes, once)");
+  const built = spawnSync(python, ["-m", "sidecar.localcloud.image"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  if (built.status !== 0) fail("The model server's environment could not be built; the lines above say why.");
+  const imagePython = built.stdout.trim().split("\n").at(-1);
+  const where = [python, imagePython].map((each) => {
+    const asked = spawnSync(each, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], { encoding: "utf8" });
+    return asked.stdout.trim();
+  });
+  writeFileSync(path.join(where[0], "_model_server.pth"), `${where[1]}\n`);
+  writeFileSync(stampFile, stamp);
+}
+
+function setupNode() {
+  const stamp = digest([process.version, readFileSync(path.join(root, "package-lock.json"), "utf8")]);
+  const stampFile = path.join(root, "node_modules", ".stamp");
+  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
+  say("Installing the Node packages");
+  npm("ci", "--ignore-scripts", "--no-audit", "--no-fund");
+  npm("rebuild", "esbuild");
+  mkdirSync(path.dirname(stampFile), { recursive: true });
+  writeFileSync(stampFile, stamp);
+}
+
+function findPython() {
+  const candidates = [process.env.SLIPWAY_PYTHON, "python3", "python3.13", "python3.12", "python3.11", "python"].filter((each) => each !== undefined && each !== "");
+  for (const command of candidates) {
+    const asked = spawnSync(command, ["-c", "import sys, venv; print('%d.%d.%d' % sys.version_info[:3])"], { encoding: "utf8" });
+    const version = asked.status === 0 ? asked.stdout.trim() : "";
+    const [major, minor] = version.split(".").map(Number);
+    if (major === 3 && minor >= 11) return { command, args: [], version };
+  }
+  return fail("Slipway needs Python 3.11 or newer (with venv). Install it, or set SLIPWAY_PYTHON to its path, and run this again.");
+}
+
+function run(program, args) {
+  const done = spawnSync(program, args, { cwd: root, stdio: "inherit" });
+  if (done.status !== 0) fail(`failed: ${path.relative(root, program).startsWith("..") ? program : path.relative(root, program)} ${args.join(" ")}`, done.status ?? 1);
+}
+
+function npm(...args) {
+  const done = spawnSync(windows ? "npm.cmd" : "npm", args, { cwd: root, stdio: "inherit", shell: windows });
+  if (done.status !== 0) fail(`failed: npm ${args.join(" ")}`, done.status ?? 1);
+}
+
+function digest(parts) {
+  return createHash("sha256").update(parts.join("\0")).digest("hex");
+}
+
+function say(text) {
+  console.log(`\n▸ ${text}`);
+}
+
+function fail(text, status = 1) {
+  console.error(`\n✗ ${text}`);
+  process.exit(status);
+}
