@@ -1,0 +1,28 @@
+"""Text: a sentence for a human, kept as template and arguments so that the extension can show it in the user's language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Text:
+    """An English template with ``{named}`` holes. The template is the key in the extension's catalogue."""
+
+    message: str
+    args: tuple[tuple[str, str], ...]
+
+    def __init__(self, message: str, /, **args: object) -> None:
+        object.__setattr__(self, "message", message)
+        object.__setattr__(self, "args", tuple((name, str(value)) for name, value in args.items()))
+
+    def __str__(self) -> str:
+        text = self.message
+        for name, value in self.args:
+            text = text.replace("{" + name + "}", value)
+        return text
+
+
+def verbatim(sentence: str) -> Text:
+    """A sentence that somebody else wrote (Azure, the system): shown as it is."""
+    return Text("{sentence}", sentence=sentence)
