@@ -1,0 +1,1 @@
+"""Azure on this machine, over HTTP: its own process, judged by Microsoft's own clients and contracts."""

@@ -1,0 +1,172 @@
+"""The image that replicas run: a Python environment made from inference/requirements.txt and from nothing else."""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# PyPI's torch for Linux brings CUDA (gigabytes); a replica on this machine computes on the CPU.
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+
+
+@dataclass(frozen=True)
+class Image:
+    """Where one image lies, whether or not it has been built yet. Its folder's name is a digest of what goes in."""
+
+    requirements: Path
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python3"
+
+    @property
+    def built(self) -> bool:
+        return self.python.exists()
+
+
+class ImageBuildError(Exception):
+    """pip could not make the environment; the message holds the end of its output."""
+
+
+def image_for(requirements: Path, environ: Mapping[str, str]) -> Image:
+    """The image that `requirements` describes for this Python and machine."""
+    content = requirements.read_bytes()
+    build = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
+    digest = hashlib.sha256(content + b"\0" + build.encode()).hexdigest()[:24]
+    return Image(requirements, cache_folder(environ) / "images" / digest)
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """$SLIPWAY_CACHE, else slipway/ in the person's cache folder."""
+    if own := environ.get("SLIPWAY_CACHE"):
+        return Path(own)
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
+
+
+def build(image: Image) -> None:
+    """Builds the image unless it is there: in a folder of its own, renamed when whole. Two callers build it once."""
+    image.folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(image.folder.with_suffix(".lock")):
+        if image.built:
+            return
+        unfinished = image.folder.with_suffix(".part")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _say(f"Making a Python environment in {image.folder}")
+        _run([sys.executable, "-m", "venv", str(unfinished)])
+        python = unfinished / "bin" / "python3"
+        _run([str(python), *_pip_install(image.requirements)])
+        _repoint_scripts(unfinished, image.folder)
+        shutil.rmtree(image.folder, ignore_errors=True)
+        unfinished.rename(image.folder)
+        _say("The image is ready")
+
+
+def download_size(image: Image) -> int:
+    """Bytes that building the image downloads, asked of the package index (nothing is installed)."""
+    question = ["--dry-run", "--ignore-installed", "--report", "-"]
+    report = _run([sys.executable, *_pip_install(image.requirements), *question])
+    packages = json.loads(report[report.index("{") :])["install"]
+    return sum(_size_of(package["download_info"]["url"]) for package in packages)
+
+
+def _pip_install(requirements: Path) -> list[str]:
+    arguments = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements)]
+    if sys.platform == "linux" and _reachable(f"{CPU_WHEELS}/torch/"):
+        arguments += ["--extra-index-url", CPU_WHEELS]
+    return arguments
+
+
+def _reachable(url: str) -> bool:
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - a constant https address
+    try:
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - a constant https address
+            return True
+    except (urllib.error.URLError, TimeoutError, OSError):
+        _say(f"{url} can't be reached: packages come from the configured index alone")
+        return False
+
+
+def _size_of(url: str) -> int:
+    parsed = urllib.parse.urlparse(url)
+    if parsed.scheme == "file":
+        return Path(urllib.request.url2pathname(parsed.path)).stat().st_size
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the address comes from pip's own report
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+        return int(answer.headers.get("Content-Length", 0))
+
+
+def _run(command: list[str]) -> str:
+    """Runs pip or venv, shows its steps on stderr as they come, and returns all that it printed."""
+    printed: list[str] = []
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    with process:
+        for line in process.stdout or ():
+            printed.append(line)
+            if line.lstrip().startswith(("Collecting", "Downloading", "Installing", "Successfully", "ERROR")):
+                _say(f"  {line.strip()[:160]}")
+    if process.returncode != 0:
+        raise ImageBuildError(f"{' '.join(command[1:4])} ended with {process.returncode}:\n{''.join(printed[-20:])}")
+    return "".join(printed)
+
+
+def _repoint_scripts(built_in: Path, folder: Path) -> None:
+    """Scripts name their interpreter by its whole path, so the names are changed to where the folder will be."""
+    for script in (built_in / "bin").iterdir():
+        content = b"" if script.is_symlink() else script.read_bytes()
+        if str(built_in).encode() in content:
+            script.write_bytes(content.replace(str(built_in).encode(), str(folder).encode()))
+
+
+@contextlib.contextmanager
+def _locked(lock: Path) -> Iterator[None]:
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    here = Path(__file__).resolve().parent.parent.parent
+    parser = argparse.ArgumentParser(
+        prog="python -m sidecar.localcloud.image",
+        description="Builds the Python environment that the local cloud runs replicas in, and prints its python.",
+    )
+    parser.add_argument("--requirements", type=Path, default=here / "inference" / "requirements.txt")
+    parser.add_argument("--check", action="store_true", help="build nothing; exit 1 when the image is absent")
+    parser.add_argument("--size", action="store_true", help="build nothing; print how many bytes it would download")
+    arguments = parser.parse_args()
+    image = image_for(arguments.requirements, os.environ)
+    try:
+        if arguments.size:
+            size = 0 if image.built else download_size(image)
+            _say(f"Building the image downloads about {size / 1e6:.0f} MB")
+            print(size)
+            return 0
+        if arguments.check:
+            return 0 if image.built else 1
+        build(image)
+    except (ImageBuildError, OSError) as problem:
+        _say(f"The image could not be built: {problem}")
+        return 1
+    print(image.python)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
