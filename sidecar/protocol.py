@@ -1,4 +1,4 @@
-"""The wire between extension and sidecar: message models, the METHODS table, and the TypeScript that is made from them."""
+"""The wire between extension and sidecar: message models, the METHODS table, the TypeScript made from them."""
 
 from __future__ import annotations
 
@@ -244,35 +244,38 @@ def failure(error: SlipwayError) -> Failure:
 
 def typescript() -> str:
     """The whole of extension/protocol.ts."""
-    messages = [
-        each
-        for each in globals().values()
-        if isinstance(each, type) and issubclass(each, Message) and each is not Message
-    ]
+    messages = [each for each in globals().values() if isinstance(each, type) and issubclass(each, Message)]
     lines = ["// GENERATED from sidecar/protocol.py by `npm run fix`. Do not edit.", ""]
     for message in messages:
+        if message is Message:
+            continue
         lines.append(f"export interface {message.__name__} {{")
-        lines.extend(
-            f"  readonly {to_camel(name)}: {_typescript_type(field.annotation)};"
-            for name, field in message.model_fields.items()
-        )
+        for name, field in message.model_fields.items():
+            lines.append(f"  readonly {to_camel(name)}: {_typescript_type(field.annotation)};")
         lines.extend(["}", ""])
     for table, entries in (("Methods", METHODS), ("Callbacks", CALLBACKS), ("Notifications", NOTIFICATIONS)):
         lines.append(f"export interface {table} {{")
         for name, method in entries.items():
             result = "void" if method.result is None else method.result.__name__
-            lines.append(
-                f'  readonly "{name}": {{ readonly params: {method.params.__name__}; readonly result: {result} }};'
-            )
+            lines.append(f'  readonly "{name}": {{')
+            lines.append(f"    readonly params: {method.params.__name__};")
+            lines.append(f"    readonly result: {result};")
+            lines.append("  };")
         lines.extend(["}", ""])
     lines.extend([f"export const USER_ERROR = {USER_ERROR};", ""])
     return "\n".join(lines)
 
 
 def _typescript_type(annotation: object) -> str:
-    scalars = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
+    scalars: dict[object, str] = {
+        str: "string",
+        int: "number",
+        float: "number",
+        bool: "boolean",
+        type(None): "null",
+    }
     if annotation in scalars:
-        return scalars[typing.cast("type", annotation)]
+        return scalars[annotation]
     if isinstance(annotation, type) and issubclass(annotation, Message):
         return annotation.__name__
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)

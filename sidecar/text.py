@@ -1,4 +1,4 @@
-"""Text: a sentence for a human, kept as template and arguments so that the extension can show it in the user's language."""
+"""Text: a sentence for a human, kept as template and arguments so that it can be shown in the user's language."""
 
 from __future__ import annotations
 
