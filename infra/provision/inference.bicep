@@ -1,0 +1,399 @@
+// The inference endpoint: one container app with a GPU, on the environment, storage and share that fine-tuning left.
+// Every name may be null: the default then equals fine-tuning's, so that both find the same resources.
+
+metadata name = 'Slipway inference'
+
+@description('Shell commands that start the web API, run in order under /bin/bash from the unpacked release. A failing command stops the start.')
+param defaultCommands array = [
+  'python3 -m pip install --quiet --disable-pip-version-check -r inference/requirements.txt'
+  'python3 -m inference'
+]
+
+@description('Ceiling of GPU instances: maxReplicas, and maximumCount of a dedicated profile that this template creates.')
+@minValue(1)
+@maxValue(100)
+param maximumInstanceCount int = 1
+
+@description('Region; null means the resource group\'s.')
+param location string?
+
+@description('Storage account that holds the share; null means fine-tuning\'s name.')
+param storageAccountName string?
+
+@description('File share with the base model and the adapters; null means fine-tuning\'s name.')
+param fileShareName string?
+
+@description('Container Apps environment; null means fine-tuning\'s name.')
+param acaEnvironmentName string?
+
+@description('The share\'s name inside the environment; null means fine-tuning\'s name.')
+param acaEnvironmentStorageName string?
+
+@description('Container app for inference; null means the default name.')
+param acaAppName string?
+
+@description('Log Analytics workspace; null means fine-tuning\'s name.')
+param acaLogAnalyticsName string?
+
+@description('Create these, or refer to what exists. An existing resource is never rewritten: a PUT would drop its settings.')
+param createStorageAccount bool = true
+param createFileShare bool = true
+param createEnvironment bool = true
+param createEnvironmentStorage bool = true
+param createApp bool = true
+
+@description('GPU profile. The T4 is the default: the cheapest serverless GPU, and 16 GB hold the models of up to 4 billion parameters that this flow fine-tunes by default. Choose Consumption-GPU-NC24-A100 for larger ones, or NC24-A100 (dedicated, billed while nodes run) in an environment that has it.')
+@allowed([
+  'Consumption-GPU-NC8as-T4'
+  'Consumption-GPU-NC24-A100'
+  'NC24-A100'
+  'NC48-A100'
+  'NC96-A100'
+])
+param gpuProfileType string = 'Consumption-GPU-NC8as-T4'
+
+@description('Name of the workload profile inside the environment.')
+param gpuProfileName string = 'gpu-inference'
+
+@description('CPU cores and memory of a replica; they must fit the profile (T4: 8 and 56Gi; A100: 24 and 220Gi).')
+param cpu string = '8'
+param memory string = '56Gi'
+
+@description('Image with Python, bash and PyTorch. The other packages come from inference/requirements.txt.')
+param image string = 'docker.io/pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime'
+
+@description('Base model under model-cache, as organisation/model; empty means the only one.')
+param baseModel string = ''
+
+@description('Seconds without a request after which the last replica is released.')
+@minValue(30)
+@maxValue(3600)
+param cooldownSeconds int = 300
+
+@description('Identifies the project that owns the app; a second project does not overwrite it unnoticed.')
+param projectId string = ''
+
+@description('Key that callers present. A new one is made when none is given.')
+@secure()
+param apiKey string = newGuid()
+
+var suffix = take(uniqueString(resourceGroup().id), 5)
+var place = location ?? resourceGroup().location
+var storageName = storageAccountName ?? 'aistorage${suffix}'
+var shareName = fileShareName ?? 'aifileshare${suffix}'
+var environmentName = acaEnvironmentName ?? 'aienv${suffix}'
+var environmentStorageName = acaEnvironmentStorageName ?? 'aienvstorage${suffix}'
+var appName = acaAppName ?? 'aiacaapp${suffix}'
+var logsName = acaLogAnalyticsName ?? 'ailog${suffix}'
+var serverless = contains(gpuProfileType, 'Consumption')
+var profile = {
+  name: gpuProfileName
+  workloadProfileType: gpuProfileType
+}
+var dedicatedCounts = {
+  minimumCount: 0
+  maximumCount: maximumInstanceCount
+}
+
+// Chooses the release that is current on the share, verifies it, unpacks it to local disk, makes it the working directory
+// and runs the commands. Until the first deploy it only answers the probes.
+var bootstrap = '''
+import hashlib, hmac, http.server, json, os, pathlib, signal, sys, tarfile, tempfile
+
+script, mount = sys.argv[1], os.environ["SLIPWAY_MOUNT"]
+home = pathlib.Path(mount, ".slipway", os.environ["SLIPWAY_APP"])
+
+
+def say(text):
+    print("slipway:", text, flush=True)
+
+
+def candidates():
+    wanted = os.environ.get("SLIPWAY_RELEASE", "current")
+    if wanted != "current":
+        return [(wanted, "")]
+    found = sorted(home.glob("generations/*.json"), key=lambda each: int(each.stem), reverse=True)
+    return [(json.loads(each.read_text())["release"], each.stem) for each in found]
+
+
+def verified(digest):
+    bundle = home / "releases" / digest
+    if not bundle.is_file():
+        return say(f"release {digest[:12]} is not on the share")
+    copy = pathlib.Path(tempfile.mkdtemp(), "bundle.tar")
+    seen = hashlib.sha256()
+    with bundle.open("rb") as source, copy.open("wb") as target:
+        while block := source.read(1 << 20):
+            seen.update(block)
+            target.write(block)
+    if seen.hexdigest() == digest:
+        return copy
+    return say(f"release {digest[:12]} on the share does not match its digest and is refused")
+
+
+class Probes(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        key = os.environ.get("SLIPWAY_API_KEY", "")
+        given = self.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+        known = bool(key) and hmac.compare_digest(key.encode(), given.encode())
+        phase = {"status": "loading", "phase": "waiting-for-first-deploy", "progress": None, "detail": "run Deploy for inference"}
+        body = json.dumps(phase).encode() if known else b""
+        self.send_response(200 if path == "/health/live" else 503)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Retry-After", "5")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+if "cd " + mount in script:
+    say("the commands change into the mount: they run from the plain tree there, not from a release")
+    os.execvp("/bin/bash", ["/bin/bash", "-c", script])
+offered = candidates()
+for digest, generation in offered:
+    bundle = verified(digest)
+    if bundle is not None:
+        break
+else:
+    if offered:
+        sys.exit("slipway: no release on the share is intact: run Deploy for inference again")
+    say("waiting for the first deploy: only the probes are answered")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    address = (os.environ.get("SLIPWAY_BIND_HOST", ""), int(os.environ.get("CONTAINER_APP_PORT", "7860")))
+    http.server.ThreadingHTTPServer(address, Probes).serve_forever()
+place = tempfile.mkdtemp(prefix="release-")
+with tarfile.open(bundle) as archive:
+    archive.extractall(place, filter="data")
+bundle.unlink()
+os.chdir(place)
+os.environ.update(SLIPWAY_RELEASE_DIGEST=digest, SLIPWAY_GENERATION=generation)
+say(f"starting release {digest[:12]}" + (f" (generation {generation})" if generation else ""))
+os.execvp("/bin/bash", ["/bin/bash", "-c", script])
+'''
+
+resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = if (createStorageAccount) {
+  name: storageName
+  location: place
+  kind: 'StorageV2'
+  sku: {
+    name: 'Standard_LRS'
+  }
+  properties: {
+    allowBlobPublicAccess: false
+    allowSharedKeyAccess: true // mounting over SMB needs the account key
+    largeFileSharesState: 'Enabled'
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+  }
+}
+
+resource share 'Microsoft.Storage/storageAccounts/fileServices/shares@2023-05-01' = if (createFileShare) {
+  name: '${storageName}/default/${shareName}'
+  properties: {
+    shareQuota: 1024
+  }
+  dependsOn: [
+    storage
+  ]
+}
+
+resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (createEnvironment) {
+  name: logsName
+  location: place
+  properties: {
+    retentionInDays: 30
+    sku: {
+      name: 'PerGB2018'
+    }
+  }
+}
+
+resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = if (createEnvironment) {
+  name: environmentName
+  location: place
+  properties: {
+    appLogsConfiguration: {
+      destination: 'log-analytics'
+      logAnalyticsConfiguration: {
+        customerId: logs!.properties.customerId
+        sharedKey: logs!.listKeys().primarySharedKey
+      }
+    }
+    workloadProfiles: [
+      {
+        name: 'Consumption'
+        workloadProfileType: 'Consumption'
+      }
+      union(profile, serverless ? {} : dedicatedCounts)
+    ]
+  }
+}
+
+resource environmentStorage 'Microsoft.App/managedEnvironments/storages@2025-07-01' = if (createEnvironmentStorage) {
+  name: '${environmentName}/${environmentStorageName}'
+  properties: {
+    azureFile: {
+      accountName: storageName
+      accountKey: listKeys(resourceId('Microsoft.Storage/storageAccounts', storageName), '2023-05-01').keys[0].value
+      shareName: shareName
+      accessMode: 'ReadWrite'
+    }
+  }
+  dependsOn: [
+    environment
+    share
+    storage
+  ]
+}
+
+resource app 'Microsoft.App/containerApps@2025-07-01' = if (createApp) {
+  name: appName
+  location: place
+  tags: {
+    'slipway-project': projectId
+  }
+  properties: {
+    environmentId: resourceId('Microsoft.App/managedEnvironments', environmentName)
+    workloadProfileName: gpuProfileName
+    configuration: {
+      activeRevisionsMode: 'Multiple'
+      maxInactiveRevisions: 10
+      ingress: {
+        external: true
+        allowInsecure: false
+        targetPort: 7860
+        transport: 'auto'
+        traffic: [
+          {
+            latestRevision: true
+            weight: 100
+          }
+        ]
+      }
+      secrets: [
+        {
+          name: 'api-key'
+          value: apiKey
+        }
+      ]
+    }
+    template: {
+      terminationGracePeriodSeconds: 60
+      containers: [
+        {
+          name: 'inference'
+          image: image
+          command: [
+            'python3'
+            '-c'
+            bootstrap
+          ]
+          args: [
+            join(concat(['set -e'], defaultCommands), '\n')
+          ]
+          env: [
+            {
+              name: 'SLIPWAY_APP'
+              value: appName
+            }
+            {
+              name: 'SLIPWAY_RELEASE'
+              value: 'current'
+            }
+            {
+              name: 'SLIPWAY_MOUNT'
+              value: '/mount'
+            }
+            {
+              name: 'SLIPWAY_BASE_MODEL'
+              value: baseModel
+            }
+            {
+              name: 'SLIPWAY_API_KEY'
+              secretRef: 'api-key'
+            }
+          ]
+          resources: {
+            cpu: json(cpu)
+            memory: memory
+          }
+          volumeMounts: [
+            {
+              volumeName: 'share'
+              mountPath: '/mount'
+            }
+          ]
+          probes: [
+            {
+              type: 'Startup'
+              httpGet: {
+                path: '/health/live'
+                port: 7860
+              }
+              periodSeconds: 5
+              timeoutSeconds: 5
+              failureThreshold: 240
+            }
+            {
+              type: 'Liveness'
+              httpGet: {
+                path: '/health/live'
+                port: 7860
+              }
+              periodSeconds: 30
+              timeoutSeconds: 10
+              failureThreshold: 5
+            }
+            {
+              type: 'Readiness'
+              httpGet: {
+                path: '/health/ready'
+                port: 7860
+              }
+              periodSeconds: 5
+              timeoutSeconds: 5
+              failureThreshold: 48
+            }
+          ]
+        }
+      ]
+      volumes: [
+        {
+          name: 'share'
+          storageType: 'AzureFile'
+          storageName: environmentStorageName
+        }
+      ]
+      scale: {
+        minReplicas: 0
+        maxReplicas: maximumInstanceCount
+        cooldownPeriod: cooldownSeconds
+        rules: [
+          {
+            name: 'requests'
+            http: {
+              metadata: {
+                concurrentRequests: '32'
+              }
+            }
+          }
+        ]
+      }
+    }
+  }
+  dependsOn: [
+    environment
+    environmentStorage
+  ]
+}
+
+output SUBSCRIPTION_ID string = subscription().subscriptionId
+output RESOURCE_GROUP_NAME string = resourceGroup().name
+output STORAGE_ACCOUNT_NAME string = storageName
+output FILE_SHARE_NAME string = shareName
+output ACA_APP_NAME string = appName
+output ACA_APP_ENDPOINT string = reference(resourceId('Microsoft.App/containerApps', appName), '2025-07-01').configuration.ingress.fqdn
