@@ -1,4 +1,4 @@
-"""The subset compiler: Bicep to an ARM template (languageVersion 2.0), everything outside the subset refused with its line."""
+"""The subset compiler: Bicep to an ARM template (languageVersion 2.0); what lies outside the subset is refused."""
 
 from __future__ import annotations
 

@@ -203,7 +203,9 @@ def _tokens(source: str, line: int) -> list[_Token]:
 
 def _string(source: str, start: int, line: int) -> tuple[Expression, int]:
     """A quoted string that starts at `start`; returns its expression and the place after the closing quote."""
-    pieces, holes, text, place = [], [], "", start + 1
+    pieces: list[str] = []
+    holes: list[Expression] = []
+    text, place = "", start + 1
     while place < len(source) and source[place] != "\n":
         character = source[place]
         if character == "'":
@@ -327,7 +329,9 @@ class _Parser:
         if not isinstance(token.value, Literal) or "@" not in str(token.value.value):
             raise refuse(line, "a resource needs 'type@api-version'")
         kind, _, version = str(token.value.value).partition("@")
-        existing = self._peek().text == "existing" and self._next() is not None
+        existing = self._peek().text == "existing"
+        if existing:
+            self._next()
         self._expect("=")
         condition = None
         if self._peek().text == "if":
