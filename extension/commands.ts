@@ -1,0 +1,195 @@
+// The palette: one table of commands. Each asks the person, asks the sidecar, and offers what comes next.
+import * as vscode from "vscode";
+import type { Sidecar } from "./client";
+import type { Credentials } from "./credentials";
+import { localFolders, pickFolder } from "./folders";
+import { follow, say, showFailure } from "./messages";
+import { pickTarget, type Defaults, type Source, type Target } from "./picks";
+import type { CloudParams, Provisioned, WorkspaceSummary } from "./protocol";
+import type { EndpointView } from "./view";
+
+/** What the commands work with. */
+export interface Rooms {
+  readonly sidecar: Sidecar;
+  readonly credentials: Credentials;
+  readonly view: EndpointView;
+  readonly log: vscode.LogOutputChannel;
+}
+
+type Cloud = CloudParams["cloud"];
+type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
+
+/** Commands that work on one folder, which must be trusted and open. */
+const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
+  "slipway.provision": provision,
+  "slipway.deploy": deploy,
+  "slipway.openEndpoint": openEndpoint,
+  "slipway.showApiKey": showApiKey,
+  "slipway.init": init,
+  "slipway.refresh": refresh,
+};
+
+export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
+  const folderCommands = Object.entries(FOLDER_COMMANDS).map(([id, command]) =>
+    vscode.commands.registerCommand(id, async (folder?: unknown) => {
+      try {
+        const chosen = await usableFolder(folder);
+        if (chosen === undefined) return;
+        rooms.view.follow(chosen);
+        await command(rooms, chosen);
+      } catch (error) {
+        await showFailure(error, rooms.log);
+      }
+    }),
+  );
+  return [...folderCommands, vscode.commands.registerCommand("slipway.showLog", () => { rooms.log.show(); })];
+}
+
+async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const title = vscode.l10n.t("Provision Azure Container Apps for inference");
+  const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
+  if (summary === undefined) return;
+  const target = await pickTarget(title, source(rooms), summary.defaults);
+  if (target === undefined || !(await agreesWithFineTuning(target, summary.defaults))) return;
+  const { subscription, resourceGroup } = target;
+  const provisioned = await rooms.credentials.attended(() =>
+    follow(title, rooms.sidecar, (operation, consents, stop) =>
+      rooms.sidecar.ask(
+        "slipway/provision",
+        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents, operation },
+        stop,
+      ),
+    ),
+  );
+  if (provisioned === undefined) return;
+  void rooms.view.refresh();
+  await offerDeploy(folder, provisioned);
+}
+
+async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provisioned): Promise<void> {
+  const deployNow = vscode.l10n.t("Deploy for inference");
+  const portal = vscode.l10n.t("Open in the Azure portal");
+  const message = vscode.l10n.t("Provisioned. The endpoint waits for your inference code and model: deploy for inference next.");
+  const chosen = await vscode.window.showInformationMessage(message, deployNow, ...(portalUrl === null ? [] : [portal]));
+  if (chosen === deployNow) await vscode.commands.executeCommand("slipway.deploy", folder);
+  if (chosen === portal && portalUrl !== null) await vscode.env.openExternal(vscode.Uri.parse(portalUrl));
+}
+
+async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const title = vscode.l10n.t("Deploy for inference");
+  const summary = await summaryWithFiles(rooms, folder, "hasCode");
+  if (summary === undefined) return;
+  if (!summary.provisioned) {
+    const provisionNow = vscode.l10n.t("Provision Azure Container Apps for inference");
+    const message = vscode.l10n.t("Nothing is provisioned for this folder yet: infra/inference.config.json names no container app.");
+    if ((await vscode.window.showErrorMessage(message, provisionNow)) === provisionNow) await vscode.commands.executeCommand("slipway.provision", folder);
+    return;
+  }
+  const deployed = await rooms.credentials.attended(() =>
+    follow(title, rooms.sidecar, (operation, consents, stop) =>
+      rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents, operation }, stop),
+    ),
+  );
+  if (deployed === undefined) return;
+  void rooms.view.refresh();
+  const go = vscode.l10n.t("Go to Inference Endpoint");
+  const message = deployed.verified
+    ? vscode.l10n.t("Deployed: the model answers at {url}", { url: deployed.url })
+    : vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url: deployed.url });
+  if ((await vscode.window.showInformationMessage(message, go)) === go) await openEndpoint(rooms, folder);
+}
+
+/** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. */
+async function openEndpoint(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const { url, loginUrl } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/endpoint", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  await vscode.env.openExternal(vscode.Uri.parse(loginUrl ?? url, true));
+}
+
+async function showApiKey(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const { apiKey } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/apiKey", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  const copy = vscode.l10n.t("Copy");
+  const title = vscode.l10n.t("API key of the inference endpoint");
+  if ((await vscode.window.showInformationMessage(title, { modal: true, detail: apiKey }, copy)) === copy) await vscode.env.clipboard.writeText(apiKey);
+}
+
+async function init(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const { created } = await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
+  for (const file of created) rooms.log.info(file);
+  const message =
+    created.length === 0
+      ? vscode.l10n.t("All project files are already there; none was changed.")
+      : vscode.l10n.t("{count} project files were created in {folder}.", { count: String(created.length), folder: folder.name });
+  await vscode.window.showInformationMessage(message);
+}
+
+async function refresh({ view }: Rooms): Promise<void> {
+  await view.refresh();
+}
+
+/** The folder's summary, after offering the project files that are missing; undefined when the person declines. */
+async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode"): Promise<WorkspaceSummary | undefined> {
+  const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
+  const summary = await ask();
+  for (const problem of summary.problems) rooms.log.warn(say(problem));
+  if (summary[needed]) return summary;
+  const create = vscode.l10n.t("Create project files");
+  const message =
+    needed === "hasTemplate"
+      ? vscode.l10n.t("The folder {folder} has no infra/provision/inference.bicep.", { folder: folder.name })
+      : vscode.l10n.t("The folder {folder} has no inference code to deploy (inference/).", { folder: folder.name });
+  const detail = vscode.l10n.t("Slipway can put its own infra/ and inference/ there. Files that exist stay as they are.");
+  if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, create)) !== create) return undefined;
+  await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
+  return ask();
+}
+
+function source({ sidecar, credentials, log }: Rooms): Source {
+  const cloud = cloudSetting();
+  return {
+    async subscriptions() {
+      const { subscriptions, problems } = await sidecar.ask("slipway/subscriptions", { cloud });
+      const said = problems.map(say);
+      for (const problem of said) log.warn(problem);
+      return { subscriptions, problems: said };
+    },
+    async resourceGroups({ cloud, id }) {
+      return (await sidecar.ask("slipway/resourceGroups", { cloud, subscriptionId: id })).resourceGroups;
+    },
+    async locations({ cloud, id }) {
+      return (await sidecar.ask("slipway/locations", { cloud, subscriptionId: id })).locations;
+    },
+    createResourceGroup: ({ cloud, id }, name, location) => sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location }),
+    signIn: cloud === "local" ? undefined : () => credentials.signIn(cloud),
+  };
+}
+
+/** The model lies where fine-tuning ran: another place is possible, but has to be meant. */
+async function agreesWithFineTuning({ subscription, resourceGroup }: Target, { subscriptionId, resourceGroup: group }: Defaults): Promise<boolean> {
+  const differs = (subscriptionId !== null && subscriptionId !== subscription.id) || (group !== null && group !== resourceGroup);
+  if (!differs) return true;
+  const go = vscode.l10n.t("Continue");
+  const message = vscode.l10n.t("Fine-tuning used another place: resource group {group}.", { group: group ?? "?" });
+  const detail = vscode.l10n.t("By default inference shares fine-tuning's subscription and resource group, where the model and the adapter lie. In {chosen} they have to be put on the file share first.", { chosen: resourceGroup });
+  return (await vscode.window.showWarningMessage(message, { modal: true, detail }, go)) === go;
+}
+
+async function usableFolder(given: unknown): Promise<vscode.WorkspaceFolder | undefined> {
+  if (localFolders().length === 0) {
+    const open = vscode.l10n.t("Open Folder");
+    const message = vscode.l10n.t("No folder is open. Open the folder that holds your fine-tuning project (with infra/ and inference/) first.");
+    if ((await vscode.window.showErrorMessage(message, open)) === open) await vscode.commands.executeCommand("workbench.action.files.openFolder");
+    return undefined;
+  }
+  if (!vscode.workspace.isTrusted) {
+    const manage = vscode.l10n.t("Manage Workspace Trust");
+    const message = vscode.l10n.t("This folder is not trusted, so Slipway starts nothing in it.");
+    if ((await vscode.window.showErrorMessage(message, manage)) === manage) await vscode.commands.executeCommand("workbench.trust.manage");
+    return undefined;
+  }
+  const known = localFolders().find((folder) => folder === given);
+  return known ?? pickFolder(vscode.l10n.t("Select the folder of the project"));
+}
+
+function cloudSetting(): Cloud {
+  return vscode.workspace.getConfiguration("slipway").get<Cloud>("cloud", "auto");
+}

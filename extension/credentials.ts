@@ -1,0 +1,83 @@
+// Sign-in: answers the sidecar's token requests from VS Code's own Microsoft session. Tokens are never stored or logged.
+import * as vscode from "vscode";
+import type { Token, TokenParams } from "./protocol";
+import { Problem, sentence } from "./sentences";
+
+type Cloud = TokenParams["cloud"];
+
+const MANAGEMENT: Readonly<Record<Cloud, string>> = {
+  auto: "https://management.azure.com/.default",
+  local: "https://management.azure.com/.default",
+  azure: "https://management.azure.com/.default",
+  azureChina: "https://management.chinacloudapi.cn/.default",
+  azureUSGovernment: "https://management.usgovcloudapi.net/.default",
+};
+
+/** A person may be asked to sign in only while a command of theirs runs; lists and the view never open a dialog. */
+export class Credentials {
+  private commands = 0;
+
+  /** Runs a command during which the person may be asked to sign in. */
+  async attended<T>(command: () => Promise<T>): Promise<T> {
+    this.commands += 1;
+    try {
+      return await command();
+    } finally {
+      this.commands -= 1;
+    }
+  }
+
+  /** Opens the sign-in; false when the person leaves it. */
+  async signIn(cloud: Cloud): Promise<boolean> {
+    try {
+      await vscode.authentication.getSession(provider(cloud), [MANAGEMENT[cloud]], { createIfNone: true });
+      return true;
+    } catch (error) {
+      if (isCancellation(error)) return false;
+      throw error;
+    }
+  }
+
+  async token({ cloud, scopes, tenantId, claims }: TokenParams): Promise<Token> {
+    const wanted = tenantId === null ? [...scopes] : [...scopes, `VSCODE_TENANT:${tenantId}`];
+    const session = await this.session(cloud, wanted, claims);
+    if (session === undefined) {
+      throw new Problem(sentence("You are not signed in to Azure."), sentence("Sign in when a command asks you to, or run it again."));
+    }
+    return { token: session.accessToken, expiresOn: expiry(session.accessToken) };
+  }
+
+  private async session(cloud: Cloud, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
+    if (this.commands === 0) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
+    try {
+      // Claims mean that Azure wants a stronger sign-in than the session at hand.
+      const how = claims === null ? { createIfNone: true } : { forceNewSession: { detail: vscode.l10n.t("Azure asks you to confirm who you are (multi-factor sign-in).") } };
+      return await vscode.authentication.getSession(provider(cloud), scopes, how);
+    } catch (error) {
+      if (isCancellation(error)) return undefined;
+      throw error;
+    }
+  }
+}
+
+function provider(cloud: Cloud): string {
+  return cloud === "azureChina" || cloud === "azureUSGovernment" ? "microsoft-sovereign-cloud" : "microsoft";
+}
+
+/** VS Code says in English, and in no other way, that the person left the dialog. */
+function isCancellation(error: unknown): boolean {
+  return error instanceof vscode.CancellationError || (error instanceof Error && /cancel|did not consent/i.test(error.message));
+}
+
+/** Seconds since 1970. A token that does not say so itself is asked for again after five minutes. */
+export function expiry(token: string): number {
+  const fallback = Math.floor(Date.now() / 1000) + 300;
+  const payload = token.split(".")[1];
+  if (payload === undefined) return fallback;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
+    return typeof claims === "object" && claims !== null && "exp" in claims && typeof claims.exp === "number" ? claims.exp : fallback;
+  } catch {
+    return fallback;
+  }
+}

@@ -1,0 +1,182 @@
+// The private Python environment of the sidecar: found, or made from the pinned requirements.
+import { spawn } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Python } from "./python";
+import { Problem, sentence } from "./sentences";
+
+/** What making an environment tells whoever waits for it. */
+export interface Listener {
+  /** The package that is being fetched or installed now. */
+  readonly progress: (text: string) => void;
+  /** One line for the log. */
+  readonly line: (text: string) => void;
+}
+
+const READY = ".slipway-ready";
+const UNUSED_AFTER = 30 * 24 * 3600 * 1000;
+
+/**
+ * The interpreter of the environment under `home` for this lock file and this Python. Made in a temporary folder and renamed
+ * into place, so that an interrupted start leaves nothing that looks complete. `needed` runs only when it must be made.
+ */
+export async function environment(
+  home: string,
+  lock: string,
+  python: Python,
+  needed: (make: (listener: Listener, stop: AbortSignal) => Promise<void>) => Promise<void>,
+): Promise<string> {
+  const folder = path.join(home, await key(lock, python));
+  const ready = path.join(folder, READY);
+  if (!existsSync(ready)) {
+    await mkdir(home, { recursive: true });
+    await needed((listener, stop) => make(folder, lock, python, listener, stop));
+    await sweep(home, path.basename(folder));
+  }
+  const now = new Date();
+  await utimes(ready, now, now);
+  return interpreter(folder);
+}
+
+/** Whether the environment is there already, so that nothing needs to be fetched. */
+export async function isReady(home: string, lock: string, python: Python): Promise<boolean> {
+  return existsSync(path.join(home, await key(lock, python), READY));
+}
+
+/** Names an environment: another lock, another Python or another machine type makes another one. */
+export async function key(lock: string, python: Python): Promise<string> {
+  const digest = createHash("sha256").update(await readFile(lock)).update("\0").update(python.home).digest("hex");
+  return `${digest.slice(0, 16)}-py${python.version}-${process.platform}-${process.arch}`;
+}
+
+export function interpreter(folder: string): string {
+  return process.platform === "win32" ? path.join(folder, "Scripts", "python.exe") : path.join(folder, "bin", "python");
+}
+
+/** The modules that the interpreter lacks: for people who install the requirements themselves. */
+export async function missingModules(python: string, modules: readonly string[]): Promise<readonly string[]> {
+  const asks = "import importlib.util, sys; print('\\n'.join(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))";
+  const lines: string[] = [];
+  await run(python, ["-c", asks, ...modules], (line) => lines.push(line), new AbortController().signal);
+  return lines.filter((line) => modules.includes(line));
+}
+
+async function make(folder: string, lock: string, python: Python, listener: Listener, stop: AbortSignal): Promise<void> {
+  const temporary = `${folder}.new-${randomUUID().slice(0, 8)}`;
+  try {
+    listener.line(`Making the Python environment ${folder}`);
+    await step(() => run(python.path, ["-m", "venv", temporary], listener.line, stop), venvFailure);
+    const options = ["--disable-pip-version-check", "--no-input", "--require-hashes", "--only-binary=:all:"];
+    const pip = ["-m", "pip", "install", ...options, "-r", lock];
+    const hear = (line: string): void => {
+      listener.line(line);
+      const fetched = /^(?:Collecting|Downloading|Installing collected packages:?) *([\w.-]*)/.exec(line);
+      if (fetched !== null) listener.progress(fetched[1] ?? "");
+    };
+    await step(() => run(interpreter(temporary), pip, hear, stop), pipFailure);
+    await writeFile(path.join(temporary, READY), "");
+    await putInPlace(temporary, folder);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** Another window may have been faster; then its environment is as good as ours. */
+async function putInPlace(temporary: string, folder: string): Promise<void> {
+  try {
+    await rename(temporary, folder);
+  } catch (error) {
+    if (!existsSync(path.join(folder, READY))) throw error;
+  }
+}
+
+/** Removes what an interrupted start or an older version left, when nobody has used it for a month. */
+async function sweep(home: string, keep: string): Promise<void> {
+  for (const name of await readdir(home)) {
+    if (name === keep) continue;
+    const folder = path.join(home, name);
+    const marker = path.join(folder, READY);
+    const used = await stat(existsSync(marker) ? marker : folder);
+    const limit = name.includes(".new-") ? 24 * 3600 * 1000 : UNUSED_AFTER;
+    if (Date.now() - used.mtimeMs > limit) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+class ProgramFailed extends Error {
+  constructor(
+    readonly program: string,
+    readonly output: string,
+  ) {
+    super(`${program} failed`);
+  }
+}
+
+async function step(work: () => Promise<void>, explain: (output: string) => Problem): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw error instanceof ProgramFailed ? explain(error.output) : error;
+  }
+}
+
+function venvFailure(output: string): Problem {
+  const what = sentence("Python could not make a virtual environment for Slipway.");
+  const suggestion = /ensurepip|python3-venv/.test(output)
+    ? sentence("On Debian and Ubuntu the package python3-venv is missing: apt install python3-venv. Then try again.")
+    : sentence("The log shows what Python said. Another interpreter can be given in the setting slipway.python.path.");
+  return new Problem(what, suggestion, output);
+}
+
+function pipFailure(output: string): Problem {
+  if (/No space left on device/i.test(output)) {
+    return new Problem(
+      sentence("There is not enough disk space for Slipway's Python environment."),
+      sentence("About 200 MB are needed in VS Code's global storage folder. Make room and try again."),
+      output,
+    );
+  }
+  if (/No matching distribution|Could not find a version/i.test(output) && !/Connection|Temporary failure|ProxyError|SSLError/i.test(output)) {
+    return new Problem(
+      sentence("A package that Slipway needs does not exist for this Python on this machine."),
+      sentence("Use Python 3.11, 3.12 or 3.13 for x64 or arm64: give its path in the setting slipway.python.path."),
+      output,
+    );
+  }
+  return new Problem(
+    sentence("The Python packages that Slipway needs could not be fetched."),
+    sentence("Check the network and the proxy (pip's own settings apply) and try again. Without a network: install sidecar/requirements.txt into an interpreter of yours and set slipway.python.importStrategy to fromEnvironment."),
+    output,
+  );
+}
+
+async function run(program: string, args: readonly string[], line: (text: string) => void, stop: AbortSignal): Promise<void> {
+  stop.throwIfAborted();
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: stop, windowsHide: true, env: cleanEnvironment() });
+  const tail: string[] = [];
+  const hear = (text: string): void => {
+    line(text);
+    tail.push(text);
+    if (tail.length > 40) tail.shift();
+  };
+  createInterface({ input: child.stdout }).on("line", hear);
+  createInterface({ input: child.stderr }).on("line", hear);
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.once("close", resolve);
+    child.once("error", (error) => {
+      // A stopped program is waited for: its files are removed next.
+      if (!stop.aborted) reject(error);
+    });
+  });
+  stop.throwIfAborted();
+  if (status !== 0) throw new ProgramFailed(program, tail.join("\n"));
+}
+
+/** Without the variables with which somebody else's Python set-up would reach into ours. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  const foreign = new Set(["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"]);
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.has(name)));
+}

@@ -1,0 +1,47 @@
+// Builds the rooms of the extension, in order, and takes them down again.
+import * as vscode from "vscode";
+import { Sidecar } from "./client";
+import { registerCommands } from "./commands";
+import { Credentials } from "./credentials";
+import { launch, needsNoSetUp } from "./launch";
+import { say, showFailure } from "./messages";
+import { EndpointView } from "./view";
+
+let sidecar: Sidecar | undefined;
+
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const log = vscode.window.createOutputChannel("Slipway", { log: true });
+  const credentials = new Credentials();
+  const running = new Sidecar(
+    () => launch(context, log),
+    log,
+    (problem) => void showFailure(problem, log),
+  );
+  sidecar = running;
+  running.answer("slipway/token", (params) => credentials.token(params));
+  running.on("slipway/log", ({ level, text }) => {
+    log[level === "warning" ? "warn" : level](say(text));
+  });
+  const view = new EndpointView(running, log, () => needsNoSetUp(context, log));
+  context.subscriptions.push(
+    log,
+    running,
+    view,
+    ...registerCommands({ sidecar: running, credentials, view, log }),
+    running.onDidChangeAlive((alive) => {
+      if (alive) void view.look();
+    }),
+    vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("slipway.python") && running.isRunning) {
+        running.restart().catch((error: unknown) => showFailure(error, log));
+      }
+    }),
+  );
+  await view.look();
+}
+
+export async function deactivate(): Promise<void> {
+  await sidecar?.stop();
+}

@@ -1,0 +1,92 @@
+// How the sidecar's process is started: with which interpreter, packages and environment variables.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import * as vscode from "vscode";
+import type { Launch } from "./client";
+import { cleanEnvironment, environment, isReady, missingModules } from "./environment";
+import { candidates, findPython, type Python } from "./python";
+import { Problem, sentence } from "./sentences";
+
+export async function launch(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Launch> {
+  const python = await findPython(await pythonCandidates(), (line) => { log.info(line); });
+  const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python);
+  const env = { ...cleanEnvironment(), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
+  return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
+}
+
+async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, python: Python): Promise<string> {
+  const title = vscode.l10n.t("Slipway: preparing its Python packages (once)");
+  return environment(environments(context), lockFile(context), python, (make) =>
+    Promise.resolve(
+      vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
+        const stop = new AbortController();
+        token.onCancellationRequested(() => { stop.abort(); });
+        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.info(line); } }, stop.signal);
+      }),
+    ),
+  );
+}
+
+async function ownPackages(python: Python): Promise<string> {
+  const missing = await missingModules(python.path, ["pygls", "lsprotocol", "pydantic", "azure"]);
+  if (missing.length === 0) return python.path;
+  throw new Problem(
+    sentence("The interpreter {path} lacks packages that Slipway needs: {packages}.", { path: python.path, packages: missing.join(", ") }),
+    sentence("Install sidecar/requirements.txt of this extension into it, or set slipway.python.importStrategy to useBundled."),
+  );
+}
+
+/** Whether the sidecar can start without fetching anything. */
+export async function needsNoSetUp(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<boolean> {
+  if (strategy() === "fromEnvironment") return true;
+  if (!existsSync(environments(context))) return false;
+  try {
+    const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
+    return await isReady(environments(context), lockFile(context), python);
+  } catch (error) {
+    // Said when a command needs it; looking at the view is no reason to complain.
+    log.debug(String(error));
+    return false;
+  }
+}
+
+async function pythonCandidates(): Promise<ReturnType<typeof candidates>> {
+  const setting = vscode.workspace.getConfiguration("slipway").get("python.path", "").trim();
+  return candidates(setting, setting === "" ? await pythonExtensionsInterpreter() : undefined);
+}
+
+/** The interpreter that the person chose in Microsoft's Python extension, where it is installed. */
+async function pythonExtensionsInterpreter(): Promise<string | undefined> {
+  interface PythonApi {
+    readonly environments: { getActiveEnvironmentPath(resource?: vscode.Uri): { readonly path: string } };
+  }
+  const extension = vscode.extensions.getExtension<PythonApi>("ms-python.python");
+  if (extension === undefined) return undefined;
+  const api = await extension.activate();
+  const { path: found } = api.environments.getActiveEnvironmentPath(vscode.workspace.workspaceFolders?.[0]?.uri);
+  return path.isAbsolute(found) ? found : undefined;
+}
+
+function strategy(): "useBundled" | "fromEnvironment" {
+  return vscode.workspace.getConfiguration("slipway").get("python.importStrategy", "useBundled");
+}
+
+function environments(context: vscode.ExtensionContext): string {
+  return path.join(context.globalStorageUri.fsPath, "environments");
+}
+
+function lockFile(context: vscode.ExtensionContext): string {
+  return path.join(context.extensionPath, "sidecar", "requirements.txt");
+}
+
+/** F5 "Extension + Sidecar": the sidecar connects to the debugger that waits for it. */
+function debugging(context: vscode.ExtensionContext, env: NodeJS.ProcessEnv): Partial<Launch> {
+  const address = process.env["SLIPWAY_DEBUGPY"];
+  const debugpy = vscode.extensions.getExtension("ms-python.debugpy");
+  if (context.extensionMode !== vscode.ExtensionMode.Development || address === undefined || debugpy === undefined) return {};
+  return {
+    args: ["-m", "debugpy", "--connect", address, "-m", "sidecar", "serve"],
+    env: { ...env, PYTHONPATH: path.join(debugpy.extensionPath, "bundled", "libs") },
+  };
+}

@@ -1,0 +1,83 @@
+// What the person reads: sentences in their language, failures with a way on, and work in progress.
+import * as vscode from "vscode";
+import { Cancelled, Refusal, type Sidecar } from "./client";
+import type { Sentence } from "./protocol";
+import { Problem } from "./sentences";
+
+/** In the language of VS Code's window. */
+export function say({ message, args }: Sentence): string {
+  return vscode.l10n.t(message, { ...args });
+}
+
+/** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. */
+export async function showFailure(error: unknown, log: vscode.LogOutputChannel): Promise<void> {
+  const cancelled = error instanceof Cancelled || error instanceof vscode.CancellationError || (error instanceof Error && error.name === "AbortError");
+  if (cancelled) {
+    const outcome = error instanceof Cancelled && error.outcome !== undefined ? say(error.outcome.message) : vscode.l10n.t("Cancelled.");
+    log.info(outcome);
+    await offerLog(vscode.window.showInformationMessage, outcome, log);
+    return;
+  }
+  const text = describe(error);
+  log.error(text);
+  const detail = error instanceof Problem ? error.detail : error instanceof Error ? error.stack : undefined;
+  if (detail !== undefined) log.error(detail);
+  await offerLog(vscode.window.showErrorMessage, text, log);
+}
+
+export async function offerLog(show: (message: string, ...items: string[]) => Thenable<string | undefined>, message: string, log: vscode.LogOutputChannel): Promise<void> {
+  const showLog = vscode.l10n.t("Show log");
+  if ((await show(message, showLog)) === showLog) log.show();
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
+  return error.suggestion === undefined ? say(error.what) : `${say(error.what)} ${say(error.suggestion)}`;
+}
+
+type Ask<T> = (operation: string, consents: readonly string[], stop: vscode.CancellationToken) => Promise<T>;
+
+/**
+ * Runs a long request under a progress notification. What costs time, disk or money is asked for once, in a dialog, and the
+ * request repeated with the consent. Undefined when the person declines.
+ */
+export async function follow<T>(title: string, sidecar: Sidecar, ask: Ask<T>): Promise<T | undefined> {
+  const consents: string[] = [];
+  for (;;) {
+    const outcome = await withProgress(title, sidecar, (operation, stop) => ask(operation, consents, stop));
+    if (!(outcome instanceof ConsentNeeded)) return outcome;
+    const go = vscode.l10n.t("Continue");
+    const { what, suggestion, consent } = outcome;
+    const options = { modal: true, ...(suggestion === undefined ? {} : { detail: say(suggestion) }) };
+    if ((await vscode.window.showWarningMessage(say(what), options, go)) !== go) return undefined;
+    consents.push(consent);
+  }
+}
+
+class ConsentNeeded {
+  constructor(
+    readonly consent: string,
+    readonly what: Sentence,
+    readonly suggestion: Sentence | undefined,
+  ) {}
+}
+
+function withProgress<T>(title: string, sidecar: Sidecar, work: (operation: string, stop: vscode.CancellationToken) => Promise<T>): Thenable<T | ConsentNeeded> {
+  const operation = crypto.randomUUID();
+  // Notifications show links; this one leads to the log without a second notification.
+  const options = { location: vscode.ProgressLocation.Notification, cancellable: true, title: `${title} ([${vscode.l10n.t("show log")}](command:slipway.showLog))` };
+  return vscode.window.withProgress(options, async (progress, stop) => {
+    const listening = sidecar.on("slipway/progress", (event) => {
+      if (event.operation !== operation) return;
+      progress.report({ message: say(event.text), ...(event.increment === null ? {} : { increment: event.increment }) });
+    });
+    try {
+      return await work(operation, stop);
+    } catch (error) {
+      if (error instanceof Refusal && error.failure.consent !== null) return new ConsentNeeded(error.failure.consent, error.what, error.suggestion);
+      throw error;
+    } finally {
+      listening.dispose();
+    }
+  });
+}

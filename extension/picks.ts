@@ -1,0 +1,195 @@
+// Questions in steps: subscription and resource group, with back, step count and "create new".
+import * as vscode from "vscode";
+import type { Location, ResourceGroup, Subscription } from "./protocol";
+
+/** What the questions need to know; each list is asked for when its step opens. */
+export interface Source {
+  subscriptions(): Promise<{ readonly subscriptions: readonly Subscription[]; readonly problems: readonly string[] }>;
+  resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
+  locations(subscription: Subscription): Promise<readonly Location[]>;
+  createResourceGroup(subscription: Subscription, name: string, location: string): Promise<ResourceGroup>;
+  /** Undefined where signing in makes no sense, as with the local cloud alone. */
+  readonly signIn: (() => Promise<boolean>) | undefined;
+}
+
+export interface Target {
+  readonly subscription: Subscription;
+  readonly resourceGroup: string;
+}
+
+/** What fine-tuning used: pre-selected. */
+export interface Defaults {
+  readonly subscriptionId: string | null;
+  readonly resourceGroup: string | null;
+}
+
+/** Undefined when the person leaves the questions. */
+export async function pickTarget(title: string, source: Source, defaults: Defaults): Promise<Target | undefined> {
+  for (;;) {
+    const subscription = await pickSubscription(title, source, defaults);
+    if (subscription === undefined) return undefined;
+    const resourceGroup = await pickResourceGroup(title, source, subscription, defaults);
+    if (resourceGroup === undefined) return undefined;
+    if (resourceGroup !== BACK) return { subscription, resourceGroup };
+  }
+}
+
+const BACK = Symbol("back");
+type Back = typeof BACK;
+
+interface Choice<T> extends vscode.QuickPickItem {
+  readonly value?: T;
+}
+
+interface Step<T> {
+  readonly title: string;
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly placeholder: string;
+  readonly choices: Promise<readonly Choice<T>[]>;
+  readonly preferred?: (value: T) => boolean;
+}
+
+const SIGN_IN = "sign in";
+
+async function pickSubscription(title: string, source: Source, defaults: Defaults): Promise<Subscription | undefined> {
+  for (;;) {
+    const chosen = await pick<Subscription | typeof SIGN_IN>({
+      title,
+      step: 1,
+      totalSteps: 2,
+      placeholder: vscode.l10n.t("Select the subscription to provision in"),
+      choices: subscriptionChoices(source, defaults),
+      preferred: (value) => value !== SIGN_IN && value.id === defaults.subscriptionId,
+    });
+    if (chosen === undefined || chosen === BACK) return undefined;
+    if (chosen !== SIGN_IN) return chosen;
+    await source.signIn?.();
+  }
+}
+
+async function subscriptionChoices(source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | typeof SIGN_IN>[]> {
+  const { subscriptions, problems } = await source.subscriptions();
+  const found = subscriptions.map((subscription) => ({
+    label: subscription.cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
+    description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by fine-tuning") : "",
+    detail: subscription.cloud === "local" ? vscode.l10n.t("Local cloud: runs on this machine, no account, no cost") : subscription.id,
+    value: subscription,
+  }));
+  const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));
+  const signIn: Choice<Subscription | typeof SIGN_IN>[] =
+    source.signIn === undefined || subscriptions.some((each) => each.cloud !== "local")
+      ? []
+      : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: SIGN_IN }];
+  return [...found, ...failed, ...signIn];
+}
+
+const CREATE = "create";
+
+async function pickResourceGroup(title: string, source: Source, subscription: Subscription, defaults: Defaults): Promise<string | Back | undefined> {
+  for (;;) {
+    const chosen = await pick<string>({
+      title,
+      step: 2,
+      totalSteps: 2,
+      placeholder: vscode.l10n.t("Select the resource group to provision in"),
+      choices: groupChoices(source, subscription, defaults),
+      preferred: (value) => value === defaults.resourceGroup,
+    });
+    if (chosen !== CREATE) return chosen;
+    const created = await createGroup(title, source, subscription);
+    if (created !== BACK) return created;
+  }
+}
+
+async function groupChoices(source: Source, subscription: Subscription, defaults: Defaults): Promise<readonly Choice<string>[]> {
+  const groups = await source.resourceGroups(subscription);
+  const isDefault = (name: string): boolean => subscription.id === defaults.subscriptionId && name === defaults.resourceGroup;
+  return [
+    { label: `$(add) ${vscode.l10n.t("Create new…")}`, alwaysShow: true, value: CREATE },
+    ...groups.map(({ name, location }) => ({
+      label: name,
+      description: isDefault(name) ? `${location}, ${vscode.l10n.t("used by fine-tuning")}` : location,
+      value: name,
+    })),
+  ];
+}
+
+async function createGroup(title: string, source: Source, subscription: Subscription): Promise<string | Back | undefined> {
+  let typed = "";
+  for (;;) {
+    const name = await input(title, typed);
+    if (name === undefined || name === BACK) return name;
+    typed = name;
+    const location = await pick<string>({
+      title,
+      step: 4,
+      totalSteps: 4,
+      placeholder: vscode.l10n.t("Select the region of the new resource group {name}", { name }),
+      choices: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name }))),
+    });
+    if (location === undefined) return undefined;
+    if (location !== BACK) return (await source.createResourceGroup(subscription, name, location)).name;
+  }
+}
+
+/** One list. Without a Back button in the first step. Failing to load it is the caller's to show. */
+async function pick<T>({ title, step, totalSteps, placeholder, choices, preferred }: Step<T>): Promise<T | Back | undefined> {
+  const quickPick = vscode.window.createQuickPick<Choice<T>>();
+  Object.assign(quickPick, { title, step, totalSteps, placeholder, busy: true, ignoreFocusOut: true, matchOnDescription: true, matchOnDetail: true });
+  quickPick.buttons = step > 1 ? [vscode.QuickInputButtons.Back] : [];
+  const answer = new Promise<T | Back | undefined>((resolve, reject) => {
+    quickPick.onDidAccept(() => {
+      const item = quickPick.selectedItems[0];
+      if (item?.value !== undefined) resolve(item.value);
+    });
+    quickPick.onDidTriggerButton(() => {
+      resolve(BACK);
+    });
+    quickPick.onDidHide(() => {
+      resolve(undefined);
+    });
+    choices.then((items) => {
+      quickPick.items = items;
+      quickPick.activeItems = items.filter(({ value }) => value !== undefined && preferred?.(value) === true).slice(0, 1);
+      quickPick.busy = false;
+    }, reject);
+  });
+  quickPick.show();
+  try {
+    return await answer;
+  } finally {
+    quickPick.dispose();
+  }
+}
+
+async function input(title: string, value: string): Promise<string | Back | undefined> {
+  const box = vscode.window.createInputBox();
+  Object.assign(box, { title, value, step: 3, totalSteps: 4, ignoreFocusOut: true, prompt: vscode.l10n.t("Name of the new resource group") });
+  box.buttons = [vscode.QuickInputButtons.Back];
+  const answer = new Promise<string | Back | undefined>((resolve) => {
+    box.onDidChangeValue((name) => (box.validationMessage = nameProblem(name)));
+    box.onDidAccept(() => {
+      box.validationMessage = nameProblem(box.value);
+      if (box.validationMessage === "") resolve(box.value);
+    });
+    box.onDidTriggerButton(() => {
+      resolve(BACK);
+    });
+    box.onDidHide(() => {
+      resolve(undefined);
+    });
+  });
+  box.show();
+  try {
+    return await answer;
+  } finally {
+    box.dispose();
+  }
+}
+
+/** Azure's rule for resource group names. */
+function nameProblem(name: string): string {
+  if (/^[\p{L}\p{N}_\-.()]{1,90}$/u.test(name) && !name.endsWith(".")) return "";
+  return vscode.l10n.t("1 to 90 letters, digits, dots, underscores, hyphens or parentheses, without a dot at the end.");
+}

@@ -1,0 +1,237 @@
+// GENERATED from sidecar/protocol.py by `npm run fix`. Do not edit.
+
+export interface Sentence {
+  readonly message: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+export interface CloudParams {
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+}
+
+export interface Subscription {
+  readonly id: string;
+  readonly name: string;
+  readonly tenantId: string;
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+}
+
+export interface Subscriptions {
+  readonly subscriptions: readonly Subscription[];
+  readonly problems: readonly Sentence[];
+}
+
+export interface SubscriptionParams {
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly subscriptionId: string;
+}
+
+export interface ResourceGroup {
+  readonly name: string;
+  readonly location: string;
+}
+
+export interface ResourceGroups {
+  readonly resourceGroups: readonly ResourceGroup[];
+}
+
+export interface Location {
+  readonly name: string;
+  readonly displayName: string;
+}
+
+export interface Locations {
+  readonly locations: readonly Location[];
+}
+
+export interface CreateResourceGroupParams {
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly subscriptionId: string;
+  readonly name: string;
+  readonly location: string;
+}
+
+export interface FolderParams {
+  readonly folder: string;
+}
+
+export interface WorkspaceDefaults {
+  readonly subscriptionId: string | null;
+  readonly resourceGroup: string | null;
+}
+
+export interface WorkspaceSummary {
+  readonly defaults: WorkspaceDefaults;
+  readonly provisioned: boolean;
+  readonly hasTemplate: boolean;
+  readonly hasCode: boolean;
+  readonly problems: readonly Sentence[];
+}
+
+export interface Created {
+  readonly created: readonly string[];
+}
+
+export interface ProvisionParams {
+  readonly folder: string;
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
+export interface Provisioned {
+  readonly endpoint: string;
+  readonly url: string;
+  readonly portalUrl: string | null;
+  readonly configPath: string;
+  readonly deployment: string;
+  readonly nextCommand: string;
+}
+
+export interface DeployParams {
+  readonly folder: string;
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
+export interface Deployed {
+  readonly endpoint: string;
+  readonly url: string;
+  readonly release: string;
+  readonly generation: number;
+  readonly codeChanged: boolean;
+  readonly verified: boolean;
+  readonly replicas: readonly string[];
+}
+
+export interface FolderCloudParams {
+  readonly folder: string;
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+}
+
+export interface EndpointLink {
+  readonly url: string;
+  readonly loginUrl: string | null;
+}
+
+export interface Replica {
+  readonly name: string;
+  readonly state: string;
+  readonly phase: string | null;
+}
+
+export interface Status {
+  readonly state: string;
+  readonly phase: string | null;
+  readonly revision: string | null;
+  readonly replicas: readonly Replica[];
+  readonly endpoint: string | null;
+  readonly url: string | null;
+  readonly app: string | null;
+  readonly reason: Sentence | null;
+}
+
+export interface ApiKey {
+  readonly apiKey: string;
+}
+
+export interface TokenParams {
+  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly scopes: readonly string[];
+  readonly tenantId: string | null;
+  readonly claims: string | null;
+}
+
+export interface Token {
+  readonly token: string;
+  readonly expiresOn: number;
+}
+
+export interface Progress {
+  readonly operation: string;
+  readonly text: Sentence;
+  readonly increment: number | null;
+}
+
+export interface Log {
+  readonly level: "debug" | "info" | "warning" | "error";
+  readonly text: Sentence;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly message: Sentence;
+  readonly suggestion: Sentence | null;
+  readonly consent: string | null;
+  readonly detail: string | null;
+}
+
+export interface Methods {
+  readonly "slipway/subscriptions": {
+    readonly params: CloudParams;
+    readonly result: Subscriptions;
+  };
+  readonly "slipway/resourceGroups": {
+    readonly params: SubscriptionParams;
+    readonly result: ResourceGroups;
+  };
+  readonly "slipway/locations": {
+    readonly params: SubscriptionParams;
+    readonly result: Locations;
+  };
+  readonly "slipway/createResourceGroup": {
+    readonly params: CreateResourceGroupParams;
+    readonly result: ResourceGroup;
+  };
+  readonly "slipway/workspace": {
+    readonly params: FolderParams;
+    readonly result: WorkspaceSummary;
+  };
+  readonly "slipway/init": {
+    readonly params: FolderParams;
+    readonly result: Created;
+  };
+  readonly "slipway/provision": {
+    readonly params: ProvisionParams;
+    readonly result: Provisioned;
+  };
+  readonly "slipway/deploy": {
+    readonly params: DeployParams;
+    readonly result: Deployed;
+  };
+  readonly "slipway/endpoint": {
+    readonly params: FolderCloudParams;
+    readonly result: EndpointLink;
+  };
+  readonly "slipway/status": {
+    readonly params: FolderCloudParams;
+    readonly result: Status;
+  };
+  readonly "slipway/apiKey": {
+    readonly params: FolderCloudParams;
+    readonly result: ApiKey;
+  };
+}
+
+export interface Callbacks {
+  readonly "slipway/token": {
+    readonly params: TokenParams;
+    readonly result: Token;
+  };
+}
+
+export interface Notifications {
+  readonly "slipway/progress": {
+    readonly params: Progress;
+    readonly result: void;
+  };
+  readonly "slipway/log": {
+    readonly params: Log;
+    readonly result: void;
+  };
+}
+
+export const USER_ERROR = -32000;

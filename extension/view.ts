@@ -1,0 +1,160 @@
+// What runs where, in text: the tree of the endpoint and the status bar item.
+import * as vscode from "vscode";
+import type { Sidecar } from "./client";
+import { appName, CONFIG, localFolders } from "./folders";
+import { say } from "./messages";
+import type { Status } from "./protocol";
+
+/** One line of the tree. */
+interface Line {
+  readonly label: string;
+  readonly text: string;
+  readonly icon: string;
+  readonly command?: string;
+  readonly children?: readonly Line[];
+}
+
+const LOOK_AGAIN_AFTER = 15_000;
+
+/** Shows one folder's endpoint. Looking asks the cloud's management side only, so it never wakes a replica. */
+export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<undefined>();
+  readonly onDidChangeTreeData = this.changed.event;
+  private readonly item = vscode.window.createStatusBarItem("slipway.status", vscode.StatusBarAlignment.Left, 0);
+  private readonly tree: vscode.TreeView<Line>;
+  private readonly watcher = vscode.workspace.createFileSystemWatcher(`**/${CONFIG}`);
+  private folder: vscode.WorkspaceFolder | undefined;
+  private status: Status | undefined;
+  private failure: string | undefined;
+  private loading: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly sidecar: Sidecar,
+    private readonly log: vscode.LogOutputChannel,
+    /** Whether looking needs no set-up: a view must not start a download. */
+    private readonly mayLook: () => Promise<boolean>,
+  ) {
+    this.tree = vscode.window.createTreeView("slipway.endpoint", { treeDataProvider: this });
+    this.tree.onDidChangeVisibility(() => void this.look());
+    this.item.name = "Slipway";
+    this.item.command = "slipway.endpoint.focus";
+    for (const event of [this.watcher.onDidChange, this.watcher.onDidCreate, this.watcher.onDidDelete]) event(() => void this.look());
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    for (const each of [this.changed, this.item, this.tree, this.watcher]) each.dispose();
+  }
+
+  /** Shows this folder from now on. */
+  follow(folder: vscode.WorkspaceFolder): void {
+    if (this.folder !== folder) this.status = undefined;
+    this.folder = folder;
+  }
+
+  /** Reads the state when that needs no set-up and somebody sees it. */
+  async look(): Promise<void> {
+    const provisioned = await this.findFolder();
+    if (provisioned && vscode.workspace.isTrusted && (this.sidecar.isRunning || (await this.mayLook()))) await this.refresh();
+    else this.show();
+  }
+
+  /** Reads the state now. Failing is said in the view, not in a notification. */
+  async refresh(): Promise<void> {
+    this.loading ??= this.load().finally(() => (this.loading = undefined));
+    await this.loading;
+  }
+
+  getTreeItem(line: Line): vscode.TreeItem {
+    const collapsed = line.children === undefined ? vscode.TreeItemCollapsibleState.None : vscode.TreeItemCollapsibleState.Expanded;
+    const item = new vscode.TreeItem(line.label, collapsed);
+    item.description = line.text;
+    item.tooltip = `${line.label}: ${line.text}`;
+    item.iconPath = new vscode.ThemeIcon(line.icon);
+    item.accessibilityInformation = { label: `${line.label}: ${line.text}` };
+    if (line.command !== undefined) item.command = { command: line.command, title: line.label };
+    return item;
+  }
+
+  getChildren(line?: Line): Line[] {
+    return [...(line === undefined ? this.lines() : (line.children ?? []))];
+  }
+
+  private async load(): Promise<void> {
+    clearTimeout(this.timer);
+    if (await this.findFolder()) {
+      try {
+        const cloud = vscode.workspace.getConfiguration("slipway").get<"auto">("cloud", "auto");
+        this.status = await this.sidecar.ask("slipway/status", { folder: this.folder?.uri.fsPath ?? "", cloud });
+        this.failure = undefined;
+      } catch (error) {
+        this.failure = error instanceof Error ? error.message : String(error);
+        this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
+      }
+      if (this.tree.visible) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
+    } else {
+      this.status = undefined;
+    }
+    this.show();
+  }
+
+  /** Keeps the folder, or takes the first provisioned one; true when it is provisioned. */
+  private async findFolder(): Promise<boolean> {
+    const folders = localFolders();
+    if (this.folder !== undefined && !folders.includes(this.folder)) this.folder = undefined;
+    for (const each of this.folder === undefined ? folders : [this.folder]) {
+      if (typeof (await appName(each)) !== "string") continue;
+      this.follow(each);
+      await vscode.commands.executeCommand("setContext", "slipway.provisioned", true);
+      return true;
+    }
+    this.status = undefined;
+    await vscode.commands.executeCommand("setContext", "slipway.provisioned", false);
+    return false;
+  }
+
+  private show(): void {
+    this.changed.fire(undefined);
+    if (this.status === undefined) {
+      this.item.hide();
+      return;
+    }
+    const text = summary(this.status);
+    this.item.text = `$(rocket) Slipway: ${text}`;
+    this.item.tooltip = `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
+    this.item.accessibilityInformation = { label: `Slipway: ${text}` };
+    this.item.show();
+  }
+
+  private lines(): readonly Line[] {
+    if (this.failure !== undefined) {
+      return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog" }];
+    }
+    return this.status === undefined ? [] : describe(this.status);
+  }
+}
+
+function describe(status: Status): readonly Line[] {
+  const unknown = vscode.l10n.t("none");
+  const lines: Line[] = [
+    { label: vscode.l10n.t("Endpoint"), text: status.url ?? unknown, icon: "globe", ...(status.url === null ? {} : { command: "slipway.openEndpoint" }) },
+    { label: vscode.l10n.t("State"), text: summary(status), icon: "pulse" },
+    { label: vscode.l10n.t("Revision"), text: status.revision ?? unknown, icon: "versions" },
+    {
+      label: vscode.l10n.t("Replicas"),
+      text: status.replicas.length === 0 ? vscode.l10n.t("none awake, nothing is billed") : String(status.replicas.length),
+      icon: "server-process",
+      children: status.replicas.map(({ name, state, phase }) => ({
+        label: name,
+        text: phase === null ? state : `${state}, ${phase}`,
+        icon: "vm-running",
+      })),
+    },
+  ];
+  return status.reason === null ? lines : [...lines, { label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info" }];
+}
+
+function summary({ state, phase }: Status): string {
+  return phase === null || phase === state ? state : `${state} (${phase})`;
+}
