@@ -1,0 +1,258 @@
+"""Container Apps: environments, apps, revisions and their replicas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sidecar.errors import CloudError, NotFound
+from sidecar.gateway.session import Session, translated
+from sidecar.text import Text
+
+API_KEY_SECRET = "api-key"  # noqa: S105  (the secret's name, as the template states it)
+PROJECT_TAG = "slipway-project"
+
+
+@dataclass(frozen=True)
+class Environment:
+    id: str
+    location: str
+    state: str
+    profiles: tuple[dict[str, Any], ...]
+    """Workload profiles as Azure gives them, unknown keys included, so that a PATCH keeps them."""
+
+
+@dataclass(frozen=True)
+class App:
+    id: str
+    name: str
+    state: str
+    fqdn: str | None
+    environment_id: str
+    latest_revision: str | None
+    latest_ready_revision: str | None
+    mode: str
+    traffic: tuple[tuple[str | None, int], ...]
+    """Revision name (None: whichever is the latest) and weight in percent."""
+    env: dict[str, str]
+    """Plain environment variables of the first container; those from secrets have no value here."""
+    secret_env: dict[str, str]
+    """Environment variables that come from secrets: variable name → secret name."""
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    mounts: tuple[tuple[str, str], ...]
+    """Environment storage name and mount path of the first container's Azure Files volumes."""
+    image: str
+    max_replicas: int
+    tags: dict[str, str]
+    target_port: int | None
+
+
+@dataclass(frozen=True)
+class Revision:
+    name: str
+    active: bool
+    replicas: int
+    running_state: str
+    health: str | None
+    provisioning_error: str | None
+    details: str | None
+    traffic: int
+
+
+@dataclass(frozen=True)
+class Replica:
+    name: str
+    state: str
+    details: str | None
+    restarts: int
+    ready: bool
+
+
+@dataclass(frozen=True)
+class AppPlace:
+    """Where an app is; passed to everything that asks about it."""
+
+    session: Session
+    subscription_id: str
+    group: str
+    name: str
+
+
+def environment(session: Session, subscription_id: str, group: str, name: str) -> Environment | None:
+    with translated(Text("Reading the environment {name}", name=name)), _client(session, subscription_id) as client:
+        try:
+            found = client.managed_environments.get(group, name)
+        except _not_found():
+            return None
+    properties = found.properties
+    profiles = [] if properties is None else [each.as_dict() for each in properties.workload_profiles or []]
+    state = "" if properties is None else str(properties.provisioning_state)
+    return Environment(str(found.id), str(found.location), state, tuple(profiles))
+
+
+def add_profile(
+    session: Session, subscription_id: str, group: str, name: str, environment: Environment, profile: dict[str, Any]
+) -> None:
+    """Adds a workload profile by PATCH, every existing one kept as it is."""
+    with translated(Text("Adding a GPU profile to {name}", name=name)), _client(session, subscription_id) as client:
+        body: Any = {
+            "location": environment.location,
+            "properties": {"workloadProfiles": [*environment.profiles, profile]},
+        }
+        client.managed_environments.begin_update(group, name, body).result(timeout=900)
+
+
+def storage_exists(session: Session, subscription_id: str, group: str, environment: str, name: str) -> bool:
+    doing = Text("Reading the storage {name} of {environment}", name=name, environment=environment)
+    with translated(doing), _client(session, subscription_id) as client:
+        try:
+            client.managed_environments_storages.get(group, environment, name)
+        except _not_found():
+            return False
+    return True
+
+
+def storage_of(place: AppPlace, storage: str, environment_name: str) -> tuple[str, str]:
+    """Account and share behind an environment storage."""
+    with translated(Text("Reading the storage {name}", name=storage)), _client_of(place) as client:
+        found = client.managed_environments_storages.get(place.group, environment_name, storage)
+    azure_file = None if found.properties is None else found.properties.azure_file
+    if azure_file is None:
+        raise CloudError(Text("The storage {name} is no Azure Files share.", name=storage), code="StorageUnsupported")
+    return str(azure_file.account_name), str(azure_file.share_name)
+
+
+def find_app(place: AppPlace) -> App | None:
+    try:
+        return app(place)
+    except NotFound:
+        return None
+
+
+def app(place: AppPlace) -> App:
+    with translated(Text("Reading the container app {name}", name=place.name)), _client_of(place) as client:
+        found = client.container_apps.get(place.group, place.name)
+    properties = found.properties
+    if properties is None or properties.template is None or not properties.template.containers:
+        raise CloudError(Text("The container app {name} has no container.", name=place.name), code="AppUnreadable")
+    template, configuration = properties.template, properties.configuration
+    first = template.containers[0]
+    ingress = None if configuration is None else configuration.ingress
+    volumes = {
+        str(each.name): str(each.storage_name)
+        for each in cast("Any", template.volumes or [])
+        if each.storage_type == "AzureFile"
+    }
+    env = cast("Any", first.env or [])
+    return App(
+        id=str(found.id),
+        name=str(found.name),
+        state=str(properties.provisioning_state),
+        fqdn=None if ingress is None else ingress.fqdn,
+        environment_id=str(properties.environment_id or properties.managed_environment_id or ""),
+        latest_revision=properties.latest_revision_name,
+        latest_ready_revision=properties.latest_ready_revision_name,
+        mode=str(configuration.active_revisions_mode if configuration is not None else "Single"),
+        traffic=tuple(
+            (None if each.latest_revision else each.revision_name, int(each.weight or 0))
+            for each in cast("Any", (ingress.traffic if ingress is not None else None) or [])
+        ),
+        env={str(each.name): str(each.value or "") for each in env if not each.secret_ref},
+        secret_env={str(each.name): str(each.secret_ref) for each in env if each.secret_ref},
+        command=tuple(first.command or ()),
+        args=tuple(first.args or ()),
+        mounts=tuple(
+            (volumes[each.volume_name], str(each.mount_path))
+            for each in cast("Any", first.volume_mounts or [])
+            if each.volume_name in volumes
+        ),
+        image=str(first.image),
+        max_replicas=int((template.scale.max_replicas if template.scale is not None else None) or 10),
+        tags={str(key): str(value) for key, value in (found.tags or {}).items()},
+        target_port=None if ingress is None else ingress.target_port,
+    )
+
+
+def update_template(place: AppPlace, change: dict[str, Any]) -> None:
+    """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
+    with translated(Text("Updating the container app {name}", name=place.name)), _client_of(place) as client:
+        body: Any = {"location": _location(client, place), "properties": {"template": change}}
+        client.container_apps.begin_update(place.group, place.name, body).result(timeout=900)
+
+
+def template_of(place: AppPlace) -> dict[str, Any]:
+    """The app's template as Azure gives it: the ground for update_template()."""
+    with translated(Text("Reading the container app {name}", name=place.name)), _client_of(place) as client:
+        found = client.container_apps.get(place.group, place.name)
+        template = None if found.properties is None else found.properties.template
+        return {} if template is None else cast("dict[str, Any]", template.as_dict())
+
+
+def revisions(place: AppPlace) -> list[Revision]:
+    with translated(Text("Listing the revisions of {name}", name=place.name)), _client_of(place) as client:
+        return [_revision(each) for each in client.container_apps_revisions.list_revisions(place.group, place.name)]
+
+
+def replicas(place: AppPlace, revision: str) -> list[Replica]:
+    with translated(Text("Listing the replicas of {name}", name=revision)), _client_of(place) as client:
+        found = client.container_apps_revision_replicas.list_replicas(place.group, place.name, revision)
+    return [_replica(each) for each in found.value or []]
+
+
+def restart(place: AppPlace, revision: str) -> None:
+    """Asks for a restart. Azure answers before anything restarted: see it in replicas() and in the server's /version."""
+    with translated(Text("Restarting {name}", name=revision)), _client_of(place) as client:
+        client.container_apps_revisions.restart_revision(place.group, place.name, revision)
+
+
+def secrets(place: AppPlace) -> dict[str, str]:
+    with translated(Text("Reading the secrets of {name}", name=place.name)), _client_of(place) as client:
+        found = client.container_apps.list_secrets(place.group, place.name)
+    return {str(each.name): str(each.value or "") for each in found.value or []}
+
+
+def _revision(found: Any) -> Revision:
+    properties = found.properties
+    return Revision(
+        name=str(found.name),
+        active=bool(properties.active),
+        replicas=int(properties.replicas or 0),
+        running_state=str(properties.running_state or "Unknown"),
+        health=None if properties.health_state is None else str(properties.health_state),
+        provisioning_error=properties.provisioning_error or None,
+        details=getattr(properties, "running_state_details", None),
+        traffic=int(properties.traffic_weight or 0),
+    )
+
+
+def _replica(found: Any) -> Replica:
+    properties = found.properties
+    containers = cast("list[Any]", (properties.containers if properties is not None else None) or [])
+    return Replica(
+        name=str(found.name),
+        state=str((properties.running_state if properties is not None else None) or "Unknown"),
+        details=getattr(properties, "running_state_details", None),
+        restarts=max((int(each.restart_count or 0) for each in containers), default=0),
+        ready=bool(containers) and all(bool(each.ready) for each in containers),
+    )
+
+
+def _location(client: Any, place: AppPlace) -> str:
+    return str(client.container_apps.get(place.group, place.name).location)
+
+
+def _client(session: Session, subscription_id: str) -> Any:
+    from azure.mgmt.appcontainers import ContainerAppsAPIClient
+
+    return ContainerAppsAPIClient(session.credential, subscription_id, **session.arm_options())
+
+
+def _client_of(place: AppPlace) -> Any:
+    return _client(place.session, place.subscription_id)
+
+
+def _not_found() -> type[Exception]:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    return ResourceNotFoundError

@@ -1,0 +1,160 @@
+"""The local cloud as a process: found by its state folder, started when it does not run, never imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from sidecar.errors import CloudError, ConsentNeeded
+from sidecar.text import Text
+
+CONSENT = "local-image"
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """What the running local cloud says about itself (its `cloud.json`, readable by this user only)."""
+
+    pid: int
+    arm: str
+    authority: str
+    ca_file: Path
+    tenant_id: str
+    client_id: str
+    client_secret: str
+    subscriptions: tuple[tuple[str, str], ...]
+    file_suffix: str
+
+
+def known_local_cloud(state: Path) -> LocalCloud | None:
+    """The local cloud of this state folder, running or not; None when there has never been one."""
+    file = state / "cloud.json"
+    if not file.exists():
+        return None
+    said = cast("dict[str, object]", json.loads(file.read_text(encoding="utf-8")))
+    subscriptions = cast("list[dict[str, str]]", said["subscriptions"])
+    return LocalCloud(
+        pid=int(cast("int", said["pid"])),
+        arm=str(said["arm"]),
+        authority=str(said["authority"]),
+        ca_file=Path(str(said["caFile"])),
+        tenant_id=str(said["tenantId"]),
+        client_id=str(said["clientId"]),
+        client_secret=str(said["clientSecret"]),
+        subscriptions=tuple((each["id"], each["name"]) for each in subscriptions),
+        file_suffix=str(said.get("fileSuffix", "")),
+    )
+
+
+def local_cloud(
+    state: Path, environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]
+) -> LocalCloud:
+    """The running local cloud. Starts it when needed, as a process of its own that outlives this one.
+
+    Raises ConsentNeeded before the model server's environment is downloaded for the first time."""
+    known = known_local_cloud(state)
+    if known is not None and _answers(known):
+        return known
+    _image(environ, consents, say)
+    say(Text("Starting the local cloud…"))
+    return _start(state, environ)
+
+
+def _image(environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]) -> None:
+    command = [sys.executable, "-m", "sidecar.localcloud.image"]
+    if subprocess.run([*command, "--check"], env=dict(environ), capture_output=True, check=False).returncode == 0:
+        return
+    if CONSENT not in consents:
+        raise ConsentNeeded(
+            CONSENT,
+            Text(
+                "The local cloud runs the model server on this machine. Its environment (PyTorch and the packages of "
+                "inference/requirements.txt) is downloaded once: about 0.3 GB with the CPU build of PyTorch, "
+                "several GB where the CUDA build is the default."
+            ),
+            Text("Agree to the download, or choose an Azure subscription."),
+        )
+    say(Text("Making the model server's environment (once; this takes a few minutes)…"))
+    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CloudError(
+            Text("The model server's environment could not be made."),
+            Text("Check the network and the disk, then try again; the detail holds pip's last lines."),
+            code="ImageBuildFailed",
+            detail=done.stderr[-4000:],
+        )
+
+
+def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
+    """Starts the process detached: it goes on when this one ends, as Azure would."""
+    state.mkdir(parents=True, exist_ok=True)
+    state.chmod(0o700)
+    arguments = ["--state", str(state)]
+    bind = environ.get("SLIPWAY_LOCAL_INGRESS_BIND")
+    if bind:
+        arguments += ["--ingress-bind", bind]
+    log = state / "start.log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sidecar.localcloud", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parents[2],
+            env=dict(environ),
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        known = known_local_cloud(state)
+        if known is not None and _answers(known):
+            return known
+        if process.poll() is not None:
+            # another process may have won the race for the state folder: then its cloud answers in a moment
+            again = known_local_cloud(state)
+            if again is None or not _alive(again.pid):
+                break
+        time.sleep(0.1)
+    raise CloudError(
+        Text("The local cloud did not start."),
+        Text("The detail holds the end of its log; correct that and try again."),
+        code="LocalCloudFailed",
+        detail=log.read_text(encoding="utf-8", errors="replace")[-4000:],
+    )
+
+
+def _answers(cloud: LocalCloud) -> bool:
+    import httpx
+
+    if not _alive(cloud.pid) or not cloud.ca_file.exists():
+        return False
+    try:
+        with httpx.Client(verify=_trusting(cloud.ca_file), timeout=5, trust_env=False) as client:
+            return (
+                client.get(f"{cloud.arm}/metadata/endpoints", params={"api-version": "2022-09-01"}).status_code == 200
+            )
+    except httpx.HTTPError:
+        return False  # a cloud that is starting or dying: the caller starts one or waits on
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(ca_file))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

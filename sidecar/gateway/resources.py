@@ -1,0 +1,293 @@
+"""Subscriptions, resource groups, providers, existing resources and deployments, through Azure Resource Manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from sidecar.errors import CloudError, NotFound
+from sidecar.gateway.session import Session, translated
+from sidecar.text import Text
+
+if TYPE_CHECKING:
+    from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+    from azure.mgmt.resource.resources import ResourceManagementClient
+
+TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
+
+
+@dataclass(frozen=True)
+class Subscription:
+    id: str
+    name: str
+    tenant_id: str
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+    location: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One resource's part of a deployment."""
+
+    resource_type: str
+    name: str
+    state: str
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    id: str
+    name: str
+    state: str
+    outputs: dict[str, str]
+    code: str | None
+    message: str | None
+
+    @property
+    def finished(self) -> bool:
+        return self.state in TERMINAL
+
+
+def subscriptions(session: Session) -> list[Subscription]:
+    from azure.mgmt.resource.subscriptions import SubscriptionClient
+
+    with (
+        translated(Text("Listing subscriptions")),
+        SubscriptionClient(session.credential, **session.arm_options()) as client,
+    ):
+        return [
+            Subscription(str(each.subscription_id), str(each.display_name), str(each.tenant_id or ""))
+            for each in client.subscriptions.list()
+            if each.state in (None, "Enabled", "Warned")
+        ]
+
+
+def locations(session: Session, subscription_id: str) -> list[tuple[str, str]]:
+    """Name and display name of each region, sorted by the latter."""
+    from azure.mgmt.resource.subscriptions import SubscriptionClient
+
+    with (
+        translated(Text("Listing regions")),
+        SubscriptionClient(session.credential, **session.arm_options()) as client,
+    ):
+        found = [
+            (str(each.name), str(each.display_name)) for each in client.subscriptions.list_locations(subscription_id)
+        ]
+    return sorted(found, key=lambda each: each[1])
+
+
+def groups(session: Session, subscription_id: str) -> list[Group]:
+    with translated(Text("Listing resource groups")), _resources(session, subscription_id) as client:
+        found = [Group(str(each.name), str(each.location), str(each.id)) for each in client.resource_groups.list()]
+    return sorted(found, key=lambda each: each.name.lower())
+
+
+def group(session: Session, subscription_id: str, name: str) -> Group:
+    with (
+        translated(Text("Reading the resource group {name}", name=name)),
+        _resources(session, subscription_id) as client,
+    ):
+        found = client.resource_groups.get(name)
+    return Group(str(found.name), str(found.location), str(found.id))
+
+
+def create_group(session: Session, subscription_id: str, name: str, location: str) -> Group:
+    with (
+        translated(Text("Creating the resource group {name}", name=name)),
+        _resources(session, subscription_id) as client,
+    ):
+        made = client.resource_groups.create_or_update(name, {"location": location})
+    return Group(str(made.name), str(made.location), str(made.id))
+
+
+def provider_state(session: Session, subscription_id: str, namespace: str) -> str:
+    """`Registered`, `NotRegistered`, `Registering`, …"""
+    with (
+        translated(Text("Reading the registration of {namespace}", namespace=namespace)),
+        _resources(session, subscription_id) as client,
+    ):
+        return str(client.providers.get(namespace).registration_state)
+
+
+def register_provider(session: Session, subscription_id: str, namespace: str) -> None:
+    with (
+        translated(Text("Registering {namespace}", namespace=namespace)),
+        _resources(session, subscription_id) as client,
+    ):
+        client.providers.register(namespace)
+
+
+def storage_exists(session: Session, subscription_id: str, group_name: str, account: str) -> bool:
+    with (
+        translated(Text("Reading the storage account {name}", name=account)),
+        _storage(session, subscription_id) as client,
+    ):
+        try:
+            client.storage_accounts.get_properties(group_name, account)
+        except _not_found():
+            return False
+    return True
+
+
+def share_exists(session: Session, subscription_id: str, group_name: str, account: str, share: str) -> bool:
+    with translated(Text("Reading the file share {name}", name=share)), _storage(session, subscription_id) as client:
+        try:
+            client.file_shares.get(group_name, account, share)
+        except _not_found():
+            return False
+    return True
+
+
+def storage_key(session: Session, subscription_id: str, group_name: str, account: str) -> tuple[str, str]:
+    """The account's first key, and the base URL of its file service."""
+    with (
+        translated(Text("Reading the key of the storage account {name}", name=account)),
+        _storage(session, subscription_id) as client,
+    ):
+        properties = client.storage_accounts.get_properties(group_name, account)
+        keys = client.storage_accounts.list_keys(group_name, account).keys_property or []
+    endpoints = properties.primary_endpoints
+    url = endpoints.file if endpoints is not None else None
+    if not keys or not url:
+        raise CloudError(
+            Text("The storage account {name} gives no key or no file service.", name=account),
+            Text("Check that it is a general-purpose account and that you may list its keys."),
+            code="StorageAccountUnusable",
+        )
+    return str(keys[0].value), str(url)
+
+
+def find_deployment(session: Session, subscription_id: str, group_name: str, name: str) -> Deployment | None:
+    try:
+        return deployment(session, subscription_id, group_name, name)
+    except NotFound:
+        return None
+
+
+def deployment(session: Session, subscription_id: str, group_name: str, name: str) -> Deployment:
+    with (
+        translated(Text("Following the deployment {name}", name=name)),
+        _deployments(session, subscription_id) as client,
+    ):
+        found = client.deployments.get(group_name, name)
+    properties = found.properties
+    if properties is None:
+        raise CloudError(Text("The deployment {name} has no state.", name=name), code="DeploymentUnreadable")
+    outputs = cast("dict[str, Any]", properties.outputs or {})
+    error = cast("Any", properties.error)
+    while error is not None and getattr(error, "details", None):
+        error = error.details[0]
+    return Deployment(
+        id=str(found.id),
+        name=str(found.name),
+        state=str(properties.provisioning_state),
+        outputs={key: str(each["value"]) for key, each in outputs.items() if "value" in each},
+        code=None if error is None else str(error.code),
+        message=None if error is None else str(error.message),
+    )
+
+
+def start_deployment(
+    session: Session,
+    subscription_id: str,
+    group_name: str,
+    name: str,
+    template: dict[str, object],
+    parameters: dict[str, dict[str, object]],
+) -> None:
+    """Asks for the deployment (mode Incremental) and returns when ARM has accepted it; follow it with deployment()."""
+    body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
+    with (
+        translated(Text("Starting the deployment {name}", name=name)),
+        _deployments(session, subscription_id) as client,
+    ):
+        client.deployments.begin_create_or_update(group_name, name, body, polling=False)
+
+
+def cancel_deployment(session: Session, subscription_id: str, group_name: str, name: str) -> None:
+    with (
+        translated(Text("Cancelling the deployment {name}", name=name)),
+        _deployments(session, subscription_id) as client,
+    ):
+        client.deployments.cancel(group_name, name)
+
+
+def deployment_operations(session: Session, subscription_id: str, group_name: str, name: str) -> list[Operation]:
+    with (
+        translated(Text("Reading the operations of {name}", name=name)),
+        _deployments(session, subscription_id) as client,
+    ):
+        found: list[Operation] = []
+        for each in client.deployment_operations.list(group_name, name):
+            properties = each.properties
+            target = properties.target_resource if properties is not None else None
+            if properties is None or target is None:
+                continue
+            code, message = _status_error(properties.status_message)
+            kind, resource = str(target.resource_type), str(target.resource_name)
+            found.append(Operation(kind, resource, str(properties.provisioning_state), code, message))
+    return found
+
+
+def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
+    """Why a deployment failed: the failed resource's own code and sentence rather than ARM's wrapping."""
+    failed = next((each for each in operations if each.state == "Failed" and each.code), None)
+    if failed is not None:
+        return CloudError(
+            Text(
+                "{type} {name}: {message}",
+                type=failed.resource_type,
+                name=failed.name,
+                message=failed.message or failed.code,
+            ),
+            Text("Correct the cause and run Provision again: what exists already is kept."),
+            code=failed.code,
+        )
+    return CloudError(
+        Text(
+            "The deployment {name} ended as {state}: {message}",
+            name=outcome.name,
+            state=outcome.state,
+            message=outcome.message or "",
+        ),
+        Text("Run Provision again: what exists already is kept."),
+        code=outcome.code or f"Deployment{outcome.state}",
+    )
+
+
+def _status_error(status: Any) -> tuple[str | None, str | None]:
+    error = getattr(status, "error", None)
+    while error is not None and getattr(error, "details", None):
+        error = error.details[0]
+    return (None, None) if error is None else (error.code, error.message)
+
+
+def _not_found() -> type[Exception]:
+    from azure.core.exceptions import ResourceNotFoundError
+
+    return ResourceNotFoundError
+
+
+def _resources(session: Session, subscription_id: str) -> ResourceManagementClient:
+    from azure.mgmt.resource.resources import ResourceManagementClient
+
+    return ResourceManagementClient(session.credential, subscription_id, **session.arm_options())
+
+
+def _deployments(session: Session, subscription_id: str) -> DeploymentsMgmtClient:
+    from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+
+    return DeploymentsMgmtClient(session.credential, subscription_id, **session.arm_options())
+
+
+def _storage(session: Session, subscription_id: str) -> Any:
+    from azure.mgmt.storage import StorageManagementClient
+
+    return StorageManagementClient(session.credential, subscription_id, **session.arm_options())
