@@ -1,0 +1,158 @@
+// A real VS Code for a test: code-server with a throw-away home, the packaged extension installed from its .vsix.
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { homedir, tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { chromium, type Browser } from "playwright-core";
+import { eventually } from "./eventually";
+import { Window } from "./window";
+
+export const root = path.resolve(__dirname, "../../..");
+const entry = path.join(root, "tests/vscode-host/node_modules/code-server/out/node/entry.js");
+
+export interface HostOptions {
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Folders of further extensions that only the tests have. */
+  readonly extensions?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One code-server with its browser; `stop` leaves no process and no file behind. */
+export class Host {
+  private constructor(
+    /** The throw-away home. Its path is short, because sockets lie in it. */
+    readonly home: string,
+    private readonly server: ChildProcess,
+    private readonly port: number,
+    private readonly browser: Browser,
+  ) {}
+
+  static async start({ settings = {}, extensions = [], env = {} }: HostOptions = {}): Promise<Host> {
+    const home = mkdtempSync(path.join(tmpdir(), "sw-"));
+    mkdirSync(path.join(home, "data/User"), { recursive: true });
+    writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, ...settings }));
+    const environment = { ...hostEnvironment(home), ...env };
+    install(home, path.join(root, "build/slipway.vsix"), environment);
+    for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
+    const port = await freePort();
+    const server = spawn(process.execPath, [entry, ...options(home), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore" });
+    const browser = await chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
+    await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
+    return new Host(home, server, port, browser);
+  }
+
+  /** Opens a window on a folder, or on none. */
+  async open(folder?: string): Promise<Window> {
+    const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${this.port}/${folder === undefined ? "?ew=true" : `?folder=${encodeURIComponent(folder)}`}`);
+    await page.locator(".monaco-workbench .part.statusbar").waitFor({ timeout: 60_000 });
+    return new Window(page, this.home);
+  }
+
+  async stop(): Promise<void> {
+    await this.browser.close();
+    const ended = new Promise((resolve) => this.server.once("exit", resolve));
+    this.server.kill();
+    await ended;
+    stopLocalCloud(this.home);
+    await eventually("the throw-away home can be removed", 30_000, () => {
+      rmSync(this.home, { recursive: true, force: true });
+      return true;
+    });
+  }
+}
+
+const QUIET = {
+  "workbench.startupEditor": "none",
+  "workbench.tips.enabled": false,
+  "workbench.enableExperiments": false,
+  "telemetry.telemetryLevel": "off",
+  "update.mode": "none",
+  "extensions.autoUpdate": false,
+  "extensions.autoCheckUpdates": false,
+  "extensions.ignoreRecommendations": true,
+  "git.enabled": false,
+  "security.workspace.trust.enabled": false,
+  "chat.commandCenter.enabled": false,
+  "window.commandCenter": false,
+};
+
+const BROWSER_ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // The tests need this machine only; a look outside would be a defect.
+  "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE 127.0.0.2 , EXCLUDE localhost",
+];
+
+function options(home: string): readonly string[] {
+  return [
+    ...["--config", path.join(home, "cfg/none.yaml"), "--auth", "none"],
+    ...["--user-data-dir", path.join(home, "data"), "--extensions-dir", path.join(home, "ext")],
+    ...["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust", "--disable-getting-started-override"],
+  ];
+}
+
+function hostEnvironment(home: string): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    HOME: home,
+    XDG_CONFIG_HOME: path.join(home, "cfg"),
+    XDG_DATA_HOME: path.join(home, "share"),
+    XDG_CACHE_HOME: path.join(home, "cache"),
+    // Keeps the extension host from taking PATH from a login shell.
+    VSCODE_CLI: "1",
+    // What is downloaded once is shared by all runs.
+    PIP_CACHE_DIR: process.env["PIP_CACHE_DIR"] ?? path.join(userCache(), "pip"),
+    SLIPWAY_CACHE: process.env["SLIPWAY_CACHE"] ?? path.join(userCache(), "slipway"),
+    SLIPWAY_LOCAL_STATE: path.join(home, "localcloud"),
+    // code-server sends links to 127.0.0.1 through a proxy of its own, which the chat page does not survive.
+    SLIPWAY_LOCAL_INGRESS_BIND: "127.0.0.2",
+  };
+}
+
+function userCache(): string {
+  return process.env["XDG_CACHE_HOME"] ?? path.join(homedir(), ".cache");
+}
+
+function install(home: string, vsix: string, env: NodeJS.ProcessEnv): void {
+  const done = spawnSync(process.execPath, [entry, ...options(home), "--install-extension", vsix], { env, encoding: "utf8" });
+  if (done.status !== 0 || !readdirSync(path.join(home, "ext")).some((each) => each.startsWith("slipway.slipway-"))) {
+    throw new Error(`the .vsix could not be installed:\n${done.stdout}${done.stderr}`);
+  }
+}
+
+/** The local cloud is a process of its own and outlives VS Code, as Azure would: the test ends what it caused. */
+function stopLocalCloud(home: string): void {
+  const file = path.join(home, "localcloud/cloud.json");
+  if (!existsSync(file)) return;
+  const { pid } = JSON.parse(readFileSync(file, "utf8")) as { readonly pid: number };
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+function chromiumPath(): string {
+  const known = [process.env["SLIPWAY_CHROMIUM"], "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+  const found = known.find((each) => each !== undefined && existsSync(each));
+  if (found === undefined) throw new Error("no Chromium: node tests/vscode-host/setup.mjs says how to get it");
+  return found;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}

@@ -1,0 +1,64 @@
+// The packaged extension in a real VS Code, before anything is provisioned.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Host } from "./host";
+import type { Window } from "./window";
+
+describe("the extension, installed from its .vsix", () => {
+  let host: Host;
+  let window: Window;
+
+  before(async () => {
+    host = await Host.start();
+    const folder = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-folder-"));
+    mkdirSync(path.join(folder, "infra"));
+    writeFileSync(path.join(folder, "infra/inference.config.json"), JSON.stringify({ ACA_APP_NAME: null }));
+    window = await host.open(folder);
+  });
+  after(() => host.stop());
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed") await window.screenshot(`failed ${this.currentTest.title}`);
+  });
+
+  it("offers the documented commands, word for word", async () => {
+    const offered = await window.offered("AI Toolkit:", "palette");
+    for (const title of ["Provision Azure Container Apps for inference", "Deploy for inference"]) {
+      assert.ok(offered.includes(`AI Toolkit: ${title}`), `${title} is not among ${offered.join(", ")}`);
+    }
+  });
+
+  it("hides the commands that need an endpoint while there is none", async () => {
+    const offered = await window.offered("AI Toolkit:");
+    for (const title of ["Go to Inference Endpoint", "Show API key", "Refresh"]) {
+      assert.ok(!offered.includes(`AI Toolkit: ${title}`), `${title} is offered`);
+    }
+  });
+
+  it("welcomes with a button that provisions", async () => {
+    const view = await window.showView();
+    await view.getByRole("button", { name: "Provision Azure Container Apps for inference" }).waitFor();
+    await window.screenshot("welcome");
+  });
+
+  it("has an output channel named Slipway", async () => {
+    await window.run("AI Toolkit: Show log");
+    const panel = window.page.locator(".part.panel");
+    await panel.waitFor();
+    await panel.getByText("Output", { exact: false }).first().waitFor();
+    await window.screenshot("log");
+  });
+
+  it("is silent until it is asked: no notification", async () => {
+    assert.equal(await window.notifications.count(), 0);
+  });
+
+  it("says so when no folder is open", async () => {
+    const empty = await host.open();
+    await empty.run("AI Toolkit: Deploy for inference");
+    await empty.notification("No folder is open").getByRole("button", { name: "Open Folder" }).waitFor({ timeout: 30_000 });
+    await empty.screenshot("no folder");
+    await empty.close();
+  });
+});

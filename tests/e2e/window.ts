@@ -1,0 +1,130 @@
+// A VS Code window as a person uses it: palette, quick picks, notifications, views. The page object of the journeys.
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { Locator, Page } from "playwright-core";
+import { eventually } from "./eventually";
+
+const screenshots = path.resolve(__dirname, "../../screenshots");
+
+export class Window {
+  constructor(
+    readonly page: Page,
+    private readonly home: string,
+  ) {}
+
+  /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. */
+  async run(title: string): Promise<void> {
+    const entry = this.page.locator(".quick-input-list-entry", { hasText: title }).first();
+    await eventually(`the palette offers "${title}"`, 60_000, async () => {
+      await this.openPalette(title);
+      return entry.isVisible();
+    });
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** What the palette offers for these letters, once it offers anything. */
+  async offered(letters: string, screenshot?: string): Promise<readonly string[]> {
+    const labels = await eventually(`the palette offers something for "${letters}"`, 60_000, async () => {
+      await this.openPalette(letters);
+      const found = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
+      return found.includes("No matching commands") ? undefined : found;
+    });
+    if (screenshot !== undefined) await this.screenshot(screenshot);
+    await this.page.keyboard.press("Escape");
+    return labels;
+  }
+
+  private async openPalette(letters: string): Promise<void> {
+    await this.page.keyboard.press("Escape");
+    await this.page.keyboard.press("F1");
+    await this.input.fill(`>${letters}`, { timeout: 5_000 });
+    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor({ timeout: 5_000 });
+  }
+
+  private get input(): Locator {
+    return this.page.locator(".quick-input-widget .quick-input-box input");
+  }
+
+  /** The open question: its title bar, for example "Provision … (1/2)". */
+  get question(): Locator {
+    return this.page.locator(".quick-input-widget .quick-input-title");
+  }
+
+  /** The rows of the open question. */
+  choices(text: string | RegExp): Locator {
+    return this.page.locator(".quick-input-widget .quick-input-list .monaco-list-row", { hasText: text });
+  }
+
+  async choose(text: string | RegExp): Promise<void> {
+    const row = this.choices(text).first();
+    await row.waitFor({ timeout: 60_000 });
+    await row.click();
+  }
+
+  async type(text: string): Promise<void> {
+    await this.input.fill(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  async back(): Promise<void> {
+    await this.page.locator(".quick-input-widget .quick-input-titlebar").getByRole("button", { name: "Back" }).click();
+  }
+
+  /** A notification that holds this text, shown now or kept in the notification centre. */
+  notification(text: string | RegExp): Locator {
+    return this.page.locator(".notification-list-item, .notification-toast", { hasText: text }).first();
+  }
+
+  get notifications(): Locator {
+    return this.page.locator(".notification-toast");
+  }
+
+  /** Presses a notification's button; a toast that has gone is found again in the notification centre. */
+  async press(text: string | RegExp, button: string): Promise<void> {
+    await eventually(`the notification "${String(text)}" with the button "${button}"`, 10_000, async () => {
+      const target = this.notification(text).getByRole("button", { name: button });
+      if (!(await target.isVisible())) await this.page.keyboard.press("Escape").then(() => this.run("Notifications: Show Notifications"));
+      await target.click({ timeout: 3_000 });
+      return true;
+    });
+  }
+
+  /** The open modal dialog. */
+  get dialog(): Locator {
+    return this.page.locator(".monaco-dialog-box");
+  }
+
+  async answer(button: string): Promise<void> {
+    await this.dialog.getByRole("button", { name: button, exact: true }).click();
+  }
+
+  /** The extension's own view. */
+  async showView(): Promise<Locator> {
+    await this.run("View: Show Slipway");
+    const view = this.page.locator(".part.sidebar");
+    await view.getByText("Inference Endpoint", { exact: false }).first().waitFor({ timeout: 30_000 });
+    return view;
+  }
+
+  get statusBar(): Locator {
+    return this.page.locator(".part.statusbar");
+  }
+
+  /** Everything that the output channel has received in all windows of this host. */
+  get log(): string {
+    const logs = path.join(this.home, "data/logs");
+    if (!existsSync(logs)) return "";
+    const files = readdirSync(logs, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith("slipway.slipway/Slipway.log"));
+    return files.map((file) => readFileSync(path.join(logs, file), "utf8")).join("");
+  }
+
+  /** Kept as an artefact of the run. */
+  async screenshot(name: string): Promise<void> {
+    mkdirSync(screenshots, { recursive: true });
+    await this.page.screenshot({ path: path.join(screenshots, `${name}.png`) });
+  }
+
+  async close(): Promise<void> {
+    await this.page.context().close();
+  }
+}
