@@ -124,6 +124,27 @@ def generation_numbers(names: list[str]) -> list[int]:
     )
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What turns the tree on the share into the local one, by path."""
+
+    upload: tuple[str, ...]
+    delete: tuple[str, ...]
+
+
+def manifest_of(entries: list[Entry]) -> dict[str, str]:
+    """Path → sha256 of every file; links are no files on the share, so a plain tree can't carry them."""
+    return {entry.path: hashlib.sha256(entry.content).hexdigest() for entry in entries if entry.kind == "file"}
+
+
+def diff(local: dict[str, str], remote: dict[str, str]) -> Changes:
+    """Compares two manifests. Only what an earlier manifest lists is ever deleted: other files are somebody else's."""
+    return Changes(
+        upload=tuple(sorted(path for path, digest in local.items() if remote.get(path) != digest)),
+        delete=tuple(sorted(path for path in remote if path not in local)),
+    )
+
+
 def _entry(folder: Path, path: Path) -> Entry | None:
     name = path.relative_to(folder).as_posix()
     if path.is_symlink():

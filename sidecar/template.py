@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from sidecar.bicep import compile_bicep, content_digest, source_digest
 from sidecar.errors import TemplateError
+from sidecar.expressions import ExpressionError, Scope, evaluate
 from sidecar.text import Text
 
 Template = dict[str, object]
@@ -158,3 +160,81 @@ def _run_cli(cli: Path, bicep: Path) -> Template:
             code="BicepBuildFailed",
         )
     return cast("Template", json.loads(done.stdout))
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the template will call its resources, by type in lower case, and the app's template as it would deploy it."""
+
+    names: dict[str, str]
+    app_template: dict[str, object] | None
+    location: str
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """What ARM knows about the scope of a deployment before it starts."""
+
+    subscription_id: str
+    tenant_id: str
+    name: str
+    id: str
+    location: str
+
+
+def plan_names(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Planned:
+    """Evaluates the names and the app's template here, as ARM will there. Raises TemplateError where that is impossible."""
+    scope = _scope(template, parameters, group)
+    names: dict[str, str] = {}
+    app_template: dict[str, object] | None = None
+    try:
+        for resource in _resources(template):
+            kind = str(resource["type"]).lower()
+            names[kind] = str(evaluate(resource["name"], scope))
+            if kind == "microsoft.app/containerapps":
+                properties = cast("dict[str, object]", resource.get("properties", {}))
+                app_template = cast("dict[str, object]", evaluate(properties.get("template", {}), scope))
+        place = template.get("variables", {})
+        location = evaluate(cast("dict[str, object]", place).get("place", group.location), scope)
+    except ExpressionError as error:
+        raise TemplateError(
+            Text("The template's names can't be evaluated: {problem}", problem=error),
+            Text("Correct the expression in the Bicep file."),
+        ) from error
+    return Planned(names, app_template, str(location))
+
+
+def _resources(template: Template) -> list[dict[str, object]]:
+    """Symbolic names (languageVersion 2.0) or a plain list."""
+    resources = template.get("resources", [])
+    if isinstance(resources, dict):
+        return list(cast("dict[str, dict[str, object]]", resources).values())
+    return cast("list[dict[str, object]]", resources)
+
+
+def _scope(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Scope:
+    declared = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
+    variables = cast("dict[str, object]", template.get("variables", {}))
+
+    def parameter(name: str) -> object:
+        known = {each.lower(): each for each in declared}
+        real = known[name.lower()]
+        if real in parameters:
+            return parameters[real]["value"]
+        return evaluate(declared[real].get("defaultValue"), scope)
+
+    def variable(name: str) -> object:
+        known = {each.lower(): each for each in variables}
+        return evaluate(variables[known[name.lower()]], scope)
+
+    functions: dict[str, Callable[..., object]] = {
+        "resourcegroup": lambda: {"id": group.id, "name": group.name, "location": group.location},
+        "subscription": lambda: {
+            "id": f"/subscriptions/{group.subscription_id}",
+            "subscriptionId": group.subscription_id,
+            "tenantId": group.tenant_id,
+        },
+        "newguid": lambda: "00000000-0000-0000-0000-000000000000",
+    }
+    scope = Scope(parameter, variable, functions)
+    return scope

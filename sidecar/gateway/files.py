@@ -86,6 +86,15 @@ class Share:
                 client.delete_file()
                 raise Conflict(Text("{path} exists already on the share.", path=path)) from error
 
+    def replace(self, path: str, content: bytes) -> None:
+        """Puts a whole file in place of whatever stands under the name; readers see the old one or the new."""
+        place = PurePosixPath(path)
+        self.make_folders(str(place.parent))
+        unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
+        self._upload(unfinished, content)
+        with translated(Text("Putting {path} in place", path=path)):
+            self._client.get_file_client(unfinished).rename_file(path, overwrite=True)
+
     def upload(self, source: Path, path: str, on_bytes: Callable[[int], None]) -> None:
         """A large file, in ranges of 4 MiB with a checksum each; replaces what stands under the name."""
         self.make_folders(str(PurePosixPath(path).parent))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from urllib.parse import quote
 
 from sidecar.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud
@@ -311,6 +312,9 @@ class _AskingCredential:
         return made
 
 
-def portal_link(session: Session, resource_id: str) -> str | None:
-    """Where the resource is shown in the cloud's portal; the local cloud has none."""
-    return None if session.profile.portal is None else f"{session.profile.portal}/#resource{resource_id}"
+def portal_link(session: Session, group_id: str, deployment: str) -> str | None:
+    """Where the deployment is shown in the cloud's portal; the local cloud has none."""
+    if session.profile.portal is None:
+        return None
+    resource = quote(f"{group_id}/providers/Microsoft.Resources/deployments/{deployment}", safe="")
+    return f"{session.profile.portal}/#view/HubsExtension/DeploymentDetailsBlade/~/overview/id/{resource}"

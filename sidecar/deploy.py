@@ -1,0 +1,266 @@
+"""Workflow *Deploy*: sync the code, restart or wake the replica, wait until the new one answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from sidecar.errors import Conflict, EndpointError
+from sidecar.gateway import apps
+from sidecar.gateway.endpoint import Endpoint, Phase
+from sidecar.gateway.files import Share, open_share
+from sidecar.gateway.session import Session
+from sidecar.journal import Journal
+from sidecar.mirror import mirror
+from sidecar.sync import Release, generation_numbers, next_generation, pack
+from sidecar.text import Text
+from sidecar.workspace import Workspace, target_of
+
+POLL_SECONDS = 1.0
+READY_SECONDS = 1800
+"""The template's probe budget (20 minutes) and a margin: nothing is waited for without an end."""
+RESTART_SECONDS = 120
+"""After this, a restart that left every old replica running is asked for once more."""
+TOLERATED_RESTARTS = 3
+
+PHASES = {
+    "waiting-for-first-deploy": "The replica waits for its first release…",
+    "dependencies": "Installing dependencies…",
+    "checking": "Checking the model's files…",
+    "loading-base": "Loading the base model{percent}…",
+    "loading-adapters": "Loading the adapters…",
+    "warming-up": "Warming up…",
+    "ready": "The model answers.",
+}
+"""What each phase of the server is called in progress messages."""
+
+
+@dataclass(frozen=True)
+class Result:
+    endpoint: str
+    url: str
+    release: str
+    generation: int
+    code_changed: bool
+    verified: bool
+    replicas: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree."""
+
+    release: str
+    generation: int
+    changed: bool
+
+
+def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
+    """The whole of *Deploy*. Without a change in the code it still reloads the model."""
+    target = target_of(workspace)
+    place = apps.AppPlace(session, target.subscription_id, target.resource_group, target.app)
+
+    journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
+    app = apps.app(place)
+    revision = serving_revision(app, apps.revisions(place))
+    before = {each.name for each in apps.replicas(place, revision)}
+
+    journal.step("sync", Text("Syncing the code in {folder}…", folder=workspace.code.name), increment=10)
+    with open_share(
+        session, target.subscription_id, target.resource_group, target.storage_account, target.file_share
+    ) as share:
+        if is_ours(app):
+            published = publish(pack(workspace.code), share, target.app, journal)
+        else:
+            journal.log(
+                Text("{app} was not made by Slipway: its code is synced as a plain tree, file by file.", app=target.app)
+            )
+            changes = mirror(workspace.code, share, journal)
+            published = Published("", 0, bool(changes.upload or changes.delete))
+
+    url = session.url(target.endpoint)
+    with Endpoint(url, api_key_of(place, app)) as endpoint:
+        if before:
+            journal.step("restart", Text("Restarting {revision}…", revision=revision), increment=10, revision=revision)
+            apps.restart(place, revision)
+        else:
+            journal.step(
+                "wake", Text("No replica is running: waking {app} by a request…", app=target.app), increment=10
+            )
+        if is_ours(app):
+            replicas = await_release(place, revision, endpoint, before, published, journal)
+            journal.step("ask", Text("Asking the model…"), increment=5)
+            endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
+        else:
+            replicas = await_replicas(place, revision, endpoint, before, journal)
+    journal.log(Text("The inference endpoint is available at {url}", url=url))
+    journal.done(release=published.release, generation=str(published.generation))
+    return Result(
+        target.endpoint, url, published.release, published.generation, published.changed, is_ours(app), tuple(replicas)
+    )
+
+
+def is_ours(app: apps.App) -> bool:
+    """Whether the app starts releases; one made by hand reads a plain tree and has no health routes."""
+    return "SLIPWAY_RELEASE" in app.env and "SLIPWAY_APP" in app.env
+
+
+def serving_revision(app: apps.App, revisions: list[apps.Revision]) -> str:
+    """The revision that gets the traffic: by weight, or the latest where the app says so."""
+    if app.mode == "Single" or any(name is None and weight > 0 for name, weight in app.traffic) or not app.traffic:
+        chosen = app.latest_revision
+    else:
+        chosen = max(app.traffic, key=lambda each: each[1])[0]
+    active = {each.name: each for each in revisions if each.active}
+    if chosen is None or chosen not in active:
+        raise EndpointError(
+            Text("The container app {name} has no active revision that gets traffic.", name=app.name),
+            Text("Run Provision again, or activate a revision in the portal."),
+            code="NoActiveRevision",
+        )
+    return chosen
+
+
+def api_key_of(place: apps.AppPlace, app: apps.App) -> str | None:
+    """The key from the app's own secret; None for an app that has none."""
+    secret = app.secret_env.get("SLIPWAY_API_KEY")
+    return None if secret is None else apps.secrets(place).get(secret) or None
+
+
+def publish(release: Release, share: Share, app: str, journal: Journal) -> Published:
+    """Puts the release on the share and makes it current; the generation's name is taken once, by one deployer."""
+    home = f".slipway/{app}"
+    bundle = f"{home}/releases/{release.digest}"
+    if share.exists(bundle):
+        journal.log(
+            Text(
+                "Release {digest} ({files} files) is on the share already.",
+                digest=release.digest[:12],
+                files=release.files,
+            )
+        )
+    else:
+        journal.log(
+            Text("Uploading release {digest} ({files} files)…", digest=release.digest[:12], files=release.files)
+        )
+        share.create(bundle, release.bundle)
+    names = [each.name for each in share.list(f"{home}/generations")]
+    current = generation_numbers(names)
+    if current and _release_of(share, home, current[-1]) == release.digest:
+        journal.log(Text("The code has not changed; the model is reloaded."))
+        return Published(release.digest, current[-1], changed=False)
+    generation = next_generation(names, release.digest)
+    try:
+        share.create(f"{home}/generations/{generation.number}.json", generation.to_json())
+    except Conflict as error:
+        raise Conflict(
+            Text("Somebody else deployed at the same moment (generation {number}).", number=generation.number),
+            Text("Run Deploy again if yours is the code that should run."),
+            code="DeployedMeanwhile",
+        ) from error
+    journal.log(Text("Generation {number} is release {digest}.", number=generation.number, digest=release.digest[:12]))
+    return Published(release.digest, generation.number, changed=True)
+
+
+def await_release(
+    place: apps.AppPlace, revision: str, endpoint: Endpoint, before: set[str], published: Published, journal: Journal
+) -> list[str]:
+    """Waits until a replica that did not run before serves exactly this release; returns the replicas' names.
+
+    A restart that Azure accepted but did not carry out is asked for once more."""
+    began = time.monotonic()
+    again = bool(before)
+    shown: str | None = None
+    while time.monotonic() - began < READY_SECONDS:
+        replicas = apps.replicas(place, revision)
+        version = endpoint.version()
+        phase = endpoint.phase()
+        fresh = version is not None and version.replica not in before and version.release == published.release
+        if fresh and phase.ready:
+            return [each.name for each in replicas]
+        refuse_failed(replicas, before, phase, revision)
+        text = waiting_for(replicas, before, phase)
+        if str(text) != shown:
+            shown = str(text)
+            journal.progress(text)
+            journal.log(text)
+        old_only = {each.name for each in replicas} <= before and bool(replicas)
+        if again and old_only and time.monotonic() - began > RESTART_SECONDS:
+            again = False
+            journal.step("restart-again", Text("Nothing restarted: asking once more…"), revision=revision)
+            apps.restart(place, revision)
+        journal.wait(POLL_SECONDS)
+    raise not_ready(revision)
+
+
+def await_replicas(
+    place: apps.AppPlace, revision: str, endpoint: Endpoint, before: set[str], journal: Journal
+) -> list[str]:
+    """For a server without our health routes: new replicas run and `/` answers. Reported as unverified."""
+    began = time.monotonic()
+    while time.monotonic() - began < READY_SECONDS:
+        answers = endpoint.root_answers()
+        replicas = apps.replicas(place, revision)
+        refuse_failed(replicas, before, Phase(False, None, None, None, known=False, status=None), revision)
+        fresh = [each for each in replicas if each.name not in before]
+        if fresh and answers and all(each.state == "Running" for each in fresh) and len(fresh) == len(replicas):
+            journal.log(
+                Text(
+                    "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
+                ),
+                "warning",
+            )
+            return [each.name for each in replicas]
+        journal.progress(Text("Waiting for the new replica…"))
+        journal.wait(POLL_SECONDS)
+    raise not_ready(revision)
+
+
+def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Phase, revision: str) -> None:
+    """Stops waiting for what can't become ready: the server says so, or its container dies again and again."""
+    if phase.known and phase.phase == "failed":
+        raise EndpointError(
+            Text("The model could not be loaded: {detail}", detail=phase.detail or "the server gives no reason"),
+            Text("Correct the cause and run Deploy again; the log of {revision} holds more.", revision=revision),
+            code="ModelLoadFailed",
+        )
+    for each in replicas:
+        if each.name not in before and each.restarts >= TOLERATED_RESTARTS:
+            raise EndpointError(
+                Text(
+                    "The container of {name} ended {count} times ({detail}).",
+                    name=each.name,
+                    count=each.restarts,
+                    detail=each.details or each.state,
+                ),
+                Text("Look at its log: a start command fails, or a dependency is missing."),
+                code="ContainerCrashed",
+            )
+
+
+def waiting_for(replicas: list[apps.Replica], before: set[str], phase: Phase) -> Text:
+    """What the wait is for, as exactly as can be told."""
+    fresh = [each for each in replicas if each.name not in before]
+    if not fresh and replicas:
+        return Text("Waiting for the old replica to end…")
+    if not fresh:
+        return Text("Waiting for a replica to be assigned…")
+    if phase.known and phase.phase in PHASES and not phase.ready:
+        percent = "" if phase.progress is None else f" ({round(phase.progress * 100)} %)"
+        return Text(PHASES[phase.phase], percent=percent) if "{" in PHASES[phase.phase] else Text(PHASES[phase.phase])
+    return Text("Replica {name}: {state}…", name=fresh[0].name, state=fresh[0].state)
+
+
+def not_ready(revision: str) -> EndpointError:
+    return EndpointError(
+        Text(
+            "{revision} did not become ready within {minutes} minutes.", revision=revision, minutes=READY_SECONDS // 60
+        ),
+        Text("Look at the log, correct the cause and run Deploy again."),
+        code="NotReady",
+    )
+
+
+def _release_of(share: Share, home: str, number: int) -> str:
+    return str(json.loads(share.read(f"{home}/generations/{number}.json")).get("release", ""))
