@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Token, TokenParams } from "./protocol";
 import { Problem, sentence } from "./sentences";
+import { expiry } from "./tokens";
 
 type Cloud = TokenParams["cloud"];
 
@@ -67,17 +68,4 @@ function provider(cloud: Cloud): string {
 /** VS Code says in English, and in no other way, that the person left the dialog. */
 function isCancellation(error: unknown): boolean {
   return error instanceof vscode.CancellationError || (error instanceof Error && /cancel|did not consent/i.test(error.message));
-}
-
-/** Seconds since 1970. A token that does not say so itself is asked for again after five minutes. */
-export function expiry(token: string): number {
-  const fallback = Math.floor(Date.now() / 1000) + 300;
-  const payload = token.split(".")[1];
-  if (payload === undefined) return fallback;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
-    return typeof claims === "object" && claims !== null && "exp" in claims && typeof claims.exp === "number" ? claims.exp : fallback;
-  } catch {
-    return fallback;
-  }
 }

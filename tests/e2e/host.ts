@@ -78,6 +78,7 @@ const QUIET = {
   "security.workspace.trust.enabled": false,
   "chat.commandCenter.enabled": false,
   "window.commandCenter": false,
+  "workbench.reduceMotion": "on",
 };
 
 const BROWSER_ARGUMENTS = [

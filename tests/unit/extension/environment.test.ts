@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { environment, isReady, key, missingModules, type Listener } from "../../../extension/environment";
+import { findPython, type Python } from "../../../extension/python";
+import { Problem } from "../../../extension/sentences";
+
+describe("the private Python environment", function () {
+  this.timeout(60_000);
+  let home: string;
+  let lock: string;
+  let python: Python;
+  const silent: Listener = { progress: () => undefined, line: () => undefined };
+  const go = (make: (listener: Listener, stop: AbortSignal) => Promise<void>): Promise<void> => make(silent, new AbortController().signal);
+
+  before(async () => {
+    python = await findPython([{ path: "python3", source: "PATH" }], () => undefined);
+  });
+  beforeEach(() => {
+    home = mkdtempSync(path.join(tmpdir(), "sw-env-"));
+    lock = path.join(home, "requirements.txt");
+    writeFileSync(lock, "# nothing to install\n");
+  });
+  afterEach(() => {
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  it("is made once, runs from where it was renamed to, and leaves no temporary folder", async () => {
+    const folder = path.join(home, "environments");
+    const interpreter = await environment(folder, lock, python, go);
+    const prefix = execFileSync(interpreter, ["-c", "import sys; print(sys.prefix)"], { encoding: "utf8" }).trim();
+    assert.equal(prefix, path.join(folder, await key(lock, python)));
+    assert.equal(readdirSync(folder).length, 1);
+    const again = await environment(folder, lock, python, () => Promise.reject(new Error("made again")));
+    assert.equal(again, interpreter);
+    assert.equal(await isReady(folder, lock, python), true);
+  });
+
+  it("another lock or another Python version has another environment", async () => {
+    const first = await key(lock, python);
+    assert.notEqual(await key(lock, { ...python, version: "3.99.0" }), first);
+    writeFileSync(lock, "# something else\n");
+    assert.notEqual(await key(lock, python), first);
+  });
+
+  it("stopped half-way, nothing that looks complete stays behind", async () => {
+    const folder = path.join(home, "environments");
+    const stop = new AbortController();
+    const making = environment(folder, lock, python, (make) => make({ ...silent, line: () => { stop.abort(); } }, stop.signal));
+    await assert.rejects(making, { name: "AbortError" });
+    assert.deepEqual(readdirSync(folder), []);
+    assert.equal(await isReady(folder, lock, python), false);
+  });
+
+  it("a package without a hash is refused, with a way on", async () => {
+    writeFileSync(lock, "pygls==2.1.1\n");
+    const making = environment(path.join(home, "environments"), lock, python, go);
+    await assert.rejects(making, (error) => {
+      assert.ok(error instanceof Problem);
+      assert.match(error.detail ?? "", /--require-hashes|hashes/i);
+      assert.ok(error.suggestion !== undefined);
+      return true;
+    });
+  });
+
+  it("removes an environment that nobody has used for a month, and keeps a recent one", async () => {
+    const folder = path.join(home, "environments");
+    for (const [name, days] of [["old", 40], ["recent", 3]] as const) {
+      mkdirSync(path.join(folder, name), { recursive: true });
+      const marker = path.join(folder, name, ".slipway-ready");
+      writeFileSync(marker, "");
+      const used = new Date(Date.now() - days * 24 * 3600 * 1000);
+      utimesSync(marker, used, used);
+    }
+    await environment(folder, lock, python, go);
+    assert.equal(existsSync(path.join(folder, "old")), false);
+    assert.equal(existsSync(path.join(folder, "recent")), true);
+  });
+
+  it("two windows that make it at the same time both get the same one", async () => {
+    const folder = path.join(home, "environments");
+    const [one, other] = await Promise.all([environment(folder, lock, python, go), environment(folder, lock, python, go)]);
+    assert.equal(one, other);
+    assert.equal(readdirSync(folder).length, 1);
+  });
+
+  it("names the modules that somebody's own interpreter lacks", async () => {
+    assert.deepEqual(await missingModules(python.path, ["json", "no_such_module_here"]), ["no_such_module_here"]);
+  });
+});

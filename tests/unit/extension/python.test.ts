@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { candidates, findPython, newEnough } from "../../../extension/python";
+import { Problem } from "../../../extension/sentences";
+
+const installed = execFileSync("python3", ["-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], { encoding: "utf8" }).trim();
+
+describe("interpreters", () => {
+  it("the setting stands alone: nothing else is tried", () => {
+    assert.deepEqual(candidates("/opt/python", "/venv/python"), [{ path: "/opt/python", source: "setting" }]);
+  });
+
+  it("the Python extension's interpreter goes before the PATH", () => {
+    const [first, second] = candidates("", "/venv/python");
+    assert.equal(first?.path, "/venv/python");
+    assert.equal(second?.path, "python3.13");
+  });
+
+  it("3.11 is new enough, 3.10 and 2.7 are not, and Python 4 is unknown", () => {
+    assert.deepEqual(["3.11.0", "3.14.1", "3.10.9", "2.7.18", "4.0.0"].map(newEnough), [true, true, false, false, false]);
+  });
+
+  it("a real interpreter is found past one that does not exist, and the log says why", async () => {
+    const notes: string[] = [];
+    const found = await findPython([{ path: "/nowhere/python", source: "PATH" }, { path: "python3", source: "PATH" }], (line) => notes.push(line));
+    assert.equal(found.version, installed);
+    assert.match(found.path, /^\//);
+    assert.match(notes[0] ?? "", /\/nowhere\/python: not found/);
+  });
+
+  it("a setting that can't be used is refused with its path, not passed over", async () => {
+    const broken = candidates("/nowhere/python", undefined);
+    await assert.rejects(findPython([...broken, { path: "python3", source: "PATH" }], () => undefined), (error) => {
+      assert.ok(error instanceof Problem);
+      assert.equal(error.what.args["path"], "/nowhere/python");
+      assert.match(error.suggestion?.message ?? "", /3\.11 or newer/);
+      return true;
+    });
+  });
+
+  it("a program that is no Python is passed over", async () => {
+    const notes: string[] = [];
+    await findPython([{ path: "true", source: "PATH" }, { path: "python3", source: "PATH" }], (line) => notes.push(line));
+    assert.match(notes[0] ?? "", /^Not usable \(PATH\): true/);
+  });
+
+  it("none at all: the message says what to install", async () => {
+    await assert.rejects(findPython([], () => undefined), /Python 3\.11 or newer/);
+  });
+});
