@@ -1,17 +1,31 @@
-"""`python -m sidecar …`: the terminal door; `serve` is the JSON-RPC door; `protocol` prints extension/protocol.ts."""
+"""`python -m sidecar …`: `serve` is the JSON-RPC door, `demo` is `npm start`, everything else is the terminal door."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[:1] == ["protocol"]:
-        from sidecar.protocol import typescript
+    match arguments[:1]:
+        case ["serve"]:
+            from sidecar.server import serve
 
-        sys.stdout.write(typescript())
-        return 0
-    return 2
+            serve(dict(os.environ))
+            return 0
+        case ["protocol"]:
+            from sidecar.protocol import typescript
+
+            sys.stdout.write(typescript())
+            return 0
+        case ["demo"]:
+            from sidecar.demo import main as demo
+
+            return demo(arguments[1:], dict(os.environ))
+        case _:
+            from sidecar.cli import main as cli
+
+            return cli(arguments, dict(os.environ))
 
 
 if __name__ == "__main__":

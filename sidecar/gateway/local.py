@@ -55,21 +55,19 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
     )
 
 
-def local_cloud(
-    state: Path, environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]
-) -> LocalCloud:
-    """The running local cloud. Starts it when needed, as a process of its own that outlives this one.
-
-    Raises ConsentNeeded before the model server's environment is downloaded for the first time."""
+def local_cloud(state: Path, environ: Mapping[str, str], say: Callable[[Text], None]) -> LocalCloud:
+    """The running local cloud. Starts it when needed, as a process of its own that outlives this one."""
     known = known_local_cloud(state)
     if known is not None and _answers(known):
         return known
-    _image(environ, consents, say)
     say(Text("Starting the local cloud…"))
     return _start(state, environ)
 
 
-def _image(environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]) -> None:
+def prepare_image(environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]) -> None:
+    """Makes the environment that replicas run in, where it is not there yet.
+
+    Raises ConsentNeeded before it is downloaded for the first time."""
     command = [sys.executable, "-m", "sidecar.localcloud.image"]
     if subprocess.run([*command, "--check"], env=dict(environ), capture_output=True, check=False).returncode == 0:
         return

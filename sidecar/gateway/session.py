@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import quote
 
 from sidecar.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
-from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud
+from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
 from sidecar.text import Text
 
 if TYPE_CHECKING:
@@ -138,17 +138,21 @@ def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) 
     return "azure"
 
 
-def open_session(
-    settings: Settings, cloud: CloudName, *, tenant_id: str | None = None, consents: tuple[str, ...] = ()
-) -> Session:
-    """Opens a session. For the local cloud: starts it when it does not run (ConsentNeeded before a large download)."""
+def open_session(settings: Settings, cloud: CloudName, tenant_id: str | None = None) -> Session:
+    """Opens a session, for looking and for everything else. The local cloud is started when it does not run."""
     if cloud == "local":
-        running = local_cloud(settings.local_state, settings.environ, consents, settings.say)
+        running = local_cloud(settings.local_state, settings.environ, settings.say)
         return Session(_local_profile(running), _local_credential(running), str(running.ca_file), running)
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     profile = AZURE_PROFILES[cloud]
     return Session(profile, _azure_credential(settings, profile, tenant_id), verify=True)
+
+
+def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> None:
+    """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine."""
+    if cloud == "local":
+        prepare_image(settings.environ, consents, settings.say)
 
 
 @contextmanager
