@@ -1,0 +1,1 @@
+"""The inference server: a base model and its LoRA adapters behind an OpenAI-compatible API and a chat page."""

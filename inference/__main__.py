@@ -1,0 +1,39 @@
+"""`python3 -m inference`: settings → server, which listens at once and loads in the background."""
+
+import asyncio
+import logging
+import os
+import sys
+
+import uvloop
+
+from inference.server import serve
+from inference.settings import SettingsError, settings_from
+
+QUIET = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name, value in QUIET.items():  # before the libraries that read them are imported
+        os.environ.setdefault(name, value)
+    try:
+        settings = settings_from(os.environ)
+    except SettingsError as error:
+        logging.getLogger("inference").error("%s", error)
+        return 2
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

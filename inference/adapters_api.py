@@ -1,0 +1,134 @@
+"""The routes about models: listing, loading and unloading adapters, and the tokenizer."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from inference.api import ApiError, Strict, json_response, parse
+from inference.completions import encode, encode_chat
+from inference.engine.adapters import AdapterError
+from inference.engine.folder import FolderError
+from inference.service import Served, Service
+
+
+class LoadRequest(Strict):
+    """`lora_path` is a folder under the mount, relative to it or absolute; without one, `alias_of` names a loaded adapter."""
+
+    lora_name: str
+    lora_path: str | None = None
+    alias_of: str | None = None
+    load_inplace: bool = False
+
+
+class UnloadRequest(Strict):
+    lora_name: str
+
+
+class TokenizeRequest(Strict):
+    model: str | None = None
+    prompt: str | None = None
+    messages: list[dict[str, Any]] | None = None
+    add_special_tokens: bool = True
+
+
+class DetokenizeRequest(Strict):
+    model: str | None = None
+    tokens: list[int]
+
+
+async def models(request: Request) -> Response:
+    """GET /v1/models."""
+    service: Service = request.app.state.service
+    served = service.model()
+    return json_response({"object": "list", "data": [describe(service, served, name) for name in served.names()]})
+
+
+async def model(request: Request) -> Response:
+    """GET /v1/models/{name}; names hold slashes."""
+    service: Service = request.app.state.service
+    name: str = request.path_params["model"]
+    service.check_model(name)
+    return json_response(describe(service, service.model(), name))
+
+
+def describe(service: Service, served: Served, name: str) -> dict[str, Any]:
+    adapter = served.adapters.installed.get(name)
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(service.started.timestamp()),
+        "owned_by": "slipway",
+        "parent": served.base if adapter else None,
+        "hash": adapter.digest if adapter else None,
+        "max_model_len": served.engine.context,
+        "engine": served.engine.kind,
+    }
+
+
+async def load(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /v1/load_lora_adapter: loads, replaces (`load_inplace`) or gives another name."""
+    asked = parse(LoadRequest, raw)
+    served = service.model()
+    if asked.lora_name == served.base:
+        raise ApiError(400, "an adapter cannot have the base model's name", code="invalid_value", param="lora_name")
+    if asked.lora_name in served.adapters.installed and not asked.load_inplace:
+        message = f"{asked.lora_name!r} is loaded already; load_inplace replaces it"
+        raise ApiError(409, message, code="already_loaded", param="lora_name")
+    if (asked.lora_path is None) == (asked.alias_of is None):
+        raise ApiError(400, "give either lora_path or alias_of", code="invalid_value", param="lora_path")
+    try:
+        if asked.lora_path is not None:
+            path = within(service.settings.mount, asked.lora_path)
+            adapter = await asyncio.to_thread(served.adapters.load, asked.lora_name, path)
+        else:
+            adapter = served.adapters.alias(asked.lora_name, asked.alias_of or "")
+    except (AdapterError, FolderError, OSError) as error:
+        raise ApiError(400, str(error), code="adapter_refused", param="lora_path") from error
+    return json_response({"name": adapter.name, "hash": adapter.digest})
+
+
+async def unload(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /v1/unload_lora_adapter; requests under way finish with the adapter that they began with."""
+    asked = parse(UnloadRequest, raw)
+    served = service.model()
+    try:
+        await asyncio.to_thread(served.adapters.unload, asked.lora_name)
+    except AdapterError as error:
+        raise ApiError(404, str(error), code="model_not_found", param="lora_name") from error
+    return json_response({"name": asked.lora_name, "unloaded": True})
+
+
+async def tokenize(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /tokenize: the tokens of a prompt or of rendered messages."""
+    asked = parse(TokenizeRequest, raw)
+    served = service.model()
+    tokenizer = served.engine.tokenizer
+    if (asked.prompt is None) == (asked.messages is None):
+        raise ApiError(400, "give either prompt or messages", code="invalid_value", param="prompt")
+    if asked.messages is not None:
+        tokens = await encode_chat(tokenizer, asked.messages, None)
+    else:
+        encoder = tokenizer.encode_prompt if asked.add_special_tokens else tokenizer.encode
+        tokens = await encode(encoder, asked.prompt or "")
+    return json_response({"tokens": tokens, "count": len(tokens), "max_model_len": served.engine.context})
+
+
+async def detokenize(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /detokenize: the text of tokens."""
+    asked = parse(DetokenizeRequest, raw)
+    tokenizer = service.model().engine.tokenizer
+    size = tokenizer.fast.get_vocab_size()
+    if any(not 0 <= token < size for token in asked.tokens):
+        raise ApiError(400, f"tokens must lie between 0 and {size - 1}", code="invalid_value", param="tokens")
+    return json_response({"prompt": tokenizer.fast.decode(asked.tokens, skip_special_tokens=False)})
+
+
+def within(mount: Path, path: str) -> Path:
+    """A folder under the mount; anything that leads out of it is refused."""
+    folder = (mount / path).resolve()
+    if not folder.is_relative_to(mount.resolve()):
+        raise ApiError(400, "lora_path must lie under the mount", code="invalid_value", param="lora_path")
+    return folder

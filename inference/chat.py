@@ -1,0 +1,139 @@
+"""The chat page: Gradio at `/`, several turns, streamed, with the model and the sampling to choose."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from inference.api import ApiError
+from inference.completions import encode_chat, room
+from inference.engine.sequence import SamplingParams
+from inference.generation import Generation, raise_failure
+from inference.service import Service
+
+STYLE = """
+footer { display: none !important }
+.gradio-container { max-width: 60rem !important; margin: 0 auto !important }
+"""
+FONT = ["system-ui", "sans-serif"]  # nothing is fetched
+MONO = ["ui-monospace", "monospace"]
+
+Turn = Callable[..., AsyncGenerator[str]]
+
+
+def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any]]:
+    """The page as an ASGI app, and the context in which it must run."""
+    ui: Any = gr
+    blocks = page(service)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    theme: Any = ui.themes.Default(font=FONT, font_mono=MONO)
+    mounted: FastAPI = ui.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=True,
+        theme=theme,
+        css=STYLE,
+    )
+    return mounted, mounted.router.lifespan_context(mounted)
+
+
+def page(service: Service) -> Any:
+    ui: Any = gr
+    served = service.model()
+    names = served.names()
+    first = names[1] if len(names) > 1 else names[0]
+    most = min(2048, max(served.engine.context // 2, 16))
+    with ui.Blocks(title="Slipway chat", analytics_enabled=False, fill_height=True) as blocks:
+        ui.Markdown(f"### Chat with {served.base}")
+        with ui.Accordion("Model and sampling", open=False, render=True):
+            model = ui.Dropdown(names, value=first, label="Model or adapter", interactive=True)
+            system = ui.Textbox("", label="System prompt", lines=2)
+            tokens = ui.Slider(1, most, value=min(512, most), step=1, label="Max new tokens")
+            temperature = ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature")
+            top_p = ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p")
+            top_k = ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)")
+        ui.ChatInterface(
+            turn(service),
+            additional_inputs=[model, system, tokens, temperature, top_p, top_k],
+            chatbot=ui.Chatbot(label="Chat", height="60vh", buttons=["copy"]),
+            analytics_enabled=False,
+            flagging_mode="never",
+            concurrency_limit=None,
+            api_name="chat",
+        )
+
+        def choices(chosen: str) -> Any:
+            """Adapters come and go while the server runs."""
+            now = service.model().names()
+            return ui.Dropdown(choices=now, value=chosen if chosen in now else now[0])
+
+        blocks.load(choices, [model], [model], api_name=False, queue=False, show_progress="hidden")
+    blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
+    return blocks
+
+
+def turn(service: Service) -> Turn:
+    """One turn of the chat: yields the answer as far as it is there."""
+
+    async def answer(
+        message: str,
+        history: list[dict[str, Any]],
+        model: str,
+        system: str,
+        max_new_tokens: float,
+        temperature: float,
+        top_p: float,
+        top_k: float,
+    ) -> AsyncGenerator[str]:
+        messages = [{"role": "system", "content": system}] if system.strip() else []
+        messages += [{"role": str(m["role"]), "content": text_of(m["content"])} for m in history]
+        messages.append({"role": "user", "content": message})
+        try:
+            async for text in stream(service, model, messages, max_new_tokens, temperature, top_p, top_k):
+                yield text
+        except ApiError as error:
+            raise gr.Error(error.message) from error
+
+    return answer
+
+
+async def stream(
+    service: Service,
+    model: str,
+    messages: list[dict[str, Any]],
+    max_new_tokens: float,
+    temperature: float,
+    top_p: float,
+    top_k: float,
+) -> AsyncGenerator[str]:
+    served = service.model()
+    service.check_model(model)
+    prompt = await encode_chat(served.engine.tokenizer, messages, None)
+    most = min(int(max_new_tokens), room(served, len(prompt), None))
+    params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
+    text = ""
+    with Generation(service, model, [prompt], params) as generation:
+        async for batch in generation.deltas():
+            for _, delta in batch:
+                raise_failure(delta)
+                text += delta.text
+            if batch:
+                yield text
+
+
+def text_of(content: Any) -> str:
+    """A message's text: Gradio keeps it plain or in parts."""
+    if isinstance(content, str):
+        return content
+    parts: list[Any] = content if isinstance(content, list) else [content]
+    return "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)

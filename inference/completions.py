@@ -1,0 +1,336 @@
+"""From a request of the OpenAI API to its answer, whole or streamed."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from inference.api import (
+    DONE,
+    KEEP_ALIVE,
+    ApiError,
+    ChatRequest,
+    CompletionRequest,
+    Usage,
+    event,
+    json_response,
+    parse,
+    sampling_params,
+)
+from inference.engine.engine import Delta
+from inference.engine.sequence import Choice
+from inference.engine.tokenizer import TemplateError, Tokenizer
+from inference.generation import Generation, raise_failure
+from inference.service import Served, Service
+
+LONG_TEXT = 20_000  # characters from which on encoding is left to a thread
+
+
+async def chat(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /v1/chat/completions."""
+    asked = parse(ChatRequest, raw)
+    served = service.model()
+    service.check_model(asked.model)
+    if asked.top_logprobs is not None and not asked.logprobs:
+        raise ApiError(400, "top_logprobs needs logprobs", code="invalid_value", param="top_logprobs")
+    tools = None if asked.tool_choice == "none" else asked.tools
+    prompt = await encode_chat(served.engine.tokenizer, [message.plain() for message in asked.messages], tools)
+    wanted = asked.max_completion_tokens or asked.max_tokens
+    most = room(served, len(prompt), wanted)
+    vocabulary = served.engine.tokenizer.fast.get_vocab_size()
+    params = sampling_params(asked, most, (asked.top_logprobs or 0) if asked.logprobs else None, vocabulary)
+    generation = Generation(service, asked.model, [prompt], params, asked.n or 1)
+    usage = asked.stream_options is not None and asked.stream_options.include_usage
+    shape = ChatShape(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
+    return await respond(generation, shape, stream=asked.stream, request=request)
+
+
+async def complete(service: Service, raw: bytes, request: Request) -> Response:
+    """POST /v1/completions."""
+    asked = parse(CompletionRequest, raw)
+    served = service.model()
+    service.check_model(asked.model)
+    tokenizer = served.engine.tokenizer
+    vocabulary = tokenizer.fast.get_vocab_size()
+    prompts: list[list[int]] = []
+    for text in [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt:
+        if isinstance(text, str):
+            prompts.append(await encode(tokenizer.encode_prompt, text))
+    if not prompts and isinstance(asked.prompt, list):
+        prompts = [[token for token in asked.prompt if isinstance(token, int)]]
+    if not all(prompts):
+        raise ApiError(400, "an empty prompt cannot be completed", code="invalid_value", param="prompt")
+    if any(not 0 <= token < vocabulary for prompt in prompts for token in prompt):
+        raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
+    most = min(room(served, len(prompt), asked.max_tokens) for prompt in prompts)
+    params = sampling_params(asked, most, asked.logprobs, vocabulary)
+    generation = Generation(service, asked.model, prompts, params, asked.n or 1)
+    usage = asked.stream_options is not None and asked.stream_options.include_usage
+    shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
+    return await respond(generation, shape, stream=asked.stream, request=request)
+
+
+async def encode_chat(
+    tokenizer: Tokenizer, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
+) -> list[int]:
+    try:
+        return await encode(tokenizer.encode, tokenizer.render(messages, tools))
+    except TemplateError as error:
+        raise ApiError(400, str(error), code="invalid_value", param="messages") from error
+
+
+async def encode(encoder: Callable[[str], list[int]], text: str) -> list[int]:
+    return encoder(text) if len(text) < LONG_TEXT else await asyncio.to_thread(encoder, text)
+
+
+def room(served: Served, prompt: int, wanted: int | None) -> int:
+    """How many tokens may be generated; 400 with the numbers when the prompt and the wish do not fit the context."""
+    context = served.engine.context
+    if prompt + (wanted or 1) > context:
+        wish = f" and {wanted} are to be generated" if wanted else ""
+        message = f"the context holds {context} tokens, but the prompt has {prompt}{wish}"
+        raise ApiError(400, message, code="context_length_exceeded", param="messages")
+    return wanted or context - prompt
+
+
+async def respond(
+    generation: Generation, shape: "ChatShape | TextShape", *, stream: bool, request: Request
+) -> Response:
+    shape.decode = generation.service.model().engine.tokenizer.token_text
+    generation.__enter__()
+    headers = {"x-slipway-model": shape.model}
+    if generation.adapter_hash:
+        headers["x-slipway-adapter-hash"] = generation.adapter_hash
+    if stream:
+        return EventStream(generation, shape, headers)
+    watcher = asyncio.create_task(close_on_disconnect(request.receive, generation))
+    try:
+        return json_response(await whole(generation, shape), headers=headers)
+    finally:
+        watcher.cancel()
+        generation.close()
+
+
+async def whole(generation: Generation, shape: "ChatShape | TextShape") -> dict[str, Any]:
+    answers = [Answer() for _ in range(generation.answers)]
+    async for batch in generation.deltas():
+        for index, delta in batch:
+            raise_failure(delta)
+            answers[index].add(delta)
+    if any(answer.finish is None for answer in answers):
+        raise ApiError(499, "the client went away")
+    return shape.whole(answers, usage_of(generation))
+
+
+async def close_on_disconnect(receive: Receive, generation: Generation) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            generation.close()
+            return
+
+
+class EventStream(Response):
+    """Sends deltas as server-sent events; a client that goes away ends the generation at once."""
+
+    def __init__(self, generation: Generation, shape: "ChatShape | TextShape", headers: dict[str, str]) -> None:
+        super().__init__(
+            None, 200, {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}, "text/event-stream"
+        )
+        del self.headers["content-length"]
+        self._generation = generation
+        self._shape = shape
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watcher = asyncio.create_task(close_on_disconnect(receive, self._generation))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send(body(b"".join(self._shape.opening(i) for i in range(self._generation.answers))))
+            async for batch in self._generation.deltas():
+                await send(body(self._frame(batch)))
+            if not self._generation.closed:
+                usage = self._shape.usage_event(usage_of(self._generation)) if self._shape.usage else b""
+                await send(body(usage + DONE))
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            watcher.cancel()
+            self._generation.close()
+
+    def _frame(self, batch: list[tuple[int, Delta]]) -> bytes:
+        if not batch:
+            return KEEP_ALIVE
+        try:
+            return b"".join([self._shape.part(index, delta) for index, delta in batch])
+        except ApiError as error:
+            return event(
+                {"error": {"message": error.message, "type": "server_error", "code": error.code, "param": None}}
+            )
+
+
+def body(data: bytes) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+def usage_of(generation: Generation) -> Usage:
+    return Usage(generation.prompt_tokens, generation.completion_tokens, generation.cached_tokens)
+
+
+@dataclass(eq=False)
+class Answer:
+    """One answer while it is collected."""
+
+    parts: list[str] = field(default_factory=list[str])
+    choices: list[Choice] = field(default_factory=list[Choice])
+    finish: str | None = None
+
+    def add(self, delta: Delta) -> None:
+        self.parts.append(delta.text)
+        self.choices.extend(delta.choices)
+        self.finish = delta.finish or self.finish
+
+    @property
+    def text(self) -> str:
+        return "".join(self.parts)
+
+
+def undecodable(token: int) -> str:
+    return f"<{token}>"
+
+
+@dataclass(eq=False)
+class ChatShape:
+    """How chat answers are written. Streamed events are prefabricated but for their text."""
+
+    id: str
+    created: int
+    model: str
+    usage: bool
+    decode: Callable[[int], str] = undecodable
+    _frames: dict[int, tuple[bytes, bytes]] = field(default_factory=dict[int, tuple[bytes, bytes]])
+
+    def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
+        choices = [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": answer.text, "refusal": None},
+                "logprobs": self._logprobs(answer.choices),
+                "finish_reason": answer.finish,
+            }
+            for index, answer in enumerate(answers)
+        ]
+        return self._body("chat.completion", choices) | {"usage": usage.body()}
+
+    def opening(self, index: int) -> bytes:
+        return self._event(index, {"role": "assistant", "content": ""})
+
+    def part(self, index: int, delta: Delta) -> bytes:
+        raise_failure(delta)
+        if delta.choices:
+            return self._event(index, {"content": delta.text}, delta.choices, delta.finish)
+        if delta.finish:
+            text = self._text(index, delta.text) if delta.text else b""
+            return text + self._event(index, {}, finish=delta.finish)
+        return self._text(index, delta.text)
+
+    def usage_event(self, usage: Usage) -> bytes:
+        return event(self._body("chat.completion.chunk", []) | {"usage": usage.body()})
+
+    def _text(self, index: int, text: str) -> bytes:
+        frame = self._frames.get(index)
+        if frame is None:
+            before, _, after = self._event(index, {"content": "\x00"}).partition(b'"\\u0000"')
+            frame = self._frames[index] = (before, after)
+        return frame[0] + orjson.dumps(text) + frame[1]
+
+    def _event(
+        self, index: int, delta: dict[str, Any], choices: tuple[Choice, ...] = (), finish: str | None = None
+    ) -> bytes:
+        choice = {
+            "index": index,
+            "delta": delta,
+            "logprobs": self._logprobs(list(choices)) if choices else None,
+            "finish_reason": finish,
+        }
+        return event(self._body("chat.completion.chunk", [choice]) | ({"usage": None} if self.usage else {}))
+
+    def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
+
+    def _logprobs(self, choices: list[Choice]) -> dict[str, Any] | None:
+        if not choices:
+            return None
+        content = [
+            self._entry(choice.token, choice.logprob)
+            | {"top_logprobs": [self._entry(token, logprob) for token, logprob in choice.top]}
+            for choice in choices
+        ]
+        return {"content": content, "refusal": None}
+
+    def _entry(self, token: int, logprob: float | None) -> dict[str, Any]:
+        text = self.decode(token)
+        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+@dataclass(eq=False)
+class TextShape:
+    """How plain completions are written."""
+
+    id: str
+    created: int
+    model: str
+    usage: bool
+    decode: Callable[[int], str] = undecodable
+
+    def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
+        choices = [
+            {
+                "index": index,
+                "text": answer.text,
+                "logprobs": self._logprobs(answer.choices),
+                "finish_reason": answer.finish,
+            }
+            for index, answer in enumerate(answers)
+        ]
+        return self._body(choices) | {"usage": usage.body()}
+
+    def opening(self, index: int) -> bytes:
+        return b""
+
+    def part(self, index: int, delta: Delta) -> bytes:
+        raise_failure(delta)
+        choice = {
+            "index": index,
+            "text": delta.text,
+            "logprobs": self._logprobs(list(delta.choices)),
+            "finish_reason": delta.finish,
+        }
+        return event(self._body([choice]) | ({"usage": None} if self.usage else {}))
+
+    def usage_event(self, usage: Usage) -> bytes:
+        return event(self._body([]) | {"usage": usage.body()})
+
+    def _body(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": "text_completion",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        }
+
+    def _logprobs(self, choices: list[Choice]) -> dict[str, Any] | None:
+        if not choices:
+            return None
+        return {
+            "tokens": [self.decode(choice.token) for choice in choices],
+            "token_logprobs": [choice.logprob for choice in choices],
+            "top_logprobs": [{self.decode(token): logprob for token, logprob in choice.top} for choice in choices],
+            "text_offset": [],
+        }

@@ -1,0 +1,1 @@
+"""The engine: takes prompts as tokens, hands out tokens as they come; knows nothing of HTTP."""

@@ -1,0 +1,290 @@
+"""The engine: one thread that schedules, runs and samples, and hands out what came of each step in one go."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
+from random import Random
+from typing import Any, Protocol
+
+from inference.engine.adapters import BASE, InstalledAdapter
+from inference.engine.block_manager import BlockManager
+from inference.engine.folder import AdapterFolder
+from inference.engine.scheduler import Limits, Scheduler, Slice
+from inference.engine.sequence import Choice, FinishReason, SamplingParams, Sequence
+from inference.engine.tokenizer import Detokenizer, Tokenizer
+
+log = logging.getLogger(__name__)
+
+PRIVATE = 1 << 40  # salts from here on are a sequence's own: nothing is shared
+
+
+class Engine(Protocol):
+    """What the server needs of an engine."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def context(self) -> int: ...
+    def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: "Sink") -> int: ...
+    def cancel(self, request: int) -> None: ...
+    def install(self, slot: int, folder: AdapterFolder) -> None: ...
+    def remove(self, slot: int) -> None: ...
+    def gauges(self) -> "Gauges": ...
+    def stop(self) -> None: ...
+
+
+class Runner(Protocol):
+    """What turns a batch of slices into tokens; the part that knows tensors."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def shares_prefixes(self) -> bool: ...
+    def run(self, slices: list[Slice]) -> list[Choice]:
+        """Computes the slices; one choice for each that is its sequence's last, in order."""
+        ...
+
+    def forget(self, sequence: Sequence) -> None: ...
+    def prepare_adapter(self, folder: AdapterFolder) -> Any: ...
+    def install_adapter(self, slot: int, prepared: Any) -> None: ...
+    def remove_adapter(self, slot: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What a step brought a request: text that is certain, the tokens drawn, and at the end why it ended."""
+
+    text: str
+    choices: tuple[Choice, ...]  # only when logprobs were asked for
+    drawn: int = 0
+    finish: FinishReason | None = None
+    cached: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """How full the engine is."""
+
+    running: int
+    waiting: int
+    blocks_used: int
+    blocks: int
+    preemptions: int
+    steps: int
+    prompt_tokens: int
+    generated_tokens: int
+
+
+Sink = Callable[[Delta], None]
+Deliver = Callable[[list[tuple[Sink, Delta]]], None]
+
+
+@dataclass(eq=False)
+class Flight:
+    """A request under way."""
+
+    sequence: Sequence
+    sink: Sink
+    text: Detokenizer
+    unreported: int = 0  # tokens drawn whose text is not certain yet
+
+
+class BatchingEngine:
+    """Runs requests together. All methods may be called from any thread; the work happens on the engine's own."""
+
+    def __init__(
+        self, runner: Runner, tokenizer: Tokenizer, blocks: BlockManager, limits: Limits, context: int, deliver: Deliver
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.context = min(context, blocks.number * blocks.block_size)
+        self._runner = runner
+        self._scheduler = Scheduler(blocks, limits)
+        self._deliver = deliver
+        self._flights: dict[int, Flight] = {}
+        self._ids = count(1)
+        self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._steps = self._prompt_tokens = self._generated = 0
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def kind(self) -> str:
+        return self._runner.kind
+
+    def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: Sink) -> int:
+        """Queues a request and returns its id; the sink gets its deltas through `deliver`."""
+        number = next(self._ids)
+        salt = adapter.salt if self._runner.shares_prefixes else PRIVATE + number
+        sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, Random(params.seed))  # noqa: S311
+        flight = Flight(sequence, sink, Detokenizer(self.tokenizer, params.stop))
+        self._inbox.put(lambda: self._begin(flight))
+        return number
+
+    def cancel(self, request: int) -> None:
+        """Ends a request within a step; unknown or finished ones are let be."""
+        self._inbox.put(lambda: self._drop(request))
+
+    def install(self, slot: int, folder: AdapterFolder) -> None:
+        """Reads an adapter here, and puts it into its slot between two steps."""
+        prepared = self._runner.prepare_adapter(folder)
+        self._between_steps(lambda: self._runner.install_adapter(slot, prepared))
+
+    def remove(self, slot: int) -> None:
+        self._between_steps(lambda: self._runner.remove_adapter(slot))
+
+    def warm_up(self) -> None:
+        """Generates two tokens through the whole path; raises when the weights give no numbers."""
+        done = threading.Event()
+        deltas: list[Delta] = []
+
+        def sink(delta: Delta) -> None:
+            deltas.append(delta)
+            if delta.finish:
+                done.set()
+
+        params = SamplingParams(max_tokens=2, temperature=0.0, ignore_eos=True, logprobs=0)
+        self.submit([0, 1, 2], params, BASE, sink)
+        done.wait()
+        choices = [choice for delta in deltas for choice in delta.choices]
+        if deltas[-1].finish != "length" or any(choice.logprob is None or choice.logprob < -1000 for choice in choices):
+            raise RuntimeError(f"the model does not compute: {deltas[-1].error or 'its weights give no finite logits'}")
+
+    def gauges(self) -> Gauges:
+        scheduler, blocks = self._scheduler, self._scheduler.blocks
+        return Gauges(
+            len(scheduler.running),
+            len(scheduler.waiting),
+            blocks.used,
+            blocks.number,
+            scheduler.preemptions,
+            self._steps,
+            self._prompt_tokens,
+            self._generated,
+        )
+
+    def stop(self) -> None:
+        """Ends the thread after its step; requests under way end as cancelled."""
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _between_steps(self, action: Callable[[], None]) -> None:
+        done: Future[None] = Future()
+
+        def act() -> None:
+            try:
+                action()
+            except (RuntimeError, ValueError, MemoryError, OSError, KeyError) as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self._inbox.put(act)
+        done.result()
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self._take_inbox()
+            if not self._stopping and self._flights:
+                self._step()
+        for number in list(self._flights):
+            self._drop(number)
+
+    def _take_inbox(self) -> None:
+        """Does what has been asked for; sleeps when there is nothing to generate either."""
+        wait = not self._flights
+        while True:
+            try:
+                action = self._inbox.get(block=wait)
+            except queue.Empty:
+                return
+            if action is None:
+                self._stopping = True
+                return
+            action()
+            wait = not self._flights and not self._inbox.empty()
+
+    def _begin(self, flight: Flight) -> None:
+        self._flights[flight.sequence.id] = flight
+        self._prompt_tokens += flight.sequence.prompt_length
+        self._scheduler.add(flight.sequence)
+
+    def _drop(self, request: int) -> None:
+        flight = self._flights.get(request)
+        if flight is not None:
+            self._end(flight)
+            self._deliver([(flight.sink, Delta("", (), finish="cancelled"))])
+
+    def _end(self, flight: Flight) -> None:
+        self._flights.pop(flight.sequence.id, None)
+        self._scheduler.finish(flight.sequence)
+        self._runner.forget(flight.sequence)
+
+    def _step(self) -> None:
+        slices = self._scheduler.schedule()
+        if not slices:
+            return
+        events: list[tuple[Sink, Delta]] = []
+        slices, choices = self._run(slices, events)
+        self._scheduler.computed(slices)
+        drawn = [part.sequence for part in slices if part.last]
+        for sequence, choice in zip(drawn, choices, strict=True):
+            flight = self._flights[sequence.id]
+            delta = self._advance(flight, choice)
+            if delta is not SILENT:
+                events.append((flight.sink, delta))
+        self._steps += 1
+        self._generated += len(drawn)
+        if events:
+            self._deliver(events)
+
+    def _run(self, slices: list[Slice], events: list[tuple[Sink, Delta]]) -> tuple[list[Slice], list[Choice]]:
+        """Runs the batch; when that fails, each part alone, so that only the guilty request dies."""
+        try:
+            return slices, self._runner.run(slices)
+        except (RuntimeError, ValueError, MemoryError, IndexError) as error:
+            log.warning("a step of %d requests failed (%s); running them one by one", len(slices), type(error).__name__)
+        done: list[Slice] = []
+        choices: list[Choice] = []
+        for part in slices:
+            try:
+                choices.extend(self._runner.run([part]))
+                done.append(part)
+            except (RuntimeError, ValueError, MemoryError, IndexError) as error:
+                log.error("request %d failed: %s: %s", part.sequence.id, type(error).__name__, error)
+                flight = self._flights[part.sequence.id]
+                self._end(flight)
+                events.append(
+                    (flight.sink, Delta("", (), finish="error", error=f"{type(error).__name__} in the engine"))
+                )
+        return done, choices
+
+    def _advance(self, flight: Flight, choice: Choice) -> Delta:
+        """Appends a drawn token; the delta says what became certain by it."""
+        sequence, params = flight.sequence, flight.sequence.params
+        sequence.tokens.append(choice.token)
+        ended = choice.token in self.tokenizer.eos and not params.ignore_eos
+        text, stopped = ("", False) if ended else flight.text.push(choice.token)
+        finish: FinishReason | None = "stop" if ended or stopped else None
+        if finish is None and sequence.generated >= params.max_tokens:
+            finish = "length"
+        if finish is not None:
+            self._end(flight)
+            if not stopped:
+                text += flight.text.flush()
+        shown = params.logprobs is not None and not ended
+        if not (text or finish or shown):
+            flight.unreported += 1
+            return SILENT
+        drawn, flight.unreported = flight.unreported + 1, 0
+        return Delta(text, (choice,) if shown else (), drawn, finish, sequence.cached if finish else 0)
+
+
+SILENT = Delta("", ())

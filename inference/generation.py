@@ -1,0 +1,131 @@
+"""One call's answers while they are made: submits to the engine, collects deltas, cancels what nobody waits for."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+from inference.api import ApiError
+from inference.engine.adapters import InstalledAdapter
+from inference.engine.engine import Delta, Sink
+from inference.engine.sequence import SamplingParams
+from inference.service import Service
+
+KEEP_ALIVE_SECONDS = 10.0
+Batch = list[tuple[int, Delta]]
+
+
+class Generation:
+    """`n` answers to each of some prompts. Used as a context: leaving it cancels what is still running."""
+
+    def __init__(
+        self, service: Service, model: str, prompts: list[list[int]], params: SamplingParams, n: int = 1
+    ) -> None:
+        self.service = service
+        self.model = model
+        self.adapter_hash = ""
+        self.prompt_tokens = sum(len(prompt) for prompt in prompts)
+        self.completion_tokens = 0
+        self.cached_tokens = 0
+        self._adapter: InstalledAdapter | None = None
+        self._prompts = [prompt for prompt in prompts for _ in range(n)]
+        self._params = params
+        self._arrived: Batch = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._open: dict[int, int] = {}  # index → the engine's request
+        self._began = time.monotonic()
+        self._first = True
+        self._closed = False
+
+    @property
+    def answers(self) -> int:
+        return len(self._prompts)
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def __enter__(self) -> Self:
+        served = self.service.model()
+        self.service.admit(len(self._prompts))
+        try:
+            self._adapter = self.service.hold_adapter(self.model)
+        except ApiError:
+            self.service.dismiss(len(self._prompts))
+            raise
+        self.adapter_hash = self._adapter.digest
+        for index, prompt in enumerate(self._prompts):
+            params = self._params
+            if params.seed is not None and index:
+                params = replace(params, seed=params.seed + index)
+            self._open[index] = served.engine.submit(prompt, params, self._adapter, self._sink(index))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancels what is running; safe to call twice, and while `deltas` waits."""
+        if self._closed:
+            return
+        self._closed = True
+        served = self.service.served
+        if self._open and served is not None:
+            self.service.metrics.cancelled.inc()
+            for request in self._open.values():
+                served.engine.cancel(request)
+        if self._adapter is not None and served is not None:
+            served.adapters.let_go(self._adapter)
+        self.service.dismiss(len(self._prompts))
+        self.service.metrics.duration.observe(time.monotonic() - self._began)
+        self._wake()
+
+    async def deltas(self) -> AsyncGenerator[Batch]:
+        """Batches of deltas as they arrive, until every answer has ended; an empty batch after long silence."""
+        loop = self.service.loop
+        silence = loop.call_later(KEEP_ALIVE_SECONDS, self._wake)
+        try:
+            while self._open or self._arrived:
+                if not self._arrived and not self._closed:
+                    self._waiter = loop.create_future()
+                    await self._waiter
+                    self._waiter = None
+                    if not self._arrived:
+                        silence.cancel()
+                        silence = loop.call_later(KEEP_ALIVE_SECONDS, self._wake)
+                if self._closed:
+                    return
+                batch, self._arrived = self._arrived, []
+                yield batch
+        finally:
+            silence.cancel()
+
+    def _sink(self, index: int) -> Sink:
+        return lambda delta: self._take(index, delta)
+
+    def _take(self, index: int, delta: Delta) -> None:
+        if self._first:
+            self._first = False
+            self.service.metrics.first_token.observe(time.monotonic() - self._began)
+        self.completion_tokens += delta.drawn
+        if delta.finish is not None:
+            self._open.pop(index, None)
+            self.cached_tokens += delta.cached
+        self._arrived.append((index, delta))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def raise_failure(delta: Delta) -> None:
+    """An answer that the engine could not finish is an error, not a short answer."""
+    if delta.finish == "error":
+        raise ApiError(500, f"this request failed: {delta.error}", code="engine_error")
+    if delta.finish == "cancelled":
+        raise ApiError(503, "the server stopped before the answer was complete", code="draining", retry_after=5)

@@ -1,0 +1,283 @@
+"""The server: its routes, who may use them, health, and how it starts and stops."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inference import adapters_api, assembly, completions
+from inference.api import ApiError, json_response
+from inference.auth import COOKIE, COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
+from inference.page import ChatPage
+from inference.service import Service
+from inference.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Service, bytes, Request], Awaitable[Response]]
+
+
+async def serve(settings: Settings) -> None:
+    """Listens at once, loads in the background, and on SIGTERM finishes what it has begun."""
+    loop = asyncio.get_running_loop()
+    service = Service(settings, loop)
+    page = ChatPage(service)
+    listener = Listener(configuration(application(service, Gate(settings.api_key), page), settings))
+    draining: set[asyncio.Task[None]] = set()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, lambda: draining.add(asyncio.create_task(drain(service, listener))))
+    if not settings.api_key:
+        log.error("no API key: set the secret SLIPWAY_API_KEY; until then everything but health answers 503")
+    service.start_loading(assembly.load, page.prepare)
+    await listener.serve()
+    await page.close()
+    if service.served is not None:
+        await asyncio.to_thread(service.served.engine.stop)
+
+
+async def drain(service: Service, listener: uvicorn.Server) -> None:
+    """No new work; what is under way gets its time; then the listener ends."""
+    if service.draining:
+        listener.force_exit = True
+        return
+    service.draining = True
+    log.info("stopping: %d requests are under way", service.in_flight)
+    if service.in_flight:
+        try:
+            await asyncio.wait_for(service.idle.wait(), service.settings.drain_timeout)
+        except TimeoutError:
+            log.warning("%d requests were cut off", service.in_flight)
+    listener.should_exit = True
+
+
+class Listener(uvicorn.Server):
+    """uvicorn with our own signal handling: it would stop accepting before the requests have drained."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # paths may hold login tickets
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def application(service: Service, gate: Gate, page: ChatPage) -> ASGIApp:
+    """Every route of ours; what is none of them belongs to the chat page."""
+    routes = [
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/version", version),
+        Route("/metrics", metrics),
+        Route("/login", login, methods=["POST"]),
+        Route("/login/link", login_link, methods=["POST"]),
+        Route("/login/{ticket}", login_by_link),
+        Route("/v1/models", adapters_api.models),
+        Route("/v1/models/{model:path}", adapters_api.model),
+        Route("/v1/chat/completions", posted(completions.chat), methods=["POST"]),
+        Route("/v1/completions", posted(completions.complete), methods=["POST"]),
+        Route("/v1/embeddings", no_embeddings, methods=["POST"]),
+        Route("/v1/load_lora_adapter", posted(adapters_api.load), methods=["POST"]),
+        Route("/v1/unload_lora_adapter", posted(adapters_api.unload), methods=["POST"]),
+        Route("/tokenize", posted(adapters_api.tokenize), methods=["POST"]),
+        Route("/detokenize", posted(adapters_api.detokenize), methods=["POST"]),
+        Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={ApiError: answer_error})
+    app.state.service = service
+    app.state.gate = gate
+    app.router.default = page
+    return Guard(app, gate, service)
+
+
+OPEN = {"/health/live", "/health/ready", "/login"}
+
+
+class Guard:
+    """Lets nobody in without the key or a cookie, but for the few routes that are open."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, service: Service) -> None:
+        self._app = app
+        self._gate = gate
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        known = self._gate.admits(scope)
+        scope["slipway.known"] = known
+
+        async def counted(message: dict[str, object]) -> None:
+            if message["type"] == "http.response.start":
+                self._service.metrics.requests.labels(label(path), str(message["status"])).inc()
+            await send(message)
+
+        answer: ASGIApp = self._app if known or self._is_open(scope["method"], path) else self._refuse(path)
+        await answer(scope, receive, counted)  # pyright: ignore[reportArgumentType]  (starlette's own alias)
+
+    def _is_open(self, method: str, path: str) -> bool:
+        ticket = path.startswith("/login/") and path != "/login/link" and method in {"GET", "HEAD"}
+        return path in OPEN or ticket
+
+    def _refuse(self, path: str) -> ASGIApp:
+        if path == "/":
+            return HTMLResponse(login_page() if self._gate.configured else NO_KEY_PAGE, headers=STATIC_POLICY)
+        if not self._gate.configured:
+            return ApiError(503, NO_KEY, code="no_api_key").response()
+        return ApiError(401, "a valid API key is needed: Authorization: Bearer …", code="invalid_api_key").response()
+
+
+NO_KEY = "the endpoint has no API key: the secret behind SLIPWAY_API_KEY is missing"
+NO_KEY_PAGE = notice_page("No API key", f"{NO_KEY}. Run “Deploy for inference” to add it.", 0)
+STATIC_POLICY = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+def label(path: str) -> str:
+    """A route's name for the metrics: bounded in number, free of tickets."""
+    head = "/".join(path.split("/", 3)[:3])
+    return head if head.startswith(("/v1", "/health", "/version", "/metrics")) else "page"
+
+
+def service_of(request: Request) -> Service:
+    return request.app.state.service
+
+
+async def live(request: Request) -> Response:
+    return Response()
+
+
+async def ready(request: Request) -> Response:
+    """A bare status for probes; with the key, how far the start has come."""
+    service = service_of(request)
+    status = 200 if service.readiness.status == "ready" and not service.draining else 503
+    if request.scope["slipway.known"]:
+        return json_response(service.readiness.body(), status)
+    return Response(status_code=status)
+
+
+async def version(request: Request) -> Response:
+    return json_response(service_of(request).version())
+
+
+async def metrics(request: Request) -> Response:
+    service = service_of(request)
+    gauges = service.served.engine.gauges() if service.served else None
+    return Response(service.metrics.render(gauges, service.in_flight), media_type="text/plain; version=0.0.4")
+
+
+async def login(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    raw = await read_body(request, 16 << 10, 10.0)
+    given = form_field(raw, "key")
+    if not gate.configured:
+        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
+    if not gate.knows(given):
+        return HTMLResponse(login_page("That is not the key of this endpoint."), 401, STATIC_POLICY)
+    return welcome(request, gate, "./")
+
+
+async def login_link(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    return json_response({"path": f"/login/{gate.new_ticket()}", "expires_in": TICKET_LIFETIME})
+
+
+async def login_by_link(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    if request.method == "HEAD":  # a preview must not use the ticket up
+        return Response()
+    if not gate.configured:
+        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
+    if not gate.take_ticket(request.path_params["ticket"]):
+        return HTMLResponse(
+            login_page("This link was used or is too old.").replace('action="login"', 'action="../login"'),
+            403,
+            STATIC_POLICY,
+        )
+    return welcome(request, gate, "../")
+
+
+def welcome(request: Request, gate: Gate, where: str) -> Response:
+    response = RedirectResponse(where, 303, {"cache-control": "no-store"})
+    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    response.set_cookie(
+        COOKIE, gate.new_cookie(), max_age=COOKIE_LIFETIME, httponly=True, samesite="lax", secure=secure, path="/"
+    )
+    return response
+
+
+async def no_embeddings(request: Request) -> Response:
+    raise ApiError(400, "this server generates text; it makes no embeddings", code="unsupported_endpoint")
+
+
+async def unknown_route(request: Request) -> Response:
+    raise ApiError(404, f"there is no {request.method} {request.url.path}", code="unknown_url")
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return error.response()
+
+
+def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """A handler that gets the body, read within the limits of size and time."""
+
+    async def endpoint(request: Request) -> Response:
+        service = service_of(request)
+        raw = await read_body(request, service.settings.max_body, service.settings.body_timeout)
+        return await handler(service, raw, request)
+
+    return endpoint
+
+
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > most:
+        raise too_large(most)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise too_large(most)
+                parts.append(part)
+    except TimeoutError as error:
+        raise ApiError(408, f"the body did not arrive within {seconds:.0f} s", code="timeout") from error
+    return b"".join(parts)
+
+
+def too_large(most: int) -> ApiError:
+    return ApiError(413, f"the body is larger than {most} bytes", code="request_too_large")
+
+
+def form_field(raw: bytes, name: str) -> str:
+    from urllib.parse import parse_qs
+
+    return parse_qs(raw.decode("utf-8", "replace")).get(name, [""])[0]

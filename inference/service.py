@@ -1,0 +1,159 @@
+"""What the server is at the moment: how far it has loaded, the engine and its adapters, and who is admitted."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from inference.api import ApiError
+from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
+from inference.engine.engine import Delta, Engine, Sink
+from inference.metrics import Metrics
+from inference.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Phase = Literal["dependencies", "checking", "loading-base", "loading-adapters", "warming-up", "ready", "failed"]
+Note = Callable[[Phase, float | None, str], None]
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How far the start has come; progress from 0 to 1 where it is known."""
+
+    phase: Phase
+    progress: float | None = None
+    detail: str = ""
+
+    @property
+    def status(self) -> Literal["loading", "ready", "failed"]:
+        return "ready" if self.phase == "ready" else "failed" if self.phase == "failed" else "loading"
+
+    def body(self) -> dict[str, Any]:
+        return {"status": self.status, "phase": self.phase, "progress": self.progress, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A loaded base model with its engine and adapters."""
+
+    base: str
+    engine: Engine
+    adapters: Adapters
+
+    def names(self) -> list[str]:
+        return [self.base, *sorted(self.adapters.installed)]
+
+
+@dataclass(eq=False)
+class Service:
+    """Shared by the API and the chat page; lives as long as the process. Only the event loop changes its counters."""
+
+    settings: Settings
+    loop: asyncio.AbstractEventLoop
+    readiness: Readiness = Readiness("dependencies")
+    served: Served | None = None
+    draining: bool = False
+    in_flight: int = 0
+    metrics: Metrics = field(default_factory=Metrics)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def start_loading(self, load: Callable[["Service"], Served], afterwards: Callable[[], None]) -> None:
+        """Loads in the background; `afterwards` runs on that thread once the model answers."""
+        began = time.monotonic()
+
+        def run() -> None:
+            try:
+                self.served = load(self)
+            except Exception as error:
+                self.note("failed", None, f"{error}" or type(error).__name__)
+                log.exception("the model cannot be served")
+                return
+            self.note("ready", 1.0, "")
+            log.info("ready after %.1f s: %s", time.monotonic() - began, ", ".join(self.served.names()))
+            afterwards()
+
+        threading.Thread(target=run, name="loader", daemon=True).start()
+
+    def note(self, phase: Phase, progress: float | None, detail: str) -> None:
+        if phase != self.readiness.phase:
+            log.info("phase: %s%s", phase, f" ({detail})" if detail else "")
+        self.readiness = Readiness(phase, progress, detail)
+
+    def deliver(self, events: list[tuple[Sink, Delta]]) -> None:
+        """Hands a step's deltas to the event loop: one wake-up a step."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(hand_out, events)
+
+    def model(self) -> Served:
+        """The loaded model; 503 with the phase until there is one, and while the server drains."""
+        if self.draining:
+            raise ApiError(503, "the server is stopping", code="draining", retry_after=5)
+        if self.served is None or self.readiness.status != "ready":
+            said = self.readiness.phase + (f": {self.readiness.detail}" if self.readiness.detail else "")
+            raise ApiError(503, f"the model is not ready ({said})", code="not_ready", retry_after=5)
+        return self.served
+
+    def check_model(self, name: str) -> None:
+        """404 with the list when there is no such model."""
+        served = self.model()
+        if name != served.base and name not in served.adapters.installed:
+            raise self._unknown(name, served)
+
+    def hold_adapter(self, name: str) -> InstalledAdapter:
+        """The base or adapter of that name, to be let go of; never another one in its place."""
+        served = self.model()
+        if name == served.base:
+            return InstalledAdapter(name, BASE_SLOT, 0, "", None)
+        found = served.adapters.hold(name)
+        if found is not None:
+            return found
+        raise self._unknown(name, served)
+
+    def _unknown(self, name: str, served: Served) -> ApiError:
+        why = served.adapters.refused.get(name)
+        reason = f"was refused: {why}" if why else "does not exist"
+        there = ", ".join(served.names())
+        return ApiError(404, f"the model {name!r} {reason}; there are: {there}", code="model_not_found", param="model")
+
+    def admit(self, number: int) -> None:
+        """Counts requests in; 429 when the queue is full."""
+        most = self.settings.max_running + self.settings.max_waiting
+        if self.in_flight + number > most:
+            self.metrics.refused.inc()
+            raise ApiError(429, f"{self.in_flight} requests are running or waiting; at most {most} may", retry_after=2)
+        self.in_flight += number
+        self.idle.clear()
+
+    def dismiss(self, number: int) -> None:
+        self.in_flight -= number
+        if self.in_flight == 0:
+            self.idle.set()
+
+    def version(self) -> dict[str, Any]:
+        served, settings = self.served, self.settings
+        adapters = served.adapters.installed.values() if served else ()
+        refused = served.adapters.refused if served else {}
+        return {
+            "version": VERSION,
+            "release": settings.release,
+            "generation": settings.generation,
+            "revision": settings.revision,
+            "replica": settings.replica,
+            "base": served.base if served else None,
+            "adapters": [{"name": a.name, "hash": a.digest} for a in sorted(adapters, key=lambda a: a.name)],
+            "refused": [{"name": name, "reason": reason} for name, reason in sorted(refused.items())],
+            "startedAt": self.started.isoformat(timespec="seconds"),
+            "engine": served.engine.kind if served else None,
+        }
+
+
+def hand_out(events: list[tuple[Sink, Delta]]) -> None:
+    for sink, delta in events:
+        sink(delta)

@@ -1,0 +1,88 @@
+"""The server's settings: the environment as one frozen value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_PORT = 7860
+
+
+class SettingsError(ValueError):
+    """An environment variable that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the container app tells the server. Sizes in bytes, times in seconds."""
+
+    port: int = DEFAULT_PORT
+    host: str = "0.0.0.0"  # noqa: S104  (a container is reached from outside; the local cloud sets 127.0.0.1)
+    api_key: str = ""
+    mount: Path = Path("/mount")
+    base_model: str = ""
+    release: str = ""
+    generation: str = ""
+    revision: str = ""
+    replica: str = ""
+    app: str = ""
+    engine: str = "auto"  # auto, own or transformers
+    device: str = "auto"  # auto, cpu or cuda
+    max_running: int = 32
+    max_waiting: int = 64
+    max_context: int = 0  # 0: what the model and the memory allow
+    max_adapters: int = 16
+    kv_bytes: int = 0  # 0: a share of the free memory
+    max_body: int = 4 << 20
+    body_timeout: float = 30.0
+    drain_timeout: float = 25.0
+
+    def __repr__(self) -> str:
+        """Without the key: a settings value may reach a log."""
+        return f"Settings(port={self.port}, host={self.host}, mount={self.mount}, base_model={self.base_model!r})"
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Reads the environment; raises SettingsError naming what is wrong."""
+    return Settings(
+        port=whole(environment, "CONTAINER_APP_PORT", DEFAULT_PORT),
+        host=environment.get("SLIPWAY_BIND_HOST") or Settings.host,
+        api_key=environment.get("SLIPWAY_API_KEY", ""),
+        mount=Path(environment.get("SLIPWAY_MOUNT") or "/mount"),
+        base_model=environment.get("SLIPWAY_BASE_MODEL", ""),
+        release=environment.get("SLIPWAY_RELEASE_DIGEST", ""),
+        generation=environment.get("SLIPWAY_GENERATION", ""),
+        revision=environment.get("CONTAINER_APP_REVISION", ""),
+        replica=environment.get("CONTAINER_APP_REPLICA_NAME", ""),
+        app=environment.get("CONTAINER_APP_NAME", ""),
+        engine=one_of(environment, "SLIPWAY_ENGINE", ("auto", "own", "transformers")),
+        device=one_of(environment, "SLIPWAY_DEVICE", ("auto", "cpu", "cuda")),
+        max_running=whole(environment, "SLIPWAY_MAX_RUNNING", Settings.max_running),
+        max_waiting=whole(environment, "SLIPWAY_MAX_WAITING", Settings.max_waiting),
+        max_context=whole(environment, "SLIPWAY_MAX_CONTEXT", Settings.max_context),
+        max_adapters=whole(environment, "SLIPWAY_MAX_ADAPTERS", Settings.max_adapters),
+        kv_bytes=whole(environment, "SLIPWAY_KV_BYTES", Settings.kv_bytes),
+        max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
+        body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
+        drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),
+    )
+
+
+def whole(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise SettingsError(f"{name} must be a whole number, not {text!r}")
+    return int(text)
+
+
+def one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = environment.get(name) or choices[0]
+    if text not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    return text
+
+
+def process_environment() -> Mapping[str, str]:
+    return os.environ
