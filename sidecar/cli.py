@@ -77,7 +77,7 @@ def _plain(document: dict[str, Any]) -> str:
 
 
 def _rows(document: dict[str, Any]) -> str:
-    rows: list[dict[str, Any]] = next(each for each in document.values() if isinstance(each, list))
+    rows: list[dict[str, Any]] = next(iter(document.values()))
     return "\n".join("  ".join(str(value) for value in row.values()) for row in rows) or "none"
 
 
