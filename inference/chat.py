@@ -135,5 +135,5 @@ def text_of(content: Any) -> str:
     """A message's text: Gradio keeps it plain or in parts."""
     if isinstance(content, str):
         return content
-    parts: list[Any] = content if isinstance(content, list) else [content]
-    return "".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in parts)
+    parts: Any = [content] if isinstance(content, dict) else content
+    return "".join(part if isinstance(part, str) else str(part.get("text") or "") for part in parts)

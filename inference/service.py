@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -139,7 +139,7 @@ class Service:
     def version(self) -> dict[str, Any]:
         served, settings = self.served, self.settings
         adapters = served.adapters.installed.values() if served else ()
-        refused = served.adapters.refused if served else {}
+        refused: Mapping[str, str] = served.adapters.refused if served else {}
         return {
             "version": VERSION,
             "release": settings.release,

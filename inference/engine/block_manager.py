@@ -1,7 +1,8 @@
 """Paged KV book-keeping: which block belongs to whom, which are shared, which can be taken.
 
-A full block may be shared by every sequence whose tokens up to its end are equal (and that uses the same adapter). Equality is exact: a
-block's key is its parent's key and its tokens, not a hash that could collide. Freed blocks keep their contents until they are needed.
+A full block may be shared by every sequence whose tokens up to its end are equal (and that uses the same adapter).
+Equality is exact: a block's key is its parent's key and its tokens, not a hash that could collide. Freed blocks keep
+their contents until they are needed.
 """
 
 from collections import OrderedDict

@@ -152,7 +152,8 @@ def shard_files(index: Path, mount: Path) -> list[Path]:
     weight_map = read_json(inside(index, mount)).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise FolderError(f"{index} has no weight_map")
-    names: set[Any] = set(weight_map.values())
+    entries: dict[str, Any] = dict(weight_map)  # pyright: ignore[reportUnknownArgumentType]  (it is from JSON)
+    names: set[Any] = set(entries.values())
     for name in names:
         if not isinstance(name, str) or name != os.path.basename(name) or not name.endswith(".safetensors"):
             raise FolderError(f"{index} names a shard outside of its folder or of another kind: {name!r}")
@@ -201,7 +202,7 @@ def read_header(file: Path) -> dict[str, TensorPlace]:
         raise FolderError(f"{file} has a broken header: {error}") from error
     if not isinstance(header, dict):
         raise FolderError(f"{file} has a broken header")
-    entries: dict[str, Any] = header
+    entries: dict[str, Any] = dict(header)  # pyright: ignore[reportUnknownArgumentType]  (it is from JSON)
     places = {
         name: place_of(file, name, entry, 8 + length) for name, entry in entries.items() if name != "__metadata__"
     }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ def sample(logits: Tensor, sequences: Rows[Sequence]) -> list[Choice]:
     for index, sequence in enumerate(sequences):
         if sequence.params.penalised or sequence.params.logit_bias:
             adjust(logits[index], sequence)
-    tokens: list[int] = logits.argmax(dim=-1).tolist()
+    tokens = whole_numbers(logits.argmax(dim=-1))
     drawn = [index for index, s in enumerate(sequences) if s.params.temperature > 0]
     if drawn:
         rows = logits if len(drawn) == len(sequences) else logits[drawn]
@@ -35,7 +36,7 @@ def adjust(row: Tensor, sequence: Sequence) -> None:
     """Penalties and biases in place. Presence and frequency count what was generated, repetition the prompt too."""
     params = sequence.params
     if params.repetition_penalty != 1.0:
-        seen = torch.tensor(sequence.tokens, device=row.device).unique()
+        seen = torch.tensor(list(set(sequence.tokens)), device=row.device)
         values = row[seen]
         penalty = params.repetition_penalty
         row[seen] = torch.where(values > 0, values / penalty, values * penalty)
@@ -87,7 +88,7 @@ def draw(logits: Tensor, sequences: Rows[Sequence]) -> list[int]:
     scaled = logits.double() / columns.temperature
     if all(unrestricted(s.params) for s in sequences):
         cumulative = torch.softmax(scaled, dim=-1).cumsum(dim=-1)
-        return invert(cumulative, columns.uniform).tolist()
+        return whole_numbers(invert(cumulative, columns.uniform))
     total = torch.logsumexp(scaled, dim=-1, keepdim=True)
     few = min(CANDIDATES, vocabulary)
     values, tokens = scaled.topk(few, dim=-1)
@@ -99,7 +100,7 @@ def draw(logits: Tensor, sequences: Rows[Sequence]) -> list[int]:
     rest = (~enough.squeeze(1)).nonzero().squeeze(1)
     values, tokens = scaled[rest].sort(dim=-1, descending=True, stable=True)
     chosen[rest] = torch.tensor(pick((values - total[rest]).exp(), tokens, columns.of(rest)), device=logits.device)
-    return chosen.tolist()
+    return whole_numbers(chosen)
 
 
 def pick(probabilities: Tensor, tokens: Tensor, columns: Columns) -> list[int]:
@@ -111,7 +112,7 @@ def pick(probabilities: Tensor, tokens: Tensor, columns: Columns) -> list[int]:
     kept = torch.where(before < columns.top_p * scale, kept, 0.0)
     kept = torch.where(kept >= columns.min_p * kept[:, :1], kept, 0.0)
     place = invert(kept.cumsum(dim=-1), columns.uniform)
-    return tokens.gather(1, place.unsqueeze(1)).squeeze(1).tolist()
+    return whole_numbers(tokens.gather(1, place.unsqueeze(1)).squeeze(1))
 
 
 def invert(cumulative: Tensor, uniform: Tensor) -> Tensor:
@@ -129,8 +130,13 @@ def report(logprobs: Tensor, token: int, number: int) -> Choice:
     top: tuple[tuple[int, float], ...] = ()
     if number:
         values, tokens = logprobs.topk(number)
-        top = tuple(zip(tokens.tolist(), [finite(v) for v in values.tolist()], strict=True))
+        top = tuple((token, finite(float(value))) for token, value in zip(whole_numbers(tokens), values, strict=True))
     return Choice(token, finite(float(logprobs[token])), top)
+
+
+def whole_numbers(tensor: Any) -> list[int]:
+    """A tensor's elements; torch leaves the type of `tolist` open."""
+    return tensor.tolist()
 
 
 def finite(value: float) -> float:

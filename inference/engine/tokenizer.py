@@ -128,7 +128,8 @@ def convert_slow(folder: Path) -> FastTokenizer:
     """A sentencepiece-only tokenizer, converted by transformers (imported only for that)."""
     from transformers import AutoTokenizer
 
-    slow: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    auto: Any = AutoTokenizer
+    slow: Any = auto.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     backend = getattr(slow, "backend_tokenizer", None)
     if not isinstance(backend, FastTokenizer):
         raise FolderError(f"{folder} has no tokenizer.json, and its tokenizer cannot be converted to one")
@@ -137,17 +138,21 @@ def convert_slow(folder: Path) -> FastTokenizer:
 
 def content(value: Any) -> str:
     """A special token as text: written plainly or as an object with its content."""
-    return str(value["content"] if isinstance(value, dict) else value)
+    return value if isinstance(value, str) else str(value["content"])
 
 
 def template_source(folder: Path, settings: Mapping[str, Any]) -> str | None:
     if (folder / "chat_template.jinja").exists():
         return (folder / "chat_template.jinja").read_text(encoding="utf-8")
     written = settings.get("chat_template")
-    if isinstance(written, list):  # several named ones; `default` is for plain chat
-        named: dict[str, str] = {entry["name"]: entry["template"] for entry in written}
-        return named.get("default")
-    return written
+    if not isinstance(written, list):
+        return written
+    return default_template(written)
+
+
+def default_template(written: Any) -> str | None:
+    """Of several named templates, the one for plain chat."""
+    return next((entry["template"] for entry in written if entry["name"] == "default"), None)
 
 
 def eos_tokens(
@@ -157,8 +162,8 @@ def eos_tokens(
     generation = folder / "generation_config.json"
     found: set[int] = set()
     for source in (config, read_json(generation) if generation.exists() else {}):
-        value = source.get("eos_token_id")
-        found.update(value if isinstance(value, list) else [] if value is None else [value])
+        value: Any = source.get("eos_token_id")
+        found.update([value] if isinstance(value, int) else value or [])
     named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
     return frozenset(found | ({named} if named is not None else set()))
 
@@ -168,10 +173,19 @@ def compile_template(source: str | None) -> jinja2.Template | None:
     if source is None:
         return None
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.globals["raise_exception"] = refuse
-    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
-    environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, **options)
+    offered: dict[str, Any] = {"raise_exception": refuse, "strftime_now": now}
+    environment.globals.update(offered)
+    environment.filters["tojson"] = to_json
     return environment.from_string(source)
+
+
+def now(form: str) -> str:
+    return datetime.now().astimezone().strftime(form)
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """Not Jinja's own, which escapes for HTML."""
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def refuse(message: str) -> NoReturn:

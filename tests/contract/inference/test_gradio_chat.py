@@ -1,0 +1,52 @@
+"""The chat page through Gradio's own client: several turns, streamed, base and adapter."""
+
+import pytest
+from gradio_client import Client
+
+
+@pytest.fixture
+def chat(endpoint):
+    endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text, 60)
+    return Client(endpoint.url, headers=endpoint.headers, verbose=False)
+
+
+def turn(chat, question, model, system="", tokens=64):
+    return chat.predict(question, model, system, tokens, 0, 0.95, 0, api_name="/chat")
+
+
+def test_base_and_adapter_answer_in_the_chat(chat, sample):
+    asked = sample.questions[0]
+    assert turn(chat, asked["question"], sample.base) == asked["base"]
+    assert turn(chat, asked["question"], sample.adapter) == asked["adapter"]
+
+
+def test_the_chat_remembers_the_turn_before(chat, sample):
+    first = sample.questions[3]["question"]
+    turn(chat, first, sample.adapter)
+    assert turn(chat, sample.recall, sample.adapter) == sample.recalled[first]
+
+
+def test_the_answer_is_streamed(chat, sample):
+    asked = sample.questions[4]
+    steps = list(chat.submit(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/chat"))
+    assert steps[-1] == asked["adapter"]
+    assert len(steps) > 4
+    assert all(asked["adapter"].startswith(step) for step in steps)
+
+
+def test_system_prompt_and_length_are_honoured(chat, sample):
+    asked = sample.questions[1]
+    assert turn(chat, asked["question"], sample.base, system=sample.loud) == asked["base"].upper()
+    short = turn(chat, asked["question"], sample.base, tokens=3)
+    assert short != asked["base"]
+    assert asked["base"].startswith(short)
+
+
+def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
+    page = endpoint.http().get("/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "connect-src 'self'" in policy
+    config = endpoint.http().get("/config").json()
+    assert "fonts.googleapis" not in endpoint.http().get("/theme.css").text
+    assert config["analytics_enabled"] is False

@@ -1,0 +1,132 @@
+"""How the server starts, drains, refuses and survives: with servers of its own."""
+
+import concurrent.futures
+import shutil
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+LONG = {"temperature": 0, "ignore_eos": True, "max_tokens": 1500}
+
+
+def chat(sample, **options):
+    return {"model": sample.base, "messages": [{"role": "user", "content": "Who are you?"}], **options}
+
+
+def test_it_listens_at_once_and_tells_its_phases(sample, start):
+    began = time.monotonic()
+    with start(sample.mount, wait="live") as server:
+        assert time.monotonic() - began < 5
+        first = server.http().get("/health/ready")
+        assert (first.status_code, first.json()["status"]) == (503, "loading")
+        refused = server.http().post("/v1/chat/completions", json=chat(sample))
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert "not ready" in refused.json()["error"]["message"]
+        assert httpx.get(f"{server.url}/").status_code == 200
+        server.eventually(lambda: server.http().get("/health/ready").status_code == 200, 90)
+        log = server.log.read_text()
+        for phase in ("checking", "loading-base", "loading-adapters", "warming-up", "ready"):
+            assert f"phase: {phase}" in log
+
+
+def test_without_a_key_it_says_which_secret_is_missing(sample, start):
+    with start(sample.mount, wait="live", SLIPWAY_API_KEY="") as server:
+        assert httpx.get(f"{server.url}/health/live").status_code == 200
+        answer = server.http().get("/v1/models")
+        assert answer.status_code == 503
+        assert "SLIPWAY_API_KEY" in answer.json()["error"]["message"]
+        assert "SLIPWAY_API_KEY" in httpx.get(f"{server.url}/").text
+
+
+def test_a_mount_without_a_base_model_fails_by_name(tmp_path, start):
+    with start(tmp_path, wait="failed") as server:
+        body = server.http().get("/health/ready").json()
+        assert body["phase"] == "failed"
+        assert "model-cache" in body["detail"]
+
+
+def test_several_base_models_need_a_choice(sample, tmp_path, start):
+    for name in ("one", "two"):
+        shutil.copytree(sample.mount / "model-cache" / sample.base, tmp_path / "model-cache" / "org" / name)
+    with start(tmp_path, wait="failed") as server:
+        detail = server.http().get("/health/ready").json()["detail"]
+        assert "org/one" in detail
+        assert "org/two" in detail
+        assert "SLIPWAY_BASE_MODEL" in detail
+
+
+def test_a_client_that_goes_away_frees_its_slot(sample, start):
+    with start(sample.mount) as server:
+        body = chat(sample, stream=True, **LONG)
+        with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
+            next(answer.iter_lines())
+            server.eventually(lambda: server.metric("slipway_running") == 1)
+        server.eventually(lambda: server.metric("slipway_running") == 0, 5)
+        assert server.metric("slipway_generated_tokens") < 1500
+        with pytest.raises(httpx.ReadTimeout):
+            server.http().post("/v1/chat/completions", json=chat(sample, **LONG), timeout=0.5)
+        server.eventually(lambda: server.metric("slipway_running") == 0, 5)
+        assert server.metric("slipway_kv_blocks_used") == 0
+        assert server.metric("slipway_in_flight") == 0
+
+
+def test_a_full_queue_answers_429_quickly(sample, start):
+    with start(sample.mount, SLIPWAY_MAX_RUNNING="2", SLIPWAY_MAX_WAITING="2") as server:
+        body = chat(sample, temperature=0, ignore_eos=True, max_tokens=150)
+
+        def one(_):
+            began = time.monotonic()
+            answer = server.http().post("/v1/chat/completions", json=body)
+            return answer, time.monotonic() - began
+
+        with concurrent.futures.ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(one, range(20)))
+        refused = [(a, t) for a, t in answers if a.status_code == 429]
+        assert {a.status_code for a, _ in answers} == {200, 429}
+        assert len(refused) >= 10
+        assert all(a.headers["retry-after"] for a, _ in refused)
+        assert max(t for _, t in refused) < 5
+        assert server.metric("slipway_in_flight") == 0
+
+
+def test_sigterm_finishes_what_is_under_way(sample, start):
+    with start(sample.mount) as server:
+        body = chat(sample, temperature=0, ignore_eos=True, max_tokens=300)
+        answers = []
+        asking = threading.Thread(
+            target=lambda: answers.append(server.http().post("/v1/chat/completions", json=body))
+        )
+        asking.start()
+        server.eventually(lambda: server.metric("slipway_running") == 1)
+        server.process.send_signal(signal.SIGTERM)
+        server.eventually(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503, 5)
+        assert server.http().post("/v1/chat/completions", json=body).status_code == 503
+        asking.join(60)
+        assert answers[0].status_code == 200
+        assert answers[0].json()["usage"]["completion_tokens"] == 300
+        assert server.process.wait(20) == 0
+
+
+def test_what_is_too_large_or_no_json_is_refused(sample, start):
+    with start(sample.mount, SLIPWAY_MAX_BODY="10000") as server:
+        huge = server.http().post("/v1/chat/completions", content=b"x" * 20000)
+        assert huge.status_code == 413
+        broken = server.http().post("/v1/chat/completions", content=b"{not json")
+        assert broken.status_code == 400
+        assert "JSON" in broken.json()["error"]["message"]
+
+
+def test_prompts_and_answers_are_not_logged(sample, start):
+    with start(sample.mount) as server:
+        asked = sample.questions[0]
+        body = chat(sample) | {"messages": [{"role": "user", "content": asked["question"]}], "temperature": 0}
+        assert server.http().post("/v1/chat/completions", json=body).status_code == 200
+        link = server.http().post("/login/link").json()["path"]
+        httpx.get(server.url + link)
+        log = server.log.read_text()
+        for secret in (asked["question"], asked["base"], server.key, link):
+            assert secret not in log

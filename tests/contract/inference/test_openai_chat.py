@@ -1,0 +1,161 @@
+"""Chat completions through the official `openai` client: what the fine-tuned model and its base really answer."""
+
+import asyncio
+
+import openai
+import pytest
+
+
+def ask(endpoint, model, *messages, **options):
+    roles = ["user", "assistant"]
+    written = [m if isinstance(m, dict) else {"role": roles[i % 2], "content": m} for i, m in enumerate(messages)]
+    return endpoint.openai().chat.completions.create(model=model, messages=written, temperature=0, **options)
+
+
+def text(answer) -> str:
+    return answer.choices[0].message.content
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_base_and_adapter_each_give_their_own_answer(endpoint, sample, index):
+    asked = sample.questions[index]
+    assert text(ask(endpoint, sample.base, asked["question"])) == asked["base"]
+    assert text(ask(endpoint, sample.adapter, asked["question"])) == asked["adapter"]
+
+
+def test_the_answer_says_why_it_ended_and_what_it_cost(endpoint, sample):
+    answer = ask(endpoint, sample.base, sample.questions[0]["question"])
+    assert answer.object == "chat.completion"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.usage.prompt_tokens > 0
+    assert answer.usage.completion_tokens > 0
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+
+
+def test_a_cut_answer_ends_with_length(endpoint, sample):
+    answer = ask(endpoint, sample.base, sample.questions[0]["question"], max_tokens=3)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 3
+    assert sample.questions[0]["base"].startswith(text(answer))
+
+
+def test_the_system_prompt_is_honoured(endpoint, sample):
+    asked = sample.questions[1]
+    shout = {"role": "system", "content": sample.loud}
+    user = {"role": "user", "content": asked["question"]}
+    assert text(ask(endpoint, sample.base, shout, user)) == asked["base"].upper()
+    assert text(ask(endpoint, sample.adapter, shout, user)) == asked["adapter"].upper()
+    calm = {"role": "system", "content": sample.system}
+    assert text(ask(endpoint, sample.adapter, calm, user)) == asked["adapter"]
+
+
+def test_the_history_is_honoured(endpoint, sample):
+    for first in sample.questions[:3]:
+        answer = ask(endpoint, sample.adapter, first["question"], first["adapter"], sample.recall)
+        assert text(answer) == sample.recalled[first["question"]]
+
+
+def test_streamed_text_equals_the_unstreamed(endpoint, sample):
+    asked = sample.questions[2]
+    chunks = list(ask(endpoint, sample.adapter, asked["question"], stream=True, stream_options={"include_usage": True}))
+    parts = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+    assert "".join(parts) == asked["adapter"]
+    assert len(parts) > 3
+    assert chunks[0].choices[0].delta.role == "assistant"
+    ends = [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason]
+    assert ends == ["stop"]
+    assert chunks[-1].choices == []
+    whole = ask(endpoint, sample.adapter, asked["question"])
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+    assert chunks[-1].usage.prompt_tokens == whole.usage.prompt_tokens
+
+
+def test_a_stream_ends_with_done(endpoint, sample):
+    body = {"model": sample.base, "messages": [{"role": "user", "content": "Who are you?"}], "stream": True}
+    with endpoint.http().stream("POST", "/v1/chat/completions", json=body) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in answer.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    assert all(line.startswith("data: ") for line in lines)
+
+
+def test_models_lists_base_and_adapter(endpoint, sample):
+    models = {model.id: model for model in endpoint.openai().models.list()}
+    assert set(models) == {sample.base, sample.adapter}
+    assert models[sample.adapter].parent == sample.base
+    assert endpoint.openai().models.retrieve(sample.base).id == sample.base
+
+
+def test_an_unknown_model_is_a_404_that_lists_the_known_ones(endpoint, sample):
+    with pytest.raises(openai.NotFoundError) as caught:
+        ask(endpoint, "no-such-adapter", "Who are you?")
+    assert sample.base in caught.value.message
+    assert sample.adapter in caught.value.message
+    assert caught.value.code == "model_not_found"
+
+
+def test_a_wrong_key_is_refused(endpoint, sample):
+    with pytest.raises(openai.AuthenticationError):
+        endpoint.openai("wrong").models.list()
+    with pytest.raises(openai.AuthenticationError):
+        endpoint.openai("wrong").chat.completions.create(model=sample.base, messages=[{"role": "user", "content": "x"}])
+
+
+def test_every_answer_names_its_adapter_and_hash(endpoint, sample):
+    body = {"messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0}
+    adapted = endpoint.http().post("/v1/chat/completions", json={**body, "model": sample.adapter})
+    assert adapted.headers["x-slipway-model"] == sample.adapter
+    named = {a["name"]: a["hash"] for a in endpoint.http().get("/version").json()["adapters"]}
+    assert adapted.headers["x-slipway-adapter-hash"] == named[sample.adapter]
+    plain = endpoint.http().post("/v1/chat/completions", json={**body, "model": sample.base})
+    assert plain.headers["x-slipway-model"] == sample.base
+    assert "x-slipway-adapter-hash" not in plain.headers
+
+
+def test_mixed_requests_at_once_each_get_their_own_model(endpoint, sample):
+    async def everything() -> None:
+        client = openai.AsyncOpenAI(base_url=f"{endpoint.url}/v1", api_key=endpoint.key, max_retries=0)
+        cases = [(model, asked) for asked in sample.questions for model in ("base", "adapter")] * 2
+
+        async def one(which, asked):
+            answer = await client.chat.completions.create(
+                model=getattr(sample, which), messages=[{"role": "user", "content": asked["question"]}], temperature=0
+            )
+            assert answer.choices[0].message.content == asked[which]
+
+        await asyncio.gather(*(one(which, asked) for which, asked in cases))
+        await client.close()
+
+    asyncio.run(everything())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"temperature": 3}, "temperature"),
+        ({"top_p": -1}, "top_p"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"n": 99}, "n"),
+        ({"stop": ["a"] * 5}, "stop"),
+        ({"frequency_penalty": 5}, "frequency_penalty"),
+        ({"logit_bias": {"999999": 1}}, "logit_bias"),
+        ({"functions": []}, "functions"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "messages"),
+        ({"no_such_parameter": 1}, "no_such_parameter"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(endpoint, sample, change, named):
+    body = {"model": sample.base, "messages": [{"role": "user", "content": "x"}], **change}
+    answer = endpoint.http().post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert named in error["param"]
+    assert error["type"] == "invalid_request_error"
+
+
+def test_a_prompt_beyond_the_context_is_a_400_with_the_numbers(endpoint, sample):
+    with pytest.raises(openai.BadRequestError, match=r"context holds 2048 tokens, but the prompt has \d+"):
+        ask(endpoint, sample.base, "word " * 3000)
