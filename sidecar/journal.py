@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from sidecar.errors import Cancelled
 from sidecar.text import Text
@@ -77,10 +77,17 @@ class Journal:
     def _record(self, step: str, facts: dict[str, str]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         entry = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step, **facts}
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
+        with self._file.open("a+b") as stream:
+            if stream.tell() and not _ends_a_line(stream):
+                stream.write(b"\n")  # a run killed in mid-write left half a line: it stays a line of its own
+            stream.write(json.dumps(entry).encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def _ends_a_line(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
 
 
 def last_unfinished(file: Path) -> dict[str, object] | None:

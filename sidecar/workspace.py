@@ -275,7 +275,7 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
                 code="Placeholder",
             )
     try:
-        document = json.loads(text)
+        document = json.loads(_strict(text))
     except json.JSONDecodeError as error:
         raise WorkspaceError(
             Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=error.lineno, problem=error.msg),
@@ -285,6 +285,16 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
     if not isinstance(document, dict):
         raise WorkspaceError(Text("{file} must hold a JSON object.", file=_shown(workspace, file)), code="InvalidJson")
     return cast("dict[str, object]", document)
+
+
+def _strict(text: str) -> str:
+    """Comments and trailing commas, which ARM's tools accept in parameters files, blanked out: lines stay where they are."""
+    without = re.sub(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', _blanked, text, flags=re.DOTALL)
+    return re.sub(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[}\]])', _blanked, without)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return match.group(1) or re.sub(r"[^\n]", " ", match.group())
 
 
 def _at(workspace: Workspace, file: Path, needle: str, problem: Text) -> WorkspaceError:

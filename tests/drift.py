@@ -1,0 +1,98 @@
+"""Whatever can drift, checked: generated files, the compiled template, names in documents, locks. `--write` regenerates."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from sidecar.bicep import compile_bicep
+from sidecar.protocol import typescript
+from sidecar.workspace import CONFIG_KEYS
+
+ROOT = Path(__file__).resolve().parents[1]
+BICEP = ROOT / "infra" / "provision" / "inference.bicep"
+COMPILED = ROOT / "infra" / "provision" / "inference.json"
+PARAMETERS = ROOT / "infra" / "provision" / "inference.parameters.json"
+TYPESCRIPT = ROOT / "extension" / "protocol.ts"
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+LOCKS = ("sidecar/requirements.txt", "inference/requirements.txt", "tests/requirements.txt", "package-lock.json")
+
+
+def problems() -> list[str]:
+    found: list[str] = []
+    if TYPESCRIPT.read_text(encoding="utf-8") != typescript():
+        found.append("extension/protocol.ts is not what sidecar/protocol.py makes: npm run fix")
+    if COMPILED.read_text(encoding="utf-8") != compiled():
+        found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
+    found += template_problems() + architecture_problems() + lock_problems()
+    return found
+
+
+def compiled() -> str:
+    return json.dumps(compile_bicep(BICEP.read_text(encoding="utf-8")), indent=2, ensure_ascii=False) + "\n"
+
+
+def template_problems() -> list[str]:
+    template = json.loads(COMPILED.read_text(encoding="utf-8"))
+    shipped = json.loads(PARAMETERS.read_text(encoding="utf-8"))["parameters"]
+    config = json.loads((ROOT / "infra" / "inference.config.json").read_text(encoding="utf-8"))
+    found: list[str] = []
+    if tuple(template["outputs"]) != CONFIG_KEYS or tuple(config) != CONFIG_KEYS:
+        found.append("the template's outputs, infra/inference.config.json and sidecar/workspace.py name different keys")
+    unknown = sorted(set(shipped) - set(template["parameters"]))
+    if unknown:
+        found.append(f"the shipped parameters file states {unknown}, which the template does not have")
+    commands = shipped["defaultCommands"]["value"]
+    if commands != template["parameters"]["defaultCommands"]["defaultValue"]:
+        found.append("defaultCommands in the shipped parameters file differ from the template's default")
+    return found
+
+
+def architecture_problems() -> list[str]:
+    """Every module stands in ARCHITECTURE.md's file list, and everything listed there exists."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:sidecar|inference|extension|infra|tests)/[\w./-]+\.(?:py|ts|bicep|json|mjs))`", text))
+    found = [
+        f"ARCHITECTURE.md names {name}, which does not exist" for name in sorted(named) if not (ROOT / name).exists()
+    ]
+    modules = [
+        path.relative_to(ROOT).as_posix()
+        for pattern in ("sidecar/**/*.py", "inference/**/*.py", "extension/*.ts")
+        for path in ROOT.glob(pattern)
+        if path.name != "__init__.py"
+    ]
+    missing = sorted(set(modules) - named)
+    return found + [f"ARCHITECTURE.md has no line for {name}" for name in missing]
+
+
+def lock_problems() -> list[str]:
+    found: list[str] = []
+    for name in LOCKS:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        if re.search(
+            r"--(?:extra-)?index-url|--find-links|file:/|https?://[^\s\"]*(?:registry|pypi|files\.pythonhosted)", text
+        ):
+            found.append(f"{name} carries an index, a link or a path of one machine")
+    torch = [
+        line
+        for line in (ROOT / "inference/requirements.txt").read_text(encoding="utf-8").splitlines()
+        if line.startswith("torch==")
+    ]
+    if [line.split()[0] for line in torch] != ["torch==2.13.0"]:
+        found.append("inference/requirements.txt must pin torch==2.13.0, without a local version and without a hash")
+    return found
+
+
+def write() -> None:
+    COMPILED.write_text(compiled(), encoding="utf-8")
+    TYPESCRIPT.write_text(typescript(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if "--write" in sys.argv[1:]:
+        write()
+    seen = problems()
+    print("\n".join(seen) or "drift: none")
+    sys.exit(1 if seen else 0)

@@ -1,0 +1,148 @@
+"""The start command of the container, run as it is deployed: `python3 -c <bootstrap> <script>` over a folder as mount."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sidecar.sync import Generation, pack
+from sidecar.template import GroupFacts, merge_parameters, plan_names
+
+GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
+SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"
+
+
+def command(*commands: str) -> list[str]:
+    template = json.loads(Path("infra/provision/inference.json").read_text())
+    planned = plan_names(template, merge_parameters(template, {"defaultCommands": list(commands)}, {}), GROUP)
+    assert planned.app_template is not None
+    container = planned.app_template["containers"][0]  # type: ignore[index]
+    assert container["command"][:2] == ["python3", "-c"]
+    return [sys.executable, *container["command"][1:], *container["args"]]
+
+
+@pytest.fixture
+def mount(tmp_path: Path) -> Path:
+    (tmp_path / "mount").mkdir()
+    return tmp_path / "mount"
+
+
+def publish(mount: Path, text: str, number: int) -> str:
+    code = mount.parent / f"code{number}" / "inference"
+    code.mkdir(parents=True)
+    (code / "a.txt").write_text(text)
+    release = pack(code)
+    home = mount / ".slipway" / "app"
+    for folder in ("releases", "generations"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "releases" / release.digest).write_bytes(release.bundle)
+    (home / "generations" / f"{number}.json").write_bytes(Generation(number, release.digest).to_json())
+    return release.digest
+
+
+def environment(mount: Path, **more: str) -> dict[str, str]:
+    return {**os.environ, "SLIPWAY_MOUNT": str(mount), "SLIPWAY_APP": "app", "SLIPWAY_RELEASE": "current", **more}
+
+
+def start(mount: Path, *commands: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*commands), env=environment(mount, **more), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_highest_generation_runs_from_local_disk(mount: Path) -> None:
+    publish(mount, "old ", 9)
+    digest = publish(mount, "new ", 10)
+    done = start(mount, SHOW)
+    assert done.returncode == 0, done.stderr
+    assert f"new 10 {digest}" in done.stdout
+    assert str(mount) not in done.stdout.splitlines()[-1]
+
+
+def test_row_11_a_failing_command_stops_the_start(mount: Path) -> None:
+    publish(mount, "x", 1)
+    done = start(mount, "echo first", "false", "echo never")
+    assert done.returncode == 1
+    assert "first" in done.stdout
+    assert "never" not in done.stdout
+
+
+def test_a_release_that_does_not_match_its_digest_is_refused_and_the_one_before_runs(mount: Path) -> None:
+    old = publish(mount, "old ", 1)
+    new = publish(mount, "new ", 2)
+    stored = mount / ".slipway" / "app" / "releases" / new
+    stored.write_bytes(stored.read_bytes().replace(b"new ", b"bad "))
+    done = start(mount, SHOW)
+    assert f"release {new[:12]} on the share does not match its digest" in done.stdout
+    assert f"old 1 {old}" in done.stdout
+    (mount / ".slipway" / "app" / "releases" / old).unlink()
+    done = start(mount, SHOW)
+    assert done.returncode == 1
+    assert "no release on the share is intact" in done.stderr
+
+
+def test_a_pinned_release_runs_whatever_is_current(mount: Path) -> None:
+    old = publish(mount, "old ", 1)
+    publish(mount, "new ", 2)
+    assert "old" in start(mount, SHOW, SLIPWAY_RELEASE=old).stdout
+
+
+def test_commands_that_change_into_the_mount_run_from_the_plain_tree(mount: Path) -> None:
+    (mount / "inference").mkdir()
+    (mount / "inference" / "b.txt").write_text("plain tree")
+    done = start(mount, f"cd {mount}/inference", "cat b.txt")
+    assert done.returncode == 0
+    assert "plain tree" in done.stdout
+
+
+@pytest.fixture
+def waiting(mount: Path) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    more = {"CONTAINER_APP_PORT": str(port), "SLIPWAY_BIND_HOST": "127.0.0.1", "SLIPWAY_API_KEY": "k3y"}
+    process = subprocess.Popen(command("echo never"), env=environment(mount, **more), stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if ask(port, "/health/live")[0] == 200:
+                break
+        except OSError:
+            time.sleep(0.05)
+    yield port
+    process.terminate()
+    said, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "waiting for the first deploy" in said
+    assert "never" not in said
+
+
+def ask(port: int, path: str, key: str | None = None) -> tuple[int, str]:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+        ) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_until_the_first_deploy_only_the_probes_are_answered_and_the_phase_needs_the_key(waiting: int) -> None:
+    assert ask(waiting, "/health/live") == (200, "")
+    assert ask(waiting, "/health/ready") == (503, "")
+    assert ask(waiting, "/health/ready", "wrong") == (503, "")
+    status, body = ask(waiting, "/health/ready", "k3y")
+    assert status == 503
+    assert json.loads(body)["phase"] == "waiting-for-first-deploy"
+    assert ask(waiting, "/v1/models", "k3y")[0] == 503

@@ -1,0 +1,120 @@
+"""Which template is deployed, and how parameters meet it: rows 2, 12, 13, 14, 16."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import TemplateError
+from sidecar.template import (
+    GroupFacts,
+    deployment_name,
+    load_template,
+    merge_parameters,
+    plan_names,
+    secure_parameters,
+)
+
+GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    for name in ("inference.bicep", "inference.json"):
+        shutil.copy(Path("infra/provision") / name, tmp_path / name)
+    return tmp_path / "inference.bicep", tmp_path / "inference.json"
+
+
+def test_the_shipped_template_needs_no_compiler(files: tuple[Path, Path]) -> None:
+    compiled = load_template(*files, environ={})
+    assert "up to date" in str(compiled.how)
+
+
+def test_an_edited_bicep_file_is_compiled(files: tuple[Path, Path]) -> None:
+    files[0].write_text(files[0].read_text().replace("'Standard_LRS'", "'Standard_ZRS'"))
+    compiled = load_template(*files, environ={})
+    assert "Standard_ZRS" in json.dumps(compiled.template)
+
+
+def test_a_json_file_edited_by_hand_is_refused_with_the_reason(files: tuple[Path, Path]) -> None:
+    files[1].write_text(files[1].read_text().replace("Standard_LRS", "Standard_ZRS"))
+    with pytest.raises(TemplateError, match="edited by hand"):
+        load_template(*files, environ={})
+
+
+def test_a_bicep_file_beyond_the_subset_says_which_line_and_what_to_install(files: tuple[Path, Path]) -> None:
+    files[0].write_text("module m './x.bicep' = {}\n")
+    with pytest.raises(TemplateError, match=r"inference\.bicep, line 1: 'module'") as error:
+        load_template(*files, environ={})
+    assert "Bicep CLI" in str(error.value.suggestion)
+
+
+def test_a_bicep_cli_at_hand_compiles_and_its_complaints_are_shown(files: tuple[Path, Path], tmp_path: Path) -> None:
+    cli = tmp_path / "bicep"
+    cli.write_text(
+        '#!/bin/sh\n[ "$1" = build ] && [ "$3" = --stdout ] && echo \'{"resources": [], "made": "by the CLI"}\'\n'
+    )
+    cli.chmod(0o755)
+    files[0].write_text("param x string\n")
+    assert load_template(*files, environ={"AZD_BICEP_TOOL_PATH": str(cli)}).template["made"] == "by the CLI"
+    cli.write_text("#!/bin/sh\necho 'inference.bicep(1,1) : Error BCP007' >&2\nexit 1\n")
+    with pytest.raises(TemplateError, match="BCP007"):
+        load_template(*files, environ={"AZD_BICEP_TOOL_PATH": str(cli)})
+
+
+def test_row_14_default_names_equal_fine_tunings(files: tuple[Path, Path]) -> None:
+    template = load_template(*files, environ={}).template
+    names = plan_names(template, {}, GROUP).names
+    suffix = names["microsoft.app/containerapps"].removeprefix("aiacaapp")
+    assert len(suffix) == 5
+    assert names == {
+        "microsoft.storage/storageaccounts": f"aistorage{suffix}",
+        "microsoft.storage/storageaccounts/fileservices/shares": f"aistorage{suffix}/default/aifileshare{suffix}",
+        "microsoft.operationalinsights/workspaces": f"ailog{suffix}",
+        "microsoft.app/managedenvironments": f"aienv{suffix}",
+        "microsoft.app/managedenvironments/storages": f"aienv{suffix}/aienvstorage{suffix}",
+        "microsoft.app/containerapps": f"aiacaapp{suffix}",
+    }
+
+
+def test_rows_11_and_12_commands_stop_at_the_first_failure_and_the_ceiling_is_max_replicas(
+    files: tuple[Path, Path],
+) -> None:
+    template = load_template(*files, environ={}).template
+    stated = merge_parameters(template, {"defaultCommands": ["one", "two"], "maximumInstanceCount": 3}, {})
+    planned = plan_names(template, stated, GROUP)
+    assert planned.app_template is not None
+    assert planned.app_template["containers"][0]["args"] == ["set -e\none\ntwo"]  # type: ignore[index]
+    assert planned.app_template["scale"]["maxReplicas"] == 3  # type: ignore[index]
+    assert planned.app_template["scale"]["minReplicas"] == 0  # type: ignore[index]
+
+
+def test_row_13_location_null_is_the_groups(files: tuple[Path, Path]) -> None:
+    template = load_template(*files, environ={}).template
+    assert plan_names(template, {}, GROUP).location == "westeurope"
+    assert plan_names(template, {"location": {"value": "eastus"}}, GROUP).location == "eastus"
+
+
+def test_an_unknown_parameter_is_named(files: tuple[Path, Path]) -> None:
+    template = load_template(*files, environ={}).template
+    with pytest.raises(TemplateError, match="acaAppname2"):
+        merge_parameters(template, {"acaAppname2": "x"}, {})
+
+
+def test_a_persons_parameter_wins_over_ours_and_casing_is_the_templates(files: tuple[Path, Path]) -> None:
+    template = load_template(*files, environ={}).template
+    merged = merge_parameters(
+        template, {"ACAAPPNAME": "mine"}, {"acaAppName": "ours", "createApp": False, "unknown": 1}
+    )
+    assert merged == {"acaAppName": {"value": "mine"}, "createApp": {"value": False}}
+
+
+def test_row_2_the_deployments_name_says_what_is_deployed_and_never_the_key(files: tuple[Path, Path]) -> None:
+    template = load_template(*files, environ={}).template
+    assert secure_parameters(template) == {"apiKey"}
+    name = deployment_name(template, {"apiKey": {"value": "one"}}, GROUP.id)
+    assert name == deployment_name(template, {"apiKey": {"value": "two"}}, GROUP.id.upper())
+    assert name != deployment_name(template, {"acaAppName": {"value": "two"}}, GROUP.id)

@@ -1,0 +1,156 @@
+"""The user's folder: rows 3, 10, 14, 16, 17 of the documented behaviour."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sidecar.errors import WorkspaceError
+from sidecar.workspace import (
+    CONFIG_KEYS,
+    Workspace,
+    open_workspace,
+    project_id,
+    read_config,
+    read_finetuning,
+    read_parameters,
+    target_of,
+    write_atomically,
+    write_config,
+)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    (tmp_path / "infra" / "provision").mkdir(parents=True)
+    return open_workspace(tmp_path)
+
+
+def parameters(**values: object) -> str:
+    return json.dumps({"parameters": {name: {"value": value} for name, value in values.items()}})
+
+
+OUTPUTS = {
+    "subscriptioN_ID": "s",
+    "resourcE_GROUP_NAME": "g",
+    "storagE_ACCOUNT_NAME": "a",
+    "filE_SHARE_NAME": "f",
+    "acA_APP_NAME": "p",
+    "acA_APP_ENDPOINT": "p.example",
+}
+
+
+def test_row_10_the_six_keys_are_null_until_provisioned_and_written_whole(workspace: Workspace) -> None:
+    assert set(read_config(workspace).model_dump().values()) == {None}
+    write_config(workspace, OUTPUTS)
+    assert list(json.loads(workspace.config_file.read_text())) == list(CONFIG_KEYS)
+    assert target_of(workspace).endpoint == "p.example"
+
+
+def test_row_10_other_keys_of_the_file_are_kept(workspace: Workspace) -> None:
+    workspace.config_file.write_text('{"MINE": 1, "ACA_APP_NAME": "old"}')
+    write_config(workspace, OUTPUTS)
+    assert json.loads(workspace.config_file.read_text())["MINE"] == 1
+    assert read_config(workspace).ACA_APP_NAME == "p"
+
+
+def test_an_incomplete_output_leaves_the_file_as_it_is(workspace: Workspace) -> None:
+    workspace.config_file.write_text('{"ACA_APP_NAME": "old"}')
+    with pytest.raises(WorkspaceError, match="ACA_APP_ENDPOINT") as error:
+        write_config(workspace, {**OUTPUTS, "acA_APP_ENDPOINT": ""})
+    assert error.value.code == "OutputsMissing"
+    assert workspace.config_file.read_text() == '{"ACA_APP_NAME": "old"}'
+
+
+def test_a_missing_key_is_named(workspace: Workspace) -> None:
+    workspace.config_file.write_text(json.dumps({key: "x" for key in CONFIG_KEYS if key != "FILE_SHARE_NAME"}))
+    with pytest.raises(WorkspaceError, match="FILE_SHARE_NAME"):
+        target_of(workspace)
+
+
+def test_row_3_fine_tunings_choices_are_read(workspace: Workspace) -> None:
+    (workspace.infra / "finetuning.config.json").write_text(
+        json.dumps({"SUBSCRIPTION_ID": "s", "RESOURCE_GROUP_NAME": "g", "COMMANDS": ["x"], "ACA_JOB_NAME": "j"})
+    )
+    found = read_finetuning(workspace)
+    assert (found.SUBSCRIPTION_ID, found.RESOURCE_GROUP_NAME, found.ACA_JOB_NAME) == ("s", "g", "j")
+
+
+def test_row_14_nulls_are_dropped_and_fine_tunings_names_are_the_defaults(workspace: Workspace) -> None:
+    (workspace.infra / "finetuning.parameters.json").write_text(
+        parameters(acaEnvironmentName="env", storageAccountName="acct", acaJobName="job")
+    )
+    workspace.parameters_file.write_text(parameters(acaEnvironmentName=None, storageAccountName="mine", location=None))
+    assert read_parameters(workspace).values == {"acaEnvironmentName": "env", "storageAccountName": "mine"}
+
+
+def test_row_16_the_documented_second_path_is_read_and_named(workspace: Workspace) -> None:
+    workspace.parameters_file.write_text(parameters(acaAppName="one", maximumInstanceCount=2))
+    (workspace.infra / "inference.parameters.json").write_text(parameters(acaAppName="two"))
+    found = read_parameters(workspace)
+    assert found.values == {"acaAppName": "two", "maximumInstanceCount": 2}
+    assert "infra/inference.parameters.json" in str(found.notes[0])
+
+
+EXAMPLE = """{
+  "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentParameters.json#",
+  "contentVersion": "1.0.0.0",
+  "parameters": {
+    ...
+    "acaEnvironmentName": { "value": "<your-aca-env-name>" },
+    "acaEnvironmentStorageName": { "value": null },
+    ...
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["provision/inference.parameters.json", "inference.parameters.json", "finetuning.parameters.json"]
+)
+def test_row_17_the_documents_example_says_where_it_is_not_filled_in(workspace: Workspace, name: str) -> None:
+    file = workspace.infra / name
+    file.write_text(EXAMPLE)
+    with pytest.raises(WorkspaceError, match=f"infra/{name}, line 5"):
+        read_parameters(workspace)
+    file.write_text(EXAMPLE.replace("    ...\n", ""))
+    with pytest.raises(WorkspaceError, match="line 5: <your-aca-env-name> is a placeholder") as error:
+        read_parameters(workspace)
+    assert error.value.code == "Placeholder"
+    filled = EXAMPLE.replace("    ...\n", "").replace("<your-aca-env-name>", "env")
+    file.write_text(filled)
+    assert read_parameters(workspace).values == {"acaEnvironmentName": "env"}
+
+
+def test_comments_and_trailing_commas_are_taken_as_arms_tools_take_them(workspace: Workspace) -> None:
+    workspace.parameters_file.write_text(
+        '// why\n{"parameters": {"acaAppName": {"value": "a//b,}"}, /* two\nlines */ "location": {"value": null,},},}'
+    )
+    assert read_parameters(workspace).values == {"acaAppName": "a//b,}"}
+
+
+def test_broken_json_names_file_and_line(workspace: Workspace) -> None:
+    workspace.config_file.write_text('{\n  "ACA_APP_NAME": \n}')
+    with pytest.raises(WorkspaceError, match=r"infra/inference.config.json, line 3"):
+        read_config(workspace)
+
+
+def test_a_value_of_the_wrong_type_is_named(workspace: Workspace) -> None:
+    workspace.config_file.write_text('{\n  "ACA_APP_NAME": 7\n}')
+    with pytest.raises(WorkspaceError, match=r"line 2: ACA_APP_NAME"):
+        read_config(workspace)
+
+
+def test_the_project_id_is_made_once(workspace: Workspace) -> None:
+    assert project_id(workspace) == project_id(workspace)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    write_atomically(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(file, "\ud800")
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+    assert file.read_text() == "old"
