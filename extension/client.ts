@@ -139,7 +139,7 @@ export class Sidecar implements vscode.Disposable {
   private async connect(): Promise<LanguageClient> {
     const launch = await this.launch();
     const children: ChildProcess[] = [];
-    const client: LanguageClient = new LanguageClient(
+    const client: LanguageClient = new QuietClient(
       "slipway",
       "Slipway",
       () => {
@@ -208,6 +208,13 @@ export class Sidecar implements vscode.Disposable {
       // It ended while it was starting: whoever waits for the start hears of it.
       () => undefined,
     );
+  }
+}
+
+/** Writes what goes wrong into the log only: whoever asked shows one notification, in plain words. */
+class QuietClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
   }
 }
 

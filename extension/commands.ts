@@ -1,11 +1,12 @@
 // The palette: one table of commands. Each asks the person, asks the sidecar, and offers what comes next.
 import * as vscode from "vscode";
-import type { Sidecar } from "./client";
+import { Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import { localFolders, pickFolder } from "./folders";
-import { follow, say, showFailure } from "./messages";
+import { describe, follow, say, showFailure } from "./messages";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudParams, Provisioned, WorkspaceSummary } from "./protocol";
+import { Problem } from "./sentences";
 import type { EndpointView } from "./view";
 
 /** What the commands work with. */
@@ -144,13 +145,21 @@ async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, ne
 }
 
 function source({ sidecar, credentials, log }: Rooms): Source {
-  const cloud = cloudSetting();
+  const setting = cloudSetting();
   return {
-    async subscriptions() {
-      const { subscriptions, problems } = await sidecar.ask("slipway/subscriptions", { cloud });
-      const said = problems.map(say);
-      for (const problem of said) log.warn(problem);
-      return { subscriptions, problems: said };
+    clouds: setting === "auto" ? ["local", "azure"] : [setting],
+    async subscriptions(cloud) {
+      try {
+        const { subscriptions, problems } = await sidecar.ask("slipway/subscriptions", { cloud });
+        return { subscriptions, problems: problems.map(say), signedIn: true };
+      } catch (error) {
+        if (!(error instanceof Problem)) throw error;
+        const signedOut = error instanceof Refusal && error.failure.code === "NotSignedIn";
+        if (signedOut) return { subscriptions: [], problems: [], signedIn: false };
+        log.warn(describe(error));
+        if (error.detail !== undefined) log.warn(error.detail);
+        return { subscriptions: [], problems: [say(error.what)], signedIn: true };
+      }
     },
     async resourceGroups({ cloud, id }) {
       return (await sidecar.ask("slipway/resourceGroups", { cloud, subscriptionId: id })).resourceGroups;
@@ -159,7 +168,7 @@ function source({ sidecar, credentials, log }: Rooms): Source {
       return (await sidecar.ask("slipway/locations", { cloud, subscriptionId: id })).locations;
     },
     createResourceGroup: ({ cloud, id }, name, location) => sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location }),
-    signIn: cloud === "local" ? undefined : () => credentials.signIn(cloud),
+    signIn: (cloud) => credentials.signIn(cloud),
   };
 }
 
@@ -168,7 +177,7 @@ async function agreesWithFineTuning({ subscription, resourceGroup }: Target, { s
   const differs = (subscriptionId !== null && subscriptionId !== subscription.id) || (group !== null && group !== resourceGroup);
   if (!differs) return true;
   const go = vscode.l10n.t("Continue");
-  const message = vscode.l10n.t("Fine-tuning used another place: resource group {group}.", { group: group ?? "?" });
+  const message = vscode.l10n.t("This project has used another place so far: resource group {group}.", { group: group ?? "?" });
   const detail = vscode.l10n.t("By default inference shares fine-tuning's subscription and resource group, where the model and the adapter lie. In {chosen} they have to be put on the file share first.", { chosen: resourceGroup });
   return (await vscode.window.showWarningMessage(message, { modal: true, detail }, go)) === go;
 }

@@ -70,7 +70,7 @@ async function make(folder: string, lock: string, python: Python, listener: List
   try {
     listener.line(`Making the Python environment ${folder}`);
     await step(() => run(python.path, ["-m", "venv", temporary], listener.line, stop), venvFailure);
-    const options = ["--disable-pip-version-check", "--no-input", "--require-hashes", "--only-binary=:all:"];
+    const options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--require-hashes", "--only-binary=:all:"];
     const pip = ["-m", "pip", "install", ...options, "-r", lock];
     const hear = (line: string): void => {
       listener.line(line);

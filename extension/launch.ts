@@ -9,7 +9,8 @@ import { candidates, findPython, type Python } from "./python";
 import { Problem, sentence } from "./sentences";
 
 export async function launch(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Launch> {
-  const python = await findPython(await pythonCandidates(), (line) => { log.info(line); });
+  const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
+  log.info(`Python ${python.version}: ${python.path}`);
   const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python);
   const env = { ...cleanEnvironment(), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
   return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
@@ -22,7 +23,7 @@ async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.
       vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
         const stop = new AbortController();
         token.onCancellationRequested(() => { stop.abort(); });
-        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.info(line); } }, stop.signal);
+        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } }, stop.signal);
       }),
     ),
   );

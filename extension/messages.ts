@@ -30,7 +30,8 @@ export async function offerLog(show: (message: string, ...items: string[]) => Th
   if ((await show(message, showLog)) === showLog) log.show();
 }
 
-function describe(error: unknown): string {
+/** A failure in one line: what, and what to do. */
+export function describe(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   return error.suggestion === undefined ? say(error.what) : `${say(error.what)} ${say(error.suggestion)}`;
 }

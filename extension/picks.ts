@@ -2,14 +2,23 @@
 import * as vscode from "vscode";
 import type { Location, ResourceGroup, Subscription } from "./protocol";
 
+type Cloud = Subscription["cloud"];
+
 /** What the questions need to know; each list is asked for when its step opens. */
 export interface Source {
-  subscriptions(): Promise<{ readonly subscriptions: readonly Subscription[]; readonly problems: readonly string[] }>;
+  /** Where subscriptions may be. Each is asked by itself: a slow cloud holds up nobody else's. */
+  readonly clouds: readonly Cloud[];
+  subscriptions(cloud: Cloud): Promise<Found>;
   resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
   locations(subscription: Subscription): Promise<readonly Location[]>;
   createResourceGroup(subscription: Subscription, name: string, location: string): Promise<ResourceGroup>;
-  /** Undefined where signing in makes no sense, as with the local cloud alone. */
-  readonly signIn: (() => Promise<boolean>) | undefined;
+  signIn(cloud: Cloud): Promise<boolean>;
+}
+
+export interface Found {
+  readonly subscriptions: readonly Subscription[];
+  readonly problems: readonly string[];
+  readonly signedIn: boolean;
 }
 
 export interface Target {
@@ -17,7 +26,7 @@ export interface Target {
   readonly resourceGroup: string;
 }
 
-/** What fine-tuning used: pre-selected. */
+/** What fine-tuning, or an earlier run, used: pre-selected. */
 export interface Defaults {
   readonly subscriptionId: string | null;
   readonly resourceGroup: string | null;
@@ -46,42 +55,43 @@ interface Step<T> {
   readonly step: number;
   readonly totalSteps: number;
   readonly placeholder: string;
-  readonly choices: Promise<readonly Choice<T>[]>;
+  /** Shown in this order, each as soon as it is there. */
+  readonly choices: readonly Promise<readonly Choice<T>[]>[];
   readonly preferred?: (value: T) => boolean;
 }
 
-const SIGN_IN = "sign in";
+class SignIn {
+  constructor(readonly cloud: Cloud) {}
+}
 
 async function pickSubscription(title: string, source: Source, defaults: Defaults): Promise<Subscription | undefined> {
   for (;;) {
-    const chosen = await pick<Subscription | typeof SIGN_IN>({
+    const chosen = await pick<Subscription | SignIn>({
       title,
       step: 1,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the subscription to provision in"),
-      choices: subscriptionChoices(source, defaults),
-      preferred: (value) => value !== SIGN_IN && value.id === defaults.subscriptionId,
+      choices: source.clouds.map((cloud) => subscriptionChoices(cloud, source, defaults)),
+      preferred: (value) => !(value instanceof SignIn) && value.id === defaults.subscriptionId,
     });
     if (chosen === undefined || chosen === BACK) return undefined;
-    if (chosen !== SIGN_IN) return chosen;
-    await source.signIn?.();
+    if (!(chosen instanceof SignIn)) return chosen;
+    await source.signIn(chosen.cloud);
   }
 }
 
-async function subscriptionChoices(source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | typeof SIGN_IN>[]> {
-  const { subscriptions, problems } = await source.subscriptions();
+async function subscriptionChoices(cloud: Cloud, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
+  const { subscriptions, problems, signedIn } = await source.subscriptions(cloud);
   const found = subscriptions.map((subscription) => ({
-    label: subscription.cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
-    description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by fine-tuning") : "",
-    detail: subscription.cloud === "local" ? vscode.l10n.t("Local cloud: runs on this machine, no account, no cost") : subscription.id,
+    label: cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
+    description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by this project") : "",
+    detail: cloud === "local" ? vscode.l10n.t("Local cloud: runs on this machine, no account, no cost") : subscription.id,
     value: subscription,
   }));
   const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));
-  const signIn: Choice<Subscription | typeof SIGN_IN>[] =
-    source.signIn === undefined || subscriptions.some((each) => each.cloud !== "local")
-      ? []
-      : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: SIGN_IN }];
-  return [...found, ...failed, ...signIn];
+  const none = signedIn && found.length === 0 && failed.length === 0 ? [{ label: `$(warning) ${vscode.l10n.t("Your account has no subscription here.")}`, alwaysShow: true }] : [];
+  const signIn = signedIn ? [] : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: new SignIn(cloud) }];
+  return [...found, ...failed, ...none, ...signIn];
 }
 
 const CREATE = "create";
@@ -93,7 +103,7 @@ async function pickResourceGroup(title: string, source: Source, subscription: Su
       step: 2,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the resource group to provision in"),
-      choices: groupChoices(source, subscription, defaults),
+      choices: [groupChoices(source, subscription, defaults)],
       preferred: (value) => value === defaults.resourceGroup,
     });
     if (chosen !== CREATE) return chosen;
@@ -109,7 +119,7 @@ async function groupChoices(source: Source, subscription: Subscription, defaults
     { label: `$(add) ${vscode.l10n.t("Create new…")}`, alwaysShow: true, value: CREATE },
     ...groups.map(({ name, location }) => ({
       label: name,
-      description: isDefault(name) ? `${location}, ${vscode.l10n.t("used by fine-tuning")}` : location,
+      description: isDefault(name) ? `${location}, ${vscode.l10n.t("used by this project")}` : location,
       value: name,
     })),
   ];
@@ -126,7 +136,7 @@ async function createGroup(title: string, source: Source, subscription: Subscrip
       step: 4,
       totalSteps: 4,
       placeholder: vscode.l10n.t("Select the region of the new resource group {name}", { name }),
-      choices: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name }))),
+      choices: [source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name })))],
     });
     if (location === undefined) return undefined;
     if (location !== BACK) return (await source.createResourceGroup(subscription, name, location)).name;
@@ -149,11 +159,15 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
     quickPick.onDidHide(() => {
       resolve(undefined);
     });
-    choices.then((items) => {
-      quickPick.items = items;
-      quickPick.activeItems = items.filter(({ value }) => value !== undefined && preferred?.(value) === true).slice(0, 1);
-      quickPick.busy = false;
-    }, reject);
+    const parts: (readonly Choice<T>[])[] = choices.map(() => []);
+    const arrived = choices.map(async (part, index) => {
+      parts[index] = await part;
+      const [active] = quickPick.activeItems;
+      quickPick.items = parts.flat();
+      const best = parts[index].find(({ value }) => value !== undefined && preferred?.(value) === true) ?? active;
+      if (best !== undefined) quickPick.activeItems = [best];
+    });
+    Promise.all(arrived).then(() => (quickPick.busy = false), reject);
   });
   quickPick.show();
   try {

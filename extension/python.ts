@@ -29,12 +29,11 @@ export function candidates(setting: string, pythonExtension: string | undefined)
   return [...asked, ...ON_THE_PATH.map((path) => ({ path, source: "PATH" as const }))];
 }
 
-/** The first candidate that answers and is new enough; `note` hears why the others were passed over. */
+/** The first candidate that answers and is new enough; `note` hears why others were passed over. */
 export async function findPython(among: readonly Candidate[], note: (line: string) => void): Promise<Python> {
   for (const { path, source } of among) {
     const answer = await probe(path);
     if (answer.python !== undefined && newEnough(answer.python.version)) {
-      note(`Python ${answer.python.version} (${source}): ${answer.python.path}`);
       return answer.python;
     }
     const reason = answer.python === undefined ? answer.reason : `version ${answer.python.version} is too old`;
@@ -71,6 +70,6 @@ async function probe(path: string): Promise<Answer> {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "ENOENT") return "not found";
-  const said = "stderr" in error && typeof error.stderr === "string" ? error.stderr.trim() : "";
-  return said.split("\n").at(-1) || error.message;
+  const said = "stderr" in error && typeof error.stderr === "string" ? error.stderr.trim().split("\n") : [];
+  return (said[0]?.startsWith("Traceback") === true ? said.at(-1) : said[0]) || error.message;
 }

@@ -14,9 +14,10 @@ interface Line {
   readonly children?: readonly Line[];
 }
 
-const LOOK_AGAIN_AFTER = 15_000;
+const LOOK_AGAIN_AFTER = 5_000;
 
-/** Shows one folder's endpoint. Looking asks the cloud's management side only, so it never wakes a replica. */
+/** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts: each
+ * look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
 export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
@@ -36,7 +37,9 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     private readonly mayLook: () => Promise<boolean>,
   ) {
     this.tree = vscode.window.createTreeView("slipway.endpoint", { treeDataProvider: this });
-    this.tree.onDidChangeVisibility(() => void this.look());
+    this.tree.onDidChangeVisibility(({ visible }) => {
+      if (visible && this.status === undefined) void this.look();
+    });
     this.item.name = "Slipway";
     this.item.command = "slipway.endpoint.focus";
     for (const event of [this.watcher.onDidChange, this.watcher.onDidCreate, this.watcher.onDidDelete]) event(() => void this.look());
@@ -92,7 +95,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
         this.failure = error instanceof Error ? error.message : String(error);
         this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
       }
-      if (this.tree.visible) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
+      if (this.tree.visible && this.status?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
     } else {
       this.status = undefined;
     }
@@ -147,7 +150,7 @@ function describe(status: Status): readonly Line[] {
       icon: "server-process",
       children: status.replicas.map(({ name, state, phase }) => ({
         label: name,
-        text: phase === null ? state : `${state}, ${phase}`,
+        text: phase === null ? state : `${state}, ${named(phase)}`,
         icon: "vm-running",
       })),
     },
@@ -156,5 +159,25 @@ function describe(status: Status): readonly Line[] {
 }
 
 function summary({ state, phase }: Status): string {
-  return phase === null || phase === state ? state : `${state} (${phase})`;
+  return phase === null || phase === state || state !== "starting" ? named(state) : `${named(state)}: ${named(phase)}`;
+}
+
+/** States and phases in the person's words; one that is not known here is shown as it came. */
+function named(state: string): string {
+  const names: Readonly<Record<string, string>> = {
+    "not-provisioned": vscode.l10n.t("not provisioned"),
+    missing: vscode.l10n.t("the container app does not exist any more"),
+    asleep: vscode.l10n.t("asleep (the first request wakes it)"),
+    starting: vscode.l10n.t("starting"),
+    "waiting-for-first-deploy": vscode.l10n.t("waiting for the first deploy"),
+    dependencies: vscode.l10n.t("installing dependencies"),
+    checking: vscode.l10n.t("checking the model's files"),
+    "loading-base": vscode.l10n.t("loading the base model"),
+    "loading-adapters": vscode.l10n.t("loading the adapters"),
+    "warming-up": vscode.l10n.t("warming up"),
+    ready: vscode.l10n.t("ready"),
+    failed: vscode.l10n.t("failed"),
+    unverified: vscode.l10n.t("running, not verified"),
+  };
+  return names[state] ?? state;
 }

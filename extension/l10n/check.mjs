@@ -52,11 +52,23 @@ root = pathlib.Path(sys.argv[1])
 for file in sorted(root.rglob("*.py")):
     if "localcloud" in file.parts:
         continue
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    module = ast.parse(file.read_text("utf-8"))
+    # A table of templates, read as Text(TABLE[key], …), is as good as a literal.
+    tables = {
+        target.id: [value.value for value in node.value.values]
+        for node in module.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict)
+        if all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in node.value.values)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(module):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Text" and node.args:
             first = node.args[0]
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 found.append(first.value)
+            elif isinstance(first, ast.Subscript) and isinstance(first.value, ast.Name) and first.value.id in tables:
+                found.extend(tables[first.value.id])
             elif file.name != "text.py":
                 problems.append(f"{file.relative_to(root.parent)}:{node.lineno}: Text(…) needs a literal")
 print(json.dumps({"found": found, "problems": problems}))

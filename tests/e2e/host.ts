@@ -34,13 +34,18 @@ export class Host {
     mkdirSync(path.join(home, "data/User"), { recursive: true });
     writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, ...settings }));
     const environment = { ...hostEnvironment(home), ...env };
-    install(home, path.join(root, "build/slipway.vsix"), environment);
+    // Folders that lie there before the first start are taken over by VS Code as if they had been installed.
     for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
+    install(home, path.join(root, "build/slipway.vsix"), environment);
     const port = await freePort();
     const server = spawn(process.execPath, [entry, ...options(home), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore" });
     const browser = await chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
     await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
     return new Host(home, server, port, browser);
+  }
+
+  get globalStorage(): string {
+    return path.join(this.home, "data/User/globalStorage/slipway.slipway");
   }
 
   /** Opens a window on a folder, or on none. */
