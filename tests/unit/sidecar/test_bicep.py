@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sidecar.bicep import compile_bicep
+from sidecar import bicep
 from sidecar.errors import TemplateError
 
 SHIPPED = Path("infra/provision/inference.bicep")
+
+
+def compile_bicep(source: str) -> Any:
+    return bicep.compile_bicep(source)
 
 
 def value_of(expression: str, declarations: str = "") -> object:
