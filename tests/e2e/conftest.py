@@ -1,0 +1,158 @@
+"""The main job in a terminal: the CLI, the local cloud and the model server as real processes, in a throw-away home."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from sidecar.demo import Question, sample_models, upload_models
+from sidecar.gateway.local import known_local_cloud
+from sidecar.gateway.session import Session, Settings, open_session, settings_from
+from sidecar.workspace import open_workspace
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Home:
+    """One person's state on this machine, apart from every other's."""
+
+    folder: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**os.environ, "SLIPWAY_STATE": str(self.folder / "state")}
+
+    @property
+    def settings(self) -> Settings:
+        return settings_from(self.environ)
+
+    def session(self) -> Session:
+        return open_session(self.settings, "local")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sidecar", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def cli(self, *arguments: str, expect: int = 0) -> Any:
+        """Runs a command with --json; returns its document after checking the exit code."""
+        process = self.start(*arguments, "--json")
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}\n{err}"
+        return json.loads(out)
+
+    def cloud_pid(self) -> int:
+        known = known_local_cloud(self.settings.local_state)
+        assert known is not None
+        return known.pid
+
+    def replica_processes(self) -> list[psutil.Process]:
+        """Every process that runs with this home's share as its mount."""
+        marked: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            try:
+                mount = process.environ().get("SLIPWAY_MOUNT", "")
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+            if mount.startswith(str(self.folder)):
+                marked.append(process)
+        return marked
+
+    def stop_cloud(self, how: signal.Signals = signal.SIGTERM) -> None:
+        known = known_local_cloud(self.settings.local_state)
+        if known is None or not psutil.pid_exists(known.pid):
+            return
+        os.kill(known.pid, how)
+        until(lambda: not alive(known.pid), 30, "the local cloud to end")
+
+
+def alive(pid: int) -> bool:
+    """A process that nobody has reaped yet is dead all the same."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def until(condition: Any, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project on the local cloud."""
+
+    home: Home
+    workspace: Path
+    subscription: str
+    group: str
+
+    @property
+    def config(self) -> dict[str, str]:
+        return json.loads((self.workspace / "infra" / "inference.config.json").read_text())
+
+    def provision(self, *more: str) -> Any:
+        where = ("--subscription", self.subscription, "--group", self.group)
+        return self.home.cli("provision", str(self.workspace), *where, "--yes", *more)
+
+    def deploy(self) -> Any:
+        return self.home.cli("deploy", str(self.workspace), "--yes")
+
+    def status(self) -> Any:
+        return self.home.cli("status", str(self.workspace))
+
+    def api_key(self) -> str:
+        return self.home.cli("api-key", str(self.workspace))["apiKey"]
+
+    def upload_models(self, sample: Path) -> None:
+        upload_models(self.home.session(), open_workspace(self.workspace), sample)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    home = Home(tmp_path_factory.mktemp("home"))
+    yield home
+    home.stop_cloud()
+
+
+@pytest.fixture(scope="session")
+def sample(home: Home) -> tuple[Path, list[Question]]:
+    return sample_models(home.settings)
+
+
+def new_place(home: Home, folder: Path, group: str) -> Place:
+    home.cli("init", str(folder.resolve()))
+    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
+    region = home.cli("locations", "--subscription", subscription)["locations"][0]["name"]
+    home.cli("create-group", "--subscription", subscription, "--name", group, "--location", region)
+    return Place(home, folder, subscription, group)
+
+
+@pytest.fixture(scope="session")
+def deployed(home: Home, sample: tuple[Path, list[Question]], tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A project provisioned and deployed once, for every test that only looks at it or deploys it again."""
+    place = new_place(home, tmp_path_factory.mktemp("project"), "deployed")
+    place.provision()
+    place.upload_models(sample[0])
+    place.deploy()
+    return place

@@ -1,0 +1,189 @@
+"""The main job in a terminal, on real processes: provision, deploy, ask, reload, look, start again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import openai
+import pytest
+
+from sidecar.demo import Question
+from sidecar.workspace import CONFIG_KEYS
+
+from .conftest import ROOT, Home, Place, alive, new_place, until
+
+Sample = tuple[Path, list[Question]]
+
+
+def client(place: Place) -> openai.OpenAI:
+    return openai.OpenAI(
+        base_url=f"http://{place.config['ACA_APP_ENDPOINT']}/v1", api_key=place.api_key(), max_retries=0
+    )
+
+
+def ask(place: Place, model: str, question: str) -> str:
+    answer = client(place).chat.completions.create(
+        model=model, messages=[{"role": "user", "content": question}], temperature=0, max_tokens=64
+    )
+    return (answer.choices[0].message.content or "").strip()
+
+
+def models(place: Place) -> tuple[str, str]:
+    """Base and adapter by their names."""
+    listed = [each.id for each in client(place).models.list()]
+    base = next(each for each in listed if "/" in each)
+    return base, next(each for each in listed if each != base)
+
+
+def test_rows_4_and_10_provision_writes_the_six_keys_and_both_models_answer(deployed: Place, sample: Sample) -> None:
+    assert list(deployed.config) == list(CONFIG_KEYS)
+    assert all(deployed.config.values())
+    base, adapter = models(deployed)
+    for each in sample[1][:3]:
+        assert ask(deployed, base, each.question) == each.base
+        assert ask(deployed, adapter, each.question) == each.adapter
+
+
+def test_row_15_provision_again_changes_nothing(deployed: Place) -> None:
+    before = deployed.status()
+    key = deployed.api_key()
+    deployed.provision()
+    after = deployed.status()
+    assert (after["revision"], after["replicas"]) == (before["revision"], before["replicas"])
+    assert deployed.api_key() == key
+
+
+def test_row_5_deploy_without_a_change_reloads_and_with_one_runs_the_new_code(deployed: Place) -> None:
+    first = deployed.deploy()
+    assert not first["codeChanged"]
+    (deployed.workspace / "inference" / "NOTE.txt").write_text("a change")
+    second = deployed.deploy()
+    assert second["codeChanged"]
+    assert second["generation"] == first["generation"] + 1
+    assert second["release"] != first["release"]
+    assert not set(second["replicas"]) & set(first["replicas"])
+    assert second["verified"]
+
+
+def test_row_5_deploy_works_from_the_configuration_alone(deployed: Place, tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "inference.config.json").write_text(json.dumps(deployed.config))
+    deployed.home.cli("init", str(tmp_path))
+    for path in (tmp_path / "infra").rglob("*"):
+        if path.is_file() and path.name != "inference.config.json":
+            path.unlink()
+    answer = deployed.home.cli("deploy", str(tmp_path))
+    assert answer["url"] == f"http://{deployed.config['ACA_APP_ENDPOINT']}"
+
+
+def test_looking_tells_state_revision_and_replica_and_a_login_link_is_single_use(deployed: Place) -> None:
+    import httpx
+
+    found = deployed.status()
+    assert found["state"] == "ready"
+    assert [each["state"] for each in found["replicas"]] == ["Running"]
+    link = deployed.home.cli("endpoint", str(deployed.workspace))["loginUrl"]
+    first = httpx.get(link)
+    assert first.status_code == 303
+    assert "set-cookie" in first.headers
+    assert "set-cookie" not in httpx.get(link).headers
+
+
+def test_no_secret_in_anything_written(deployed: Place) -> None:
+    """Keys stand in the local cloud's own 0600 store and nowhere else."""
+    secrets = {deployed.api_key().encode()}
+    state = deployed.home.settings.local_state
+    hits = [
+        path.relative_to(deployed.home.folder)
+        for folder in (deployed.home.folder, deployed.workspace)
+        for path in folder.rglob("*")
+        if path.is_file() and path.stat().st_mode & 0o077 and any(each in path.read_bytes() for each in secrets)
+    ]
+    assert hits == []
+    assert (state / "cloud.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_failed_deploy_says_why_and_the_next_one_works(deployed: Place) -> None:
+    main = deployed.workspace / "inference" / "__main__.py"
+    good = main.read_text()
+    main.write_text("raise SystemExit('broken on purpose')\n")
+    failed = deployed.home.cli("deploy", str(deployed.workspace), expect=1)
+    assert failed["error"]["code"] == "ContainerCrashed"
+    main.write_text(good)
+    assert deployed.deploy()["verified"]
+
+
+def test_errors_have_exit_codes_and_say_what_to_do(home: Home, tmp_path: Path) -> None:
+    missing = home.cli("deploy", str(tmp_path / "nowhere"), expect=1)["error"]
+    assert missing["code"] == "WorkspaceError"
+    unprovisioned = home.cli("deploy", str(tmp_path), "--yes", expect=1)["error"]
+    assert unprovisioned["code"] == "NotProvisioned"
+    assert "Provision" in unprovisioned["suggestion"]["message"]
+
+
+@pytest.fixture
+def own_home(tmp_path: Path):
+    home = Home(tmp_path / "home")
+    home.folder.mkdir()
+    yield home
+    home.stop_cloud()
+
+
+def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_follows_it(home: Home, tmp_path: Path) -> None:
+    place = new_place(home, tmp_path, "killed")
+    process = home.start("provision", str(tmp_path), "--subscription", place.subscription, "--group", "killed", "--yes")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "Starting the deployment" in line or "managedEnvironments" in line:
+            break
+    process.kill()
+    process.wait()
+    result = place.provision()
+    assert result["endpoint"] == place.config["ACA_APP_ENDPOINT"]
+
+
+def test_killing_the_local_cloud_ends_every_replica_and_the_next_run_works(
+    own_home: Home, sample: Sample, tmp_path: Path
+) -> None:
+    place = new_place(own_home, tmp_path / "project", "g")
+    place.provision()
+    place.upload_models(sample[0])
+    place.deploy()
+    config = place.config
+    processes = own_home.replica_processes()
+    assert processes
+    own_home.stop_cloud(signal.SIGKILL)
+    until(lambda: not any(alive(each.pid) for each in processes), 10, "the replicas to end")
+    assert place.deploy()["verified"]
+    assert place.config == config
+    processes = own_home.replica_processes()
+    own_home.stop_cloud()
+    assert not any(alive(each.pid) for each in processes)
+
+
+def test_npm_start_once_runs_the_main_job_and_leaves_no_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sidecar", "demo", "--once", "--folder", str(tmp_path)],
+        cwd=ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for said in (
+        "base model",
+        "adapter",
+        "The inference endpoint is available at http://",
+        "API key",
+        "curl",
+        "OpenAI",
+    ):
+        assert said in done.stdout
+    assert Home(tmp_path).replica_processes() == []
