@@ -17,6 +17,7 @@ COMPILED = ROOT / "infra" / "provision" / "inference.json"
 PARAMETERS = ROOT / "infra" / "provision" / "inference.parameters.json"
 TYPESCRIPT = ROOT / "extension" / "protocol.ts"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+FILES_BEGIN, FILES_END = "<!-- files -->", "<!-- /files -->"
 LOCKS = ("sidecar/requirements.txt", "inference/requirements.txt", "tests/requirements.txt", "package-lock.json")
 
 
@@ -51,20 +52,38 @@ def template_problems() -> list[str]:
 
 
 def architecture_problems() -> list[str]:
-    """Every module stands in ARCHITECTURE.md's file list, and everything listed there exists."""
+    """The file list is what the files say of themselves, and every file that the prose names exists."""
     text = ARCHITECTURE.read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:sidecar|inference|extension|infra|tests)/[\w./-]+\.(?:py|ts|bicep|json|mjs))`", text))
     found = [
         f"ARCHITECTURE.md names {name}, which does not exist" for name in sorted(named) if not (ROOT / name).exists()
     ]
-    modules = [
-        path.relative_to(ROOT).as_posix()
-        for pattern in ("sidecar/**/*.py", "inference/**/*.py", "extension/*.ts")
-        for path in ROOT.glob(pattern)
-        if path.name != "__init__.py"
-    ]
-    missing = sorted(set(modules) - named)
-    return found + [f"ARCHITECTURE.md has no line for {name}" for name in missing]
+    if text != with_file_list(text):
+        found.append("ARCHITECTURE.md's file list is out of date: npm run fix")
+    return found
+
+
+def with_file_list(text: str) -> str:
+    """ARCHITECTURE.md with a line for each module, taken from the module's first line."""
+    start, end = text.index(FILES_BEGIN) + len(FILES_BEGIN), text.index(FILES_END)
+    lines: list[str] = []
+    for pattern in (
+        "extension/*.ts",
+        "sidecar/*.py",
+        "sidecar/gateway/*.py",
+        "sidecar/localcloud/*.py",
+        "inference/*.py",
+        "inference/engine/*.py",
+    ):
+        for path in sorted(ROOT.glob(pattern)):
+            if path.name not in ("__init__.py", "protocol.ts"):
+                lines.append(f"- `{path.relative_to(ROOT).as_posix()}` {first_line(path)}")
+    return text[:start] + "\n" + "\n".join(lines) + "\n" + text[end:]
+
+
+def first_line(path: Path) -> str:
+    line = path.read_text(encoding="utf-8").splitlines()[0]
+    return line.strip('"').removeprefix("//").strip()
 
 
 def lock_problems() -> list[str]:
@@ -88,6 +107,7 @@ def lock_problems() -> list[str]:
 def write() -> None:
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")
+    ARCHITECTURE.write_text(with_file_list(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
