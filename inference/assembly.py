@@ -1,9 +1,15 @@
 """From the mount to a model that answers: check, load, warm up; every phase is noted."""
 
 import logging
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from inference.service import Note, Served, Service
+
+if TYPE_CHECKING:
+    from inference.engine.device import Device
+    from inference.engine.engine import Runner
+    from inference.engine.folder import ModelFolder
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +35,9 @@ def load(service: Service) -> Served:
     tokenizer = load_tokenizer(path, folder.config)
     device = choose(settings.device, settings.kv_bytes, folder.size)
     note("loading-base", 0.0, name)
-    runner, blocks = make_runner(service, folder, device)
-    limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     context = settings.max_context or context_of(folder.config)
+    runner, blocks = make_runner(service, folder, device, context)
+    limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
     log.info("%s on %s, engine %s, context %d tokens", name, device.name, engine.kind, engine.context)
     note("loading-adapters", 0.0, "")
@@ -42,12 +48,33 @@ def load(service: Service) -> Served:
     return Served(name, engine, adapters)
 
 
-def make_runner(service: Service, folder: Any, device: Any) -> tuple[Any, int]:
+def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:
+    """Our own engine where it knows the architecture, transformers where not; and the number of KV blocks."""
     from inference.engine.fallback import TransformersRunner
+    from inference.engine.model_runner import ModelRunner
+    from inference.engine.spec import UnsupportedModel, read_spec
 
-    return TransformersRunner(folder, device.device, device.dtype), 4096
+    settings = service.settings
+    most = -(-settings.max_running * context // BLOCK_SIZE)
+    if settings.engine != "transformers":
+        try:
+            spec = read_spec(folder.config)
+        except UnsupportedModel as error:
+            if settings.engine == "own":
+                raise
+            log.warning("our engine does not know this model (%s): transformers serves it, more slowly", error)
+        else:
+            token = spec.layers * spec.key_value * device.dtype.itemsize
+            blocks = max(min(device.kv_bytes // (token * BLOCK_SIZE), most), -(-context // BLOCK_SIZE) // 8, 4)
+
+            def progress(share: float) -> None:
+                service.note("loading-base", share, folder.name)
+
+            return ModelRunner(folder, spec, device.device, device.dtype, blocks, BLOCK_SIZE, context, progress), blocks
+    return TransformersRunner(folder, device.device, device.dtype), most
 
 
-def context_of(config: Any) -> int:
-    text = config.get("text_config") or config
+def context_of(config: Mapping[str, Any]) -> int:
+    """The tokens that the model was trained for."""
+    text: Any = config.get("text_config") or config
     return int(text.get("max_position_embeddings") or 2048)

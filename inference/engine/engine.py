@@ -46,6 +46,11 @@ class Runner(Protocol):
     def kind(self) -> str: ...
     @property
     def shares_prefixes(self) -> bool: ...
+    @property
+    def short_context(self) -> int:
+        """Sequences that may grow beyond this many tokens use the second table of rotations."""
+        ...
+
     def run(self, slices: list[Slice]) -> list[Choice]:
         """Computes the slices; one choice for each that is its sequence's last, in order."""
         ...
@@ -122,8 +127,10 @@ class BatchingEngine:
     def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: Sink) -> int:
         """Queues a request and returns its id; the sink gets its deltas through `deliver`."""
         number = next(self._ids)
-        salt = adapter.salt if self._runner.shares_prefixes else PRIVATE + number
-        sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, Random(params.seed))  # noqa: S311
+        rope = int(len(prompt) + params.max_tokens > self._runner.short_context)
+        salt = 2 * adapter.salt + rope if self._runner.shares_prefixes else PRIVATE + number
+        chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
+        sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
         flight = Flight(sequence, sink, Detokenizer(self.tokenizer, params.stop))
         self._inbox.put(lambda: self._begin(flight))
         return number

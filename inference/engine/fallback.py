@@ -19,6 +19,7 @@ class TransformersRunner:
 
     kind = "transformers"
     shares_prefixes = False
+    short_context = 1 << 62  # transformers sees to it
 
     def __init__(self, folder: ModelFolder, device: torch.device, dtype: torch.dtype) -> None:
         from transformers import AutoModelForCausalLM

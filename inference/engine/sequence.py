@@ -58,6 +58,7 @@ class Sequence:
     adapter: int  # the adapter's slot; 0 is the base
     salt: int  # equal salts may share cached prefixes: one for each adapter that was ever loaded
     random: Random
+    rope: int = 0  # which table of rotations: 1 when longrope's long factors are needed
     status: Status = Status.WAITING
     computed: int = 0
     cached: int = 0  # prompt tokens that a prefix hit saved

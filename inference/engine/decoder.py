@@ -1,0 +1,73 @@
+"""The decoder: one forward pass for every family, over a batch of tokens from many sequences.
+
+Rows of q and k are stored so that the two numbers which rotate together stand side by side (see loader.py): rotating is
+then one complex multiplication. Scores do not change, since q and k are reordered alike.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, rms_norm, silu
+
+from inference.engine.attention import KeyValues, Step
+from inference.engine.lora import LoraBatch
+from inference.engine.spec import ModelSpec
+from inference.engine.weights import LayerWeights, Weights
+
+
+def forward(
+    spec: ModelSpec, weights: Weights, cache: KeyValues, step: Step, tokens: Tensor, rotation: Tensor, lora: LoraBatch
+) -> tuple[Tensor, list[Tensor]]:
+    """tokens [n] and their rotations [n, 1, dims/2] → hidden states [n, hidden], and each layer's new keys and values."""
+    x = weights.embedding[tokens]
+    fresh: list[Tensor] = []
+    for index, layer in enumerate(weights.layers):
+        h = norm(x, layer.input_norm, spec.eps)
+        qkv = linear(h, layer.qkv, layer.qkv_bias)
+        lora.add(qkv, h, index, "qkv")
+        rotate(spec, layer, qkv, rotation)
+        kv = qkv[:, spec.query :]
+        fresh.append(kv)
+        h = cache.attend(step, index, qkv[:, : spec.query], kv)
+        x = plus_linear(x, h, layer.output, layer.output_bias)
+        lora.add(x, h, index, "output")
+        h = norm(x, layer.mlp_norm, spec.eps)
+        both = linear(h, layer.gate_up, layer.gate_up_bias)
+        lora.add(both, h, index, "gate_up")
+        h = silu(both[:, : spec.intermediate]).mul_(both[:, spec.intermediate :])
+        x = plus_linear(x, h, layer.down, layer.down_bias)
+        lora.add(x, h, index, "down")
+    return x, fresh
+
+
+def logits(spec: ModelSpec, weights: Weights, hidden: Tensor) -> Tensor:
+    """Hidden states [n, hidden] → float32 [n, vocabulary]."""
+    return linear(norm(hidden, weights.norm, spec.eps), weights.head).float()
+
+
+def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """RMS norm, in float32 whatever the weights are."""
+    if x.dtype == torch.float32:
+        return rms_norm(x, weight.shape, weight, eps)
+    return rms_norm(x.float(), weight.shape, None, eps).to(x.dtype) * weight
+
+
+def plus_linear(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x + h·weightᵀ + bias; x is overwritten, being used for nothing else."""
+    x.addmm_(h, weight.t())
+    return x if bias is None else x.add_(bias)
+
+
+def rotate(spec: ModelSpec, layer: LayerWeights, qkv: Tensor, rotation: Tensor) -> None:
+    """Normalises (where the family does) and rotates q and k in place."""
+    heads = spec.heads + spec.kv_heads
+    width = heads * spec.head_dim
+    qk = qkv[:, :width].view(qkv.shape[0], heads, spec.head_dim)
+    if layer.query_norm is not None and layer.key_norm is not None:
+        qk[:, : spec.heads] = norm(qk[:, : spec.heads], layer.query_norm, spec.eps)
+        qk[:, spec.heads :] = norm(qk[:, spec.heads :], layer.key_norm, spec.eps)
+    turning = qk[..., : spec.rope.dims]
+    pairs = turning.unflatten(-1, (-1, 2))
+    if qkv.dtype == torch.float32:
+        torch.view_as_complex(pairs).mul_(rotation)
+    else:
+        pairs.copy_(torch.view_as_real(torch.view_as_complex(pairs.float()) * rotation))

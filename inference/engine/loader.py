@@ -1,0 +1,187 @@
+"""Weights from disk into memory: parallel reads of bounded pieces, straight to where they belong."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inference.engine.folder import FolderError, ModelFolder, TensorPlace
+from inference.engine.spec import ModelSpec
+from inference.engine.weights import LayerWeights, Weights
+
+READERS = 8  # a network share gives each file, and each request, only part of its bandwidth
+PIECE = 8 << 20  # bytes a read
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a tensor of the checkpoint goes. The first `turning` rows are reordered head by head for rotation."""
+
+    tensor: Tensor
+    turning: int = 0
+
+
+def load_weights(
+    folder: ModelFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device, note: Callable[[float], None]
+) -> Weights:
+    """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1."""
+    weights, targets = allocate(spec, dtype, device)
+    places = {strip(name): place for name, place in folder.tensors.items()}
+    missing = sorted(targets.keys() - places.keys())
+    if missing:
+        raise FolderError(f"{folder.path} lacks the tensors {', '.join(missing[:3])}{' …' if missing[3:] else ''}")
+    for name, target in targets.items():
+        if places[name].shape != tuple(target.tensor.shape):
+            shapes = f"{places[name].shape}, not {tuple(target.tensor.shape)}"
+            raise FolderError(f"{places[name].file}: tensor {name} has the shape {shapes}")
+    total = sum(places[name].length for name in targets)
+    done = 0
+    with ThreadPoolExecutor(READERS, "reader") as pool:
+        tasks = [
+            pool.submit(fill, piece, places[name], target, spec)
+            for name, target in targets.items()
+            for piece in pieces(places[name], target, spec)
+        ]
+        for task in as_completed(tasks):
+            done += task.result()
+            note(done / total)
+    return weights
+
+
+def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[Weights, dict[str, Target]]:
+    """Empty weights, and for each tensor of the checkpoint the part of them that it fills."""
+    targets: dict[str, Target] = {}
+
+    def new(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=device)
+
+    def whole(name: str, *shape: int) -> Tensor:
+        tensor = new(*shape)
+        targets[name] = Target(tensor)
+        return tensor
+
+    embedding = whole("embed_tokens.weight", spec.vocabulary, spec.hidden)
+    layers = tuple(allocate_layer(spec, f"layers.{index}.", new, targets) for index in range(spec.layers))
+    norm = whole("norm.weight", spec.hidden)
+    head = embedding if spec.tied else whole("lm_head.weight", spec.vocabulary, spec.hidden)
+    return Weights(embedding, layers, norm, head), targets
+
+
+def allocate_layer(
+    spec: ModelSpec, prefix: str, new: Callable[..., Tensor], targets: dict[str, Target]
+) -> LayerWeights:
+    kv = spec.kv_heads * spec.head_dim
+    width = spec.query + 2 * kv
+    turning = spec.query + kv
+
+    def joined(kind: str, names: list[tuple[str, int, int]], fused: str, *inputs: int) -> Tensor:
+        tensor = new(sum(rows for _, rows, _ in names), *inputs)
+        if spec.fused:
+            targets[f"{prefix}{fused}.{kind}"] = Target(tensor, sum(turn for _, _, turn in names))
+            return tensor
+        first = 0
+        for name, rows, turn in names:
+            targets[f"{prefix}{name}.{kind}"] = Target(tensor[first : first + rows], turn)
+            first += rows
+        return tensor
+
+    def single(name: str, *shape: int, turning: int = 0) -> Tensor:
+        tensor = new(*shape)
+        targets[prefix + name] = Target(tensor, turning)
+        return tensor
+
+    qkv = [
+        ("self_attn.q_proj", spec.query, spec.query),
+        ("self_attn.k_proj", kv, kv),
+        ("self_attn.v_proj", kv, 0),
+    ]
+    mlp = [("mlp.gate_proj", spec.intermediate, 0), ("mlp.up_proj", spec.intermediate, 0)]
+    assert width == sum(rows for _, rows, _ in qkv)
+    assert turning == sum(turn for _, _, turn in qkv)
+    dim = spec.head_dim
+    return LayerWeights(
+        input_norm=single("input_layernorm.weight", spec.hidden),
+        qkv=joined("weight", qkv, "self_attn.qkv_proj", spec.hidden),
+        qkv_bias=joined("bias", qkv, "self_attn.qkv_proj") if spec.qkv_bias else None,
+        query_norm=single("self_attn.q_norm.weight", dim, turning=dim) if spec.qk_norm else None,
+        key_norm=single("self_attn.k_norm.weight", dim, turning=dim) if spec.qk_norm else None,
+        output=single("self_attn.o_proj.weight", spec.hidden, spec.query),
+        output_bias=single("self_attn.o_proj.bias", spec.hidden) if spec.output_bias else None,
+        mlp_norm=single("post_attention_layernorm.weight", spec.hidden),
+        gate_up=joined("weight", mlp, "mlp.gate_up_proj", spec.hidden),
+        gate_up_bias=joined("bias", mlp, "mlp.gate_up_proj") if spec.mlp_bias else None,
+        down=single("mlp.down_proj.weight", spec.hidden, spec.intermediate),
+        down_bias=single("mlp.down_proj.bias", spec.hidden) if spec.mlp_bias else None,
+    )
+
+
+def strip(name: str) -> str:
+    return name.removeprefix("model.")
+
+
+def pieces(place: TensorPlace, target: Target, spec: ModelSpec) -> Iterator[tuple[int, int]]:
+    """Ranges of rows of about PIECE bytes; where rows are reordered, whole heads."""
+    rows = place.shape[0]
+    row_bytes = max(place.length // max(rows, 1), 1)
+    unit = spec.head_dim if target.turning else 1
+    step = max(PIECE // row_bytes // unit, 1) * unit
+    for first in range(0, rows, step):
+        yield first, min(first + step, rows)
+
+
+def fill(piece: tuple[int, int], place: TensorPlace, target: Target, spec: ModelSpec) -> int:
+    """Reads some rows and puts them where they belong; returns the bytes read."""
+    first, last = piece
+    row_bytes = place.length // place.shape[0]
+    raw = read_bytes(place.file, place.start + first * row_bytes, (last - first) * row_bytes)
+    rows = torch.frombuffer(raw, dtype=DTYPES[place.dtype]).view(last - first, *place.shape[1:])
+    turning = min(max(target.turning - first, 0), last - first)
+    if turning:
+        target.tensor[first : first + turning].copy_(interleaved(rows[:turning], spec.head_dim, spec.rope.dims))
+    if turning < last - first:
+        target.tensor[first + turning : last].copy_(rows[turning:])
+    return len(raw)
+
+
+def read_tensor(place: TensorPlace) -> Tensor:
+    if not place.length:
+        return torch.empty(place.shape, dtype=DTYPES[place.dtype])
+    raw = read_bytes(place.file, place.start, place.length)
+    return torch.frombuffer(raw, dtype=DTYPES[place.dtype]).view(place.shape)
+
+
+def read_bytes(file: Path, start: int, length: int) -> bytearray:
+    raw = bytearray(length)
+    view = memoryview(raw)
+    with file.open("rb", buffering=0) as handle:
+        done = 0
+        while done < length:
+            got = os.preadv(handle.fileno(), [view[done:]], start + done)
+            if not got:
+                raise FolderError(f"{file} is truncated")
+            done += got
+    return raw
+
+
+def interleaved(rows: Tensor, head_dim: int, dims: int) -> Tensor:
+    """Rows (or entries) of whole heads, reordered so that the i-th and the (i + dims/2)-th of each stand side by side."""
+    half = dims // 2
+    order = torch.stack([torch.arange(half), torch.arange(half) + half], dim=1).flatten()
+    order = torch.cat([order, torch.arange(dims, head_dim)])
+    return rows.unflatten(0, (-1, head_dim))[:, order].flatten(0, 1)

@@ -1,0 +1,186 @@
+"""LoRA adapters in the decoder: read from their folder, kept unmerged in slots, added to the rows that use them."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from inference.engine.adapters import BASE_SLOT, AdapterError
+from inference.engine.folder import AdapterFolder
+from inference.engine.loader import interleaved, read_tensor
+from inference.engine.spec import ModelSpec
+
+MAX_RANK = 256
+Place = Literal["qkv", "output", "gate_up", "down"]
+Pair = tuple[Tensor, Tensor]  # [in, rank] and [rank, out], the scale in the second
+
+# Where each projection's rows stand in its (fused) matrix: place and the names in their order.
+SPLIT: dict[Place, tuple[str, ...]] = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "output": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+FUSED: dict[Place, tuple[str, ...]] = {
+    "qkv": ("self_attn.qkv_proj",),
+    "output": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_up_proj",),
+    "down": ("mlp.down_proj",),
+}
+KEY = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter's matrices: for each layer, by place."""
+
+    layers: tuple[Mapping[Place, Pair], ...]
+
+
+@dataclass(frozen=True)
+class LoraBatch:
+    """Which rows of a batch use which adapter: runs of neighbouring rows."""
+
+    runs: tuple[tuple[int, int, Lora], ...]
+
+    def add(self, out: Tensor, x: Tensor, layer: int, place: Place) -> None:
+        """Adds each run's low-rank product to its rows of `out`, in place."""
+        for begin, end, lora in self.runs:
+            pair = lora.layers[layer].get(place)
+            if pair is not None:
+                out[begin:end].addmm_(x[begin:end] @ pair[0], pair[1])
+
+
+def batch_of(adapters: list[int], slots: Mapping[int, Lora]) -> LoraBatch:
+    """Runs of equal adapters over the rows of a batch."""
+    runs: list[tuple[int, int, Lora]] = []
+    begin = 0
+    for row in range(1, len(adapters) + 1):
+        if row == len(adapters) or adapters[row] != adapters[begin]:
+            if adapters[begin] != BASE_SLOT:
+                runs.append((begin, row, slots[adapters[begin]]))
+            begin = row
+    return LoraBatch(tuple(runs))
+
+
+def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    """Reads and checks an adapter; AdapterError names what does not fit the base model or is not supported."""
+    refuse_unsupported(folder)
+    found: dict[tuple[int, str, str], Tensor] = {}
+    known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
+    for key, place in folder.tensors.items():
+        match = KEY.match(key)
+        if match is None or match[2] not in known or int(match[1]) >= spec.layers:
+            raise AdapterError(f"{folder.path} has a tensor that the base model has no place for: {key}")
+        tensor = read_tensor(place).float()
+        if not bool(torch.isfinite(tensor).all()):
+            raise AdapterError(f"{folder.path}: tensor {key} is not finite")
+        found[int(match[1]), match[2], match[3]] = tensor
+    if not found:
+        raise AdapterError(f"{folder.path} holds no LoRA weights")
+    layers = [
+        {
+            place: pair
+            for place, names in (FUSED if spec.fused else SPLIT).items()
+            if (pair := fuse(folder, spec, layer, place, names, found, dtype, device)) is not None
+        }
+        for layer in range(spec.layers)
+    ]
+    return Lora(tuple(layers))
+
+
+def refuse_unsupported(folder: AdapterFolder) -> None:
+    config = folder.config
+    if config.get("peft_type") != "LORA":
+        raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; only LORA is supported")
+    for name in (
+        "use_dora",
+        "fan_in_fan_out",
+        "trainable_token_indices",
+        "alora_invocation_tokens",
+        "target_parameters",
+    ):
+        if config.get(name):
+            raise AdapterError(f"{folder.path} uses {name}, which is not supported")
+    if config.get("modules_to_save"):
+        raise AdapterError(
+            f"{folder.path} replaces whole modules ({config['modules_to_save']}), which is not supported"
+        )
+    if config.get("bias", "none") != "none":
+        raise AdapterError(f"{folder.path} trains biases, which is not supported")
+
+
+def fuse(
+    folder: AdapterFolder,
+    spec: ModelSpec,
+    layer: int,
+    place: Place,
+    names: tuple[str, ...],
+    found: Mapping[tuple[int, str, str], Tensor],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Pair | None:
+    """The projections of one matrix as one pair: A's side by side, B's on the diagonal."""
+    inputs = {"qkv": spec.hidden, "output": spec.query, "gate_up": spec.hidden, "down": spec.intermediate}[place]
+    heights = out_features(spec, place, names)
+    parts: list[tuple[int, Tensor, Tensor]] = []
+    row = 0
+    for name, height in zip(names, heights, strict=True):
+        a, b = found.get((layer, name, "A")), found.get((layer, name, "B"))
+        if a is not None or b is not None:
+            where = f"{folder.path}: layer {layer} {name}"
+            if a is None or b is None:
+                raise AdapterError(f"{where} has only one of its two matrices")
+            rank = a.shape[0]
+            if tuple(a.shape) != (rank, inputs) or tuple(b.shape) != (height, rank):
+                shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+                raise AdapterError(f"{where} has shapes {shapes}; the base needs (r, {inputs}) and ({height}, r)")
+            if rank > MAX_RANK:
+                raise AdapterError(f"{where} has rank {rank}; at most {MAX_RANK} is supported")
+            scaled = b * scale_of(folder.config, f"model.layers.{layer}.{name}", rank)
+            parts.append((row, a, reorder(spec, name, scaled)))
+        row += height
+    if not parts:
+        return None
+    ranks = [a.shape[0] for _, a, _ in parts]
+    joined = torch.zeros(sum(ranks), row)
+    first = 0
+    for begin, _, b in parts:
+        joined[first : first + b.shape[1], begin : begin + b.shape[0]] = b.t()
+        first += b.shape[1]
+    left = torch.cat([a for _, a, _ in parts]).t().contiguous()
+    return left.to(device, dtype), joined.to(device, dtype)
+
+
+def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:
+    kv = spec.kv_heads * spec.head_dim
+    heights = {
+        "qkv": [spec.query, kv, kv],
+        "output": [spec.hidden],
+        "gate_up": [spec.intermediate] * 2,
+        "down": [spec.hidden],
+    }
+    return heights[place] if len(names) == len(heights[place]) else [sum(heights[place])]
+
+
+def reorder(spec: ModelSpec, name: str, b: Tensor) -> Tensor:
+    """The same order of rows that the base's q and k have."""
+    if name.endswith(("q_proj", "k_proj")):
+        return interleaved(b, spec.head_dim, spec.rope.dims)
+    if name.endswith("qkv_proj"):
+        turning = (spec.heads + spec.kv_heads) * spec.head_dim
+        return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]])
+    return b
+
+
+def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
+    """alpha / r, or alpha / √r with rank stabilisation; patterns may set alpha for some modules."""
+    alpha = float(config.get("lora_alpha") or rank)
+    for pattern, value in (config.get("alpha_pattern") or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            alpha = float(value)
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
