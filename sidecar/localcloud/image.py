@@ -10,15 +10,11 @@ import platform
 import shutil
 import subprocess
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-# PyPI's torch for Linux brings CUDA (gigabytes); a replica on this machine computes on the CPU.
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 
 @dataclass(frozen=True)
@@ -83,20 +79,7 @@ def download_size(image: Image) -> int:
 
 
 def _pip_install(requirements: Path) -> list[str]:
-    arguments = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements)]
-    if sys.platform == "linux" and _reachable(f"{CPU_WHEELS}/torch/"):
-        arguments += ["--extra-index-url", CPU_WHEELS]
-    return arguments
-
-
-def _reachable(url: str) -> bool:
-    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - a constant https address
-    try:
-        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - a constant https address
-            return True
-    except (urllib.error.URLError, TimeoutError, OSError):
-        _say(f"{url} can't be reached: packages come from the configured index alone")
-        return False
+    return ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements)]
 
 
 def _size_of(url: str) -> int:
