@@ -46,7 +46,7 @@ function test(rest) {
     : [
         ["checks", () => check()],
         ["extension unit tests", () => npm("run", "test:extension")],
-        ["sidecar, local cloud and model server", () => run(python, ["-m", "pytest", "tests/unit", "tests/contract", "tests/faults", "--durations=8"])],
+        ["sidecar, local cloud and model server", () => run(python, ["-m", "pytest", "tests/unit", "tests/contract", "--durations=8"])],
         ["the main job in a terminal", () => run(python, ["-m", "pytest", "tests/e2e", "--durations=5"])],
         ["the main job in a real VS Code", () => npm("run", "test:e2e")],
       ];
