@@ -141,7 +141,8 @@ def sample(home: Home) -> tuple[Path, list[Question]]:
 
 
 def new_place(home: Home, folder: Path, group: str) -> Place:
-    home.cli("init", str(folder.resolve()))
+    folder.mkdir(parents=True, exist_ok=True)
+    home.cli("init", str(folder))
     subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
     region = home.cli("locations", "--subscription", subscription)["locations"][0]["name"]
     home.cli("create-group", "--subscription", subscription, "--name", group, "--location", region)

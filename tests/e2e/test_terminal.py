@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -82,8 +83,6 @@ def test_row_5_deploy_works_from_the_configuration_alone(deployed: Place, tmp_pa
 
 
 def test_looking_tells_state_revision_and_replica_and_a_login_link_is_single_use(deployed: Place) -> None:
-    import httpx
-
     found = deployed.status()
     assert found["state"] == "ready"
     assert [each["state"] for each in found["replicas"]] == ["Running"]
