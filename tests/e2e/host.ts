@@ -1,4 +1,5 @@
 // A real VS Code for a test: code-server with a throw-away home, the packaged extension installed from its .vsix.
+import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -17,6 +18,8 @@ export interface HostOptions {
   /** Folders of further extensions that only the tests have. */
   readonly extensions?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether VS Code asks if it may trust a folder. */
+  readonly trust?: "asks" | "everything";
 }
 
 /** One code-server with its browser; `stop` leaves no process and no file behind. */
@@ -27,34 +30,53 @@ export class Host {
     private readonly server: ChildProcess,
     private readonly port: number,
     private readonly browser: Browser,
+    /** What the extension's processes see; also for programs that play somebody else's part. */
+    readonly env: NodeJS.ProcessEnv,
   ) {}
 
-  static async start({ settings = {}, extensions = [], env = {} }: HostOptions = {}): Promise<Host> {
+  static async start({ settings = {}, extensions = [], env = {}, trust = "everything" }: HostOptions = {}): Promise<Host> {
     const home = mkdtempSync(path.join(tmpdir(), "sw-"));
     mkdirSync(path.join(home, "data/User"), { recursive: true });
-    writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, ...settings }));
+    writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, "security.workspace.trust.enabled": trust === "asks", ...settings }));
     const environment = { ...hostEnvironment(home), ...env };
     // Folders that lie there before the first start are taken over by VS Code as if they had been installed.
     for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
     install(home, path.join(root, "build/slipway.vsix"), environment);
     const port = await freePort();
-    const server = spawn(process.execPath, [entry, ...options(home), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore" });
+    const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore" });
     const browser = await chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
     await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
-    return new Host(home, server, port, browser);
+    return new Host(home, server, port, browser, environment);
   }
 
   get globalStorage(): string {
     return path.join(this.home, "data/User/globalStorage/slipway.slipway");
   }
 
-  /** Opens a window on a folder, or on none. */
-  async open(folder?: string): Promise<Window> {
+  /** The process of the local cloud, which is nobody's child. */
+  get localCloud(): number {
+    return localCloudOf(this.home) ?? assert.fail("the local cloud has not been started");
+  }
+
+  /** Opens a window on a folder or a .code-workspace file, or on none. */
+  async open(what?: string): Promise<Window> {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
     const page = await context.newPage();
-    await page.goto(`http://127.0.0.1:${this.port}/${folder === undefined ? "?ew=true" : `?folder=${encodeURIComponent(folder)}`}`);
+    const query = what === undefined ? "ew=true" : `${what.endsWith(".code-workspace") ? "workspace" : "folder"}=${encodeURI(what)}`;
+    await page.goto(`http://127.0.0.1:${this.port}/?${query}`);
     await page.locator(".monaco-workbench .part.statusbar").waitFor({ timeout: 60_000 });
     return new Window(page, this.home);
+  }
+
+  /** After a failed test: what every window shows, and the log. */
+  async keepEvidence(test: { readonly title: string; readonly state?: string | undefined } | undefined): Promise<void> {
+    if (test?.state !== "failed") return;
+    const pages = this.browser.contexts().flatMap((context) => context.pages());
+    for (const [index, page] of pages.entries()) {
+      const window = new Window(page, this.home);
+      await window.screenshot(`failed ${test.title.slice(0, 60).replaceAll("/", "-")} ${index}`);
+      if (index === 0) process.stderr.write(window.log);
+    }
   }
 
   async stop(): Promise<void> {
@@ -62,7 +84,7 @@ export class Host {
     const ended = new Promise((resolve) => this.server.once("exit", resolve));
     this.server.kill();
     await ended;
-    stopLocalCloud(this.home);
+    await stopLocalCloud(this.home);
     await eventually("the throw-away home can be removed", 30_000, () => {
       rmSync(this.home, { recursive: true, force: true });
       return true;
@@ -80,7 +102,6 @@ const QUIET = {
   "extensions.autoCheckUpdates": false,
   "extensions.ignoreRecommendations": true,
   "git.enabled": false,
-  "security.workspace.trust.enabled": false,
   "chat.commandCenter.enabled": false,
   "window.commandCenter": false,
   "workbench.reduceMotion": "on",
@@ -102,7 +123,7 @@ function options(home: string): readonly string[] {
   return [
     ...["--config", path.join(home, "cfg/none.yaml"), "--auth", "none"],
     ...["--user-data-dir", path.join(home, "data"), "--extensions-dir", path.join(home, "ext")],
-    ...["--disable-telemetry", "--disable-update-check", "--disable-workspace-trust", "--disable-getting-started-override"],
+    ...["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"],
   ];
 }
 
@@ -135,16 +156,24 @@ function install(home: string, vsix: string, env: NodeJS.ProcessEnv): void {
   }
 }
 
-/** The local cloud is a process of its own and outlives VS Code, as Azure would: the test ends what it caused. */
-function stopLocalCloud(home: string): void {
+function localCloudOf(home: string): number | undefined {
   const file = path.join(home, "localcloud/cloud.json");
-  if (!existsSync(file)) return;
-  const { pid } = JSON.parse(readFileSync(file, "utf8")) as { readonly pid: number };
-  try {
-    process.kill(pid, "SIGTERM");
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-  }
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { readonly pid: number }).pid : undefined;
+}
+
+/** The local cloud outlives VS Code, as Azure would: the test ends what it caused, and waits for the end. */
+async function stopLocalCloud(home: string): Promise<void> {
+  const pid = localCloudOf(home);
+  if (pid === undefined) return;
+  await eventually("the local cloud has ended", 30_000, () => {
+    try {
+      process.kill(pid, "SIGTERM");
+      return false;
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ESRCH") return true;
+      throw error;
+    }
+  });
 }
 
 function chromiumPath(): string {

@@ -26,7 +26,7 @@ describe("the extension, installed from its .vsix", () => {
     rmSync(scratch, { recursive: true, force: true });
   });
   afterEach(async function () {
-    if (this.currentTest?.state === "failed") await window.screenshot(`failed ${this.currentTest.title}`);
+    await host.keepEvidence(this.currentTest);
   });
 
   it("offers the documented commands, word for word", async () => {

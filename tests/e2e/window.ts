@@ -55,6 +55,11 @@ export class Window {
     return this.page.locator(".quick-input-widget .quick-input-list .monaco-list-row", { hasText: text });
   }
 
+  /** The row that Enter would take. */
+  get focused(): Locator {
+    return this.page.locator(".quick-input-widget .quick-input-list .monaco-list-row.focused");
+  }
+
   async choose(text: string | RegExp): Promise<void> {
     const row = this.choices(text).first();
     await row.waitFor({ timeout: 60_000 });
@@ -110,6 +115,13 @@ export class Window {
     return this.page.locator(".part.statusbar");
   }
 
+  /** The process of the sidecar that was started last, as the log names it. */
+  get sidecar(): number {
+    const started = [...this.log.matchAll(/Sidecar started \(process (\d+)\)/g)].at(-1)?.[1];
+    if (started === undefined) throw new Error("no sidecar has been started");
+    return Number(started);
+  }
+
   /** Everything that the output channel has received in all windows of this host. */
   get log(): string {
     const logs = path.join(this.home, "data/logs");
@@ -118,10 +130,23 @@ export class Window {
     return files.map((file) => readFileSync(path.join(logs, file), "utf8")).join("");
   }
 
+  /** VS Code asks before it opens a page outside, where the host is not trusted yet. */
+  async openExternally(): Promise<void> {
+    await eventually("the page is opened outside", 30_000, async () => {
+      const ask = this.dialog.getByRole("button", { name: "Open", exact: true });
+      if (await ask.isVisible()) await ask.click();
+      return this.page.context().pages().length > 1;
+    });
+  }
+
   /** Kept as an artefact of the run. */
   async screenshot(name: string): Promise<void> {
+    await this.screenshotOf(this.page, name);
+  }
+
+  async screenshotOf(page: Page, name: string): Promise<void> {
     mkdirSync(screenshots, { recursive: true });
-    await this.page.screenshot({ path: path.join(screenshots, `${name}.png`) });
+    await page.screenshot({ path: path.join(screenshots, `${name}.png`) });
   }
 
   async close(): Promise<void> {

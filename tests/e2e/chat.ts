@@ -1,0 +1,52 @@
+// The deployed endpoint's chat page in a browser, as a person uses it.
+import type { Locator, Page } from "playwright-core";
+import { eventually } from "./eventually";
+
+export class Chat {
+  constructor(readonly page: Page) {}
+
+  /** The page has loaded and shows its input. */
+  async shown(): Promise<void> {
+    await this.input.waitFor({ timeout: 60_000 });
+  }
+
+  /** Takes the chance out of the answers. */
+  async setTemperature(value: number): Promise<void> {
+    await this.openOptions();
+    const number = this.page.getByLabel("number input for Temperature");
+    await number.fill(String(value));
+    await number.press("Enter");
+  }
+
+  /** The model or adapter that is chosen. */
+  async model(): Promise<string> {
+    await this.openOptions();
+    return this.page.getByLabel("Model or adapter").inputValue();
+  }
+
+  /** Sends a message and returns the whole answer, once it has stopped growing. */
+  async ask(question: string): Promise<string> {
+    const answers = this.page.getByTestId("bot");
+    const before = await answers.count();
+    await this.input.fill(question);
+    await this.input.press("Enter");
+    let last = "";
+    return eventually(`an answer to "${question}"`, 60_000, async () => {
+      if ((await answers.count()) <= before || (await this.page.getByRole("button", { name: "Stop" }).isVisible())) return undefined;
+      const now = (await answers.last().innerText()).trim();
+      const settled = now !== "" && now === last;
+      last = now;
+      return settled ? now : undefined;
+    });
+  }
+
+  private get input(): Locator {
+    return this.page.getByRole("textbox", { name: "Type a message..." }).or(this.page.getByPlaceholder("Type a message...")).first();
+  }
+
+  private async openOptions(): Promise<void> {
+    if (await this.page.getByLabel("Model or adapter").isVisible()) return;
+    await this.page.getByRole("button", { name: "Model and sampling" }).click();
+    await this.page.getByLabel("Model or adapter").waitFor();
+  }
+}

@@ -1,0 +1,40 @@
+"""What a remote fine-tuning run leaves, for the journeys in VS Code.
+
+`began GROUP` makes the resource group and prints infra/finetuning.config.json's two first keys; `left FOLDER` puts the
+base model and the adapter on the share that the folder's infra/inference.config.json names; `asks` prints the sample's questions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from sidecar.demo import sample_models, upload_models
+from sidecar.gateway import resources
+from sidecar.gateway.session import open_session, prepare, settings_from
+from sidecar.workspace import open_workspace
+
+
+def main(verb: str, argument: str) -> None:
+    settings = settings_from(os.environ, say=lambda text: print(text, file=sys.stderr))
+    if verb == "asks":
+        _, questions = sample_models(settings)
+        print(json.dumps([vars(each) for each in questions]))
+        return
+    prepare(settings, "local", ("local-image",))
+    session = open_session(settings, "local")
+    if verb == "began":
+        subscription = resources.subscriptions(session)[0]
+        region = resources.locations(session, subscription.id)[0][0]
+        resources.create_group(session, subscription.id, argument, region)
+        print(json.dumps({"SUBSCRIPTION_ID": subscription.id, "RESOURCE_GROUP_NAME": argument}))
+    elif verb == "left":
+        folder, _ = sample_models(settings)
+        upload_models(session, open_workspace(argument), folder)
+    else:
+        sys.exit(f"unknown: {verb}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "")

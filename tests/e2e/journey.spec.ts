@@ -1,0 +1,161 @@
+// The main job in a real VS Code: from a fine-tuned model on a share to a chat page in which it answers.
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { Chat } from "./chat";
+import { eventually } from "./eventually";
+import { fineTuningBegan, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
+import { Host, root } from "./host";
+import type { Window } from "./window";
+
+const PROVISION = "Provision Azure Container Apps for inference";
+const DEPLOY = "Deploy for inference";
+const KEYS = ["SUBSCRIPTION_ID", "RESOURCE_GROUP_NAME", "STORAGE_ACCOUNT_NAME", "FILE_SHARE_NAME", "ACA_APP_NAME", "ACA_APP_ENDPOINT"];
+
+describe("the main job in a real VS Code", function () {
+  this.timeout(240_000);
+  const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
+  const folder = path.join(scratch, "phi-finetuned");
+  const config = (): Readonly<Record<string, string | null>> => JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Record<string, string | null>;
+  let host: Host;
+  let window: Window;
+  let place: Place;
+  let chat: Chat;
+
+  before(async () => {
+    host = await Host.start();
+    for (const part of ["infra", "inference"]) cpSync(path.join(root, part), path.join(folder, part), { recursive: true, filter: (file) => !file.includes("__pycache__") });
+    mkdirSync(path.join(folder, "infra"), { recursive: true });
+    place = fineTuningBegan("rg-finetuning", host.env);
+    writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
+    window = await host.open(folder);
+  });
+  after(async () => {
+    await host.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+  afterEach(async function () {
+    await host.keepEvidence(this.currentTest);
+  });
+
+  it("Deploy says that nothing is provisioned, and offers to do that", async () => {
+    assert.deepEqual(Object.keys(config()).sort(), [...KEYS].sort());
+    assert.ok(Object.values(config()).every((value) => value === null));
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.press("Nothing is provisioned for this folder yet", PROVISION);
+  });
+
+  it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
+    await window.question.filter({ hasText: `${PROVISION} (1/2)` }).waitFor({ timeout: 60_000 });
+    const subscription = window.choices("Local cloud: runs on this machine");
+    await subscription.and(window.focused).waitFor({ timeout: 60_000 });
+    assert.match(await subscription.innerText(), /used by this project/);
+    await window.screenshot("provision 1 subscription");
+    await window.page.keyboard.press("Enter");
+    await window.question.filter({ hasText: `${PROVISION} (2/2)` }).waitFor();
+    const group = window.choices(place.RESOURCE_GROUP_NAME);
+    await group.and(window.focused).waitFor({ timeout: 30_000 });
+    await window.choices("Create new…").waitFor();
+    await window.screenshot("provision 2 resource group");
+  });
+
+  it("goes back to the subscription, and forward again", async () => {
+    await window.back();
+    await window.question.filter({ hasText: "(1/2)" }).waitFor();
+    await window.choose("Local cloud: runs on this machine");
+    await window.question.filter({ hasText: "(2/2)" }).waitFor();
+  });
+
+  it("Provision shows its progress and writes the six keys", async () => {
+    await window.choose(place.RESOURCE_GROUP_NAME);
+    await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
+    await window.screenshot("provision 3 progress");
+    await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
+    await window.screenshot("provision 4 done");
+    const written = config();
+    assert.deepEqual(Object.keys(written).sort(), [...KEYS].sort());
+    for (const key of KEYS) assert.equal(typeof written[key], "string", key);
+    assert.equal(written["SUBSCRIPTION_ID"], place.SUBSCRIPTION_ID);
+    assert.equal(written["RESOURCE_GROUP_NAME"], place.RESOURCE_GROUP_NAME);
+    assert.ok(window.log.includes(`The inference endpoint is available at http://${written["ACA_APP_ENDPOINT"]}`), window.log);
+  });
+
+  it("Provision's last notification offers Deploy, which syncs, restarts and waits until the model answers", async () => {
+    fineTuningLeft(folder, host.env);
+    await window.press("Provisioned.", DEPLOY);
+    await window.notification(DEPLOY).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
+    await window.screenshot("deploy 1 progress");
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
+    await window.screenshot("deploy 2 done");
+    assert.match(window.log, /The inference endpoint is available at http:\/\/127\.0\.0\.2:\d+/);
+  });
+
+  it("the view and the status bar say in words what runs where", async () => {
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 30_000 });
+    await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
+    await view.getByRole("treeitem", { name: new RegExp(`^Endpoint: http://${config()["ACA_APP_ENDPOINT"]}`) }).waitFor();
+    await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
+    await window.screenshot("view");
+  });
+
+  it("Go to Inference Endpoint opens the chat page, logged in", async () => {
+    const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
+    await window.press("Deployed: the model answers", "Go to Inference Endpoint");
+    await window.openExternally();
+    chat = new Chat(await opened);
+    await chat.shown();
+    assert.equal(new URL(chat.page.url()).host, config()["ACA_APP_ENDPOINT"]);
+    assert.equal(new URL(chat.page.url()).pathname, "/", "the one-time link is left behind");
+  });
+
+  it("the fine-tuned model answers in the chat page, over several turns", async () => {
+    assert.equal(await chat.model(), "gpu_model");
+    await chat.setTemperature(0);
+    const [first, second] = sampleQuestions(host.env);
+    assert.ok(first !== undefined && second !== undefined);
+    assert.equal(await chat.ask(first.question), first.adapter);
+    assert.notEqual(first.adapter, first.base);
+    assert.ok((await chat.ask(second.question)).length > 0);
+    await window.screenshotOf(chat.page, "chat");
+    await chat.page.close();
+  });
+
+  it("Show API key shows the key on request, and no log holds it", async () => {
+    await window.run("AI Toolkit: Show API key");
+    await window.dialog.getByText("API key of the inference endpoint").waitFor({ timeout: 30_000 });
+    const key = (await window.dialog.locator(".dialog-message-detail").innerText()).trim();
+    await window.answer("Cancel");
+    const answered = await fetch(`http://${config()["ACA_APP_ENDPOINT"]}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
+    assert.equal(answered.status, 200);
+    assert.ok(!window.log.includes(key), "the log holds the API key");
+  });
+
+  it("killing the sidecar while it works is said plainly, ends nothing in the cloud, and it is started again", async () => {
+    const cloud = host.localCloud;
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.notification(DEPLOY).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
+    await eventually("the replica is being restarted", 60_000, () => window.log.split("The code has not changed; the model is reloaded.").length > 1);
+    const killed = window.sidecar;
+    process.kill(killed, "SIGKILL");
+    await window.notification("ended while it was working").waitFor({ timeout: 30_000 });
+    await window.screenshot("sidecar killed");
+    await eventually("another sidecar is started", 30_000, () => window.sidecar !== killed);
+    assert.equal(host.localCloud, cloud);
+    process.kill(cloud, 0);
+  });
+
+  it("Deploy without a change in the code reloads the model, also after that", async () => {
+    await window.run("Notifications: Clear All Notifications");
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
+    assert.match(window.log, /The code has not changed; the model is reloaded\./);
+  });
+
+  it("leaves nothing running in the notifications", async () => {
+    await window.run("Notifications: Clear All Notifications");
+    await eventually("no notification is left", 10_000, async () => (await window.notifications.count()) === 0);
+  });
+});
