@@ -1,0 +1,268 @@
+"""`python -m sidecar.localcloud`: serves one state folder until it is stopped or nobody has used it for a while."""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import logging.handlers
+import os
+import shutil
+import signal
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from . import providers
+from .app import arm_app
+from .app_runtime import Surroundings
+from .cloud import Endpoints, LocalCloud
+from .data_plane import data_app
+from .deployments import Deployments
+from .files import files_app
+from .image import image_for
+from .runtime import Runtime
+from .settings import Settings, SettingsError, read_settings
+from .state import StateError, Store, write_private
+
+log = logging.getLogger("sidecar.localcloud")
+PARTS = ("arm", "files", "data")
+
+
+@dataclass(frozen=True)
+class Options:
+    state: Path
+    throwaway: bool
+    bind: str
+    ingress_bind: str
+    idle_exit: float
+    settings: Path
+
+
+class StartError(Exception):
+    """The cloud can't start; the message says why."""
+
+
+def main() -> int:
+    options = _options()
+    os.umask(0o077)
+    try:
+        options.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _held(options.state):
+            settings = read_settings(options.settings)
+            _log_to(options.state / "logs")
+            asyncio.run(_serve(options, settings))
+    except (StartError, StateError, SettingsError) as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    finally:
+        if options.throwaway and not (options.state / "lock").exists():
+            shutil.rmtree(options.state, ignore_errors=True)
+    return 0
+
+
+def _options() -> Options:
+    parser = argparse.ArgumentParser(
+        prog="python -m sidecar.localcloud",
+        description="Azure on this machine: ARM, Azure Files and Container Apps over HTTPS on loopback, apps as processes. "
+        "Prints one JSON line when it is ready.",
+    )
+    parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is kept (mode 0700)")
+    parser.add_argument("--throwaway", action="store_true", help="remove the state folder at the end")
+    parser.add_argument("--bind", default="127.0.0.1", help="loopback address of ARM, Files and log streams")
+    parser.add_argument("--ingress-bind", default="127.0.0.1", help="address that the apps' ingresses listen on")
+    parser.add_argument(
+        "--idle-exit", type=float, default=600, metavar="SECONDS", help="stop after so long without a client"
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="quotas, regions, profiles, … (DIR/settings.json)"
+    )
+    given = parser.parse_args()
+    if given.bind not in ("127.0.0.1", "::1", "localhost"):
+        parser.error("--bind must be a loopback address: the cloud runs commands as you")
+    state = given.state.resolve()
+    settings = given.settings or state / "settings.json"
+    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings)
+
+
+@contextlib.contextmanager
+def _held(state: Path) -> Iterator[None]:
+    """Holds the state folder's lock: a second cloud on the same folder would corrupt it."""
+    lock = state / "lock"
+    with lock.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            held.seek(0)
+            raise StartError(f"A local cloud is already running on {state} (pid {held.read().strip()}).") from problem
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        yield
+        lock.unlink(missing_ok=True)
+
+
+def _log_to(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(folder / "localcloud.log", maxBytes=5_000_000, backupCount=2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[handler])
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+
+
+async def _serve(options: Options, settings: Settings) -> None:
+    store = Store(options.state)
+    sockets = {part: _socket(options.bind, port) for part, port in _ports(options.state).items()}
+    ports = {part: int(each.getsockname()[1]) for part, each in sockets.items()}
+    urls = {part: f"https://{options.bind}:{port}" for part, port in ports.items()}
+    runtime = Runtime(
+        Surroundings(options.state, settings, store, options.ingress_bind, lambda: _image_python(os.environ))
+    )
+    cloud = LocalCloud(
+        options.state, settings, Endpoints(urls["arm"], urls["files"], urls["data"], ports), runtime, store
+    )
+    deployments = Deployments(cloud)
+    apps: dict[str, ASGIApp] = {
+        "arm": arm_app(cloud, deployments),
+        "files": files_app(cloud),
+        "data": data_app(cloud),
+    }
+    servers = {part: _server(cloud, _guarded(app, ports[part], options.bind)) for part, app in apps.items()}
+    serving = [asyncio.create_task(server.serve(sockets=[sockets[part]])) for part, server in servers.items()]
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    while not all(server.started for server in servers.values()):
+        await asyncio.sleep(0.01)
+    write_private(options.state / "cloud.json", json.dumps(_description(cloud), indent=1))
+    providers.resume(cloud)
+    deployments.resume()
+    print(json.dumps({"ready": True, "pid": os.getpid(), "arm": urls["arm"], "state": str(options.state)}), flush=True)
+    await _until_idle(cloud, deployments, stop, options.idle_exit)
+    log.info("stopping")
+    for server in servers.values():
+        server.should_exit = True
+    await asyncio.wait(serving, timeout=5)
+    await deployments.stop()
+    await cloud.stop()
+
+
+async def _until_idle(cloud: LocalCloud, deployments: Deployments, stop: asyncio.Event, idle_exit: float) -> None:
+    """Returns when a signal came, or when for so long no client called, no request was served and no deployment ran."""
+    while not stop.is_set():
+        if deployments.running or cloud.operations.running:
+            cloud.used()
+        idle = time.monotonic() - max(cloud.last_used, cloud.runtime.busy_at)
+        if idle >= idle_exit:
+            log.info("no client for %.0f s", idle)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), min(1.0, max(0.05, idle_exit - idle)))
+
+
+def _image_python(environ: Mapping[str, str]) -> Path | None:
+    requirements = Path(__file__).resolve().parents[2] / "inference" / "requirements.txt"
+    if not requirements.exists():
+        return None
+    image = image_for(requirements, environ)
+    return image.python if image.built else None
+
+
+def _ports(state: Path) -> dict[str, int]:
+    """The ports of the last time (0: any), so that what people wrote down stays true."""
+    file = state / "ports.json"
+    kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    return {part: kept.get(part, 0) for part in PARTS}
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+    except OSError as problem:
+        raise StartError(
+            f"Port {port} of {host}, which this state folder was served on, is taken: {problem}"
+        ) from problem
+    return made
+
+
+def _server(cloud: LocalCloud, app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        ssl_certfile=str(cloud.certificates.chain),
+        ssl_keyfile=str(cloud.certificates.key),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        limit_concurrency=2000,
+        timeout_graceful_shutdown=2,
+        h11_max_incomplete_event_size=65536,
+    )
+    config.load()
+    if config.ssl:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return _Server(config)
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals alone: one handler stops all three."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _guarded(app: ASGIApp, port: int, bind: str) -> ASGIApp:
+    """Refuses a request whose Host is not ours: a web page that rebinds a name to loopback gets nothing."""
+    allowed = {f"{host}:{port}".encode() for host in (bind, "127.0.0.1", "localhost", "[::1]")}
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            if len(hosts) != 1 or hosts[0].lower() not in allowed:
+                await send({"type": "http.response.start", "status": 421, "headers": [(b"content-length", b"0")]})
+                await send({"type": "http.response.body", "body": b""})
+                return
+        await app(scope, receive, send)
+
+    return guard
+
+
+def _description(cloud: LocalCloud) -> dict[str, Any]:
+    """cloud.json: what a client on this machine needs to sign in."""
+    directory, owner = cloud.directory, cloud.directory.owner
+    write_private(cloud.folder / "ports.json", json.dumps(dict(cloud.endpoints.ports)))
+    return {
+        "pid": os.getpid(),
+        "arm": cloud.endpoints.arm,
+        "authority": cloud.endpoints.arm,
+        "caFile": str(cloud.certificates.authority),
+        "tenantId": owner.tenant,
+        "tenants": list(directory.tenants),
+        "clientId": owner.client_id,
+        "clientSecret": owner.client_secret,
+        "subscriptions": [
+            {"id": each.id, "name": each.name, "tenantId": each.tenant} for each in directory.subscriptions
+        ],
+        "managedIdentity": {
+            "endpoint": f"{cloud.endpoints.arm}/msi/token",
+            "header": directory.managed_identity_header,
+        },
+        "adminToken": directory.admin_token,
+        "ports": dict(cloud.endpoints.ports),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Resource types that the local cloud knows nothing of: stored, echoed as Succeeded, readable by reference()."""
+
+import uuid
+
+from .cloud import LocalCloud
+from .resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
+from .state import Resource
+
+_TRACKED_ONLY = ("location", "tags", "properties", "systemData")
+
+
+def opaque_type(name: str) -> ResourceType:
+    return ResourceType(name, _put)
+
+
+def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
+    old = cloud.store.get(request.id.text)
+    given: Json = request.body.get("properties") or {}
+    properties: Json = {**given, **_computed(cloud, request), "provisioningState": "Succeeded"}
+    further = {
+        name: value for name, value in request.body.items() if name not in (*_TRACKED_ONLY, "id", "name", "type")
+    }
+    body = tracked_body(request, old, properties, cloud.timestamp(), further)
+    return Change(cloud.store.put(Resource(body["id"], request.id.type, body)), created=old is None)
+
+
+def _computed(cloud: LocalCloud, request: ArmRequest) -> Json:
+    """Read-only properties that templates commonly read of what they have just created."""
+    kind, name = request.id.type.lower(), request.id.name
+    stable = uuid.uuid5(uuid.NAMESPACE_URL, request.id.key)
+    if kind == "microsoft.containerregistry/registries":
+        return {"loginServer": f"{name.lower()}.azurecr.io"}
+    if kind == "microsoft.managedidentity/userassignedidentities":
+        return {
+            "principalId": str(stable),
+            "clientId": str(uuid.uuid5(stable, "client")),
+            "tenantId": cloud.subscription(request.id.subscription).tenant,
+        }
+    return {}

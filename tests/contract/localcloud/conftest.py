@@ -1,0 +1,169 @@
+"""A throwaway local cloud, spoken to by Microsoft's own SDKs."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from azure.identity import ClientSecretCredential
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class World:
+    """A running cloud and clients for it."""
+
+    process: subprocess.Popen[str]
+    state: Path
+    known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def arm(self) -> str:
+        return self.known["arm"]
+
+    @property
+    def subscription(self) -> str:
+        return self.known["subscriptions"][0]["id"]
+
+    def credential(self, client: tuple[str, str] | None = None, tenant: str | None = None) -> ClientSecretCredential:
+        client_id, secret = client or (self.known["clientId"], self.known["clientSecret"])
+        return ClientSecretCredential(
+            tenant or self.known["tenantId"],
+            client_id,
+            secret,
+            authority=self.known["authority"],
+            disable_instance_discovery=True,
+            connection_verify=self.known["caFile"],
+        )
+
+    def options(self) -> dict[str, Any]:
+        return {
+            "base_url": self.arm,
+            "credential_scopes": [f"{self.arm}/.default"],
+            "connection_verify": self.known["caFile"],
+            "polling_interval": 0.2,
+        }
+
+    def client(self, kind: Any, credential: Any = None) -> Any:
+        return kind(credential or self.credential(), self.subscription, **self.options())
+
+    @property
+    def groups(self) -> Any:
+        from azure.mgmt.resource.resources import ResourceManagementClient
+
+        return self.client(ResourceManagementClient)
+
+    @property
+    def apps(self) -> Any:
+        from azure.mgmt.appcontainers import ContainerAppsAPIClient
+
+        return self.client(ContainerAppsAPIClient)
+
+    @property
+    def storage(self) -> Any:
+        from azure.mgmt.storage import StorageManagementClient
+
+        return self.client(StorageManagementClient)
+
+    @property
+    def logs(self) -> Any:
+        from azure.mgmt.loganalytics import LogAnalyticsManagementClient
+
+        return self.client(LogAnalyticsManagementClient)
+
+    @property
+    def deployments(self) -> Any:
+        from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+
+        return self.client(DeploymentsMgmtClient)
+
+    def token(self) -> str:
+        return self.credential().get_token(f"{self.arm}/.default").token
+
+    def http(self) -> httpx.Client:
+        """Plain HTTP with the owner's token, for what an SDK would never send."""
+        headers = {"Authorization": f"Bearer {self.token()}"}
+        return httpx.Client(base_url=self.arm, verify=self.known["caFile"], headers=headers, timeout=30)
+
+    def share(self, account: str, share: str, group: str) -> Any:
+        from azure.storage.fileshare import ShareClient
+
+        key = self.storage.storage_accounts.list_keys(group, account).keys_property[0].value
+        url = self.storage.storage_accounts.get_properties(group, account).primary_endpoints.file.rstrip("/")
+        credential = {"account_name": account, "account_key": key}
+        return ShareClient(url, share, credential=credential, connection_verify=self.known["caFile"])
+
+    def register(self) -> None:
+        for namespace in ("Microsoft.App", "Microsoft.OperationalInsights"):
+            self.groups.providers.register(namespace)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(timeout=30)
+
+
+def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = None) -> World:
+    state.mkdir(parents=True, exist_ok=True)
+    if settings is not None:
+        (state / "settings.json").write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "sidecar.localcloud", "--state", str(state), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"the cloud did not start (exit {process.poll()})"
+    assert json.loads(line)["ready"] is True
+    return World(process, state, json.loads((state / "cloud.json").read_text()))
+
+
+# Quick where Azure makes people wait; a test that is about waiting brings settings of its own.
+QUICK = {"times": {"poll": 0, "tick": 0.05, "backoff": 0.2}}
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    running = start_cloud(tmp_path_factory.mktemp("cloud"), "--throwaway", settings=QUICK)
+    running.register()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Starts further clouds with settings of their own; stopped at the end of the test."""
+    started: list[World] = []
+
+    def start(*arguments: str, settings: dict[str, Any] | None = None, state: Path | None = None) -> World:
+        made = start_cloud(state or tmp_path / f"cloud{len(started)}", *arguments, settings=settings or QUICK)
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        if made.process.poll() is None:
+            made.stop()
+
+
+@pytest.fixture(scope="session")
+def group(world: World) -> str:
+    world.groups.resource_groups.create_or_update("tests", {"location": "westus3"})
+    return "tests"
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
+    """The first true value of `condition`; fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what or condition}")
