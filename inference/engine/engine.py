@@ -48,7 +48,7 @@ class Runner(Protocol):
     def shares_prefixes(self) -> bool: ...
     @property
     def short_context(self) -> int:
-        """Sequences that may grow beyond this many tokens use the second table of rotations."""
+        """Sequences beyond this many tokens use the second table of rotations."""
         ...
 
     def run(self, slices: list[Slice]) -> list[Choice]:
@@ -127,7 +127,7 @@ class BatchingEngine:
     def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: Sink) -> int:
         """Queues a request and returns its id; the sink gets its deltas through `deliver`."""
         number = next(self._ids)
-        rope = int(len(prompt) + params.max_tokens > self._runner.short_context)
+        rope = int(len(prompt) > self._runner.short_context)
         salt = 2 * adapter.salt + rope if self._runner.shares_prefixes else PRIVATE + number
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
         sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
@@ -286,6 +286,9 @@ class BatchingEngine:
             self._end(flight)
             if not stopped:
                 text += flight.text.flush()
+        elif not sequence.rope and len(sequence.tokens) > self._runner.short_context:
+            sequence.rope, sequence.salt = 1, sequence.salt + 1
+            self._scheduler.restart(sequence)
         shown = params.logprobs is not None and not ended
         if not (text or finish or shown):
             flight.unreported += 1

@@ -55,6 +55,10 @@ class Scheduler:
         sequence.status = Status.FINISHED
         self.blocks.release(sequence)
 
+    def restart(self, sequence: Sequence) -> None:
+        """Computes a running sequence's keys and values anew: they no longer hold."""
+        self._preempt(sequence)
+
     def computed(self, slices: list[Slice]) -> None:
         """Notes that a step's tokens have their keys and values in the cache."""
         for part in slices:

@@ -1,0 +1,213 @@
+"""Tiny random models of every family, adapters for them, and engines without a server around them."""
+
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models, pre_tokenizers
+
+from inference.engine.adapters import BASE, InstalledAdapter
+from inference.engine.block_manager import BlockManager
+from inference.engine.engine import BatchingEngine, Delta
+from inference.engine.folder import check_adapter, check_model
+from inference.engine.model_runner import ModelRunner
+from inference.engine.scheduler import Limits
+from inference.engine.sequence import SamplingParams
+from inference.engine.spec import read_spec
+from inference.engine.tokenizer import Tokenizer
+
+VOCABULARY = 160
+
+
+@dataclass
+class Family:
+    """A model on disk, its reference in transformers, and adapters by name."""
+
+    path: Path
+    reference: object
+    adapters: dict[str, Path] = field(default_factory=dict)
+
+
+@dataclass
+class Asked:
+    """One request and what came of it."""
+
+    prompt: list[int]
+    adapter: InstalledAdapter
+    params: SamplingParams
+    deltas: list[Delta] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+    number: int = 0
+
+    def take(self, delta: Delta) -> None:
+        self.deltas.append(delta)
+        if delta.finish:
+            self.done.set()
+
+    @property
+    def tokens(self) -> list[int]:
+        return [choice.token for delta in self.deltas for choice in delta.choices]
+
+    @property
+    def text(self) -> str:
+        return "".join(delta.text for delta in self.deltas)
+
+    @property
+    def finish(self) -> str | None:
+        return self.deltas[-1].finish
+
+
+@dataclass
+class Rig:
+    """An engine to ask; deltas go straight to who asked."""
+
+    engine: BatchingEngine
+    runner: ModelRunner
+    installed: dict[str, InstalledAdapter]
+
+    def ask(self, prompt: list[int], adapter: str = "", **params) -> Asked:
+        chosen = SamplingParams(**{"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params})
+        asked = Asked(prompt, self.installed[adapter], chosen)
+        asked.number = self.engine.submit(prompt, chosen, asked.adapter, asked.take)
+        return asked
+
+
+@pytest.fixture(scope="session")
+def words() -> Tokenizer:
+    return word_tokenizer(VOCABULARY)
+
+
+def word_tokenizer(size: int, eos: frozenset[int] = frozenset({2})) -> Tokenizer:
+    """One word a token: `w0`, `w1`, …"""
+    fast = FastTokenizer(models.WordLevel({f"w{n}": n for n in range(size)}, unk_token="w0"))
+    fast.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast.decoder = decoders.Fuse()
+    return Tokenizer(fast, eos, None, {})
+
+
+def make_family(folder: Path, config_class: str, targets: list[str], **config) -> Family:
+    """A random model whose greedy text does not degenerate, saved as a model folder, with two adapters beside it."""
+    import transformers
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(len(config_class) + len(config))
+    shape = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    } | config
+    model = transformers.AutoModelForCausalLM.from_config(getattr(transformers, config_class)(**shape))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter, std=0.3)
+        elif "norm" in name:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+        elif "embed" in name or "lm_head" in name:
+            torch.nn.init.normal_(parameter, std=1.0)
+        else:
+            torch.nn.init.normal_(parameter, std=1.2 / parameter.shape[-1] ** 0.5)
+    base = folder / "model-cache" / "test" / "model"
+    model.generation_config.eos_token_id = None
+    model.save_pretrained(base)
+    word_tokenizer(VOCABULARY).fast.save(str(base / "tokenizer.json"))
+    family = Family(base, model)
+    for name, rank, more in (("first", 4, {}), ("second", 6, {"use_rslora": True, "alpha_pattern": {"o_proj": 3}})):
+        settings = LoraConfig(
+            r=rank, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=False, **more
+        )
+        adapted = get_peft_model(model, settings, adapter_name=name)
+        adapted.save_pretrained(folder / "adapters", save_embedding_layers=False)
+        family.adapters[name] = folder / "adapters" / name
+        model = adapted.unload()
+    family.reference = model.eval()
+    return family
+
+
+class Reference:
+    """`PeftModel.generate` and the base's logits, in fp32."""
+
+    def __init__(self, family: Family) -> None:
+        from peft import PeftModel
+
+        self.model = PeftModel.from_pretrained(family.reference, family.adapters["first"], adapter_name="first")
+        self.model.load_adapter(family.adapters["second"], adapter_name="second")
+        self.model.eval()
+
+    def generate(self, prompt: list[int], adapter: str, number: int) -> list[int]:
+        """Greedy tokens."""
+        if adapter:
+            self.model.set_adapter(adapter)
+            return self._run(prompt, number)
+        with self.model.disable_adapter():
+            return self._run(prompt, number)
+
+    def scores(self, tokens: list[int]) -> torch.Tensor:
+        """The base's logits after each token."""
+        with torch.inference_mode(), self.model.disable_adapter():
+            return self.model(input_ids=torch.tensor([tokens])).logits[0].double()
+
+    def _run(self, prompt: list[int], number: int) -> list[int]:
+        ids = torch.tensor([prompt])
+        everything = torch.ones_like(ids)
+        out = self.model.generate(
+            input_ids=ids, attention_mask=everything, do_sample=False, max_new_tokens=number, min_new_tokens=number
+        )
+        return out[0, len(prompt) :].tolist()
+
+
+RigMaker = Callable[..., Rig]
+
+
+@pytest.fixture
+def make_rig() -> Generator[RigMaker]:
+    rigs: list[Rig] = []
+
+    def make(family: Family, *, blocks: int = 256, block_size: int = 4, dtype=torch.float32, **limits) -> Rig:
+        mount = family.path.parents[2]
+        folder = check_model("test/model", family.path, mount)
+        spec = read_spec(folder.config)
+        context = spec.context
+        runner = ModelRunner(folder, spec, torch.device("cpu"), dtype, blocks, block_size, context, lambda share: None)
+
+        def deliver(events) -> None:
+            for sink, delta in events:
+                sink(delta)
+
+        manager = BlockManager(blocks, block_size)
+        engine = BatchingEngine(runner, word_tokenizer(VOCABULARY), manager, Limits(**limits), context, deliver)
+        installed = {"": BASE}
+        for slot, (name, path) in enumerate(family.adapters.items(), start=1):
+            adapter = check_adapter(name, path, mount)
+            engine.install(slot, adapter)
+            installed[name] = InstalledAdapter(name, slot, slot, adapter.digest, path)
+        rig = Rig(engine, runner, installed)
+        rigs.append(rig)
+        return rig
+
+    yield make
+    for rig in rigs:
+        rig.engine.stop()
+
+
+@dataclass(frozen=True)
+class Families:
+    """What tests need to make models of their own."""
+
+    make = staticmethod(make_family)
+    reference = Reference
+
+
+@pytest.fixture(scope="session")
+def families() -> Families:
+    return Families()
