@@ -1,0 +1,174 @@
+"""Model and adapter folders: how adapters are named, and what is refused before anything is read (fault 40)."""
+
+import json
+import os
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from inference.engine.adapters import AdapterError
+from inference.engine.folder import FolderError, check_adapter, check_model, find_adapters, find_base, read_header
+from inference.engine.lora import read_lora
+from inference.engine.spec import read_spec
+
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 8,
+    "intermediate_size": 12,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 16,
+}
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model-cache" / "org" / "model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "tokenizer.json").write_text("{}")
+    save_file({"model.norm.weight": torch.ones(8)}, folder / "model.safetensors")
+    return folder
+
+
+def adapter_at(mount, path, config=None, tensors=None):
+    folder = mount / path
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "lora_alpha": 4, **(config or {})}))
+    save_file(tensors or lora_tensors(), folder / "adapter_model.safetensors")
+    return folder
+
+
+def lora_tensors(rank=2, width=8, height=8):
+    key = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
+    return {f"{key}A.weight": torch.ones(rank, width), f"{key}B.weight": torch.ones(height, rank)}
+
+
+def test_a_proper_model_is_taken(model, tmp_path):
+    checked = check_model("org/model", model, tmp_path)
+    assert set(checked.tensors) == {"model.norm.weight"}
+    assert checked.size == 32
+    assert find_base(tmp_path, "") == ("org/model", model)
+
+
+def test_pickled_weights_are_refused(model, tmp_path):
+    (model / "model.safetensors").rename(model / "pytorch_model.bin")
+    with pytest.raises(FolderError, match=r"pytorch_model\.bin may hold code"):
+        check_model("org/model", model, tmp_path)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_a_model_with_code_of_its_own_is_refused(model, tmp_path, file):
+    (model / file).write_text(json.dumps({**CONFIG, "auto_map": {"AutoModel": "evil.Model"}}))
+    with pytest.raises(FolderError, match="auto_map"):
+        check_model("org/model", model, tmp_path)
+
+
+@pytest.mark.parametrize("shard", ["../../../secret.safetensors", "/etc/x.safetensors", "code.py", 7])
+def test_a_shard_index_that_leads_elsewhere_is_refused(model, tmp_path, shard):
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(FolderError, match="shard"):
+        check_model("org/model", model, tmp_path)
+
+
+def test_a_link_out_of_the_mount_is_refused(model, tmp_path):
+    mount = tmp_path / "model-cache"
+    outside = tmp_path / "outside.safetensors"
+    (model / "model.safetensors").rename(outside)
+    (model / "model.safetensors").symlink_to(outside)
+    with pytest.raises(FolderError, match="leads out"):
+        check_model("org/model", model, mount)
+
+
+def test_truncated_weights_are_refused(model, tmp_path):
+    file = model / "model.safetensors"
+    os.truncate(file, file.stat().st_size - 5)
+    with pytest.raises(FolderError, match="truncated"):
+        check_model("org/model", model, tmp_path)
+    file.write_bytes(b"abc")
+    with pytest.raises(FolderError, match="truncated"):
+        check_model("org/model", model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {
+            "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+            "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
+        },
+        {"a": {"dtype": "F32", "shape": [-2, -1], "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}},
+        {"a": {"dtype": "PICKLE", "shape": [2], "data_offsets": [0, 8]}},
+        {"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}},
+        {"a": "what"},
+        ["no", "object"],
+    ],
+    ids=["overlap", "negative", "before", "dtype", "size", "entry", "list"],
+)
+def test_a_lying_header_is_refused(tmp_path, header):
+    raw = json.dumps(header).encode()
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(16))
+    with pytest.raises(FolderError, match=r"x\.safetensors"):
+        read_header(file)
+
+
+def test_a_header_as_long_as_a_gigabyte_is_refused_unread(tmp_path):
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(struct.pack("<Q", 1 << 30))
+    os.truncate(file, 2 << 30)
+    with pytest.raises(FolderError):
+        read_header(file)
+
+
+def test_adapters_are_named_by_their_shortest_unique_ending(tmp_path):
+    adapter_at(tmp_path, "models/qlora/qlora/gpu_model/adapter")
+    assert set(find_adapters(tmp_path)) == {"gpu_model"}
+    adapter_at(tmp_path, "models/other/gpu_model/adapter")
+    adapter_at(tmp_path, "models/qlora/qlora/gpu-cpu_model/adapter")
+    adapter_at(tmp_path, ".slipway/releases/x")
+    assert set(find_adapters(tmp_path)) == {"qlora/gpu_model", "other/gpu_model", "gpu-cpu_model"}
+
+
+def test_an_adapters_hash_changes_with_its_files(tmp_path):
+    folder = adapter_at(tmp_path, "a")
+    first = check_adapter("a", folder, tmp_path).digest
+    assert check_adapter("a", folder, tmp_path).digest == first
+    save_file({k: v * 2 for k, v in lora_tensors().items()}, folder / "adapter_model.safetensors")
+    assert check_adapter("a", folder, tmp_path).digest != first
+
+
+def read(folder, mount):
+    return read_lora(check_adapter("a", folder, mount), read_spec(CONFIG), torch.float32, torch.device("cpu"))
+
+
+def test_a_fitting_adapter_is_read(tmp_path):
+    lora = read(adapter_at(tmp_path, "a"), tmp_path)
+    left, right = lora.layers[0]["qkv"]
+    assert left.shape == (8, 2)
+    assert right.shape == (2, 24)
+
+
+@pytest.mark.parametrize(
+    ("config", "tensors", "named"),
+    [
+        ({}, lora_tensors(width=9), "shapes"),
+        ({}, lora_tensors(height=7), "shapes"),
+        ({}, lora_tensors(rank=300), "rank 300"),
+        ({"peft_type": "IA3"}, None, "IA3"),
+        ({"use_dora": True}, None, "use_dora"),
+        ({"modules_to_save": ["embed_tokens"]}, None, "embed_tokens"),
+        ({"bias": "all"}, None, "biases"),
+        ({}, {"base_model.model.something.else": torch.ones(2)}, "no place for"),
+        ({}, {k: v * float("nan") for k, v in lora_tensors().items()}, "not finite"),
+        ({}, dict(list(lora_tensors().items())[:1]), "only one of its two"),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_refused_by_name(tmp_path, config, tensors, named):
+    folder = adapter_at(tmp_path, "a", config, tensors)
+    with pytest.raises(AdapterError, match=named):
+        read(folder, tmp_path)

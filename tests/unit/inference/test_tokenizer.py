@@ -1,0 +1,140 @@
+"""Incremental decoding equals decoding the whole; stop strings are found across token borders; templates are safe."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers import decoders, models, pre_tokenizers
+
+from inference.engine.tokenizer import (
+    Detokenizer,
+    TemplateError,
+    Tokenizer,
+    compile_template,
+    load_tokenizer,
+)
+
+ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
+PIECES = ["Ġthe", "ing", "Ã", "ðŁ", "ĺ", "Ģ", "lo", "hel"]
+
+
+def byte_level():
+    vocabulary = {piece: n for n, piece in enumerate([*ALPHABET, *PIECES, "<|end|>"])}
+    fast = FastTokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    fast.decoder = decoders.ByteLevel()
+    fast.add_special_tokens(["<|end|>"])
+    return Tokenizer(fast, frozenset({vocabulary["<|end|>"]}), None, {})
+
+
+def metaspace():
+    words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁the", "▁a", "b", "é", "▁", "猫", "</s>"]
+    fast = FastTokenizer(models.BPE(vocab={w: n for n, w in enumerate(words)}, merges=[], unk_token="<unk>"))
+    fast.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    fast.add_special_tokens(["</s>"])
+    return Tokenizer(fast, frozenset({len(words) - 1}), None, {})
+
+
+BYTES, SPACES = byte_level(), metaspace()
+
+
+def pushed(tokenizer, tokens, stop=()):
+    text = Detokenizer(tokenizer, stop)
+    parts = []
+    for token in tokens:
+        part, stopped = text.push(token)
+        parts.append(part)
+        if stopped:
+            return "".join(parts)
+    return "".join(parts) + text.flush()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, len(ALPHABET) + len(PIECES)), max_size=40))
+def test_byte_level_pieces_join_to_the_whole(tokens):
+    assert pushed(BYTES, tokens) == BYTES.decode(tokens)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=30))
+def test_any_text_survives_in_pieces(text):
+    tokens = BYTES.encode(text)
+    assert pushed(BYTES, tokens) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="abthé 猫🐈", max_size=20))
+def test_byte_fallback_text_survives_in_pieces(text):
+    tokens = []
+    for character in text:
+        known = SPACES.fast.token_to_id(character.replace(" ", "▁"))
+        tokens += [known] if known is not None else [1 + byte for byte in character.encode()]
+    assert pushed(SPACES, tokens) == SPACES.decode(tokens)
+
+
+def test_half_a_character_is_never_shown():
+    tokens = BYTES.encode("né🐈!")
+    text = Detokenizer(BYTES, ())
+    for token in tokens:
+        assert "\ufffd" not in text.push(token)[0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet="abc", max_size=30),
+    st.lists(st.text(alphabet="abc", min_size=1, max_size=4), min_size=1, max_size=3),
+)
+def test_stop_strings_cut_at_their_first_place(text, stops):
+    places = [text.find(stop) for stop in stops if stop in text]
+    cut = pushed(BYTES, BYTES.encode(text), tuple(stops))
+    if not places:
+        assert cut == text
+    else:
+        # the first string to be complete ends the answer; what stands before it is all that is shown
+        end = min(text.find(stop) + len(stop) for stop in stops if stop in text)
+        complete = [text.find(stop) for stop in stops if 0 <= text.find(stop) <= end - len(stop)]
+        assert cut == text[: min(complete)]
+
+
+def test_text_that_may_become_a_stop_string_is_held_back():
+    text = Detokenizer(BYTES, ("<end>",))
+    shown = "".join(text.push(token)[0] for token in BYTES.encode("ab<en"))
+    assert shown == "ab"
+    assert text.flush() == "<en"
+
+
+def chat(source, **special):
+    return Tokenizer(BYTES.fast, BYTES.eos, compile_template(source), special)
+
+
+def test_a_template_gets_messages_tools_and_special_tokens():
+    tokenizer = chat(
+        "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{{ tools | tojson }}",
+        bos_token="<s>",
+    )
+    assert tokenizer.render([{"role": "user", "content": "hi"}], [{"a": "<é>"}]) == '<s>[user] hi\n[{"a": "<é>"}]'
+
+
+def test_a_template_that_refuses_says_why():
+    with pytest.raises(TemplateError, match="roles must alternate"):
+        chat("{{ raise_exception('roles must alternate') }}").render([], None)
+    with pytest.raises(TemplateError, match="no chat template"):
+        BYTES.render([], None)
+
+
+def test_a_template_cannot_reach_python():
+    with pytest.raises(TemplateError):
+        chat("{{ ''.__class__.__mro__[1].__subclasses__() }}").render([], None)
+
+
+def test_end_tokens_come_from_all_three_places(tmp_path):
+    BYTES.fast.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<|end|>"}}))
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [5, 6]}))
+    found = load_tokenizer(tmp_path, {"eos_token_id": 7})
+    assert found.eos == {5, 6, 7, BYTES.fast.token_to_id("<|end|>")}
+    assert found.special == {"eos_token": "<|end|>"}
