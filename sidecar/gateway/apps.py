@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.errors import CloudError, NotFound
-from sidecar.gateway.session import Session, translated
+from sidecar.gateway.session import Session, translated, word
 from sidecar.text import Text
 
 API_KEY_SECRET = "api-key"  # noqa: S105  (the secret's name, as the template states it)
@@ -87,7 +87,7 @@ def environment(session: Session, subscription_id: str, group: str, name: str) -
             return None
     properties = found.properties
     profiles = [] if properties is None else [each.as_dict() for each in properties.workload_profiles or []]
-    state = "" if properties is None else str(properties.provisioning_state)
+    state = "" if properties is None else word(properties.provisioning_state)
     return Environment(str(found.id), str(found.location), state, tuple(profiles))
 
 
@@ -148,12 +148,12 @@ def app(place: AppPlace) -> App:
     return App(
         id=str(found.id),
         name=str(found.name),
-        state=str(properties.provisioning_state),
+        state=word(properties.provisioning_state),
         fqdn=None if ingress is None else ingress.fqdn,
         environment_id=str(properties.environment_id or properties.managed_environment_id or ""),
         latest_revision=properties.latest_revision_name,
         latest_ready_revision=properties.latest_ready_revision_name,
-        mode=str(configuration.active_revisions_mode if configuration is not None else "Single"),
+        mode=word(configuration.active_revisions_mode if configuration is not None else "Single"),
         traffic=tuple(
             (None if each.latest_revision else each.revision_name, int(each.weight or 0))
             for each in cast("Any", (ingress.traffic if ingress is not None else None) or [])
@@ -218,8 +218,8 @@ def _revision(found: Any) -> Revision:
         name=str(found.name),
         active=bool(properties.active),
         replicas=int(properties.replicas or 0),
-        running_state=str(properties.running_state or "Unknown"),
-        health=None if properties.health_state is None else str(properties.health_state),
+        running_state=word(properties.running_state or "Unknown"),
+        health=None if properties.health_state is None else word(properties.health_state),
         provisioning_error=properties.provisioning_error or None,
         details=getattr(properties, "running_state_details", None),
         traffic=int(properties.traffic_weight or 0),
@@ -231,7 +231,7 @@ def _replica(found: Any) -> Replica:
     containers = cast("list[Any]", (properties.containers if properties is not None else None) or [])
     return Replica(
         name=str(found.name),
-        state=str((properties.running_state if properties is not None else None) or "Unknown"),
+        state=word((properties.running_state if properties is not None else None) or "Unknown"),
         details=getattr(properties, "running_state_details", None),
         restarts=max((int(each.restart_count or 0) for each in containers), default=0),
         ready=bool(containers) and all(bool(each.ready) for each in containers),

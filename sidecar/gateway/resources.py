@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.errors import CloudError, NotFound
-from sidecar.gateway.session import Session, translated
+from sidecar.gateway.session import Session, translated, word
 from sidecar.text import Text
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def provider_state(session: Session, subscription_id: str, namespace: str) -> st
         translated(Text("Reading the registration of {namespace}", namespace=namespace)),
         _resources(session, subscription_id) as client,
     ):
-        return str(client.providers.get(namespace).registration_state)
+        return word(client.providers.get(namespace).registration_state)
 
 
 def register_provider(session: Session, subscription_id: str, namespace: str) -> None:
@@ -187,7 +187,7 @@ def deployment(session: Session, subscription_id: str, group_name: str, name: st
     return Deployment(
         id=str(found.id),
         name=str(found.name),
-        state=str(properties.provisioning_state),
+        state=word(properties.provisioning_state),
         outputs={key: str(each["value"]) for key, each in outputs.items() if "value" in each},
         code=None if error is None else str(error.code),
         message=None if error is None else str(error.message),
@@ -232,7 +232,7 @@ def deployment_operations(session: Session, subscription_id: str, group_name: st
                 continue
             code, message = _status_error(properties.status_message)
             kind, resource = str(target.resource_type), str(target.resource_name)
-            found.append(Operation(kind, resource, str(properties.provisioning_state), code, message))
+            found.append(Operation(kind, resource, word(properties.provisioning_state), code, message))
     return found
 
 

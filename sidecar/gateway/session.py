@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import quote
@@ -199,6 +200,11 @@ def translated(doing: Text) -> Generator[None]:
             Text("{doing}: no usable answer ({problem})", doing=doing, problem=error.message or type(error).__name__),
             Text("Check the network, a proxy and the system clock, then run the command again."),
         ) from error
+
+
+def word(value: object) -> str:
+    """A state or kind as the cloud wrote it: the SDK's enums are strings whose str() is the Python name."""
+    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def innermost(error: Any) -> tuple[str | None, str]:
