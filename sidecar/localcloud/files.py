@@ -110,11 +110,12 @@ class _Door:
 
     async def _answer(self, request: Request) -> Response:
         raw_path = (request.scope.get("raw_path") or b"").decode("ascii", "replace").split("?")[0]
-        parts = [unquote(part, errors="strict") for part in raw_path.strip("/").split("/")]
+        # the SDK escapes a directory's slashes too, and Azure takes an escaped slash for a separator
+        parts = unquote(raw_path, errors="strict").strip("/").split("/")
         account = find_account(self._cloud, parts[0]) if parts[0] else None
         if account is None:
             raise FilesError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
-        if any(part in (".", "..") or "/" in part or "\\" in part for part in parts):
+        if any(part in (".", "..") or "\\" in part for part in parts):
             raise FilesError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
         share = parts[1] if len(parts) > 1 else ""
         path = "/".join(part for part in parts[2:] if part)
