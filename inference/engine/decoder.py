@@ -6,7 +6,7 @@ then one complex multiplication. Scores do not change, since q and k are reorder
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, rms_norm, silu
+from torch.nn.functional import rms_norm, silu
 
 from inference.engine.attention import KeyValues, Step
 from inference.engine.lora import LoraBatch
@@ -22,26 +22,26 @@ def forward(
     fresh: list[Tensor] = []
     for index, layer in enumerate(weights.layers):
         h = norm(x, layer.input_norm, spec.eps)
-        qkv = linear(h, layer.qkv, layer.qkv_bias)
+        qkv = layer.qkv.of(h)
         lora.add(qkv, h, index, "qkv")
         rotate(spec, layer, qkv, rotation)
         kv = qkv[:, spec.query :]
         fresh.append(kv)
         h = cache.attend(step, index, qkv[:, : spec.query], kv)
-        x = plus_linear(x, h, layer.output, layer.output_bias)
+        x = layer.output.added(h, x)
         lora.add(x, h, index, "output")
         h = norm(x, layer.mlp_norm, spec.eps)
-        both = linear(h, layer.gate_up, layer.gate_up_bias)
+        both = layer.gate_up.of(h)
         lora.add(both, h, index, "gate_up")
         h = silu(both[:, : spec.intermediate]).mul_(both[:, spec.intermediate :])
-        x = plus_linear(x, h, layer.down, layer.down_bias)
+        x = layer.down.added(h, x)
         lora.add(x, h, index, "down")
     return x, fresh
 
 
 def logits(spec: ModelSpec, weights: Weights, hidden: Tensor) -> Tensor:
     """Hidden states [n, hidden] → float32 [n, vocabulary]."""
-    return linear(norm(hidden, weights.norm, spec.eps), weights.head).float()
+    return weights.head.of(norm(hidden, weights.norm, spec.eps)).float()
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -49,12 +49,6 @@ def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     if x.dtype == torch.float32:
         return rms_norm(x, weight.shape, weight, eps)
     return rms_norm(x.float(), weight.shape, None, eps).to(x.dtype) * weight
-
-
-def plus_linear(x: Tensor, h: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x + h·weightᵀ + bias; x is overwritten, being used for nothing else."""
-    x.addmm_(h, weight.t())
-    return x if bias is None else x.add_(bias)
 
 
 def rotate(spec: ModelSpec, layer: LayerWeights, qkv: Tensor, rotation: Tensor) -> None:

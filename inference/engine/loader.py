@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from inference.engine.folder import FolderError, ModelFolder, TensorPlace
+from inference.engine.matrix import Matrix
 from inference.engine.spec import ModelSpec
-from inference.engine.weights import LayerWeights, Weights
+from inference.engine.weights import LayerWeights, Weights, packed_weights
 
 READERS = 8  # a network share gives each file, and each request, only part of its bandwidth
 PIECE = 8 << 20  # bytes a read
@@ -61,7 +62,7 @@ def load_weights(
         for task in as_completed(tasks):
             done += task.result()
             note(done / total)
-    return weights
+    return packed_weights(weights)
 
 
 def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[Weights, dict[str, Target]]:
@@ -80,7 +81,7 @@ def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple
     layers = tuple(allocate_layer(spec, f"layers.{index}.", new, targets) for index in range(spec.layers))
     norm = whole("norm.weight", spec.hidden)
     head = embedding if spec.tied else whole("lm_head.weight", spec.vocabulary, spec.hidden)
-    return Weights(embedding, layers, norm, head), targets
+    return Weights(embedding, layers, norm, Matrix(head)), targets
 
 
 def allocate_layer(
@@ -117,17 +118,25 @@ def allocate_layer(
     dim = spec.head_dim
     return LayerWeights(
         input_norm=single("input_layernorm.weight", spec.hidden),
-        qkv=joined("weight", qkv, "self_attn.qkv_proj", spec.hidden),
-        qkv_bias=joined("bias", qkv, "self_attn.qkv_proj") if spec.qkv_bias else None,
+        qkv=Matrix(
+            joined("weight", qkv, "self_attn.qkv_proj", spec.hidden),
+            joined("bias", qkv, "self_attn.qkv_proj") if spec.qkv_bias else None,
+        ),
         query_norm=single("self_attn.q_norm.weight", dim, turning=dim) if spec.qk_norm else None,
         key_norm=single("self_attn.k_norm.weight", dim, turning=dim) if spec.qk_norm else None,
-        output=single("self_attn.o_proj.weight", spec.hidden, spec.query),
-        output_bias=single("self_attn.o_proj.bias", spec.hidden) if spec.output_bias else None,
+        output=Matrix(
+            single("self_attn.o_proj.weight", spec.hidden, spec.query),
+            single("self_attn.o_proj.bias", spec.hidden) if spec.output_bias else None,
+        ),
         mlp_norm=single("post_attention_layernorm.weight", spec.hidden),
-        gate_up=joined("weight", mlp, "mlp.gate_up_proj", spec.hidden),
-        gate_up_bias=joined("bias", mlp, "mlp.gate_up_proj") if spec.mlp_bias else None,
-        down=single("mlp.down_proj.weight", spec.hidden, spec.intermediate),
-        down_bias=single("mlp.down_proj.bias", spec.hidden) if spec.mlp_bias else None,
+        gate_up=Matrix(
+            joined("weight", mlp, "mlp.gate_up_proj", spec.hidden),
+            joined("bias", mlp, "mlp.gate_up_proj") if spec.mlp_bias else None,
+        ),
+        down=Matrix(
+            single("mlp.down_proj.weight", spec.hidden, spec.intermediate),
+            single("mlp.down_proj.bias", spec.hidden) if spec.mlp_bias else None,
+        ),
     )
 
 
