@@ -12,7 +12,7 @@ import {
 } from "vscode-languageclient/node";
 import { spawn, type ChildProcess } from "node:child_process";
 import { USER_ERROR, type Callbacks, type Failure, type Methods, type Notifications } from "./protocol";
-import { english, Problem, sentence } from "./sentences";
+import { Problem, sentence } from "./sentences";
 
 /** How the sidecar's process is started. Asked anew at each start, because settings change. */
 export interface Launch {
@@ -32,8 +32,8 @@ export class Refusal extends Problem {
 
 /** The person stopped the request; the outcome says what is left running, where the sidecar knows. */
 export class Cancelled extends Error {
-  constructor(readonly outcome: Failure | undefined) {
-    super(outcome === undefined ? "Cancelled" : english(outcome.message));
+  constructor(readonly outcome: Refusal | undefined) {
+    super(outcome?.message ?? "Cancelled");
     this.name = "Cancelled";
   }
 }
@@ -222,7 +222,7 @@ function translate(error: unknown, method: string): unknown {
   if (error instanceof ResponseError) {
     const failure = error.data as Failure | undefined;
     const cancelled = error.code === LSPErrorCodes.RequestCancelled || (error.code === USER_ERROR && failure?.code === "Cancelled");
-    if (cancelled) return new Cancelled(failure?.message === undefined ? undefined : failure);
+    if (cancelled) return new Cancelled(failure?.message === undefined ? undefined : new Refusal(failure));
     if (error.code === USER_ERROR && failure !== undefined) return new Refusal(failure);
     if (error.code !== ErrorCodes.PendingResponseRejected) {
       return new Problem(

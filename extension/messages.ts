@@ -13,7 +13,7 @@ export function say({ message, args }: Sentence): string {
 export async function showFailure(error: unknown, log: vscode.LogOutputChannel): Promise<void> {
   const cancelled = error instanceof Cancelled || error instanceof vscode.CancellationError || (error instanceof Error && error.name === "AbortError");
   if (cancelled) {
-    const outcome = error instanceof Cancelled && error.outcome !== undefined ? say(error.outcome.message) : vscode.l10n.t("Cancelled.");
+    const outcome = error instanceof Cancelled && error.outcome !== undefined ? describe(error.outcome) : vscode.l10n.t("Cancelled.");
     log.info(outcome);
     await offerLog(vscode.window.showInformationMessage, outcome, log);
     return;

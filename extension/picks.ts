@@ -85,7 +85,7 @@ async function subscriptionChoices(cloud: Cloud, source: Source, defaults: Defau
   const found = subscriptions.map((subscription) => ({
     label: cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
     description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by this project") : "",
-    detail: cloud === "local" ? vscode.l10n.t("Local cloud: runs on this machine, no account, no cost") : subscription.id,
+    detail: cloud === "local" ? vscode.l10n.t("Runs on this machine: no account, no GPU, no cost") : subscription.id,
     value: subscription,
   }));
   const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));

@@ -49,7 +49,7 @@ describe("the main job in a real VS Code", function () {
 
   it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
     await window.question.filter({ hasText: `${PROVISION} (1/2)` }).waitFor({ timeout: 60_000 });
-    const subscription = window.choices("Local cloud: runs on this machine");
+    const subscription = window.choices("Runs on this machine");
     await subscription.and(window.focused).waitFor({ timeout: 60_000 });
     assert.match(await subscription.innerText(), /used by this project/);
     await window.screenshot("provision 1 subscription");
@@ -64,7 +64,7 @@ describe("the main job in a real VS Code", function () {
   it("goes back to the subscription, and forward again", async () => {
     await window.back();
     await window.question.filter({ hasText: "(1/2)" }).waitFor();
-    await window.choose("Local cloud: runs on this machine");
+    await window.choose("Runs on this machine");
     await window.question.filter({ hasText: "(2/2)" }).waitFor();
   });
 

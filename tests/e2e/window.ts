@@ -35,7 +35,8 @@ export class Window {
   }
 
   private async openPalette(letters: string): Promise<void> {
-    await this.page.keyboard.press("Escape");
+    // Escape without an open palette would put the notifications away.
+    if (await this.input.isVisible()) await this.page.keyboard.press("Escape");
     await this.page.keyboard.press("F1");
     await this.input.fill(`>${letters}`, { timeout: 5_000 });
     await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor({ timeout: 5_000 });
@@ -84,14 +85,9 @@ export class Window {
     return this.page.locator(".notification-toast");
   }
 
-  /** Presses a notification's button; a toast that has gone is found again in the notification centre. */
+  /** Presses a notification's button. Notifications with buttons stay until they are answered. */
   async press(text: string | RegExp, button: string): Promise<void> {
-    await eventually(`the notification "${String(text)}" with the button "${button}"`, 10_000, async () => {
-      const target = this.notification(text).getByRole("button", { name: button });
-      if (!(await target.isVisible())) await this.page.keyboard.press("Escape").then(() => this.run("Notifications: Show Notifications"));
-      await target.click({ timeout: 3_000 });
-      return true;
-    });
+    await this.notification(text).getByRole("button", { name: button }).click({ timeout: 90_000 });
   }
 
   /** The open modal dialog. */
