@@ -21,7 +21,7 @@ from sidecar.errors import EndpointError, SlipwayError
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Endpoint
 from sidecar.gateway.files import Share, open_share
-from sidecar.gateway.local import known_local_cloud
+from sidecar.gateway.local import known_local_cloud, runs
 from sidecar.gateway.session import Session, Settings, open_session, prepare, settings_from
 from sidecar.journal import Event
 from sidecar.observe import api_key
@@ -240,26 +240,18 @@ def stay(settings: Settings, stop: threading.Event) -> None:
 def stop_cloud(settings: Settings) -> None:
     """Ends the demo's local cloud and every replica with it; says so when it does not end."""
     known = known_local_cloud(settings.local_state)
-    if known is None or not _runs(known.pid):
+    if known is None or not runs(known):
         return
     say(Text("Stopping the local cloud…"))
     os.kill(known.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _runs(known.pid) and time.monotonic() < deadline:
+    while runs(known) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if _runs(known.pid):
+    if runs(known):
         print(
             f"error: the local cloud (process {known.pid}) did not stop; end it with: kill -9 {known.pid}",
             file=sys.stderr,
         )
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def heading(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from sidecar.workspace import Workspace, project_id, read_finetuning, read_param
 
 PROVIDERS = ("Microsoft.App", "Microsoft.Storage", "Microsoft.OperationalInsights")
 REGISTRATION_SECONDS = 300
+DEPLOYMENT_SECONDS = 3600
 POLL_SECONDS = 1.0
 GPU_CONSENT = "gpu-profile"
 PROFILE_TYPE = "gpuProfileType"
@@ -302,6 +304,7 @@ def app_changes(
 def follow(session: Session, request: Request, name: str, journal: Journal) -> resources.Deployment:
     """Shows what is being made until the deployment ends. Cancelling cancels it in the cloud too, and says what came of it."""
     seen: dict[tuple[str, str], str] = {}
+    deadline = time.monotonic() + DEPLOYMENT_SECONDS
     try:
         while True:
             outcome = resources.deployment(session, request.subscription_id, request.resource_group, name)
@@ -314,6 +317,16 @@ def follow(session: Session, request: Request, name: str, journal: Journal) -> r
                     journal.log(text)
             if outcome.finished:
                 break
+            if time.monotonic() > deadline:
+                raise CloudError(
+                    Text(
+                        "The deployment {name} has not ended after {minutes} minutes.",
+                        name=name,
+                        minutes=DEPLOYMENT_SECONDS // 60,
+                    ),
+                    Text("Run Provision again to follow it, or cancel it in the portal."),
+                    code="DeploymentTimeout",
+                )
             journal.wait(POLL_SECONDS)
     except Cancelled as cancelled:
         raise cancelled_outcome(session, request, name) from cancelled

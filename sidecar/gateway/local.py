@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+import psutil
 
 from sidecar.errors import CloudError, ConsentNeeded
 from sidecar.text import Text
@@ -119,7 +120,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
         if process.poll() is not None:
             # another process may have won the race for the state folder: then its cloud answers in a moment
             again = known_local_cloud(state)
-            if again is None or not _alive(again.pid):
+            if again is None or not runs(again):
                 break
         time.sleep(0.1)
     raise CloudError(
@@ -133,7 +134,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
 def _answers(cloud: LocalCloud) -> bool:
     import httpx
 
-    if not _alive(cloud.pid) or not cloud.ca_file.exists():
+    if not runs(cloud) or not cloud.ca_file.exists():
         return False
     try:
         with httpx.Client(verify=_trusting(cloud.ca_file), timeout=5, trust_env=False) as client:
@@ -148,11 +149,10 @@ def _trusting(ca_file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(ca_file))
 
 
-def _alive(pid: int) -> bool:
+def runs(cloud: LocalCloud) -> bool:
+    """Whether its process lives: not reaped yet counts as dead, and so does another process under its old number."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(cloud.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "sidecar.localcloud" in process.cmdline()
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
