@@ -16,7 +16,7 @@ from inference.service import Service
 
 STYLE = """
 footer { display: none !important }
-.gradio-container { max-width: 60rem !important; margin: 0 auto !important }
+.gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
 """
 FONT = ["system-ui", "sans-serif"]  # nothing is fetched
 MONO = ["ui-monospace", "monospace"]

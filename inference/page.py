@@ -16,7 +16,14 @@ log = logging.getLogger(__name__)
 # Gradio's routes that the page needs. Everything else is shut: files, uploads, proxying, monitoring, run history.
 PAGES = {"/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt"}
 FOLDERS = ("/assets/", "/static/", "/svelte/")
-CALLS = ("/gradio_api/info", "/gradio_api/queue/", "/gradio_api/call/", "/gradio_api/cancel", "/gradio_api/app_id")
+CALLS = (
+    "/gradio_api/info",
+    "/gradio_api/queue/",
+    "/gradio_api/run/",  # the page's own steps that need no queue: emptying the input, adding the message
+    "/gradio_api/call/",
+    "/gradio_api/cancel",
+    "/gradio_api/app_id",
+)
 CALLS_END = ("/gradio_api/startup-events", "/gradio_api/reset")
 
 # Nothing may be loaded from, or sent to, anywhere but this endpoint. Gradio's own scripts are inline and evaluate templates.
