@@ -60,7 +60,7 @@ def rotate(spec: ModelSpec, layer: LayerWeights, qkv: Tensor, rotation: Tensor) 
         qk[:, : spec.heads] = norm(qk[:, : spec.heads], layer.query_norm, spec.eps)
         qk[:, spec.heads :] = norm(qk[:, spec.heads :], layer.key_norm, spec.eps)
     turning = qk[..., : spec.rope.dims]
-    pairs = turning.unflatten(-1, (-1, 2))
+    pairs = turning.view(*turning.shape[:-1], spec.rope.dims // 2, 2)
     if qkv.dtype == torch.float32:
         torch.view_as_complex(pairs).mul_(rotation)
     else:

@@ -193,4 +193,4 @@ def interleaved(rows: Tensor, head_dim: int, dims: int) -> Tensor:
     half = dims // 2
     order = torch.stack([torch.arange(half), torch.arange(half) + half], dim=1).flatten()
     order = torch.cat([order, torch.arange(dims, head_dim)])
-    return rows.unflatten(0, (-1, head_dim))[:, order].flatten(0, 1)
+    return rows.reshape(-1, head_dim, *rows.shape[1:])[:, order].reshape(rows.shape)

@@ -82,7 +82,7 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
         found[int(match[1]), match[2], match[3]] = tensor
     if not found:
         raise AdapterError(f"{folder.path} holds no LoRA weights")
-    layers = [
+    layers: list[dict[Place, Pair]] = [
         {
             place: pair
             for place, names in (FUSED if spec.fused else SPLIT).items()
@@ -180,7 +180,8 @@ def reorder(spec: ModelSpec, name: str, b: Tensor) -> Tensor:
 def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
     """alpha / r, or alpha / √r with rank stabilisation; patterns may set alpha for some modules."""
     alpha = float(config.get("lora_alpha") or rank)
-    for pattern, value in (config.get("alpha_pattern") or {}).items():
+    patterns: dict[str, Any] = dict(config.get("alpha_pattern") or {})
+    for pattern, value in patterns.items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             alpha = float(value)
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
