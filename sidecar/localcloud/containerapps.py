@@ -84,7 +84,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/containerApps/{request.id.name}/eventstream",
         "delegatedIdentities": [],
     }
-    body = tracked_body(request, old, properties, cloud.timestamp(), {"identity": _identity(request, old)})
+    body = tracked_body(request, old, properties, cloud.timestamp(), {"identity": _identity(cloud, request, old)})
     body["location"] = normal_location(cloud, body.get("location") or environment.body["location"])
     resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
     step = "new-revision" if changed else "same-revision"
@@ -160,9 +160,18 @@ def _profile(cloud: LocalCloud, environment: Resource, given: Json) -> tuple[str
     return str(name), cloud.settings.profiles.get(held[str(name)])
 
 
-def _identity(request: ArmRequest, old: Resource | None) -> Json:
+def _identity(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> Json:
+    """The app's identity, with the ids of the user-assigned ones."""
     stated: Json = request.body.get("identity") or (old.body.get("identity") if old else None) or {"type": "None"}
-    return stated
+    assigned: Json = stated.get("userAssignedIdentities") or {}
+    if not assigned:
+        return stated
+    found = {each: cloud.store.get(each) for each in assigned}
+    shown = {
+        each: {name: identity.properties.get(name) for name in ("principalId", "clientId")} if identity else {}
+        for each, identity in found.items()
+    }
+    return {**stated, "userAssignedIdentities": shown}
 
 
 def _meant(template: Json) -> Json:
@@ -237,7 +246,10 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
         "secrets": [{n: v for n, v in secret.items() if n != "value"} for secret in kept] if values else None,
         "activeRevisionsMode": mode,
         "ingress": shown_ingress,
-        "registries": given.get("registries"),
+        "registries": [
+            {"username": "", "passwordSecretRef": "", "identity": "", **registry} for registry in given.get("registries") or []
+        ]
+        or None,
         "dapr": given.get("dapr"),
         "runtime": given.get("runtime"),
         "maxInactiveRevisions": given.get("maxInactiveRevisions") or 100,

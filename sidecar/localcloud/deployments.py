@@ -72,7 +72,12 @@ class Deployments:
 
     def place(self, ordered: Ordered) -> Place:
         subscription = self._cloud.subscription(ordered.subscription)
-        group = self._cloud.store.get(ordered.scope) if "/resourcegroups/" in ordered.scope.lower() else None
+        group: Json | None = None
+        if "/resourcegroups/" in ordered.scope.lower():
+            found = self._cloud.store.get(ordered.scope)
+            # A group that the deployment around this one will create: validate and what-if need it before.
+            planned = {"id": ordered.scope, "name": ordered.scope.rsplit("/", 1)[1], "location": ordered.location or ""}
+            group = dict(found.body) if found else {**planned, "type": "Microsoft.Resources/resourceGroups", "tags": {}}
         shown: Json = {
             "id": f"/subscriptions/{subscription.id}",
             "subscriptionId": subscription.id,
@@ -86,7 +91,7 @@ class Deployments:
             "authentication": {"loginEndpoint": self._cloud.endpoints.arm, "tenant": "common"},
             "suffixes": {"storage": self._cloud.endpoints.files.removeprefix("https://")},
         }
-        return Place(shown, dict(group.body) if group else None, deployment, environment)
+        return Place(shown, group, deployment, environment)
 
     def start(self, ordered: Ordered) -> tuple[Resource, bool]:
         """Accepts a deployment and runs it in the background. (its record, whether it is new)"""
@@ -316,7 +321,9 @@ class _Run:
             if kind.lower().startswith("secure"):
                 shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:]}
                 private[name] = {"type": kind, "value": value}
-            elif value is not None or not output.get("nullable"):
+            elif value is None and output.get("nullable"):
+                shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:]}
+            else:
                 shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:], "value": value}
         return shown, private
 

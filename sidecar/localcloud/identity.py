@@ -82,6 +82,9 @@ def directory_in(file: Path, settings: Settings) -> Directory:
             first = tenant == saved["tenants"][0] and number == 0
             name = "Local cloud" if first else f"Local cloud {len(saved['subscriptions']) + 1}"
             saved["subscriptions"].append({"id": str(uuid.uuid4()), "name": name, "tenant": tenant})
+    for stated in settings.subscription_ids:
+        if all(entry["id"] != stated for entry in saved["subscriptions"]):
+            saved["subscriptions"].append({"id": stated, "name": f"Local cloud {stated[:8]}", "tenant": saved["tenants"][0]})
     write_private(file, json.dumps(saved))
     further = tuple(
         Principal(

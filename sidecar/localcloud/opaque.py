@@ -20,6 +20,8 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     further = {
         name: value for name, value in request.body.items() if name not in (*_TRACKED_ONLY, "id", "name", "type")
     }
+    if isinstance(sku := further.get("sku"), dict):
+        further["sku"] = {"tier": sku.get("name"), **sku}
     body = tracked_body(request, old, properties, cloud.timestamp(), further)
     return Change(cloud.store.put(Resource(body["id"], request.id.type, body)), created=old is None)
 

@@ -111,7 +111,7 @@ def _value_of(name: str, declaration: Json, entry: Json | None, scope: Scope, wh
     kind = str(declaration["type"]).lower()
     if value is None and (entry is None or not declaration.get("nullable")):
         if "defaultValue" in declaration:
-            return _default(name, declaration, scope, when)
+            return _default(name, declaration, scope)
         if not declaration.get("nullable"):
             raise invalid_template(
                 f"The value for the template parameter '{name}' is not provided. Please see "
@@ -124,9 +124,7 @@ def _value_of(name: str, declaration: Json, entry: Json | None, scope: Scope, wh
     return value
 
 
-def _default(name: str, declaration: Json, scope: Scope, when: str) -> Any:
-    if when == "deferred" and str(declaration["type"]).lower().startswith("secure"):
-        return Deferred(f"[parameters('{name}')]")
+def _default(name: str, declaration: Json, scope: Scope) -> Any:
     try:
         value = evaluate(declaration["defaultValue"], scope)
     except Deferred:

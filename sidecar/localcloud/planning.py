@@ -134,6 +134,24 @@ def expand(value: Any, scope: Scope) -> Any:
     return evaluate(value, scope)
 
 
+def unevaluated(value: Any, scope: Scope) -> Any:
+    """`value` evaluated as far as it can be before a deployment; the rest stays as the expression that it is."""
+    if isinstance(value, dict):
+        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+        return {name: unevaluated(item, scope) for name, item in entries.items()}
+    if isinstance(value, list):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return [unevaluated(item, scope) for item in items]
+    try:
+        return evaluate(value, scope)
+    except Deferred as unknown:
+        alone = calls(value)
+        only = len(alone) == 1 and all(isinstance(argument, Literal) for argument in alone[0].arguments)
+        return unknown.text if only and alone[0].name.lower() == "parameters" else value
+    except ExpressionError:
+        return value
+
+
 def nested_properties(properties: Json, scope: Scope) -> Json:
     """A nested deployment's properties: an inner scope's template stays as it is written, an outer one's is evaluated."""
     template: Json = properties.get("template") or {}
@@ -182,7 +200,9 @@ def _template_scope(template: Json, parameters: Parameters, functions: Mapping[s
             if key in loops:
                 known[key] = _repeat(loops[key], scope)
             elif key in names:
-                known[key] = expand(names[key], scope)
+                # Where a what-if can't know a part of a value, the rest of it is still known.
+                whole = isinstance(names[key], str) or "reference" not in functions
+                known[key] = expand(names[key], scope) if whole else unevaluated(names[key], scope)
             else:
                 raise ExpressionError(f"The template variable '{name}' is not found.")
         return known[key]

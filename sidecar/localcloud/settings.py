@@ -57,6 +57,8 @@ class Settings(_Value):
     """How many tenants there are; all but the first challenge for claims: nobody is signed in there."""
     subscriptions: int = Field(default=1, ge=1, le=9)
     """How many subscriptions each tenant has."""
+    subscription_ids: tuple[str, ...] = ()
+    """Further subscriptions of the first tenant, with ids of one's own: to replay traffic that names them."""
     locations: dict[str, str] = Field(
         default={
             "westus3": "West US 3",

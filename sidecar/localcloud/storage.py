@@ -114,6 +114,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
 _ACCOUNT_DEFAULTS: Mapping[str, Any] = {
     "minimumTlsVersion": "TLS1_2",
     "allowBlobPublicAccess": False,
+    "allowCrossTenantReplication": False,
     "supportsHttpsTrafficOnly": True,
     "networkAcls": {
         "bypass": "AzureServices",

@@ -2,7 +2,7 @@
 
 import uuid
 
-from sidecar.expressions import Deferred, ExpressionError
+from sidecar.expressions import Deferred, ExpressionError, evaluate
 
 from .cloud import LocalCloud
 from .deployments import TYPE, Deployments, Ordered, plan_dependencies, plan_providers
@@ -68,7 +68,7 @@ def nested_plan(deployments: Deployments, ordered: Ordered, plan: Plan, nested_i
         planned.name,
         planned.id.split("/providers/Microsoft.Resources/deployments/")[0],
         planned.id.split("/")[2],
-        planned.source.get("location"),
+        _location_of_group(plan, planned.id),
         {"mode": "Incremental", **properties},
         None,
         ordered.caller,
@@ -79,3 +79,10 @@ def nested_plan(deployments: Deployments, ordered: Ordered, plan: Plan, nested_i
         raise invalid_template(f"The nested deployment '{planned.name}' is not valid: {problem}") from problem
     except ArmError:
         raise
+
+
+def _location_of_group(plan: Plan, nested_id: str) -> str | None:
+    """Where the group of a nested deployment will be, when this plan creates it."""
+    group = nested_id.split("/providers/")[0].lower()
+    found = [each for each in plan.resources if each.key == group]
+    return str(evaluate(found[0].source.get("location"), found[0].scope)) if found else None

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sidecar.expressions import Deferred, ExpressionError, Literal, Scope, calls, evaluate
+from sidecar.expressions import Deferred
 
 from . import providers
 from .cloud import LocalCloud
 from .deployments import Deployments, Ordered
 from .envelope import ArmError
-from .planning import Planned, nested_properties
+from .planning import Planned, nested_properties, unevaluated
 from .resource_id import parse_resource_id
 from .resource_type import Json
 
@@ -55,7 +55,7 @@ def _nested(cloud: LocalCloud, deployments: Deployments, ordered: Ordered, plann
         planned.name,
         planned.id.split("/providers/Microsoft.Resources/deployments/")[0],
         planned.id.split("/")[2],
-        None,
+        planned.source.get("location"),
         {"mode": "Incremental", **rest, "parameters": parameters, "isNested": True},
         None,
         ordered.caller,
@@ -78,13 +78,9 @@ def _change(cloud: LocalCloud, planned: Planned) -> Json:
     if before is None:
         return {"resourceId": planned.id, "changeType": "Create", "after": after}
     delta = _delta(before, after)
-    shown: Json = {
-        "resourceId": planned.id,
-        "changeType": "Modify" if delta else "NoChange",
-        "before": before,
-        "after": after,
-    }
-    return {**shown, "delta": delta} if delta else shown
+    kind = "Modify" if delta else "NoChange"
+    shown: Json = {"resourceId": planned.id, "changeType": kind, "before": before, "after": _over(before, after)}
+    return {**shown, "delta": delta}
 
 
 _BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "managedBy")
@@ -100,7 +96,7 @@ def _before(cloud: LocalCloud, planned: Planned) -> Json | None:
             return None
     if stored is None:
         return None
-    shown = dict(stored.body) if "resourceGroups/" in stored.type else providers.show(cloud, stored)
+    shown = dict(stored.body) if stored.type.endswith("/resourceGroups") else providers.show(cloud, stored)
     kept = {name: value for name, value in shown.items() if name in (*_BODY, "id", "name", "type")}
     return _masked({**kept, "apiVersion": planned.api_version})
 
@@ -130,13 +126,25 @@ def _differences(before: Any, after: Json, path: str) -> list[Json]:
     return changes
 
 
+def _over(before: Json, after: Json) -> Json:
+    """What will be there: the template's values over those that it leaves alone."""
+    merged = {**before, **after}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            merged[name] = _over(dict(old), dict(value))  # pyright: ignore[reportUnknownArgumentType]
+    return merged
+
+
 def _same_text(left: str, right: str) -> bool:
     """Locations and enumerated values come back in another casing."""
     return left.replace(" ", "").lower() == right.replace(" ", "").lower()
 
 
 def _unknown(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("[") and value.endswith("]")
+    """Azure reads reference() and list*() already here; other values that it can't know it reports as changed."""
+    read = isinstance(value, str) and value.startswith("[") and value.endswith("]")
+    return read and ("reference(" in value or "list" in value)
 
 
 def _ignored(cloud: LocalCloud, scope: str, seen: set[str]) -> list[Json]:
@@ -149,24 +157,6 @@ def _ignored(cloud: LocalCloud, scope: str, seen: set[str]) -> list[Json]:
             before = _masked(providers.show(cloud, stored))
             found.append({"resourceId": stored.id, "changeType": "Ignore", "before": before, "after": before})
     return found
-
-
-def unevaluated(value: Any, scope: Scope) -> Any:
-    """`value` evaluated as far as it can be before a deployment; the rest stays as the expression that it is."""
-    if isinstance(value, dict):
-        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
-        return {name: unevaluated(item, scope) for name, item in entries.items()}
-    if isinstance(value, list):
-        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
-        return [unevaluated(item, scope) for item in items]
-    try:
-        return evaluate(value, scope)
-    except Deferred as unknown:
-        alone = calls(value)
-        only = len(alone) == 1 and all(isinstance(argument, Literal) for argument in alone[0].arguments)
-        return unknown.text if only and alone[0].name.lower() == "parameters" else value
-    except ExpressionError:
-        return value
 
 
 def _masked(value: Any) -> Any:
