@@ -189,6 +189,8 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
     app_template: dict[str, object] | None = None
     try:
         for resource in _resources(template):
+            if resource.get("existing") is True:
+                continue
             kind = str(resource["type"]).lower()
             names[kind] = str(evaluate(resource["name"], scope))
             if kind == "microsoft.app/containerapps":

@@ -391,9 +391,13 @@ resource app 'Microsoft.App/containerApps@2025-07-01' = if (createApp) {
   ]
 }
 
+resource existingApp 'Microsoft.App/containerApps@2025-07-01' existing = if (!createApp) {
+  name: appName
+}
+
 output SUBSCRIPTION_ID string = subscription().subscriptionId
 output RESOURCE_GROUP_NAME string = resourceGroup().name
 output STORAGE_ACCOUNT_NAME string = storageName
 output FILE_SHARE_NAME string = shareName
 output ACA_APP_NAME string = appName
-output ACA_APP_ENDPOINT string = reference(resourceId('Microsoft.App/containerApps', appName), '2025-07-01').configuration.ingress.fqdn
+output ACA_APP_ENDPOINT string = createApp ? app!.properties.configuration.ingress.fqdn : existingApp!.properties.configuration.ingress.fqdn
