@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -287,13 +288,14 @@ class TextShape:
     model: str
     usage: bool
     decode: Callable[[int], str] = undecodable
+    _offsets: dict[int, int] = field(default_factory=dict[int, int])
 
     def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
         choices = [
             {
                 "index": index,
                 "text": answer.text,
-                "logprobs": self._logprobs(answer.choices),
+                "logprobs": self._logprobs(index, answer.choices),
                 "finish_reason": answer.finish,
             }
             for index, answer in enumerate(answers)
@@ -308,7 +310,7 @@ class TextShape:
         choice = {
             "index": index,
             "text": delta.text,
-            "logprobs": self._logprobs(list(delta.choices)),
+            "logprobs": self._logprobs(index, list(delta.choices)),
             "finish_reason": delta.finish,
         }
         return event(self._body([choice]) | ({"usage": None} if self.usage else {}))
@@ -325,12 +327,15 @@ class TextShape:
             "choices": choices,
         }
 
-    def _logprobs(self, choices: list[Choice]) -> dict[str, Any] | None:
+    def _logprobs(self, index: int, choices: list[Choice]) -> dict[str, Any] | None:
         if not choices:
             return None
+        tokens = [self.decode(choice.token) for choice in choices]
+        offsets = list(accumulate(map(len, tokens), initial=self._offsets.get(index, 0)))
+        self._offsets[index] = offsets.pop()
         return {
-            "tokens": [self.decode(choice.token) for choice in choices],
+            "tokens": tokens,
             "token_logprobs": [choice.logprob for choice in choices],
             "top_logprobs": [{self.decode(token): logprob for token, logprob in choice.top} for choice in choices],
-            "text_offset": [],
+            "text_offset": offsets,
         }

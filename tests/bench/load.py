@@ -73,7 +73,7 @@ async def one(target: Target, number: int, tokens: int, load: Load) -> None:
     status = b""
     while chunk := await reader.read(1 << 16):
         status = status or chunk[:15]
-        count = chunk.count(b'"content":')
+        count = chunk.count(b'"content":') - chunk.count(b'"content":""')  # an opening without text is no token
         now = time.perf_counter()
         if count:
             if not events:

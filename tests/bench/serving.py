@@ -125,7 +125,7 @@ def compare(
     report.figure(f"first token ms, ours, {clients} clients", 1000 * median(load.first_median for load in mine))
     theirs = seen["transformers serve"]
     report.figure(
-        f"first token ms, transformers serve, {clients} clients", 1000 * median(l.first_median for l in theirs)
+        f"first token ms, transformers serve, {clients} clients", 1000 * median(load.first_median for load in theirs)
     )
     half, most = median(load.gap(0.5) for load in mine), median(load.gap(0.99) for load in mine)
     report.figure(f"inter-token ms p50, ours, {clients} clients", 1000 * half)

@@ -37,7 +37,7 @@ def chat(client, model):
 @pytest.fixture(scope="session")
 def complete(client, model):
     def create(prompt="A ramp on", **options):
-        return client.completions.create(model=model, prompt=prompt, **{"temperature": 0, "max_tokens": 6, **options})
+        return client.completions.create(model=model, prompt=prompt, **{"temperature": 0, "max_tokens": 4, **options})
 
     return create
 
@@ -216,7 +216,7 @@ def test_the_stream_is_event_stream_and_ends_with_done(endpoint, model):
 
 
 def test_the_streaming_helper_of_the_client_works(client, model):
-    with client.chat.completions.stream(model=model, messages=HELLO, temperature=0, max_tokens=6) as stream:
+    with client.chat.completions.stream(model=model, messages=HELLO, temperature=0) as stream:
         for _ in stream:
             pass
         assert stream.get_final_completion().choices[0].message.content
@@ -371,7 +371,7 @@ def test_a_completion_has_its_shape(complete):
     answer = complete()
     assert answer.object == "text_completion"
     assert answer.id.startswith("cmpl-")
-    assert answer.usage.completion_tokens == 6
+    assert answer.usage.completion_tokens == 4
     assert answer.choices[0].finish_reason == "length"
 
 
@@ -395,7 +395,9 @@ def test_completions_stream(complete):
 
 def test_completion_logprobs(complete):
     logprobs = complete(logprobs=2).choices[0].logprobs
-    assert len(logprobs.tokens) == len(logprobs.token_logprobs) == 6
+    assert len(logprobs.tokens) == len(logprobs.token_logprobs) == 4
+    assert logprobs.text_offset[0] == 0
+    assert logprobs.text_offset == sorted(logprobs.text_offset)
     assert all(len(top) == 2 for top in logprobs.top_logprobs)
 
 

@@ -1,0 +1,174 @@
+"""The engine as a whole: cancelling, failing alone, stopping, prefix hits, seeds and stop strings in a running batch."""
+
+import random
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
+
+
+@pytest.fixture(scope="module")
+def llama(families, tmp_path_factory):
+    return families.make(tmp_path_factory.mktemp("engine"), "LlamaConfig", SPLIT)
+
+
+@pytest.fixture(scope="module")
+def reference(llama, families):
+    return families.reference(llama)
+
+
+def prompts(number, seed=1, longest=20):
+    chance = random.Random(seed)
+    return [[chance.randrange(3, 160) for _ in range(chance.randrange(2, longest))] for _ in range(number)]
+
+
+def test_a_request_that_breaks_the_step_fails_alone(llama, reference, make_rig):
+    rig = make_rig(llama)
+    good = [rig.ask(prompt, max_tokens=30) for prompt in prompts(4)]
+    guilty = rig.ask([5, 99_999, 7], max_tokens=30)  # a token that the model has no row for
+    more = [rig.ask(prompt, "first", max_tokens=30) for prompt in prompts(2, seed=2)]
+    assert guilty.done.wait(30)
+    assert guilty.finish == "error"
+    for request in good + more:
+        assert request.done.wait(30)
+        name = "first" if request in more else ""
+        assert request.tokens == reference.generate(request.prompt, name, 30)
+    assert rig.engine.gauges().blocks_used == 0
+
+
+def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(llama, reference, make_rig):
+    rig = make_rig(llama)
+    stays = rig.ask(prompts(1)[0], max_tokens=60)
+    goes = rig.ask(prompts(1, seed=3)[0], max_tokens=200)
+    while not goes.deltas:
+        assert not stays.done.wait(0.001) or goes.deltas
+    rig.engine.cancel(goes.number)
+    assert goes.done.wait(5)
+    assert goes.finish == "cancelled"
+    assert stays.done.wait(30)
+    assert stays.tokens == reference.generate(stays.prompt, "", 60)
+    rig.engine.cancel(goes.number)  # a second time, and after the end: nothing happens
+    rig.engine.cancel(123_456)
+    assert rig.engine.gauges().blocks_used == 0
+
+
+def test_random_cancels_leak_no_block(llama, make_rig):
+    rig = make_rig(llama, blocks=60, block_size=4, tokens=32, prefill=7, sequences=6)
+    chance = random.Random(4)
+    asked = []
+    for prompt in prompts(60, seed=5, longest=40):
+        asked.append(rig.ask(prompt, chance.choice(["", "first", "second"]), max_tokens=chance.randrange(1, 60)))
+        if chance.random() < 0.5:
+            rig.engine.cancel(chance.choice(asked).number)
+        if chance.random() < 0.2:
+            asked[0].done.wait(0.05)
+    for request in asked:
+        assert request.done.wait(60)
+        assert request.finish in {"length", "cancelled"}
+    gauges = rig.engine.gauges()
+    assert (gauges.blocks_used, gauges.running, gauges.waiting) == (0, 0, 0)
+
+
+def test_a_prefix_hit_is_reported_and_changes_nothing(llama, reference, make_rig):
+    rig = make_rig(llama, block_size=4)
+    prompt = list(range(10, 31))
+    first = rig.ask(prompt, max_tokens=12)
+    assert first.done.wait(30)
+    second = rig.ask(prompt, max_tokens=12)
+    assert second.done.wait(30)
+    assert (first.deltas[-1].cached, second.deltas[-1].cached) == (0, 20)
+    assert first.tokens == second.tokens == reference.generate(prompt, "", 12)
+    other = rig.ask(prompt, "first", max_tokens=12)
+    assert other.done.wait(30)
+    assert other.deltas[-1].cached == 0
+    assert other.tokens == reference.generate(prompt, "first", 12)
+
+
+def test_a_seeded_request_says_the_same_in_any_company(llama, make_rig):
+    rig = make_rig(llama)
+    options = {"temperature": 1.0, "top_p": 0.9, "seed": 11, "max_tokens": 20}
+    alone = rig.ask([9, 8, 7], **options)
+    assert alone.done.wait(30)
+    mates = [rig.ask(prompt, "second", temperature=1.5, max_tokens=40) for prompt in prompts(6, seed=8)]
+    crowded = rig.ask([9, 8, 7], **options)
+    assert crowded.done.wait(30)
+    assert crowded.tokens == alone.tokens
+    for mate in mates:
+        assert mate.done.wait(30)
+
+
+def test_a_stop_string_across_tokens_ends_the_sequence(llama, make_rig):
+    rig = make_rig(llama)
+    plain = rig.ask([9, 8, 7], max_tokens=12, logprobs=None)
+    assert plain.done.wait(30)
+    stop = plain.text[8:13]
+    stopped = rig.ask([9, 8, 7], max_tokens=12, logprobs=None, stop=(stop,))
+    assert stopped.done.wait(30)
+    assert stopped.finish == "stop"
+    assert stopped.text == plain.text[: plain.text.index(stop)]
+
+
+def test_the_end_token_ends_unless_it_is_to_be_ignored(llama, make_rig):
+    rig = make_rig(llama)
+    forced = rig.ask([9, 8], max_tokens=5, ignore_eos=False, logit_bias={2: 100.0}, logprobs=None)
+    assert forced.done.wait(30)
+    assert (forced.finish, forced.text) == ("stop", "")
+    ignored = rig.ask([9, 8], max_tokens=5, ignore_eos=True, logit_bias={2: 100.0})
+    assert ignored.done.wait(30)
+    assert ignored.tokens == [2] * 5
+
+
+def test_stopping_ends_what_is_under_way(llama, make_rig):
+    rig = make_rig(llama)
+    request = rig.ask([9, 8], max_tokens=250)
+    rig.engine.stop()
+    assert request.done.wait(5)
+    assert request.finish == "cancelled"
+
+
+def test_weights_that_are_no_numbers_are_found_before_serving(llama, families, make_rig, tmp_path):
+    broken = families.make(tmp_path, "LlamaConfig", SPLIT)
+    file = broken.path / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.norm.weight"][3] = torch.nan
+    save_file(tensors, file, metadata={"format": "pt"})
+    rig = make_rig(broken)
+    with pytest.raises(RuntimeError, match="finite"):
+        rig.engine.warm_up()
+
+
+def test_installing_adapters_leaves_the_base_bit_identical(llama, make_rig):
+    rig = make_rig(llama)
+    before = rig.ask([9, 8, 7], max_tokens=8, logprobs=3)
+    assert before.done.wait(30)
+    from inference.engine.folder import check_adapter
+
+    for _ in range(100):
+        for slot, name in ((1, "first"), (2, "second")):
+            folder = check_adapter(name, llama.adapters[name], llama.path.parents[2])
+            rig.engine.install(slot, folder)
+    after = rig.ask([9, 8, 7], max_tokens=8, logprobs=3)
+    assert after.done.wait(30)
+    assert [delta.choices for delta in after.deltas] == [delta.choices for delta in before.deltas]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_no_worse_than_the_references_own(llama, reference, make_rig, dtype):
+    """Teacher-forced: the greedy tokens' logprobs against fp32, beside transformers' error in the same format."""
+    import transformers
+
+    rig = make_rig(llama, dtype=dtype)
+    half = transformers.AutoModelForCausalLM.from_pretrained(llama.path, dtype=dtype).eval()
+    ours, theirs = [], []
+    for prompt in prompts(12, seed=6, longest=60):
+        request = rig.ask(prompt, max_tokens=1, logprobs=20)
+        assert request.done.wait(60)
+        exact = torch.log_softmax(reference.scores(prompt)[-1], dim=-1)
+        with torch.inference_mode():
+            other = torch.log_softmax(half(input_ids=torch.tensor([prompt])).logits[0, -1].double(), dim=-1)
+        for token, logprob in request.deltas[0].choices[0].top:
+            ours.append((logprob - float(exact[token])) ** 2)
+            theirs.append(float(other[token] - exact[token]) ** 2)
+    assert sum(ours) ** 0.5 <= 1.1 * sum(theirs) ** 0.5
