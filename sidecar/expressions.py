@@ -267,8 +267,11 @@ def _reduce(arguments: tuple[Node, ...], scope: Scope) -> Any:
 def _sort(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
     array, function = arguments
     before = _lambda("sort", function, scope)
-    order = functools.cmp_to_key(lambda a, b: -1 if before(a, b) is True else (1 if before(b, a) is True else 0))
-    return sorted(_array("sort", array, scope), key=order)
+
+    def compare(left: Any, right: Any) -> int:
+        return -1 if before(left, right) is True else (1 if before(right, left) is True else 0)
+
+    return sorted(_array("sort", array, scope), key=functools.cmp_to_key(compare))
 
 
 def _to_object(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:

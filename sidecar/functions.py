@@ -2,13 +2,15 @@
 
 import base64
 import binascii
-import datetime
 import json
+import operator
 import re
 import urllib.parse
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from sidecar.dates import date_time_add, epoch, from_epoch
+from sidecar.digests import guid, unique_string
 
 
 class ExpressionError(Exception):
@@ -19,25 +21,14 @@ class ExpressionError(Exception):
         self.code = code
 
 
-def unique_string(*values: str) -> str:
-    """ARM's uniqueString(): 13 characters of a 64-bit hash, the same for the same values in every deployment."""
-    number = _hash64("-".join(values).encode())
-    return "".join(_BASE32[(number >> shift) & 31] for shift in range(59, -1, -5)) + _BASE32[(number << 1) & 31]
-
-
-def guid(*values: str) -> str:
-    """ARM's guid(): a name-based UUID, the same for the same values in every deployment."""
-    return str(uuid.uuid5(_GUID_NAMESPACE, "-".join(values)))
-
-
 def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
     """`target.key` or `target[key]`. Names match whatever their case. Mode "safe" gives None where there is none."""
     if isinstance(target, dict) and isinstance(key, str):
         found = _key(target, key)
         if found is not None:
-            return target[found]
+            return _dict(target)[found]
     elif isinstance(target, list) and type(key) is int and 0 <= key < len(_list(target)):
-        return target[key]
+        return _list(target)[key]
     if mode == "safe":
         return None
     if isinstance(target, dict):
@@ -51,49 +42,6 @@ def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
         f"The language expression property '{key}' can't be evaluated, property name must be a string "
         "and its object must not be null."
     )
-
-
-_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
-_GUID_NAMESPACE = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
-_WORD = 0xFFFFFFFF
-
-
-def _rotate(word: int, bits: int) -> int:
-    return ((word << bits) | (word >> (32 - bits))) & _WORD
-
-
-def _scramble(word: int, first: int, bits: int, second: int) -> int:
-    return _rotate(word * first & _WORD, bits) * second & _WORD
-
-
-def _avalanche(word: int) -> int:
-    word = (word ^ (word >> 16)) * 0x85EBCA6B & _WORD
-    word = (word ^ (word >> 13)) * 0xC2B2AE35 & _WORD
-    return word ^ (word >> 16)
-
-
-def _hash64(data: bytes) -> int:
-    """A 64-bit variant of MurmurHash3 in two 32-bit lanes, seed 0."""
-    low = high = 0
-    whole = len(data) - len(data) % 8
-    for start in range(0, whole, 8):
-        first, second = (int.from_bytes(data[at : at + 4], "little") for at in (start, start + 4))
-        low = (_rotate(low ^ _scramble(first, 0x239B961B, 15, 0xAB0E9789), 19) + high) & _WORD
-        low = (low * 5 + 0x561CCD1B) & _WORD
-        high = (_rotate(high ^ _scramble(second, 0xAB0E9789, 17, 0x239B961B), 13) + low) & _WORD
-        high = (high * 5 + 0x0BCAA747) & _WORD
-    rest = data[whole:]
-    if rest:
-        low ^= _scramble(int.from_bytes(rest[:4], "little"), 0x239B961B, 15, 0xAB0E9789)
-    if len(rest) > 4:
-        high ^= _scramble(int.from_bytes(rest[4:], "little"), 0xAB0E9789, 17, 0x239B961B)
-    low, high = low ^ len(data), high ^ len(data)
-    low = (low + high) & _WORD
-    high = (high + low) & _WORD
-    low, high = _avalanche(low), _avalanche(high)
-    low = (low + high) & _WORD
-    high = (high + low) & _WORD
-    return (high << 32) | low
 
 
 def _list(value: Any) -> list[Any]:
@@ -285,132 +233,168 @@ def _items(value: Any) -> list[dict[str, Any]]:
     return [{"key": key, "value": item} for key, item in sorted(_dict(value).items())]
 
 
-_DURATION = re.compile(
-    r"(?P<sign>-?)P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
-)
-
-
-def _date_time_add(base: str, duration: str, form: str | None = None) -> str:
-    found = _DURATION.fullmatch(duration)
-    if not found:
-        raise ValueError(f"'{duration}' is not an ISO 8601 duration")
-    part = {name: int(value or 0) for name, value in found.groupdict().items() if name != "sign"}
-    days = part["days"] + 7 * part["weeks"] + 30 * part["months"] + 365 * part["years"]
-    step = datetime.timedelta(days=days, hours=part["hours"], minutes=part["minutes"], seconds=part["seconds"])
-    moment = datetime.datetime.fromisoformat(base.replace("Z", "+00:00"))
-    moment = moment + (-step if found["sign"] else step)
-    return format_time(moment, form or ("o" if "." in base else "yyyy-MM-ddTHH:mm:ssZ"))
-
-
-_TIME_PART = re.compile(r"yyyy|yy|MM|dd|HH|mm|ss|f{1,7}|.")
-_STANDARD_TIME = {
-    "o": "yyyy-MM-ddTHH:mm:ss.fffffffZ",
-    "u": "yyyy-MM-dd HH:mm:ssZ",
-    "s": "yyyy-MM-ddTHH:mm:ss",
-    "d": "MM/dd/yyyy",
-}
-
-
-def format_time(moment: datetime.datetime, form: str) -> str:
-    """`moment` in UTC, in a .NET date format (the standard ones o, u, s, d and custom patterns of digits)."""
-    moment = moment.astimezone(datetime.UTC) if moment.tzinfo else moment
-    codes = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-
-    def part(found: re.Match[str]) -> str:
-        text = found.group()
-        if text.strip("f") == "":
-            return f"{moment.microsecond:06d}0"[: len(text)]
-        return moment.strftime(codes[text]) if text in codes else text
-
-    return _TIME_PART.sub(part, _STANDARD_TIME.get(form.lower() if len(form) == 1 else form, form))
-
-
-def _epoch(text: str) -> int:
-    return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
-
-
-def _from_epoch(seconds: int) -> str:
-    return format_time(datetime.datetime.fromtimestamp(seconds, datetime.UTC), "yyyy-MM-ddTHH:mm:ssZ")
-
-
 def _fail(message: str) -> Any:
     raise ExpressionError(message, "UserDefinedFailure")
 
 
+def _array(value: Any) -> list[Any]:
+    return _list(value) if isinstance(value, list) else [value]
+
+
+def _create_array(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def _create_object(*pairs: Any) -> dict[str, Any]:
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _base64_json(text: str) -> Any:
+    return _json(_base64_text(text))
+
+
+def _data_uri(text: str) -> str:
+    return f"data:text/plain;charset=utf8;base64,{_base64(text)}"
+
+
+def _starts_with(text: str, start: str) -> bool:
+    return text.lower().startswith(start.lower())
+
+
+def _ends_with(text: str, end: str) -> bool:
+    return text.lower().endswith(end.lower())
+
+
+def _first(value: Any) -> Any:
+    return value[0] if value else ("" if isinstance(value, str) else None)
+
+
+def _last(value: Any) -> Any:
+    return value[-1] if value else ("" if isinstance(value, str) else None)
+
+
+def _index_of(value: Any, item: Any) -> int:
+    if isinstance(value, str):
+        return value.lower().find(item.lower())
+    return next((at for at, each in enumerate(_list(value)) if each == item), -1)
+
+
+def _last_index_of(value: Any, item: Any) -> int:
+    if isinstance(value, str):
+        return value.lower().rfind(item.lower())
+    values = _list(value)
+    return next((at for at in range(len(values) - 1, -1, -1) if values[at] == item), -1)
+
+
+def _null() -> None:
+    return None
+
+
+def _true() -> bool:
+    return True
+
+
+def _false() -> bool:
+    return False
+
+
+def _object_keys(value: Any) -> list[str]:
+    return sorted(_dict(value))
+
+
+def _pad_left(value: Any, width: int, fill: str = " ") -> str:
+    return _string(value).rjust(width, fill)
+
+
+def _shallow_merge(values: Any) -> dict[str, Any]:
+    return _merged(values, "shallow")
+
+
+def _take(value: Any, count: int) -> Any:
+    return value[: max(count, 0)]
+
+
+def _skip(value: Any, count: int) -> Any:
+    return value[max(count, 0) :]
+
+
+def _text(value: Any) -> str:
+    return _string(value)
+
+
+def _uri_component(text: str) -> str:
+    return urllib.parse.quote(text, safe="-_.!~*'()")
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    "add": lambda left, right: left + right,
-    "array": lambda value: value if isinstance(value, list) else [value],
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "base64tojson": lambda text: _json(_base64_text(text)),
+    "add": operator.add,
+    "array": _array,
+    "base64": _base64,
+    "base64tojson": _base64_json,
     "base64tostring": _base64_text,
     "bool": _boolean,
     "concat": _concat,
     "contains": _contains,
-    "createarray": lambda *values: list(values),
-    "createobject": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),
-    "datauri": lambda text: "data:text/plain;charset=utf8;base64," + base64.b64encode(text.encode()).decode(),
-    "datetimeadd": _date_time_add,
-    "datetimefromepoch": _from_epoch,
-    "datetimetoepoch": _epoch,
+    "createarray": _create_array,
+    "createobject": _create_object,
+    "datauri": _data_uri,
+    "datetimeadd": date_time_add,
+    "datetimefromepoch": from_epoch,
+    "datetimetoepoch": epoch,
     "div": _divide,
     "empty": _empty,
-    "endswith": lambda text, end: text.lower().endswith(end.lower()),
+    "endswith": _ends_with,
     "equals": _equals,
     "fail": _fail,
-    "false": lambda: False,
-    "first": lambda value: value[0] if value else ("" if isinstance(value, str) else None),
+    "false": _false,
+    "first": _first,
     "flatten": _flatten,
     "float": float,
     "format": _format,
-    "greater": lambda left, right: left > right,
-    "greaterorequals": lambda left, right: left >= right,
+    "greater": operator.gt,
+    "greaterorequals": operator.ge,
     "guid": guid,
-    "indexof": lambda value, item: (
-        value.lower().find(item.lower())
-        if isinstance(value, str)
-        else next((at for at, each in enumerate(value) if each == item), -1)
-    ),
+    "indexof": _index_of,
     "int": _integer,
     "intersection": _intersection,
     "items": _items,
     "join": _join,
     "json": _json,
-    "last": lambda value: value[-1] if value else ("" if isinstance(value, str) else None),
-    "lastindexof": lambda value, item: (
-        value.lower().rfind(item.lower())
-        if isinstance(value, str)
-        else next((at for at in range(len(value) - 1, -1, -1) if value[at] == item), -1)
-    ),
+    "last": _last,
+    "lastindexof": _last_index_of,
     "length": len,
-    "less": lambda left, right: left < right,
-    "lessorequals": lambda left, right: left <= right,
+    "less": operator.lt,
+    "lessorequals": operator.le,
     "max": _extreme(max),
     "min": _extreme(min),
     "mod": _remainder,
-    "mul": lambda left, right: left * right,
+    "mul": operator.mul,
     "not": _not,
-    "null": lambda: None,
-    "objectkeys": lambda value: sorted(value),
-    "padleft": lambda value, width, fill=" ": _string(value).rjust(width, fill),
+    "null": _null,
+    "objectkeys": _object_keys,
+    "padleft": _pad_left,
     "range": _range,
-    "replace": lambda text, old, new: text.replace(old, new),
-    "shallowmerge": lambda values: _merged(values, "shallow"),
-    "skip": lambda value, count: value[max(count, 0) :],
+    "replace": str.replace,
+    "shallowmerge": _shallow_merge,
+    "skip": _skip,
     "split": _split,
-    "startswith": lambda text, start: text.lower().startswith(start.lower()),
-    "string": lambda value: value if isinstance(value, str) else _string(value),
-    "sub": lambda left, right: left - right,
+    "startswith": _starts_with,
+    "string": _text,
+    "sub": operator.sub,
     "substring": _substring,
-    "take": lambda value, count: value[: max(count, 0)],
-    "tolower": lambda text: text.lower(),
-    "toupper": lambda text: text.upper(),
-    "trim": lambda text: text.strip(),
-    "true": lambda: True,
+    "take": _take,
+    "tolower": str.lower,
+    "toupper": str.upper,
+    "trim": str.strip,
+    "true": _true,
     "tryget": _try_get,
     "union": _union,
     "uniquestring": unique_string,
     "uri": _uri,
-    "uricomponent": lambda text: urllib.parse.quote(text, safe="-_.!~*'()"),
+    "uricomponent": _uri_component,
     "uricomponenttostring": urllib.parse.unquote,
 }

@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ def _options() -> Options:
 
 
 @contextlib.contextmanager
-def _held(state: Path) -> Iterator[None]:
+def _held(state: Path) -> Generator[None]:
     """Holds the state folder's lock: a second cloud on the same folder would corrupt it."""
     lock = state / "lock"
     with lock.open("a+") as held:
@@ -219,7 +219,7 @@ class _Server(uvicorn.Server):
     """A server that leaves signals alone: one handler stops all three."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 

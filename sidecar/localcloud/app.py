@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -242,7 +242,7 @@ def _content(method: str, body: bytes) -> dict[str, Any]:
         return {}
     if not isinstance(content, dict):
         raise ArmError(400, "InvalidRequestContent", f"{problem}: an object is expected.")
-    return content
+    return cast("dict[str, Any]", content)
 
 
 def _json(text: str) -> Any:

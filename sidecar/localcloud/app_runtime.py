@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .capacity import GpuNeed, gpu_need
+from .fields import member, objects
 from .ingress import Ingress
 from .logs import Event, Log
 from .mounts import mounts_of
@@ -79,7 +80,7 @@ class AppRuntime:
         if app is None:
             return {}
         configuration: Json = app.properties["configuration"]
-        traffic: list[Json] = (configuration.get("ingress") or {}).get("traffic") or []
+        traffic: list[Json] = objects(member(configuration, "ingress"), "traffic")
         candidates = [
             Candidate(
                 revision.name, revision.properties["active"], revision.properties["provisioningState"] == "Provisioned"
@@ -247,7 +248,7 @@ class AppRuntime:
 
     def _new_replica(self, app: Resource, revision: Resource) -> Replica:
         name = self._names.setdefault(revision.name, ReplicaNames(revision.name)).next()
-        ingress: Json = app.properties["configuration"].get("ingress") or {}
+        ingress: Json = member(app.properties["configuration"], "ingress")
         template: Json = revision.properties["template"]
         layer = self.folder / "layers" / name
         self.report("ReplicaCreated", f"Creating replica '{name}'", revision.name)
@@ -264,7 +265,7 @@ class AppRuntime:
                 "SLIPWAY_BIND_HOST": "127.0.0.1",
             },
             machine=os.environ,
-            secrets=app.private.get("secrets") or {},
+            secrets=member(app.private, "secrets"),
             image_python=self.around.image_python(),
             mounts=lambda folder: mounts_of(self.around.store, self.around.folder, app, template, folder),
             backoff=self.around.settings.times.backoff,

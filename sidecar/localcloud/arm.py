@@ -11,6 +11,7 @@ from .capacity import gpu_rows, location_usages
 from .cloud import LocalCloud
 from .deployments import Deployments
 from .envelope import ArmError
+from .fields import member
 from .identity import Caller
 from .resource_id import ResourceId, group_id, parse_resource_id
 from .resource_type import ArmRequest, Change, Finish, Json
@@ -121,7 +122,7 @@ def list_resources(call: Call) -> Response:
     return JSONResponse(
         {
             "value": [
-                {name: each.body[name] for name in brief if name in each.body} | {"tags": each.body.get("tags") or {}}
+                {name: each.body[name] for name in brief if name in each.body} | {"tags": member(each.body, "tags")}
                 for each in groups.matching(found, call.query)
             ]
         }

@@ -148,7 +148,7 @@ def _granted(cloud: LocalCloud, principal: Principal, tenant: str, audience: str
 
 def _refused(status: int, error: str, description: str) -> Response:
     moment = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-    body = {
+    body: dict[str, object] = {
         "error": error,
         "error_description": f"{description} Timestamp: {moment}",
         "error_codes": [],

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .fields import objects
 from .settings import Settings
 from .state import Resource, Store
 
@@ -29,7 +30,7 @@ def gpu_need(settings: Settings, store: Store, app: Resource) -> GpuNeed | None:
     chosen = app.properties.get("workloadProfileName")
     kinds = [
         profile["workloadProfileType"]
-        for profile in environment.properties.get("workloadProfiles") or []
+        for profile in objects(environment.properties, "workloadProfiles")
         if profile["name"] == chosen
     ]
     profile = settings.profiles.get(kinds[0]) if kinds else None

@@ -8,6 +8,7 @@ from typing import Any
 from .cloud import LocalCloud
 from .containerapps_rules import check_app_name, check_configuration, check_template, secret_values
 from .envelope import ArmError, invalid
+from .fields import member, objects
 from .groups import normal_location
 from .resource_type import Answer, ArmRequest, Change, Finish, Json, ResourceType, tracked_body
 from .revisions import create_revision, revisions_of
@@ -22,13 +23,13 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     check_app_name(request.id.name)
     old = cloud.store.get(request.id.text)
     _refuse_while_busy(old)
-    return _write(cloud, request, old, request.body.get("properties") or {})
+    return _write(cloud, request, old, member(request.body, "properties"))
 
 
 def _patch(cloud: LocalCloud, app: Resource, request: ArmRequest) -> Change:
     _refuse_while_busy(app)
     stated: Json = {name: app.properties[name] for name in _STATED if app.properties.get(name) is not None}
-    return _write(cloud, request, app, merge_patch(stated, request.body.get("properties") or {}))
+    return _write(cloud, request, app, merge_patch(stated, member(request.body, "properties")))
 
 
 _STATED = ("managedEnvironmentId", "environmentId", "workloadProfileName", "configuration", "template")
@@ -51,14 +52,14 @@ def merge_patch(target: Any, patch: Any) -> Any:
 def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json) -> Change:
     environment = _environment(cloud, given, old)
     profile_name, profile = _profile(cloud, environment, given)
-    configuration: Json = given.get("configuration") or {}
-    template: Json = given.get("template") or {}
+    configuration: Json = member(given, "configuration")
+    template: Json = member(given, "template")
     check_configuration(configuration)
-    values = secret_values(configuration, (old.private.get("secrets") or {}) if old else {})
+    values = secret_values(configuration, (member(old.private, "secrets")) if old else {})
     check_template(template, list(values), profile)
     ingress: Json | None = configuration.get("ingress")
     names = [revision.name for revision in revisions_of(cloud, old)] if old else []
-    if ingress and (problem := traffic_problem(ingress.get("traffic") or [], names)):
+    if ingress and (problem := traffic_problem(objects(ingress, "traffic"), names)):
         raise invalid(problem, "ContainerAppInvalidTraffic", "configuration.ingress.traffic")
     suffix = template.get("revisionSuffix")
     changed = old is None or _meant(template) != _meant(old.properties["template"])
@@ -69,7 +70,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "secrets": values,
         "port": (old.private.get("port") if old else None) or free_port(cloud),
     }
-    private["labelPorts"] = _label_ports(cloud, ingress, private.get("labelPorts") or {})
+    private["labelPorts"] = _label_ports(cloud, ingress, member(private, "labelPorts"))
     properties: Json = {
         "provisioningState": "InProgress",
         "runningStatus": old.properties.get("runningStatus", "Running") if old else "Running",
@@ -145,7 +146,7 @@ def _environment(cloud: LocalCloud, given: Json, old: Resource | None) -> Resour
 def _profile(cloud: LocalCloud, environment: Resource, given: Json) -> tuple[str | None, Profile | None]:
     held: Mapping[str, str] = {
         profile["name"]: profile["workloadProfileType"]
-        for profile in environment.properties.get("workloadProfiles") or []
+        for profile in objects(environment.properties, "workloadProfiles")
     }
     name = given.get("workloadProfileName")
     if name is None:
@@ -163,7 +164,7 @@ def _profile(cloud: LocalCloud, environment: Resource, given: Json) -> tuple[str
 def _identity(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> Json:
     """The app's identity, with the ids of the user-assigned ones."""
     stated: Json = request.body.get("identity") or (old.body.get("identity") if old else None) or {"type": "None"}
-    assigned: Json = stated.get("userAssignedIdentities") or {}
+    assigned: Json = member(stated, "userAssignedIdentities")
     if not assigned:
         return stated
     found = {each: cloud.store.get(each) for each in assigned}
@@ -190,18 +191,18 @@ def _without_empty(value: Any) -> Any:
 
 
 def _shown_template(template: Json) -> Json:
-    scale: Json = template.get("scale") or {}
+    scale: Json = member(template, "scale")
     containers = [
         {
             **container,
             "resources": {
-                "cpu": (container.get("resources") or {}).get("cpu", 0.5),
-                "memory": (container.get("resources") or {}).get("memory", "1Gi"),
-                **({"gpu": container["resources"]["gpu"]} if (container.get("resources") or {}).get("gpu") else {}),
+                "cpu": member(container, "resources").get("cpu", 0.5),
+                "memory": member(container, "resources").get("memory", "1Gi"),
+                **({"gpu": container["resources"]["gpu"]} if member(container, "resources").get("gpu") else {}),
                 "ephemeralStorage": "2Gi",
             },
         }
-        for container in template.get("containers") or []
+        for container in objects(template, "containers")
     ]
     return {
         "revisionSuffix": template.get("revisionSuffix") or "",
@@ -240,21 +241,22 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
             "additionalPortMappings": ingress.get("additionalPortMappings"),
             "fqdn": f"{cloud.runtime.around.ingress_host}:{private['port']}",
         }
-    kept: list[Json] = given.get("secrets") or []
+    kept: list[Json] = objects(given, "secrets")
     mode = str(given.get("activeRevisionsMode") or "Single").capitalize()
     return {
         "secrets": [{n: v for n, v in secret.items() if n != "value"} for secret in kept] if values else None,
         "activeRevisionsMode": mode,
         "ingress": shown_ingress,
         "registries": [
-            {"username": "", "passwordSecretRef": "", "identity": "", **registry} for registry in given.get("registries") or []
+            {"username": "", "passwordSecretRef": "", "identity": "", **registry}
+            for registry in objects(given, "registries")
         ]
         or None,
         "dapr": given.get("dapr"),
         "runtime": given.get("runtime"),
         "maxInactiveRevisions": given.get("maxInactiveRevisions") or 100,
         "service": given.get("service"),
-        "identitySettings": given.get("identitySettings") or [],
+        "identitySettings": objects(given, "identitySettings"),
     }
 
 
@@ -285,7 +287,7 @@ def _show(cloud: LocalCloud, app: Resource) -> Json:
     newest = revisions_of(cloud, app)
     ready = [revision.name for revision in newest if revision.properties["provisioningState"] == "Provisioned"]
     latest = app.properties.get("latestRevisionName") or ""
-    host = (app.properties["configuration"].get("ingress") or {}).get("fqdn", "")
+    host = member(app.properties["configuration"], "ingress").get("fqdn", "")
     running = "Stopped" if app.private.get("stopped") else "Running"
     return dict(
         app.with_properties(
@@ -301,7 +303,7 @@ def _remove(cloud: LocalCloud, app: Resource) -> Finish | None:
 
 
 def _list_secrets(_cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
-    values: Mapping[str, str] = app.private.get("secrets") or {}
+    values: Mapping[str, str] = member(app.private, "secrets")
     return {"value": [{"name": name, "value": value} for name, value in values.items()]}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .envelope import ArmError, invalid
+from .fields import member
 from .probes import probe_problem
 from .settings import Profile
 
@@ -40,7 +41,7 @@ def check_template(template: Json, secrets: Sequence[str], profile: Profile | No
     for container in [*containers, *_list(template, "initContainers")]:
         _check_container(container, secrets, template)
     _check_resources(containers, profile)
-    _check_scale(template.get("scale") or {})
+    _check_scale(member(template, "scale"))
     suffix = template.get("revisionSuffix")
     if suffix and not _SUFFIX.match(str(suffix)):
         raise invalid(f"Invalid revision suffix '{suffix}'.", "ContainerAppInvalidRevisionSuffix", "revisionSuffix")
@@ -89,7 +90,7 @@ def _check_container(container: Json, secrets: Sequence[str], template: Json) ->
 def _check_resources(containers: Sequence[Json], profile: Profile | None) -> None:
     cpu = memory = 0.0
     for container in containers:
-        resources: Json = container.get("resources") or {}
+        resources: Json = member(container, "resources")
         found = _MEMORY.match(str(resources.get("memory", "1Gi")))
         amount = resources.get("cpu", 0.5)
         if not found or isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0:
@@ -181,7 +182,7 @@ def _list(holder: Json, name: str) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise invalid(f"'{name}' must be a list.", "InvalidRequestContent", name)
-    return [item for item in _items(value)]
+    return _items(value)
 
 
 def _items(value: Any) -> list[Any]:

@@ -15,6 +15,7 @@ from sidecar.expressions import ExpressionError, Scope, evaluate
 from . import providers
 from .cloud import LocalCloud
 from .envelope import ArmError
+from .fields import member, objects
 from .groups import put_group
 from .operations import utc_now
 from .parameters import invalid_template, resolve_parameters
@@ -64,7 +65,7 @@ class Deployments:
         defaults = chance_functions(self._cloud.now())
         parameters = resolve_parameters(
             template,
-            ordered.properties.get("parameters") or {},
+            member(ordered.properties, "parameters"),
             _defaults_scope(template, functions, {} if keep_unknown else defaults),
             keep_unknown or {},
         )
@@ -299,7 +300,7 @@ class _Run:
                 inner.get("message", f"The nested deployment '{planned.name}' did not succeed."),
                 details=inner.get("details"),
             )
-        self.created += [each["id"] for each in ended.properties.get("outputResources") or []]
+        self.created += [each["id"] for each in objects(ended.properties, "outputResources")]
 
     def outputs(self) -> tuple[Json, Json]:
         """(as a GET shows them, with ARM's names; the secure ones, for reference() of a deployment around this one)"""
@@ -335,7 +336,7 @@ class _Run:
             if planned and not planned.wanted:
                 raise ExpressionError(f"The resource '{name}' is not deployed, its condition is false.")
             body = self._read(address)
-            return body if str(full).lower() == "full" else body.get("properties") or {}
+            return body if str(full).lower() == "full" else member(body, "properties")
 
         def lister(action: str) -> Callable[..., Any]:
             def call(name: str, _version: str | None = None, _body: Any = None) -> Any:
@@ -362,8 +363,8 @@ class _Run:
     def _read(self, resource_id: str) -> Json:
         found = self._cloud.store.get(resource_id)
         if found and found.type == TYPE:
-            private: Json = found.private.get("outputs") or {}
-            outputs = {**(found.properties.get("outputs") or {}), **private}
+            private: Json = member(found.private, "outputs")
+            outputs = {**(member(found.properties, "outputs")), **private}
             return {**found.body, "properties": {**found.properties, "outputs": outputs}}
         if found and found.type == "Microsoft.Resources/resourceGroups":
             return dict(found.body)

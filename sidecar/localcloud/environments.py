@@ -8,6 +8,7 @@ from .capacity import gpu_quota, usage_row
 from .cloud import LocalCloud
 from .containerapps_rules import NAME
 from .envelope import ArmError, invalid
+from .fields import member, objects
 from .groups import normal_location
 from .resource_type import ArmRequest, Change, Finish, Json, ResourceType, tracked_body
 from .state import Resource
@@ -21,7 +22,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
         raise invalid(f"Invalid ManagedEnvironment name '{request.id.name}'.", "ManagedEnvironmentInvalidName")
     old = cloud.store.get(request.id.text)
     _refuse_while_busy(old)
-    given: Json = request.body.get("properties") or {}
+    given: Json = member(request.body, "properties")
     location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
     if old and old.body["location"] != location:
         raise ArmError(
@@ -34,7 +35,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
 
 def _patch(cloud: LocalCloud, environment: Resource, request: ArmRequest) -> Change:
     _refuse_while_busy(environment)
-    given: Json = request.body.get("properties") or {}
+    given: Json = member(request.body, "properties")
     shown = {name: value for name, value in environment.properties.items() if name in _WRITABLE}
     merged = {**shown, **given}
     return _write(cloud, request, environment, merged, environment.body["location"])
@@ -54,10 +55,10 @@ _WRITABLE = (
 
 
 def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json, location: str) -> Change:
-    profiles: list[Json] = given.get("workloadProfiles") or []
+    profiles: list[Json] = objects(given, "workloadProfiles")
     _check_profiles(cloud, old, profiles, location)
-    logs: Json = dict(given.get("appLogsConfiguration") or {})
-    analytics = logs.get("logAnalyticsConfiguration")
+    logs: Json = dict(member(given, "appLogsConfiguration"))
+    analytics = member(logs, "logAnalyticsConfiguration")
     if analytics:
         logs["logAnalyticsConfiguration"] = {**analytics, "sharedKey": None}
     properties: Json = {
@@ -90,7 +91,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
     }
     body = tracked_body(request, old, properties, cloud.timestamp())
     body["location"] = location
-    private = {"sharedKey": (analytics or {}).get("sharedKey") or (old.private.get("sharedKey") if old else None)}
+    private = {"sharedKey": analytics.get("sharedKey") or (old.private.get("sharedKey") if old else None)}
     resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
     return Change(resource, old is None, lambda: _finish(cloud, resource.id))
 
@@ -120,7 +121,7 @@ def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json
     names = [str(profile.get("name")) for profile in profiles]
     if len(names) != len({name.lower() for name in names}):
         raise invalid("Workload profile names must be unique.", "WorkloadProfileNameNotUnique")
-    before = {profile["name"] for profile in (old.properties.get("workloadProfiles") or [])} if old else set[str]()
+    before = {profile["name"] for profile in (objects(old.properties, "workloadProfiles"))} if old else set[str]()
     for profile in profiles:
         _check_profile(cloud, profile, location, "old" if profile.get("name") in before else "new")
     for app in _apps_in(cloud, old):
@@ -179,11 +180,12 @@ def offered_profiles(cloud: LocalCloud, location: str) -> Mapping[str, Any]:
 
 def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[Json]:
     """`locations/{l}/availableManagedEnvironmentsWorkloadProfileTypes`."""
+    kind = "Microsoft.App/availableManagedEnvironmentsWorkloadProfileTypes"
     return [
         {
-            "id": f"/subscriptions/{subscription}/providers/Microsoft.App/availableManagedEnvironmentsWorkloadProfileTypes/{name}",
+            "id": f"/subscriptions/{subscription}/providers/{kind}/{name}",
             "name": name,
-            "type": "Microsoft.App/availableManagedEnvironmentsWorkloadProfileTypes",
+            "type": kind,
             "location": location,
             "properties": {
                 "category": profile.category,
@@ -201,10 +203,10 @@ def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[J
 def usages(cloud: LocalCloud, environment: Resource) -> list[Json]:
     """`managedEnvironments/{e}/usages`."""
     cores = sum(
-        float((container.get("resources") or {}).get("cpu") or 0)
+        float(member(container, "resources").get("cpu") or 0)
         * sum(map(len, cloud.runtime.app(app.id).replicas.values()))
         for app in _apps_in(cloud, environment)
-        for container in app.properties["template"].get("containers") or []
+        for container in objects(app.properties["template"], "containers")
     )
     return [usage_row("ManagedEnvironmentConsumptionCores", "Managed Environment Consumption Cores", cores, 100)]
 
@@ -212,7 +214,7 @@ def usages(cloud: LocalCloud, environment: Resource) -> list[Json]:
 def profile_states(cloud: LocalCloud, environment: Resource) -> list[Json]:
     """`managedEnvironments/{e}/workloadProfileStates`."""
     states: list[Json] = []
-    for profile in environment.properties.get("workloadProfiles") or []:
+    for profile in objects(environment.properties, "workloadProfiles"):
         running = sum(
             sum(map(len, cloud.runtime.app(app.id).replicas.values()))
             for app in _apps_in(cloud, environment)
@@ -257,8 +259,8 @@ def _remove(cloud: LocalCloud, environment: Resource) -> Finish | None:
 
 def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
     environment = cloud.parent_of(request.id)
-    given: Json = request.body.get("properties") or {}
-    azure: Json = given.get("azureFile") or {}
+    given: Json = member(request.body, "properties")
+    azure: Json = member(given, "azureFile")
     if not azure and not given.get("nfsAzureFile"):
         raise invalid("The storage must have azureFile or nfsAzureFile.", "ManagedEnvironmentStorageInvalidProperty")
     for required in ("accountName", "shareName", "accessMode") if azure else ():
@@ -298,7 +300,7 @@ def _users(cloud: LocalCloud, environment: Resource | None, storage: str) -> lis
     return [
         app.name
         for app in _apps_in(cloud, environment)
-        for volume in app.properties["template"].get("volumes") or []
+        for volume in objects(app.properties["template"], "volumes")
         if volume.get("storageName") == storage
     ]
 

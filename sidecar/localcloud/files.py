@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from .cloud import LocalCloud
 from .envelope import ArmError
+from .fields import member
 from .files_access import authenticate
 from .files_xml import Entry, error_response, etag_of, listing, range_list, shares_listing, smb_time, xml_response
 from .share_tree import FilesError, Notes, ShareTree, held_open_for_writing, not_found, split_path
@@ -181,7 +182,7 @@ def _create_share(call: FilesCall) -> Response:
 
 def _share_properties(call: FilesCall) -> Response:
     share = call.share_resource
-    metadata: Mapping[str, str] = share.properties.get("metadata") or {}
+    metadata: Mapping[str, str] = member(share.properties, "metadata")
     headers = {
         "x-ms-share-quota": str(share.properties["shareQuota"]),
         "x-ms-access-tier": "TransactionOptimized",

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from .cloud import LocalCloud
 from .envelope import ArmError, invalid
+from .fields import member
 from .identity import Subscription
 from .resource_id import group_id
 from .state import Resource
@@ -151,7 +152,7 @@ def matching(resources: list[Resource], query: Mapping[str, str]) -> list[Resour
 
 
 def _fits(resource: Resource, wanted: Mapping[str, str]) -> bool:
-    tags: Json = resource.body.get("tags") or {}
+    tags: Json = member(resource.body, "tags")
     if "tagName" in wanted:
         held = [value for name, value in tags.items() if name.lower() == wanted["tagName"].lower()]
         if not held or ("tagValue" in wanted and held[0] != wanted["tagValue"]):

@@ -84,7 +84,9 @@ def directory_in(file: Path, settings: Settings) -> Directory:
             saved["subscriptions"].append({"id": str(uuid.uuid4()), "name": name, "tenant": tenant})
     for stated in settings.subscription_ids:
         if all(entry["id"] != stated for entry in saved["subscriptions"]):
-            saved["subscriptions"].append({"id": stated, "name": f"Local cloud {stated[:8]}", "tenant": saved["tenants"][0]})
+            saved["subscriptions"].append(
+                {"id": stated, "name": f"Local cloud {stated[:8]}", "tenant": saved["tenants"][0]}
+            )
     write_private(file, json.dumps(saved))
     further = tuple(
         Principal(

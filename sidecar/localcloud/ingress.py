@@ -5,12 +5,13 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import h11
 
+from .fields import member, objects
 from .replicas import Replica
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Ingress:
         app = self._app.resource
         if app is None or not app.properties["configuration"].get("ingress"):
             return {}
-        labels: Json = app.private.get("labelPorts") or {}
+        labels: Json = member(app.private, "labelPorts")
         return {"": app.private["port"], **labels}
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, label: str) -> None:
@@ -106,7 +107,7 @@ class Ingress:
             writer.close()
 
     @contextlib.asynccontextmanager
-    async def turn(self, label: str) -> AsyncIterator[Replica]:
+    async def turn(self, label: str) -> AsyncGenerator[Replica]:
         """A ready replica for one request; a request to a revision without any is held while one starts."""
         self.last_request = time.monotonic()
         revision = self._choose(label)
@@ -128,7 +129,7 @@ class Ingress:
         if app is None or app.private.get("stopped"):
             raise Refused(NOT_FOUND)
         if label:
-            traffic: list[Json] = app.properties["configuration"]["ingress"].get("traffic") or []
+            traffic: list[Json] = objects(app.properties["configuration"]["ingress"], "traffic")
             named = [entry for entry in traffic if str(entry.get("label", "")).lower() == label]
             if named and named[0].get("revisionName"):
                 return str(named[0]["revisionName"])

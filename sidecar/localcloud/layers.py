@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from .fields import strings
 
 Json = dict[str, Any]
 
@@ -66,5 +68,5 @@ def container_environment(
 
 
 def command_line(container: Json, mounts: Mapping[str, Path]) -> list[str]:
-    stated: Sequence[str] = [*(container.get("command") or []), *(container.get("args") or [])]
+    stated = [*strings(container, "command"), *strings(container, "args")]
     return [replace_mounts(part, mounts) for part in stated]

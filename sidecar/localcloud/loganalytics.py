@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from .cloud import LocalCloud
 from .envelope import invalid
+from .fields import member
 from .groups import normal_location
 from .resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
 from .state import Resource
@@ -31,7 +32,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
         "customerId": str(uuid.uuid4()),
         "createdDate": now,
         **(old.properties if old else {}),
-        **(request.body.get("properties") or {}),
+        **(member(request.body, "properties")),
         "provisioningState": "Succeeded",
         "modifiedDate": now,
     }
@@ -47,7 +48,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
 
 def _patch(cloud: LocalCloud, workspace: Resource, request: ArmRequest) -> Change:
     body = {**workspace.body, **({"tags": request.body["tags"]} if "tags" in request.body else {})}
-    body["properties"] = {**workspace.properties, **(request.body.get("properties") or {})}
+    body["properties"] = {**workspace.properties, **(member(request.body, "properties"))}
     return Change(cloud.store.put(replace(workspace, body=body)))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .fields import member, objects
 from .replicas import Unmountable
 from .state import Resource, Store
 
@@ -12,10 +13,10 @@ Json = dict[str, Any]
 
 def mounts_of(store: Store, folder: Path, app: Resource, template: Json, layer: Path) -> Mapping[str, Path]:
     """Mount path → folder, for every volume mount of the template. Unmountable as the mount command would say it."""
-    volumes = {volume["name"]: volume for volume in template.get("volumes") or []}
+    volumes = {volume["name"]: volume for volume in objects(template, "volumes")}
     found: dict[str, Path] = {}
-    for container in [*(template.get("initContainers") or []), *template["containers"]]:
-        for mount in container.get("volumeMounts") or []:
+    for container in [*(objects(template, "initContainers")), *template["containers"]]:
+        for mount in objects(container, "volumeMounts"):
             volume: Json = volumes[mount["volumeName"]]
             base = _volume_folder(store, folder, app, volume, layer)
             relative = str(mount.get("subPath") or "").strip("/")
@@ -35,7 +36,7 @@ def _volume_folder(store: Store, folder: Path, app: Resource, volume: Json, laye
     place = layer / "volumes" / volume["name"]
     place.mkdir(parents=True, exist_ok=True)
     if kind == "secret":
-        secrets: Mapping[str, str] = app.private.get("secrets") or {}
+        secrets: Mapping[str, str] = member(app.private, "secrets")
         listed = volume.get("secrets") or [{"secretRef": name, "path": name} for name in secrets]
         for entry in listed:
             file = place / Path(str(entry.get("path") or entry["secretRef"])).name
@@ -53,7 +54,7 @@ def _share(store: Store, folder: Path, app: Resource, storage_name: str) -> Path
     storage = store.get(f"{environment}/storages/{storage_name}")
     if storage is None:
         raise Unmountable(f"the storage '{storage_name}' is not defined in the environment")
-    azure: Json = storage.properties.get("azureFile") or {}
+    azure: Json = member(storage.properties, "azureFile")
     account_name, share = str(azure.get("accountName")), str(azure.get("shareName"))
     source = f"//{account_name}.file.core.windows.net/{share}"
     account = next(

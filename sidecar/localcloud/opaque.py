@@ -3,6 +3,7 @@
 import uuid
 
 from .cloud import LocalCloud
+from .fields import member
 from .resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
 from .state import Resource
 
@@ -15,12 +16,12 @@ def opaque_type(name: str) -> ResourceType:
 
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     old = cloud.store.get(request.id.text)
-    given: Json = request.body.get("properties") or {}
+    given: Json = member(request.body, "properties")
     properties: Json = {**given, **_computed(cloud, request), "provisioningState": "Succeeded"}
     further = {
         name: value for name, value in request.body.items() if name not in (*_TRACKED_ONLY, "id", "name", "type")
     }
-    if isinstance(sku := further.get("sku"), dict):
+    if sku := member(further, "sku"):
         further["sku"] = {"tier": sku.get("name"), **sku}
     body = tracked_body(request, old, properties, cloud.timestamp(), further)
     return Change(cloud.store.put(Resource(body["id"], request.id.type, body)), created=old is None)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sidecar.expressions import Deferred, Scope, evaluate
 
 from .envelope import ArmError
+from .fields import member
 
 Json = dict[str, Any]
 
@@ -67,7 +68,7 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
 
     `scope` evaluates defaults; `keep_unknown` are functions that a what-if leaves unevaluated, as secure values are there.
     """
-    declared: Json = template.get("parameters") or {}
+    declared: Json = member(template, "parameters")
     supplied = {name.lower(): entry for name, entry in given.items()}
     strange = [name for name in given if name.lower() not in {known.lower() for known in declared}]
     if strange:
@@ -76,7 +77,7 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
             f"'{', '.join(strange)}'. The parameters defined in the template are: '{', '.join(declared)}'. "
             "Please see https://aka.ms/arm-pass-parameter-values for usage details."
         )
-    definitions: Json = template.get("definitions") or {}
+    definitions: Json = member(template, "definitions")
     values: dict[str, Any] = {}
     types: dict[str, str] = {}
     for name, stated in declared.items():
@@ -102,9 +103,10 @@ def _definition(stated: Json, definitions: Json) -> Json:
     return {**definitions.get(reference.removeprefix("#/definitions/"), {}), **stated}
 
 
-def _value_of(name: str, declaration: Json, entry: Json | None, scope: Scope, when: str) -> Any:
-    if entry is not None and not isinstance(entry, dict):
+def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: str) -> Any:
+    if stated is not None and not isinstance(stated, dict):
         raise invalid_template(f"The value of the parameter '{name}' must be an object with a 'value'.")
+    entry = cast("Json | None", stated)
     if entry and entry.get("reference"):
         raise ArmError(400, "KeyVaultParameterReferenceNotFound", f"The key vault reference of '{name}' can't be read.")
     value = entry.get("value") if entry else None
@@ -143,14 +145,14 @@ def _check(name: str, declaration: Json, value: Any) -> None:
             f"Please see https://aka.ms/resource-manager-parameter-types for usage details. (parameter '{name}')"
         )
     allowed = declaration.get("allowedValues")
-    if allowed is not None and value not in allowed and not (isinstance(value, list) and _all_in(value, allowed)):
+    if allowed is not None and value not in allowed and not _all_in(value, allowed):
         # A secure value is not repeated in a message.
         repeated = "" if kind.startswith("secure") else f" '{value}'"
         raise invalid_template(
             f"The provided value{repeated} for the template parameter '{name}' is not valid. The value is not part of "
             f"the allowed value(s): '{','.join(str(entry) for entry in allowed)}'."
         )
-    size = value if isinstance(value, int) else len(value)
+    size = value if isinstance(value, int) else len(cast("list[Any]", value))
     low, high = ("minValue", "maxValue") if isinstance(value, int) else ("minLength", "maxLength")
     if (low in declaration and size < declaration[low]) or (high in declaration and size > declaration[high]):
         raise invalid_template(
@@ -159,10 +161,17 @@ def _check(name: str, declaration: Json, value: Any) -> None:
         )
 
 
-def _all_in(values: list[Any], allowed: list[Any]) -> bool:
-    return all(value in allowed for value in values)
+def _all_in(value: Any, allowed: list[Any]) -> bool:
+    """An array may hold any of the allowed values."""
+    return isinstance(value, list) and all(each in allowed for each in cast("list[Any]", value))
 
 
 def _token(value: Any) -> str:
-    names = {str: "String", bool: "Boolean", int: "Integer", float: "Float", list: "Array", dict: "Object"}
-    return names.get(type(value), "Null")
+    kinds: list[tuple[type, str]] = [
+        (str, "String"),
+        (bool, "Boolean"),
+        (int, "Integer"),
+        (float, "Float"),
+        (list, "Array"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "Null" if value is None else "Object")

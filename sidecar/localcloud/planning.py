@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sidecar.digests import guid
 from sidecar.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
-from sidecar.functions import guid
 
 from .envelope import ArmError
+from .fields import member, objects, strings
 from .parameters import Parameters, invalid_template
 from .scope_functions import Place, canonical_id
 
@@ -46,7 +47,7 @@ class Planned:
             name: expand(value, scope)
             for name, value in self.source.items()
             if name not in _CONTROL and not (self.nested and name == "properties")
-        } | ({"properties": nested_properties(self.source.get("properties") or {}, scope)} if self.nested else {})
+        } | ({"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {})
 
     @property
     def nested(self) -> bool:
@@ -101,17 +102,18 @@ def plan_template(
 ) -> Plan:
     """The plan of a template. ArmError InvalidTemplate says what is wrong with it."""
     scope = _template_scope(template, parameters, functions)
-    stated: Any = template.get("resources") or []
-    symbolic = isinstance(stated, dict)
+    symbolic = isinstance(template.get("resources"), dict)
     entries: list[tuple[str | None, Json]] = (
-        [(name, entry) for name, entry in stated.items()] if symbolic else [(None, entry) for entry in stated]
+        list(member(template, "resources").items())
+        if symbolic
+        else [(None, entry) for entry in objects(template, "resources")]
     )
     try:
         resources = [
             planned for symbol, entry in entries for planned in _expand_resource(symbol, entry, None, scope, place)
         ]
         _refuse_duplicates(resources)
-        draft = Plan(place, parameters, tuple(resources), scope, template.get("outputs") or {})
+        draft = Plan(place, parameters, tuple(resources), scope, member(template, "outputs"))
         linked = tuple(_link(planned, draft) for planned in resources)
     except ExpressionError as problem:
         raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
@@ -154,8 +156,8 @@ def unevaluated(value: Any, scope: Scope) -> Any:
 
 def nested_properties(properties: Json, scope: Scope) -> Json:
     """A nested deployment's properties: an inner scope's template stays as it is written, an outer one's is evaluated."""
-    template: Json = properties.get("template") or {}
-    outer = str((properties.get("expressionEvaluationOptions") or {}).get("scope", "outer")).lower() == "outer"
+    template: Json = member(properties, "template")
+    outer = str(member(properties, "expressionEvaluationOptions").get("scope", "outer")).lower() == "outer"
     rest: Json = expand({name: value for name, value in properties.items() if name != "template"}, scope)
     return {**rest, "template": _outer_template(template, scope) if outer and "template" in properties else template}
 
@@ -183,14 +185,14 @@ def mangled(name: str) -> str:
 
 def template_hash(template: Json) -> str:
     """A number for the template's content; the one that the template states of itself, as ARM's matches Bicep's."""
-    stated = (template.get("metadata") or {}).get("_generator", {}).get("templateHash")
+    stated = member(member(template, "metadata"), "_generator").get("templateHash")
     text = json.dumps(template, sort_keys=True, separators=(",", ":"))
     return str(stated or int(guid(text).replace("-", "")[:15], 16))
 
 
 def _template_scope(template: Json, parameters: Parameters, functions: Mapping[str, Callable[..., Any]]) -> Scope:
-    declared: Json = template.get("variables") or {}
-    loops = {loop["name"].lower(): loop for loop in declared.get("copy") or []}
+    declared: Json = member(template, "variables")
+    loops = {loop["name"].lower(): loop for loop in objects(declared, "copy")}
     names = {name.lower(): value for name, value in declared.items() if name != "copy"}
     known: dict[str, Any] = {}
 
@@ -216,14 +218,14 @@ def user_functions(template: Json, functions: Mapping[str, Callable[..., Any]]) 
 
     def function(definition: Json) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            names = [parameter["name"] for parameter in definition.get("parameters") or []]
+            names = [parameter["name"] for parameter in objects(definition, "parameters")]
             given = Parameters(dict(zip(names, arguments, strict=True)), {})
             return evaluate(definition["output"]["value"], Scope(given.value, None, functions, user_functions=made))
 
         return call
 
-    for space in template.get("functions") or []:
-        for name, definition in (space.get("members") or {}).items():
+    for space in objects(template, "functions"):
+        for name, definition in member(space, "members").items():
             made[f"{space['namespace']}.{name}".lower()] = function(definition)
     return made
 
@@ -266,7 +268,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         depends_on=(parent.id,) if parent else (),
     )
     yield planned
-    for child in entry.get("resources") or [] if not planned.nested else []:
+    for child in objects(entry, "resources") if not planned.nested else []:
         yield from _expand_resource(None, child, planned, scope, place)
 
 
@@ -296,10 +298,10 @@ def _address(kind: str, name: str, entry: Json, scope: Scope, place: Place) -> s
 def _link(planned: Planned, plan: Plan) -> Planned:
     """`planned` with what it depends on, stated and implied, as ids."""
     stated: list[str] = list(planned.depends_on)
-    for item in planned.source.get("dependsOn") or []:
+    for item in strings(planned.source, "dependsOn"):
         name = str(evaluate(item, planned.scope))
         loop = [each.id for each in plan.resources if (each.symbol or "").lower().startswith(f"{name.lower()}[")]
-        loop += [each.id for each in plan.resources if str((each.source.get("copy") or {}).get("name", "")) == name]
+        loop += [each.id for each in plan.resources if str(member(each.source, "copy").get("name", "")) == name]
         found = plan.find(name)
         if not (loop or found):
             raise ExpressionError(
@@ -313,7 +315,7 @@ def _link(planned: Planned, plan: Plan) -> Planned:
 def _references(planned: Planned, plan: Plan) -> Iterator[tuple[str, str | None, str | None]]:
     body = {name: value for name, value in planned.source.items() if name not in ("dependsOn", "name", "resources")}
     if planned.nested:
-        inner = (body.get("properties") or {}).get("expressionEvaluationOptions", {}).get("scope", "outer")
+        inner = member(member(body, "properties"), "expressionEvaluationOptions").get("scope", "outer")
         if str(inner).lower() == "inner":
             body["properties"] = {k: v for k, v in body["properties"].items() if k != "template"}
     seen: set[str] = set()

@@ -5,6 +5,8 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from .fields import member, objects
+
 Json = dict[str, Any]
 Kind = Literal["Startup", "Liveness", "Readiness"]
 
@@ -53,7 +55,7 @@ def observe(health: Health, probe: Probe, result: Literal["success", "failure"])
 
 def probes_of(container: Json, target_port: int | None) -> tuple[Probe, ...]:
     """The probes that run for a container: those it declares; where it declares none and has ingress, ACA's own."""
-    declared = tuple(_probe(entry) for entry in container.get("probes") or [])
+    declared = tuple(_probe(entry) for entry in objects(container, "probes"))
     if declared or target_port is None:
         return declared
     return (
@@ -63,13 +65,13 @@ def probes_of(container: Json, target_port: int | None) -> tuple[Probe, ...]:
 
 
 def _probe(entry: Json) -> Probe:
-    http: Json | None = entry.get("httpGet")
-    target: Json = http or entry.get("tcpSocket") or {}
+    http = member(entry, "httpGet")
+    target = http or member(entry, "tcpSocket")
     probe = Probe(
         entry["type"],
         (http.get("path") or "/") if http else None,
         int(target.get("port", 0)),
-        tuple((header["name"], header["value"]) for header in (http or {}).get("httpHeaders") or []),
+        tuple((header["name"], header["value"]) for header in objects(http, "httpHeaders")),
     )
     given = {
         "initial_delay": entry.get("initialDelaySeconds"),
@@ -88,7 +90,7 @@ def probe_problem(entry: Json) -> str | None:
         return f"Probe type '{kind}' is not one of Liveness, Readiness, Startup."
     if bool(entry.get("httpGet")) == bool(entry.get("tcpSocket")):
         return "Exactly one of httpGet and tcpSocket must be given."
-    port = (entry.get("httpGet") or entry.get("tcpSocket")).get("port")
+    port = (member(entry, "httpGet") or member(entry, "tcpSocket")).get("port")
     if type(port) is not int or not 1 <= port <= 65535:
         return f"Port '{port}' must be between 1 and 65535."
     limits = {**_LIMITS, "failureThreshold": (1, _FAILURES[kind])}

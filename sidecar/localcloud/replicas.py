@@ -14,6 +14,7 @@ from typing import Any, Literal
 import psutil
 
 from .containers import Container, ContainerSpec
+from .fields import objects
 from .layers import command_line, container_environment, make_layer
 from .logs import Event, Log
 from .operations import utc_now
@@ -138,7 +139,7 @@ class Replica:
         grace = template.get("terminationGracePeriodSeconds")
         grace = 30 if grace is None else float(grace)
         self.phase = "Running"
-        for entry in template.get("initContainers") or []:
+        for entry in objects(template, "initContainers"):
             first = self._container(entry, binaries, mounts, grace, "until-success")
             self.containers = [first]
             await first.run()
@@ -154,14 +155,14 @@ class Replica:
             variable["name"]: self.spec.secrets.get(variable["secretRef"], "")
             if variable.get("secretRef")
             else str(variable.get("value") or "")
-            for variable in entry.get("env") or []
+            for variable in objects(entry, "env")
         }
         platform = {
             **self.spec.environment,
             "CONTAINER_APP_PORT": str(self.port),
             "CONTAINER_APP_REPLICA_NAME": self.name,
         }
-        mine = {mount["mountPath"]: mounts[mount["mountPath"]] for mount in entry.get("volumeMounts") or []}
+        mine = {mount["mountPath"]: mounts[mount["mountPath"]] for mount in objects(entry, "volumeMounts")}
         spec = ContainerSpec(
             entry["name"],
             command_line(entry, mine),

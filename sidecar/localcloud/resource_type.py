@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
+from .fields import member
 from .resource_id import ResourceId
 from .state import Resource
 
@@ -72,7 +73,7 @@ def tracked_body(
     request: ArmRequest, old: Resource | None, properties: Json, now: str, further: Mapping[str, Any] | None = None
 ) -> Json:
     """The body of a resource with a location: what every provider shows beside its own properties."""
-    created = (old.body.get("systemData") or {}) if old else {}
+    created = (member(old.body, "systemData")) if old else {}
     body: Json = {
         "id": old.id if old else request.id.text,
         "name": old.name if old else request.id.name,

@@ -5,6 +5,7 @@ import secrets
 from .cloud import LocalCloud
 from .containers import Container
 from .envelope import ArmError, invalid
+from .fields import member, objects
 from .replicas import Replica
 from .resource_id import ResourceId
 from .resource_type import Answer, ArmRequest, Json, ResourceType
@@ -20,7 +21,7 @@ def create_revision(cloud: LocalCloud, app: Resource) -> str:
     suffix = template.get("revisionSuffix") or _suffix()
     name = f"{app.name}--{suffix}"
     now = cloud.timestamp()
-    ingress: Json = app.properties["configuration"].get("ingress") or {}
+    ingress: Json = member(app.properties["configuration"], "ingress")
     properties: Json = {
         "createdTime": now,
         "lastActiveTime": now,
@@ -67,7 +68,7 @@ def _show(cloud: LocalCloud, revision: Resource) -> Json:
     weight = runtime.routes().get(revision.name, 0)
     labels = [
         entry["label"]
-        for entry in ((app.properties["configuration"].get("ingress") or {}).get("traffic") or [] if app else [])
+        for entry in (objects(member(app.properties["configuration"], "ingress"), "traffic") if app else [])
         if entry.get("label") and entry.get("revisionName") == revision.name
     ]
     state = _running_state(revision, replicas, "running" if active and not stopped else "stopped")
@@ -161,7 +162,7 @@ def _shown_replica(cloud: LocalCloud, app: Resource, revision: Resource, replica
         ],
         "initContainers": [
             _shown_container(base, entry["name"], running.get(entry["name"]), replica)
-            for entry in template.get("initContainers") or []
+            for entry in objects(template, "initContainers")
         ],
     }
     body: Json = {"id": f"{revision.id}/replicas/{replica.name}", "name": replica.name, "type": REPLICAS}

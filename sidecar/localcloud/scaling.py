@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .fields import member, objects
+
 Json = dict[str, Any]
 
 
@@ -37,9 +39,9 @@ class Candidate:
 
 def scale_of(template: Json) -> Scale:
     """The scale of a revision's template, ACA's defaults filled in."""
-    scale: Json = template.get("scale") or {}
-    http = [rule["http"] for rule in scale.get("rules") or [] if rule.get("http")]
-    concurrent = str(((http[0].get("metadata") or {}) if http else {}).get("concurrentRequests", "10"))
+    scale: Json = member(template, "scale")
+    http = [rule["http"] for rule in objects(scale, "rules") if rule.get("http")]
+    concurrent = str(((member(http[0], "metadata")) if http else Json()).get("concurrentRequests", "10"))
     cooldown = scale.get("cooldownPeriod")
     return Scale(
         minimum=scale.get("minReplicas") or 0,

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.functions import ExpressionError, format_time
+from sidecar.dates import format_time
+from sidecar.functions import ExpressionError
 
 Json = dict[str, Any]
 
@@ -39,6 +40,12 @@ def place_functions(place: Place) -> Mapping[str, Callable[..., Any]]:
             raise ExpressionError("The template function 'RESOURCEGROUP' is not expected at this location.")
         return place.group
 
+    def tenant_resource_id(kind: str, *names: str) -> str:
+        return _id("", kind, names)
+
+    def extension_resource_id(scope: str, kind: str, *names: str) -> str:
+        return _id(scope, kind, names)
+
     return {
         "resourcegroup": resource_group,
         "subscription": lambda: place.subscription,
@@ -52,8 +59,8 @@ def place_functions(place: Place) -> Mapping[str, Callable[..., Any]]:
         "environment": lambda: place.environment,
         "resourceid": lambda *arguments: _resource_id(place, arguments),
         "subscriptionresourceid": lambda *arguments: _subscription_resource_id(place, arguments),
-        "tenantresourceid": lambda kind, *names: _id("", kind, names),
-        "extensionresourceid": lambda scope, kind, *names: _id(scope, kind, names),
+        "tenantresourceid": tenant_resource_id,
+        "extensionresourceid": extension_resource_id,
         "deployer": lambda: {"objectId": "", "tenantId": place.subscription["tenantId"]},
     }
 
@@ -61,10 +68,11 @@ def place_functions(place: Place) -> Mapping[str, Callable[..., Any]]:
 def chance_functions(now: float) -> Mapping[str, Callable[..., Any]]:
     """newGuid() and utcNow(), which only a parameter's default may use."""
     moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
-    return {
-        "newguid": lambda: str(uuid.uuid4()),
-        "utcnow": lambda form="yyyyMMddTHHmmssZ": format_time(moment, form),
-    }
+
+    def utc_now(form: str = "yyyyMMddTHHmmssZ") -> str:
+        return format_time(moment, form)
+
+    return {"newguid": lambda: str(uuid.uuid4()), "utcnow": utc_now}
 
 
 def canonical_id(resource_id: str) -> str:

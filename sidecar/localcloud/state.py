@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .fields import member
+
 VERSION = 1
 
 
@@ -30,7 +32,7 @@ class Resource:
 
     @property
     def properties(self) -> Mapping[str, Any]:
-        return self.body.get("properties") or {}
+        return member(self.body, "properties")
 
     def with_properties(self, **changes: Any) -> "Resource":
         return replace(self, body={**self.body, "properties": {**self.properties, **changes}})

@@ -10,6 +10,7 @@ from typing import Any
 
 from .cloud import LocalCloud
 from .envelope import ArmError, invalid
+from .fields import member
 from .groups import normal_location
 from .resource_id import ResourceId
 from .resource_type import ArmRequest, Change, Finish, Json, ResourceType, tracked_body
@@ -73,7 +74,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
     for required in ("location", "sku", "kind"):
         if required not in request.body and not old:
             raise invalid(f"The required property '{required}' is missing.", "InvalidRequestPropertyName", required)
-    sku = str((request.body.get("sku") or (old.body["sku"] if old else {})).get("name"))
+    sku = str((member(request.body, "sku") or (member(old.body, "sku") if old else Json())).get("name"))
     if sku not in _SKUS:
         raise invalid(
             f"Values for request parameters are invalid: sku.name ('{sku}').", "InvalidValuesForRequestParameters"
@@ -87,7 +88,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
             f"'{request.id.group}'. A resource with the same name cannot be created in location '{location}'. Please select "
             "a new resource name.",
         )
-    given = request.body.get("properties") or {}
+    given = member(request.body, "properties")
     now = cloud.timestamp()
     properties: Json = {
         **_ACCOUNT_DEFAULTS,
@@ -136,7 +137,7 @@ def _new_key() -> str:
 
 def _patch_account(cloud: LocalCloud, account: Resource, request: ArmRequest) -> Change:
     body = {**account.body, **{name: request.body[name] for name in ("tags", "identity") if name in request.body}}
-    body["properties"] = {**account.properties, **(request.body.get("properties") or {})}
+    body["properties"] = {**account.properties, **(member(request.body, "properties"))}
     return Change(cloud.store.put(replace(account, body=body)))
 
 
@@ -179,7 +180,7 @@ def _file_service(cloud: LocalCloud, resource_id: ResourceId) -> Resource | None
         "shareDeleteRetentionPolicy": {"enabled": True, "days": 7},
         **(stored.properties if stored else {}),
     }
-    body = {
+    body: Json = {
         "id": f"{found.id}/fileServices/default",
         "name": "default",
         "type": "Microsoft.Storage/storageAccounts/fileServices",
@@ -199,7 +200,7 @@ def _put_file_service(cloud: LocalCloud, request: ArmRequest) -> Change:
     if request.id.name.lower() != "default":
         raise invalid("The file service's name must be 'default'.", "InvalidResourceName")
     cloud.parent_of(request.id)
-    body = {"id": request.id.text, "name": "default", "properties": request.body.get("properties") or {}}
+    body = {"id": request.id.text, "name": "default", "properties": member(request.body, "properties")}
     cloud.store.put(Resource(request.id.text, request.id.type, body))
     found = _file_service(cloud, request.id)
     if found is None:
@@ -218,7 +219,7 @@ def _put_share(cloud: LocalCloud, request: ArmRequest) -> Change:
             f"'{request.id.group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix",
         )
     old = cloud.store.get(request.id.text)
-    properties = make_share(cloud, account, request.id.name, request.body.get("properties") or {}).properties
+    properties = make_share(cloud, account, request.id.name, member(request.body, "properties")).properties
     return Change(_shown_share(cloud.store.get(request.id.text), request.id, properties), created=old is None)
 
 
@@ -263,7 +264,7 @@ def _patch_share(cloud: LocalCloud, share: Resource, request: ArmRequest) -> Cha
     account = cloud.store.get(share.id.split("/fileServices/")[0])
     if account is None:
         raise invalid("The storage account can't be read.", "ResourceNotFound")
-    return Change(make_share(cloud, account, share.name, request.body.get("properties") or {}))
+    return Change(make_share(cloud, account, share.name, member(request.body, "properties")))
 
 
 def _remove_share(cloud: LocalCloud, share: Resource) -> Finish | None:

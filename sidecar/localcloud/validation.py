@@ -7,6 +7,7 @@ from sidecar.expressions import Deferred, ExpressionError, evaluate
 from .cloud import LocalCloud
 from .deployments import TYPE, Deployments, Ordered, plan_dependencies, plan_providers
 from .envelope import ArmError
+from .fields import member
 from .groups import require_registered
 from .operations import utc_now
 from .parameters import invalid_template
@@ -60,7 +61,7 @@ def nested_plan(deployments: Deployments, ordered: Ordered, plan: Plan, nested_i
     """The plan of a nested deployment; None where its parameters are known only once the outer one runs."""
     planned = next(each for each in plan.resources if each.id == nested_id)
     try:
-        properties = nested_properties(planned.source.get("properties") or {}, planned.scope)
+        properties = nested_properties(member(planned.source, "properties"), planned.scope)
     except (ExpressionError, Deferred):
         return None
     inner = Ordered(

@@ -10,6 +10,7 @@ from . import providers
 from .cloud import LocalCloud
 from .deployments import Deployments, Ordered
 from .envelope import ArmError
+from .fields import member
 from .planning import Planned, nested_properties, unevaluated
 from .resource_id import parse_resource_id
 from .resource_type import Json
@@ -41,9 +42,9 @@ def _changes(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> l
 
 def _nested(cloud: LocalCloud, deployments: Deployments, ordered: Ordered, planned: Planned) -> list[Json]:
     scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
-    properties: Json = planned.source.get("properties") or {}
+    properties: Json = member(planned.source, "properties")
     parameters: Json = {}
-    for name, entry in (properties.get("parameters") or {}).items():
+    for name, entry in member(properties, "parameters").items():
         value = unevaluated(entry, scope)
         parameters[name] = value
     try:
