@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 
 from sidecar.errors import Conflict
 from sidecar.gateway.files import open_share
+from sidecar.journal import Journal
+from sidecar.provision import register_providers
 
 from .conftest import Home, Place, new_place
 
@@ -42,10 +45,13 @@ def state(place: Place, **values: object) -> None:
 
 
 def test_row_18_the_shipped_template_and_parameters_deploy_by_hand_and_deploy_works(
-    place: Place, sample: tuple[Path, Any]
+    place: Place, sample: tuple[Path, Any], tmp_path: Path
 ) -> None:
-    """As `az deployment group create` does it: the two shipped files and nothing else."""
+    """As `az deployment group create` does it: the two shipped files and nothing else, in a registered subscription."""
     session = place.home.session()
+    register_providers(
+        session, place.subscription, Journal(tmp_path / "journal", "by hand", lambda _: None, threading.Event())
+    )
     template = json.loads((SHIPPED / "inference.json").read_text())
     parameters = json.loads((SHIPPED / "inference.parameters.json").read_text())["parameters"]
     body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
