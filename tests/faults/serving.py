@@ -1,0 +1,328 @@
+"""`npm run faults -- serving`: faults 36 to 41 against real servers, as a table.
+
+A row counts when its fault was really injected (hits), its outcome was read outside of the server (HTTP status, exit
+code, /proc, the server's metrics), it stayed under a printed bound, and a control run without the fault read differently.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.contract.inference.conftest import Endpoint, eventually, started  # noqa: E402
+
+BASE = "slipway/tiny-llama"
+ADAPTER_PATH = "models/qlora/qlora/gpu_model/adapter"
+ASK = {"messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a fault came to."""
+
+    number: int
+    fault: str
+    hits: int
+    outcome: str
+    bound: str
+    control: str
+    held: bool
+
+
+@dataclass(frozen=True)
+class World:
+    """The sample mount, and a folder for what a fault needs."""
+
+    mount: Path
+    folder: Path
+
+    def server(self, mount: Path | None = None, wait: str = "ready", **environment: str):
+        return started(mount or self.mount, self.folder, environment, wait)
+
+    def copy(self, name: str) -> Path:
+        target = self.folder / name
+        shutil.copytree(self.mount, target, ignore=shutil.ignore_patterns(".*"))
+        return target
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the model server's faults.")
+    parser.add_argument("numbers", nargs="*", type=int, help="36 to 41; all when none is given")
+    wanted = parser.parse_args().numbers
+    script = ROOT / "sidecar" / "localcloud" / "finetune.py"
+    done = subprocess.run([sys.executable, script, "--cached"], check=True, stdout=subprocess.PIPE, text=True)
+    rows: list[Row] = []
+    for number, fault in FAULTS.items():
+        if not wanted or number in wanted:
+            with tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder:
+                rows.append(fault(World(Path(done.stdout.strip()), Path(folder))))
+            show(rows[-1])
+    held = sum(row.held for row in rows)
+    print(f"faults held: {held} of {len(rows)}")
+    return 0 if held == len(rows) else 1
+
+
+def show(row: Row) -> None:
+    verdict = "held" if row.held else "BROKEN"
+    print(
+        f"{row.number} | {row.fault} | hits {row.hits} | {row.outcome} | bound {row.bound} | control: {row.control} | {verdict}"
+    )
+
+
+def chat(server: Endpoint, model: str = BASE, **options: object) -> httpx.Response:
+    return server.http().post("/v1/chat/completions", json={**ASK, "model": model, **options})
+
+
+def disconnect(world: World) -> Row:
+    """36: a client goes away in mid-generation."""
+    body = {**ASK, "model": BASE, "stream": True, "ignore_eos": True, "max_tokens": 2000}
+    slowest = 0.0
+    hits = 10
+    with world.server() as server:
+        for _ in range(hits):
+            with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
+                lines = answer.iter_lines()
+                next(lines)
+            began = time.monotonic()
+            eventually(lambda: server.metric("slipway_running") == 0, 10)
+            slowest = max(slowest, time.monotonic() - began)
+        drawn, blocks = server.metric("slipway_generated_tokens"), server.metric("slipway_kv_blocks_used")
+        with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            still = server.metric("slipway_running")
+    held = slowest < 2 and blocks == 0 and drawn < hits * 2000 and still == 1
+    outcome = f"slot free after {slowest:.2f} s, {drawn:.0f} of {hits * 2000} tokens drawn, {blocks:.0f} blocks kept"
+    return Row(36, "client disconnects", hits, outcome, "2 s", f"{still:.0f} running while connected", held)
+
+
+def overload(world: World) -> Row:
+    """37: ten times the capacity at once."""
+    with world.server(SLIPWAY_MAX_RUNNING="4", SLIPWAY_MAX_WAITING="4") as server:
+
+        def one(_: int) -> tuple[int, float, str]:
+            began = time.monotonic()
+            answer = chat(server, ignore_eos=True, max_tokens=60)
+            return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after", "")
+
+        with concurrent.futures.ThreadPoolExecutor(80) as pool:
+            alone = [one(0)]
+            answers = list(pool.map(one, range(80)))
+            control = list(pool.map(one, range(4)))
+    refused = [a for a in answers if a[0] in {429, 503}]
+    admitted = sorted(a[1] for a in answers if a[0] == 200)
+    strange = [a for a in answers if a[0] not in {200, 429, 503}]
+    bound = 20 * alone[0][1] + 5
+    held = bool(refused) and all(a[2] for a in refused) and not strange and bool(admitted) and admitted[-1] < bound
+    held = held and all(a[0] == 200 for a in control)
+    outcome = f"{len(refused)} refused with Retry-After, slowest admitted {admitted[-1]:.2f} s"
+    said = f"{sum(a[0] == 200 for a in control)} of 4 answered"
+    return Row(37, "overload, 10× capacity", len(refused), outcome, f"{bound:.1f} s", said, held)
+
+
+def sigterm(world: World) -> Row:
+    """38: SIGTERM with requests under way."""
+    with world.server() as server:
+        before = httpx.get(f"{server.url}/health/ready").status_code
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(chat, server, ignore_eos=True, max_tokens=400) for _ in range(8)]
+            eventually(lambda: server.metric("slipway_running") == 8)
+            assert server.process is not None
+            server.process.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            eventually(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503, 5)
+            finished = [a.result() for a in asked]
+        code = server.process.wait(30)
+        took = time.monotonic() - began
+    whole = sum(a.status_code == 200 and a.json()["usage"]["completion_tokens"] == 400 for a in finished)
+    outcome = f"{whole} of 8 finished whole, exit code {code} after {took:.1f} s"
+    return Row(
+        38, "SIGTERM under load", 1, outcome, "30 s", f"ready was {before}", whole == 8 and code == 0 and before == 200
+    )
+
+
+def malformed(world: World) -> Row:
+    """39: malformed, huge and slow requests beside a healthy client."""
+    with world.server(SLIPWAY_BODY_TIMEOUT="2") as server:
+        stop = threading.Event()
+        healthy: list[int] = []
+
+        def client() -> None:
+            while not stop.is_set():
+                healthy.append(chat(server, max_tokens=8).status_code)
+
+        beside = threading.Thread(target=client)
+        chat(server, max_tokens=8)
+        before = resident(server)
+        beside.start()
+        statuses = [
+            server.http().post("/v1/chat/completions", content=content).status_code
+            for content in (b"{", b"[]", b"\xff\xfe", b'{"model":' * 1000, b"[" * 100_000, b"x" * (64 << 20))
+        ]
+        million = chat(server, messages=[{"role": "user", "content": "a b " * 500_000}])
+        statuses.append(million.status_code)
+        statuses.append(slow_body(server))
+        crawlers = [half_request(server) for _ in range(50)]
+        after_crawlers = chat(server, max_tokens=8).status_code
+        for crawler in crawlers:
+            crawler.close()
+        stop.set()
+        beside.join()
+        grown = (resident(server) - before) >> 20
+    held = all(400 <= s < 500 for s in statuses) and set(healthy) == {200} and after_crawlers == 200 and grown < 400
+    outcome = f"statuses {statuses}, memory grew by {grown} MiB"
+    control = f"{len(healthy)} healthy requests beside them, all {set(healthy)}"
+    return Row(39, "malformed, huge, slow requests", len(statuses) + len(crawlers), outcome, "400 MiB", control, held)
+
+
+def slow_body(server: Endpoint) -> int:
+    with open_socket(server) as raw:
+        raw.sendall(head(server, 100))
+        raw.sendall(b"{")
+        return int(raw.recv(100).split()[1])
+
+
+def half_request(server: Endpoint) -> socket.socket:
+    raw = open_socket(server)
+    raw.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: ")
+    return raw
+
+
+def open_socket(server: Endpoint) -> socket.socket:
+    raw = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+    raw.settimeout(20)
+    return raw
+
+
+def head(server: Endpoint, length: int) -> bytes:
+    lines = [
+        "POST /v1/chat/completions HTTP/1.1",
+        "host: x",
+        f"authorization: Bearer {server.key}",
+        f"content-length: {length}",
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def resident(server: Endpoint) -> int:
+    assert server.process is not None
+    pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def hostile(world: World) -> Row:
+    """40: hostile model folders; each must be refused before it is loaded, by name."""
+    base = f"model-cache/{BASE}"
+
+    def pickled(mount: Path) -> None:
+        (mount / base / "model.safetensors").rename(mount / base / "pytorch_model.bin")
+
+    def own_code(mount: Path) -> None:
+        change(mount / base / "config.json", auto_map={"AutoModelForCausalLM": "evil.Model"})
+
+    def outside(mount: Path) -> None:
+        index = {"weight_map": {"model.norm.weight": "../../../../secret.safetensors"}}
+        (mount / base / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    def linked(mount: Path) -> None:
+        (mount / base / "model.safetensors").rename(world.folder / "elsewhere.safetensors")
+        (mount / base / "model.safetensors").symlink_to(world.folder / "elsewhere.safetensors")
+
+    def truncated(mount: Path) -> None:
+        os.truncate(mount / base / "model.safetensors", 1_000_000)
+
+    def wrong_shape(mount: Path) -> None:
+        change(mount / base / "config.json", hidden_size=96)
+
+    cases: dict[str, tuple[Callable[[Path], None], str]] = {
+        "pickle": (pickled, "pytorch_model.bin"),
+        "auto_map": (own_code, "auto_map"),
+        "../ in the index": (outside, "shard"),
+        "link out": (linked, "leads out"),
+        "truncated": (truncated, "truncated"),
+        "wrong shapes": (wrong_shape, "shape"),
+    }
+    named: list[str] = []
+    for number, (name, (spoil, word)) in enumerate(cases.items()):
+        mount = world.copy(f"mount{number}")
+        spoil(mount)
+        with world.server(mount, wait="failed") as server:
+            if word in server.http().get("/health/ready").json()["detail"]:
+                named.append(name)
+    mount = world.copy("rank")
+    change(mount / ADAPTER_PATH / "adapter_config.json", peft_type="IA3")
+    with world.server(mount) as server:
+        refused = chat(server, "gpu_model")
+        if refused.status_code == 404 and "IA3" in refused.text and chat(server).status_code == 200:
+            named.append("wrong adapter")
+    with world.server() as server:
+        control = chat(server, "gpu_model").status_code
+    held = len(named) == len(cases) + 1 and control == 200
+    outcome = f"refused by name: {', '.join(named)}"
+    return Row(
+        40, "hostile model folder", len(cases) + 1, outcome, "before load", f"untouched folder answers {control}", held
+    )
+
+
+def change(file: Path, **values: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def swapped(world: World) -> Row:
+    """41: an adapter replaced by a broken one, and by itself, while requests run."""
+    mount = world.copy("mount")
+    with world.server(mount) as server:
+        stop = threading.Event()
+        answers: list[tuple[int, str]] = []
+
+        def client() -> None:
+            while not stop.is_set():
+                answer = chat(server, "gpu_model")
+                answers.append((answer.status_code, answer.json()["choices"][0]["message"]["content"]))
+
+        clients = [threading.Thread(target=client) for _ in range(4)]
+        for one in clients:
+            one.start()
+        load = {"lora_name": "gpu_model", "lora_path": ADAPTER_PATH, "load_inplace": True}
+        good = [server.http().post("/v1/load_lora_adapter", json=load).status_code for _ in range(10)]
+        os.truncate(mount / ADAPTER_PATH / "adapter_model.safetensors", 5000)
+        broken = server.http().post("/v1/load_lora_adapter", json=load)
+        eventually(lambda: len(answers) > 40)
+        stop.set()
+        for one in clients:
+            one.join()
+        alive = httpx.get(f"{server.url}/health/live").status_code
+    kinds = set(answers)
+    held = good == [200] * 10 and broken.status_code == 400 and "truncated" in broken.text and alive == 200
+    held = held and len(kinds) == 1 and next(iter(kinds))[0] == 200
+    outcome = f"{len(answers)} answers of {len(kinds)} kind, the broken adapter refused ({broken.status_code})"
+    return Row(41, "adapter swapped while serving", 11, outcome, "no failed request", "10 good swaps took", held)
+
+
+FAULTS: dict[int, Callable[[World], Row]] = {
+    36: disconnect,
+    37: overload,
+    38: sigterm,
+    39: malformed,
+    40: hostile,
+    41: swapped,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
