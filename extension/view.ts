@@ -149,7 +149,8 @@ function describe(status: Status): readonly Line[] {
       text: status.replicas.length === 0 ? vscode.l10n.t("none awake, nothing is billed") : String(status.replicas.length),
       icon: "server-process",
       children: status.replicas.map(({ name, state, phase }) => ({
-        label: name,
+        // The revision's name, which stands one line above, is most of it.
+        label: name.replace(`${status.revision ?? ""}-`, ""),
         text: phase === null ? state : `${state}, ${named(phase)}`,
         icon: "vm-running",
       })),

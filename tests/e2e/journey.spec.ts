@@ -1,6 +1,6 @@
 // The main job in a real VS Code: from a fine-tuned model on a share to a chat page in which it answers.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -12,6 +12,7 @@ import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
 const DEPLOY = "Deploy for inference";
+const LOCAL = "Runs on this machine";
 const KEYS = ["SUBSCRIPTION_ID", "RESOURCE_GROUP_NAME", "STORAGE_ACCOUNT_NAME", "FILE_SHARE_NAME", "ACA_APP_NAME", "ACA_APP_ENDPOINT"];
 
 describe("the main job in a real VS Code", function () {
@@ -19,16 +20,17 @@ describe("the main job in a real VS Code", function () {
   const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
   const folder = path.join(scratch, "phi-finetuned");
   const config = (): Readonly<Record<string, string | null>> => JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Record<string, string | null>;
+  const signIns = path.join(scratch, "sign-ins.jsonl");
+  const signedIn = (): readonly string[] => readFileSync(signIns, "utf8").split("\n").filter((line) => line.includes("signedIn"));
   let host: Host;
   let window: Window;
   let place: Place;
   let chat: Chat;
 
   before(async () => {
-    host = await Host.start();
-    for (const part of ["infra", "inference"]) cpSync(path.join(root, part), path.join(folder, part), { recursive: true, filter: (file) => !file.includes("__pycache__") });
-    mkdirSync(path.join(folder, "infra"), { recursive: true });
+    host = await Host.start({ extensions: [path.join(root, "tests/e2e/sign-in")], env: { SLIPWAY_TEST_SIGN_INS: signIns } });
     place = fineTuningBegan("rg-finetuning", host.env);
+    mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
     window = await host.open(folder);
   });
@@ -40,40 +42,88 @@ describe("the main job in a real VS Code", function () {
     await host.keepEvidence(this.currentTest);
   });
 
-  it("Deploy says that nothing is provisioned, and offers to do that", async () => {
+  it("the first command makes the extension's private Python environment, showing what it does", async () => {
+    await window.run("AI Toolkit: Create project files");
+    await window.notification("preparing its Python packages").waitFor({ timeout: 30_000 });
+    await window.screenshot("python packages");
+    await window.notification(/\d+ project files were created in phi-finetuned/).waitFor({ timeout: 180_000 });
+    assert.equal(await window.notification("preparing its Python packages").count(), 0);
+    const [environment, ...others] = readdirSync(path.join(host.globalStorage, "environments"));
+    assert.match(environment ?? "", /^[0-9a-f]{16}-py3\./);
+    assert.deepEqual(others, []);
+  });
+
+  it("the project files are the documented ones, with nothing provisioned", () => {
+    for (const file of ["infra/provision/inference.bicep", "infra/provision/inference.parameters.json", "inference/__main__.py"]) {
+      assert.ok(existsSync(path.join(folder, file)), file);
+    }
     assert.deepEqual(Object.keys(config()).sort(), [...KEYS].sort());
     assert.ok(Object.values(config()).every((value) => value === null));
+  });
+
+  it("Deploy says that nothing is provisioned, and offers to do that", async () => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.press("Nothing is provisioned for this folder yet", PROVISION);
+    await window.question.filter({ hasText: `${PROVISION} (1/2)` }).waitFor({ timeout: 60_000 });
+  });
+
+  it("Provision offers Azure beside the local cloud, and signs in only when asked to", async () => {
+    await window.choices("Sign in to Azure…").waitFor({ timeout: 60_000 });
+    await window.choices(LOCAL).waitFor({ timeout: 60_000 });
+    assert.deepEqual(signedIn(), []);
+    await window.choose("Sign in to Azure…");
+    await window.answer("Allow");
+    await window.choices(LOCAL).waitFor({ timeout: 60_000 });
+    assert.deepEqual(signedIn(), [JSON.stringify({ signedIn: ["https://management.azure.com/.default"] })]);
   });
 
   it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
-    await window.question.filter({ hasText: `${PROVISION} (1/2)` }).waitFor({ timeout: 60_000 });
-    const subscription = window.choices("Runs on this machine");
+    const subscription = window.choices(LOCAL);
     await subscription.and(window.focused).waitFor({ timeout: 60_000 });
     assert.match(await subscription.innerText(), /used by this project/);
     await window.screenshot("provision 1 subscription");
     await window.page.keyboard.press("Enter");
     await window.question.filter({ hasText: `${PROVISION} (2/2)` }).waitFor();
-    const group = window.choices(place.RESOURCE_GROUP_NAME);
-    await group.and(window.focused).waitFor({ timeout: 30_000 });
-    await window.choices("Create new…").waitFor();
+    await window.choices(place.RESOURCE_GROUP_NAME).and(window.focused).waitFor({ timeout: 30_000 });
     await window.screenshot("provision 2 resource group");
   });
 
-  it("goes back to the subscription, and forward again", async () => {
-    await window.back();
-    await window.question.filter({ hasText: "(1/2)" }).waitFor();
-    await window.choose("Runs on this machine");
+  it("a new resource group can be made on the way, and every step leads back", async () => {
+    await window.choose("Create new…");
+    await window.question.filter({ hasText: "(3/4)" }).waitFor();
+    await window.type("ends with a dot.");
+    await window.page.getByText("1 to 90 letters, digits").waitFor();
+    await window.type("rg-new");
+    await window.question.filter({ hasText: "(4/4)" }).waitFor();
+    await window.choices("Sweden Central").waitFor({ timeout: 30_000 });
+    await window.screenshot("provision 3 region");
+    for (const step of ["(3/4)", "(2/2)", "(1/2)"]) {
+      await window.back();
+      await window.question.filter({ hasText: step }).waitFor();
+    }
+    await window.choose(LOCAL);
     await window.question.filter({ hasText: "(2/2)" }).waitFor();
+  });
+
+  it("another place than fine-tuning's has to be meant", async () => {
+    await window.choose("Create new…");
+    await window.question.filter({ hasText: "(3/4)" }).waitFor();
+    await window.type("rg-elsewhere");
+    await window.choose("Sweden Central");
+    await window.dialog.getByText("This project has used another place so far: resource group rg-finetuning.").waitFor({ timeout: 30_000 });
+    await window.screenshot("provision 4 another place");
+    await window.answer("Cancel");
+    await window.run(`AI Toolkit: ${PROVISION}`);
+    await window.choose(LOCAL);
+    await window.choices("rg-elsewhere").waitFor({ timeout: 30_000 });
   });
 
   it("Provision shows its progress and writes the six keys", async () => {
     await window.choose(place.RESOURCE_GROUP_NAME);
     await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
-    await window.screenshot("provision 3 progress");
+    await window.screenshot("provision 5 progress");
     await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
-    await window.screenshot("provision 4 done");
+    await window.screenshot("provision 6 done");
     const written = config();
     assert.deepEqual(Object.keys(written).sort(), [...KEYS].sort());
     for (const key of KEYS) assert.equal(typeof written[key], "string", key);
@@ -131,6 +181,7 @@ describe("the main job in a real VS Code", function () {
     const answered = await fetch(`http://${config()["ACA_APP_ENDPOINT"]}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
     assert.equal(answered.status, 200);
     assert.ok(!window.log.includes(key), "the log holds the API key");
+    assert.doesNotMatch(window.log, /e30\.|dGVzdA/, "the log holds a token");
   });
 
   it("killing the sidecar while it works is said plainly, ends nothing in the cloud, and it is started again", async () => {
