@@ -109,10 +109,10 @@ async def tokenize(service: Service, raw: bytes, request: Request) -> Response:
     if (asked.prompt is None) == (asked.messages is None):
         raise ApiError(400, "give either prompt or messages", code="invalid_value", param="prompt")
     if asked.messages is not None:
-        tokens = await encode_chat(tokenizer, asked.messages, None)
+        tokens = await encode_chat(served.engine, asked.messages, None)
     else:
         encoder = tokenizer.encode_prompt if asked.add_special_tokens else tokenizer.encode
-        tokens = await encode(encoder, asked.prompt or "")
+        tokens = await encode(served.engine, encoder, asked.prompt or "")
     return json_response({"tokens": tokens, "count": len(tokens), "max_model_len": served.engine.context})
 
 

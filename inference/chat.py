@@ -118,7 +118,7 @@ async def stream(
 ) -> AsyncGenerator[str]:
     served = service.model()
     service.check_model(model)
-    prompt = await encode_chat(served.engine.tokenizer, messages, None)
+    prompt = await encode_chat(served.engine, messages, None)
     most = min(int(max_new_tokens), room(served, len(prompt), None))
     params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
     text = ""

@@ -25,9 +25,9 @@ from inference.api import (
     parse,
     sampling_params,
 )
-from inference.engine.engine import Delta
+from inference.engine.engine import Delta, Engine
 from inference.engine.sequence import Choice
-from inference.engine.tokenizer import TemplateError, Tokenizer
+from inference.engine.tokenizer import TemplateError
 from inference.generation import Generation, raise_failure
 from inference.service import Served, Service
 
@@ -42,7 +42,7 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     if asked.top_logprobs is not None and not asked.logprobs:
         raise ApiError(400, "top_logprobs needs logprobs", code="invalid_value", param="top_logprobs")
     tools = None if asked.tool_choice == "none" else asked.tools
-    prompt = await encode_chat(served.engine.tokenizer, [message.plain() for message in asked.messages], tools)
+    prompt = await encode_chat(served.engine, [message.plain() for message in asked.messages], tools)
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = room(served, len(prompt), wanted)
     vocabulary = served.engine.tokenizer.fast.get_vocab_size()
@@ -63,7 +63,7 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     prompts: list[list[int]] = []
     for text in [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt:
         if isinstance(text, str):
-            prompts.append(await encode(tokenizer.encode_prompt, text))
+            prompts.append(await encode(served.engine, tokenizer.encode_prompt, text))
     if not prompts and isinstance(asked.prompt, list):
         prompts = [[token for token in asked.prompt if isinstance(token, int)]]
     if not all(prompts):
@@ -78,16 +78,18 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     return await respond(generation, shape, stream=asked.stream, request=request)
 
 
-async def encode_chat(
-    tokenizer: Tokenizer, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
-) -> list[int]:
+async def encode_chat(engine: Engine, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> list[int]:
     try:
-        return await encode(tokenizer.encode, tokenizer.render(messages, tools))
+        return await encode(engine, engine.tokenizer.encode, engine.tokenizer.render(messages, tools))
     except TemplateError as error:
         raise ApiError(400, str(error), code="invalid_value", param="messages") from error
 
 
-async def encode(encoder: Callable[[str], list[int]], text: str) -> list[int]:
+async def encode(engine: Engine, encoder: Callable[[str], list[int]], text: str) -> list[int]:
+    """Tokens of a text; one that cannot fit is refused by its length alone, for encoding it would take much memory."""
+    least = len(text) // engine.tokenizer.longest
+    if least > engine.context:
+        raise too_long(engine.context, f"{least} or more")
     return encoder(text) if len(text) < LONG_TEXT else await asyncio.to_thread(encoder, text)
 
 
@@ -95,10 +97,13 @@ def room(served: Served, prompt: int, wanted: int | None) -> int:
     """How many tokens may be generated; 400 with the numbers when the prompt and the wish do not fit the context."""
     context = served.engine.context
     if prompt + (wanted or 1) > context:
-        wish = f" and {wanted} are to be generated" if wanted else ""
-        message = f"the context holds {context} tokens, but the prompt has {prompt}{wish}"
-        raise ApiError(400, message, code="context_length_exceeded", param="messages")
+        raise too_long(context, f"{prompt} and {wanted} are to be generated" if wanted else str(prompt))
     return wanted or context - prompt
+
+
+def too_long(context: int, prompt: str) -> ApiError:
+    message = f"the context holds {context} tokens, but the prompt has {prompt}"
+    return ApiError(400, message, code="context_length_exceeded", param="messages")
 
 
 async def respond(

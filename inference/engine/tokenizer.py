@@ -28,6 +28,7 @@ class Tokenizer:
     eos: frozenset[int]
     template: jinja2.Template | None
     special: Mapping[str, str]
+    longest: int = 1 << 20  # characters of the longest token
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text that already holds its special tokens (a rendered chat)."""
@@ -118,7 +119,8 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     fast.no_truncation()
     special = {name: content(settings[name]) for name in SPECIAL_NAMES if settings.get(name)}
     source = template_source(folder, settings)
-    return Tokenizer(fast, eos_tokens(folder, config, special, fast), compile_template(source), special)
+    longest = max(map(len, fast.get_vocab()), default=1)
+    return Tokenizer(fast, eos_tokens(folder, config, special, fast), compile_template(source), special, longest)
 
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")

@@ -34,14 +34,14 @@ def make(mount: Path, adapters: int, hidden: int = 384, layers: int = 6) -> None
         elif "norm" not in name:
             torch.nn.init.normal_(parameter, std=1.2 / parameter.shape[-1] ** 0.5)
     base = mount / "model-cache" / "bench" / "small"
-    model.save_pretrained(base)
+    model.save_pretrained(str(base))
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_and_words(), chat_template=TEMPLATE)
     tokenizer.save_pretrained(base)
     projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
     for number in range(adapters):
         settings = LoraConfig(r=16, lora_alpha=16, target_modules=projections, init_lora_weights=False)
         adapted = get_peft_model(model, settings)
-        adapted.save_pretrained(mount / "models" / f"adapter{number}" / "adapter", save_embedding_layers=False)
+        adapted.save_pretrained(str(mount / "models" / f"adapter{number}" / "adapter"), save_embedding_layers=False)
         model = adapted.unload()
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette.routing import Route
 def main(folder: Path, port: int) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer, TextIteratorStreamer
 
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     async def chat(request: Request) -> StreamingResponse:

@@ -161,8 +161,16 @@ def test_an_unknown_architecture_falls_back_and_says_so(sample, tmp_path, start)
 def make_gemma(folder, sample):
     from transformers import GemmaConfig, GemmaForCausalLM
 
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 1, "max_position_embeddings": 256, "vocab_size": 768}
-    GemmaForCausalLM(GemmaConfig(**shape, **heads)).save_pretrained(folder)
+    config = GemmaConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        head_dim=8,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        max_position_embeddings=256,
+        vocab_size=768,
+    )
+    GemmaForCausalLM(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(sample / name, folder / name)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ class Family:
     """A model on disk, its reference in transformers, and adapters by name."""
 
     path: Path
-    reference: object
+    reference: Any
     adapters: dict[str, Path] = field(default_factory=dict)
 
 
@@ -70,7 +71,8 @@ class Rig:
     installed: dict[str, InstalledAdapter]
 
     def ask(self, prompt: list[int], adapter: str = "", **params) -> Asked:
-        chosen = SamplingParams(**{"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params})
+        options: Any = {"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params}
+        chosen = SamplingParams(**options)
         asked = Asked(prompt, self.installed[adapter], chosen)
         asked.number = self.engine.submit(prompt, chosen, asked.adapter, asked.take)
         return asked
@@ -122,12 +124,13 @@ def make_family(folder: Path, config_class: str, targets: list[str], **config) -
     model.save_pretrained(base)
     word_tokenizer(VOCABULARY).fast.save(str(base / "tokenizer.json"))
     family = Family(base, model)
-    for name, rank, more in (("first", 4, {}), ("second", 6, {"use_rslora": True, "alpha_pattern": {"o_proj": 3}})):
+    second: Any = {"use_rslora": True, "alpha_pattern": {"o_proj": 3}}
+    for name, rank, more in (("first", 4, {}), ("second", 6, second)):
         settings = LoraConfig(
             r=rank, lora_alpha=8, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=False, **more
         )
         adapted = get_peft_model(model, settings, adapter_name=name)
-        adapted.save_pretrained(folder / "adapters", save_embedding_layers=False)
+        adapted.save_pretrained(str(folder / "adapters"), save_embedding_layers=False)
         family.adapters[name] = folder / "adapters" / name
         model = adapted.unload()
     family.reference = model.eval()

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from inference.engine.sampler import sample
 from inference.engine.sequence import SamplingParams, Sequence
 
 
-def sequence(seed=0, tokens=(1, 2), prompt=2, **params):
+def sequence(seed=0, tokens=(1, 2), prompt: int = 2, **params):
     chosen = SamplingParams(max_tokens=8, seed=seed, **params)
     return Sequence(0, list(tokens), prompt, chosen, 0, 0, Random(seed))
 
@@ -52,7 +53,8 @@ def test_draws_fit_the_exact_distribution(size, params):
     logits = logits_of(size)
     expected = exact(logits, **params)
     number = 20_000
-    rows = [sequence(seed, **{"temperature": 1.0, **params}) for seed in range(number)]
+    options: Any = {"temperature": 1.0, **params}
+    rows = [sequence(seed, **options) for seed in range(number)]
     drawn = Counter(choice.token for choice in sample(logits.repeat(number, 1), rows))
     assert set(drawn) <= set(expected)
     common = [token for token, p in expected.items() if p * number >= 8]
