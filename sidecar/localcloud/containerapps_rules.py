@@ -14,7 +14,7 @@ NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
 _APP_NAME = re.compile(r"^[a-z](?!.*--)[-a-z0-9]{0,30}[a-z0-9]$")
 _CONTAINER_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _SECRET_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-_SUFFIX = re.compile(r"^[a-z](?!.*--)[-a-z0-9]*[a-z0-9]$")
+_SUFFIX = re.compile(r"^[a-z0-9](?!.*--)([-a-z0-9]*[a-z0-9])?$")
 _MEMORY = re.compile(r"^(\d+(?:\.\d+)?)Gi$")
 
 

@@ -305,7 +305,7 @@ def _create_file(call: FilesCall) -> Response:
         raise _exists(place, "file")
     _check_md5(call)
     _check_space(call, size - (place.stat().st_size if place.exists() else 0))
-    _check_sharing(place)
+    _check_sharing(call, place)
     with place.open("wb") as file:
         file.write(call.body)
         file.truncate(size)
@@ -372,7 +372,7 @@ def _put_range(call: FilesCall) -> Response:
     if action == "update" and (len(call.body) != last - first + 1 or len(call.body) > RANGE_LIMIT):
         raise FilesError(400, "InvalidHeaderValue", "The body's length is not that of the range.")
     _check_md5(call)
-    _check_sharing(place)
+    _check_sharing(call, place)
     with place.open("r+b") as file:
         file.seek(first)
         file.write(call.body if action == "update" else bytes(last - first + 1))
@@ -396,7 +396,7 @@ def _set_file_properties(call: FilesCall) -> Response:
     length = call.headers.get("x-ms-content-length", "")
     if length.isdigit():
         _check_space(call, int(length) - place.stat().st_size)
-        _check_sharing(place)
+        _check_sharing(call, place)
         os.truncate(place, int(length))
     tree.write_notes(place, Notes(notes.metadata, _content_headers(call.headers)))
     return Response(headers=_properties(place))
@@ -404,7 +404,7 @@ def _set_file_properties(call: FilesCall) -> Response:
 
 def _delete_file(call: FilesCall) -> Response:
     place = call.tree.file(call.path)
-    _check_sharing(place)
+    _check_sharing(call, place)
     call.tree.remove(place)
     return Response(status_code=202)
 
@@ -430,10 +430,10 @@ def _rename(call: FilesCall) -> Response:
             raise FilesError(
                 409, "ResourceTypeMismatch", "The specified resource type does not match the type of the existing one."
             )
-        _check_sharing(target)
+        _check_sharing(call, target)
     if source.is_dir() and target.is_relative_to(source) and target != source:
         raise FilesError(409, "InvalidRename", "A directory can't be moved into itself.")
-    _check_sharing(source)
+    _check_sharing(call, source)
     tree.move(source, target if target != source else target.with_name(wanted))
     place = target if target != source else target.with_name(wanted)
     return Response(headers=_properties(place))
@@ -515,8 +515,8 @@ def _check_space(call: FilesCall, more: int) -> None:
         raise FilesError(413, "ShareSizeLimitReached", "The share's size limit is reached.")
 
 
-def _check_sharing(place: Path) -> None:
-    if place.is_file() and held_open_for_writing(place):
+def _check_sharing(call: FilesCall, place: Path) -> None:
+    if place.is_file() and held_open_for_writing(place, call.cloud.runtime.processes()):
         raise FilesError(409, "SharingViolation", "The specified resource may be in use by an SMB client.")
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import psutil
+
 from .app_runtime import AppRuntime, Surroundings
 
 
@@ -24,6 +26,12 @@ class Runtime:
 
     def gpus_in_use(self, location: str, row: str) -> int:
         return sum(app.gpus(location, row) for app in self._apps.values())
+
+    def processes(self) -> list[int]:
+        """Ids of every process of every replica."""
+        if not any(app.replicas for app in self._apps.values()):
+            return []
+        return [process.pid for process in psutil.Process().children(recursive=True)]
 
     @property
     def busy_at(self) -> float:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,13 +149,10 @@ def not_found() -> FilesError:
     return FilesError(404, "ResourceNotFound", "The specified resource does not exist.")
 
 
-def held_open_for_writing(place: Path) -> bool:
-    """Whether a process (a replica, in practice) has the file open for writing. Linux tells; elsewhere nobody has."""
-    processes = Path("/proc")
-    if not processes.exists() or not place.exists():
-        return False
+def held_open_for_writing(place: Path, processes: Iterable[int]) -> bool:
+    """Whether one of the processes (those of replicas) has the file open for writing. Linux tells; elsewhere nobody has."""
     target = place.stat()
-    for folder in processes.glob("[0-9]*/fd"):
+    for folder in (Path(f"/proc/{process}/fd") for process in processes):
         try:
             for descriptor in folder.iterdir():
                 with contextlib.suppress(OSError):
@@ -168,8 +165,6 @@ def held_open_for_writing(place: Path) -> bool:
 
 
 def _writable(descriptor: Path) -> bool:
-    if descriptor.parent.parent.name == str(os.getpid()):
-        return False
     info = descriptor.parent.parent / "fdinfo" / descriptor.name
     flags = re.search(r"flags:\s*0?(\d+)", info.read_text())
     return bool(flags) and int(flags.group(1), 8) & 3 != 0 if flags else False

@@ -1,0 +1,91 @@
+"""A small web server for tests, run as a container's command: standard library only."""
+
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+STATE: dict[str, Any] = {"ready": True, "lost": 0}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if url.path == "/health":
+            self.answer(200 if STATE["ready"] else 503, b"")
+        elif url.path == "/env":
+            self.answer(200, json.dumps(dict(os.environ)).encode())
+        elif url.path == "/pid":
+            self.answer(200, str(os.getpid()).encode())
+        elif url.path == "/lost":
+            self.answer(200, json.dumps(STATE["lost"]).encode())
+        elif url.path == "/slow":
+            time.sleep(float(query["seconds"]))
+            self.answer(200, b"done")
+        elif url.path == "/stream":
+            self.stream(int(query["count"]), float(query["pause"]))
+        elif url.path == "/break":
+            self.connection.close()
+        else:
+            self.answer(404, b"")
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        body = self.body()
+        if url.path == "/unready":
+            STATE["ready"] = False
+        elif url.path == "/exit":
+            threading.Timer(0.1, os._exit, [3]).start()
+        elif url.path == "/hold":
+            STATE["held"] = open(parse_qs(url.query)["path"][0], "a")  # noqa: SIM115 - held on purpose
+        elif url.path == "/say":
+            print(parse_qs(url.query)["text"][0], flush=True)
+        self.answer(200, body if url.path == "/echo" else b"")
+
+    def body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        data = b""
+        while size := int(self.rfile.readline(), 16):
+            data += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return data
+
+    def stream(self, count: int, pause: float) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for number in range(count):
+                line = f"line {number}\n".encode()
+                self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+                self.wfile.flush()
+                time.sleep(pause)
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            STATE["lost"] += 1
+            self.close_connection = True
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+if __name__ == "__main__":
+    time.sleep(float(os.environ.get("START_AFTER", "0")))
+    port = int(os.environ.get("FIXED_PORT") or os.environ["CONTAINER_APP_PORT"])
+    print(f"listening on {port}", file=sys.stdout, flush=True)
+    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

@@ -1,0 +1,302 @@
+"""Container apps through Microsoft's SDK: real processes, probes, revisions, restarts, scaling, ingress, logs."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.contract.localcloud.conftest import World, eventually
+
+SERVER = Path(__file__).with_name("server.py")
+
+
+@pytest.fixture(scope="module")
+def environment(world: World, group: str) -> str:
+    body = {
+        "location": "westus3",
+        "properties": {"workloadProfiles": [{"name": "Consumption", "workloadProfileType": "Consumption"}]},
+    }
+    return world.apps.managed_environments.begin_create_or_update(group, "apps-env", body).result().id
+
+
+def app_body(environment: str, *, env: dict[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+    """An app that runs server.py; its probes are quick."""
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": "example/server:1",
+        "command": ["python3", str(SERVER)],
+        "env": [{"name": name, "value": value} for name, value in (env or {}).items()],
+        "probes": [
+            {"type": "Startup", "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 60},
+            {"type": "Readiness", "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
+        ],
+    }
+    configuration = {
+        "activeRevisionsMode": changes.get("mode", "Single"),
+        "ingress": {"external": True, "targetPort": 8080, "allowInsecure": True, "traffic": changes.get("traffic")},
+        "secrets": changes.get("secrets"),
+    }
+    scale = changes.get("scale", {"minReplicas": 1, "maxReplicas": 2})
+    template: dict[str, Any] = {"containers": [container], "scale": scale}
+    if suffix := changes.get("suffix"):
+        template["revisionSuffix"] = suffix
+    template["terminationGracePeriodSeconds"] = 2
+    return {
+        "location": "westus3",
+        "properties": {"managedEnvironmentId": environment, "configuration": configuration, "template": template},
+    }
+
+
+def deployed(world: World, group: str, name: str, body: dict[str, Any]) -> str:
+    """Creates or updates the app; its address once its newest revision is ready."""
+    app = world.apps.container_apps.begin_create_or_update(group, name, body).result()
+    eventually(
+        lambda: (found := world.apps.container_apps.get(group, name)).properties.latest_ready_revision_name
+        == found.properties.latest_revision_name,
+        what=f"{name} is ready",
+    )
+    return f"http://{app.properties.configuration.ingress.fqdn}"
+
+
+def replicas(world: World, group: str, name: str, revision: str | None = None) -> list[Any]:
+    revision = revision or world.apps.container_apps.get(group, name).properties.latest_revision_name
+    return world.apps.container_apps_revision_replicas.list_replicas(group, name, revision).value
+
+
+def test_an_app_runs_its_command_and_answers_at_its_address(world: World, group: str, environment: str):
+    secrets = [{"name": "key", "value": "s3cret-value"}]
+    body = app_body(environment, env={"PLAIN": "yes"}, secrets=secrets)
+    body["properties"]["template"]["containers"][0]["env"].append({"name": "KEY", "secretRef": "key"})
+    url = deployed(world, group, "first", body)
+    seen = httpx.get(f"{url}/env").json()
+    assert seen["PLAIN"] == "yes"
+    assert seen["KEY"] == "s3cret-value"
+    assert seen["CONTAINER_APP_REVISION"].startswith("first--")
+    assert seen["CONTAINER_APP_REPLICA_NAME"].startswith(seen["CONTAINER_APP_REVISION"] + "-")
+    shown = world.apps.container_apps.get(group, "first")
+    assert "s3cret-value" not in str(shown.as_dict()), "a secret is shown to nobody who reads the app"
+    assert [s.value for s in world.apps.container_apps.list_secrets(group, "first").value] == ["s3cret-value"]
+    revision = world.apps.container_apps_revisions.get_revision(group, "first", shown.properties.latest_revision_name)
+    assert revision.properties.running_state == "Running"
+    assert revision.properties.health_state == "Healthy"
+
+
+def test_a_restart_replaces_replicas_under_new_names(world: World, group: str, environment: str):
+    url = deployed(world, group, "restarts", app_body(environment))
+    before = {replica.name for replica in replicas(world, group, "restarts")}
+    revision = world.apps.container_apps.get(group, "restarts").properties.latest_revision_name
+    world.apps.container_apps_revisions.restart_revision(group, "restarts", revision)
+    after = eventually(lambda: {r.name for r in replicas(world, group, "restarts")} - before)
+    assert not after & before
+    eventually(lambda: httpx.get(f"{url}/env").status_code == 200)
+    assert httpx.get(f"{url}/env").json()["CONTAINER_APP_REPLICA_NAME"] in after
+
+
+def test_single_mode_keeps_the_old_revision_until_the_new_one_is_ready(world: World, group: str, environment: str):
+    url = deployed(world, group, "single", app_body(environment, env={"ANSWER": "old"}))
+    failures: list[Any] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answer = httpx.get(f"{url}/env")
+            if answer.status_code != 200:
+                failures.append(answer.status_code)
+            time.sleep(0.02)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    deployed(world, group, "single", app_body(environment, env={"ANSWER": "new", "START_AFTER": "2"}))
+    eventually(lambda: httpx.get(f"{url}/env").json()["ANSWER"] == "new")
+    stop.set()
+    asking.join()
+    assert failures == [], "no request fails during the switch"
+    found = list(world.apps.container_apps_revisions.list_revisions(group, "single"))
+    eventually(lambda: [r.properties.active for r in world.apps.container_apps_revisions.list_revisions(group, "single")]
+               == [False, True])
+    assert len(found) == 2
+
+
+def test_the_same_template_makes_no_new_revision(world: World, group: str, environment: str):
+    body = app_body(environment)
+    deployed(world, group, "same", body)
+    body["properties"]["configuration"]["maxInactiveRevisions"] = 5
+    deployed(world, group, "same", body)
+    assert len(list(world.apps.container_apps_revisions.list_revisions(group, "same"))) == 1
+
+
+def test_traffic_follows_weights_and_labels_in_multiple_mode(world: World, group: str, environment: str):
+    url = deployed(world, group, "many", app_body(environment, mode="Multiple", suffix="a", env={"ANSWER": "a"}))
+    body = app_body(environment, mode="Multiple", suffix="b", env={"ANSWER": "b"})
+    body["properties"]["configuration"]["ingress"]["traffic"] = [
+        {"revisionName": "many--a", "weight": 100, "label": "blue"},
+    ]
+    deployed(world, group, "many", body)
+    assert {httpx.get(f"{url}/env").json()["ANSWER"] for _ in range(10)} == {"a"}
+    traffic = [{"revisionName": "many--a", "weight": 50}, {"latestRevision": True, "weight": 50}]
+    body["properties"]["configuration"]["ingress"]["traffic"] = traffic
+    deployed(world, group, "many", body)
+    eventually(lambda: {httpx.get(f"{url}/env").json()["ANSWER"] for _ in range(30)} == {"a", "b"})
+    world.apps.container_apps_revisions.deactivate_revision(group, "many", "many--a")
+    eventually(lambda: {httpx.get(f"{url}/env").json()["ANSWER"] for _ in range(10)} == {"b"})
+    body["properties"]["configuration"]["ingress"]["traffic"] = [{"latestRevision": True, "weight": 90}]
+    with pytest.raises(Exception, match="must equal 100"):
+        world.apps.container_apps.begin_create_or_update(group, "many", body).result()
+
+
+def test_an_unready_replica_gets_no_traffic(world: World, group: str, environment: str):
+    url = deployed(world, group, "gated", app_body(environment))
+    assert httpx.post(f"{url}/unready").status_code == 200
+    eventually(lambda: httpx.get(f"{url}/env").status_code == 503)
+    answer = httpx.get(f"{url}/env")
+    assert answer.text == "no healthy upstream"
+
+
+def test_an_exit_is_terminated_counted_and_restarted(world: World, group: str, environment: str):
+    url = deployed(world, group, "crash", app_body(environment))
+    httpx.post(f"{url}/exit")
+    container = eventually(
+        lambda: next((c for r in replicas(world, group, "crash") for c in r.properties.containers if c["restartCount"] > 0), None)
+    )
+    assert container["restartCount"] >= 1
+    eventually(lambda: httpx.get(f"{url}/env").status_code == 200)
+    events = system_events(world, group, "crash")
+    assert any("was terminated with exit code '3'" in event for event in events)
+
+
+def test_an_app_at_zero_wakes_for_a_request_and_sleeps_again(world: World, group: str, environment: str):
+    scale = {"minReplicas": 0, "maxReplicas": 1, "cooldownPeriod": 4}
+    url = deployed(world, group, "sleeper", app_body(environment, scale=scale))
+    eventually(lambda: not replicas(world, group, "sleeper"), what="scaled to zero")
+    revision = world.apps.container_apps.get(group, "sleeper").properties.latest_revision_name
+    state = world.apps.container_apps_revisions.get_revision(group, "sleeper", revision).properties.running_state
+    assert state == "ScaledToZero"
+    assert httpx.get(f"{url}/env", timeout=30).status_code == 200, "held while a replica starts"
+    eventually(lambda: not replicas(world, group, "sleeper"), what="scaled to zero again")
+
+
+def test_replicas_follow_concurrent_requests(world: World, group: str, environment: str):
+    rules = [{"name": "http", "http": {"metadata": {"concurrentRequests": "1"}}}]
+    scale = {"minReplicas": 1, "maxReplicas": 3, "cooldownPeriod": 1, "rules": rules}
+    url = deployed(world, group, "busy", app_body(environment, scale=scale))
+    threads = [threading.Thread(target=httpx.get, args=(f"{url}/slow?seconds=5",), kwargs={"timeout": 30}) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(replicas(world, group, "busy")) == 3)
+    for thread in threads:
+        thread.join()
+    eventually(lambda: len(replicas(world, group, "busy")) == 1)
+
+
+def test_a_stream_passes_as_it_comes_and_a_lost_client_is_noticed(world: World, group: str, environment: str):
+    url = deployed(world, group, "stream", app_body(environment))
+    began = time.monotonic()
+    with httpx.stream("GET", f"{url}/stream?count=3&pause=0.5") as answer:
+        times = [time.monotonic() - began for _ in answer.iter_lines()]
+    assert len(times) == 3
+    assert times[0] < 0.5 < times[-1]
+    with httpx.stream("GET", f"{url}/stream?count=1000&pause=0.05") as answer:
+        next(answer.iter_lines())
+    eventually(lambda: httpx.get(f"{url}/lost").json() >= 1, what="the replica saw the client leave")
+
+
+def test_bodies_and_keep_alive_pass_the_ingress(world: World, group: str, environment: str):
+    url = deployed(world, group, "bodies", app_body(environment))
+    with httpx.Client() as client:
+        for size in (0, 10, 1_000_000):
+            answer = client.post(f"{url}/echo", content=b"x" * size)
+            assert answer.status_code == 200
+            assert len(answer.content) == size
+    chunked = httpx.post(f"{url}/echo", content=iter([b"a" * 1000, b"b" * 1000]))
+    assert chunked.content == b"a" * 1000 + b"b" * 1000
+
+
+def test_malformed_requests_at_the_ingress_get_4xx(world: World, group: str, environment: str):
+    url = deployed(world, group, "bad", app_body(environment))
+    host, port = url.removeprefix("http://").split(":")
+    for sent in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: " + b"b" * 100_000 + b"\r\n\r\n"):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(sent)
+            assert connection.recv(100).split()[1].startswith(b"4")
+    assert httpx.get(f"{url}/env").status_code == 200
+
+
+def test_a_stopped_app_answers_404_and_starts_again(world: World, group: str, environment: str):
+    url = deployed(world, group, "halt", app_body(environment))
+    world.apps.container_apps.begin_stop(group, "halt").result()
+    eventually(lambda: not replicas(world, group, "halt"))
+    answer = httpx.get(f"{url}/env")
+    assert answer.status_code == 404
+    assert "stopped or does not exist" in answer.text
+    assert world.apps.container_apps.get(group, "halt").properties.running_status == "Stopped"
+    world.apps.container_apps.begin_start(group, "halt").result()
+    eventually(lambda: httpx.get(f"{url}/env").status_code == 200)
+
+
+def test_a_command_that_cannot_run_says_so(world: World, group: str, environment: str):
+    body = app_body(environment)
+    del body["properties"]["template"]["containers"][0]["command"]
+    world.apps.container_apps.begin_create_or_update(group, "imageonly", body).result()
+    container = eventually(lambda: [c for r in replicas(world, group, "imageonly") for c in r.properties.containers])[0]
+    assert container["runningState"] == "Waiting"
+    eventually(lambda: "pulls no images" in str(replicas(world, group, "imageonly")[0].properties.running_state_details))
+
+
+def test_console_lines_are_streamed_with_the_apps_token_only(world: World, group: str, environment: str):
+    url = deployed(world, group, "talks", app_body(environment))
+    endpoint = replicas(world, group, "talks")[0].properties.containers[0]["logStreamEndpoint"]
+    token = world.apps.container_apps.get_auth_token(group, "talks").properties.token
+    with httpx.Client(verify=world.known["caFile"], timeout=10) as http:
+        assert http.get(endpoint, headers={"Authorization": f"Bearer {world.token()}"}).status_code == 401
+        params = {"follow": "true", "tailLines": "300", "output": "text"}
+        with http.stream("GET", endpoint, params=params, headers={"Authorization": f"Bearer {token}"}) as stream:
+            lines = stream.iter_lines()
+            assert "listening" in next(lines)
+            httpx.post(f"{url}/say?text=hello")
+            assert any("hello" in line for line in lines)
+
+
+def system_events(world: World, group: str, name: str) -> list[str]:
+    app = world.apps.container_apps.get(group, name)
+    token = world.apps.container_apps.get_auth_token(group, name).properties.token
+    url = app.properties.event_stream_endpoint
+    headers = {"Authorization": f"Bearer {token}"}
+    parameters = {"follow": "false", "tailLines": "300"}
+    return httpx.get(url, params=parameters, headers=headers, verify=world.known["caFile"]).text.splitlines()
+
+
+def test_deleting_an_app_ends_its_processes(world: World, group: str, environment: str):
+    url = deployed(world, group, "gone", app_body(environment))
+    pid = httpx.get(f"{url}/pid").json()
+    assert psutil.pid_exists(pid)
+    world.apps.container_apps.begin_delete(group, "gone").result()
+    eventually(lambda: not psutil.pid_exists(pid))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/env")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda p: p["template"].update(containers=[]), "ContainerAppContainerRequired"),
+        (lambda p: p["template"]["containers"][0].update(resources={"cpu": 1, "memory": "9Gi"}), "ContainerAppInvalidResourceTotal"),
+        (lambda p: p.update(workloadProfileName="none"), "WorkloadProfileNameNotFound"),
+        (lambda p: p["template"]["scale"].update(minReplicas=5, maxReplicas=2), "ContainerAppInvalidScaleSettings"),
+        (lambda p: p["template"]["containers"][0]["probes"][0].update(failureThreshold=241), "ContainerAppProbeInvalid"),
+        (lambda p: p["template"]["containers"][0]["env"].append({"name": "K", "secretRef": "no"}), "ContainerAppSecretRefNotFound"),
+        (lambda p: p.update(managedEnvironmentId="/subscriptions/x"), "ManagedEnvironmentNotFound"),
+    ],
+)
+def test_what_azure_refuses_is_refused(world: World, group: str, environment: str, change: Any, code: str):
+    body = app_body(environment)
+    change(body["properties"])
+    with pytest.raises(Exception) as refused:
+        world.apps.container_apps.begin_create_or_update(group, "refused", body).result()
+    assert refused.value.error.code == code
+
+

@@ -1,0 +1,152 @@
+"""The process itself: ready line, second instance, stop, SIGKILL, restart on the same state, idle exit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.contract.localcloud.conftest import ROOT, World, eventually
+from tests.contract.localcloud.test_apps import app_body, deployed
+
+Start = Callable[..., World]
+
+
+def with_app(world: World) -> tuple[str, int]:
+    """A group, an environment and an app; its address and its process."""
+    world.register()
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    body = {"location": "westus3", "properties": {}}
+    environment = world.apps.managed_environments.begin_create_or_update("g", "env", body).result().id
+    url = deployed(world, "g", "app", app_body(environment))
+    return url, httpx.get(f"{url}/pid").json()
+
+
+def test_what_is_kept_is_for_its_owner_only(another: Start):
+    world = another()
+    for name in ("cloud.json", "identity.json", "tls/server.key"):
+        assert (world.state / name).stat().st_mode & 0o077 == 0, name
+    assert (world.state / "resources").stat().st_mode & 0o077 == 0
+
+
+def test_a_second_instance_on_the_same_folder_names_the_first(another: Start):
+    world = another()
+    command = [sys.executable, "-m", "sidecar.localcloud", "--state", str(world.state)]
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert second.returncode == 1
+    assert str(world.process.pid) in second.stderr
+
+
+def test_several_run_side_by_side_with_keys_of_their_own(another: Start):
+    first, second = another(), another()
+    assert first.arm != second.arm
+    assert first.known["clientSecret"] != second.known["clientSecret"]
+    stranger = httpx.get(
+        f"{second.arm}/subscriptions?api-version=2022-12-01",
+        headers={"Authorization": f"Bearer {first.token()}"},
+        verify=second.known["caFile"],
+    )
+    assert stranger.status_code == 401
+
+
+def test_killing_the_cloud_ends_every_replica_and_nothing_is_lost(another: Start, tmp_path: Path):
+    world = another(state=tmp_path / "kept")
+    url, pid = with_app(world)
+    os.kill(world.process.pid, signal.SIGKILL)
+    world.process.wait()
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", what="the replica ended")
+    again = another(state=tmp_path / "kept")
+    assert again.arm == world.arm, "ports are kept"
+    assert again.known["clientSecret"] == world.known["clientSecret"]
+    app = again.apps.container_apps.get("g", "app")
+    assert f"http://{app.properties.configuration.ingress.fqdn}" == url
+    eventually(lambda: _status(f"{url}/env") == 200, what="the app is back")
+
+
+def test_a_clean_stop_ends_the_replicas_and_exits_0(another: Start):
+    world = another()
+    url, pid = with_app(world)
+    began = time.monotonic()
+    assert world.stop() == 0
+    assert time.monotonic() - began < 15
+    assert not psutil.pid_exists(pid)
+    assert _status(url) is None
+
+
+def test_a_throwaway_state_is_removed(another: Start, tmp_path: Path):
+    world = another("--throwaway", state=tmp_path / "gone")
+    assert world.stop() == 0
+    assert not (tmp_path / "gone").exists()
+
+
+def test_without_a_client_it_stops_by_itself(another: Start):
+    world = another("--idle-exit", "1")
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    assert world.process.wait(timeout=20) == 0
+
+
+def test_a_deployment_cut_off_is_finished_by_the_next_start(another: Start, tmp_path: Path):
+    slow = {"times": {"poll": 0, "environment": 2}}
+    world = another(state=tmp_path / "cut", settings=slow)
+    world.register()
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    template = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {"secret": {"type": "securestring", "defaultValue": "[newGuid()]"}},
+        "resources": [
+            {
+                "type": "Microsoft.App/managedEnvironments",
+                "apiVersion": "2025-07-01",
+                "name": "env",
+                "location": "westus3",
+                "properties": {},
+            }
+        ],
+        "outputs": {"NAME": {"type": "string", "value": "env"}},
+    }
+    body: Any = {"properties": {"mode": "Incremental", "template": template}}
+    world.deployments.deployments.begin_create_or_update("g", "d", body, polling=False)
+    os.kill(world.process.pid, signal.SIGKILL)
+    world.process.wait()
+    again = another(state=tmp_path / "cut", settings=slow)
+    found = eventually(
+        lambda: (d := again.deployments.deployments.get("g", "d")).properties.provisioning_state == "Succeeded" and d
+    )
+    assert found.properties.outputs == {"name": {"type": "String", "value": "env"}}
+    assert again.apps.managed_environments.get("g", "env").properties.provisioning_state == "Succeeded"
+
+
+def test_state_of_another_version_is_refused_with_its_name(another: Start, tmp_path: Path):
+    world = another(state=tmp_path / "old")
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    world.stop()
+    record = next((tmp_path / "old" / "resources").glob("*.json"))
+    record.write_text(json.dumps({**json.loads(record.read_text()), "version": 99}))
+    command = [sys.executable, "-m", "sidecar.localcloud", "--state", str(tmp_path / "old")]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 1
+    assert "another version (99)" in refused.stderr
+
+
+def test_another_address_than_loopback_is_refused(tmp_path: Path):
+    command = [sys.executable, "-m", "sidecar.localcloud", "--state", str(tmp_path / "s"), "--bind", "0.0.0.0"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert refused.returncode == 2
+    assert "loopback" in refused.stderr
+
+
+def _status(url: str) -> int | None:
+    try:
+        return httpx.get(url).status_code
+    except httpx.ConnectError:
+        return None
+
+
