@@ -3,7 +3,12 @@ import type { Locator, Page } from "playwright-core";
 import { eventually } from "./eventually";
 
 export class Chat {
-  constructor(readonly page: Page) {}
+  /** What the page's own scripts failed at. */
+  readonly errors: string[] = [];
+
+  constructor(readonly page: Page) {
+    page.on("pageerror", (error) => this.errors.push(error.message));
+  }
 
   /** The page has loaded and shows its input. */
   async shown(): Promise<void> {
@@ -14,8 +19,13 @@ export class Chat {
   async setTemperature(value: number): Promise<void> {
     await this.openOptions();
     const number = this.page.getByLabel("number input for Temperature");
-    await number.fill(String(value));
-    await number.press("Enter");
+    const slider = this.page.getByLabel("range slider for Temperature");
+    // The page fills its inputs in once more when it has loaded.
+    await eventually(`the temperature is ${value}`, 20_000, async () => {
+      await number.fill(String(value));
+      await number.press("Enter");
+      return (await slider.inputValue()) === String(value);
+    });
   }
 
   /** The model or adapter that is chosen. */

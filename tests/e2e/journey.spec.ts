@@ -51,6 +51,7 @@ describe("the main job in a real VS Code", function () {
     const [environment, ...others] = readdirSync(path.join(host.globalStorage, "environments"));
     assert.match(environment ?? "", /^[0-9a-f]{16}-py3\./);
     assert.deepEqual(others, []);
+    await window.clearNotifications();
   });
 
   it("the project files are the documented ones, with nothing provisioned", () => {
@@ -120,7 +121,8 @@ describe("the main job in a real VS Code", function () {
 
   it("Provision shows its progress and writes the six keys", async () => {
     await window.choose(place.RESOURCE_GROUP_NAME);
-    await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
+    await window.step(PROVISION, /show log\): .+…/);
+    assert.ok(await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).isVisible());
     await window.screenshot("provision 5 progress");
     await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
     await window.screenshot("provision 6 done");
@@ -135,7 +137,7 @@ describe("the main job in a real VS Code", function () {
   it("Provision's last notification offers Deploy, which syncs, restarts and waits until the model answers", async () => {
     fineTuningLeft(folder, host.env);
     await window.press("Provisioned.", DEPLOY);
-    await window.notification(DEPLOY).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
+    await window.step(DEPLOY, /(Loading|Replica|Warming|Waiting).*…/);
     await window.screenshot("deploy 1 progress");
     await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
     await window.screenshot("deploy 2 done");
@@ -148,7 +150,11 @@ describe("the main job in a real VS Code", function () {
     await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
     await view.getByRole("treeitem", { name: new RegExp(`^Endpoint: http://${config()["ACA_APP_ENDPOINT"]}`) }).waitFor();
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
-    await window.screenshot("view");
+    await window.openFile("infra", "inference.config.json");
+    await window.run("AI Toolkit: Show log");
+    await window.showView();
+    await window.page.locator(".part.panel").getByText("The inference endpoint is available at").last().waitFor();
+    await window.screenshot("at work");
   });
 
   it("Go to Inference Endpoint opens the chat page, logged in", async () => {
@@ -170,6 +176,7 @@ describe("the main job in a real VS Code", function () {
     assert.notEqual(first.adapter, first.base);
     assert.ok((await chat.ask(second.question)).length > 0);
     await window.screenshotOf(chat.page, "chat");
+    assert.deepEqual(chat.errors, []);
     await chat.page.close();
   });
 
@@ -184,11 +191,19 @@ describe("the main job in a real VS Code", function () {
     assert.doesNotMatch(window.log, /e30\.|dGVzdA/, "the log holds a token");
   });
 
+  it("Deploy can be cancelled, and says what came of it", async () => {
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.step(DEPLOY, /(Loading|Replica|Waiting).*…/);
+    await window.press(`${DEPLOY} (`, "Cancel");
+    await window.notification("Cancelled. Nothing more is started. Run the command again to go on from here.").waitFor({ timeout: 30_000 });
+    await window.screenshot("deploy 3 cancelled");
+    await window.clearNotifications();
+  });
+
   it("killing the sidecar while it works is said plainly, ends nothing in the cloud, and it is started again", async () => {
     const cloud = host.localCloud;
     await window.run(`AI Toolkit: ${DEPLOY}`);
-    await window.notification(DEPLOY).getByRole("button", { name: "Cancel" }).waitFor({ timeout: 30_000 });
-    await eventually("the replica is being restarted", 60_000, () => window.log.split("The code has not changed; the model is reloaded.").length > 1);
+    await window.step(DEPLOY, /(Loading|Replica|Waiting).*…/);
     const killed = window.sidecar;
     process.kill(killed, "SIGKILL");
     await window.notification("ended while it was working").waitFor({ timeout: 30_000 });
@@ -199,14 +214,21 @@ describe("the main job in a real VS Code", function () {
   });
 
   it("Deploy without a change in the code reloads the model, also after that", async () => {
-    await window.run("Notifications: Clear All Notifications");
+    await window.clearNotifications();
+    const reloaded = window.said("The code has not changed; the model is reloaded.");
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
-    assert.match(window.log, /The code has not changed; the model is reloaded\./);
+    assert.equal(window.said("The code has not changed; the model is reloaded."), reloaded + 1);
   });
 
   it("leaves nothing running in the notifications", async () => {
-    await window.run("Notifications: Clear All Notifications");
-    await eventually("no notification is left", 10_000, async () => (await window.notifications.count()) === 0);
+    await window.clearNotifications();
+    await window.screenshot("afterwards");
+  });
+
+  it("a reloaded window shows the state by itself, without a question or a download", async () => {
+    await window.page.reload();
+    await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor({ timeout: 60_000 });
+    assert.equal(await window.notifications.count(), 0);
   });
 });

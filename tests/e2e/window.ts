@@ -81,6 +81,16 @@ export class Window {
     return this.page.locator(".notification-list-item, .notification-toast", { hasText: text }).first();
   }
 
+  /** A running operation's notification, once it says which step it is at. */
+  async step(title: string, step: RegExp): Promise<void> {
+    await this.notification(title).filter({ hasText: step }).waitFor({ timeout: 60_000 });
+  }
+
+  async clearNotifications(): Promise<void> {
+    await this.run("Notifications: Clear All Notifications");
+    await eventually("no notification is left", 10_000, async () => (await this.notifications.count()) === 0);
+  }
+
   get notifications(): Locator {
     return this.page.locator(".notification-toast");
   }
@@ -109,6 +119,21 @@ export class Window {
 
   get statusBar(): Locator {
     return this.page.locator(".part.statusbar");
+  }
+
+  /** How often the log says this. */
+  said(text: string): number {
+    return this.log.split(text).length - 1;
+  }
+
+  /** Opens a file by way of the explorer. */
+  async openFile(folder: string, file: string): Promise<void> {
+    await this.run("View: Show Explorer");
+    const explorer = this.page.locator(".explorer-folders-view");
+    const target = explorer.getByRole("treeitem", { name: file });
+    if (!(await target.isVisible())) await explorer.getByRole("treeitem", { name: folder, exact: true }).click();
+    await target.dblclick();
+    await this.page.locator(".tabs-container .tab", { hasText: file }).waitFor();
   }
 
   /** The process of the sidecar that was started last, as the log names it. */
