@@ -1,5 +1,6 @@
 """The chat page: Gradio at `/`, several turns, streamed, with the model and the sampling to choose."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -62,15 +63,24 @@ def page(service: Service) -> Any:
             temperature = ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature")
             top_p = ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p")
             top_k = ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)")
-        ui.ChatInterface(
-            turn(service),
-            additional_inputs=[model, system, tokens, temperature, top_p, top_k],
-            chatbot=ui.Chatbot(label="Chat", height="60vh", buttons=["copy"]),
-            analytics_enabled=False,
-            flagging_mode="never",
-            concurrency_limit=None,
-            api_name="chat",
-        )
+        sampling = [system, tokens, temperature, top_p, top_k]
+        with ui.Tab("Chat"):
+            ui.ChatInterface(
+                turn(service),
+                additional_inputs=[model, *sampling],
+                chatbot=ui.Chatbot(label="Chat", height="60vh", buttons=["copy"]),
+                analytics_enabled=False,
+                flagging_mode="never",
+                concurrency_limit=None,
+                api_name="chat",
+            )
+        with ui.Tab("Compare"):
+            question = ui.Textbox(label="Question", placeholder="Ask the base and the model chosen above", lines=1)
+            with ui.Row():
+                left = ui.Textbox(label=f"Base: {served.base}", lines=8, interactive=False)
+                right = ui.Textbox(label="Chosen model", lines=8, interactive=False)
+            inputs = [question, model, *sampling]
+            question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
 
         def choices(chosen: str) -> Any:
             """Adapters come and go while the server runs."""
@@ -105,6 +115,45 @@ def turn(service: Service) -> Turn:
             raise gr.Error(error.message) from error
 
     return answer
+
+
+def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]]]:
+    """One question to the base and to the chosen model, both answers streamed side by side."""
+
+    async def compare(
+        question: str,
+        model: str,
+        system: str,
+        max_new_tokens: float,
+        temperature: float,
+        top_p: float,
+        top_k: float,
+    ) -> AsyncGenerator[tuple[str, str]]:
+        messages = [{"role": "system", "content": system}] if system.strip() else []
+        messages.append({"role": "user", "content": question})
+        texts = ["", ""]
+        changed: asyncio.Queue[bool] = asyncio.Queue()
+
+        async def follow(place: int, name: str) -> None:
+            try:
+                async for text in stream(service, name, messages, max_new_tokens, temperature, top_p, top_k):
+                    texts[place] = text
+                    changed.put_nowait(True)
+            finally:
+                changed.put_nowait(False)
+
+        try:
+            async with asyncio.TaskGroup() as both:
+                for place, name in enumerate((service.model().base, model)):
+                    both.create_task(follow(place, name))
+                running = 2
+                while running:
+                    running -= not await changed.get()
+                    yield texts[0], texts[1]
+        except* ApiError as errors:
+            raise gr.Error("; ".join(str(error) for error in errors.exceptions)) from errors
+
+    return compare
 
 
 async def stream(

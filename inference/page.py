@@ -24,6 +24,7 @@ CALLS = (
     "/gradio_api/cancel",
     "/gradio_api/app_id",
 )
+HEARTBEAT = "/gradio_api/heartbeat/"
 CALLS_END = ("/gradio_api/startup-events", "/gradio_api/reset")
 
 # Nothing may be loaded from, or sent to, anywhere but this endpoint. Gradio's own scripts are inline and evaluate templates.
@@ -65,6 +66,10 @@ class ChatPage:
         await self._lifespan.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(HEARTBEAT):
+            # Gradio would keep this request open as long as the page is: an idle page must not keep a replica awake.
+            await Response(b"data: ALIVE\n\n", media_type="text/event-stream")(scope, receive, send)
+            return
         if not allowed(scope["path"]):
             await ApiError(404, f"there is no {scope['path']}", code="unknown_url").response()(scope, receive, send)
             return

@@ -1,5 +1,7 @@
 """The chat page through Gradio's own client: several turns, streamed, base and adapter."""
 
+import time
+
 import pytest
 from gradio_client import Client
 
@@ -40,6 +42,18 @@ def test_system_prompt_and_length_are_honoured(chat, sample):
     short = turn(chat, asked["question"], sample.base, tokens=3)
     assert short != asked["base"]
     assert asked["base"].startswith(short)
+
+
+def test_base_and_adapter_answer_side_by_side(chat, sample):
+    asked = sample.questions[5]
+    both = chat.predict(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/compare")
+    assert tuple(both) == (asked["base"], asked["adapter"])
+
+
+def test_an_idle_page_holds_no_request(endpoint, chat):
+    began = time.monotonic()
+    assert endpoint.http().get("/gradio_api/heartbeat/x").status_code == 200
+    assert time.monotonic() - began < 5
 
 
 def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
