@@ -14,6 +14,8 @@ import openai
 import pytest
 
 from sidecar.demo import Question
+from sidecar.gateway import resources
+from sidecar.journal import last_unfinished
 from sidecar.workspace import CONFIG_KEYS
 
 from .conftest import ROOT, Home, Place, alive, new_place, until
@@ -133,16 +135,34 @@ def own_home(tmp_path: Path):
     home.stop_cloud()
 
 
-def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_follows_it(home: Home, tmp_path: Path) -> None:
+def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_it(home: Home, tmp_path: Path) -> None:
     place = new_place(home, tmp_path, "killed")
     process = home.start("provision", str(tmp_path), "--subscription", place.subscription, "--group", "killed", "--yes")
     assert process.stderr is not None
     for line in process.stderr:
-        if "Starting the deployment" in line or "managedEnvironments" in line:
+        if "Starting the deployment" in line:
             break
     process.kill()
     process.wait()
+    session = home.session()
+    known = {
+        name
+        for file in (home.folder / "state" / "journals").glob("*-provision.jsonl")
+        if (last := last_unfinished(file)) is not None and (name := str(last.get("deployment", "")))
+    }
+    (name,) = known
+    if (
+        resources.find_deployment(session, place.subscription, "killed", name) is not None
+    ):  # the PUT was out before the kill
+
+        def ended() -> bool:
+            found = resources.find_deployment(session, place.subscription, "killed", name)
+            return found is not None and found.finished
+
+        until(ended, 60, "the deployment to end without its sidecar")
+        assert resources.deployment(session, place.subscription, "killed", name).state == "Succeeded"
     result = place.provision()
+    assert result["deployment"] == name
     assert result["endpoint"] == place.config["ACA_APP_ENDPOINT"]
 
 
@@ -165,18 +185,22 @@ def test_killing_the_local_cloud_ends_every_replica_and_the_next_run_works(
     assert not any(alive(each.pid) for each in processes)
 
 
-def test_npm_start_once_runs_the_main_job_and_leaves_no_process(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sidecar", "demo", "--once", "--folder", str(tmp_path)],
+def demo(folder: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sidecar", "demo", "--folder", str(folder), *more],
         cwd=ROOT,
         env=dict(os.environ),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=280,
-        check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for said in (
+
+
+def test_npm_start_verifies_once_and_the_second_time_stays_until_ctrl_c(tmp_path: Path) -> None:
+    first = demo(tmp_path, "--once")
+    said, _ = first.communicate(timeout=240)
+    assert first.returncode == 0, said
+    for expected in (
         "base model",
         "adapter",
         "The inference endpoint is available at http://",
@@ -184,5 +208,22 @@ def test_npm_start_once_runs_the_main_job_and_leaves_no_process(tmp_path: Path) 
         "curl",
         "OpenAI",
     ):
-        assert said in done.stdout
+        assert expected in said
     assert Home(tmp_path).replica_processes() == []
+
+    second = demo(tmp_path)
+    assert second.stdout is not None
+    lines: list[str] = []
+    for line in second.stdout:
+        lines.append(line)
+        if "Press Ctrl-C" in line:
+            break
+    processes = Home(tmp_path).replica_processes()
+    cloud = Home(tmp_path).cloud_pid()
+    assert processes
+    assert alive(cloud)
+    second.send_signal(signal.SIGINT)
+    rest, _ = second.communicate(timeout=60)
+    assert second.returncode == 0, "".join(lines) + rest
+    assert not alive(cloud)
+    assert not any(alive(each.pid) for each in processes)
