@@ -30,6 +30,7 @@ from .data_plane import data_app
 from .deployments import Deployments
 from .files import files_app
 from .image import image_for
+from .recorder import recorded
 from .runtime import Runtime
 from .settings import Settings, SettingsError, read_settings
 from .state import StateError, Store, write_private
@@ -46,6 +47,7 @@ class Options:
     ingress_bind: str
     idle_exit: float
     settings: Path
+    record: Path | None
 
 
 class StartError(Exception):
@@ -86,12 +88,13 @@ def _options() -> Options:
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="quotas, regions, profiles, … (DIR/settings.json)"
     )
+    parser.add_argument("--record", type=Path, metavar="FILE", help="append ARM's traffic to a file, for contract tests")
     given = parser.parse_args()
     if given.bind not in ("127.0.0.1", "::1", "localhost"):
         parser.error("--bind must be a loopback address: the cloud runs commands as you")
     state = given.state.resolve()
     settings = given.settings or state / "settings.json"
-    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings)
+    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings, given.record)
 
 
 @contextlib.contextmanager
@@ -135,6 +138,8 @@ async def _serve(options: Options, settings: Settings) -> None:
         "files": files_app(cloud),
         "data": data_app(cloud),
     }
+    if options.record:
+        apps["arm"] = recorded(apps["arm"], options.record, urls["arm"])
     servers = {part: _server(cloud, _guarded(app, ports[part], options.bind)) for part, app in apps.items()}
     serving = [asyncio.create_task(server.serve(sockets=[sockets[part]])) for part, server in servers.items()]
     stop = asyncio.Event()

@@ -74,7 +74,6 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "customDomainConfiguration": {
             "customDomainVerificationId": uuid.uuid5(uuid.NAMESPACE_OID, request.id.key).hex.upper() * 2,
             "dnsSuffix": None,
-            "certificateKeyVaultProperties": None,
             "certificateValue": None,
             "certificatePassword": None,
             "thumbprint": None,

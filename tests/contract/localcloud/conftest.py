@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,13 @@ import pytest
 from azure.identity import ClientSecretCredential
 
 ROOT = Path(__file__).resolve().parents[3]
+# Everything that passes the door of ARM in these tests, for the last of them (test_swagger.py).
+TRAFFIC = ROOT / "build" / "contract" / f"traffic-{os.getpid()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The validation of the recorded traffic comes last."""
+    items.sort(key=lambda item: item.path.name == "test_swagger.py")
 
 
 @dataclass
@@ -24,6 +32,7 @@ class World:
     process: subprocess.Popen[str]
     state: Path
     known: dict[str, Any] = field(default_factory=dict)
+    _credential: ClientSecretCredential | None = None
 
     @property
     def arm(self) -> str:
@@ -34,8 +43,10 @@ class World:
         return self.known["subscriptions"][0]["id"]
 
     def credential(self, client: tuple[str, str] | None = None, tenant: str | None = None) -> ClientSecretCredential:
+        if client is None and tenant is None and self._credential:
+            return self._credential
         client_id, secret = client or (self.known["clientId"], self.known["clientSecret"])
-        return ClientSecretCredential(
+        made = ClientSecretCredential(
             tenant or self.known["tenantId"],
             client_id,
             secret,
@@ -43,6 +54,9 @@ class World:
             disable_instance_discovery=True,
             connection_verify=self.known["caFile"],
         )
+        if client is None and tenant is None:
+            self._credential = made
+        return made
 
     def options(self) -> dict[str, Any]:
         return {
@@ -112,9 +126,11 @@ class World:
 
 def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = None) -> World:
     state.mkdir(parents=True, exist_ok=True)
+    TRAFFIC.mkdir(parents=True, exist_ok=True)
     if settings is not None:
         (state / "settings.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "sidecar.localcloud", "--state", str(state), *arguments]
+    command += ["--record", str(TRAFFIC / f"{uuid.uuid4()}.jsonl")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None

@@ -144,7 +144,9 @@ def differences(recorded: Any, answered: Any, path: str = "") -> list[str]:
             return [f"{path}: array recorded, {_type(answered)} answered"]
         if recorded and not answered and not _unimportant(path):
             return [f"{path}[]: missing"]
-        return [each for ours, theirs in _matched(recorded, answered) for each in differences(theirs, ours, f"{path}[]")]
+        return [
+            each for ours, theirs in _matched(recorded, answered) for each in differences(theirs, ours, f"{path}[]")
+        ]
     same = _type(recorded) == _type(answered) or recorded is None or _unimportant(path)
     return [] if same else [f"{path}: {_type(recorded)} recorded, {_type(answered)} answered"]
 

@@ -32,8 +32,18 @@ def app_body(environment: str, *, env: dict[str, str] | None = None, **changes: 
         "command": ["python3", str(SERVER)],
         "env": [{"name": name, "value": value} for name, value in (env or {}).items()],
         "probes": [
-            {"type": "Startup", "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 60},
-            {"type": "Readiness", "httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
+            {
+                "type": "Startup",
+                "httpGet": {"path": "/health", "port": 8080},
+                "periodSeconds": 1,
+                "failureThreshold": 60,
+            },
+            {
+                "type": "Readiness",
+                "httpGet": {"path": "/health", "port": 8080},
+                "periodSeconds": 1,
+                "failureThreshold": 1,
+            },
         ],
     }
     configuration = {
@@ -56,8 +66,10 @@ def deployed(world: World, group: str, name: str, body: dict[str, Any]) -> str:
     """Creates or updates the app; its address once its newest revision is ready."""
     app = world.apps.container_apps.begin_create_or_update(group, name, body).result()
     eventually(
-        lambda: (found := world.apps.container_apps.get(group, name)).properties.latest_ready_revision_name
-        == found.properties.latest_revision_name,
+        lambda: (
+            (found := world.apps.container_apps.get(group, name)).properties.latest_ready_revision_name
+            == found.properties.latest_revision_name
+        ),
         what=f"{name} is ready",
     )
     return f"http://{app.properties.configuration.ingress.fqdn}"
@@ -117,8 +129,12 @@ def test_single_mode_keeps_the_old_revision_until_the_new_one_is_ready(world: Wo
     asking.join()
     assert failures == [], "no request fails during the switch"
     found = list(world.apps.container_apps_revisions.list_revisions(group, "single"))
-    eventually(lambda: [r.properties.active for r in world.apps.container_apps_revisions.list_revisions(group, "single")]
-               == [False, True])
+    eventually(
+        lambda: (
+            [r.properties.active for r in world.apps.container_apps_revisions.list_revisions(group, "single")]
+            == [False, True]
+        )
+    )
     assert len(found) == 2
 
 
@@ -161,7 +177,9 @@ def test_an_exit_is_terminated_counted_and_restarted(world: World, group: str, e
     url = deployed(world, group, "crash", app_body(environment))
     httpx.post(f"{url}/exit")
     container = eventually(
-        lambda: next((c for r in replicas(world, group, "crash") for c in r.properties.containers if c["restartCount"] > 0), None)
+        lambda: next(
+            (c for r in replicas(world, group, "crash") for c in r.properties.containers if c["restartCount"] > 0), None
+        )
     )
     assert container["restartCount"] >= 1
     eventually(lambda: httpx.get(f"{url}/env").status_code == 200)
@@ -184,7 +202,9 @@ def test_replicas_follow_concurrent_requests(world: World, group: str, environme
     rules = [{"name": "http", "http": {"metadata": {"concurrentRequests": "1"}}}]
     scale = {"minReplicas": 1, "maxReplicas": 3, "cooldownPeriod": 1, "rules": rules}
     url = deployed(world, group, "busy", app_body(environment, scale=scale))
-    threads = [threading.Thread(target=httpx.get, args=(f"{url}/slow?seconds=5",), kwargs={"timeout": 30}) for _ in range(3)]
+    threads = [
+        threading.Thread(target=httpx.get, args=(f"{url}/slow?seconds=5",), kwargs={"timeout": 30}) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     eventually(lambda: len(replicas(world, group, "busy")) == 3)
@@ -244,7 +264,9 @@ def test_a_command_that_cannot_run_says_so(world: World, group: str, environment
     world.apps.container_apps.begin_create_or_update(group, "imageonly", body).result()
     container = eventually(lambda: [c for r in replicas(world, group, "imageonly") for c in r.properties.containers])[0]
     assert container["runningState"] == "Waiting"
-    eventually(lambda: "pulls no images" in str(replicas(world, group, "imageonly")[0].properties.running_state_details))
+    eventually(
+        lambda: "pulls no images" in str(replicas(world, group, "imageonly")[0].properties.running_state_details)
+    )
 
 
 def test_console_lines_are_streamed_with_the_apps_token_only(world: World, group: str, environment: str):
@@ -284,11 +306,20 @@ def test_deleting_an_app_ends_its_processes(world: World, group: str, environmen
     ("change", "code"),
     [
         (lambda p: p["template"].update(containers=[]), "ContainerAppContainerRequired"),
-        (lambda p: p["template"]["containers"][0].update(resources={"cpu": 1, "memory": "9Gi"}), "ContainerAppInvalidResourceTotal"),
+        (
+            lambda p: p["template"]["containers"][0].update(resources={"cpu": 1, "memory": "9Gi"}),
+            "ContainerAppInvalidResourceTotal",
+        ),
         (lambda p: p.update(workloadProfileName="none"), "WorkloadProfileNameNotFound"),
         (lambda p: p["template"]["scale"].update(minReplicas=5, maxReplicas=2), "ContainerAppInvalidScaleSettings"),
-        (lambda p: p["template"]["containers"][0]["probes"][0].update(failureThreshold=241), "ContainerAppProbeInvalid"),
-        (lambda p: p["template"]["containers"][0]["env"].append({"name": "K", "secretRef": "no"}), "ContainerAppSecretRefNotFound"),
+        (
+            lambda p: p["template"]["containers"][0]["probes"][0].update(failureThreshold=241),
+            "ContainerAppProbeInvalid",
+        ),
+        (
+            lambda p: p["template"]["containers"][0]["env"].append({"name": "K", "secretRef": "no"}),
+            "ContainerAppSecretRefNotFound",
+        ),
         (lambda p: p.update(managedEnvironmentId="/subscriptions/x"), "ManagedEnvironmentNotFound"),
     ],
 )
@@ -298,5 +329,3 @@ def test_what_azure_refuses_is_refused(world: World, group: str, environment: st
     with pytest.raises(Exception) as refused:
         world.apps.container_apps.begin_create_or_update(group, "refused", body).result()
     assert refused.value.error.code == code
-
-

@@ -9,7 +9,12 @@ from typing import Any
 
 import httpx
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.storage.fileshare import (
     AccountSasPermissions,
     ResourceTypes,
@@ -210,7 +215,11 @@ def test_a_sas_permits_what_it_says_until_it_ends(world: World, share: Any):
 def test_a_token_works_with_backup_intent(world: World, share: Any):
     base = share.url.rsplit("/", 1)[0]
     client = ShareClient(
-        base, share.share_name, credential=world.credential(), token_intent="backup", connection_verify=world.known["caFile"]
+        base,
+        share.share_name,
+        credential=world.credential(),
+        token_intent="backup",
+        connection_verify=world.known["caFile"],
     )
     client.get_file_client("f").upload_file(b"x")
     assert client.get_file_client("f").download_file().readall() == b"x"

@@ -148,5 +148,3 @@ def _status(url: str) -> int | None:
         return httpx.get(url).status_code
     except httpx.ConnectError:
         return None
-
-

@@ -90,8 +90,11 @@ def test_an_account_without_shared_keys_can_not_be_mounted(world: World, group: 
     try:
         world.apps.container_apps.begin_create_or_update(group, "nokeys", mounting(mounted["environment"])).result()
         eventually(
-            lambda: "mount error(13)" in " ".join(
-                str(replica.properties.running_state_details) for replica in replicas(world, group, "nokeys")
+            lambda: (
+                "mount error(13)"
+                in " ".join(
+                    str(replica.properties.running_state_details) for replica in replicas(world, group, "nokeys")
+                )
             )
         )
     finally:

@@ -9,7 +9,9 @@ import pytest
 from tests.contract.localcloud.conftest import World
 from tests.contract.localcloud.replay import SPECS, Pair, differences, read_pairs, replay_all
 
-pytestmark = pytest.mark.skipif(not SPECS.exists(), reason="the recordings are not beside the project (../shared/azure-specs)")
+pytestmark = pytest.mark.skipif(
+    not SPECS.exists(), reason="the recordings are not beside the project (../shared/azure-specs)"
+)
 Json = dict[str, Any]
 
 
@@ -54,7 +56,9 @@ def _deployments(replayed: list[tuple[Pair, Any, list[str]]]) -> list[tuple[Pair
     found = [
         (pair, pair.response["properties"], answer.json()["properties"])
         for pair, answer, _ in replayed
-        if pair.method == "GET" and "/deployments/" in pair.path and isinstance(pair.response, dict)
+        if pair.method == "GET"
+        and "/deployments/" in pair.path
+        and isinstance(pair.response, dict)
         and "provisioningState" in (pair.response.get("properties") or {})
     ]
     assert len(found) >= 7
@@ -89,7 +93,9 @@ def test_what_ifs_agree_in_resource_and_change(replayed: list[tuple[Pair, Any, l
     assert len(found) == 2
     for pair, answer in found:
         wanted = sorted((c["resourceId"].lower(), c["changeType"]) for c in pair.response["properties"]["changes"])
-        assert sorted((c["resourceId"].lower(), c["changeType"]) for c in answer["properties"]["changes"]) == wanted, pair.name
+        assert sorted((c["resourceId"].lower(), c["changeType"]) for c in answer["properties"]["changes"]) == wanted, (
+            pair.name
+        )
 
 
 def test_a_changed_shape_would_be_noticed():
@@ -97,4 +103,3 @@ def test_a_changed_shape_would_be_noticed():
     assert differences(recorded, {"a": [{"b": "1"}], "c": None}) == ["a[].b: number recorded, string answered"]
     assert differences(recorded, {"a": [{"b": 2}]}) == []
     assert differences(recorded, {"c": None}) == ["a: missing"]
-

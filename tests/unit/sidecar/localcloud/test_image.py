@@ -30,6 +30,6 @@ def test_a_built_image_has_a_python_that_runs_and_no_unfinished_folder(tmp_path:
     assert image.built
     assert not image.folder.with_suffix(".part").exists()
     first_line = (image.folder / "bin" / "pip").read_text().splitlines()[0]
-    assert first_line == f"#!{image.folder}/bin/python3", "scripts name the interpreter where it is now"
+    assert first_line.startswith(f"#!{image.folder}/bin/python"), "scripts name the interpreter where it is now"
     build(image)
     assert sys.version_info >= (3, 11)

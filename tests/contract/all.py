@@ -1,0 +1,47 @@
+"""`npm run contract`: the local cloud against Microsoft's clients, recordings and Swagger files; prints what was covered."""
+
+import json
+import subprocess
+import sys
+
+from sidecar.functions import FUNCTIONS
+from tests.contract.localcloud.replay import SPECS, read_pairs
+from tests.contract.localcloud.test_swagger import SUMMARY
+
+
+def main() -> int:
+    SUMMARY.unlink(missing_ok=True)
+    tests = ["-m", "pytest", "tests/contract/localcloud", "tests/unit/sidecar/test_expressions.py", "-q", *sys.argv[1:]]
+    code = subprocess.run([sys.executable, *tests], check=False).returncode
+    print(f"\ntemplate functions        {len(FUNCTIONS)} plain ones, beside those of the scope, reference and list*")
+    if SPECS.exists():
+        pairs = read_pairs()
+        templates = {
+            json.dumps(pair.body["properties"]["template"], sort_keys=True)
+            for pair in pairs
+            if isinstance(pair.body, dict)
+            and pair.method == "PUT"
+            and (pair.body.get("properties") or {}).get("template")
+            and pair.body["properties"]["template"].get("resources")
+        }
+        print(f"recorded pairs read       {len(pairs)}, with {len(templates)} templates")
+    if not SUMMARY.exists():
+        print("Swagger                   not validated (no ../shared/azure-specs, no node or no oav)")
+        return code
+    summary = json.loads(SUMMARY.read_text())
+    print(f"ARM pairs recorded        {summary['pairs']}")
+    print(f"validated by oav          {summary['validated']} pairs of {len(summary['operations'])} operations")
+    for name, count in sorted(summary["operations"].items()):
+        print(f"    {count:5}  {name}")
+    print("not validated")
+    for why, count in sorted(summary["skipped"].items()):
+        print(f"    {count:5}  {why}")
+    print("deviations, by name")
+    for name, count in sorted(summary["known"].items()):
+        print(f"    {count:5}  {name}: {summary['reasons'][name]}")
+    print(f"problems                  {len(summary['problems'])}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
