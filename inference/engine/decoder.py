@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.engine.attention import KeyValues, Step
-from inference.engine.lora import LoraBatch
+from inference.engine.lora_batch import LoraBatch
 from inference.engine.spec import ModelSpec
 from inference.engine.weights import LayerWeights, Weights
 

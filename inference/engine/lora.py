@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from inference.engine.adapters import BASE_SLOT, AdapterError
+from inference.engine.adapters import AdapterError
 from inference.engine.folder import AdapterFolder
 from inference.engine.loader import interleaved, read_tensor
 from inference.engine.spec import ModelSpec
@@ -39,32 +39,6 @@ class Lora:
     """An adapter's matrices: for each layer, by place."""
 
     layers: tuple[Mapping[Place, Pair], ...]
-
-
-@dataclass(frozen=True)
-class LoraBatch:
-    """Which rows of a batch use which adapter: runs of neighbouring rows."""
-
-    runs: tuple[tuple[int, int, Lora], ...]
-
-    def add(self, out: Tensor, x: Tensor, layer: int, place: Place) -> None:
-        """Adds each run's low-rank product to its rows of `out`, in place."""
-        for begin, end, lora in self.runs:
-            pair = lora.layers[layer].get(place)
-            if pair is not None:
-                out[begin:end].addmm_(x[begin:end] @ pair[0], pair[1])
-
-
-def batch_of(adapters: list[int], slots: Mapping[int, Lora]) -> LoraBatch:
-    """Runs of equal adapters over the rows of a batch."""
-    runs: list[tuple[int, int, Lora]] = []
-    begin = 0
-    for row in range(1, len(adapters) + 1):
-        if row == len(adapters) or adapters[row] != adapters[begin]:
-            if adapters[begin] != BASE_SLOT:
-                runs.append((begin, row, slots[adapters[begin]]))
-            begin = row
-    return LoraBatch(tuple(runs))
 
 
 def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:

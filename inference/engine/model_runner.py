@@ -9,7 +9,8 @@ from inference.engine.attention import KeyValues
 from inference.engine.decoder import forward, logits
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import load_weights
-from inference.engine.lora import Lora, batch_of, read_lora
+from inference.engine.lora import Lora, read_lora
+from inference.engine.lora_batch import LoraSlots
 from inference.engine.rope import rotations
 from inference.engine.sampler import sample
 from inference.engine.scheduler import Slice
@@ -41,7 +42,7 @@ class ModelRunner:
         self._cache = KeyValues(spec, blocks, block_size, dtype, device)
         self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
         self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
-        self._slots: dict[int, Lora] = {}
+        self._slots = LoraSlots()
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
@@ -53,7 +54,7 @@ class ModelRunner:
         ordered = decoding + prefills
         step = self._cache.begin(decoding, prefills)
         tokens, rotation, adapters = self._inputs(ordered)
-        lora = batch_of(adapters, self._slots)
+        lora = self._slots.batch(adapters, self._device)
         hidden, fresh = forward(self.spec, self.weights, self._cache, step, tokens, rotation, lora)
         self._cache.keep(ordered, fresh)
         last = [part for part in ordered if part.last]
@@ -70,10 +71,10 @@ class ModelRunner:
         return read_lora(folder, self.spec, self._dtype, self._device)
 
     def install_adapter(self, slot: int, prepared: Lora) -> None:
-        self._slots[slot] = prepared
+        self._slots.install(slot, prepared)
 
     def remove_adapter(self, slot: int) -> None:
-        self._slots.pop(slot, None)
+        self._slots.remove(slot)
 
     def _inputs(self, ordered: list[Slice]) -> tuple[Tensor, Tensor, list[int]]:
         """Tokens [n], their rotations [n, 1, dims/2], and each row's adapter."""

@@ -1,0 +1,66 @@
+"""Several adapters in one batch: grouped products equal the products row by row, in every arrangement."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.engine.lora import Lora
+from inference.engine.lora_batch import STACK_AFTER, LoraSlots, runs_of
+
+INPUTS, OUTPUTS = 6, 10
+CPU = torch.device("cpu")
+
+
+def lora(rank, seed, places=("qkv", "down")):
+    chance = torch.Generator().manual_seed(seed)
+    pair = {
+        place: (torch.randn(INPUTS, rank, generator=chance), torch.randn(rank, OUTPUTS, generator=chance))
+        for place in places
+    }
+    return Lora((pair,))
+
+
+LORAS = {1: lora(2, 1), 2: lora(4, 2), 3: lora(3, 3, places=("qkv",))}
+
+
+def expected(adapters, x, out, place):
+    rows = []
+    for row, slot in enumerate(adapters):
+        pair = LORAS[slot].layers[0].get(place) if slot else None
+        rows.append(out[row] if pair is None else out[row] + x[row] @ pair[0] @ pair[1])
+    return torch.stack(rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans())
+def test_grouped_products_equal_those_row_by_row(adapters, ordered):
+    slots = LoraSlots()
+    for slot, one in LORAS.items():
+        slots.install(slot, one)
+    adapters = sorted(adapters) if ordered else adapters
+    x, out = torch.randn(len(adapters), INPUTS), torch.randn(len(adapters), OUTPUTS)
+    for _ in range(STACK_AFTER + 1):
+        batch = slots.batch(adapters, CPU)
+    for place in ("qkv", "down", "output"):
+        done = out.clone()
+        batch.add(done, x, 0, place)
+        assert torch.allclose(done, expected(adapters, x, out, place), atol=1e-5)
+
+
+def test_a_combination_in_use_is_stacked_and_a_replaced_adapter_ends_its_stack():
+    slots = LoraSlots()
+    slots.install(1, LORAS[1])
+    slots.install(2, LORAS[2])
+    for _ in range(STACK_AFTER):
+        batch = slots.batch([1, 1, 2, 2], CPU)
+    assert batch.groups is not None
+    assert batch.groups.rows is None
+    slots.install(2, lora(4, 9))
+    assert slots.batch([1, 1, 2, 2], CPU).groups is None
+
+
+def test_runs_leave_out_the_base():
+    assert [(run.begin, run.end, run.slot) for run in runs_of([0, 1, 1, 0, 2])] == [(1, 3, 1), (4, 5, 2)]
+    with pytest.raises(KeyError):
+        LoraSlots().batch([7], CPU)
