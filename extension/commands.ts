@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import { Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import { localFolders, pickFolder } from "./folders";
-import { describe, follow, say, showFailure } from "./messages";
+import { describe, follow, say, showFailure, type Ask } from "./messages";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudParams, Provisioned, WorkspaceSummary } from "./protocol";
 import { Problem } from "./sentences";
@@ -53,17 +53,14 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<
   const target = await pickTarget(title, source(rooms), summary.defaults);
   if (target === undefined || !(await agreesWithFineTuning(target, summary.defaults))) return;
   const { subscription, resourceGroup } = target;
-  const provisioned = await rooms.credentials.attended(() =>
-    follow(title, rooms.sidecar, (operation, consents, stop) =>
+  const provisioned = await operate(rooms, title, (operation, consents, stop) =>
       rooms.sidecar.ask(
         "slipway/provision",
         { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents, operation },
         stop,
       ),
-    ),
   );
   if (provisioned === undefined) return;
-  void rooms.view.refresh();
   await offerDeploy(folder, provisioned);
 }
 
@@ -86,13 +83,10 @@ async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<voi
     if ((await vscode.window.showErrorMessage(message, provisionNow)) === provisionNow) await vscode.commands.executeCommand("slipway.provision", folder);
     return;
   }
-  const deployed = await rooms.credentials.attended(() =>
-    follow(title, rooms.sidecar, (operation, consents, stop) =>
-      rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents, operation }, stop),
-    ),
+  const deployed = await operate(rooms, title, (operation, consents, stop) =>
+    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents, operation }, stop),
   );
   if (deployed === undefined) return;
-  void rooms.view.refresh();
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const message = deployed.verified
     ? vscode.l10n.t("Deployed: the model answers at {url}", { url: deployed.url })
@@ -125,6 +119,15 @@ async function init(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void>
 
 async function refresh({ view }: Rooms): Promise<void> {
   await view.refresh();
+}
+
+/** A long request with its person at hand; whatever comes of it, the view shows the state after it. */
+async function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
+  try {
+    return await credentials.attended(() => follow(title, sidecar, ask));
+  } finally {
+    void view.look();
+  }
 }
 
 /** The folder's summary, after offering the project files that are missing; undefined when the person declines. */

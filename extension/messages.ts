@@ -36,7 +36,8 @@ export function describe(error: unknown): string {
   return error.suggestion === undefined ? say(error.what) : `${say(error.what)} ${say(error.suggestion)}`;
 }
 
-type Ask<T> = (operation: string, consents: readonly string[], stop: vscode.CancellationToken) => Promise<T>;
+/** A request that may be repeated with consents. */
+export type Ask<T> = (operation: string, consents: readonly string[], stop: vscode.CancellationToken) => Promise<T>;
 
 /**
  * Runs a long request under a progress notification. What costs time, disk or money is asked for once, in a dialog, and the

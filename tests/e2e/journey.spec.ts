@@ -1,5 +1,6 @@
 // The main job in a real VS Code: from a fine-tuned model on a share to a chat page in which it answers.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -150,11 +151,7 @@ describe("the main job in a real VS Code", function () {
     await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
     await view.getByRole("treeitem", { name: new RegExp(`^Endpoint: http://${config()["ACA_APP_ENDPOINT"]}`) }).waitFor();
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
-    await window.openFile("infra", "inference.config.json");
-    await window.run("AI Toolkit: Show log");
-    await window.showView();
-    await window.page.locator(".part.panel").getByText("The inference endpoint is available at").last().waitFor();
-    await window.screenshot("at work");
+    await window.screenshot("view");
   });
 
   it("Go to Inference Endpoint opens the chat page, logged in", async () => {
@@ -210,7 +207,7 @@ describe("the main job in a real VS Code", function () {
     await window.screenshot("sidecar killed");
     await eventually("another sidecar is started", 30_000, () => window.sidecar !== killed);
     assert.equal(host.localCloud, cloud);
-    process.kill(cloud, 0);
+    assert.ok(runs(cloud));
   });
 
   it("Deploy without a change in the code reloads the model, also after that", async () => {
@@ -219,6 +216,22 @@ describe("the main job in a real VS Code", function () {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
     assert.equal(window.said("The code has not changed; the model is reloaded."), reloaded + 1);
+    await window.openFile("infra", "inference.config.json");
+    await window.run("AI Toolkit: Show log");
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 30_000 });
+    await window.page.locator(".part.panel").getByText("The inference endpoint is available at").last().waitFor();
+    await window.screenshot("at work");
+  });
+
+  it("another interpreter in the settings starts the sidecar anew, in the same private environment", async () => {
+    const before = window.sidecar;
+    const python = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
+    await window.setSetting("slipway.python.path", python);
+    await eventually("another sidecar is started", 30_000, () => window.sidecar !== before);
+    await eventually("the old sidecar has ended", 30_000, () => !runs(before));
+    await window.screenshot("setting");
+    assert.equal(readdirSync(path.join(host.globalStorage, "environments")).length, 1);
   });
 
   it("leaves nothing running in the notifications", async () => {
@@ -232,3 +245,13 @@ describe("the main job in a real VS Code", function () {
     assert.equal(await window.notifications.count(), 0);
   });
 });
+
+function runs(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false;
+    throw error;
+  }
+}

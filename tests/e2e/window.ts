@@ -136,6 +136,17 @@ export class Window {
     await this.page.locator(".tabs-container .tab", { hasText: file }).waitFor();
   }
 
+  /** Sets a text setting in the settings editor. */
+  async setSetting(id: string, value: string): Promise<void> {
+    await this.run("Preferences: Open User Settings");
+    const editor = this.page.locator(".settings-editor");
+    await editor.locator(".settings-header .monaco-editor").click();
+    await this.page.keyboard.type(`@id:${id}`);
+    const input = editor.locator(`input[aria-label="${id}"]`);
+    await input.fill(value, { timeout: 30_000 });
+    await input.press("Enter");
+  }
+
   /** The process of the sidecar that was started last, as the log names it. */
   get sidecar(): number {
     const started = [...this.log.matchAll(/Sidecar started \(process (\d+)\)/g)].at(-1)?.[1];
