@@ -19,24 +19,21 @@ def routes(cloud: LocalCloud) -> list[Route]:
         version = request.query_params.get("api-version", "")
         audiences = ["https://management.core.windows.net/", "https://management.azure.com/"]
         if version >= "2019-05-01":
-            return JSONResponse(
-                [
-                    {
-                        "name": "LocalCloud",
-                        "portal": base,
-                        "authentication": {
-                            "loginEndpoint": base,
-                            "audiences": audiences,
-                            "tenant": "common",
-                            "identityProvider": "AAD",
-                        },
-                        "resourceManager": base,
-                        "graph": base,
-                        "gallery": base,
-                        "suffixes": {"storage": base.removeprefix("https://")},
-                    }
-                ]
-            )
+            known = {
+                "name": "LocalCloud",
+                "portal": base,
+                "authentication": {
+                    "loginEndpoint": base,
+                    "audiences": audiences,
+                    "tenant": "common",
+                    "identityProvider": "AAD",
+                },
+                "resourceManager": base,
+                "graph": base,
+                "gallery": base,
+                "suffixes": {"storage": base.removeprefix("https://")},
+            }
+            return JSONResponse(known if version >= "2022-09-01" else [known])  # from then on one cloud, not a list
         return JSONResponse(
             {
                 "galleryEndpoint": base,
