@@ -28,6 +28,7 @@ from .app_runtime import Surroundings
 from .cloud import Endpoints, LocalCloud
 from .data_plane import data_app
 from .deployments import Deployments
+from .faults import Faults, with_admin
 from .files import files_app
 from .image import image_for
 from .recorder import recorded
@@ -140,7 +141,10 @@ async def _serve(options: Options, settings: Settings) -> None:
     }
     if options.record:
         apps["arm"] = recorded(apps["arm"], options.record, urls["arm"])
-    servers = {part: _server(cloud, _guarded(app, ports[part], options.bind)) for part, app in apps.items()}
+    faults = Faults()
+    doors = {part: faults.guard(part, app) for part, app in apps.items()}
+    doors["arm"] = with_admin(doors["arm"], faults, cloud.directory.admin_token)
+    servers = {part: _server(cloud, _guarded(door, ports[part], options.bind)) for part, door in doors.items()}
     serving = [asyncio.create_task(server.serve(sockets=[sockets[part]])) for part, server in servers.items()]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -208,6 +212,7 @@ def _server(cloud: LocalCloud, app: ASGIApp) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         lifespan="off",
+        http="h11",
         ws="none",
         server_header=False,
         limit_concurrency=2000,
