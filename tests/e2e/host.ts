@@ -53,6 +53,11 @@ export class Host {
     return path.join(this.home, "data/User/globalStorage/slipway.slipway");
   }
 
+  /** Where the installed extension lies. */
+  get extension(): string {
+    return path.join(this.home, "ext", readdirSync(path.join(this.home, "ext")).find((each) => each.startsWith("slipway.slipway-")) ?? "");
+  }
+
   /** The process of the local cloud, which is nobody's child. */
   get localCloud(): number {
     return localCloudOf(this.home) ?? assert.fail("the local cloud has not been started");

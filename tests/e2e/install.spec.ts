@@ -1,6 +1,6 @@
 // The packaged extension in a real VS Code, before anything is provisioned.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Host } from "./host";
@@ -24,6 +24,16 @@ describe("the extension, installed from its .vsix", () => {
   });
   afterEach(async function () {
     await host.keepEvidence(this.currentTest);
+  });
+
+  it("holds what it needs to run and nothing else", () => {
+    const parts = readdirSync(host.extension).sort();
+    assert.deepEqual(parts.filter((each) => !/^(\.vsixmanifest|changelog\.md|readme\.md|license\.txt|package(\.nls(\.[\w-]+)?)?\.json)$/i.test(each)), ["build", "extension", "inference", "infra", "sidecar"]);
+    const files = readdirSync(host.extension, { recursive: true, encoding: "utf8" });
+    assert.deepEqual(files.filter((each) => /node_modules|__pycache__|\.ts$|\.map$|test_/.test(each)), []);
+    for (const file of ["build/dist/extension.js", "sidecar/requirements.txt", "sidecar/__main__.py", "inference/requirements.txt", "infra/provision/inference.json"]) {
+      assert.ok(existsSync(path.join(host.extension, file)), file);
+    }
   });
 
   it("offers the documented commands, word for word", async () => {

@@ -136,10 +136,11 @@ export class Window {
     await this.page.locator(".tabs-container .tab", { hasText: file }).waitFor();
   }
 
-  /** Sets a text setting in the settings editor. */
+  /** Sets a text setting in the settings editor, where settings of the machine stand under "Remote". */
   async setSetting(id: string, value: string): Promise<void> {
     await this.run("Preferences: Open User Settings");
     const editor = this.page.locator(".settings-editor");
+    await editor.getByText("Remote [").click();
     await editor.locator(".settings-header .monaco-editor").click();
     await this.page.keyboard.type(`@id:${id}`);
     const input = editor.locator(`input[aria-label="${id}"]`);
