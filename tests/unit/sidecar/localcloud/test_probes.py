@@ -1,0 +1,61 @@
+"""Probes: thresholds as a state machine, ACA's limits, ACA's own probes."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.localcloud.probes import Health, Probe, observe, probe_problem, probes_of
+
+PROBE = Probe("Readiness", "/", 80, failure_threshold=3, success_threshold=2)
+
+
+def test_a_conclusion_changes_only_at_its_threshold():
+    health = Health()
+    seen: list[bool | None] = []
+    for result in "ssfffss":
+        health = observe(health, PROBE, "success" if result == "s" else "failure")
+        seen.append(health.passed)
+    assert seen == [None, True, True, True, False, False, True]
+
+
+@given(st.lists(st.sampled_from(["success", "failure"]), max_size=40), st.integers(1, 5), st.integers(1, 5))
+def test_the_conclusion_is_that_of_the_last_long_enough_run(results: list[Any], failures: int, successes: int):
+    probe = Probe("Liveness", "/", 80, failure_threshold=failures, success_threshold=successes)
+    health, expected, run, last = Health(), None, 0, None
+    for result in results:
+        health = observe(health, probe, result)
+        run = run + 1 if result == last else 1
+        last = result
+        if run >= (successes if result == "success" else failures):
+            expected = result == "success"
+    assert health.passed == expected
+
+
+def test_declared_probes_replace_those_of_the_platform():
+    declared = {"probes": [{"type": "Liveness", "httpGet": {"port": 1, "path": "/live"}, "timeoutSeconds": 5}]}
+    assert [(probe.kind, probe.path, probe.timeout) for probe in probes_of(declared, 80)] == [("Liveness", "/live", 5)]
+    assert [probe.kind for probe in probes_of({}, 80)] == ["Startup", "Readiness"]
+    assert probes_of({}, None) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({}, False),
+        ({"initialDelaySeconds": 61}, True),
+        ({"periodSeconds": 240}, False),
+        ({"timeoutSeconds": 241}, True),
+        ({"failureThreshold": 30}, False),
+        ({"failureThreshold": 31}, True),
+        ({"type": "Startup", "failureThreshold": 240}, False),
+        ({"type": "Readiness", "failureThreshold": 49}, True),
+        ({"type": "Other"}, True),
+        ({"tcpSocket": {"port": 1}}, True),
+        ({"httpGet": {"port": 0}}, True),
+    ],
+)
+def test_limits_of_a_declared_probe(change: dict[str, Any], wrong: bool):
+    entry = {"type": "Liveness", "httpGet": {"path": "/", "port": 80}, **change}
+    assert bool(probe_problem(entry)) == wrong
