@@ -33,7 +33,7 @@ def load(service: Service) -> Served:
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
-    device = choose(settings.device, settings.kv_bytes, folder.size)
+    device = choose(settings.device, settings.kv_bytes, folder.size, folder.dtypes)
     note("loading-base", 0.0, name)
     context = settings.max_context or context_of(folder.config)
     runner, blocks = make_runner(service, folder, device, context)

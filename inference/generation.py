@@ -13,7 +13,6 @@ from inference.engine.engine import Delta, Sink
 from inference.engine.sequence import SamplingParams
 from inference.service import Service
 
-KEEP_ALIVE_SECONDS = 10.0
 Batch = list[tuple[int, Delta]]
 
 
@@ -86,23 +85,24 @@ class Generation:
 
     async def deltas(self) -> AsyncGenerator[Batch]:
         """Batches of deltas as they arrive, until every answer has ended; an empty batch after long silence."""
-        loop = self.service.loop
-        silence = loop.call_later(KEEP_ALIVE_SECONDS, self._wake)
+        silence = self.service.loop.create_task(self._break_silence())
         try:
             while self._open or self._arrived:
                 if not self._arrived and not self._closed:
-                    self._waiter = loop.create_future()
+                    self._waiter = self.service.loop.create_future()
                     await self._waiter
                     self._waiter = None
-                    if not self._arrived:
-                        silence.cancel()
-                        silence = loop.call_later(KEEP_ALIVE_SECONDS, self._wake)
                 if self._closed:
                     return
                 batch, self._arrived = self._arrived, []
                 yield batch
         finally:
             silence.cancel()
+
+    async def _break_silence(self) -> None:
+        while True:
+            await asyncio.sleep(self.service.settings.keep_alive)
+            self._wake()
 
     def _sink(self, index: int) -> Sink:
         return lambda delta: self._take(index, delta)

@@ -175,7 +175,7 @@ async def live(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """A bare status for probes; with the key, how far the start has come."""
     service = service_of(request)
-    status = 200 if service.readiness.status == "ready" and not service.draining else 503
+    status = 200 if service.answers else 503
     if request.scope["slipway.known"]:
         return json_response(service.readiness.body(), status)
     return Response(status_code=status)

@@ -81,6 +81,15 @@ class Service:
 
         threading.Thread(target=run, name="loader", daemon=True).start()
 
+    @property
+    def answers(self) -> bool:
+        """Whether a request would be taken now."""
+        try:
+            self.model()
+        except ApiError:
+            return False
+        return True
+
     def note(self, phase: Phase, progress: float | None, detail: str) -> None:
         if phase != self.readiness.phase:
             log.info("phase: %s%s", phase, f" ({detail})" if detail else "")
@@ -95,6 +104,8 @@ class Service:
         """The loaded model; 503 with the phase until there is one, and while the server drains."""
         if self.draining:
             raise ApiError(503, "the server is stopping", code="draining", retry_after=5)
+        if self.served is not None and self.served.engine.failure:
+            self.note("failed", None, f"the engine has failed: {self.served.engine.failure}")
         if self.served is None or self.readiness.status != "ready":
             said = self.readiness.phase + (f": {self.readiness.detail}" if self.readiness.detail else "")
             raise ApiError(503, f"the model is not ready ({said})", code="not_ready", retry_after=5)

@@ -36,6 +36,7 @@ class Settings:
     max_body: int = 4 << 20
     body_timeout: float = 30.0
     drain_timeout: float = 25.0
+    keep_alive: float = 10.0  # silence after which a stream says that it lives; the ingress drops idle ones
 
     def __repr__(self) -> str:
         """Without the key: a settings value may reach a log."""
@@ -64,6 +65,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         kv_bytes=whole(environment, "SLIPWAY_KV_BYTES", Settings.kv_bytes),
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
         body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
+        keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive))),
         drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),
     )
 

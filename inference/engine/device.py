@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -24,13 +25,21 @@ class Device:
         return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
 
 
-def choose(wanted: str, kv_bytes: int, weights: int) -> Device:
-    """`wanted` is auto, cpu or cuda; `weights` the bytes that the model takes beside the cache."""
+def choose(wanted: str, kv_bytes: int, weights: int, stored: frozenset[str]) -> Device:
+    """`wanted` is auto, cpu or cuda; `weights` the bytes of the model on disk, `stored` the formats of its tensors."""
     if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
         return choose_cuda(kv_bytes, weights)
     free = psutil.virtual_memory().available
+    halves = stored <= {"BF16", "F16"} and has_bfloat16()
+    dtype = torch.bfloat16 if halves else torch.float32
     share = min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
-    return Device(torch.device("cpu"), torch.float32, kv_bytes or share, prefill=64, tokens=512)
+    return Device(torch.device("cpu"), dtype, kv_bytes or share, prefill=64, tokens=512)
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; without that it is slower than float32."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and " avx512_bf16" in flags.read_text()
 
 
 def choose_cuda(kv_bytes: int, weights: int) -> Device:

@@ -31,6 +31,11 @@ class Engine(Protocol):
     def tokenizer(self) -> Tokenizer: ...
     @property
     def context(self) -> int: ...
+    @property
+    def failure(self) -> str:
+        """Why the engine can do nothing any more; empty while it can."""
+        ...
+
     def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: "Sink") -> int: ...
     def cancel(self, request: int) -> None: ...
     def install(self, slot: int, folder: AdapterFolder) -> None: ...
@@ -116,6 +121,7 @@ class BatchingEngine:
         self._ids = count(1)
         self._inbox: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._stopping = False
+        self.failure = ""
         self._steps = self._prompt_tokens = self._generated = 0
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
         self._thread.start()
@@ -132,6 +138,9 @@ class BatchingEngine:
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
         sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
         flight = Flight(sequence, sink, Detokenizer(self.tokenizer, params.stop))
+        if self.failure:
+            self._deliver([(sink, Delta("", (), finish="error", error="the engine has failed"))])
+            return number
         self._inbox.put(lambda: self._begin(flight))
         return number
 
@@ -197,10 +206,21 @@ class BatchingEngine:
         done.result()
 
     def _loop(self) -> None:
-        while not self._stopping:
-            self._take_inbox()
-            if not self._stopping and self._flights:
-                self._step()
+        try:
+            while not self._stopping:
+                self._take_inbox()
+                if not self._stopping and self._flights:
+                    self._step()
+        except Exception as error:
+            log.exception("the engine has failed")
+            self.failure = f"{type(error).__name__}: {error}"
+            lost = [
+                (flight.sink, Delta("", (), finish="error", error="the engine has failed"))
+                for flight in self._flights.values()
+            ]
+            self._flights.clear()
+            self._deliver(lost)
+            return
         for number in list(self._flights):
             self._drop(number)
 

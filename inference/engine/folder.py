@@ -44,6 +44,10 @@ class ModelFolder:
     def size(self) -> int:
         return sum(place.length for place in self.tensors.values())
 
+    @property
+    def dtypes(self) -> frozenset[str]:
+        return frozenset(place.dtype for place in self.tensors.values())
+
 
 @dataclass(frozen=True)
 class AdapterFolder:

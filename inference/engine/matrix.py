@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+PACKABLE = (torch.float32, torch.bfloat16)
 TYPICAL_ROWS = 16  # what the packed layout is chosen for
 
 
@@ -38,7 +39,7 @@ class Matrix:
 def packed(matrix: Matrix) -> Matrix:
     """The matrix in the form that this machine multiplies fastest."""
     weight = matrix.weight
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or weight.dtype not in PACKABLE or not torch.backends.mkldnn.is_available():
         return matrix
     reordered = operators().mkldnn._reorder_linear_weight(weight, TYPICAL_ROWS)
     return Matrix(torch.empty(0), matrix.bias, reordered)
