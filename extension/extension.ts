@@ -9,7 +9,7 @@ import { EndpointView } from "./view";
 
 let sidecar: Sidecar | undefined;
 
-export async function activate(context: vscode.ExtensionContext): Promise<void> {
+export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("Slipway", { log: true });
   const credentials = new Credentials();
   const running = new Sidecar(
@@ -39,7 +39,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     }),
   );
-  await view.look();
+  // Not waited for: it may start the sidecar, and commands are ready before that.
+  void view.look();
 }
 
 export async function deactivate(): Promise<void> {

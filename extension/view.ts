@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders } from "./folders";
-import { say } from "./messages";
+import { describe, say } from "./messages";
 import type { Status } from "./protocol";
 
 /** One line of the tree. */
@@ -92,7 +92,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
         this.status = await this.sidecar.ask("slipway/status", { folder: this.folder?.uri.fsPath ?? "", cloud });
         this.failure = undefined;
       } catch (error) {
-        this.failure = error instanceof Error ? error.message : String(error);
+        this.failure = describe(error);
         this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
       }
       if (this.tree.visible && this.status?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
@@ -134,11 +134,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     if (this.failure !== undefined) {
       return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog" }];
     }
-    return this.status === undefined ? [] : describe(this.status);
+    return this.status === undefined ? [] : tree(this.status);
   }
 }
 
-function describe(status: Status): readonly Line[] {
+function tree(status: Status): readonly Line[] {
   const unknown = vscode.l10n.t("none");
   const lines: Line[] = [
     { label: vscode.l10n.t("Endpoint"), text: status.url ?? unknown, icon: "globe", ...(status.url === null ? {} : { command: "slipway.openEndpoint" }) },
