@@ -57,7 +57,9 @@ class KeyValues:
     """Owns the pages and the dense copy."""
 
     def __init__(self, spec: ModelSpec, blocks: int, block_size: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.pages = torch.zeros(spec.layers, blocks * block_size, spec.key_value, dtype=dtype, device=device)
+        # Not filled: memory that no token has used yet stays with the system. Row 0 pads, so it must be finite.
+        self.pages = torch.empty(spec.layers, blocks * block_size, spec.key_value, dtype=dtype, device=device)
+        self.pages[:, 0] = 0
         self._spec = spec
         self._block_size = block_size
         self._device = device

@@ -12,10 +12,10 @@ from torch import Tensor
 from inference.engine.folder import FolderError, ModelFolder, TensorPlace
 from inference.engine.matrix import Matrix
 from inference.engine.spec import ModelSpec
-from inference.engine.weights import LayerWeights, Weights, packed_weights
+from inference.engine.weights import Draft, LayerWeights, Weights
 
 READERS = 8  # a network share gives each file, and each request, only part of its bandwidth
-PIECE = 8 << 20  # bytes a read
+PIECE = 3 << 20  # bytes a read
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -42,7 +42,7 @@ def load_weights(
     folder: ModelFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device, note: Callable[[float], None]
 ) -> Weights:
     """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1."""
-    weights, targets = allocate(spec, dtype, device)
+    draft, targets = allocate(spec, dtype, device)
     places = {strip(name): place for name, place in folder.tensors.items()}
     missing = sorted(targets.keys() - places.keys())
     if missing:
@@ -59,13 +59,15 @@ def load_weights(
             for name, target in targets.items()
             for piece in pieces(places[name], target, spec)
         ]
-        for task in as_completed(tasks):
-            done += task.result()
+        for read in (task.result() for task in as_completed(tasks)):
+            done += read
             note(done / total)
-    return packed_weights(weights)
+    tasks.clear()
+    targets.clear()
+    return draft.packed()
 
 
-def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[Weights, dict[str, Target]]:
+def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[Draft, dict[str, Target]]:
     """Empty weights, and for each tensor of the checkpoint the part of them that it fills."""
     targets: dict[str, Target] = {}
 
@@ -78,10 +80,10 @@ def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple
         return tensor
 
     embedding = whole("embed_tokens.weight", spec.vocabulary, spec.hidden)
-    layers = tuple(allocate_layer(spec, f"layers.{index}.", new, targets) for index in range(spec.layers))
+    layers = [allocate_layer(spec, f"layers.{index}.", new, targets) for index in range(spec.layers)]
     norm = whole("norm.weight", spec.hidden)
     head = embedding if spec.tied else whole("lm_head.weight", spec.vocabulary, spec.hidden)
-    return Weights(embedding, layers, norm, Matrix(head)), targets
+    return Draft(embedding, layers, norm, Matrix(head)), targets
 
 
 def allocate_layer(

@@ -34,21 +34,23 @@ class Weights:
 TIED_HEAD = 128 << 20  # bytes up to which a tied head is worth a packed copy of its own
 
 
-def packed_weights(weights: Weights) -> Weights:
-    """Every matrix in the form that this machine multiplies fastest; the plain ones are let go of one by one."""
-    layers = list(weights.layers)
-    tied = weights.head.weight is weights.embedding
-    embedding, norm, head = weights.embedding, weights.norm, weights.head
-    del weights
-    for index, layer in enumerate(layers):
-        layers[index] = replace(
-            layer,
-            qkv=packed(layer.qkv),
-            output=packed(layer.output),
-            gate_up=packed(layer.gate_up),
-            down=packed(layer.down),
-        )
-        del layer
-    if not tied or embedding.nbytes <= TIED_HEAD:
-        head = packed(head)
-    return Weights(embedding, tuple(layers), norm, head)
+@dataclass
+class Draft:
+    """A model while it is loaded: its layers are exchanged one by one, so that none is held twice."""
+
+    embedding: Tensor
+    layers: list[LayerWeights]
+    norm: Tensor
+    head: Matrix
+
+    def packed(self) -> Weights:
+        """Every matrix in the form that this machine multiplies fastest. The draft is used up."""
+        for index, layer in enumerate(self.layers):
+            self.layers[index] = replace(layer, qkv=packed(layer.qkv))
+            layer = replace(self.layers[index], output=packed(layer.output))
+            layer = replace(layer, gate_up=packed(layer.gate_up))
+            self.layers[index] = replace(layer, down=packed(layer.down))
+        tied = self.head.weight is self.embedding
+        if not tied or self.embedding.nbytes <= TIED_HEAD:
+            self.head = packed(self.head)
+        return Weights(self.embedding, tuple(self.layers), self.norm, self.head)

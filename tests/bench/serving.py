@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,9 @@ def main() -> None:
         report.ratio("start-up: transformers serve / ours", [peer_start], [ours_start], 2.0)
         for clients, goal in ((1, 1.4), (4, None), (16, 2.0)):
             compare(report, everyone, clients, goal, arguments)
+        swap(report, mount, base)
+        memory(report, mount, Path(folder) / "large")
+        overhead(report)
     for name in ("vllm",):
         if not installed(name):
             print(json.dumps({"figure": f"peer {name}", "value": None, "why": "not installed here"}))
@@ -133,6 +137,67 @@ def compare(
     if many:
         report.figure("inter-token p99 / p50, 16 clients", most / half, goal="≤ 3")
         report.goals.append(Goal("p99", f"inter-token p99 is {most / half:.1f}× p50, goal 3×", most <= 3 * half))
+
+
+def swap(report: Report, mount: Path, base: Target) -> None:
+    """From the changed file to the new adapter's first token, and the longest pause, under sixteen streaming clients."""
+    http = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    body = {"lora_name": "swapped", "lora_path": "models/adapter0/adapter", "load_inplace": True}
+    new = Target(base.port, ("swapped",), KEY, {"ignore_eos": True})
+    times: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        background = pool.submit(run, base, 16, 1000)
+        for _ in range(5):
+            (mount / "models" / "adapter0" / "adapter" / "adapter_model.safetensors").touch()
+            began = time.monotonic()
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{base.port}/v1/load_lora_adapter", json.dumps(body).encode(), http
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert answer.status == 200
+            run(new, 1, 1)
+            times.append(time.monotonic() - began)
+        load = background.result()
+    stall = max(load.gaps)
+    report.figure("hot swap: change to first token, seconds", median(times), rounds=[round(t, 3) for t in times])
+    report.figure("hot swap: longest pause of 16 streams, ms", 1000 * stall)
+    report.goals.append(Goal("swap", f"hot swap takes {median(times):.2f} s of 1", median(times) < 1))
+    report.goals.append(Goal("stall", f"the longest pause in a swap is {1000 * stall:.0f} ms of 50", stall < 0.05))
+
+
+def memory(report: Report, small: Path, large: Path) -> None:
+    """What a larger model adds to the process, against the bytes of its weights."""
+    make(large, adapters=0, hidden=1536, layers=6)
+    added: list[tuple[int, int]] = []
+    for mount in (small, large):
+        weights = sum(file.stat().st_size for file in (mount / "model-cache").rglob("*.safetensors"))
+        with ours(mount) as port:
+            added.append((weights, peak(port)))
+    (few, before), (many, after) = added
+    ratio = (after - before) / (many - few)
+    report.figure("peak memory added / weights", ratio, weights_mb=many >> 20)
+    report.goals.append(Goal("memory", f"peak memory grows by {ratio:.2f}× the weights, goal 1.1×", ratio <= 1.1))
+
+
+def peak(port: int) -> int:
+    """Peak resident bytes of the server on a port, which is a child of ours."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    for child in children:
+        environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        if f"CONTAINER_APP_PORT={port}".encode() in environment:
+            status = Path(f"/proc/{child}/status").read_text()
+            return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+    raise RuntimeError(f"no server on {port}")
+
+
+def overhead(report: Report) -> None:
+    script = str(HERE / "overhead.py")
+    done = subprocess.run([sys.executable, script], check=True, stdout=subprocess.PIPE, text=True)
+    seen: dict[str, list[float]] = json.loads(done.stdout)
+    cost = median(seen["/ours"])
+    report.figure("HTTP + JSON + detokenising, CPU µs a token", cost, goal="≤ 12")
+    report.goals.append(Goal("overhead", f"a token costs {cost:.1f} µs beside the model, goal 12", cost <= 12))
+    report.ratio("overhead: StreamingResponse + json.dumps / ours", seen["/usual"], seen["/ours"], 5.0)
 
 
 @contextmanager

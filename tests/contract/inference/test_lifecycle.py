@@ -110,6 +110,16 @@ def test_sigterm_finishes_what_is_under_way(sample, start):
         assert server.process.wait(20) == 0
 
 
+def test_a_stream_that_waits_says_that_it_lives(sample, start):
+    with start(sample.mount, SLIPWAY_MAX_RUNNING="1", SLIPWAY_KEEP_ALIVE="1") as server:
+        long = chat(sample, stream=True, **LONG)
+        with server.http().stream("POST", "/v1/chat/completions", json=long) as first:
+            lines = first.iter_lines()
+            next(lines)
+            with server.http().stream("POST", "/v1/chat/completions", json=chat(sample, stream=True)) as second:
+                assert any(line == ": keep-alive" for line in second.iter_lines())
+
+
 def test_what_is_too_large_or_no_json_is_refused(sample, start):
     with start(sample.mount, SLIPWAY_MAX_BODY="10000") as server:
         huge = server.http().post("/v1/chat/completions", content=b"x" * 20000)
