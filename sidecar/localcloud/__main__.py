@@ -89,7 +89,9 @@ def _options() -> Options:
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="quotas, regions, profiles, … (DIR/settings.json)"
     )
-    parser.add_argument("--record", type=Path, metavar="FILE", help="append ARM's traffic to a file, for contract tests")
+    parser.add_argument(
+        "--record", type=Path, metavar="FILE", help="append ARM's traffic to a file, for contract tests"
+    )
     given = parser.parse_args()
     if given.bind not in ("127.0.0.1", "::1", "localhost"):
         parser.error("--bind must be a loopback address: the cloud runs commands as you")

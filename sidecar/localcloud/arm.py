@@ -43,11 +43,7 @@ class Call:
 
 def subscriptions(call: Call) -> Response:
     mine = [each for each in call.cloud.directory.subscriptions if each.tenant == call.caller.tenant]
-    return JSONResponse({"value": [groups.show_subscription(each) for each in mine], "count": _count(len(mine))})
-
-
-def _count(number: int) -> Json:
-    return {"type": "Total", "value": number}
+    return JSONResponse({"value": [groups.show_subscription(each) for each in mine]})
 
 
 def subscription(call: Call) -> Response:

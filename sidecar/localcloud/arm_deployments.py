@@ -6,9 +6,11 @@ import uuid
 from starlette.responses import JSONResponse, Response
 
 from .arm import Call
-from .deployments import ENDED, TYPE, Ordered, template_hash
+from .deployment_record import TYPE, Ordered
+from .deployments import ENDED
 from .envelope import ArmError, invalid
 from .operations import utc_now
+from .planning import template_hash
 from .resource_id import group_id
 from .resource_type import Json
 from .state import Resource

@@ -11,7 +11,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Kind = Literal["status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body"]
+Kind = Literal[
+    "status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body"
+]
 
 
 class Rule(BaseModel):

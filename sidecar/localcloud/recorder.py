@@ -54,6 +54,8 @@ def _headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 def _json(data: bytes) -> object:
     try:
-        return json.loads(data) if data else None
-    except ValueError:
+        value = json.loads(data) if data else None
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
         return None  # not JSON: the contract has nothing to say about it
+    return value

@@ -66,17 +66,11 @@ def _show(cloud: LocalCloud, revision: Resource) -> Json:
     active = bool(revision.properties["active"])
     stopped = bool(app and app.private.get("stopped"))
     weight = runtime.routes().get(revision.name, 0)
-    labels = [
-        entry["label"]
-        for entry in (objects(member(app.properties["configuration"], "ingress"), "traffic") if app else [])
-        if entry.get("label") and entry.get("revisionName") == revision.name
-    ]
     state = _running_state(revision, replicas, "running" if active and not stopped else "stopped")
     changed: Json = {
         "active": active,
         "replicas": len(replicas),
         "trafficWeight": weight,
-        "labels": labels or None,
         "healthState": _health(revision, replicas, state),
         "runningState": state,
     }

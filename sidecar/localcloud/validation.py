@@ -5,7 +5,8 @@ import uuid
 from sidecar.expressions import Deferred, ExpressionError, evaluate
 
 from .cloud import LocalCloud
-from .deployments import TYPE, Deployments, Ordered, plan_dependencies, plan_providers
+from .deployment_record import TYPE, Ordered, plan_dependencies, plan_providers
+from .deployments import Deployments
 from .envelope import ArmError
 from .fields import member
 from .groups import require_registered

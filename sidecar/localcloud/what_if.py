@@ -8,7 +8,8 @@ from sidecar.expressions import Deferred
 
 from . import providers
 from .cloud import LocalCloud
-from .deployments import Deployments, Ordered
+from .deployment_record import Ordered
+from .deployments import Deployments
 from .envelope import ArmError
 from .fields import member
 from .planning import Planned, nested_properties, unevaluated

@@ -3,10 +3,14 @@
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.contract.localcloud.conftest import QUICK, start_cloud
+import httpx
+
+from tests.contract.localcloud.conftest import QUICK, World, start_cloud
 from tests.contract.localcloud.replay import SPECS
 
 FILES = (
@@ -26,61 +30,82 @@ FILES = (
 SLOWEST = 10
 
 
+@dataclass
+class Outcome:
+    operations: int = 0
+    counts: dict[int, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
 def main() -> int:
-    import schemathesis
-    from hypothesis import HealthCheck, Phase, given, settings
+    try:
+        import schemathesis  # pyright: ignore[reportMissingImports] - wanted for this only
+    except ImportError:
+        print("pip install schemathesis==4.32.5 into .venv first: it is used for this only")
+        return 1
 
     if not SPECS.exists():
         print("the Swagger files are not beside the project (../shared/azure-specs)")
         return 1
     examples = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+    outcome = Outcome()
     with tempfile.TemporaryDirectory() as folder:
         world = start_cloud(Path(folder), settings=QUICK)
         world.register()
         world.groups.resource_groups.create_or_update("fuzz", {"location": "westus3"})
-        counts: dict[int, int] = {}
-        problems: list[str] = []
-        operations = 0
         with world.http() as http:
             for name in FILES:
-                schema = schemathesis.openapi.from_path(SPECS / "specification" / name)
-                for found in schema.get_all_operations():
-                    operation: Any = found.ok() if hasattr(found, "ok") else found
-                    operations += 1
-
-                    @settings(
-                        max_examples=examples,
-                        deadline=None,
-                        database=None,
-                        derandomize=True,
-                        phases=[Phase.generate],
-                        suppress_health_check=list(HealthCheck),
+                for found in schemathesis.openapi.from_path(SPECS / "specification" / name).get_all_operations():
+                    operation: Any = found.ok()
+                    outcome.operations += 1
+                    _fuzz(
+                        operation,
+                        examples,
+                        lambda case, operation=operation: _send(world, http, operation, case, outcome),
                     )
-                    @given(case=operation.as_strategy())
-                    def ask(case: Any, operation: Any = operation) -> None:
-                        path = operation.path
-                        for parameter, value in (case.path_parameters or {}).items():
-                            chosen = {"subscriptionId": world.subscription, "resourceGroupName": "fuzz"}.get(parameter, str(value))
-                            path = path.replace("{" + parameter + "}", _quoted(chosen))
-                        query = {key: str(value) for key, value in (case.query or {}).items()} | {"api-version": "2024-03-01"}
-                        body = case.body if isinstance(case.body, dict | list | str | int | float | bool) else None
-                        began = time.monotonic()
-                        answer = http.request(operation.method.upper(), path, params=query, json=body)
-                        seconds = time.monotonic() - began
-                        counts[answer.status_code] = counts.get(answer.status_code, 0) + 1
-                        if answer.status_code >= 500 or seconds > SLOWEST:
-                            problems.append(f"{operation.method.upper()} {path}: {answer.status_code} in {seconds:.1f} s; {body!r:.300}")
-
-                    ask()
         alive = world.process.poll() is None
         log = (world.state / "logs" / "localcloud.log").read_text()
         world.stop()
-    print(f"{operations} operations, {sum(counts.values())} requests, by status {dict(sorted(counts.items()))}")
-    for problem in problems[:20]:
+    by_status = dict(sorted(outcome.counts.items()))
+    print(f"{outcome.operations} operations, {sum(by_status.values())} requests, by status {by_status}")
+    for problem in outcome.problems[:20]:
         print(problem)
-    if problems:
+    if outcome.problems:
         print(log[-4000:])
-    return 0 if alive and not problems and operations else 1
+    return 0 if alive and not outcome.problems and outcome.operations else 1
+
+
+def _fuzz(operation: Any, examples: int, send: Callable[[Any], None]) -> None:
+    from hypothesis import HealthCheck, Phase, given, settings
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
+    @given(case=operation.as_strategy())
+    def ask(case: Any) -> None:
+        send(case)
+
+    ask()
+
+
+def _send(world: World, http: httpx.Client, operation: Any, case: Any, outcome: Outcome) -> None:
+    path = operation.path
+    ours = {"subscriptionId": world.subscription, "resourceGroupName": "fuzz"}
+    for parameter, value in (case.path_parameters or {}).items():
+        path = path.replace("{" + parameter + "}", _quoted(ours.get(parameter, str(value))))
+    query = {key: str(value) for key, value in (case.query or {}).items()} | {"api-version": "2024-03-01"}
+    body = case.body if isinstance(case.body, dict | list | str | int | float | bool) else None
+    method, began = operation.method.upper(), time.monotonic()
+    answer = http.request(method, path, params=query, json=body)
+    seconds = time.monotonic() - began
+    outcome.counts[answer.status_code] = outcome.counts.get(answer.status_code, 0) + 1
+    if answer.status_code >= 500 or seconds > SLOWEST:
+        outcome.problems.append(f"{method} {path}: {answer.status_code} in {seconds:.1f} s; {body!r:.300}")
 
 
 def _quoted(text: str) -> str:

@@ -174,6 +174,12 @@ def group(world: World) -> str:
     return "tests"
 
 
+def code_of(error: BaseException) -> str:
+    """Azure's error code, wherever the SDK keeps it."""
+    code: Any = getattr(error, "error_code", None) or getattr(getattr(error, "error", None), "code", None)
+    return str(getattr(code, "value", code))
+
+
 def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
     """The first true value of `condition`; fails at the deadline."""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.contract.localcloud.conftest import World, eventually
+from tests.contract.localcloud.conftest import World, code_of, eventually
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -328,4 +328,4 @@ def test_what_azure_refuses_is_refused(world: World, group: str, environment: st
     change(body["properties"])
     with pytest.raises(Exception) as refused:
         world.apps.container_apps.begin_create_or_update(group, "refused", body).result()
-    assert refused.value.error.code == code
+    assert code_of(refused.value) == code

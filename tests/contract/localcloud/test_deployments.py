@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.localcloud.conftest import World, eventually
+from tests.contract.localcloud.conftest import World, code_of, eventually
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 Json = dict[str, Any]
@@ -189,7 +189,7 @@ def test_what_is_wrong_with_a_template_is_said_before_anything_runs(
     body: Any = {"properties": {"mode": "Incremental", "template": content, "parameters": given}}
     with pytest.raises(HttpResponseError) as invalid:
         world.deployments.deployments.begin_validate(place, "failing", body).result()
-    assert invalid.value.error.code == code
+    assert code_of(invalid.value) == code
 
 
 def test_a_failure_names_the_resource_and_is_listed_in_the_operations(world: World, place: str):
@@ -242,7 +242,7 @@ def test_a_running_deployment_is_cancelled_and_not_overwritten(world: World, pla
     )
     with pytest.raises(HttpResponseError) as late:
         world.deployments.deployments.cancel(place, "cancelled")
-    assert late.value.error.code == "DeploymentCannotBeCancelled"
+    assert code_of(late.value) == "DeploymentCannotBeCancelled"
     assert ended.name == "cancelled"
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.localcloud.conftest import World, eventually
+from tests.contract.localcloud.conftest import World, code_of, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas
 
 
@@ -57,14 +57,14 @@ def test_the_mount_path_is_the_shares_folder_wherever_it_stands_as_a_whole_path(
     httpx.post(f"{url}/hold", params={"path": str(folder / "held.txt")})
     with pytest.raises(HttpResponseError) as refused:
         share.get_file_client("held.txt").delete_file()
-    assert refused.value.error_code == "SharingViolation"
+    assert code_of(refused.value) == "SharingViolation"
 
 
 def test_a_storage_in_use_takes_a_new_key_only(world: World, group: str, mounted: Any):
     deployed(world, group, "mounts2", mounting(mounted["environment"]))
     with pytest.raises(HttpResponseError) as refused:
         put_storage(world, group, "AAAA", share="other")
-    assert refused.value.error.code == "ManagedEnvironmentStorageInUse"
+    assert code_of(refused.value) == "ManagedEnvironmentStorageInUse"
     shown = world.apps.managed_environments_storages.get(group, "mount-env", "models")
     assert shown.properties.azure_file.account_key is None
 

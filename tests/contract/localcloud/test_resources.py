@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.contract.localcloud.conftest import QUICK, World, eventually
+from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas
 
 Start = Callable[..., World]
@@ -16,7 +16,7 @@ def refused(call: Callable[[], Any]) -> str:
     """The code that Azure's error carries."""
     with pytest.raises(HttpResponseError) as problem:
         call()
-    return problem.value.error.code
+    return code_of(problem.value)
 
 
 def test_a_group_is_made_found_whatever_its_case_and_deleted(world: World):
@@ -30,7 +30,7 @@ def test_a_group_is_made_found_whatever_its_case_and_deleted(world: World):
     assert not groups.check_existence("Case")
     with pytest.raises(ResourceNotFoundError) as missing:
         groups.get("Case")
-    assert missing.value.error.code == "ResourceGroupNotFound"
+    assert code_of(missing.value) == "ResourceGroupNotFound"
 
 
 def test_providers_are_refused_until_registered(another: Start):

@@ -24,7 +24,9 @@ counts = st.integers(0, 50)
 
 
 @given(counts, counts, counts, st.integers(1, 20), st.floats(0, 1000), counts)
-def test_replicas_stay_within_their_limits(low: int, more: int, in_flight: int, concurrent: int, idle: float, running: int):
+def test_replicas_stay_within_their_limits(
+    low: int, more: int, in_flight: int, concurrent: int, idle: float, running: int
+):
     scale = Scale(low, low + more + 1, concurrent, 300)
     wanted = desired_replicas(scale, Demand(in_flight, idle, running))
     assert scale.minimum <= wanted <= scale.maximum
@@ -43,7 +45,8 @@ def test_the_latest_revision_gets_traffic_when_it_is_ready():
 
 
 def test_single_mode_ignores_weights():
-    assert routes([{"revisionName": "old", "weight": 100}], [OLD, Candidate("new", active=True, ready=True)], "Single") == {"new": 100}
+    both = [OLD, Candidate("new", active=True, ready=True)]
+    assert routes([{"revisionName": "old", "weight": 100}], both, "Single") == {"new": 100}
 
 
 def test_an_inactive_revision_gets_nothing():
