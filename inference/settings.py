@@ -1,6 +1,5 @@
 """The server's settings: the environment as one frozen value."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,3 @@ def one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) 
     if text not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
     return text
-
-
-def process_environment() -> Mapping[str, str]:
-    return os.environ
