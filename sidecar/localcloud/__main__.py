@@ -156,6 +156,7 @@ async def _serve(options: Options, settings: Settings) -> None:
     write_private(options.state / "cloud.json", json.dumps(_description(cloud), indent=1))
     providers.resume(cloud)
     deployments.resume()
+    cloud.operations.end_cut_off()
     print(json.dumps({"ready": True, "pid": os.getpid(), "arm": urls["arm"], "state": str(options.state)}), flush=True)
     await _until_idle(cloud, deployments, stop, options.idle_exit)
     log.info("stopping")

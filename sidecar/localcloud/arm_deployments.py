@@ -1,6 +1,7 @@
 """The routes of deployments: PUT, GET, list, validate, what-if, cancel, export, operations and their status."""
 
 import asyncio
+import json
 import uuid
 
 from starlette.responses import JSONResponse, Response
@@ -123,7 +124,10 @@ def operation_status(call: Call) -> Response:
 
 
 def calculate_hash(call: Call) -> Response:
-    return JSONResponse({"minifiedTemplate": "", "templateHash": template_hash(call.body), "calculatedAt": utc_now()})
+    minified = json.dumps(call.body, separators=(",", ":"))
+    return JSONResponse(
+        {"minifiedTemplate": minified, "templateHash": template_hash(call.body), "calculatedAt": utc_now()}
+    )
 
 
 def _scope(call: Call) -> str:

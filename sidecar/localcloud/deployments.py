@@ -173,7 +173,9 @@ class Deployments:
             changes["outputResources"] = [{"id": each} for each in sorted(set(created), key=str.lower)]
         if error is not None:
             changes["error"] = error.body()
-        ended = replace(record.with_properties(**changes), private={"outputs": private or {}})
+        ended = replace(
+            record.with_properties(**changes), private={"outputs": private or {}, "template": _template_of(record)}
+        )
         if self._cloud.store.get(record.id):
             self._cloud.store.put(ended)
 
@@ -185,3 +187,10 @@ def _defaults_scope(template: Json, functions: Mapping[str, Any], chance: Mappin
 def _no_deployment(deployment_id: str) -> ArmError:
     name = deployment_id.rsplit("/", 1)[1]
     return ArmError(404, "DeploymentNotFound", f"Deployment '{name}' could not be found.")
+
+
+def _template_of(record: Resource) -> Json:
+    """The template as it was sent, for exportTemplate; its parameters' values are not kept."""
+    return member(member(member(record.private, "order"), "properties"), "template") or member(
+        record.private, "template"
+    )

@@ -39,6 +39,16 @@ class Operations:
         operation = cut_off[-1] if cut_off else self._record(str(uuid.uuid4()), {"resourceId": resource_id})
         self._tasks[operation.name] = asyncio.create_task(self._run(operation, finish))
 
+    def end_cut_off(self) -> None:
+        """After a restart: what nobody took up again has failed, and says so to who still polls."""
+        for operation in self._all():
+            if operation.body.get("status") == "InProgress" and operation.name not in self._tasks:
+                message = "The local cloud was stopped while this operation ran. Repeat the request."
+                error = {"code": "OperationCutOff", "message": message}
+                self._record(
+                    operation.name, {**operation.body, "status": "Failed", "error": error, "endTime": utc_now()}
+                )
+
     def get(self, name: str) -> Resource | None:
         return self._store.get(f"/operations/{name}")
 

@@ -269,6 +269,27 @@ def test_a_command_that_cannot_run_says_so(world: World, group: str, environment
     )
 
 
+def test_a_command_that_insists_on_its_port_runs_one_replica_at_a_time(world: World, group: str, environment: str):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def fixed(answer: str) -> dict[str, Any]:
+        body = app_body(
+            environment, env={"FIXED_PORT": str(port), "ANSWER": answer}, scale={"minReplicas": 2, "maxReplicas": 2}
+        )
+        body["properties"]["configuration"]["ingress"]["targetPort"] = port
+        for probe in body["properties"]["template"]["containers"][0]["probes"]:
+            probe["httpGet"]["port"] = port
+        return body
+
+    url = deployed(world, group, "fixed", fixed("one"))
+    assert httpx.get(f"{url}/env").json()["ANSWER"] == "one"
+    eventually(lambda: len(replicas(world, group, "fixed")) == 1)
+    deployed(world, group, "fixed", fixed("two"))
+    eventually(lambda: httpx.get(f"{url}/env").status_code == 200 and httpx.get(f"{url}/env").json()["ANSWER"] == "two")
+
+
 def test_console_lines_are_streamed_with_the_apps_token_only(world: World, group: str, environment: str):
     url = deployed(world, group, "talks", app_body(environment))
     endpoint = replicas(world, group, "talks")[0].properties.containers[0]["logStreamEndpoint"]

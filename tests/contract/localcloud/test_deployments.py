@@ -246,6 +246,14 @@ def test_a_running_deployment_is_cancelled_and_not_overwritten(world: World, pla
     assert ended.name == "cancelled"
 
 
+def test_the_template_of_a_deployment_is_exported_without_values(world: World, place: str):
+    content = template([thing("exported")], parameters={"secret": {"type": "securestring"}})
+    deploy(world, place, "export", content, {"secret": "not-to-be-kept"})
+    exported = world.deployments.deployments.export_template(place, "export").template
+    assert exported == content
+    assert "not-to-be-kept" not in "".join(file.read_text() for file in (world.state / "resources").glob("*.json"))
+
+
 def test_what_if_tells_create_modify_no_change_and_ignore(world: World, place: str):
     deploy(
         world,

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ def summary() -> dict[str, Any]:
     found = json.loads(SUMMARY.read_text())
     if not found["problems"]:
         shutil.rmtree(TRAFFIC)
+    for left in TRAFFIC.parent.glob("traffic-*"):
+        if time.time() - left.stat().st_mtime > 3600:  # of a run that ended before its last test
+            shutil.rmtree(left)
     return found
 
 
