@@ -9,13 +9,16 @@ import { Host, root } from "./host";
 import type { Window } from "./window";
 
 describe("consents", () => {
-  const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-consent-"));
-  const folder = path.join(scratch, "project");
-  const cache = path.join(scratch, "cache");
+  let scratch: string;
+  let folder: string;
+  let cache: string;
   let host: Host;
   let window: Window;
 
   before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-consent-"));
+    folder = path.join(scratch, "project");
+    cache = path.join(scratch, "cache");
     mkdirSync(folder);
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
     const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };

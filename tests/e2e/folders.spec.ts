@@ -6,37 +6,37 @@ import path from "node:path";
 import { Host } from "./host";
 
 describe("folders", () => {
-  const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-folders-"));
+  let scratch: string;
   let host: Host;
 
-  before(async () => {
+  before(() => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-folders-"));
     for (const name of ["one", "two"]) mkdirSync(path.join(scratch, name, "infra"), { recursive: true });
     writeFileSync(path.join(scratch, "both.code-workspace"), JSON.stringify({ folders: ["one", "two"].map((name) => ({ path: path.join(scratch, name) })) }));
-    // No interpreter: whatever would start a process fails, and says so.
-    host = await Host.start({ trust: "asks", settings: { "slipway.python.path": path.join(scratch, "no-python") } });
   });
-  after(async () => {
-    await host.stop();
+  after(() => {
     rmSync(scratch, { recursive: true, force: true });
   });
 
   afterEach(async function () {
     await host.keepEvidence(this.currentTest);
+    await host.stop();
   });
 
   it("a folder that is not trusted starts nothing, and leads to VS Code's own question", async () => {
+    host = await Host.start({ trust: "asks" });
     const window = await host.open(path.join(scratch, "one"));
     await window.answer("No, I don't trust the authors");
     await window.run("AI Toolkit: Deploy for inference");
     await window.notification("This folder is not trusted").getByRole("button", { name: "Manage Workspace Trust" }).waitFor({ timeout: 30_000 });
     await window.screenshot("not trusted");
     assert.equal(existsSync(host.globalStorage), false);
-    await window.close();
   });
 
   it("of several folders the person picks one; an interpreter that can't be used is named, with what to do", async () => {
+    host = await Host.start({ settings: { "slipway.python.path": path.join(scratch, "no-python") } });
     const window = await host.open(path.join(scratch, "both.code-workspace"));
-    await window.answer("Yes, I trust the authors");
+    await window.showsFolder("two");
     await window.run("AI Toolkit: Deploy for inference");
     await window.choices("one").waitFor({ timeout: 30_000 });
     await window.screenshot("several folders");
@@ -46,6 +46,5 @@ describe("folders", () => {
     await window.screenshot("no interpreter");
     await failure.getByRole("button", { name: "Show log" }).click();
     await window.page.locator(".part.panel").getByText("no-python (not found)").waitFor({ timeout: 10_000 });
-    await window.close();
   });
 });

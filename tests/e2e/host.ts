@@ -107,6 +107,8 @@ const QUIET = {
   "extensions.autoCheckUpdates": false,
   "extensions.ignoreRecommendations": true,
   "git.enabled": false,
+  // Else VS Code notices every port of the machine, and says so.
+  "remote.autoForwardPorts": false,
   "chat.commandCenter.enabled": false,
   "window.commandCenter": false,
   "workbench.reduceMotion": "on",

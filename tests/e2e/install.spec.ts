@@ -9,10 +9,12 @@ import type { Window } from "./window";
 describe("the extension, installed from its .vsix", () => {
   let host: Host;
   let window: Window;
-  const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-install-"));
-  const folder = path.join(scratch, "project");
+  let scratch: string;
+  let folder: string;
 
   before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-install-"));
+    folder = path.join(scratch, "project");
     host = await Host.start();
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/inference.config.json"), JSON.stringify({ ACA_APP_NAME: null }));

@@ -18,10 +18,10 @@ const KEYS = ["SUBSCRIPTION_ID", "RESOURCE_GROUP_NAME", "STORAGE_ACCOUNT_NAME", 
 
 describe("the main job in a real VS Code", function () {
   this.timeout(240_000);
-  const scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
-  const folder = path.join(scratch, "phi-finetuned");
+  let scratch: string;
+  let folder: string;
   const config = (): Readonly<Record<string, string | null>> => JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Record<string, string | null>;
-  const signIns = path.join(scratch, "sign-ins.jsonl");
+  let signIns: string;
   const signedIn = (): readonly string[] => readFileSync(signIns, "utf8").split("\n").filter((line) => line.includes("signedIn"));
   let host: Host;
   let window: Window;
@@ -29,6 +29,9 @@ describe("the main job in a real VS Code", function () {
   let chat: Chat;
 
   before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
+    folder = path.join(scratch, "phi-finetuned");
+    signIns = path.join(scratch, "sign-ins.jsonl");
     host = await Host.start({ extensions: [path.join(root, "tests/e2e/sign-in")], env: { SLIPWAY_TEST_SIGN_INS: signIns } });
     place = fineTuningBegan("rg-finetuning", host.env);
     mkdirSync(path.join(folder, "infra"), { recursive: true });

@@ -126,6 +126,18 @@ export class Window {
     return this.log.split(text).length - 1;
   }
 
+  /** Waits until the explorer shows a folder. code-server at times reads a .code-workspace file too early and shows it empty. */
+  async showsFolder(name: string): Promise<void> {
+    const folder = this.page.locator(".explorer-folders-view").getByRole("treeitem", { name, exact: true });
+    const empty = this.page.getByText("You have not yet added a folder to the workspace.");
+    await eventually(`the explorer shows the folder ${name}`, 60_000, async () => {
+      await folder.or(empty).first().waitFor({ timeout: 20_000 });
+      if (await folder.isVisible()) return true;
+      await this.page.reload();
+      return false;
+    });
+  }
+
   /** Opens a file by way of the explorer. */
   async openFile(folder: string, file: string): Promise<void> {
     await this.run("View: Show Explorer");
