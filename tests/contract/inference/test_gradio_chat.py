@@ -64,3 +64,11 @@ def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
     config = endpoint.http().get("/config").json()
     assert "fonts.googleapis" not in endpoint.http().get("/theme.css").text
     assert config["analytics_enabled"] is False
+
+
+def test_stopping_an_answer_ends_its_generation(endpoint, chat, sample):
+    job = chat.submit("What is a slipway?", sample.base, "", 1000, 2, 1, 0, api_name="/chat")
+    endpoint.eventually(lambda: len(job.outputs()) > 2 or job.done())
+    job.cancel()
+    endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0, 5)
+    assert endpoint.metric("slipway_in_flight") == 0
