@@ -6,6 +6,7 @@ import sys
 
 from sidecar.functions import FUNCTIONS
 from tests.contract.localcloud.replay import SPECS, read_pairs
+from tests.contract.localcloud.test_recordings import EXPLAINED
 from tests.contract.localcloud.test_swagger import SUMMARY
 
 
@@ -17,14 +18,17 @@ def main() -> int:
     if SPECS.exists():
         pairs = read_pairs()
         templates = {
-            json.dumps(pair.body["properties"]["template"], sort_keys=True)
+            json.dumps(template, sort_keys=True)
             for pair in pairs
-            if isinstance(pair.body, dict)
-            and pair.method == "PUT"
-            and (pair.body.get("properties") or {}).get("template")
-            and pair.body["properties"]["template"].get("resources")
+            if isinstance(pair.body, dict) and (template := (pair.body.get("properties") or {}).get("template"))
         }
         print(f"recorded pairs read       {len(pairs)}, with {len(templates)} templates")
+        if code == 0:
+            print(
+                f"    of the recorded shape {len(pairs) - len(EXPLAINED)}; outputs, dependencies and what-ifs all equal"
+            )
+            for name, reason in EXPLAINED.items():
+                print(f"    not {name}: {reason}")
     if not SUMMARY.exists():
         print("Swagger                   not validated (no ../shared/azure-specs, no node or no oav)")
         return code
