@@ -34,19 +34,19 @@ export class Chat {
     return this.page.getByLabel("Model or adapter").inputValue();
   }
 
-  /** Sends a message and returns the whole answer, once it has stopped growing. */
-  async ask(question: string): Promise<string> {
+  /** Sends a message and waits until the answer, which grows as it is streamed, is as expected. */
+  async ask(question: string, expected: string | RegExp): Promise<void> {
     const answers = this.page.getByTestId("bot");
     const before = await answers.count();
     await this.input.fill(question);
     await this.input.press("Enter");
     let last = "";
-    return eventually(`an answer to "${question}"`, 60_000, async () => {
-      if ((await answers.count()) <= before || (await this.page.getByRole("button", { name: "Stop" }).isVisible())) return undefined;
-      const now = (await answers.last().innerText()).trim();
-      const settled = now !== "" && now === last;
-      last = now;
-      return settled ? now : undefined;
+    const matches = (): boolean => (typeof expected === "string" ? last === expected : expected.test(last));
+    await eventually(`the answer ${String(expected)} to "${question}"`, 60_000, async () => {
+      if ((await answers.count()) <= before) return false;
+      last = (await answers.last().innerText()).trim();
+      if (matches()) return true;
+      throw new Error(`it is: ${last}`);
     });
   }
 

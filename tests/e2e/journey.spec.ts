@@ -172,9 +172,9 @@ describe("the main job in a real VS Code", function () {
     await chat.setTemperature(0);
     const [first, second] = sampleQuestions(host.env);
     assert.ok(first !== undefined && second !== undefined);
-    assert.equal(await chat.ask(first.question), first.adapter);
     assert.notEqual(first.adapter, first.base);
-    assert.ok((await chat.ask(second.question)).length > 0);
+    await chat.ask(first.question, first.adapter);
+    await chat.ask(second.question, /\w+/);
     await window.screenshotOf(chat.page, "chat");
     assert.deepEqual(chat.errors, []);
     await chat.page.close();
