@@ -43,7 +43,8 @@ export class Host {
     for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
     install(home, path.join(root, "build/slipway.vsix"), environment);
     const port = await freePort();
-    const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore" });
+    const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
+    process.once("exit", () => { endGroup(server); });
     const browser = await chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
     await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
     return new Host(home, server, port, browser, environment);
@@ -89,6 +90,7 @@ export class Host {
     const ended = new Promise((resolve) => this.server.once("exit", resolve));
     this.server.kill();
     await ended;
+    endGroup(this.server);
     await stopLocalCloud(this.home);
     await eventually("the throw-away home can be removed", 30_000, () => {
       rmSync(this.home, { recursive: true, force: true });
@@ -160,6 +162,16 @@ function install(home: string, vsix: string, env: NodeJS.ProcessEnv): void {
   const done = spawnSync(process.execPath, [entry, ...options(home), "--install-extension", vsix], { env, encoding: "utf8" });
   if (done.status !== 0 || !readdirSync(path.join(home, "ext")).some((each) => each.startsWith("slipway.slipway-"))) {
     throw new Error(`the .vsix could not be installed:\n${done.stdout}${done.stderr}`);
+  }
+}
+
+/** The server's process group: an extension host waits for its window to come back, and would outlive the server. */
+function endGroup(server: ChildProcess): void {
+  if (server.pid === undefined) return;
+  try {
+    process.kill(-server.pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
 }
 
