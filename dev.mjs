@@ -84,6 +84,7 @@ function fix() {
   setupNode();
   run(python, ["-m", "ruff", "check", "--fix", "."]);
   run(python, ["-m", "ruff", "format", "."]);
+  npm("run", "fix:l10n");
   run(python, ["-m", "tests.drift", "--write"]);
 }
 

@@ -20,7 +20,6 @@ from sidecar.journal import Event, Journal
 from sidecar.observe import NOT_PROVISIONED, Status, api_key, link, status
 from sidecar.provision import Request, provision
 from sidecar.scaffold import scaffold
-from sidecar.text import Text
 from sidecar.workspace import open_workspace, read_config, read_finetuning, read_parameters
 
 
@@ -199,11 +198,6 @@ def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
         return run()
     except SlipwayError as error:
         journal.failed(error.code)
-        journal.log(error.message, "error")
-        if error.suggestion is not None:
-            journal.log(error.suggestion)
-        if error.detail:
-            journal.log(Text("{detail}", detail=error.detail), "debug")
         raise
 
 

@@ -31,7 +31,8 @@ from sidecar.workspace import Workspace, open_workspace, target_of
 
 GROUP = "slipway-demo"
 KEEP_ALIVE_SECONDS = 60
-STOP_SECONDS = 30
+STOP_SECONDS = 75
+"""The replicas' grace period of 60 seconds, and a margin."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
             print(error.detail, file=sys.stderr)
         return 130 if stop.is_set() else 1
     finally:
-        stop_cloud(settings)
+        stop_cloud(settings, stop)
 
 
 def run(home: Path, settings: Settings, stop: threading.Event) -> None:
@@ -120,7 +121,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
 
 def sample_models(settings: Settings) -> tuple[Path, list[Question]]:
     """The trained sample, cached between runs: its folder, and what base and adapter were trained to answer."""
-    say(Text("Training a tiny base model and a LoRA adapter (a minute or two, once; cached)…"))
+    say(Text("The sample: a tiny base model and a LoRA adapter, really trained (about a minute, once; then cached)…"))
     python = subprocess.run(
         [sys.executable, "-m", "sidecar.localcloud.image"],
         capture_output=True,
@@ -237,21 +238,19 @@ def stay(settings: Settings, stop: threading.Event) -> None:
         resources.subscriptions(session)
 
 
-def stop_cloud(settings: Settings) -> None:
-    """Ends the demo's local cloud and every replica with it; says so when it does not end."""
+def stop_cloud(settings: Settings, stop: threading.Event) -> None:
+    """Ends the demo's local cloud and every replica with it. Requests under way may finish, unless Ctrl-C comes again."""
     known = known_local_cloud(settings.local_state)
     if known is None or not runs(known):
         return
-    say(Text("Stopping the local cloud…"))
+    stop.clear()
+    say(Text("Stopping the local cloud; requests under way may finish (Ctrl-C again ends them)…"))
     os.kill(known.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while runs(known) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    while runs(known) and time.monotonic() < deadline and not stop.wait(0.1):
+        pass
     if runs(known):
-        print(
-            f"error: the local cloud (process {known.pid}) did not stop; end it with: kill -9 {known.pid}",
-            file=sys.stderr,
-        )
+        os.kill(known.pid, signal.SIGKILL)  # its replicas end with it
 
 
 def heading(text: str) -> None:
