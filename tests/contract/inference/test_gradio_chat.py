@@ -1,7 +1,5 @@
 """The chat page through Gradio's own client: several turns, streamed, base and adapter."""
 
-import time
-
 import pytest
 from gradio_client import Client
 
@@ -51,9 +49,8 @@ def test_base_and_adapter_answer_side_by_side(chat, sample):
 
 
 def test_an_idle_page_holds_no_request(endpoint, chat):
-    began = time.monotonic()
-    assert endpoint.http().get("/gradio_api/heartbeat/x").status_code == 200
-    assert time.monotonic() - began < 5
+    """The heartbeat, which Gradio would hold open for as long as the page is, ends by itself: a held one would time out."""
+    assert endpoint.http().get("/gradio_api/heartbeat/x", timeout=30).status_code == 200
 
 
 def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
