@@ -48,8 +48,15 @@ function browser() {
 function npm(cwd, ...args) {
   const windows = process.platform === "win32";
   const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-  const done = spawnSync(windows ? "npm.cmd" : "npm", [...args, ...quiet], { cwd, stdio: ["ignore", "ignore", "inherit"], shell: windows });
+  const done = spawnSync(windows ? "npm.cmd" : "npm", [...args, ...quiet], { cwd, stdio: ["ignore", "ignore", "inherit"], shell: windows, env: withHeaders() });
   if (done.status !== 0) fail(`failed in ${path.relative(process.cwd(), cwd) || "."}: npm ${args.join(" ")}`);
+}
+
+/** Native modules are built against this Node's own headers where it came with them; node-gyp fetches them otherwise. */
+function withHeaders() {
+  const prefix = path.dirname(path.dirname(process.execPath));
+  const headers = existsSync(path.join(prefix, "include", "node", "node.h"));
+  return headers ? { ...process.env, npm_config_nodedir: prefix } : process.env;
 }
 
 function say(text) {
