@@ -74,6 +74,9 @@ class AppRuntime:
         found = self.around.store.under(self.id, "Microsoft.App/containerApps/revisions")
         return sorted(found, key=lambda revision: revision.properties["createdTime"])
 
+    def is_active(self, revision: str) -> bool:
+        return any(each.name == revision and each.properties["active"] for each in self.revisions())
+
     def routes(self) -> Mapping[str, int]:
         """Weight of traffic by revision."""
         app = self.resource

@@ -131,8 +131,11 @@ class Ingress:
         if label:
             traffic: list[Json] = objects(app.properties["configuration"]["ingress"], "traffic")
             named = [entry for entry in traffic if str(entry.get("label", "")).lower() == label]
-            if named and named[0].get("revisionName"):
-                return str(named[0]["revisionName"])
+            chosen = named[0].get("revisionName") if named else None
+            if not named or (chosen and not self._app.is_active(chosen)):
+                raise Refused(NOT_FOUND)
+            if chosen:
+                return str(chosen)
         weights = self._app.routes()
         if not weights:
             raise Refused(NOT_FOUND)
@@ -238,7 +241,7 @@ class _Connection:
     async def _answer(self, request: h11.Request, body: "asyncio.Queue[bytes | None]") -> bool:
         """True when the connection can be used for another request."""
         try:
-            async with self._ingress.turn(self._label) as replica:
+            async with self._ingress.turn(self._label or _label_of(request)) as replica:
                 return await self._forward(request, body, replica)
         except Refused as refused:
             await self._refuse(refused.refusal)
@@ -278,7 +281,7 @@ class _Connection:
 
     async def _relay(self, upstream: h11.Connection, reader: asyncio.StreamReader) -> bool:
         """Passes the answer on as it comes; a silence longer than the idle limit ends it, as ACA does."""
-        begun = False
+        begun = ended = False
         while True:
             try:
                 event = upstream.next_event()
@@ -286,12 +289,13 @@ class _Connection:
                 if begun:
                     self._writer.transport.abort()
                     return False
-                early = "closed" in str(problem) or "before" in str(problem)
-                raise Refused(RESET if early else BAD_ANSWER) from problem
+                raise Refused(RESET if ended else BAD_ANSWER) from problem
             if event is h11.NEED_DATA:
                 try:
                     async with asyncio.timeout(self._idle):
-                        upstream.receive_data(await reader.read(_CHUNK))
+                        data = await reader.read(_CHUNK)
+                    ended = not data
+                    upstream.receive_data(data)
                 except TimeoutError as silence:
                     if begun:
                         self._writer.transport.abort()
@@ -336,6 +340,12 @@ class _Connection:
         if data:
             self._writer.write(data)
             await self._writer.drain()
+
+
+def _label_of(request: h11.Request) -> str:
+    """The label in a host name like ACA's `app---label.domain`; empty where it names none."""
+    host = next((value for name, value in request.headers if name == b"host"), b"").decode("latin-1")
+    return host.partition(".")[0].partition("---")[2].lower()
 
 
 async def _send_body(

@@ -31,6 +31,9 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"done")
         elif url.path == "/stream":
             self.stream(int(query["count"]), float(query["pause"]))
+        elif url.path == "/nonsense":
+            self.connection.sendall(b"this is not HTTP\r\n\r\n")
+            self.connection.close()
         elif url.path == "/break":
             self.connection.close()
         else:
