@@ -11,7 +11,7 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.localcloud.conftest import ROOT, World
+from tests.contract.localcloud.conftest import ROOT, World, code_of
 
 Arm = Callable[..., None]
 
@@ -150,3 +150,42 @@ def test_the_tcp_proxy_resets_after_exactly_so_many_bytes(world: World):
             httpx.get(url, headers=headers, verify=world.known["caFile"])
         assert httpx.get(url, headers=headers, verify=world.known["caFile"]).status_code == 200
         proxy.terminate()
+
+
+def test_a_duplicate_takes_effect_twice_and_the_second_answer_is_sent(world: World, faults: Arm):
+    url = f"/subscriptions/{world.subscription}/resourcegroups/twice?api-version=2025-04-01"
+    with world.http() as http:
+        faults({"method": "PUT", "path": "/resourcegroups/twice", "kind": "duplicate"})
+        assert http.put(url, json={"location": "westus3"}).status_code == 200, "the first would have answered 201"
+        assert hits(world) == [1]
+        assert http.get(url).json()["location"] == "westus3"
+        body: Any = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}
+        world.storage.storage_accounts.begin_create("twice", "twicekeys", body).result()
+        share = world.share("twicekeys", "twice", "twice")
+        share.create_share()
+        share.get_file_client("new").upload_file(b"x")
+        faults({"part": "files", "method": "PUT", "path": "comp=rename", "kind": "duplicate"})
+        with pytest.raises(HttpResponseError) as refused:
+            share.get_file_client("new").rename_file("renamed")
+        assert refused.value.status_code == 404, "the second rename finds nothing to rename"
+        assert hits(world) == [1]
+        assert share.get_file_client("renamed").download_file().readall() == b"x"
+
+
+def test_a_body_is_replaced_after_the_effect(world: World, faults: Arm):
+    url = f"/subscriptions/{world.subscription}/resourcegroups/nonsense?api-version=2025-04-01"
+    with world.http() as http:
+        faults({"method": "PUT", "kind": "body", "status": 200, "body": "{not json", "headers": {"X-Mark": "1"}})
+        answer = http.put(url, json={"location": "westus3"})
+        assert (answer.status_code, answer.text, answer.headers["x-mark"]) == (200, "{not json", "1")
+        assert hits(world) == [1]
+        assert http.get(url).json()["name"] == "nonsense", "the request took effect"
+
+
+@pytest.mark.parametrize("code", ["ContainerAppLockConflict"])
+def test_a_code_of_azure_reaches_the_sdk(world: World, faults: Arm, group: str, code: str):
+    faults({"method": "PUT", "path": "/managedEnvironments/", "status": 409, "code": code})
+    body: Any = {"location": "westus3", "properties": {}}
+    with pytest.raises(HttpResponseError) as refused:
+        world.apps.managed_environments.begin_create_or_update(group, "coded", body)
+    assert (refused.value.status_code, code_of(refused.value)) == (409, code)
