@@ -93,7 +93,7 @@ class DeploymentRun:
         request = ArmRequest(providers.known(address), body, {}, self._ordered.caller)
         change = await self._put_when_free(request)
         if change.finish:
-            await change.finish()
+            await self._cloud.operations.complete(change.finish)
         self.created.append(change.resource.id)
 
     async def _put_when_free(self, request: ArmRequest) -> Any:

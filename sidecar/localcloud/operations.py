@@ -21,6 +21,7 @@ class Operations:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._begun: set[asyncio.Future[None]] = set()
 
     def start(self, resource_id: str, finish: Callable[[], Awaitable[None]]) -> Resource:
         """Begins `finish`; the operation's record is found again by its name."""
@@ -28,6 +29,13 @@ class Operations:
         self._tasks[operation.name] = asyncio.create_task(self._run(operation, finish))
         self._forget_old()
         return operation
+
+    async def complete(self, finish: Callable[[], Awaitable[None]]) -> None:
+        """Waits for `finish`, which goes on when who waits is cancelled: a provider ends what it has begun."""
+        begun = asyncio.ensure_future(finish())
+        self._begun.add(begun)
+        begun.add_done_callback(self._begun.discard)
+        await asyncio.shield(begun)
 
     def adopt(self, resource_id: str, finish: Callable[[], Awaitable[None]]) -> None:
         """Runs `finish` again after a restart, for the operations on this resource that were cut off."""
@@ -54,11 +62,11 @@ class Operations:
 
     @property
     def running(self) -> int:
-        return len(self._tasks)
+        return len(self._tasks) + len(self._begun)
 
     async def stop(self) -> None:
         """Cuts off what runs; it stays InProgress on disk and is adopted by the next start."""
-        for task in list(self._tasks.values()):
+        for task in [*self._tasks.values(), *self._begun]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
