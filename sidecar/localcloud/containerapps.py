@@ -94,6 +94,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
 
 async def _finish(cloud: LocalCloud, app_id: str, step: str) -> None:
     """The rest of a PUT: the revision, where the template changed, and the app at work."""
+    await cloud.pass_time(cloud.settings.times.app)
     app = cloud.store.get(app_id)
     if app is None:
         return

@@ -31,6 +31,8 @@ class Times(_Value):
     """Retry-After of a running operation; 0 leaves the pace to the client."""
     environment: float = 0
     """How long creating an environment takes; minutes in Azure."""
+    app: float = 0
+    """How long a change of a container app takes before its revision is made."""
     backoff: float = 1
     """First wait before a crashed container starts again (10 in Azure); doubles up to `backoff_limit`."""
     backoff_limit: float = 60

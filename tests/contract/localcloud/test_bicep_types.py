@@ -60,7 +60,7 @@ KNOWN = (
         "runtime of another kind",
         "unknown-key",
         r"Microsoft.App/containerApps\.properties\.configuration\.runtime\.dotnet",
-        "a recorded request states it and Azure's recorded answer repeats it; the types know java alone",
+        "a recorded template states it; the types know java alone",
     ),
     Known(
         "permissions in capitals",
