@@ -38,6 +38,8 @@ class Known:
     """A regular expression that the whole path matches."""
     reason: str
     side: str = "response"
+    value: str = ".*"
+    """The same for the value, where it is one that no literal names."""
 
 
 _DEPLOYMENT = r"Microsoft.Resources/deployments( validate)?"
@@ -49,6 +51,13 @@ KNOWN = (
         "not-in-enum",
         r"Microsoft.App/containerApps\.properties\.configuration\.ingress\.transport",
         "ingress.transport comes back capitalised, as in the recordings",
+    ),
+    Known(
+        "state outside the enum",
+        "not-in-enum",
+        r"Microsoft.App/containerApps/revisions\.properties\.runningState",
+        "Azure answers these too: the states are an open set",
+        value="Activating|ScaledToZero",
     ),
     Known(
         "delegatedIdentities",
@@ -171,7 +180,9 @@ def explained(problem: Problem, body: Body) -> Known | None:
         (
             known
             for known in KNOWN
-            if known.code == problem.code and known.side == body.side and re.fullmatch(known.path, problem.path, re.I)
+            if (known.code, known.side) == (problem.code, body.side)
+            and re.fullmatch(known.path, problem.path, re.IGNORECASE)
+            and re.fullmatch(known.value, problem.value)
         ),
         None,
     )
