@@ -11,7 +11,7 @@ import httpx
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.localcloud.conftest import ROOT, World, code_of
+from tests.contract.localcloud.conftest import ROOT, World, code_of, eventually
 
 Arm = Callable[..., None]
 
@@ -89,7 +89,7 @@ def test_an_operation_never_ends(world: World, faults: Arm, group: str):
     faults({"path": "/operationStatuses/", "kind": "never-ending", "times": None})
     body: Any = {"location": "westus3", "properties": {}}
     poller = world.apps.managed_environments.begin_create_or_update(group, "never-env", body)
-    time.sleep(1)
+    eventually(lambda: hits(world)[0] >= 3, what="three polls of the operation")
     assert not poller.done()
     faults()
     assert poller.result().properties.provisioning_state == "Succeeded"
