@@ -41,6 +41,12 @@ function test(rest) {
   setupPython();
   setupNode();
   const only = rest.length > 0;
+  const traffic = path.join(root, "build", "contract", "traffic-whole");
+  if (!only) {
+    rmSync(traffic, { recursive: true, force: true });
+    mkdirSync(traffic, { recursive: true });
+    process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
+  }
   const steps = only
     ? [["pytest", () => run(python, ["-m", "pytest", ...rest])]]
     : [
@@ -49,6 +55,7 @@ function test(rest) {
         ["sidecar, local cloud and model server", () => run(python, ["-m", "pytest", "tests/unit", "tests/contract", "--durations=8"])],
         ["the main job in a terminal", () => run(python, ["-m", "pytest", "tests/e2e", "--durations=5"])],
         ["the main job in a real VS Code", () => npm("run", "test:e2e")],
+        ["all of that traffic against Microsoft's Swagger", () => run(python, ["-m", "tests.contract.traffic", traffic])],
       ];
   const report = [];
   for (const [what, step] of steps) {

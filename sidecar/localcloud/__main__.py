@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 import time
+import uuid
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,14 +91,19 @@ def _options() -> Options:
         "--settings", type=Path, metavar="FILE", help="quotas, regions, profiles, … (DIR/settings.json)"
     )
     parser.add_argument(
-        "--record", type=Path, metavar="FILE", help="append ARM's traffic to a file, for contract tests"
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="append ARM's traffic to a file, for contract tests ($SLIPWAY_LOCAL_RECORD: to a file of its own in that folder)",
     )
     given = parser.parse_args()
     if given.bind not in ("127.0.0.1", "::1", "localhost"):
         parser.error("--bind must be a loopback address: the cloud runs commands as you")
     state = given.state.resolve()
     settings = given.settings or state / "settings.json"
-    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings, given.record)
+    folder = os.environ.get("SLIPWAY_LOCAL_RECORD")
+    record = given.record or (Path(folder) / f"{uuid.uuid4()}.jsonl" if folder else None)
+    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings, record)
 
 
 @contextlib.contextmanager
