@@ -21,10 +21,10 @@ def main(traffic: Path) -> int:
         return 0
     summary = traffic.with_suffix(".json")
     script = ROOT / "tests" / "contract" / "localcloud" / "validate.mjs"
-    done = subprocess.run(
-        ["node", str(script), str(SPECS / "specification"), str(traffic), str(summary)], cwd=ROOT, check=False
-    )
+    command = ["node", str(script), str(SPECS / "specification"), str(traffic), str(summary)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
+        print((done.stdout + done.stderr)[-4000:])
         return done.returncode
     found = json.loads(summary.read_text())
     print(
