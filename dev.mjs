@@ -11,6 +11,8 @@ const windows = process.platform === "win32";
 const venv = path.join(root, ".venv");
 const python = path.join(venv, windows ? "Scripts/python.exe" : "bin/python");
 
+const SCHEMATHESIS = "schemathesis==4.32.5"; // only for `npm run contract -- fuzz`, so not among everybody's tools
+
 const COMMANDS = {
   start: ["provision, deploy and ask the model, on the local cloud (-- --once verifies and exits)", start],
   test: ["set everything up and run every test but the long ones", test],
@@ -100,6 +102,7 @@ function suite(kind, [which = "all", ...rest]) {
   setupPython();
   const module = which.replaceAll("-", "_");
   if (!existsSync(path.join(root, "tests", kind, `${module}.py`))) fail(`There is no tests/${kind}/${module}.py. Say which: npm run ${kind} -- NAME`);
+  if (kind === "contract" && module === "fuzz") run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]);
   run(python, ["-m", `tests.${kind}.${module}`, ...rest]);
 }
 
