@@ -241,3 +241,11 @@ def test_shares_seen_through_arm_and_the_data_plane_are_the_same(world: World, g
     names = [each.name for each in world.storage.file_shares.list(group, account)]
     assert share.share_name in names
     assert world.storage.file_shares.get(group, account, share.share_name).share_quota == 10
+
+
+def test_a_share_that_is_full_refuses_more_and_names_the_limit(world: World, share: Any):
+    with pytest.raises(HttpResponseError) as full:
+        share.get_file_client("too-large.bin").create_file(11 * 2**30)
+    assert full.value.status_code == 413
+    assert code_of(full.value) == "ShareSizeLimitReached"
+    assert list(share.list_directories_and_files()) == []
