@@ -11,11 +11,8 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from inference.api import (
-    DONE,
-    KEEP_ALIVE,
     ApiError,
     ChatRequest,
     CompletionRequest,
@@ -30,6 +27,7 @@ from inference.engine.sequence import Choice
 from inference.engine.tokenizer import TemplateError
 from inference.generation import Generation, raise_failure
 from inference.service import Served, Service
+from inference.stream import EventStream, close_on_disconnect, usage_of
 
 LONG_TEXT = 20_000  # characters from which on encoding is left to a thread
 
@@ -133,59 +131,6 @@ async def whole(generation: Generation, shape: "ChatShape | TextShape") -> dict[
     if any(answer.finish is None for answer in answers):
         raise ApiError(499, "the client went away")
     return shape.whole(answers, usage_of(generation))
-
-
-async def close_on_disconnect(receive: Receive, generation: Generation) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            generation.close()
-            return
-
-
-class EventStream(Response):
-    """Sends deltas as server-sent events; a client that goes away ends the generation at once."""
-
-    def __init__(self, generation: Generation, shape: "ChatShape | TextShape", headers: dict[str, str]) -> None:
-        super().__init__(
-            None, 200, {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}, "text/event-stream"
-        )
-        del self.headers["content-length"]
-        self._generation = generation
-        self._shape = shape
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watcher = asyncio.create_task(close_on_disconnect(receive, self._generation))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send(body(b"".join(self._shape.opening(i) for i in range(self._generation.answers))))
-            async for batch in self._generation.deltas():
-                await send(body(self._frame(batch)))
-            if not self._generation.closed:
-                usage = self._shape.usage_event(usage_of(self._generation)) if self._shape.usage else b""
-                await send(body(usage + DONE))
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            watcher.cancel()
-            self._generation.close()
-
-    def _frame(self, batch: list[tuple[int, Delta]]) -> bytes:
-        if not batch:
-            return KEEP_ALIVE
-        try:
-            return b"".join([self._shape.part(index, delta) for index, delta in batch])
-        except ApiError as error:
-            return event(
-                {"error": {"message": error.message, "type": "server_error", "code": error.code, "param": None}}
-            )
-
-
-def body(data: bytes) -> dict[str, Any]:
-    return {"type": "http.response.body", "body": data, "more_body": True}
-
-
-def usage_of(generation: Generation) -> Usage:
-    return Usage(generation.prompt_tokens, generation.completion_tokens, generation.cached_tokens)
 
 
 @dataclass(eq=False)

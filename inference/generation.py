@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from inference.api import ApiError
 from inference.engine.adapters import InstalledAdapter
-from inference.engine.engine import Delta, Sink
+from inference.engine.engine import Delta
 from inference.engine.sequence import SamplingParams
 from inference.service import Service
 
@@ -37,6 +38,8 @@ class Generation:
         self._began = time.monotonic()
         self._first = True
         self._closed = False
+        self._take_one: Callable[[int, Delta], None] | None = None
+        self._tell_over: Callable[[], None] | None = None
 
     @property
     def answers(self) -> int:
@@ -45,6 +48,11 @@ class Generation:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def over(self) -> bool:
+        """Closed, or every answer has ended and been taken."""
+        return self._closed or not (self._open or self._arrived)
 
     def __enter__(self) -> Self:
         served = self.service.model()
@@ -59,7 +67,7 @@ class Generation:
             params = self._params
             if params.seed is not None and index:
                 params = replace(params, seed=params.seed + index)
-            self._open[index] = served.engine.submit(prompt, params, self._adapter, self._sink(index))
+            self._open[index] = served.engine.submit(prompt, params, self._adapter, partial(self._take, index))
         return self
 
     def __exit__(
@@ -83,6 +91,15 @@ class Generation:
         self.service.metrics.duration.observe(time.monotonic() - self._began)
         self._wake()
 
+    def follow(self, take: Callable[[int, Delta], None], over: Callable[[], None]) -> None:
+        """Gives `take` each delta as it comes, on the event loop, in the place of `deltas`; `over` is called at the end."""
+        self._take_one, self._tell_over = take, over
+        arrived, self._arrived = self._arrived, []
+        for index, delta in arrived:
+            take(index, delta)
+        if self.over:
+            over()
+
     async def deltas(self) -> AsyncGenerator[Batch]:
         """Batches of deltas as they arrive, until every answer has ended; an empty batch after long silence."""
         silence = self.service.loop.create_task(self._break_silence())
@@ -104,9 +121,6 @@ class Generation:
             await asyncio.sleep(self.service.settings.keep_alive)
             self._wake()
 
-    def _sink(self, index: int) -> Sink:
-        return lambda delta: self._take(index, delta)
-
     def _take(self, index: int, delta: Delta) -> None:
         if self._first:
             self._first = False
@@ -115,10 +129,18 @@ class Generation:
         if delta.finish is not None:
             self._open.pop(index, None)
             self.cached_tokens += delta.cached
-        self._arrived.append((index, delta))
-        self._wake()
+        if self._take_one is None:
+            self._arrived.append((index, delta))
+            self._wake()
+            return
+        if not self._closed:
+            self._take_one(index, delta)
+        if not self._open:
+            self._wake()
 
     def _wake(self) -> None:
+        if self._tell_over is not None and self.over:
+            self._tell_over()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -128,6 +128,7 @@ class Guard:
         path: str = scope["path"]
         known = self._gate.admits(scope)
         scope["slipway.known"] = known
+        scope["slipway.send"] = send
 
         async def counted(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from inference.engine.adapters import BASE, InstalledAdapter
 from inference.engine.block_manager import BlockManager
@@ -66,8 +66,7 @@ class Runner(Protocol):
     def remove_adapter(self, slot: int) -> None: ...
 
 
-@dataclass(frozen=True)
-class Delta:
+class Delta(NamedTuple):
     """What a step brought a request: text that is certain, the tokens drawn, and at the end why it ended."""
 
     text: str

@@ -1,7 +1,7 @@
-"""CPU time a streamed token costs beside the model: detokenising, JSON, events and HTTP, ours and the usual way.
+"""CPU time a streamed token costs beside the model: detokenising, JSON, events and HTTP, ours and the usual ways.
 
-Both ways run in one process on one event loop behind uvicorn, with a client in another process. Tokens come ready-made,
-sixteen streams at a time, one token each a turn, as an engine step would bring them.
+Each way is a server process of its own that gives the CPU time it used; the clients are another process. Tokens come
+ready-made, sixteen streams at a time, one token each a turn, as the steps of an engine bring them.
 """
 
 import asyncio
@@ -9,112 +9,213 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
-
-import uvicorn
-import uvloop
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import StreamingResponse
-from starlette.routing import Route
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
-from small_model import VOCABULARY, bytes_and_words  # noqa: E402
-
-from inference.completions import ChatShape, EventStream  # noqa: E402
-from inference.engine.engine import Delta  # noqa: E402
-from inference.engine.tokenizer import Detokenizer, Tokenizer  # noqa: E402
+from small_model import TEMPLATE, VOCABULARY, bytes_and_words  # noqa: E402
 
 STREAMS, TOKENS = 16, 2000
 CLIENT = """
-import asyncio, sys
-async def one(path):
+import asyncio, json, sys
+async def one():
     reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
-    writer.write(f"GET {path} HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n".encode())
-    while await reader.read(1 << 16):
-        pass
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "go"}], "stream": True,
+                       "max_tokens": int(sys.argv[3])})
+    writer.write(f"POST /v1/chat/completions HTTP/1.1\\r\\nhost: x\\r\\nauthorization: Bearer bench\\r\\n"
+                 f"content-length: {len(body)}\\r\\nconnection: close\\r\\n\\r\\n{body}".encode())
+    tail = b""
+    while chunk := await reader.read(1 << 16):
+        tail = (tail + chunk)[-64:]
+    assert b"[DONE]" in tail, tail
 async def main():
-    await asyncio.gather(*(one(sys.argv[2]) for _ in range(int(sys.argv[3]))))
+    await asyncio.gather(*(one() for _ in range(int(sys.argv[2]))))
 asyncio.run(main())
 """
 
 
-class Ready:
-    """A stream of ready-made tokens in the place of a generation: everything after the engine's drawing is real."""
+def ours() -> Any:
+    """The server's own application on an engine whose tokens are ready-made; only the drawing is not real."""
+    from inference.auth import Gate
+    from inference.engine.adapters import Adapters
+    from inference.engine.engine import Delta, Gauges, Sink
+    from inference.engine.tokenizer import Detokenizer, Tokenizer, compile_template
+    from inference.page import ChatPage
+    from inference.server import application
+    from inference.service import Served, Service, hand_out
+    from inference.settings import Settings
 
-    answers = 1
-    prompt_tokens = completion_tokens = cached_tokens = 0
-    closed = False
+    class Ready:
+        kind, context, failure = "ready", 1 << 20, ""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._text = Detokenizer(tokenizer, ())
+        def __init__(self) -> None:
+            self.tokenizer = Tokenizer(bytes_and_words(), frozenset(), compile_template(TEMPLATE), {})
+            self._streams: dict[int, tuple[Sink, Detokenizer, int]] = {}
 
-    def close(self) -> None:
-        self.closed = True
+        def submit(self, prompt: list[int], params: Any, adapter: Any, sink: Sink) -> int:
+            number = len(self._streams)
+            self._streams[number] = (sink, Detokenizer(self.tokenizer, ()), params.max_tokens)
+            if number == STREAMS - 1:
+                self._running = asyncio.ensure_future(self._run())
+            return number
 
-    async def deltas(self) -> AsyncGenerator[list[tuple[int, Delta]]]:
-        for number in range(TOKENS):
-            text, _ = self._text.push(300 + number % (VOCABULARY - 300))
+        async def _run(self) -> None:
             await asyncio.sleep(0)
-            yield [(0, Delta(text, (), 1, "length" if number == TOKENS - 1 else None))]
-
-
-def application(tokenizer: Tokenizer) -> Starlette:
-    async def ours(request: Request) -> EventStream:
-        shape = ChatShape("chatcmpl-x", 1, "m", usage=False)
-        return EventStream(Ready(tokenizer), shape, {})  # pyright: ignore[reportArgumentType]  (a generation's shape)
-
-    async def usual(request: Request) -> StreamingResponse:
-        async def events() -> AsyncGenerator[str]:
-            tokens: list[int] = []
-            before = ""
+            streams = list(self._streams.values())
+            self._streams.clear()
             for number in range(TOKENS):
-                tokens.append(300 + number % (VOCABULARY - 300))
-                tokens = tokens[-8:]
-                text = tokenizer.fast.decode(tokens)
-                piece, before = text[len(before) :], text if len(tokens) < 8 else tokenizer.fast.decode(tokens[1:])
+                last = number == TOKENS - 1
+                events: list[tuple[Sink, Delta]] = []
+                for sink, text, _ in streams:
+                    piece, _ = text.push(300 + number % (VOCABULARY - 300))
+                    events.append((sink, Delta(piece, (), 1, "length" if last else None)))
+                hand_out(events)
                 await asyncio.sleep(0)
-                choice = {"index": 0, "delta": {"content": piece}, "logprobs": None, "finish_reason": None}
-                body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-                yield f"data: {json.dumps(body)}\n\n"
 
-        return StreamingResponse(events(), media_type="text/event-stream")
+        def cancel(self, request: int) -> None: ...
+        def install(self, slot: int, folder: Any) -> None: ...
+        def remove(self, slot: int) -> None: ...
+        def stop(self) -> None: ...
+        def gauges(self) -> Gauges:
+            return Gauges(0, 0, 0, 0, 0, 0, 0, 0)
 
-    return Starlette(routes=[Route("/ours", ours), Route("/usual", usual)])
+    service = Service(Settings(api_key="bench"), asyncio.get_running_loop())
+    service.served = Served("m", Ready(), Adapters(Path("/nowhere"), 0, lambda *_: None, lambda *_: None))
+    service.note("ready", 1.0, "")
+    return application(service, Gate("bench"), ChatPage(service))
 
 
-async def measure(rounds: int) -> dict[str, list[float]]:
-    """Microseconds of CPU time a token, for each way and round."""
-    tokenizer = Tokenizer(bytes_and_words(), frozenset(), None, {})
+def usual(plain: bool) -> Any:
+    """What one writes first: decode what is new, json.dumps, StreamingResponse, over a plain or an async generator.
+
+    The plain one is the original's (its tokens come from a TextIteratorStreamer); starlette runs it on threads.
+    """
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    tokenizer = bytes_and_words()
+
+    async def chat(request: Request) -> StreamingResponse:
+        asked = await request.json()
+
+        def event(number: int, tokens: list[int]) -> str:
+            tokens.append(300 + number % (VOCABULARY - 300))
+            before, after = tokenizer.decode(tokens[-8:-1]), tokenizer.decode(tokens[-8:])
+            choice = {"index": 0, "delta": {"content": after[len(before) :]}, "logprobs": None, "finish_reason": None}
+            body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+            return f"data: {json.dumps(body)}\n\n"
+
+        def events() -> Generator[str]:
+            tokens: list[int] = []
+            for number in range(asked["max_tokens"]):
+                yield event(number, tokens)
+            yield "data: [DONE]\n\n"
+
+        async def async_events() -> AsyncGenerator[str]:
+            tokens: list[int] = []
+            for number in range(asked["max_tokens"]):
+                await asyncio.sleep(0)
+                yield event(number, tokens)
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(events() if plain else async_events(), media_type="text/event-stream")
+
+    return Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"])])
+
+
+PLAIN_SERVER = {"http": "h11", "loop": "asyncio"}  # as `pip install uvicorn` gives it
+FAST_SERVER = {"http": "httptools", "loop": "uvloop"}
+WAYS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
+    "ours": (ours, FAST_SERVER),
+    "plain generator": (lambda: usual(plain=True), PLAIN_SERVER),
+    "async generator": (lambda: usual(plain=False), PLAIN_SERVER),
+    "async generator on uvloop and httptools": (lambda: usual(plain=False), FAST_SERVER),
+}
+
+
+async def serve(way: str) -> None:
+    """Serves one way; answers each line on standard input by the process's CPU time in seconds."""
+    import uvicorn
+
+    make, options = WAYS[way]
     config = uvicorn.Config(
-        application(tokenizer), port=0, http="httptools", lifespan="off", log_level="critical", access_log=False
+        make(), port=0, lifespan="off", log_level="critical", access_log=False, http=options["http"]
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    seen: dict[str, list[float]] = {"/ours": [], "/usual": []}
-    for _ in range(rounds):
-        for path, costs in seen.items():
-            began = time.process_time()
-            client = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", CLIENT, str(port), path, str(STREAMS), stdout=subprocess.DEVNULL
-            )
-            await client.wait()
-            costs.append((time.process_time() - began) / STREAMS / TOKENS * 1e6)
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+    while await asyncio.to_thread(sys.stdin.readline):
+        print(time.process_time(), flush=True)
     server.should_exit = True
     await serving
-    return seen
+
+
+class Way:
+    """A server process, asked for its CPU time before and after a round."""
+
+    def __init__(self, way: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._port = self._line()
+
+    def cost(self) -> float:
+        """Microseconds a token, of one round."""
+        before = self._time()
+        asked = [self._port, str(STREAMS), str(TOKENS)]
+        subprocess.run([sys.executable, "-c", CLIENT, *asked], check=True)
+        return (self._time() - before) / STREAMS / TOKENS * 1e6
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def _time(self) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
 
 
 def run(rounds: int) -> dict[str, list[float]]:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(measure(rounds))
+    """Microseconds of CPU time a token, for each way and round."""
+    ways = {name: Way(name) for name in WAYS}
+    try:
+        for way in ways.values():
+            way.cost()  # warm up
+        seen: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(rounds):
+            for name, way in ways.items():
+                seen[name].append(way.cost())
+        return seen
+    finally:
+        for way in ways.values():
+            way.close()
+
+
+def main() -> None:
+    if len(sys.argv) < 2:
+        print(json.dumps(run(5)))
+        return
+    import uvloop
+
+    options = WAYS[sys.argv[1]][1]
+    factory = uvloop.new_event_loop if options["loop"] == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serve(sys.argv[1]))
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(5)))
+    main()

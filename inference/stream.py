@@ -1,0 +1,151 @@
+"""Answers as server-sent events: written from the engine's wake-up itself, without waking a task for each token."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from inference.api import DONE, KEEP_ALIVE, ApiError, Usage, event
+from inference.engine.engine import Delta
+from inference.generation import Generation
+
+
+class Shape(Protocol):
+    """How an answer is written; each method gives whole events."""
+
+    @property
+    def usage(self) -> bool: ...
+    def opening(self, index: int) -> bytes: ...
+    def part(self, index: int, delta: Delta) -> bytes: ...
+    def usage_event(self, usage: Usage) -> bytes: ...
+
+
+class Pipe:
+    """A response's body, written from plain callbacks: at once while the client keeps up, by `drain` when it does not.
+
+    The server's `send` is stepped by hand. It almost never has to wait; when it does, what it waits for is kept, and what
+    is written meanwhile is joined into one message.
+    """
+
+    def __init__(self, send: Send, stalled: Callable[[], None]) -> None:
+        self._send = send
+        self._stalled = stalled
+        self._sending: Generator[Any, Any, None] | None = None
+        self._wait: asyncio.Future[Any] | None = None
+        self._rest: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if self._sending is not None:
+            self._rest.append(data)
+            return
+        sending = self._send({"type": "http.response.body", "body": data, "more_body": True}).__await__()
+        try:
+            self._wait = next(sending)
+        except StopIteration:
+            return
+        self._sending = sending
+        self._stalled()
+
+    async def drain(self) -> None:
+        """Waits until everything written has been taken."""
+        while self._sending is not None:
+            sending = self._sending
+            try:
+                while True:
+                    if self._wait is None:
+                        await asyncio.sleep(0)
+                    else:
+                        await self._wait
+                    self._wait = next(sending)
+            except StopIteration:
+                self._sending = None
+            if self._rest:
+                rest, self._rest = b"".join(self._rest), []
+                self.write(rest)
+
+    def close(self) -> None:
+        """Lets go of a message that was never taken."""
+        if self._sending is not None:
+            self._sending.close()
+
+
+class EventStream(Response):
+    """Sends deltas as server-sent events; a client that goes away ends the generation at once."""
+
+    def __init__(self, generation: Generation, shape: Shape, headers: dict[str, str]) -> None:
+        super().__init__(
+            None, 200, {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}, "text/event-stream"
+        )
+        del self.headers["content-length"]
+        self._generation = generation
+        self._shape = shape
+        self._due = asyncio.Event()  # the task has something to do: the pipe is stalled, or the generation is over
+        self._silent = False
+        self._error: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        generation, shape = self._generation, self._shape
+        watcher = asyncio.create_task(close_on_disconnect(receive, generation))
+        # The layers between us and the server look at the start of a response only: bodies go past them.
+        pipe = Pipe(scope.get("slipway.send", send), self._due.set)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            pipe.write(b"".join(shape.opening(index) for index in range(generation.answers)))
+            self._follow(pipe)
+            while not generation.over and self._error is None:
+                await self._wait(pipe)
+                await pipe.drain()
+            if self._error is not None:
+                raise self._error
+            if not generation.closed:
+                await pipe.drain()
+                usage = shape.usage_event(usage_of(generation)) if shape.usage else b""
+                await send({"type": "http.response.body", "body": usage + DONE, "more_body": False})
+        finally:
+            watcher.cancel()
+            generation.close()
+            pipe.close()
+
+    def _follow(self, pipe: Pipe) -> None:
+        part, write = self._shape.part, pipe.write
+
+        def take(index: int, delta: Delta) -> None:
+            self._silent = False
+            try:
+                write(part(index, delta))
+            except ApiError as error:
+                write(failure(error))
+            except Exception as error:  # noqa: BLE001  (the task raises it: whoever calls hands out other streams too)
+                self._error = error
+                self._due.set()
+
+        self._generation.follow(take, self._due.set)
+
+    async def _wait(self, pipe: Pipe) -> None:
+        """Until the task is needed; says that it lives when nothing was sent for a while."""
+        self._silent = True
+        try:
+            async with asyncio.timeout(self._generation.service.settings.keep_alive):
+                await self._due.wait()
+        except TimeoutError:
+            if self._silent:
+                pipe.write(KEEP_ALIVE)
+        self._due.clear()
+
+
+async def close_on_disconnect(receive: Receive, generation: Generation) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            generation.close()
+            return
+
+
+def failure(error: ApiError) -> bytes:
+    return event({"error": {"message": error.message, "type": "server_error", "code": error.code, "param": None}})
+
+
+def usage_of(generation: Generation) -> Usage:
+    return Usage(generation.prompt_tokens, generation.completion_tokens, generation.cached_tokens)
