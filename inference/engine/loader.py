@@ -1,10 +1,13 @@
 """Weights from disk into memory: parallel reads of bounded pieces, straight to where they belong."""
 
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +15,11 @@ from torch import Tensor
 from inference.engine.folder import FolderError, ModelFolder, TensorPlace
 from inference.engine.matrix import Matrix
 from inference.engine.spec import ModelSpec
-from inference.engine.weights import Draft, LayerWeights, Weights
+from inference.engine.weights import Draft, LayerWeights, Part, Weights
 
 READERS = 8  # a network share gives each file, and each request, only part of its bandwidth
 PIECE = 3 << 20  # bytes a read
+AHEAD = 3  # parts that are read while one is packed
 DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -35,6 +39,7 @@ class Target:
     """Where a tensor of the checkpoint goes. The first `turning` rows are reordered head by head for rotation."""
 
     tensor: Tensor
+    part: Part
     turning: int = 0
 
 
@@ -54,17 +59,42 @@ def load_weights(
     total = sum(places[name].length for name in targets)
     done = 0
     with ThreadPoolExecutor(READERS, "reader") as pool:
-        tasks = [
-            pool.submit(fill, piece, places[name], target, spec)
-            for name, target in targets.items()
-            for piece in pieces(places[name], target, spec)
-        ]
-        for read in (task.result() for task in as_completed(tasks)):
-            done += read
+        under_way: deque[tuple[Part, list[Future[int]]]] = deque()
+        for part, names in parts_of(targets).items():
+            under_way.append((part, read_part(pool, {name: targets.pop(name) for name in names}, places, spec)))
+            while len(under_way) > AHEAD:
+                done += finish_part(draft, *under_way.popleft())
+                note(done / total)
+        while under_way:
+            done += finish_part(draft, *under_way.popleft())
             note(done / total)
-    tasks.clear()
-    targets.clear()
     return draft.packed()
+
+
+def parts_of(targets: dict[str, Target]) -> dict[Part, list[str]]:
+    """The tensors of each part, in the order of the model."""
+    parts: dict[Part, list[str]] = {}
+    for name, target in targets.items():
+        parts.setdefault(target.part, []).append(name)
+    return parts
+
+
+def read_part(
+    pool: ThreadPoolExecutor, targets: dict[str, Target], places: dict[str, TensorPlace], spec: ModelSpec
+) -> list[Future[int]]:
+    return [
+        pool.submit(fill, piece, places[name], target, spec)
+        for name, target in targets.items()
+        for piece in pieces(places[name], target, spec)
+    ]
+
+
+def finish_part(draft: Draft, part: Part, reads: list[Future[int]]) -> int:
+    """Waits for a part's reads and packs it while the next parts are read: no more than a few are held twice."""
+    read = sum(task.result() for task in reads)
+    reads.clear()  # a task holds the tensor that it filled
+    draft.pack(part)
+    return read
 
 
 def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple[Draft, dict[str, Target]]:
@@ -76,37 +106,37 @@ def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple
 
     def whole(name: str, *shape: int) -> Tensor:
         tensor = new(*shape)
-        targets[name] = Target(tensor)
+        targets[name] = Target(tensor, (-1, name))
         return tensor
 
     embedding = whole("embed_tokens.weight", spec.vocabulary, spec.hidden)
-    layers = [allocate_layer(spec, f"layers.{index}.", new, targets) for index in range(spec.layers)]
-    norm = whole("norm.weight", spec.hidden)
     head = embedding if spec.tied else whole("lm_head.weight", spec.vocabulary, spec.hidden)
+    norm = whole("norm.weight", spec.hidden)
+    layers = [allocate_layer(spec, index, new, targets) for index in range(spec.layers)]
     return Draft(embedding, layers, norm, Matrix(head)), targets
 
 
-def allocate_layer(
-    spec: ModelSpec, prefix: str, new: Callable[..., Tensor], targets: dict[str, Target]
-) -> LayerWeights:
+def allocate_layer(spec: ModelSpec, index: int, new: Callable[..., Tensor], targets: dict[str, Target]) -> LayerWeights:
+    prefix = f"layers.{index}."
     kv = spec.kv_heads * spec.head_dim
     width = spec.query + 2 * kv
     turning = spec.query + kv
 
     def joined(kind: str, names: list[tuple[str, int, int]], fused: str, *inputs: int) -> Tensor:
         tensor = new(sum(rows for _, rows, _ in names), *inputs)
+        part = (index, fused)
         if spec.fused:
-            targets[f"{prefix}{fused}.{kind}"] = Target(tensor, sum(turn for _, _, turn in names))
+            targets[f"{prefix}{fused}.{kind}"] = Target(tensor, part, sum(turn for _, _, turn in names))
             return tensor
         first = 0
         for name, rows, turn in names:
-            targets[f"{prefix}{name}.{kind}"] = Target(tensor[first : first + rows], turn)
+            targets[f"{prefix}{name}.{kind}"] = Target(tensor[first : first + rows], part, turn)
             first += rows
         return tensor
 
     def single(name: str, *shape: int, turning: int = 0) -> Tensor:
         tensor = new(*shape)
-        targets[prefix + name] = Target(tensor, turning)
+        targets[prefix + name] = Target(tensor, (index, name.rpartition(".")[0]), turning)
         return tensor
 
     qkv = [
@@ -160,14 +190,31 @@ def fill(piece: tuple[int, int], place: TensorPlace, target: Target, spec: Model
     """Reads some rows and puts them where they belong; returns the bytes read."""
     first, last = piece
     row_bytes = place.length // place.shape[0]
-    raw = read_bytes(place.file, place.start + first * row_bytes, (last - first) * row_bytes)
-    rows = torch.frombuffer(raw, dtype=DTYPES[place.dtype]).view(last - first, *place.shape[1:])
+    start, length = place.start + first * row_bytes, (last - first) * row_bytes
     turning = min(max(target.turning - first, 0), last - first)
+    there = target.tensor[first:last]
+    if not turning and there.device.type == "cpu" and there.dtype == DTYPES[place.dtype]:
+        read_into(place.file, start, memory_of(there))
+        return length
+    raw = staging(length)
+    read_into(place.file, start, raw)
+    rows = torch.frombuffer(raw, dtype=DTYPES[place.dtype]).view(last - first, *place.shape[1:])
     if turning:
-        target.tensor[first : first + turning].copy_(interleaved(rows[:turning], spec.head_dim, spec.rope.dims))
+        interleave(there[:turning], rows[:turning], spec.head_dim, spec.rope.dims)
     if turning < last - first:
-        target.tensor[first + turning : last].copy_(rows[turning:])
-    return len(raw)
+        there[turning:].copy_(rows[turning:])
+    return length
+
+
+buffers = threading.local()
+
+
+def staging(length: int) -> memoryview:
+    """This thread's buffer: one each, however many pieces it reads, so that what is held beside the model is bounded."""
+    held: bytearray | None = getattr(buffers, "held", None)
+    if held is None or len(held) < length:
+        held = buffers.held = bytearray(max(length, PIECE))
+    return memoryview(held)[:length]
 
 
 def read_tensor(place: TensorPlace) -> Tensor:
@@ -179,20 +226,39 @@ def read_tensor(place: TensorPlace) -> Tensor:
 
 def read_bytes(file: Path, start: int, length: int) -> bytearray:
     raw = bytearray(length)
-    view = memoryview(raw)
+    read_into(file, start, memoryview(raw))
+    return raw
+
+
+def read_into(file: Path, start: int, view: memoryview) -> None:
+    """Fills `view` with the file's bytes from `start` on."""
     with file.open("rb", buffering=0) as handle:
         done = 0
-        while done < length:
+        while done < len(view):
             got = os.preadv(handle.fileno(), [view[done:]], start + done)
             if not got:
                 raise FolderError(f"{file} is truncated")
             done += got
-    return raw
+
+
+def memory_of(tensor: Tensor) -> memoryview:
+    """The bytes of a contiguous tensor on the CPU, to be written to."""
+    array: Any = tensor.flatten().view(torch.uint8).numpy()
+    return memoryview(array)
+
+
+def interleave(there: Tensor, rows: Tensor, head_dim: int, dims: int) -> None:
+    """Writes rows of whole heads so that the i-th and the (i + dims/2)-th of each stand side by side."""
+    heads, half = rows.shape[0] // head_dim, dims // 2
+    new = there.view(heads, head_dim, *rows.shape[1:])
+    old = rows.view(heads, head_dim, *rows.shape[1:])
+    new[:, 0:dims:2] = old[:, :half]
+    new[:, 1:dims:2] = old[:, half:dims]
+    new[:, dims:] = old[:, dims:]
 
 
 def interleaved(rows: Tensor, head_dim: int, dims: int) -> Tensor:
-    """Rows (or entries) of whole heads, reordered so that the i-th and the (i + dims/2)-th of each stand side by side."""
-    half = dims // 2
-    order = torch.stack([torch.arange(half), torch.arange(half) + half], dim=1).flatten()
-    order = torch.cat([order, torch.arange(dims, head_dim)])
-    return rows.reshape(-1, head_dim, *rows.shape[1:])[:, order].reshape(rows.shape)
+    """The same rows (or entries) in the order of `interleave`."""
+    new = torch.empty_like(rows)
+    interleave(new, rows, head_dim, dims)
+    return new

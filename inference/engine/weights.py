@@ -32,25 +32,37 @@ class Weights:
 
 
 TIED_HEAD = 128 << 20  # bytes up to which a tied head is worth a packed copy of its own
+Part = tuple[int, str]  # a layer (-1: none) and what of it is read and packed together
+FIELDS = {
+    "self_attn.qkv_proj": "qkv",
+    "self_attn.o_proj": "output",
+    "mlp.gate_up_proj": "gate_up",
+    "mlp.down_proj": "down",
+}
 
 
 @dataclass
 class Draft:
-    """A model while it is loaded: its layers are exchanged one by one, so that none is held twice."""
+    """A model while it is loaded: its parts are exchanged one by one, so that little is held twice."""
 
     embedding: Tensor
     layers: list[LayerWeights]
     norm: Tensor
     head: Matrix
 
+    def pack(self, part: Part) -> None:
+        """Brings a part that has been read into the form that this machine multiplies fastest."""
+        index, name = part
+        if index < 0:
+            if name == "lm_head.weight":
+                self.head = packed(self.head)
+        elif name in FIELDS:
+            field = FIELDS[name]
+            matrix: Matrix = getattr(self.layers[index], field)
+            self.layers[index] = replace(self.layers[index], **{field: packed(matrix)})
+
     def packed(self) -> Weights:
-        """Every matrix in the form that this machine multiplies fastest. The draft is used up."""
-        for index, layer in enumerate(self.layers):
-            self.layers[index] = replace(layer, qkv=packed(layer.qkv))
-            layer = replace(self.layers[index], output=packed(layer.output))
-            layer = replace(layer, gate_up=packed(layer.gate_up))
-            self.layers[index] = replace(layer, down=packed(layer.down))
-        tied = self.head.weight is self.embedding
-        if not tied or self.embedding.nbytes <= TIED_HEAD:
+        """The whole model. A tied head gets a packed copy of its own where that is cheap. The draft is used up."""
+        if self.head.weight is self.embedding and self.embedding.nbytes <= TIED_HEAD:
             self.head = packed(self.head)
         return Weights(self.embedding, tuple(self.layers), self.norm, self.head)
