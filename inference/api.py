@@ -1,5 +1,6 @@
 """The OpenAI API's messages: requests validated by name and range, answers, errors, and server-sent events."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -7,6 +8,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
+from inference.engine.grammar import ANY_OBJECT, Grammar
 from inference.engine.sequence import SamplingParams
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -70,8 +72,28 @@ class StreamOptions(Strict):
     include_obfuscation: Literal[False] = False
 
 
-class TextFormat(Strict):
-    type: Literal["text"]
+class JsonSchema(Strict):
+    """A schema with a name. Every answer is held to it, whether `strict` is asked for or not."""
+
+    name: Annotated[str, Field(pattern="^[a-zA-Z0-9_-]{1,64}$")]
+    description: str | None = None
+    body: dict[str, Any] | None = Field(default=None, alias="schema")
+    strict: bool | None = None
+
+
+class ResponseFormat(Strict):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def schema_to_follow(self) -> Mapping[str, Any] | None:
+        """The JSON schema that an answer must follow; None when it may say anything. ApiError when there is none to follow."""
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            wrong = "is missing" if self.json_schema is None else f"does not go with the type {self.type}"
+            raise ApiError(400, f"json_schema {wrong}", code="invalid_value", param="response_format.json_schema")
+        if self.type == "text":
+            return None
+        given = self.json_schema.body if self.json_schema is not None else None
+        return ANY_OBJECT if given is None else given
 
 
 class Sampling(Strict):
@@ -101,7 +123,7 @@ class ChatRequest(Sampling):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    response_format: TextFormat | None = None
+    response_format: ResponseFormat | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: Literal["none", "auto"] | None = None
     parallel_tool_calls: bool | None = None
@@ -163,7 +185,9 @@ def refusal(error: ValidationError) -> ApiError:
     return ApiError(400, f"invalid value for {name}: {first['msg']}", code="invalid_value", param=name)
 
 
-def sampling_params(request: Sampling, most: int, logprobs: int | None, vocabulary: int) -> SamplingParams:
+def sampling_params(
+    request: Sampling, most: int, logprobs: int | None, vocabulary: int, grammar: Grammar | None = None
+) -> SamplingParams:
     """The engine's parameters; what a request leaves open has the API's defaults."""
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
@@ -187,6 +211,7 @@ def sampling_params(request: Sampling, most: int, logprobs: int | None, vocabula
         stop=tuple(text for text in stop if text),
         ignore_eos=request.ignore_eos,
         logprobs=logprobs,
+        grammar=grammar,
     )
 
 

@@ -25,6 +25,7 @@ def load(service: Service) -> Served:
     from inference.engine.device import choose
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
+    from inference.engine.grammar import Grammars
     from inference.engine.scheduler import Limits
     from inference.engine.tokenizer import load_tokenizer
 
@@ -45,7 +46,7 @@ def load(service: Service) -> Served:
     adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
     note("warming-up", None, "")
     engine.warm_up()
-    return Served(name, engine, adapters)
+    return Served(name, engine, adapters, Grammars(tokenizer.fast, tokenizer.eos))
 
 
 def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:

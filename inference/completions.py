@@ -23,6 +23,7 @@ from inference.api import (
     sampling_params,
 )
 from inference.engine.engine import Delta, Engine
+from inference.engine.grammar import Grammar, GrammarError
 from inference.engine.sequence import Choice
 from inference.engine.tokenizer import TemplateError
 from inference.generation import Generation, raise_failure
@@ -44,7 +45,8 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = room(served, len(prompt), wanted)
     vocabulary = served.engine.tokenizer.fast.get_vocab_size()
-    params = sampling_params(asked, most, (asked.top_logprobs or 0) if asked.logprobs else None, vocabulary)
+    grammar = await grammar_for(served, asked)
+    params = sampling_params(asked, most, (asked.top_logprobs or 0) if asked.logprobs else None, vocabulary, grammar)
     generation = Generation(service, asked.model, [prompt], params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     shape = ChatShape(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
@@ -74,6 +76,21 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
     return await respond(generation, shape, stream=asked.stream, request=request)
+
+
+async def grammar_for(served: Served, asked: ChatRequest) -> Grammar | None:
+    """What the answer must follow, compiled beside the event loop."""
+    schema = asked.response_format.schema_to_follow() if asked.response_format is not None else None
+    if schema is None:
+        return None
+    if asked.ignore_eos:
+        raise ApiError(400, "ignore_eos does not go with a response_format", code="invalid_value", param="ignore_eos")
+    grammars = served.grammars
+    try:
+        return await asyncio.get_running_loop().run_in_executor(grammars.worker, grammars.compile, schema)
+    except GrammarError as error:
+        said = f"this response_format cannot be followed: {error}"
+        raise ApiError(400, said, code="invalid_value", param="response_format") from error
 
 
 async def encode_chat(engine: Engine, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> list[int]:

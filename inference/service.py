@@ -12,6 +12,7 @@ from typing import Any, Literal
 from inference.api import ApiError
 from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
 from inference.engine.engine import Delta, Engine, Sink
+from inference.engine.grammar import Grammars
 from inference.metrics import Metrics
 from inference.settings import Settings
 
@@ -45,6 +46,7 @@ class Served:
     base: str
     engine: Engine
     adapters: Adapters
+    grammars: Grammars
 
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]

@@ -136,6 +136,7 @@ class BatchingEngine:
         salt = 2 * adapter.salt + rope if self._runner.shares_prefixes else PRIVATE + number
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
         sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
+        sequence.matcher = params.grammar.begin() if params.grammar is not None else None
         flight = Flight(sequence, sink, Detokenizer(self.tokenizer, params.stop))
         if self.failure:
             self._deliver([(sink, Delta("", (), finish="error", error="the engine has failed"))])
@@ -295,10 +296,14 @@ class BatchingEngine:
     def _advance(self, flight: Flight, choice: Choice) -> Delta:
         """Appends a drawn token; the delta says what became certain by it."""
         sequence, params = flight.sequence, flight.sequence.params
+        if choice.error:
+            self._end(flight)
+            return Delta("", (), finish="error", error=choice.error)
         sequence.tokens.append(choice.token)
         ended = choice.token in self.tokenizer.eos and not params.ignore_eos
         text, stopped = ("", False) if ended else flight.text.push(choice.token)
-        finish: FinishReason | None = "stop" if ended or stopped else None
+        complete = not ended and sequence.matcher is not None and sequence.matcher.take(choice.token)
+        finish: FinishReason | None = "stop" if ended or stopped or complete else None
         if finish is None and sequence.generated >= params.max_tokens:
             finish = "length"
         if finish is not None:

@@ -6,6 +6,8 @@ from enum import Enum
 from random import Random
 from typing import Literal
 
+from inference.engine.grammar import Grammar, Matcher
+
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
@@ -32,6 +34,7 @@ class SamplingParams:
     stop: tuple[str, ...] = ()
     ignore_eos: bool = False
     logprobs: int | None = None
+    grammar: Grammar | None = None  # what the answer must follow
 
     @property
     def penalised(self) -> bool:
@@ -45,6 +48,7 @@ class Choice:
     token: int
     logprob: float | None = None
     top: tuple[tuple[int, float], ...] = ()
+    error: str = ""  # why no token could be drawn for this request
 
 
 @dataclass(eq=False)
@@ -66,6 +70,7 @@ class Sequence:
     sealed: int = 0  # leading blocks that are registered for sharing
     seal_key: int = 0
     cancelled: bool = False
+    matcher: Matcher | None = None  # how far the answer has followed its grammar
 
     @property
     def generated(self) -> int:

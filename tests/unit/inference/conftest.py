@@ -176,7 +176,9 @@ RigMaker = Callable[..., Rig]
 def make_rig() -> Generator[RigMaker]:
     rigs: list[Rig] = []
 
-    def make(family: Family, *, blocks: int = 256, block_size: int = 4, dtype=torch.float32, **limits) -> Rig:
+    def make(
+        family: Family, *, blocks: int = 256, block_size: int = 4, dtype=torch.float32, tokenizer=None, **limits
+    ) -> Rig:
         mount = family.path.parents[2]
         folder = check_model("test/model", family.path, mount)
         spec = read_spec(folder.config)
@@ -188,7 +190,8 @@ def make_rig() -> Generator[RigMaker]:
                 sink(delta)
 
         manager = BlockManager(blocks, block_size)
-        engine = BatchingEngine(runner, word_tokenizer(VOCABULARY), manager, Limits(**limits), context, deliver)
+        words = tokenizer or word_tokenizer(VOCABULARY)
+        engine = BatchingEngine(runner, words, manager, Limits(**limits), context, deliver)
         installed = {"": BASE}
         for slot, (name, path) in enumerate(family.adapters.items(), start=1):
             adapter = check_adapter(name, path, mount)
