@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,11 +34,21 @@ FUSED: dict[Place, tuple[str, ...]] = {
 KEY = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
 
 
+class Block(NamedTuple):
+    """One projection's B within a pair's second matrix, which holds nothing but zeros beside its blocks."""
+
+    rank: int  # the first of its ranks
+    ranks: int
+    column: int
+    columns: int
+
+
 @dataclass(frozen=True)
 class Lora:
-    """An adapter's matrices: for each layer, by place."""
+    """An adapter's matrices: for each layer, by place. Where `blocks` says nothing, a pair is one block."""
 
     layers: tuple[Mapping[Place, Pair], ...]
+    blocks: tuple[Mapping[Place, tuple[Block, ...]], ...] = ()
 
 
 def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
@@ -56,15 +66,14 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
         found[int(match[1]), match[2], match[3]] = tensor
     if not found:
         raise AdapterError(f"{folder.path} holds no LoRA weights")
-    layers: list[dict[Place, Pair]] = [
-        {
-            place: pair
-            for place, names in (FUSED if spec.fused else SPLIT).items()
-            if (pair := fuse(folder, spec, layer, place, names, found, dtype, device)) is not None
-        }
-        for layer in range(spec.layers)
-    ]
-    return Lora(tuple(layers))
+    layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
+    blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
+    for layer in range(spec.layers):
+        for place, names in (FUSED if spec.fused else SPLIT).items():
+            fused = fuse(folder, spec, layer, place, names, found, dtype, device)
+            if fused is not None:
+                layers[layer][place], blocks[layer][place] = fused
+    return Lora(tuple(layers), tuple(blocks))
 
 
 def refuse_unsupported(folder: AdapterFolder) -> None:
@@ -97,8 +106,8 @@ def fuse(
     found: Mapping[tuple[int, str, str], Tensor],
     dtype: torch.dtype,
     device: torch.device,
-) -> Pair | None:
-    """The projections of one matrix as one pair: A's side by side, B's on the diagonal."""
+) -> tuple[Pair, tuple[Block, ...]] | None:
+    """The projections of one matrix as one pair: A's side by side, B's on the diagonal, and where those stand."""
     inputs = {"qkv": spec.hidden, "output": spec.query, "gate_up": spec.hidden, "down": spec.intermediate}[place]
     heights = out_features(spec, place, names)
     parts: list[tuple[int, Tensor, Tensor]] = []
@@ -122,12 +131,14 @@ def fuse(
         return None
     ranks = [a.shape[0] for _, a, _ in parts]
     joined = torch.zeros(sum(ranks), row)
+    blocks: list[Block] = []
     first = 0
     for begin, _, b in parts:
         joined[first : first + b.shape[1], begin : begin + b.shape[0]] = b.t()
+        blocks.append(Block(first, b.shape[1], begin, b.shape[0]))
         first += b.shape[1]
     left = torch.cat([a for _, a, _ in parts]).t().contiguous()
-    return left.to(device, dtype), joined.to(device, dtype)
+    return (left.to(device, dtype), joined.to(device, dtype)), tuple(blocks)
 
 
 def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:

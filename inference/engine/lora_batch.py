@@ -1,18 +1,20 @@
 """Adapters over a batch: which rows use which, and their low-rank products added to those rows.
 
 A single adapter is two products a matrix. Several at once are done as one batched product over groups of rows, for
-which their matrices are stacked: once for each combination of adapters that stays in use.
+which their matrices are stacked: once for each combination of adapters that stays in use. Where a matrix joins several
+projections, each is multiplied alone: the zeros between them would be read at every step.
 """
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from inference.engine.adapters import BASE_SLOT
-from inference.engine.lora import Lora, Pair, Place
+from inference.engine.lora import Block, Lora, Pair, Place
 
 STACKS = 4  # combinations kept
 STACK_AFTER = 8  # steps that a combination must be used in before its stack is worth making
@@ -28,11 +30,29 @@ class Run:
     slot: int
 
 
+class Up(NamedTuple):
+    """A projection's B, and which ranks and columns it stands for. [rank, columns], or [adapters, rank, columns]."""
+
+    ranks: slice
+    columns: slice
+    matrix: Tensor
+
+
+class Product(NamedTuple):
+    """A low-rank product: A's of all projections side by side, then each projection's B."""
+
+    down: Tensor
+    ups: tuple[Up, ...]
+
+
+Products = tuple[Mapping[Place, Product], ...]
+
+
 @dataclass(frozen=True)
 class Groups:
     """Runs as equal groups of rows: `rows` names them, padded; `kept` are the places in it that are no padding."""
 
-    stack: tuple[Mapping[Place, Pair], ...]
+    stack: Products
     number: int
     rows: Tensor | None  # None: the batch's rows as they stand
     kept: Tensor | None
@@ -40,9 +60,10 @@ class Groups:
 
 @dataclass(frozen=True)
 class LoraBatch:
-    """What `add` needs for one step."""
+    """What `add` needs for one step of `rows` rows."""
 
-    runs: tuple[tuple[Run, Lora], ...]
+    rows: int
+    runs: tuple[tuple[Run, Products], ...]
     groups: Groups | None = None
 
     def add(self, out: Tensor, x: Tensor, layer: int, place: Place) -> None:
@@ -50,10 +71,23 @@ class LoraBatch:
         if self.groups is not None:
             add_groups(self.groups, out, x, layer, place)
             return
-        for run, lora in self.runs:
-            pair = lora.layers[layer].get(place)
-            if pair is not None:
-                out[run.begin : run.end].addmm_(x[run.begin : run.end] @ pair[0], pair[1])
+        for run, products in self.runs:
+            product = products[layer].get(place)
+            if product is None:
+                continue
+            if run.end - run.begin == self.rows:
+                add_product(product, out, x)
+            else:
+                add_product(product, out[run.begin : run.end], x[run.begin : run.end])
+
+
+def add_product(product: Product, out: Tensor, x: Tensor) -> None:
+    low = torch.mm(x, product.down)
+    if len(product.ups) == 1 and product.ups[0].matrix.shape[1] == out.shape[1]:
+        out.addmm_(low, product.ups[0].matrix)
+        return
+    for ranks, columns, matrix in product.ups:
+        out[:, columns].addmm_(low[:, ranks], matrix)
 
 
 class LoraSlots:
@@ -61,15 +95,18 @@ class LoraSlots:
 
     def __init__(self) -> None:
         self._slots: dict[int, Lora] = {}
-        self._stacks: OrderedDict[tuple[int, ...], tuple[Mapping[Place, Pair], ...]] = OrderedDict()
+        self._products: dict[int, Products] = {}
+        self._stacks: OrderedDict[tuple[int, ...], Products] = OrderedDict()
         self._uses: Counter[tuple[int, ...]] = Counter()
 
     def install(self, slot: int, lora: Lora) -> None:
         self.remove(slot)
         self._slots[slot] = lora
+        self._products[slot] = products_of(lora)
 
     def remove(self, slot: int) -> None:
         self._slots.pop(slot, None)
+        self._products.pop(slot, None)
         for slots in [slots for slots in self._stacks if slot in slots]:
             del self._stacks[slots]
         self._uses.clear()
@@ -77,13 +114,14 @@ class LoraSlots:
     def batch(self, adapters: list[int], device: torch.device) -> LoraBatch:
         """`adapters` is each row's slot, equal ones mostly side by side."""
         runs = runs_of(adapters)
-        pairs = tuple((run, self._slots[run.slot]) for run in runs)
+        products = tuple((run, self._products[run.slot]) for run in runs)
         if len(runs) < 2:
-            return LoraBatch(pairs)
+            return LoraBatch(len(adapters), products)
         stack = self._stack(tuple(run.slot for run in runs))
-        return LoraBatch(pairs, None if stack is None else groups_of(runs, stack, len(adapters), device))
+        groups = None if stack is None else groups_of(runs, stack, len(adapters), device)
+        return LoraBatch(len(adapters), products, groups)
 
-    def _stack(self, slots: tuple[int, ...]) -> tuple[Mapping[Place, Pair], ...] | None:
+    def _stack(self, slots: tuple[int, ...]) -> Products | None:
         found = self._stacks.get(slots)
         if found is not None:
             self._stacks.move_to_end(slots)
@@ -114,9 +152,7 @@ def runs_of(adapters: list[int]) -> list[Run]:
     return runs
 
 
-def groups_of(
-    runs: list[Run], stack: tuple[Mapping[Place, Pair], ...], rows: int, device: torch.device
-) -> Groups | None:
+def groups_of(runs: list[Run], stack: Products, rows: int, device: torch.device) -> Groups | None:
     """Equal groups; None when padding the runs to the longest would cost more than it saves."""
     longest = max(run.end - run.begin for run in runs)
     used = sum(run.end - run.begin for run in runs)
@@ -130,39 +166,77 @@ def groups_of(
 
 
 def add_groups(groups: Groups, out: Tensor, x: Tensor, layer: int, place: Place) -> None:
-    pair = groups.stack[layer].get(place)
-    if pair is None:
+    product = groups.stack[layer].get(place)
+    if product is None:
         return
-    count = groups.number
+    count, width = groups.number, out.shape[1]
     if groups.rows is None or groups.kept is None:
-        low = torch.bmm(x.view(count, -1, x.shape[1]), pair[0])
-        out.view(count, -1, out.shape[1]).baddbmm_(low, pair[1])
+        low = torch.bmm(x.view(count, -1, x.shape[1]), product.down)
+        wide = out.view(count, -1, width)
+        for ranks, columns, matrix in product.ups:
+            wide[:, :, columns].baddbmm_(low[:, :, ranks], matrix)
         return
-    low = torch.bmm(x.index_select(0, groups.rows).view(count, -1, x.shape[1]), pair[0])
-    full = torch.bmm(low, pair[1]).view(-1, out.shape[1])
-    out.index_add_(0, groups.rows.index_select(0, groups.kept), full.index_select(0, groups.kept))
+    low = torch.bmm(x.index_select(0, groups.rows).view(count, -1, x.shape[1]), product.down)
+    rows = groups.rows.index_select(0, groups.kept)
+    for ranks, columns, matrix in product.ups:
+        full = torch.bmm(low[:, :, ranks], matrix).view(-1, matrix.shape[2])
+        out[:, columns].index_add_(0, rows, full.index_select(0, groups.kept))
 
 
-def stacked(loras: list[Lora]) -> tuple[Mapping[Place, Pair], ...]:
-    """Several adapters' matrices as [adapters, …], ranks padded with zeros to the largest."""
-    layers: list[dict[Place, Pair]] = []
+def products_of(lora: Lora) -> Products:
+    """An adapter as it is multiplied: views of its matrices, nothing copied."""
+    return tuple(
+        {place: product_of(pair, blocks_of(lora, layer, place)) for place, pair in pairs.items()}
+        for layer, pairs in enumerate(lora.layers)
+    )
+
+
+def blocks_of(lora: Lora, layer: int, place: Place) -> tuple[Block, ...]:
+    if lora.blocks:
+        return lora.blocks[layer][place]
+    _, right = lora.layers[layer][place]
+    return (Block(0, right.shape[0], 0, right.shape[1]),)
+
+
+def product_of(pair: Pair, blocks: tuple[Block, ...]) -> Product:
+    ups: list[Up] = []
+    for block in blocks:
+        ranks = slice(block.rank, block.rank + block.ranks)
+        columns = slice(block.column, block.column + block.columns)
+        ups.append(Up(ranks, columns, pair[1][ranks, columns]))
+    return Product(pair[0], tuple(ups))
+
+
+def stacked(loras: list[Lora]) -> Products:
+    """Several adapters' matrices as [adapters, …]."""
+    layers: list[dict[Place, Product]] = []
     for layer in range(len(loras[0].layers)):
         places: set[Place] = {place for lora in loras for place in lora.layers[layer]}
-        layers.append({place: stack_pairs([lora.layers[layer].get(place) for lora in loras]) for place in places})
+        layers.append({place: stack_place(loras, layer, place) for place in places})
     return tuple(layers)
 
 
-def stack_pairs(pairs: list[Pair | None]) -> Pair:
-    there = [pair for pair in pairs if pair is not None]
-    left, right = there[0]
-    rank = max(pair[0].shape[1] for pair in there)
-    down = left.new_zeros(len(pairs), left.shape[0], rank)
-    up = right.new_zeros(len(pairs), rank, right.shape[1])
-    for index, pair in enumerate(pairs):
-        if pair is not None:
-            down[index, :, : pair[0].shape[1]] = pair[0]
-            up[index, : pair[1].shape[0]] = pair[1]
-    return down, up
+def stack_place(loras: list[Lora], layer: int, place: Place) -> Product:
+    """One matrix of several adapters: each projection's ranks padded with zeros to the largest of them."""
+    blocks = [blocks_of(lora, layer, place) if place in lora.layers[layer] else () for lora in loras]
+    spans = sorted({(block.column, block.columns) for each in blocks for block in each})
+    most = {span: max(b.ranks for each in blocks for b in each if (b.column, b.columns) == span) for span in spans}
+    left, right = next(lora.layers[layer][place] for lora in loras if place in lora.layers[layer])
+    down = left.new_zeros(len(loras), left.shape[0], sum(most.values()))
+    ups: list[Up] = []
+    first = 0
+    for span in spans:
+        up = right.new_zeros(len(loras), most[span], span[1])
+        for index, each in enumerate(blocks):
+            for block in each:
+                if (block.column, block.columns) == span:
+                    a, b = loras[index].layers[layer][place]
+                    ranks = slice(block.rank, block.rank + block.ranks)
+                    down[index, :, first : first + block.ranks] = a[:, ranks]
+                    up[index, : block.ranks] = b[ranks, block.column : block.column + block.columns]
+        ups.append(Up(slice(first, first + most[span]), slice(span[0], span[0] + span[1]), up))
+        first += most[span]
+    return Product(down, tuple(ups))
 
 
 def size_of(lora: Lora) -> int:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -39,6 +41,24 @@ class Target:
     options: dict[str, object] = field(default_factory=dict)
 
 
+def batch(port: int, clients: int, tokens: int) -> Load:
+    """The same prompts in one call of bare `generate`."""
+    load = Load()
+    body = json.dumps({"conversations": [conversation(number) for number in range(clients)], "max_tokens": tokens})
+    began = time.perf_counter()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/batch", body.encode())
+    with urllib.request.urlopen(request, timeout=600) as answer:
+        load.tokens = json.load(answer)["tokens"]
+    load.seconds = time.perf_counter() - began
+    if load.tokens != clients * tokens:
+        raise RuntimeError(f"generate made {load.tokens} tokens, not {clients * tokens}")
+    return load
+
+
+def conversation(number: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"client {number} asks: " + "what is a slipway? " * 2}]
+
+
 def run(target: Target, clients: int, tokens: int) -> Load:
     return asyncio.run(everyone(target, clients, tokens))
 
@@ -57,7 +77,7 @@ async def one(target: Target, number: int, tokens: int, load: Load) -> None:
     body = json.dumps(
         {
             "model": target.models[number % len(target.models)],
-            "messages": [{"role": "user", "content": f"client {number} asks: " + "what is a slipway? " * 2}],
+            "messages": conversation(number),
             "stream": True,
             "max_tokens": tokens,
             "temperature": 0,
@@ -87,3 +107,16 @@ async def one(target: Target, number: int, tokens: int, load: Load) -> None:
     if b" 200 " not in status or not (done or events >= tokens // 2):
         raise RuntimeError(f"client {number}: {status!r}, {events} events, done: {done}")
     load.tokens += tokens
+
+
+def main(arguments: list[str]) -> None:
+    """`load.py TARGET CLIENTS TOKENS`: a load in a process of its own, so that nothing else delays what it sees."""
+    target = json.loads(arguments[0])
+    load = run(
+        Target(target["port"], tuple(target["models"]), target["key"], target["options"]), *map(int, arguments[1:])
+    )
+    print(json.dumps({"tokens": load.tokens, "seconds": load.seconds, "gaps": load.gaps}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -206,8 +206,8 @@ def run(rounds: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        print(json.dumps(run(5)))
+    if len(sys.argv) < 2 or sys.argv[1] == "--rounds":
+        print(json.dumps(run(int(sys.argv[2]) if len(sys.argv) > 2 else 5)))
         return
     import uvloop
 

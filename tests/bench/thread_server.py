@@ -1,5 +1,9 @@
-"""The pattern that the original shipped: a thread a request on one model, TextIteratorStreamer, no batching."""
+"""The pattern that the original shipped: a thread a request on one model, TextIteratorStreamer, no batching.
 
+Beside it, at `/batch`, bare `generate` on a whole batch.
+"""
+
+import asyncio
 import json
 import sys
 import threading
@@ -9,7 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
 
@@ -39,10 +43,29 @@ def main(folder: Path, port: int) -> None:
 
         return StreamingResponse(events(), media_type="text/event-stream")
 
+    async def batch(request: Request) -> JSONResponse:
+        """Bare `generate`: one call for all prompts, padded to the left, nothing streamed."""
+        asked = await request.json()
+        prompts = [
+            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            for messages in asked["conversations"]
+        ]
+        tokenizer.pad_token_id, tokenizer.padding_side = 0, "left"
+        inputs = tokenizer(prompts, return_tensors="pt", padding=True)
+        options = {"do_sample": False, "max_new_tokens": asked["max_tokens"], "pad_token_id": 0}
+        made = await asyncio.to_thread(lambda: model.generate(**inputs, **options))
+        return JSONResponse({"tokens": int(made.shape[0] * (made.shape[1] - inputs["input_ids"].shape[1]))})
+
     async def health(request: Request) -> StreamingResponse:
         return StreamingResponse(iter(()))
 
-    app = Starlette(routes=[Route("/v1/chat/completions", chat, methods=["POST"]), Route("/health", health)])
+    app = Starlette(
+        routes=[
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/batch", batch, methods=["POST"]),
+            Route("/health", health),
+        ]
+    )
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.engine.lora import Lora
+from inference.engine.lora import Block, Lora
 from inference.engine.lora_batch import STACK_AFTER, LoraSlots, runs_of
 
 INPUTS, OUTPUTS = 6, 10
@@ -21,7 +21,22 @@ def lora(rank, seed, places=("qkv", "down")):
     return Lora((pair,))
 
 
-LORAS = {1: lora(2, 1), 2: lora(4, 2), 3: lora(3, 3, places=("qkv",))}
+def lora_of_blocks(seed, *blocks):
+    """Several projections in one matrix: zeros beside the blocks."""
+    chance = torch.Generator().manual_seed(seed)
+    ranks = sum(block.ranks for block in blocks)
+    up = torch.zeros(ranks, OUTPUTS)
+    for block in blocks:
+        values = torch.randn(block.ranks, block.columns, generator=chance)
+        up[block.rank : block.rank + block.ranks, block.column : block.column + block.columns] = values
+    return Lora(({"qkv": (torch.randn(INPUTS, ranks, generator=chance), up)},), ({"qkv": blocks},))
+
+
+LORAS = {
+    1: lora_of_blocks(1, Block(0, 2, 0, 4), Block(2, 3, 4, 6)),
+    2: lora_of_blocks(2, Block(0, 4, 4, 6)),
+    3: lora(3, 3, places=("qkv", "down")),
+}
 
 
 def expected(adapters, x, out, place):
