@@ -19,6 +19,7 @@ from inference.engine.lora import Block, Lora, Pair, Place
 STACKS = 4  # combinations kept
 STACK_AFTER = 8  # steps that a combination must be used in before its stack is worth making
 STACK_BYTES = 512 << 20
+WORTH = 256 << 10  # bytes of zeros whose reading costs more than one more product
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,12 @@ def products_of(lora: Lora) -> Products:
 
 
 def blocks_of(lora: Lora, layer: int, place: Place) -> tuple[Block, ...]:
-    if lora.blocks:
-        return lora.blocks[layer][place]
+    """The projections that are multiplied alone: all or, where few zeros stand between them, none."""
     _, right = lora.layers[layer][place]
+    blocks = lora.blocks[layer][place] if lora.blocks else ()
+    zeros = right.numel() - sum(block.ranks * block.columns for block in blocks)
+    if blocks and (zeros * right.element_size() >= WORTH * (len(blocks) - 1)):
+        return blocks
     return (Block(0, right.shape[0], 0, right.shape[1]),)
 
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference.engine import lora_batch
 from inference.engine.lora import Block, Lora
 from inference.engine.lora_batch import STACK_AFTER, LoraSlots, runs_of
 
@@ -48,9 +49,16 @@ def expected(adapters, x, out, place):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans())
-def test_grouped_products_equal_those_row_by_row(adapters, ordered):
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans(), st.sampled_from([0, lora_batch.WORTH]))
+def test_grouped_products_equal_those_row_by_row(adapters, ordered, worth):
+    """`worth` 0: every projection is multiplied alone."""
     slots = LoraSlots()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lora_batch, "WORTH", worth)
+        compare(slots, adapters, ordered)
+
+
+def compare(slots, adapters, ordered):
     for slot, one in LORAS.items():
         slots.install(slot, one)
     adapters = sorted(adapters) if ordered else adapters
