@@ -71,7 +71,19 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
             def progress(share: float) -> None:
                 service.note("loading-base", share, folder.name)
 
-            return ModelRunner(folder, spec, device.device, device.dtype, blocks, BLOCK_SIZE, context, progress), blocks
+            runner = ModelRunner.load(
+                folder,
+                spec,
+                device.device,
+                device.dtype,
+                blocks,
+                BLOCK_SIZE,
+                context,
+                progress,
+                device.attention,
+                settings.max_running,
+            )
+            return runner, blocks
     return TransformersRunner(folder, device.device, device.dtype), most
 
 

@@ -5,7 +5,7 @@ those rows at each step: it keeps a dense copy of the decoding sequences' rows (
 is gathered anew only when other sequences decode.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -51,6 +51,7 @@ class Step:
     dense: Dense | None
     places: Tensor | None  # where in the dense rows the decoding tokens go
     prefills: list[Prefill]
+    fresh: list[Tensor] = field(default_factory=list[Tensor])  # each layer's new keys and values, as they are computed
 
 
 class KeyValues:
@@ -85,6 +86,7 @@ class KeyValues:
 
     def attend(self, step: Step, layer: int, query: Tensor, fresh: Tensor) -> Tensor:
         """query [tokens, heads × head_dim], fresh [tokens, key_value] → [tokens, heads × head_dim]."""
+        step.fresh.append(fresh)
         if step.dense is not None and not step.prefills:
             return self._decode(step, step.dense, layer, query, fresh)
         out = torch.empty_like(query)
@@ -96,10 +98,10 @@ class KeyValues:
             out[rows] = self._read_prompt(span, layer, query[rows], fresh[rows])
         return out
 
-    def keep(self, slices: list[Slice], fresh: list[Tensor]) -> None:
+    def keep(self, step: Step, slices: list[Slice]) -> None:
         """Writes the step's keys and values of all layers to the pages at once."""
         where = [row for part in slices for row in self._rows(part.sequence, part.start, part.start + part.count)]
-        self.pages.index_copy_(1, torch.tensor(where, device=self._device), torch.stack(fresh))
+        self.pages.index_copy_(1, torch.tensor(where, device=self._device), torch.stack(step.fresh))
 
     def forget(self, sequence: Sequence) -> None:
         """A sequence that ended or gave way: its blocks may be written by others, so its dense rows are stale."""

@@ -4,30 +4,33 @@ Rows of q and k are stored so that the two numbers which rotate together stand s
 then one complex multiplication. Scores do not change, since q and k are reordered alike.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
-from inference.engine.attention import KeyValues, Step
 from inference.engine.lora_batch import LoraBatch
 from inference.engine.spec import ModelSpec
 from inference.engine.weights import LayerWeights, Weights
 
+Attend = Callable[[int, Tensor, Tensor], Tensor]
+
 
 def forward(
-    spec: ModelSpec, weights: Weights, cache: KeyValues, step: Step, tokens: Tensor, rotation: Tensor, lora: LoraBatch
-) -> tuple[Tensor, list[Tensor]]:
-    """tokens [n] and their rotations [n, 1, dims/2] → hidden states [n, hidden], and each layer's new keys and values."""
+    spec: ModelSpec, weights: Weights, attend: Attend, tokens: Tensor, rotation: Tensor, lora: LoraBatch
+) -> Tensor:
+    """tokens [n] and their rotations [n, 1, dims/2] → hidden states [n, hidden].
+
+    `attend` gets the layer, its queries [n, heads × head_dim] and its new keys and values [n, key_value].
+    """
     x = weights.embedding[tokens]
-    fresh: list[Tensor] = []
     for index, layer in enumerate(weights.layers):
         h = norm(x, layer.input_norm, spec.eps)
         qkv = layer.qkv.of(h)
         lora.add(qkv, h, index, "qkv")
         rotate(spec, layer, qkv, rotation)
-        kv = qkv[:, spec.query :]
-        fresh.append(kv)
-        h = cache.attend(step, index, qkv[:, : spec.query], kv)
+        h = attend(index, qkv[:, : spec.query], qkv[:, spec.query :])
         x = layer.output.added(h, x)
         lora.add(x, h, index, "output")
         h = norm(x, layer.mlp_norm, spec.eps)
@@ -36,7 +39,7 @@ def forward(
         h = silu(both[:, : spec.intermediate]).mul_(both[:, spec.intermediate :])
         x = layer.down.added(h, x)
         lora.add(x, h, index, "down")
-    return x, fresh
+    return x
 
 
 def logits(spec: ModelSpec, weights: Weights, hidden: Tensor) -> Tensor:

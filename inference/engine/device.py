@@ -1,13 +1,48 @@
-"""Which device and number format the model runs with: the one place that decides."""
+"""Which device, number format and attention the model runs with: the one place that decides."""
 
+import importlib.util
 import logging
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import psutil
 import torch
 
 log = logging.getLogger(__name__)
+
+# dense: torch operations over a dense copy of what decodes (CPU). torch: torch operations over pages. triton: our kernels
+# over pages, decoding captured as graphs.
+Attention = Literal["dense", "torch", "triton"]
+SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
+LEAST_CACHE = 256 << 20
+
+
+class DeviceError(RuntimeError):
+    """The wanted device is not there, or cannot hold the model."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the decision depends on. `capability` is the first GPU's, None without one."""
+
+    capability: tuple[int, int] | None = None
+    gpus: int = 0
+    name: str = ""
+    triton: bool = False  # the package
+    compiler: bool = False  # a C compiler, which Triton needs for its launcher
+    cpu_bfloat16: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided, and what of it a person should know."""
+
+    kind: Literal["cpu", "cuda"]
+    dtype: torch.dtype
+    attention: Attention
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -19,21 +54,61 @@ class Device:
     kv_bytes: int
     prefill: int  # prompt tokens that a step may mix in while others decode
     tokens: int  # prompt tokens of a step in which none decodes
+    attention: Attention = "dense"
 
     @property
     def name(self) -> str:
-        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}"
+        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}, {self.attention} attention"
 
 
 def choose(wanted: str, kv_bytes: int, weights: int, stored: frozenset[str]) -> Device:
     """`wanted` is auto, cpu or cuda; `weights` the bytes of the model on disk, `stored` the formats of its tensors."""
-    if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
-        return choose_cuda(kv_bytes, weights)
-    free = psutil.virtual_memory().available
-    halves = stored <= {"BF16", "F16"} and has_bfloat16()
-    dtype = torch.bfloat16 if halves else torch.float32
-    share = min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
-    return Device(torch.device("cpu"), dtype, kv_bytes or share, prefill=64, tokens=512)
+    plan = plan_for(wanted, look(), stored)
+    for note in plan.notes:
+        log.warning("%s", note)
+    if plan.kind == "cpu":
+        import psutil
+
+        share = cpu_share(psutil.virtual_memory().available, weights)
+        return Device(torch.device("cpu"), plan.dtype, kv_bytes or share, 64, 512, plan.attention)
+    # 16-bit products are summed in float32: fp16 sums overflow, and the T4 would make them.
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    device = torch.device("cuda", 0)
+    free, _ = torch.cuda.mem_get_info(device)
+    return Device(device, plan.dtype, kv_bytes or gpu_share(free, weights), 512, 4096, plan.attention)
+
+
+def plan_for(wanted: str, hardware: Hardware, stored: frozenset[str]) -> Plan:
+    """The decision; DeviceError when CUDA is wanted and there is none."""
+    if wanted == "cuda" and hardware.capability is None:
+        raise DeviceError("SLIPWAY_DEVICE is cuda, but PyTorch sees no CUDA device; set it to auto or cpu")
+    if wanted == "cpu" or hardware.capability is None:
+        halves = stored <= {"BF16", "F16"} and hardware.cpu_bfloat16
+        return Plan("cpu", torch.bfloat16 if halves else torch.float32, "dense")
+    notes: list[str] = []
+    if hardware.gpus > 1:
+        notes.append(f"{hardware.gpus} GPUs are there; the first one ({hardware.name}) is used")
+    if hardware.capability < (8, 0):
+        # Neither bfloat16 nor Triton: float16 weights, with norms, softmax and logits in float32.
+        return Plan("cuda", torch.float16, "torch", tuple(notes))
+    for there, what in ((hardware.triton, "Triton is not installed"), (hardware.compiler, "there is no C compiler")):
+        if not there:
+            notes.append(f"{what}: decoding goes on without our kernels and graphs, more slowly")
+            return Plan("cuda", torch.bfloat16, "torch", tuple(notes))
+    return Plan("cuda", torch.bfloat16, "triton", tuple(notes))
+
+
+def look() -> Hardware:
+    """What this machine has."""
+    there = torch.cuda.is_available()
+    return Hardware(
+        capability=torch.cuda.get_device_capability(0) if there else None,
+        gpus=torch.cuda.device_count() if there else 0,
+        name=torch.cuda.get_device_name(0) if there else "",
+        triton=importlib.util.find_spec("triton") is not None,
+        compiler=bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")),
+        cpu_bfloat16=has_bfloat16(),
+    )
 
 
 def has_bfloat16() -> bool:
@@ -42,11 +117,15 @@ def has_bfloat16() -> bool:
     return flags.exists() and " avx512_bf16" in flags.read_text()
 
 
-def choose_cuda(kv_bytes: int, weights: int) -> Device:
-    device = torch.device("cuda", 0)
-    if torch.cuda.device_count() > 1:
-        log.warning("%d GPUs are there; the first one is used", torch.cuda.device_count())
-    dtype = torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    free, _ = torch.cuda.mem_get_info(device)
-    share = max(int((free - weights) * 0.85) - (1 << 30), 256 << 20)
-    return Device(device, dtype, kv_bytes or share, prefill=512, tokens=4096)
+def cpu_share(free: int, weights: int) -> int:
+    """Bytes for keys and values of the memory that is free before the weights are loaded."""
+    return min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
+
+
+def gpu_share(free: int, weights: int) -> int:
+    """Bytes for keys and values of the GPU memory that is free before the weights are loaded."""
+    share = int((free - weights) * 0.85) - SPARE
+    if share < LEAST_CACHE:
+        needed = int(weights + (SPARE + LEAST_CACHE) / 0.85)
+        raise DeviceError(f"the model needs {needed / 1e9:.1f} GB of GPU memory and {free / 1e9:.1f} GB are free")
+    return share

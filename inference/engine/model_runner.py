@@ -1,21 +1,29 @@
 """Our own runner: a scheduled batch → tensors → logits → tokens."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from inference.engine.attention import KeyValues
 from inference.engine.decoder import forward, logits
+from inference.engine.device import Attention
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import load_weights
 from inference.engine.lora import Lora, read_lora
 from inference.engine.lora_batch import LoraSlots
 from inference.engine.rope import rotations
-from inference.engine.sampler import sample
+from inference.engine.sampler import sample, whole_numbers
 from inference.engine.scheduler import Slice
 from inference.engine.sequence import Choice, Sequence
 from inference.engine.spec import ModelSpec
+from inference.engine.weights import Weights
+
+if TYPE_CHECKING:
+    from inference.engine.gpu.assembly import GpuPath
+    from inference.engine.gpu.decode import DecodePath
 
 
 class ModelRunner:
@@ -24,8 +32,9 @@ class ModelRunner:
     kind = "slipway"
     shares_prefixes = True
 
-    def __init__(
-        self,
+    @classmethod
+    def load(
+        cls,
         folder: ModelFolder,
         spec: ModelSpec,
         device: torch.device,
@@ -34,15 +43,43 @@ class ModelRunner:
         block_size: int,
         context: int,
         note: Callable[[float], None],
+        attention: Attention = "dense",
+        rows: int = 32,
+    ) -> "ModelRunner":
+        """Reads the weights; `note` gets the share that is read."""
+        weights = load_weights(folder, spec, dtype, device, note)
+        return cls(spec, weights, device, dtype, blocks, block_size, context, attention, rows)
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        weights: Weights,
+        device: torch.device,
+        dtype: torch.dtype,
+        blocks: int,
+        block_size: int,
+        context: int,
+        attention: Attention = "dense",
+        rows: int = 32,
     ) -> None:
+        """`attention` as device.py chose it; `rows`: the most sequences that decode together."""
         self.spec = spec
-        self.weights = load_weights(folder, spec, dtype, device, note)
+        self.weights = weights
         self._dtype = dtype
         self._device = device
-        self._cache = KeyValues(spec, blocks, block_size, dtype, device)
         self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
         self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
         self._slots = LoraSlots()
+        self._gpu: GpuPath | None = None
+        # What a step is to the cache only the cache knows: its type is open here.
+        self._cache: Any
+        if attention == "dense":
+            self._cache = KeyValues(spec, blocks, block_size, dtype, device)
+        else:
+            from inference.engine.gpu.assembly import gpu_path
+
+            self._gpu = gpu_path(spec, weights, self._rotations, attention, blocks, block_size, context, dtype, rows)
+            self._cache = self._gpu.cache
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
@@ -52,17 +89,29 @@ class ModelRunner:
         decoding.sort(key=by_adapter)
         prefills.sort(key=by_adapter)
         ordered = decoding + prefills
+        last = [part for part in ordered if part.last]
+        if self._gpu is not None and not prefills:
+            chosen = self._decode(self._gpu.decode, decoding)
+        else:
+            chosen = self._compute(decoding, prefills, last)
+        by_id = {part.sequence.id: choice for part, choice in zip(last, chosen, strict=True)}
+        return [by_id[part.sequence.id] for part in slices if part.last]
+
+    def _decode(self, path: "DecodePath", decoding: list[Slice]) -> list[Choice]:
+        scores = path.run(decoding)
+        sequences = [part.sequence for part in decoding]
+        if all(plain(sequence) for sequence in sequences):
+            return [Choice(token) for token in whole_numbers(scores.best)]
+        return sample(scores.logits, sequences)
+
+    def _compute(self, decoding: list[Slice], prefills: list[Slice], last: list[Slice]) -> list[Choice]:
+        ordered = decoding + prefills
         step = self._cache.begin(decoding, prefills)
         tokens, rotation, adapters = self._inputs(ordered)
         lora = self._slots.batch(adapters, self._device)
-        hidden, fresh = forward(self.spec, self.weights, self._cache, step, tokens, rotation, lora)
-        self._cache.keep(ordered, fresh)
-        last = [part for part in ordered if part.last]
-        if not last:
-            return []
-        chosen = sample(self._logits(ordered, hidden), [part.sequence for part in last])
-        by_id = {part.sequence.id: choice for part, choice in zip(last, chosen, strict=True)}
-        return [by_id[part.sequence.id] for part in slices if part.last]
+        hidden = forward(self.spec, self.weights, partial(self._cache.attend, step), tokens, rotation, lora)
+        self._cache.keep(step, ordered)
+        return sample(self._logits(ordered, hidden), [part.sequence for part in last]) if last else []
 
     def forget(self, sequence: Sequence) -> None:
         self._cache.forget(sequence)
@@ -71,10 +120,16 @@ class ModelRunner:
         return read_lora(folder, self.spec, self._dtype, self._device)
 
     def install_adapter(self, slot: int, prepared: Lora) -> None:
-        self._slots.install(slot, prepared)
+        if self._gpu is None:
+            self._slots.install(slot, prepared)
+            return
+        for changed, lora in self._gpu.install(slot, prepared):
+            self._slots.install(changed, lora)
 
     def remove_adapter(self, slot: int) -> None:
         self._slots.remove(slot)
+        if self._gpu is not None:
+            self._gpu.stacks.remove(slot)
 
     def _inputs(self, ordered: list[Slice]) -> tuple[Tensor, Tensor, list[int]]:
         """Tokens [n], their rotations [n, 1, dims/2], and each row's adapter."""
@@ -104,6 +159,13 @@ class ModelRunner:
         if len(rows) != hidden.shape[0]:
             hidden = hidden[torch.tensor(rows, device=self._device)]
         return logits(self.spec, self.weights, hidden)
+
+
+def plain(sequence: Sequence) -> bool:
+    """Whether the likeliest token is all that is asked for."""
+    params = sequence.params
+    altered = params.penalised or params.logit_bias or params.logprobs is not None or sequence.matcher is not None
+    return params.temperature == 0 and not altered
 
 
 def by_adapter(part: Slice) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Tiny random models of every family, adapters for them, and engines without a server around them."""
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -11,8 +12,12 @@ import torch
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
+
 from inference.engine.adapters import BASE, InstalledAdapter
 from inference.engine.block_manager import BlockManager
+from inference.engine.device import Attention
 from inference.engine.engine import BatchingEngine, Delta
 from inference.engine.folder import check_adapter, check_model
 from inference.engine.model_runner import ModelRunner
@@ -177,13 +182,24 @@ def make_rig() -> Generator[RigMaker]:
     rigs: list[Rig] = []
 
     def make(
-        family: Family, *, blocks: int = 256, block_size: int = 4, dtype=torch.float32, tokenizer=None, **limits
+        family: Family,
+        *,
+        blocks: int = 256,
+        block_size: int = 4,
+        dtype=torch.float32,
+        tokenizer=None,
+        attention: Attention = "dense",
+        **limits,
     ) -> Rig:
         mount = family.path.parents[2]
         folder = check_model("test/model", family.path, mount)
         spec = read_spec(folder.config)
         context = spec.context
-        runner = ModelRunner(folder, spec, torch.device("cpu"), dtype, blocks, block_size, context, lambda share: None)
+        cpu = torch.device("cpu")
+        bounds = Limits(**limits)
+        runner = ModelRunner.load(
+            folder, spec, cpu, dtype, blocks, block_size, context, lambda share: None, attention, bounds.sequences
+        )
 
         def deliver(events) -> None:
             for sink, delta in events:
@@ -191,7 +207,7 @@ def make_rig() -> Generator[RigMaker]:
 
         manager = BlockManager(blocks, block_size)
         words = tokenizer or word_tokenizer(VOCABULARY)
-        engine = BatchingEngine(runner, words, manager, Limits(**limits), context, deliver)
+        engine = BatchingEngine(runner, words, manager, bounds, context, deliver)
         installed = {"": BASE}
         for slot, (name, path) in enumerate(family.adapters.items(), start=1):
             adapter = check_adapter(name, path, mount)

@@ -1,0 +1,114 @@
+"""Steps in which every row decodes: one pass over static buffers, replayed as a graph where there are graphs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import embedding
+
+from inference.engine.gpu.graphs import Captured, Graphs
+from inference.engine.gpu.lora_stacks import LoraStacks
+from inference.engine.gpu.operations import Operations
+from inference.engine.gpu.paged_cache import PagedKeyValues
+from inference.engine.gpu.rows import DecodeRows
+from inference.engine.gpu.static_batch import StaticBatch
+from inference.engine.lora import Place
+from inference.engine.scheduler import Slice
+from inference.engine.spec import ModelSpec
+from inference.engine.weights import Weights
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a graph was captured for: the rows, and which stacks of adapters (0: no row uses one)."""
+
+    rows: int
+    stacks: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """float32 logits [rows, vocabulary] and the likeliest tokens [rows]. They stand until the next step."""
+
+    logits: Tensor
+    best: Tensor
+
+
+Capture = Callable[[Callable[[], Scores]], Captured[Scores]]
+
+
+class DecodePath:
+    """Belongs to the engine's thread."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        weights: Weights,
+        cache: PagedKeyValues,
+        operations: Operations,
+        stacks: LoraStacks,
+        batch: StaticBatch,
+        capture: Capture | None,
+    ) -> None:
+        self._spec = spec
+        self._weights = weights
+        self._cache = cache
+        self._operations = operations
+        self._stacks = stacks
+        self._batch = batch
+        self.graphs: Graphs[Key, Scores] = Graphs(capture)
+
+    def run(self, parts: list[Slice]) -> Scores:
+        """One token of each part, in their order."""
+        rows = self._batch.fill(parts)
+        adapted = any(part.sequence.adapter for part in parts)
+        key = Key(rows.number, self._stacks.version if adapted else 0)
+        scores = self.graphs.run(key, lambda: self._compute(rows, adapted))
+        return Scores(scores.logits[: len(parts)], scores.best[: len(parts)])
+
+    def stacks_changed(self) -> None:
+        """Adapters stand elsewhere now: graphs that read the old tensors are dropped."""
+        self.graphs.drop(lambda key: key.stacks not in (0, self._stacks.version))
+
+    def _compute(self, rows: DecodeRows, adapted: bool) -> Scores:
+        weights, do, eps = self._weights, self._operations, self._spec.eps
+        x = embedding(rows.tokens, weights.embedding)
+        for index in range(self._spec.layers):
+            x = self._adapted_layer(index, x, rows) if adapted else self._layer(index, x, rows)
+        logits = do.normed(x, weights.norm, eps, weights.head).float()
+        return Scores(logits, logits.argmax(dim=-1))
+
+    def _layer(self, index: int, x: Tensor, rows: DecodeRows) -> Tensor:
+        """Seven kernels for a few rows: norms, gate and residual sums are done where the matrices are read."""
+        layer, do, eps = self._weights.layers[index], self._operations, self._spec.eps
+        h = self._attend(index, do.normed(x, layer.input_norm, eps, layer.qkv), rows)
+        x = do.added(h, layer.output, x)
+        h = do.normed_gate(x, layer.mlp_norm, eps, layer.gate_up)
+        return do.added(h, layer.down, x)
+
+    def _adapted_layer(self, index: int, x: Tensor, rows: DecodeRows) -> Tensor:
+        """The same step by step, since adapters add to what the matrices give before it is used."""
+        layer, do, eps = self._weights.layers[index], self._operations, self._spec.eps
+        h = do.norm(x, layer.input_norm, eps)
+        qkv = do.linear(h, layer.qkv)
+        self._add_lora(index, "qkv", qkv, h, rows)
+        h = self._attend(index, qkv, rows)
+        x = do.added(h, layer.output, x)
+        self._add_lora(index, "output", x, h, rows)
+        h = do.norm(x, layer.mlp_norm, eps)
+        both = do.linear(h, layer.gate_up)
+        self._add_lora(index, "gate_up", both, h, rows)
+        h = do.gate(both)
+        x = do.added(h, layer.down, x)
+        self._add_lora(index, "down", x, h, rows)
+        return x
+
+    def _attend(self, index: int, qkv: Tensor, rows: DecodeRows) -> Tensor:
+        pages, spec = self._cache.pages[index], self._spec
+        self._operations.rotate(self._weights.layers[index], qkv, pages, rows)
+        return self._operations.attend(qkv[:, : spec.query], pages, rows, spec.windows[index])
+
+    def _add_lora(self, index: int, place: Place, out: Tensor, x: Tensor, rows: DecodeRows) -> None:
+        stack = self._stacks.of(index, place)
+        if stack is not None:
+            self._operations.add_lora(out, x, *stack, rows.slots)

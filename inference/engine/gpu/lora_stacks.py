@@ -1,0 +1,101 @@
+"""All adapters in tensors of fixed shape, by layer and place: what lets a captured graph serve any mix of them.
+
+Room grows in powers of two: for slots, and for the rank of each place. While it suffices, an adapter comes or goes as a copy
+between two steps; when it has to grow, graphs that were captured over the old tensors are out of date.
+"""
+
+import torch
+from torch import Tensor
+
+from inference.engine.lora import Lora, Place
+from inference.engine.spec import ModelSpec
+
+RANK_UNIT = 16  # what the kernels read at once
+Stack = tuple[Tensor, Tensor]  # [slots, in, rank] and [slots, rank, out]
+
+
+class LoraStacks:
+    """Slot 0 is the base: its rank is 0. `version` changes when tensors were replaced."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._stacks: list[dict[Place, Stack]] = [{} for _ in range(spec.layers)]
+        self._ranks: list[dict[Place, Tensor]] = [{} for _ in range(spec.layers)]
+        self._shapes: dict[int, list[dict[Place, int]]] = {}  # each installed slot's ranks
+        self._room = 0
+        self.version = 0
+
+    @property
+    def installed(self) -> list[int]:
+        return list(self._shapes)
+
+    def of(self, layer: int, place: Place) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Both stacks and int32 ranks [slots]; None while no adapter has this place."""
+        found = self._stacks[layer].get(place)
+        return None if found is None else (*found, self._ranks[layer][place])
+
+    def install(self, slot: int, lora: Lora) -> None:
+        """Copies an adapter into its slot."""
+        self._make_room(slot, lora)
+        self._shapes[slot] = [{place: pair[0].shape[1] for place, pair in pairs.items()} for pairs in lora.layers]
+        for layer, pairs in enumerate(lora.layers):
+            for place, ranks in self._ranks[layer].items():
+                ranks[slot] = self._shapes[slot][layer].get(place, 0)
+            for place, (left, right) in pairs.items():
+                down, up = self._stacks[layer][place]
+                # The room behind the rank is read together with it, so it must hold zeros.
+                down[slot].zero_()[:, : left.shape[1]].copy_(left)
+                up[slot].zero_()[: right.shape[0]].copy_(right)
+
+    def remove(self, slot: int) -> None:
+        """Leaves nothing of the adapter that a row could add."""
+        self._shapes.pop(slot, None)
+        for layer in self._ranks:
+            for ranks in layer.values():
+                if slot < ranks.shape[0]:
+                    ranks[slot] = 0
+
+    def view(self, slot: int) -> Lora:
+        """An installed adapter's matrices, where they stand in the stacks."""
+        layers: list[dict[Place, Stack]] = []
+        for layer, ranks in enumerate(self._shapes[slot]):
+            stacks = self._stacks[layer]
+            layers.append(
+                {
+                    place: (stacks[place][0][slot, :, :rank], stacks[place][1][slot, :rank])
+                    for place, rank in ranks.items()
+                }
+            )
+        return Lora(tuple(layers))
+
+    def _make_room(self, slot: int, lora: Lora) -> None:
+        room = self._room
+        while room <= slot:
+            room = 2 * room - 1 if room else 5  # the base and 4, 8, 16 … adapters
+        changed = room != self._room
+        self._room = room
+        for layer, pairs in enumerate(lora.layers):
+            for place in set(pairs) | set(self._stacks[layer]):
+                changed |= self._grow(layer, place, pairs.get(place))
+        if changed:
+            self.version += 1
+
+    def _grow(self, layer: int, place: Place, pair: Stack | None) -> bool:
+        """Room for the pair's rank and for all slots; whether tensors had to be replaced for it."""
+        old = self._stacks[layer].get(place)
+        rank = max(pair[0].shape[1] if pair else 0, old[0].shape[2] if old else 0)
+        rank = -(-rank // RANK_UNIT) * RANK_UNIT
+        if old is not None and (self._room, rank) == (old[0].shape[0], old[0].shape[2]):
+            return False
+        like = old or pair
+        assert like is not None
+        inputs, outputs = like[0].shape[-2], like[1].shape[-1]
+        down, up = like[0].new_zeros(self._room, inputs, rank), like[1].new_zeros(self._room, rank, outputs)
+        ranks = torch.zeros(self._room, dtype=torch.int32, device=down.device)
+        if old is not None:
+            slots, before = old[0].shape[0], old[0].shape[2]
+            down[:slots, :, :before] = old[0]
+            up[:slots, :before] = old[1]
+            ranks[:slots] = self._ranks[layer][place]
+        self._stacks[layer][place] = down, up
+        self._ranks[layer][place] = ranks
+        return True
