@@ -34,7 +34,7 @@ class GpuPath:
         if moved:
             self.decode.stacks_changed()
         for each in self.stacks.installed if moved else [slot]:
-            yield each, self.stacks.view(each)
+            yield each, self.stacks.installed_in(each)
 
 
 def gpu_path(

@@ -20,13 +20,13 @@ class LoraStacks:
     def __init__(self, spec: ModelSpec) -> None:
         self._stacks: list[dict[Place, Stack]] = [{} for _ in range(spec.layers)]
         self._ranks: list[dict[Place, Tensor]] = [{} for _ in range(spec.layers)]
-        self._shapes: dict[int, list[dict[Place, int]]] = {}  # each installed slot's ranks
+        self._installed: dict[int, Lora] = {}  # views of the stacks
         self._room = 0
         self.version = 0
 
     @property
     def installed(self) -> list[int]:
-        return list(self._shapes)
+        return list(self._installed)
 
     def of(self, layer: int, place: Place) -> tuple[Tensor, Tensor, Tensor] | None:
         """Both stacks and int32 ranks [slots]; None while no adapter has this place."""
@@ -35,37 +35,42 @@ class LoraStacks:
 
     def install(self, slot: int, lora: Lora) -> None:
         """Copies an adapter into its slot."""
+        before = self.version
         self._make_room(slot, lora)
-        self._shapes[slot] = [{place: pair[0].shape[1] for place, pair in pairs.items()} for pairs in lora.layers]
         for layer, pairs in enumerate(lora.layers):
             for place, ranks in self._ranks[layer].items():
-                ranks[slot] = self._shapes[slot][layer].get(place, 0)
+                ranks[slot] = pairs[place][0].shape[1] if place in pairs else 0
             for place, (left, right) in pairs.items():
                 down, up = self._stacks[layer][place]
                 # The room behind the rank is read together with it, so it must hold zeros.
                 down[slot].zero_()[:, : left.shape[1]].copy_(left)
                 up[slot].zero_()[: right.shape[0]].copy_(right)
+        self._installed[slot] = lora
+        for each in self._installed if self.version != before else (slot,):
+            self._installed[each] = self._view(each, self._installed[each])
 
     def remove(self, slot: int) -> None:
         """Leaves nothing of the adapter that a row could add."""
-        self._shapes.pop(slot, None)
+        self._installed.pop(slot, None)
         for layer in self._ranks:
             for ranks in layer.values():
                 if slot < ranks.shape[0]:
                     ranks[slot] = 0
 
-    def view(self, slot: int) -> Lora:
-        """An installed adapter's matrices, where they stand in the stacks."""
-        layers: list[dict[Place, Stack]] = []
-        for layer, ranks in enumerate(self._shapes[slot]):
-            stacks = self._stacks[layer]
-            layers.append(
-                {
-                    place: (stacks[place][0][slot, :, :rank], stacks[place][1][slot, :rank])
-                    for place, rank in ranks.items()
-                }
-            )
-        return Lora(tuple(layers))
+    def installed_in(self, slot: int) -> Lora:
+        """An adapter's matrices where they stand in the stacks."""
+        return self._installed[slot]
+
+    def _view(self, slot: int, lora: Lora) -> Lora:
+        layers: list[dict[Place, Stack]] = [
+            {place: self._view_pair(slot, layer, place, pair[0].shape[1]) for place, pair in pairs.items()}
+            for layer, pairs in enumerate(lora.layers)
+        ]
+        return Lora(tuple(layers), lora.blocks)
+
+    def _view_pair(self, slot: int, layer: int, place: Place, rank: int) -> Stack:
+        down, up = self._stacks[layer][place]
+        return down[slot, :, :rank], up[slot, :rank]
 
     def _make_room(self, slot: int, lora: Lora) -> None:
         room = self._room

@@ -1,0 +1,202 @@
+"""Static buffers, buckets, graphs by key and stacked adapters; on a GPU also what CUDA replays."""
+
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference.engine.gpu.graphs import Captured, Graphs
+from inference.engine.gpu.lora_stacks import LoraStacks
+from inference.engine.gpu.paged_cache import decode_rows
+from inference.engine.gpu.rows import page_rows
+from inference.engine.gpu.static_batch import StaticBatch, buckets_up_to
+from inference.engine.lora import Lora
+from inference.engine.scheduler import Slice
+from inference.engine.sequence import SamplingParams, Sequence
+from inference.engine.spec import read_spec
+
+CPU = torch.device("cpu")
+SIZE = 4
+SPARE = 50
+CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 8,
+    "intermediate_size": 12,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 20,
+}
+
+
+def decoding(number, blocks, length, adapter=0, rope=0):
+    """The slice of a sequence that has `length` tokens, of which it computes the last."""
+    sequence = Sequence(number, list(range(length)), 1, SamplingParams(4), adapter, 0, Random(1), rope)
+    sequence.blocks.extend(blocks)
+    return Slice(sequence, length - 1, 1, True)
+
+
+parts_of_a_step = st.lists(
+    st.tuples(st.integers(1, 30), st.permutations(range(SPARE)), st.integers(0, 3), st.integers(0, 1)),
+    min_size=1,
+    max_size=9,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(parts_of_a_step, min_size=1, max_size=5))
+def test_static_buffers_hold_what_a_batch_made_anew_would(steps):
+    """Whatever the steps before left in the buffers."""
+    batch = StaticBatch(9, 32, SIZE, SPARE, CPU)
+    for step in steps:
+        parts = [
+            decoding(number, blocks[: -(-length // SIZE)], length, adapter, rope)
+            for number, (length, blocks, adapter, rope) in enumerate(step)
+        ]
+        rows, exact = batch.fill(parts), decode_rows(parts, SIZE, CPU)
+        number = len(parts)
+        assert rows.number == batch.bucket(number) >= number
+        for name in ("tokens", "lengths", "ropes", "slots"):
+            assert torch.equal(getattr(rows, name)[:number], getattr(exact, name))
+        for row, part in enumerate(parts):
+            assert rows.tables[row, : len(part.sequence.blocks)].tolist() == part.sequence.blocks
+        # Padding reads and writes the spare block only, without an adapter.
+        assert (page_rows(rows)[number:] // SIZE == SPARE).all()
+        assert (rows.lengths[number:] == 1).all()
+        assert (rows.slots[number:] == 0).all()
+
+
+def test_static_buffers_never_move():
+    batch = StaticBatch(8, 32, SIZE, SPARE, CPU)
+    first = batch.fill([decoding(1, [3], 2)])
+    again = batch.fill([decoding(2, [5, 6], 7)])
+    for name in ("tokens", "lengths", "ropes", "slots", "tables"):
+        assert getattr(first, name).data_ptr() == getattr(again, name).data_ptr()
+
+
+def test_a_sequence_that_came_back_with_other_blocks_is_read_from_those():
+    batch = StaticBatch(4, 32, SIZE, SPARE, CPU)
+    batch.fill([decoding(1, [3, 4], 6)])
+    rows = batch.fill([decoding(1, [4, 9], 6)])
+    assert rows.tables[0, :2].tolist() == [4, 9]
+
+
+@pytest.mark.parametrize("most", [1, 3, 32, 50, 300])
+def test_every_batch_has_a_bucket(most):
+    buckets = buckets_up_to(most)
+    assert buckets[-1] == most
+    assert list(buckets) == sorted(set(buckets))
+
+
+class Recorder:
+    """Stands in for CUDA: remembers a computation without running it."""
+
+    def __init__(self, fails=()):
+        self.captured = 0
+        self.fails = fails
+
+    def __call__(self, compute):
+        self.captured += 1
+        if self.captured in self.fails:
+            raise RuntimeError("CUDA error: out of memory")
+        result = []
+        return Captured(lambda: result.__setitem__(slice(None), compute()), result)
+
+
+def test_a_graph_is_captured_the_second_time_and_replayed_from_then_on():
+    recorder = Recorder()
+    graphs: Graphs[int, list[int]] = Graphs(recorder)
+    numbers = [1]
+    assert graphs.run(1, lambda: list(numbers)) == [1]
+    assert recorder.captured == 0
+    for step in range(3):
+        numbers[0] = step
+        assert graphs.run(1, lambda: list(numbers)) == [step]
+    assert recorder.captured == 1
+    graphs.run(2, lambda: list(numbers))
+    assert graphs.captured == {1}
+
+
+def test_a_failed_capture_is_said_and_its_key_goes_on_without(caplog):
+    recorder = Recorder(fails={1})
+    graphs: Graphs[int, list[int]] = Graphs(recorder)
+    for step in range(4):
+        assert graphs.run(1, lambda step=step: [step]) == [step]
+    assert recorder.captured == 1
+    assert graphs.failed == {1}
+    assert "no graph for 1" in caplog.text
+    assert "out of memory" in caplog.text
+    for _ in range(3):
+        assert graphs.run(2, lambda: [7]) == [7]
+    assert graphs.captured == {2}
+
+
+def test_dropped_graphs_are_captured_anew():
+    recorder = Recorder()
+    graphs: Graphs[int, list[int]] = Graphs(recorder)
+    for _ in range(2):
+        graphs.run(1, lambda: [1])
+        graphs.run(2, lambda: [2])
+    graphs.drop(lambda key: key == 1)
+    assert graphs.captured == {2}
+    assert graphs.run(1, lambda: [7]) == [7]
+    assert recorder.captured == 3
+
+
+def adapter(rank, seed, places=("qkv", "down")):
+    chance = torch.Generator().manual_seed(seed)
+    widths = {"qkv": (8, 24), "down": (12, 8), "output": (8, 8)}
+    layers = [
+        {
+            place: (
+                torch.randn(widths[place][0], rank, generator=chance),
+                torch.randn(rank, widths[place][1], generator=chance),
+            )
+            for place in places
+        }
+        for _ in range(2)
+    ]
+    return Lora(tuple(layers))
+
+
+def test_stacks_hold_every_adapter_while_they_grow():
+    """By slot, by rank, and by place: what was installed before stays what it was."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    there = {}
+    for slot, rank, places in ((1, 4, ("qkv",)), (2, 20, ("qkv", "down")), (7, 3, ("output",)), (1, 33, ("down",))):
+        there[slot] = adapter(rank, slot + rank, places)
+        stacks.install(slot, there[slot])
+        for each, lora in there.items():
+            for layer in range(2):
+                for place in ("qkv", "down", "output"):
+                    found = stacks.of(layer, place)
+                    pair = lora.layers[layer].get(place)
+                    if pair is None:
+                        assert found is None or int(found[2][each]) == 0
+                        continue
+                    assert found is not None
+                    down, up, ranks = found
+                    assert int(ranks[each]) == pair[0].shape[1]
+                    assert torch.allclose(down[each] @ up[each], pair[0] @ pair[1], atol=1e-5)
+                    view = stacks.installed_in(each).layers[layer][place]
+                    assert torch.equal(view[0], pair[0])
+                    assert torch.equal(view[1], pair[1])
+                    assert view[0].untyped_storage().data_ptr() == down.untyped_storage().data_ptr()
+
+
+def test_a_swap_that_fits_keeps_the_tensors_and_one_that_does_not_says_so():
+    stacks = LoraStacks(read_spec(CONFIG))
+    stacks.install(1, adapter(16, 1))
+    before, version = stacks.of(0, "qkv"), stacks.version
+    assert before is not None
+    stacks.remove(1)
+    assert int(before[2][1]) == 0
+    stacks.install(1, adapter(5, 2))
+    stacks.install(2, adapter(16, 3))
+    after = stacks.of(0, "qkv")
+    assert stacks.version == version
+    assert after is not None
+    assert [tensor.data_ptr() for tensor in before] == [tensor.data_ptr() for tensor in after]
+    stacks.install(3, adapter(17, 4))
+    assert stacks.version != version
