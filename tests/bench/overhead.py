@@ -42,6 +42,7 @@ def ours() -> Any:
     from inference.auth import Gate
     from inference.engine.adapters import Adapters
     from inference.engine.engine import Delta, Gauges, Sink
+    from inference.engine.grammar import Grammars
     from inference.engine.tokenizer import Detokenizer, Tokenizer, compile_template
     from inference.page import ChatPage
     from inference.server import application
@@ -83,7 +84,9 @@ def ours() -> Any:
             return Gauges(0, 0, 0, 0, 0, 0, 0, 0)
 
     service = Service(Settings(api_key="bench"), asyncio.get_running_loop())
-    service.served = Served("m", Ready(), Adapters(Path("/nowhere"), 0, lambda *_: None, lambda *_: None))
+    engine = Ready()
+    adapters = Adapters(Path("/nowhere"), 0, lambda *_: None, lambda *_: None)
+    service.served = Served("m", engine, adapters, Grammars(engine.tokenizer.fast, engine.tokenizer.eos))
     service.note("ready", 1.0, "")
     return application(service, Gate("bench"), ChatPage(service))
 
