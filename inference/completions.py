@@ -4,11 +4,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,19 +13,18 @@ from inference.api import (
     ApiError,
     ChatRequest,
     CompletionRequest,
-    Usage,
-    event,
     json_response,
     parse,
     sampling_params,
 )
-from inference.engine.engine import Delta, Engine
-from inference.engine.grammar import Grammar, GrammarError
-from inference.engine.sequence import Choice
+from inference.engine.engine import Engine
+from inference.engine.grammar import Grammar, GrammarError, Part
 from inference.engine.tokenizer import TemplateError
 from inference.generation import Generation, raise_failure
 from inference.service import Served, Service
+from inference.shapes import Answer, ChatShape, TextShape
 from inference.stream import EventStream, close_on_disconnect, usage_of
+from inference.tools import CallShape, Demand, demanded
 
 LONG_TEXT = 20_000  # characters from which on encoding is left to a thread
 
@@ -45,11 +41,13 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = room(served, len(prompt), wanted)
     vocabulary = served.engine.tokenizer.fast.get_vocab_size()
-    grammar = await grammar_for(served, asked)
+    demand = demanded(asked)
+    grammar = await grammar_for(served, asked, demand)
     params = sampling_params(asked, most, (asked.top_logprobs or 0) if asked.logprobs else None, vocabulary, grammar)
     generation = Generation(service, asked.model, [prompt], params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
-    shape = ChatShape(f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
+    named = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
+    shape = ChatShape(*named) if demand is None else CallShape(*named, demand=demand)
     return await respond(generation, shape, stream=asked.stream, request=request)
 
 
@@ -60,13 +58,13 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     service.check_model(asked.model)
     tokenizer = served.engine.tokenizer
     vocabulary = tokenizer.fast.get_vocab_size()
-    prompts: list[list[int]] = []
-    for text in [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt:
-        if isinstance(text, str):
-            prompts.append(await encode(served.engine, tokenizer.encode_prompt, text))
-    if not prompts and isinstance(asked.prompt, list):
-        prompts = [[token for token in asked.prompt if isinstance(token, int)]]
-    if not all(prompts):
+    prompts = [
+        await encode(served.engine, tokenizer.encode_prompt, given) if isinstance(given, str) else given
+        for given in prompts_of(asked.prompt)
+    ]
+    if asked.echo and asked.logprobs is not None:
+        raise ApiError(400, "logprobs of an echoed prompt are not given", code="unsupported_parameter", param="echo")
+    if not prompts or not all(prompts):
         raise ApiError(400, "an empty prompt cannot be completed", code="invalid_value", param="prompt")
     if any(not 0 <= token < vocabulary for prompt in prompts for token in prompt):
         raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
@@ -75,22 +73,36 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     generation = Generation(service, asked.model, prompts, params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
+    if asked.echo:
+        texts = [each if isinstance(each, str) else tokenizer.decode(each) for each in prompts_of(asked.prompt)]
+        shape.echo = tuple(text for text in texts for _ in range(asked.n or 1))
     return await respond(generation, shape, stream=asked.stream, request=request)
 
 
-async def grammar_for(served: Served, asked: ChatRequest) -> Grammar | None:
-    """What the answer must follow, compiled beside the event loop."""
+def prompts_of(given: str | list[str] | list[int] | list[list[int]]) -> list[str | list[int]]:
+    """The API takes a text, several, the tokens of one, or those of several."""
+    if isinstance(given, str):
+        return [given]
+    tokens = [each for each in given if isinstance(each, int)]
+    return [tokens] if tokens else [each for each in given if not isinstance(each, int)]
+
+
+async def grammar_for(served: Served, asked: ChatRequest, demand: Demand | None) -> Grammar | None:
+    """What the answer must follow, compiled beside the event loop. A demanded call goes before a format of the content."""
     schema = asked.response_format.schema_to_follow() if asked.response_format is not None else None
-    if schema is None:
+    if demand is not None:
+        param, parts = "tools", demand.parts
+    elif schema is not None:
+        param, parts = "response_format", [Part(schema)]
+    else:
         return None
     if asked.ignore_eos:
-        raise ApiError(400, "ignore_eos does not go with a response_format", code="invalid_value", param="ignore_eos")
+        raise ApiError(400, f"ignore_eos does not go with {param}", code="invalid_value", param="ignore_eos")
     grammars = served.grammars
     try:
-        return await asyncio.get_running_loop().run_in_executor(grammars.worker, grammars.compile, schema)
+        return await asyncio.get_running_loop().run_in_executor(grammars.worker, grammars.compile, parts)
     except GrammarError as error:
-        said = f"this response_format cannot be followed: {error}"
-        raise ApiError(400, said, code="invalid_value", param="response_format") from error
+        raise ApiError(400, f"{param} cannot be followed: {error}", code="invalid_value", param=param) from error
 
 
 async def encode_chat(engine: Engine, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> list[int]:
@@ -121,9 +133,7 @@ def too_long(context: int, prompt: str) -> ApiError:
     return ApiError(400, message, code="context_length_exceeded", param="messages")
 
 
-async def respond(
-    generation: Generation, shape: "ChatShape | TextShape", *, stream: bool, request: Request
-) -> Response:
+async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
     shape.decode = generation.service.model().engine.tokenizer.token_text
     generation.__enter__()
     headers = {"x-slipway-model": shape.model}
@@ -139,7 +149,7 @@ async def respond(
         generation.close()
 
 
-async def whole(generation: Generation, shape: "ChatShape | TextShape") -> dict[str, Any]:
+async def whole(generation: Generation, shape: ChatShape | TextShape) -> dict[str, Any]:
     answers = [Answer() for _ in range(generation.answers)]
     async for batch in generation.deltas():
         for index, delta in batch:
@@ -148,161 +158,3 @@ async def whole(generation: Generation, shape: "ChatShape | TextShape") -> dict[
     if any(answer.finish is None for answer in answers):
         raise ApiError(499, "the client went away")
     return shape.whole(answers, usage_of(generation))
-
-
-@dataclass(eq=False)
-class Answer:
-    """One answer while it is collected."""
-
-    parts: list[str] = field(default_factory=list[str])
-    choices: list[Choice] = field(default_factory=list[Choice])
-    finish: str | None = None
-
-    def add(self, delta: Delta) -> None:
-        self.parts.append(delta.text)
-        self.choices.extend(delta.choices)
-        self.finish = delta.finish or self.finish
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-
-def undecodable(token: int) -> str:
-    return f"<{token}>"
-
-
-@dataclass(eq=False)
-class ChatShape:
-    """How chat answers are written. Streamed events are prefabricated but for their text."""
-
-    id: str
-    created: int
-    model: str
-    usage: bool
-    decode: Callable[[int], str] = undecodable
-    _frames: dict[int, tuple[bytes, bytes]] = field(default_factory=dict[int, tuple[bytes, bytes]])
-
-    def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
-        choices = [
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": answer.text, "refusal": None},
-                "logprobs": self._logprobs(answer.choices),
-                "finish_reason": answer.finish,
-            }
-            for index, answer in enumerate(answers)
-        ]
-        return self._body("chat.completion", choices) | {"usage": usage.body()}
-
-    def opening(self, index: int) -> bytes:
-        return self._event(index, {"role": "assistant", "content": ""})
-
-    def part(self, index: int, delta: Delta) -> bytes:
-        raise_failure(delta)
-        if delta.choices:
-            return self._event(index, {"content": delta.text}, delta.choices, delta.finish)
-        if delta.finish:
-            text = self._text(index, delta.text) if delta.text else b""
-            return text + self._event(index, {}, finish=delta.finish)
-        return self._text(index, delta.text)
-
-    def usage_event(self, usage: Usage) -> bytes:
-        return event(self._body("chat.completion.chunk", []) | {"usage": usage.body()})
-
-    def _text(self, index: int, text: str) -> bytes:
-        frame = self._frames.get(index)
-        if frame is None:
-            before, _, after = self._event(index, {"content": "\x00"}).partition(b'"\\u0000"')
-            frame = self._frames[index] = (before, after)
-        return frame[0] + orjson.dumps(text) + frame[1]
-
-    def _event(
-        self, index: int, delta: dict[str, Any], choices: tuple[Choice, ...] = (), finish: str | None = None
-    ) -> bytes:
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": self._logprobs(list(choices)) if choices else None,
-            "finish_reason": finish,
-        }
-        return event(self._body("chat.completion.chunk", [choice]) | ({"usage": None} if self.usage else {}))
-
-    def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
-
-    def _logprobs(self, choices: list[Choice]) -> dict[str, Any] | None:
-        if not choices:
-            return None
-        content = [
-            self._entry(choice.token, choice.logprob)
-            | {"top_logprobs": [self._entry(token, logprob) for token, logprob in choice.top]}
-            for choice in choices
-        ]
-        return {"content": content, "refusal": None}
-
-    def _entry(self, token: int, logprob: float | None) -> dict[str, Any]:
-        text = self.decode(token)
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
-
-
-@dataclass(eq=False)
-class TextShape:
-    """How plain completions are written."""
-
-    id: str
-    created: int
-    model: str
-    usage: bool
-    decode: Callable[[int], str] = undecodable
-    _offsets: dict[int, int] = field(default_factory=dict[int, int])
-
-    def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
-        choices = [
-            {
-                "index": index,
-                "text": answer.text,
-                "logprobs": self._logprobs(index, answer.choices),
-                "finish_reason": answer.finish,
-            }
-            for index, answer in enumerate(answers)
-        ]
-        return self._body(choices) | {"usage": usage.body()}
-
-    def opening(self, index: int) -> bytes:
-        return b""
-
-    def part(self, index: int, delta: Delta) -> bytes:
-        raise_failure(delta)
-        choice = {
-            "index": index,
-            "text": delta.text,
-            "logprobs": self._logprobs(index, list(delta.choices)),
-            "finish_reason": delta.finish,
-        }
-        return event(self._body([choice]) | ({"usage": None} if self.usage else {}))
-
-    def usage_event(self, usage: Usage) -> bytes:
-        return event(self._body([]) | {"usage": usage.body()})
-
-    def _body(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "object": "text_completion",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        }
-
-    def _logprobs(self, index: int, choices: list[Choice]) -> dict[str, Any] | None:
-        if not choices:
-            return None
-        tokens = [self.decode(choice.token) for choice in choices]
-        offsets = list(accumulate(map(len, tokens), initial=self._offsets.get(index, 0)))
-        self._offsets[index] = offsets.pop()
-        return {
-            "tokens": tokens,
-            "token_logprobs": [choice.logprob for choice in choices],
-            "top_logprobs": [{self.decode(token): logprob for token, logprob in choice.top} for choice in choices],
-            "text_offset": offsets,
-        }

@@ -2,8 +2,9 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer as FastTokenizer
@@ -16,12 +17,18 @@ LARGEST = 64 << 10  # bytes of a schema
 KEPT = 32  # compiled schemas that are remembered
 ANY_OBJECT = {"type": "object"}
 
-# Bounded, or a model that likes line breaks would write nothing else until its tokens are used up.
-WRITING: "JsonCompileOptions" = {
-    "whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,32}",
-    "lenient": False,
-    "coerce_one_of": False,
-}
+# One line, with a space at most after colons and commas: a model that likes line breaks would write nothing else until its
+# tokens are used up.
+WRITING: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """JSON that follows a schema, between two fixed texts."""
+
+    schema: Mapping[str, Any]
+    before: str = ""
+    after: str = ""
 
 
 class GrammarError(ValueError):
@@ -74,32 +81,29 @@ class Grammars:
         self._vocabulary: LLTokenizer | None = None
         self._known: OrderedDict[str, Grammar] = OrderedDict()
 
-    def compile(self, schema: Mapping[str, Any]) -> Grammar:
-        """The grammar of a JSON schema. Takes milliseconds, for a large schema some tenths of a second: to be run by `worker`.
+    def compile(self, parts: Sequence[Part]) -> Grammar:
+        """The grammar of answers that are one of these parts. Takes milliseconds, for a large schema some tenths of a
+        second: to be run by `worker`.
 
-        Raises GrammarError naming what the schema holds that is not supported.
+        Raises GrammarError naming what a schema holds that is not supported.
         """
-        if "x-guidance" in schema:
+        if any("x-guidance" in part.schema for part in parts):
             raise GrammarError("unknown keyword: x-guidance")
         try:
-            text = json.dumps(schema)
+            text = json.dumps([(part.before, part.schema, part.after) for part in parts])
         except RecursionError as error:
             raise GrammarError("the schema is nested too deeply") from error
         if len(text) > LARGEST:
             raise GrammarError(f"the schema has {len(text)} bytes; at most {LARGEST} are taken")
-        known = self._known[text] = self._known.pop(text, None) or self._compiled(text)
+        known = self._known[text] = self._known.pop(text, None) or self._compiled(parts)
         if len(self._known) > KEPT:
             self._known.popitem(last=False)
         return known
 
-    def _compiled(self, text: str) -> Grammar:
+    def _compiled(self, parts: Sequence[Part]) -> Grammar:
         from llguidance import LLMatcher
 
-        try:
-            grammar = LLMatcher.grammar_from_json_schema(text, overrides=WRITING)
-        except ValueError as error:
-            raise GrammarError(str(error)) from error
-        start = LLMatcher(self._read_vocabulary(), grammar, log_level=0, limits=limits())
+        start = LLMatcher(self._read_vocabulary(), grammar_of(parts), log_level=0, limits=limits())
         if start.is_error():
             raise GrammarError(start.get_error().strip())
         start.compute_bitmask()  # what is too complex mostly shows at the first token
@@ -116,6 +120,15 @@ class Grammars:
             except ValueError as error:
                 raise GrammarError(f"this model's tokenizer cannot be held to a schema: {error}") from error
         return self._vocabulary
+
+
+def grammar_of(parts: Sequence[Part]) -> str:
+    """In the library's own language: alternatives of a text, a schema with its own references, and a text."""
+    options = [
+        f"{json.dumps(part.before)} %json {json.dumps({'x-guidance': WRITING, **part.schema})} {json.dumps(part.after)}"
+        for part in parts
+    ]
+    return "start: " + "\n  | ".join(options)
 
 
 def limits() -> "LLParserLimits":

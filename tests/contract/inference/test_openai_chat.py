@@ -158,3 +158,8 @@ def test_what_is_not_supported_is_refused_by_name(endpoint, sample, change, name
 def test_a_prompt_beyond_the_context_is_a_400_with_the_numbers(endpoint, sample):
     with pytest.raises(openai.BadRequestError, match=r"context holds 2048 tokens, but the prompt has \d+"):
         ask(endpoint, sample.base, "word " * 3000)
+
+
+def test_embeddings_are_refused_clearly(endpoint, sample):
+    with pytest.raises(openai.BadRequestError, match="embeddings"):
+        endpoint.openai().embeddings.create(model=sample.base, input="x")

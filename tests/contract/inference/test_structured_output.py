@@ -154,3 +154,75 @@ def test_the_fallback_engine_follows_schemas_too(sample, start):
     with start(sample.mount, SLIPWAY_ENGINE="transformers") as server:
         for choice in create(server, sample, n=2, seed=1).choices:
             assert set(json.loads(choice.message.content)) == {"answer", "sure"}
+
+
+PLACE = {
+    "type": "object",
+    "properties": {"from": {"$ref": "#/$defs/spot"}, "to": {"$ref": "#/$defs/spot"}},
+    "required": ["from", "to"],
+    "additionalProperties": False,
+    "$defs": {"spot": {"enum": ["pier", "lock"]}},
+}
+TOOLS = [
+    {"type": "function", "function": {"name": "route", "parameters": PLACE}},
+    {"type": "function", "function": {"name": "tide"}},
+]
+
+
+def call(endpoint, sample, **options):
+    given = {"tools": TOOLS, "tool_choice": "required", "response_format": None, **options}
+    return create(endpoint, sample, **given)
+
+
+def test_a_demanded_call_follows_its_tools_own_schema(endpoint, sample):
+    seen = set()
+    for choice in call(endpoint, sample, n=8, seed=1, temperature=2).choices:
+        assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+        (made,) = choice.message.tool_calls
+        arguments = json.loads(made.function.arguments)
+        seen.add(made.function.name)
+        if made.function.name == "route":
+            assert set(arguments) == {"from", "to"}
+            assert set(arguments.values()) <= {"pier", "lock"}
+        else:
+            assert (made.function.name, arguments) == ("tide", {})
+    assert seen <= {"route", "tide"}
+
+
+def test_a_demanded_call_streams_the_same(endpoint, sample):
+    whole = call(endpoint, sample, temperature=0).choices[0].message.tool_calls[0].function
+    chunks = list(call(endpoint, sample, temperature=0, stream=True))
+    parts = [part for chunk in chunks for part in chunk.choices[0].delta.tool_calls or []]
+    assert [part.function.name for part in parts if part.function.name] == [whole.name]
+    assert "".join(part.function.arguments or "" for part in parts) == whole.arguments
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+    assert not any(chunk.choices[0].delta.content for chunk in chunks)
+
+
+def test_a_cut_call_says_so(endpoint, sample):
+    choice = call(endpoint, sample, temperature=0, max_tokens=2).choices[0]
+    assert (choice.finish_reason, choice.message.tool_calls) == ("length", [])
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"tool_choice": {"type": "function", "function": {"name": "walk"}}}, "tool_choice"),
+        ({"tools": []}, "tool_choice"),
+        ({"tools": [{"type": "function", "function": {"name": "two words"}}]}, "tools"),
+        ({"tools": [{"type": "retrieval"}]}, "tools"),
+        ({"tools": [{"type": "function", "function": {"name": "a", "parameters": {"not": {}}}}]}, "tools"),
+    ],
+    ids=str,
+)
+def test_a_call_that_cannot_be_demanded_is_refused(endpoint, sample, options, param):
+    with pytest.raises(openai.BadRequestError) as caught:
+        call(endpoint, sample, **options)
+    assert caught.value.param == param
+
+
+def test_tools_that_the_model_may_use_change_nothing_but_the_prompt(endpoint, sample):
+    """A call that the model makes by itself stays in the text: its form is the model's own."""
+    choice = call(endpoint, sample, tool_choice="auto", temperature=0).choices[0]
+    assert choice.message.tool_calls is None
+    assert choice.message.content

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.grammar import ANY_OBJECT, GrammarError, Grammars
+from inference.engine.grammar import ANY_OBJECT, GrammarError, Grammars, Part
 from inference.engine.tokenizer import Tokenizer
 
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
@@ -166,7 +166,7 @@ def test_every_answer_fits_its_schema_beside_rows_that_follow_none(llama, refere
     rig = make_rig(llama, blocks=4000, tokenizer=bytewise)
     free = [rig.ask([9, 8, number], max_tokens=40) for number in range(3)]
     asked = {
-        (name, way): ask(rig, [70 + number, 65], grammar=grammars.compile(schema), **WAYS[way])
+        (name, way): ask(rig, [70 + number, 65], grammar=grammars.compile([Part(schema)]), **WAYS[way])
         for number, (name, schema) in enumerate(SCHEMAS.items())
         for way in WAYS
     }
@@ -183,7 +183,7 @@ def test_every_answer_fits_its_schema_beside_rows_that_follow_none(llama, refere
 def test_any_object_is_an_object(llama, grammars, make_rig, bytewise):
     rig = make_rig(llama, blocks=4000, tokenizer=bytewise)
     asked = [
-        ask(rig, [66], grammar=grammars.compile(ANY_OBJECT), temperature=1.2, seed=seed, max_tokens=300)
+        ask(rig, [66], grammar=grammars.compile([Part(ANY_OBJECT)]), temperature=1.2, seed=seed, max_tokens=300)
         for seed in range(12)
     ]
     for request in asked:
@@ -197,7 +197,7 @@ def test_any_object_is_an_object(llama, grammars, make_rig, bytewise):
 def test_preemption_does_not_lose_the_place_in_the_grammar(llama, grammars, make_rig, bytewise):
     def run(blocks):
         rig = make_rig(llama, blocks=blocks, block_size=4, tokenizer=bytewise)
-        grammar = grammars.compile(PERSON)
+        grammar = grammars.compile([Part(PERSON)])
         asked = [ask(rig, [80, 81], grammar=grammar, temperature=1.0, seed=seed, max_tokens=150) for seed in range(8)]
         for request in asked:
             assert request.done.wait(60)
@@ -212,7 +212,7 @@ def test_preemption_does_not_lose_the_place_in_the_grammar(llama, grammars, make
 
 def test_a_cut_answer_is_the_beginning_of_the_whole(llama, grammars, make_rig, bytewise):
     rig = make_rig(llama, blocks=1000, tokenizer=bytewise)
-    grammar = grammars.compile(PERSON)
+    grammar = grammars.compile([Part(PERSON)])
     whole, cut = ask(rig, [75], grammar=grammar), ask(rig, [75], grammar=grammar, max_tokens=7)
     for request in (whole, cut):
         assert request.done.wait(60)
@@ -223,7 +223,7 @@ def test_a_cut_answer_is_the_beginning_of_the_whole(llama, grammars, make_rig, b
 
 def test_a_stop_string_still_stops(llama, grammars, make_rig, bytewise):
     rig = make_rig(llama, blocks=1000, tokenizer=bytewise)
-    request = ask(rig, [75], grammar=grammars.compile(PERSON), stop=('"age"',))
+    request = ask(rig, [75], grammar=grammars.compile([Part(PERSON)]), stop=('"age"',))
     assert request.done.wait(60)
     assert request.finish == "stop"
     assert request.text.startswith("{")
@@ -232,7 +232,7 @@ def test_a_stop_string_still_stops(llama, grammars, make_rig, bytewise):
 
 def test_a_seed_decides_the_answer(llama, grammars, make_rig, bytewise):
     rig = make_rig(llama, blocks=2000, tokenizer=bytewise)
-    grammar = grammars.compile(PERSON)
+    grammar = grammars.compile([Part(PERSON)])
     asked = [ask(rig, [75], grammar=grammar, temperature=1.0, seed=seed) for seed in (1, 2, 1, 2)]
     for request in asked:
         assert request.done.wait(60)
@@ -245,8 +245,8 @@ def test_a_grammar_that_becomes_too_complex_ends_only_its_own_request(llama, ref
     many = {"type": "object", "properties": {f"p{n}": {} for n in range(4000)}}
     late = {"type": "object", "properties": {"a": many}, "required": ["a"], "additionalProperties": False}
     rig = make_rig(llama, blocks=2000, tokenizer=bytewise)
-    guilty = ask(rig, [75], grammar=grammars.compile(late))
-    good = ask(rig, [75], grammar=grammars.compile(PERSON))
+    guilty = ask(rig, [75], grammar=grammars.compile([Part(late)]))
+    good = ask(rig, [75], grammar=grammars.compile([Part(PERSON)]))
     free = rig.ask([9, 8, 7], max_tokens=60)
     for request in (guilty, good, free):
         assert request.done.wait(60)
@@ -261,7 +261,9 @@ def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama, ma
     """Some models end with a token that is not marked as special: inside a string it must not come."""
     tokenizer = byte_tokenizer(eos="stop")
     (end,) = tokenizer.eos
-    grammar = Grammars(tokenizer.fast, tokenizer.eos).compile({"type": "string", "minLength": 9, "maxLength": 20})
+    grammar = Grammars(tokenizer.fast, tokenizer.eos).compile(
+        [Part({"type": "string", "minLength": 9, "maxLength": 20})]
+    )
     rig = make_rig(llama, blocks=1000, tokenizer=tokenizer)
     request = ask(rig, [75], grammar=grammar, logit_bias={end: 100.0})
     assert request.done.wait(60)
@@ -288,7 +290,7 @@ def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama, ma
 )
 def test_what_cannot_be_followed_is_refused_by_name(grammars, schema, said):
     with pytest.raises(GrammarError, match=said):
-        grammars.compile(schema)
+        grammars.compile([Part(schema)])
 
 
 def test_nesting_without_end_is_refused(grammars):
@@ -296,18 +298,18 @@ def test_nesting_without_end_is_refused(grammars):
     for _ in range(900):
         schema = {"items": schema}
     with pytest.raises(GrammarError, match="recursion"):
-        grammars.compile(schema)
+        grammars.compile([Part(schema)])
 
 
 def test_a_tokenizer_without_bytes_is_refused(words):
     with pytest.raises(GrammarError, match="tokenizer"):
-        Grammars(words.fast, words.eos).compile(ANY_OBJECT)
+        Grammars(words.fast, words.eos).compile([Part(ANY_OBJECT)])
 
 
 def test_only_so_many_compiled_schemas_are_remembered(bytewise):
     grammars = Grammars(bytewise.fast, bytewise.eos)
-    first = grammars.compile({"const": 0})
-    assert grammars.compile({"const": 0}) is first
+    first = grammars.compile([Part({"const": 0})])
+    assert grammars.compile([Part({"const": 0})]) is first
     for number in range(1, 40):
-        grammars.compile({"const": number})
-    assert grammars.compile({"const": 0}) is not first
+        grammars.compile([Part({"const": number})])
+    assert grammars.compile([Part({"const": 0})]) is not first
