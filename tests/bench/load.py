@@ -17,6 +17,8 @@ class Load:
     seconds: float = 0.0
     first: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)  # when each gap ended
+    began: float = 0.0  # when the last client got its first token
 
     @property
     def rate(self) -> float:
@@ -25,6 +27,11 @@ class Load:
     @property
     def first_median(self) -> float:
         return median(self.first)
+
+    @property
+    def steady(self) -> list[float]:
+        """Gaps once every client was under way: without the prompts that all come at once."""
+        return [gap for gap, end in zip(self.gaps, self.ends, strict=True) if end - gap >= self.began]
 
     def gap(self, share: float) -> float:
         ordered = sorted(self.gaps)
@@ -98,8 +105,10 @@ async def one(target: Target, number: int, tokens: int, load: Load) -> None:
         if count:
             if not events:
                 load.first.append(now - began)
+                load.began = max(load.began, now)
             else:
                 load.gaps.append(now - last)
+                load.ends.append(now)
             last = now
             events += count
         done = done or b"[DONE]" in chunk
@@ -115,7 +124,7 @@ def main(arguments: list[str]) -> None:
     load = run(
         Target(target["port"], tuple(target["models"]), target["key"], target["options"]), *map(int, arguments[1:])
     )
-    print(json.dumps({"tokens": load.tokens, "seconds": load.seconds, "gaps": load.gaps}))
+    print(json.dumps({"tokens": load.tokens, "seconds": load.seconds, "steady": load.steady}))
 
 
 if __name__ == "__main__":
