@@ -11,6 +11,7 @@ from inference.api import ApiError, Strict, json_response, parse
 from inference.completions import encode, encode_chat
 from inference.engine.adapters import AdapterError
 from inference.engine.folder import FolderError
+from inference.engine.tokenizer import Tokenizer
 from inference.service import Served, Service
 
 
@@ -28,7 +29,7 @@ class UnloadRequest(Strict):
 
 
 class TokenizeRequest(Strict):
-    model: str | None = None
+    model: str | None = None  # without one: the base
     prompt: str | None = None
     messages: list[dict[str, Any]] | None = None
     add_special_tokens: bool = True
@@ -105,25 +106,33 @@ async def tokenize(service: Service, raw: bytes, request: Request) -> Response:
     """POST /tokenize: the tokens of a prompt or of rendered messages."""
     asked = parse(TokenizeRequest, raw)
     served = service.model()
-    tokenizer = served.engine.tokenizer
+    tokenizer = tokenizer_for(service, asked.model)
     if (asked.prompt is None) == (asked.messages is None):
         raise ApiError(400, "give either prompt or messages", code="invalid_value", param="prompt")
     if asked.messages is not None:
-        tokens = await encode_chat(served.engine, asked.messages, None)
+        tokens = await encode_chat(served.engine, tokenizer, asked.messages, None)
     else:
         encoder = tokenizer.encode_prompt if asked.add_special_tokens else tokenizer.encode
-        tokens = await encode(served.engine, encoder, asked.prompt or "")
+        tokens = await encode(served.engine, tokenizer, encoder, asked.prompt or "")
     return json_response({"tokens": tokens, "count": len(tokens), "max_model_len": served.engine.context})
 
 
 async def detokenize(service: Service, raw: bytes, request: Request) -> Response:
     """POST /detokenize: the text of tokens."""
     asked = parse(DetokenizeRequest, raw)
-    tokenizer = service.model().engine.tokenizer
+    tokenizer = tokenizer_for(service, asked.model)
     size = tokenizer.fast.get_vocab_size()
     if any(not 0 <= token < size for token in asked.tokens):
         raise ApiError(400, f"tokens must lie between 0 and {size - 1}", code="invalid_value", param="tokens")
     return json_response({"prompt": tokenizer.fast.decode(asked.tokens, skip_special_tokens=False)})
+
+
+def tokenizer_for(service: Service, model: str | None) -> Tokenizer:
+    served = service.model()
+    if model is None:
+        return served.engine.tokenizer
+    service.check_model(model)
+    return served.tokenizer(model)
 
 
 def within(mount: Path, path: str) -> Path:

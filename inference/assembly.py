@@ -20,12 +20,13 @@ def load(service: Service) -> Served:
     """Runs on the loader's thread. The heavy imports are in here, so that the server listens before they are done."""
     note: Note = service.note
     note("dependencies", None, "importing torch")
+    from inference.engine.adapter_tokenizer import AdapterTokenizers
     from inference.engine.adapters import Adapters
     from inference.engine.block_manager import BlockManager
     from inference.engine.device import choose
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
-    from inference.engine.grammar import Grammars
+    from inference.engine.grammar import TokenizerGrammars
     from inference.engine.scheduler import Limits
     from inference.engine.tokenizer import load_tokenizer
 
@@ -42,11 +43,12 @@ def load(service: Service) -> Served:
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
     log.info("%s on %s, engine %s, context %d tokens", name, device.name, engine.kind, engine.context)
     note("loading-adapters", 0.0, "")
-    adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove)
+    tokenizers = AdapterTokenizers(tokenizer, path, settings.mount)
+    adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
     adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
     note("warming-up", None, "")
     engine.warm_up()
-    return Served(name, engine, adapters, Grammars(tokenizer.fast, tokenizer.eos))
+    return Served(name, engine, adapters, TokenizerGrammars(tokenizer))
 
 
 def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:

@@ -167,11 +167,12 @@ async def stream(
 ) -> AsyncGenerator[str]:
     served = service.model()
     service.check_model(model)
-    prompt = await encode_chat(served.engine, messages, None)
+    tokenizer = served.tokenizer(model)
+    prompt = await encode_chat(served.engine, tokenizer, messages, None)
     most = min(int(max_new_tokens), room(served, len(prompt), None))
     params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
     text = ""
-    with Generation(service, model, [prompt], params) as generation:
+    with Generation(service, model, tokenizer, [prompt], params) as generation:
         async for batch in generation.deltas():
             for _, delta in batch:
                 raise_failure(delta)

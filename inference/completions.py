@@ -19,7 +19,7 @@ from inference.api import (
 )
 from inference.engine.engine import Engine
 from inference.engine.grammar import Grammar, GrammarError, Part
-from inference.engine.tokenizer import TemplateError
+from inference.engine.tokenizer import TemplateError, Tokenizer
 from inference.generation import Generation, raise_failure
 from inference.service import Served, Service
 from inference.shapes import Answer, ChatShape, TextShape
@@ -37,14 +37,15 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     if asked.top_logprobs is not None and not asked.logprobs:
         raise ApiError(400, "top_logprobs needs logprobs", code="invalid_value", param="top_logprobs")
     tools = None if asked.tool_choice == "none" else asked.tools
-    prompt = await encode_chat(served.engine, [message.plain() for message in asked.messages], tools)
+    tokenizer = served.tokenizer(asked.model)
+    prompt = await encode_chat(served.engine, tokenizer, [message.plain() for message in asked.messages], tools)
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = room(served, len(prompt), wanted)
-    vocabulary = served.engine.tokenizer.fast.get_vocab_size()
     demand = demanded(asked)
-    grammar = await grammar_for(served, asked, demand)
-    params = sampling_params(asked, most, (asked.top_logprobs or 0) if asked.logprobs else None, vocabulary, grammar)
-    generation = Generation(service, asked.model, [prompt], params, asked.n or 1)
+    grammar = await grammar_for(served, tokenizer, asked, demand)
+    logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
+    params = sampling_params(asked, most, logprobs, tokenizer.known, grammar)
+    generation = Generation(service, asked.model, tokenizer, [prompt], params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     named = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
     shape = ChatShape(*named) if demand is None else CallShape(*named, demand=demand)
@@ -56,10 +57,12 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     asked = parse(CompletionRequest, raw)
     served = service.model()
     service.check_model(asked.model)
-    tokenizer = served.engine.tokenizer
-    vocabulary = tokenizer.fast.get_vocab_size()
+    tokenizer = served.tokenizer(asked.model)
+    vocabulary = tokenizer.known
     prompts = [
-        await encode(served.engine, tokenizer.encode_prompt, given) if isinstance(given, str) else given
+        await encode(served.engine, tokenizer, tokenizer.encode_prompt, given)
+        if isinstance(given, str)
+        else given
         for given in prompts_of(asked.prompt)
     ]
     if asked.echo and asked.logprobs is not None:
@@ -70,7 +73,7 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
         raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
     most = min(room(served, len(prompt), asked.max_tokens) for prompt in prompts)
     params = sampling_params(asked, most, asked.logprobs, vocabulary)
-    generation = Generation(service, asked.model, prompts, params, asked.n or 1)
+    generation = Generation(service, asked.model, tokenizer, prompts, params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
     if asked.echo:
@@ -87,7 +90,9 @@ def prompts_of(given: str | list[str] | list[int] | list[list[int]]) -> list[str
     return [tokens] if tokens else [each for each in given if not isinstance(each, int)]
 
 
-async def grammar_for(served: Served, asked: ChatRequest, demand: Demand | None) -> Grammar | None:
+async def grammar_for(
+    served: Served, tokenizer: Tokenizer, asked: ChatRequest, demand: Demand | None
+) -> Grammar | None:
     """What the answer must follow, compiled beside the event loop. A demanded call goes before a format of the content."""
     schema = asked.response_format.schema_to_follow() if asked.response_format is not None else None
     if demand is not None:
@@ -98,26 +103,33 @@ async def grammar_for(served: Served, asked: ChatRequest, demand: Demand | None)
         return None
     if asked.ignore_eos:
         raise ApiError(400, f"ignore_eos does not go with {param}", code="invalid_value", param="ignore_eos")
-    grammars = served.grammars
+    grammars = served.grammars.of(tokenizer)
     try:
         return await asyncio.get_running_loop().run_in_executor(grammars.worker, grammars.compile, parts)
     except GrammarError as error:
         raise ApiError(400, f"{param} cannot be followed: {error}", code="invalid_value", param=param) from error
 
 
-async def encode_chat(engine: Engine, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> list[int]:
+async def encode_chat(
+    engine: Engine, tokenizer: Tokenizer, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
+) -> list[int]:
     try:
-        return await encode(engine, engine.tokenizer.encode, engine.tokenizer.render(messages, tools))
+        return await encode(engine, tokenizer, tokenizer.encode, tokenizer.render(messages, tools))
     except TemplateError as error:
         raise ApiError(400, str(error), code="invalid_value", param="messages") from error
 
 
-async def encode(engine: Engine, encoder: Callable[[str], list[int]], text: str) -> list[int]:
+async def encode(engine: Engine, tokenizer: Tokenizer, encoder: Callable[[str], list[int]], text: str) -> list[int]:
     """Tokens of a text; one that cannot fit is refused by its length alone, for encoding it would take much memory."""
-    least = len(text) // engine.tokenizer.longest
+    least = len(text) // tokenizer.longest
     if least > engine.context:
         raise too_long(engine.context, f"{least} or more")
-    return encoder(text) if len(text) < LONG_TEXT else await asyncio.to_thread(encoder, text)
+    tokens = encoder(text) if len(text) < LONG_TEXT else await asyncio.to_thread(encoder, text)
+    foreign = next((token for token in tokens if token >= tokenizer.vocabulary), None)
+    if foreign is not None:
+        said = f"{tokenizer.token_text(foreign)!r}, which is in the tokenizer but not in the model"
+        raise ApiError(400, f"the prompt holds the token {foreign}: {said}", code="invalid_value", param="prompt")
+    return tokens
 
 
 def room(served: Served, prompt: int, wanted: int | None) -> int:
@@ -134,7 +146,7 @@ def too_long(context: int, prompt: str) -> ApiError:
 
 
 async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
-    shape.decode = generation.service.model().engine.tokenizer.token_text
+    shape.decode = generation.tokenizer.token_text
     generation.__enter__()
     headers = {"x-slipway-model": shape.model}
     if generation.adapter_hash:

@@ -12,19 +12,28 @@ from inference.api import ApiError
 from inference.engine.adapters import InstalledAdapter
 from inference.engine.engine import Delta
 from inference.engine.sequence import SamplingParams
-from inference.service import Service
+from inference.engine.tokenizer import Tokenizer
+from inference.service import Served, Service
 
 Batch = list[tuple[int, Delta]]
 
 
 class Generation:
-    """`n` answers to each of some prompts. Used as a context: leaving it cancels what is still running."""
+    """`n` answers to each of some prompts, which `tokenizer` has encoded. Used as a context: leaving it cancels what is
+    still running."""
 
     def __init__(
-        self, service: Service, model: str, prompts: list[list[int]], params: SamplingParams, n: int = 1
+        self,
+        service: Service,
+        model: str,
+        tokenizer: Tokenizer,
+        prompts: list[list[int]],
+        params: SamplingParams,
+        n: int = 1,
     ) -> None:
         self.service = service
         self.model = model
+        self.tokenizer = tokenizer
         self.adapter_hash = ""
         self.prompt_tokens = sum(len(prompt) for prompt in prompts)
         self.completion_tokens = 0
@@ -59,6 +68,7 @@ class Generation:
         self.service.admit(len(self._prompts))
         try:
             self._adapter = self.service.hold_adapter(self.model)
+            self._check_tokenizer(served, self._adapter)
         except ApiError:
             self.service.dismiss(len(self._prompts))
             raise
@@ -69,6 +79,12 @@ class Generation:
                 params = replace(params, seed=params.seed + index)
             self._open[index] = served.engine.submit(prompt, params, self._adapter, partial(self._take, index))
         return self
+
+    def _check_tokenizer(self, served: Served, adapter: InstalledAdapter) -> None:
+        """The adapter may have been replaced since the prompt was encoded, by one that reads other tokens."""
+        if (adapter.tokenizer or served.engine.tokenizer) is not self.tokenizer:
+            served.adapters.let_go(adapter)
+            raise ApiError(503, f"{self.model!r} was just replaced; send the request again", retry_after=1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

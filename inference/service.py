@@ -12,7 +12,8 @@ from typing import Any, Literal
 from inference.api import ApiError
 from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
 from inference.engine.engine import Delta, Engine, Sink
-from inference.engine.grammar import Grammars
+from inference.engine.grammar import TokenizerGrammars
+from inference.engine.tokenizer import Tokenizer
 from inference.metrics import Metrics
 from inference.settings import Settings
 
@@ -46,10 +47,15 @@ class Served:
     base: str
     engine: Engine
     adapters: Adapters
-    grammars: Grammars
+    grammars: TokenizerGrammars
 
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]
+
+    def tokenizer(self, name: str) -> Tokenizer:
+        """The one that the model of this name reads and writes with."""
+        adapter = self.adapters.installed.get(name)
+        return (adapter and adapter.tokenizer) or self.engine.tokenizer
 
 
 @dataclass(eq=False)

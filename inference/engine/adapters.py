@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from inference.engine.folder import AdapterFolder, FolderError, check_adapter, find_adapters
+from inference.engine.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class InstalledAdapter:
     salt: int
     digest: str
     path: Path | None
+    tokenizer: Tokenizer | None = None  # None: the base's
 
 
 BASE = InstalledAdapter("", BASE_SLOT, 0, "", None)
@@ -39,12 +41,18 @@ class Adapters:
     """
 
     def __init__(
-        self, mount: Path, slots: int, install: Callable[[int, AdapterFolder], None], remove: Callable[[int], None]
+        self,
+        mount: Path,
+        slots: int,
+        install: Callable[[int, AdapterFolder], None],
+        remove: Callable[[int], None],
+        tokenizer_of: Callable[[AdapterFolder], Tokenizer | None] = lambda folder: None,
     ) -> None:
         self._mount = mount
         self._slots = slots
         self._install = install
         self._remove = remove
+        self._tokenizer_of = tokenizer_of
         self._table: dict[str, InstalledAdapter] = {}
         self._refused: dict[str, str] = {}
         self._holders: dict[int, int] = {}  # slot → requests under way
@@ -78,13 +86,19 @@ class Adapters:
         with self._changing:
             try:
                 folder = check_adapter(name, path, self._mount)
+                tokenizer = self._tokenizer_of(folder)
                 slot = self._free_slot()
                 self._install(slot, folder)
             except (FolderError, AdapterError, OSError) as error:
                 with self._guard:
                     self._refused[name] = str(error)
                 raise
-            fresh = InstalledAdapter(name, slot, next(self._salts), folder.digest, path)
+            except (RuntimeError, MemoryError) as error:  # the device's memory is full, above all
+                said = f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] or 'no reason'}"
+                with self._guard:
+                    self._refused[name] = said
+                raise AdapterError(said) from error
+            fresh = InstalledAdapter(name, slot, next(self._salts), folder.digest, path, tokenizer)
             with self._guard:
                 self._refused.pop(name, None)
                 old = self._table.get(name)

@@ -5,12 +5,14 @@ then one complex multiplication. Scores do not change, since q and k are reorder
 """
 
 from collections.abc import Callable
+from collections.abc import Sequence as Rows
 
 import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
 from inference.engine.lora_batch import LoraBatch
+from inference.engine.saved import Saved, draw_logits, embed
 from inference.engine.spec import ModelSpec
 from inference.engine.weights import LayerWeights, Weights
 
@@ -24,7 +26,7 @@ def forward(
 
     `attend` gets the layer, its queries [n, heads × head_dim] and its new keys and values [n, key_value].
     """
-    x = weights.embedding[tokens]
+    x = embed(weights.embedding, tokens, lora.saved)
     for index, layer in enumerate(weights.layers):
         h = norm(x, layer.input_norm, spec.eps)
         qkv = layer.qkv.of(h)
@@ -42,9 +44,9 @@ def forward(
     return x
 
 
-def logits(spec: ModelSpec, weights: Weights, hidden: Tensor) -> Tensor:
-    """Hidden states [n, hidden] → float32 [n, vocabulary]."""
-    return weights.head.of(norm(hidden, weights.norm, spec.eps)).float()
+def logits(spec: ModelSpec, weights: Weights, hidden: Tensor, saved: Rows[Saved | None] = ()) -> Tensor:
+    """Hidden states [n, hidden] → float32 [n, vocabulary]; `saved` is what each row's adapter has of its own."""
+    return draw_logits(weights.head, spec.vocabulary, norm(hidden, weights.norm, spec.eps), saved)
 
 
 def norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:

@@ -101,6 +101,7 @@ class Flight:
 
     sequence: Sequence
     sink: Sink
+    tokenizer: Tokenizer
     text: Detokenizer
     unreported: int = 0  # tokens drawn whose text is not certain yet
 
@@ -137,7 +138,8 @@ class BatchingEngine:
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
         sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
         sequence.matcher = params.grammar.begin() if params.grammar is not None else None
-        flight = Flight(sequence, sink, Detokenizer(self.tokenizer, params.stop))
+        tokenizer = adapter.tokenizer or self.tokenizer
+        flight = Flight(sequence, sink, tokenizer, Detokenizer(tokenizer, params.stop))
         if self.failure:
             self._deliver([(sink, Delta("", (), finish="error", error="the engine has failed"))])
             return number
@@ -300,7 +302,7 @@ class BatchingEngine:
             self._end(flight)
             return Delta("", (), finish="error", error=choice.error)
         sequence.tokens.append(choice.token)
-        ended = choice.token in self.tokenizer.eos and not params.ignore_eos
+        ended = choice.token in flight.tokenizer.eos and not params.ignore_eos
         text, stopped = ("", False) if ended else flight.text.push(choice.token)
         complete = not ended and sequence.matcher is not None and sequence.matcher.take(choice.token)
         finish: FinishReason | None = "stop" if ended or stopped or complete else None

@@ -12,6 +12,8 @@ from torch import Tensor
 from inference.engine.adapters import AdapterError
 from inference.engine.folder import AdapterFolder
 from inference.engine.loader import interleaved, read_tensor
+from inference.engine.saved import KEY as WHOLE_KEY
+from inference.engine.saved import WHOLE, Saved, read_saved
 from inference.engine.spec import ModelSpec
 
 MAX_RANK = 256
@@ -45,10 +47,12 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Lora:
-    """An adapter's matrices: for each layer, by place. Where `blocks` says nothing, a pair is one block."""
+    """An adapter's matrices: for each layer, by place. Where `blocks` says nothing, a pair is one block. And the
+    embedding and head that it has of its own."""
 
     layers: tuple[Mapping[Place, Pair], ...]
     blocks: tuple[Mapping[Place, tuple[Block, ...]], ...] = ()
+    saved: Saved | None = None
 
 
 def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
@@ -57,6 +61,8 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
     found: dict[tuple[int, str, str], Tensor] = {}
     known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
     for key, place in folder.tensors.items():
+        if WHOLE_KEY.match(key):
+            continue
         match = KEY.match(key)
         if match is None or match[2] not in known or int(match[1]) >= spec.layers:
             raise AdapterError(f"{folder.path} has a tensor that the base model has no place for: {key}")
@@ -64,7 +70,8 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
         if not bool(torch.isfinite(tensor).all()):
             raise AdapterError(f"{folder.path}: tensor {key} is not finite")
         found[int(match[1]), match[2], match[3]] = tensor
-    if not found:
+    saved = read_saved(folder, spec, dtype, device)
+    if not found and saved is None:
         raise AdapterError(f"{folder.path} holds no LoRA weights")
     layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
     blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
@@ -73,25 +80,45 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
             fused = fuse(folder, spec, layer, place, names, found, dtype, device)
             if fused is not None:
                 layers[layer][place], blocks[layer][place] = fused
-    return Lora(tuple(layers), tuple(blocks))
+    return Lora(tuple(layers), tuple(blocks), saved)
+
+
+# What changes the arithmetic or the model's shape in ways that are not computed here.
+UNSUPPORTED = (
+    "use_dora",
+    "use_qalora",
+    "use_bdlora",
+    "fan_in_fan_out",
+    "lora_bias",
+    "layer_replication",
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+    "target_parameters",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+)
+CHANGE_THE_BASE = ("pissa", "olora", "corda", "lora_ga", "loftq")
 
 
 def refuse_unsupported(folder: AdapterFolder) -> None:
     config = folder.config
     if config.get("peft_type") != "LORA":
         raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; only LORA is supported")
-    for name in (
-        "use_dora",
-        "fan_in_fan_out",
-        "trainable_token_indices",
-        "alora_invocation_tokens",
-        "target_parameters",
-    ):
+    for name in UNSUPPORTED:
         if config.get(name):
             raise AdapterError(f"{folder.path} uses {name}, which is not supported")
-    if config.get("modules_to_save"):
+    started = str(config.get("init_lora_weights")).lower()
+    if started.startswith(CHANGE_THE_BASE):
         raise AdapterError(
-            f"{folder.path} replaces whole modules ({config['modules_to_save']}), which is not supported"
+            f"{folder.path} was started with {started}, which changes the base's weights too; save it converted to "
+            "plain LoRA (path_initial_model_for_weight_conversion)"
+        )
+    whole: list[Any] = list(config.get("modules_to_save") or [])
+    others = [str(name) for name in whole if str(name).split(".")[-1] not in WHOLE]
+    if others:
+        raise AdapterError(
+            f"{folder.path} replaces the whole modules {', '.join(others)}; only {' and '.join(WHOLE)} may be"
         )
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{folder.path} trains biases, which is not supported")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from inference.engine.adapters import BASE_SLOT
 from inference.engine.lora import Block, Lora, Pair, Place
+from inference.engine.saved import Saved
 
 STACKS = 4  # combinations kept
 STACK_AFTER = 8  # steps that a combination must be used in before its stack is worth making
@@ -66,6 +67,7 @@ class LoraBatch:
     rows: int
     runs: tuple[tuple[Run, Products], ...]
     groups: Groups | None = None
+    saved: tuple[tuple[int, int, Saved], ...] = ()  # rows (from, to) of adapters with an embedding or head of their own
 
     def add(self, out: Tensor, x: Tensor, layer: int, place: Place) -> None:
         """Adds each run's low-rank product to its rows of `out`, in place."""
@@ -112,15 +114,20 @@ class LoraSlots:
             del self._stacks[slots]
         self._uses.clear()
 
+    def saved(self, slot: int) -> Saved | None:
+        lora = self._slots.get(slot)
+        return None if lora is None else lora.saved
+
     def batch(self, adapters: list[int], device: torch.device) -> LoraBatch:
         """`adapters` is each row's slot, equal ones mostly side by side."""
         runs = runs_of(adapters)
         products = tuple((run, self._products[run.slot]) for run in runs)
+        saved = tuple((run.begin, run.end, own) for run in runs if (own := self.saved(run.slot)) is not None)
         if len(runs) < 2:
-            return LoraBatch(len(adapters), products)
+            return LoraBatch(len(adapters), products, None, saved)
         stack = self._stack(tuple(run.slot for run in runs))
         groups = None if stack is None else groups_of(runs, stack, len(adapters), device)
-        return LoraBatch(len(adapters), products, groups)
+        return LoraBatch(len(adapters), products, groups, saved)
 
     def _stack(self, slots: tuple[int, ...]) -> Products | None:
         found = self._stacks.get(slots)

@@ -90,7 +90,9 @@ class ModelRunner:
         prefills.sort(key=by_adapter)
         ordered = decoding + prefills
         last = [part for part in ordered if part.last]
-        if self._gpu is not None and not prefills:
+        # Adapters with embeddings or heads of their own are not in the static tensors of the decode path.
+        own = any(self._slots.saved(part.sequence.adapter) for part in decoding)
+        if self._gpu is not None and not prefills and not own:
             chosen = self._decode(self._gpu.decode, decoding)
         else:
             chosen = self._compute(decoding, prefills, last)
@@ -158,7 +160,8 @@ class ModelRunner:
                 rows.append(end - 1)
         if len(rows) != hidden.shape[0]:
             hidden = hidden[torch.tensor(rows, device=self._device)]
-        return logits(self.spec, self.weights, hidden)
+        saved = [self._slots.saved(part.sequence.adapter) for part in ordered if part.last]
+        return logits(self.spec, self.weights, hidden, saved)
 
 
 def plain(sequence: Sequence) -> bool:

@@ -20,15 +20,24 @@ class TemplateError(ValueError):
     """The messages do not fit the model's chat template."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tokenizer:
-    """A model's tokenizer. `fast` is the tokenizers library's; `eos` are the tokens that end an answer."""
+    """A model's tokenizer. `fast` is the tokenizers library's; `eos` are the tokens that end an answer.
+
+    `vocabulary` is the model's: tokens from there on it cannot read, whatever the tokenizer knows.
+    """
 
     fast: FastTokenizer
     eos: frozenset[int]
     template: jinja2.Template | None
     special: Mapping[str, str]
     longest: int = 1 << 20  # characters of the longest token
+    vocabulary: int = 1 << 31
+
+    @property
+    def known(self) -> int:
+        """Tokens from 0 up to this number have a text and can be read by the model."""
+        return min(self.fast.get_vocab_size(), self.vocabulary)
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text that already holds its special tokens (a rendered chat)."""
@@ -120,7 +129,10 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     special = {name: content(settings[name]) for name in SPECIAL_NAMES if settings.get(name)}
     source = template_source(folder, settings)
     longest = max(map(len, fast.get_vocab()), default=1)
-    return Tokenizer(fast, eos_tokens(folder, config, special, fast), compile_template(source), special, longest)
+    text: Any = config.get("text_config") or config
+    eos = eos_tokens(folder, config, special, fast)
+    vocabulary = int(text.get("vocab_size") or fast.get_vocab_size())
+    return Tokenizer(fast, eos, compile_template(source), special, longest, vocabulary)
 
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")

@@ -66,7 +66,7 @@ class LoraStacks:
             {place: self._view_pair(slot, layer, place, pair[0].shape[1]) for place, pair in pairs.items()}
             for layer, pairs in enumerate(lora.layers)
         ]
-        return Lora(tuple(layers), lora.blocks)
+        return Lora(tuple(layers), lora.blocks, lora.saved)
 
     def _view_pair(self, slot: int, layer: int, place: Place, rank: int) -> Stack:
         down, up = self._stacks[layer][place]
