@@ -58,12 +58,12 @@ class AdapterTokenizers:
         fast = base.fast if digest in {"", self._base_digest} else read_fast(path / "tokenizer.json", base.fast)
         special = dict(base.special) | special_tokens(path, settings)
         eos = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
-        source = template_source(path, settings)
+        template = template_of(path, settings)
         return replace(
             base,
             fast=fast,
             eos=base.eos if eos is None else base.eos | {eos},
-            template=base.template if source is None else template_of(path, source),
+            template=template or base.template,
             special=special,
             longest=base.longest if fast is base.fast else max(map(len, fast.get_vocab()), default=1),
             vocabulary=vocabulary,
@@ -90,10 +90,10 @@ def special_tokens(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
         raise FolderError(f"{path / 'tokenizer_config.json'} describes a special token wrongly") from error
 
 
-def template_of(path: Path, source: str) -> jinja2.Template | None:
+def template_of(path: Path, settings: Mapping[str, Any]) -> jinja2.Template | None:
     try:
-        return compile_template(source)
-    except (jinja2.TemplateError, TypeError) as error:
+        return compile_template(template_source(path, settings))
+    except (jinja2.TemplateError, TypeError, KeyError, UnicodeDecodeError) as error:
         raise FolderError(f"{path} has a chat template that is none: {error}") from error
 
 
