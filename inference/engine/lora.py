@@ -108,12 +108,7 @@ def refuse_unsupported(folder: AdapterFolder) -> None:
     for name in UNSUPPORTED:
         if config.get(name):
             raise AdapterError(f"{folder.path} uses {name}, which is not supported")
-    started = str(config.get("init_lora_weights")).lower()
-    if started.startswith(CHANGE_THE_BASE):
-        raise AdapterError(
-            f"{folder.path} was started with {started}, which changes the base's weights too; save it converted to "
-            "plain LoRA (path_initial_model_for_weight_conversion)"
-        )
+    refuse_changed_base(folder)
     whole: list[Any] = list(config.get("modules_to_save") or [])
     others = [str(name) for name in whole if str(name).split(".")[-1] not in WHOLE]
     if others:
@@ -122,6 +117,15 @@ def refuse_unsupported(folder: AdapterFolder) -> None:
         )
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{folder.path} trains biases, which is not supported")
+
+
+def refuse_changed_base(folder: AdapterFolder) -> None:
+    started = str(folder.config.get("init_lora_weights")).lower()
+    if started.startswith(CHANGE_THE_BASE):
+        raise AdapterError(
+            f"{folder.path} was started with {started}, which changes the base's weights too; save it converted to "
+            "plain LoRA (path_initial_model_for_weight_conversion)"
+        )
 
 
 def fuse(
