@@ -56,6 +56,9 @@ def own_vocabulary(folder: AdapterFolder, base: int) -> int:
 def read_saved(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Saved | None:
     """Reads and checks the whole modules, None when there are none; AdapterError names what does not fit."""
     places = saved_places(folder)
+    for module in folder.config.get("modules_to_save") or ():
+        if str(module).split(".")[-1] not in places:
+            raise AdapterError(f"{folder.path} is to bring its own {module}, but holds no such tensor")
     if not places:
         return None
     for name, place in places.items():

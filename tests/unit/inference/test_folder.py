@@ -161,7 +161,7 @@ def test_a_fitting_adapter_is_read(tmp_path):
         ({}, lora_tensors(rank=300), "rank 300"),
         ({"peft_type": "IA3"}, None, "IA3"),
         ({"use_dora": True}, None, "use_dora"),
-        ({"modules_to_save": ["embed_tokens"]}, None, "embed_tokens"),
+        ({"modules_to_save": ["embed_tokens"]}, None, "its own embed_tokens, but holds no such tensor"),
         ({"bias": "all"}, None, "biases"),
         ({}, {"base_model.model.something.else": torch.ones(2)}, "no place for"),
         ({}, {k: v * float("nan") for k, v in lora_tensors().items()}, "not finite"),
