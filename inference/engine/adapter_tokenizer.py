@@ -36,6 +36,8 @@ class AdapterTokenizers:
         """Raises FolderError naming a file that cannot be used."""
         vocabulary = own_vocabulary(folder, self._base.vocabulary)
         digests = tuple(digest_of(self._checked(folder, name)) for name in FILES)
+        if vocabulary == self._base.vocabulary and not any(digests):
+            return self._base
         key = vocabulary, digests
         with self._guard:
             found = self._made.get(key)
@@ -57,12 +59,13 @@ class AdapterTokenizers:
         refuse_code(path, settings)
         fast = base.fast if digest in {"", self._base_digest} else read_fast(path / "tokenizer.json", base.fast)
         special = dict(base.special) | special_tokens(path, settings)
-        eos = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
+        named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
+        size = fast.get_vocab_size()
         template = template_of(path, settings)
         return replace(
             base,
             fast=fast,
-            eos=base.eos if eos is None else base.eos | {eos},
+            eos=frozenset(token for token in base.eos | {named} if token is not None and token < size),
             template=template or base.template,
             special=special,
             longest=base.longest if fast is base.fast else max(map(len, fast.get_vocab()), default=1),

@@ -1,5 +1,6 @@
 """Adapters trained with added tokens, over HTTP: their own tokenizer, embeddings and head, beside the base's."""
 
+import json
 import shutil
 
 import pytest
@@ -70,6 +71,16 @@ def test_added_tokens_are_used_with_their_adapter_only(sample, mount, trained, s
         for model, key in ((sample.base, "base"), (sample.adapter, "adapter"), ("grown", "adapter")):
             said = server.http().post("/v1/chat/completions", json={**body, "model": model})
             assert said.json()["choices"][0]["message"]["content"] == asked[key]
+
+
+def test_a_schema_is_followed_in_the_adapters_own_tokens(sample, mount, trained, start):
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
+    form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
+    body = {"messages": [{"role": "user", "content": "<|ahoy|>"}], "response_format": form, "temperature": 0.8}
+    with start(mount) as server:
+        for model in ("grown", sample.base, "grown", sample.adapter):
+            answer = server.http().post("/v1/chat/completions", json={**body, "model": model, "max_tokens": 400})
+            assert json.loads(answer.json()["choices"][0]["message"]["content"]) in ({"n": 1}, {"n": 2})
 
 
 def test_tokens_that_the_model_lacks_are_refused_by_name(sample, mount, trained, start):
