@@ -85,9 +85,10 @@ def generate(model, prompt, number):
     return out[0, len(prompt) :].tolist()
 
 
-def test_tokens_equal_peft_in_a_mixed_batch(world, make_rig):
+@pytest.mark.parametrize("attention", ["dense", "torch"])
+def test_tokens_equal_peft_in_a_mixed_batch(world, make_rig, attention):
     made, plain, references = world
-    rig = make_rig(made, tokens=200, prefill=7)
+    rig = make_rig(made, tokens=200, prefill=7, attention=attention)
     chance = random.Random(11)
     shared = [chance.randrange(3, 140) for _ in range(20)]
     asked = [(name, rig.ask([*shared, 7], name, max_tokens=12)) for name in ["", "first", *ADAPTERS]]
