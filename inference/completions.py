@@ -60,9 +60,7 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     tokenizer = served.tokenizer(asked.model)
     vocabulary = tokenizer.known
     prompts = [
-        await encode(served.engine, tokenizer, tokenizer.encode_prompt, given)
-        if isinstance(given, str)
-        else given
+        await encode(served.engine, tokenizer, tokenizer.encode_prompt, given) if isinstance(given, str) else given
         for given in prompts_of(asked.prompt)
     ]
     if asked.echo and asked.logprobs is not None:
