@@ -29,6 +29,7 @@ def load(service: Service) -> Served:
     from inference.engine.grammar import TokenizerGrammars
     from inference.engine.scheduler import Limits
     from inference.engine.tokenizer import load_tokenizer
+    from inference.engine.watch import Watch
 
     settings = service.settings
     note("checking", None, "")
@@ -48,7 +49,9 @@ def load(service: Service) -> Served:
     adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
     note("warming-up", None, "")
     engine.warm_up()
-    return Served(name, engine, adapters, TokenizerGrammars(tokenizer))
+    watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
+    watch.start()
+    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch)
 
 
 def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:

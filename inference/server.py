@@ -40,6 +40,7 @@ async def serve(settings: Settings) -> None:
     await listener.serve()
     await page.close()
     if service.served is not None:
+        await asyncio.to_thread(service.served.watch.stop)
         await asyncio.to_thread(service.served.engine.stop)
 
 

@@ -14,6 +14,7 @@ from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
 from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.grammar import TokenizerGrammars
 from inference.engine.tokenizer import Tokenizer
+from inference.engine.watch import Watch
 from inference.metrics import Metrics
 from inference.settings import Settings
 
@@ -48,6 +49,7 @@ class Served:
     engine: Engine
     adapters: Adapters
     grammars: TokenizerGrammars
+    watch: Watch
 
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]

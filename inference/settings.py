@@ -31,6 +31,7 @@ class Settings:
     max_waiting: int = 64
     max_context: int = 0  # 0: what the model and the memory allow
     max_adapters: int = 16
+    watch_seconds: float = 10.0  # between two looks at the adapters' files; 0: none
     kv_bytes: int = 0  # 0: a share of the free memory
     max_body: int = 4 << 20
     body_timeout: float = 30.0
@@ -61,6 +62,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         max_waiting=whole(environment, "SLIPWAY_MAX_WAITING", Settings.max_waiting),
         max_context=whole(environment, "SLIPWAY_MAX_CONTEXT", Settings.max_context),
         max_adapters=whole(environment, "SLIPWAY_MAX_ADAPTERS", Settings.max_adapters),
+        watch_seconds=seconds(environment, "SLIPWAY_WATCH_SECONDS", Settings.watch_seconds),
         kv_bytes=whole(environment, "SLIPWAY_KV_BYTES", Settings.kv_bytes),
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
         body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
@@ -76,6 +78,15 @@ def whole(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal():
         raise SettingsError(f"{name} must be a whole number, not {text!r}")
     return int(text)
+
+
+def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.replace(".", "", 1).isdecimal() or float(text) > 86400:
+        raise SettingsError(f"{name} must be seconds between 0 and 86400, not {text!r}")
+    return float(text)
 
 
 def one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

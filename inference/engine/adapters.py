@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from inference.engine.folder import AdapterFolder, FolderError, check_adapter, find_adapters
+from inference.engine.folder import AdapterFolder, Fingerprint, FolderError, check_adapter, find_adapters, fingerprint
 from inference.engine.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,10 @@ BASE_SLOT = 0
 
 class AdapterError(ValueError):
     """An adapter that cannot be loaded or unloaded as asked."""
+
+
+class NoSlotError(AdapterError):
+    """No slot is free now; that may change without the adapter's files changing."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,14 @@ class InstalledAdapter:
     digest: str
     path: Path | None
     tokenizer: Tokenizer | None = None  # None: the base's
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why an adapter is not served as its files are now; an earlier state of it may be."""
+
+    reason: str
+    path: Path
 
 
 BASE = InstalledAdapter("", BASE_SLOT, 0, "", None)
@@ -54,7 +66,8 @@ class Adapters:
         self._remove = remove
         self._tokenizer_of = tokenizer_of
         self._table: dict[str, InstalledAdapter] = {}
-        self._refused: dict[str, str] = {}
+        self._refused: dict[str, Refusal] = {}
+        self._handled: dict[Path, Fingerprint] = {}  # folders as they were when loaded, refused or unloaded
         self._holders: dict[int, int] = {}  # slot → requests under way
         self._retired: set[int] = set()
         self._salts = count(1)
@@ -69,7 +82,13 @@ class Adapters:
     @property
     def refused(self) -> Mapping[str, str]:
         with self._guard:
-            return dict(self._refused)
+            return {name: refusal.reason for name, refusal in self._refused.items()}
+
+    @property
+    def handled(self) -> Mapping[Path, Fingerprint]:
+        """Every folder that was dealt with, and the state of its files then."""
+        with self._guard:
+            return dict(self._handled)
 
     def load_all(self, note: Callable[[int, int], None]) -> None:
         """Loads every adapter found under the mount; one that cannot be is refused by name, the others go on."""
@@ -85,22 +104,30 @@ class Adapters:
         """Loads or replaces an adapter; requests under way keep the one that they began with."""
         with self._changing:
             try:
+                before = fingerprint(path)  # a change while we read makes it differ from what is there afterwards
+            except OSError as error:
+                self._refuse(name, path, str(error), None)
+                raise
+            try:
                 folder = check_adapter(name, path, self._mount)
                 tokenizer = self._tokenizer_of(folder)
-                slot = self._free_slot()
+                slot = self._free_slot(name)
                 self._install(slot, folder)
-            except (FolderError, AdapterError, OSError) as error:
-                with self._guard:
-                    self._refused[name] = str(error)
+            except (FolderError, AdapterError) as error:
+                self._refuse(name, path, str(error), None if isinstance(error, NoSlotError) else before)
+                raise
+            except OSError as error:  # a share that does not answer may do so later
+                self._refuse(name, path, str(error), None)
                 raise
             except (RuntimeError, MemoryError) as error:  # the device's memory is full, above all
-                said = f"{path} cannot be loaded: {type(error).__name__}: {str(error).splitlines()[0] or 'no reason'}"
-                with self._guard:
-                    self._refused[name] = said
+                reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no reason'])[0]}"
+                said = f"{path} cannot be loaded: {reason}"
+                self._refuse(name, path, said, before)
                 raise AdapterError(said) from error
             fresh = InstalledAdapter(name, slot, next(self._salts), folder.digest, path, tokenizer)
             with self._guard:
                 self._refused.pop(name, None)
+                self._handled[path] = before
                 old = self._table.get(name)
                 self._table[name] = fresh
                 self._holders[slot] = 0
@@ -112,11 +139,31 @@ class Adapters:
 
     def alias(self, name: str, of: str) -> InstalledAdapter:
         """A second name for a loaded adapter."""
+        with self._changing:
+            with self._guard:
+                if of not in self._table:
+                    raise AdapterError(f"adapter {of!r} is not loaded")
+                old = self._table.get(name)
+                self._table[name] = fresh = replace(self._table[of], name=name)
+                unused = old is not None and all(other.slot != old.slot for other in self._table.values())
+            if old is not None and unused:
+                self._retire(old.slot)
+            return fresh
+
+    def names_of(self, path: Path) -> list[str]:
+        """The names under which a folder is served; of one that is refused, the name that it was to have."""
         with self._guard:
-            if of not in self._table:
-                raise AdapterError(f"adapter {of!r} is not loaded")
-            self._table[name] = replace(self._table[of], name=name)
-            return self._table[name]
+            served = [name for name, adapter in self._table.items() if adapter.path == path]
+            return served or [name for name, refusal in self._refused.items() if refusal.path == path]
+
+    def forget(self, path: Path) -> None:
+        """Unloads whatever was loaded from a folder that is gone."""
+        for adapter in self.installed.values():
+            if adapter.path == path:
+                self.unload(adapter.name)
+        with self._guard:
+            self._handled.pop(path, None)
+            self._refused = {name: why for name, why in self._refused.items() if why.path != path}
 
     def unload(self, name: str) -> None:
         with self._changing:
@@ -143,19 +190,28 @@ class Adapters:
         with self._guard:
             self._holders[adapter.slot] -= 1
 
-    def _free_slot(self) -> int:
-        """A slot that nothing uses, taking back those of retired adapters whose last request has ended."""
+    def _refuse(self, name: str, path: Path, reason: str, state: Fingerprint | None) -> None:
+        """`state` only when the files themselves are at fault: else the same files may be tried again."""
+        with self._guard:
+            self._refused[name] = Refusal(reason, path)
+            if state is not None:
+                self._handled[path] = state
+
+    def _free_slot(self, name: str) -> int:
+        """A slot that nothing uses, taking back those of retired adapters whose last request has ended.
+
+        Replacing takes one for a moment, so there are more slots than adapters at a time.
+        """
         with self._guard:
             used = {adapter.slot for adapter in self._table.values()}
+            kept = {adapter.slot for adapter in self._table.values() if adapter.name != name}
             done = {slot for slot in self._retired if self._holders.get(slot, 0) == 0}
             self._retired -= done
-            free = set(range(1, self._slots + 1)) - used - self._retired
-            if not free:
-                raise AdapterError(f"all {self._slots} adapter slots are taken; unload one (SLIPWAY_MAX_ADAPTERS)")
-            slot = min(free)
-        if done:
-            for old in done:
-                self._remove(old)
+            if len(kept) >= self._slots or len(self._retired) > self._slots:
+                raise NoSlotError(f"all {self._slots} adapter slots are taken; unload one (SLIPWAY_MAX_ADAPTERS)")
+            slot = next(slot for slot in count(1) if slot not in used and slot not in self._retired)
+        for old in done:
+            self._remove(old)
         return slot
 
     def _retire(self, slot: int) -> None:

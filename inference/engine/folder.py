@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ MAX_HEADER = 100 << 20
 DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+Fingerprint = tuple[tuple[int, int] | None, tuple[int, int] | None]  # size and mtime_ns of configuration and weights
 
 
 class FolderError(ValueError):
@@ -96,6 +97,29 @@ def walk_adapters(mount: Path) -> Iterator[Path]:
             subfolders[:] = [name for name in subfolders if name != "model-cache"]
         if ADAPTER_CONFIG in files:
             yield Path(folder)
+
+
+def name_among(mount: Path, path: Path, others: Iterable[Path], taken: Container[str]) -> str:
+    """A name for one more adapter: as `find_adapters` would choose it, and not one that is in use."""
+    parts = naming_parts(mount, path)
+    for length in range(1, len(parts) + 1):
+        name = "/".join(parts[-length:])
+        if name not in taken and not any(naming_parts(mount, other)[-length:] == parts[-length:] for other in others):
+            return name
+    return "/".join((*parts, "adapter"))
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Size and time of an adapter's two files, None for one that is not there; OSError when the share does not answer."""
+
+    def state(name: str) -> tuple[int, int] | None:
+        try:
+            found = (path / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size, found.st_mtime_ns
+
+    return state(ADAPTER_CONFIG), state(ADAPTER_WEIGHTS)
 
 
 def naming_parts(mount: Path, path: Path) -> tuple[str, ...]:
