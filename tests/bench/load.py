@@ -28,11 +28,6 @@ class Load:
     def first_median(self) -> float:
         return median(self.first)
 
-    @property
-    def steady(self) -> list[float]:
-        """Gaps once every client was under way: without the prompts that all come at once."""
-        return [gap for gap, end in zip(self.gaps, self.ends, strict=True) if end - gap >= self.began]
-
     def gap(self, share: float) -> float:
         ordered = sorted(self.gaps)
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
@@ -124,7 +119,11 @@ def main(arguments: list[str]) -> None:
     load = run(
         Target(target["port"], tuple(target["models"]), target["key"], target["options"]), *map(int, arguments[1:])
     )
-    print(json.dumps({"tokens": load.tokens, "seconds": load.seconds, "steady": load.steady}))
+    print(
+        json.dumps(
+            {"tokens": load.tokens, "seconds": load.seconds, "gaps": load.gaps, "ends": load.ends, "began": load.began}
+        )
+    )
 
 
 if __name__ == "__main__":
