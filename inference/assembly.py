@@ -26,9 +26,9 @@ def load(service: Service) -> Served:
     from inference.engine.device import choose
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
-    from inference.engine.grammar import TokenizerGrammars
     from inference.engine.scheduler import Limits
     from inference.engine.tokenizer import load_tokenizer
+    from inference.engine.tokenizer_grammars import TokenizerGrammars
     from inference.engine.watch import Watch
 
     settings = service.settings

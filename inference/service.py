@@ -12,8 +12,8 @@ from typing import Any, Literal
 from inference.api import ApiError
 from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
 from inference.engine.engine import Delta, Engine, Sink
-from inference.engine.grammar import TokenizerGrammars
 from inference.engine.tokenizer import Tokenizer
+from inference.engine.tokenizer_grammars import TokenizerGrammars
 from inference.engine.watch import Watch
 from inference.metrics import Metrics
 from inference.settings import Settings

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from tokenizers import Tokenizer as FastTokenizer
-
-from inference.engine.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -132,24 +129,6 @@ def grammar_of(parts: Sequence[Part]) -> str:
         for part in parts
     ]
     return "start: " + "\n  | ".join(options)
-
-
-class TokenizerGrammars:
-    """The grammars of the base's tokenizer, and of those that adapters bring as long as they are there."""
-
-    def __init__(self, base: Tokenizer) -> None:
-        self._base = base
-        self._of_base = Grammars(base.fast, base.eos)
-        self._others: WeakKeyDictionary[Tokenizer, Grammars] = WeakKeyDictionary()
-
-    def of(self, tokenizer: Tokenizer) -> Grammars:
-        """To be called by one thread only."""
-        if tokenizer.fast is self._base.fast and tokenizer.eos == self._base.eos:
-            return self._of_base
-        found = self._others.get(tokenizer)
-        if found is None:
-            found = self._others[tokenizer] = Grammars(tokenizer.fast, tokenizer.eos)
-        return found
 
 
 def limits() -> "LLParserLimits":
