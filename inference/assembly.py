@@ -26,6 +26,7 @@ def load(service: Service) -> Served:
     from inference.engine.device import choose
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
+    from inference.engine.nf4 import size_in_nf4
     from inference.engine.scheduler import Limits
     from inference.engine.tokenizer import load_tokenizer
     from inference.engine.tokenizer_grammars import TokenizerGrammars
@@ -36,13 +37,15 @@ def load(service: Service) -> Served:
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
-    device = choose(settings.device, settings.kv_bytes, folder.size, folder.dtypes)
+    size = size_in_nf4(folder) if settings.weights == "nf4" else folder.size
+    device = choose(settings.device, settings.kv_bytes, size, folder.dtypes)
     note("loading-base", 0.0, name)
     context = settings.max_context or context_of(folder.config)
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
-    log.info("%s on %s, engine %s, context %d tokens", name, device.name, engine.kind, engine.context)
+    said = ", weights in nf4" if settings.weights == "nf4" else ""
+    log.info("%s on %s, engine %s, context %d tokens%s", name, device.name, engine.kind, engine.context, said)
     note("loading-adapters", 0.0, "")
     tokenizers = AdapterTokenizers(tokenizer, path, settings.mount)
     adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
@@ -87,8 +90,11 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
                 progress,
                 device.attention,
                 settings.max_running,
+                settings.weights == "nf4",
             )
             return runner, blocks
+    if settings.weights == "nf4":
+        raise UnsupportedModel("SLIPWAY_WEIGHTS=nf4 needs our own engine, which does not serve this model")
     return TransformersRunner(folder, device.device, device.dtype), most
 
 

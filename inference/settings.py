@@ -27,6 +27,7 @@ class Settings:
     app: str = ""
     engine: str = "auto"  # auto, own or transformers
     device: str = "auto"  # auto, cpu or cuda
+    weights: str = "auto"  # auto: as they are stored; nf4: the layers' matrices in 4 bits, a quarter of the memory
     max_running: int = 32
     max_waiting: int = 64
     max_context: int = 0  # 0: what the model and the memory allow
@@ -58,6 +59,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         app=environment.get("CONTAINER_APP_NAME", ""),
         engine=one_of(environment, "SLIPWAY_ENGINE", ("auto", "own", "transformers")),
         device=one_of(environment, "SLIPWAY_DEVICE", ("auto", "cpu", "cuda")),
+        weights=one_of(environment, "SLIPWAY_WEIGHTS", ("auto", "nf4")),
         max_running=whole(environment, "SLIPWAY_MAX_RUNNING", Settings.max_running),
         max_waiting=whole(environment, "SLIPWAY_MAX_WAITING", Settings.max_waiting),
         max_context=whole(environment, "SLIPWAY_MAX_CONTEXT", Settings.max_context),

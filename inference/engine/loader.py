@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inference.engine.folder import FolderError, ModelFolder, TensorPlace
 from inference.engine.matrix import Matrix
+from inference.engine.nf4 import check as check_nf4
 from inference.engine.spec import ModelSpec
 from inference.engine.weights import Draft, LayerWeights, Part, Weights
 
@@ -44,10 +45,19 @@ class Target:
 
 
 def load_weights(
-    folder: ModelFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device, note: Callable[[float], None]
+    folder: ModelFolder,
+    spec: ModelSpec,
+    dtype: torch.dtype,
+    device: torch.device,
+    note: Callable[[float], None],
+    four_bits: bool = False,
 ) -> Weights:
-    """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1."""
-    draft, targets = allocate(spec, dtype, device)
+    """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1. With `four_bits` the layers'
+    matrices become nf4 one by one: they are read into memory, and only their 4 bits reach the device."""
+    if four_bits:
+        check_nf4(device, spec.hidden, spec.intermediate, spec.query)
+    draft, targets = allocate(spec, dtype, torch.device("cpu") if four_bits else device)
+    draft.four_bits_on = device if four_bits else None
     places = {strip(name): place for name, place in folder.tensors.items()}
     missing = sorted(targets.keys() - places.keys())
     if missing:

@@ -10,26 +10,39 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from inference.engine.nf4 import Nf4, quantised
+
 PACKABLE = (torch.float32, torch.bfloat16)
 TYPICAL_ROWS = 16  # what the packed layout is chosen for
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """[out, in] and its bias; `packed` holds the same numbers in oneDNN's own order, then `weight` is empty."""
+    """[out, in] and its bias. `packed` holds the same numbers in oneDNN's own order, `nf4` in 4 bits; `weight` is empty
+    then."""
 
     weight: Tensor
     bias: Tensor | None = None
     packed: Tensor | None = None
+    nf4: Nf4 | None = None
+
+    @property
+    def nbytes(self) -> int:
+        held = self.nf4 or (self.weight if self.packed is None else self.packed)
+        return held.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
     def of(self, x: Tensor) -> Tensor:
         """x [n, in] → [n, out]."""
+        if self.nf4 is not None:
+            return self.nf4.times(x, self.bias)
         if self.packed is None:
             return linear(x, self.weight, self.bias)
         return operators().mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
 
     def added(self, x: Tensor, to: Tensor) -> Tensor:
         """`to` + x·weightᵀ + bias; `to` may be overwritten."""
+        if self.nf4 is not None:
+            return self.nf4.times(x, self.bias).add_(to)
         if self.packed is not None:
             return operators().mkldnn._linear_pointwise.binary(x, to, self.packed, self.bias, "add")
         to.addmm_(x, self.weight.t())
@@ -43,6 +56,12 @@ def packed(matrix: Matrix) -> Matrix:
         return matrix
     reordered = operators().mkldnn._reorder_linear_weight(weight, TYPICAL_ROWS)
     return Matrix(torch.empty(0), matrix.bias, reordered)
+
+
+def in_four_bits(matrix: Matrix, device: torch.device) -> Matrix:
+    """The matrix as nf4 on its device."""
+    bias = None if matrix.bias is None else matrix.bias.to(device)
+    return Matrix(torch.empty(0), bias, nf4=quantised(matrix.weight, device))
 
 
 def operators() -> Any:

@@ -45,9 +45,10 @@ class ModelRunner:
         note: Callable[[float], None],
         attention: Attention = "dense",
         rows: int = 32,
+        four_bits: bool = False,
     ) -> "ModelRunner":
         """Reads the weights; `note` gets the share that is read."""
-        weights = load_weights(folder, spec, dtype, device, note)
+        weights = load_weights(folder, spec, dtype, device, note, four_bits)
         return cls(spec, weights, device, dtype, blocks, block_size, context, attention, rows)
 
     def __init__(

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from inference.engine.matrix import Matrix, packed
+from inference.engine.matrix import Matrix, in_four_bits, packed
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,43 @@ class Draft:
     layers: list[LayerWeights]
     norm: Tensor
     head: Matrix
+    four_bits_on: torch.device | None = None  # the projections become nf4 there; the draft itself is in memory then
 
     def pack(self, part: Part) -> None:
         """Brings a part that has been read into the form that this machine multiplies fastest."""
         index, name = part
         if index < 0:
-            if name == "lm_head.weight":
+            to_cpu = self.four_bits_on is None or self.four_bits_on.type == "cpu"
+            if name == "lm_head.weight" and to_cpu:
                 self.head = packed(self.head)
         elif name in FIELDS:
             field = FIELDS[name]
             matrix: Matrix = getattr(self.layers[index], field)
-            self.layers[index] = replace(self.layers[index], **{field: packed(matrix)})
+            device = self.four_bits_on
+            made = packed(matrix) if device is None else in_four_bits(matrix, device)
+            self.layers[index] = replace(self.layers[index], **{field: made})
 
     def packed(self) -> Weights:
         """The whole model. A tied head gets a packed copy of its own where that is cheap. The draft is used up."""
+        if self.four_bits_on is not None:
+            self._move_rest(self.four_bits_on)
         if self.head.weight is self.embedding and self.embedding.nbytes <= TIED_HEAD:
             self.head = packed(self.head)
         return Weights(self.embedding, tuple(self.layers), self.norm, self.head)
+
+    def _move_rest(self, device: torch.device) -> None:
+        """What is not in 4 bits, to the device."""
+        tied = self.head.weight is self.embedding
+        self.embedding, self.norm = self.embedding.to(device), self.norm.to(device)
+        if tied:
+            self.head = Matrix(self.embedding)
+        elif self.head.packed is None:
+            self.head = Matrix(self.head.weight.to(device))
+        for index, layer in enumerate(self.layers):
+            self.layers[index] = replace(
+                layer,
+                input_norm=layer.input_norm.to(device),
+                mlp_norm=layer.mlp_norm.to(device),
+                query_norm=None if layer.query_norm is None else layer.query_norm.to(device),
+                key_norm=None if layer.key_norm is None else layer.key_norm.to(device),
+            )

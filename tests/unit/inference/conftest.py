@@ -189,6 +189,7 @@ def make_rig() -> Generator[RigMaker]:
         dtype=torch.float32,
         tokenizer=None,
         attention: Attention = "dense",
+        four_bits: bool = False,
         **limits,
     ) -> Rig:
         mount = family.path.parents[2]
@@ -197,9 +198,8 @@ def make_rig() -> Generator[RigMaker]:
         context = spec.context
         cpu = torch.device("cpu")
         bounds = Limits(**limits)
-        runner = ModelRunner.load(
-            folder, spec, cpu, dtype, blocks, block_size, context, lambda share: None, attention, bounds.sequences
-        )
+        at = (attention, bounds.sequences, four_bits)
+        runner = ModelRunner.load(folder, spec, cpu, dtype, blocks, block_size, context, lambda share: None, *at)
 
         def deliver(events) -> None:
             for sink, delta in events:
