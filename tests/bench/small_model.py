@@ -8,7 +8,7 @@ VOCABULARY = 8192
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
 
 
-def make(mount: Path, adapters: int, hidden: int = 384, layers: int = 6) -> None:
+def make(mount: Path, adapters: int, hidden: int = 384, layers: int = 6, positions: int = 2048) -> None:
     """Base and LoRA adapters (rank 16, all projections) in the layout that the server reads."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -23,7 +23,7 @@ def make(mount: Path, adapters: int, hidden: int = 384, layers: int = 6) -> None
             num_hidden_layers=layers,
             num_attention_heads=6,
             num_key_value_heads=2,
-            max_position_embeddings=2048,
+            max_position_embeddings=positions,
             eos_token_id=None,
             bos_token_id=None,
         )

@@ -8,6 +8,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.bench.small_model import make  # noqa: E402
 from tests.contract.inference.conftest import Endpoint, eventually, started  # noqa: E402
 
 BASE = "slipway/tiny-llama"
@@ -68,7 +70,7 @@ def main() -> int:
     script = ROOT / "sidecar" / "localcloud" / "finetune.py"
     done = subprocess.run([sys.executable, script, "--cached"], check=True, stdout=subprocess.PIPE, text=True)
     rows: list[Row] = []
-    for number, fault in FAULTS.items():
+    for number, fault in FAULTS:
         if not wanted or number in wanted:
             with tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder:
                 rows.append(fault(World(Path(done.stdout.strip()), Path(folder))))
@@ -315,14 +317,52 @@ def swapped(world: World) -> Row:
     return Row(41, "adapter swapped while serving", 11, outcome, "no failed request", "10 good swaps took", held)
 
 
-FAULTS: dict[int, Callable[[World], Row]] = {
-    36: disconnect,
-    37: overload,
-    38: sigterm,
-    39: malformed,
-    40: hostile,
-    41: swapped,
-}
+def out_of_memory(world: World) -> Row:
+    """41: one request needs more memory than the process may take, while others run."""
+    mount = world.folder / "long"
+    make(mount, adapters=0, layers=6, positions=9000)
+    small = {"model": "bench/small", "prompt": [300, 301, 302], "max_tokens": 8, "temperature": 0, "ignore_eos": True}
+    with world.server(mount) as server:
+        assert server.process is not None
+
+        def long(first: int) -> httpx.Response:
+            """A prompt of its own, so that nothing of it is in the prefix cache; about 50 MB of keys and values."""
+            prompt = [first, *(300 + number % 7000 for number in range(8500))]
+            body = {"model": "bench/small", "prompt": prompt, "max_tokens": 1, "temperature": 0}
+            return server.http().post("/v1/completions", json=body, timeout=120)
+
+        control = long(290)
+        expected = server.http().post("/v1/completions", json=small).json()["choices"]
+        taken = int((Path("/proc") / str(server.process.pid) / "statm").read_text().split()[0])
+        limit = taken * os.sysconf("SC_PAGE_SIZE") + (24 << 20)
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            failing = pool.submit(long, 291)
+            others: list[object] = []
+            while not failing.done():
+                others.append(server.http().post("/v1/completions", json=small).json().get("choices"))
+        failed = failing.result()
+        resource.prlimit(server.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        after = long(292).status_code
+        ready = httpx.get(f"{server.url}/health/ready").status_code
+        blocks = server.metric("slipway_kv_blocks_used")
+    wrong = sum(each != expected for each in others)
+    held = failed.status_code == 500 and failed.json()["error"]["code"] == "engine_error"
+    held = held and others != [] and wrong == 0 and after == 200 and ready == 200 and blocks == 0
+    outcome = f"that request {failed.status_code}, {len(others) - wrong} of {len(others)} others right, then {after}"
+    bound = "only that request fails"
+    return Row(41, "out of memory in one request", 1, outcome, bound, f"with memory {control.status_code}", held)
+
+
+FAULTS: tuple[tuple[int, Callable[[World], Row]], ...] = (
+    (36, disconnect),
+    (37, overload),
+    (38, sigterm),
+    (39, malformed),
+    (40, hostile),
+    (41, swapped),
+    (41, out_of_memory),
+)
 
 if __name__ == "__main__":
     sys.exit(main())
