@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from inference import adapters_api, assembly, completions
 from inference.api import ApiError, json_response
 from inference.auth import COOKIE, COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
+from inference.connections import connections
 from inference.page import ChatPage
 from inference.service import Service
 from inference.settings import Settings
@@ -72,7 +73,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=connections(settings.header_timeout),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -171,7 +172,9 @@ def service_of(request: Request) -> Service:
 
 
 async def live(request: Request) -> Response:
-    return Response()
+    """Whether a restart would help: not while a model loads or cannot be loaded, but when the engine has died under way."""
+    served = service_of(request).served
+    return Response(status_code=503 if served is not None and served.engine.failure else 200)
 
 
 async def ready(request: Request) -> Response:

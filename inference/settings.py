@@ -35,6 +35,7 @@ class Settings:
     watch_seconds: float = 10.0  # between two looks at the adapters' files; 0: none
     kv_bytes: int = 0  # 0: a share of the free memory
     max_body: int = 4 << 20
+    header_timeout: float = 15.0
     body_timeout: float = 30.0
     drain_timeout: float = 25.0
     keep_alive: float = 10.0  # silence after which a stream says that it lives; the ingress drops idle ones
@@ -67,6 +68,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         watch_seconds=seconds(environment, "SLIPWAY_WATCH_SECONDS", Settings.watch_seconds),
         kv_bytes=whole(environment, "SLIPWAY_KV_BYTES", Settings.kv_bytes),
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
+        header_timeout=float(whole(environment, "SLIPWAY_HEADER_TIMEOUT", int(Settings.header_timeout))),
         body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
         keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive))),
         drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),

@@ -140,9 +140,6 @@ class BatchingEngine:
         sequence.matcher = params.grammar.begin() if params.grammar is not None else None
         tokenizer = adapter.tokenizer or self.tokenizer
         flight = Flight(sequence, sink, tokenizer, Detokenizer(tokenizer, params.stop))
-        if self.failure:
-            self._deliver([(sink, Delta("", (), finish="error", error="the engine has failed"))])
-            return number
         self._inbox.put(lambda: self._begin(flight))
         return number
 
@@ -199,7 +196,7 @@ class BatchingEngine:
         def act() -> None:
             try:
                 action()
-            except (RuntimeError, ValueError, MemoryError, OSError, KeyError) as error:
+            except Exception as error:  # noqa: BLE001  (whoever waits for it raises it)
                 done.set_exception(error)
             else:
                 done.set_result(None)
@@ -216,12 +213,10 @@ class BatchingEngine:
         except Exception as error:
             log.exception("the engine has failed")
             self.failure = f"{type(error).__name__}: {error}"
-            lost = [
-                (flight.sink, Delta("", (), finish="error", error="the engine has failed"))
-                for flight in self._flights.values()
-            ]
-            self._flights.clear()
-            self._deliver(lost)
+            lost, self._flights = list(self._flights.values()), {}
+            self._deliver([(flight.sink, FAILED) for flight in lost])
+            while (action := self._inbox.get()) is not None:  # what was asked for meanwhile, and is from now on
+                action()
             return
         for number in list(self._flights):
             self._drop(number)
@@ -241,6 +236,9 @@ class BatchingEngine:
             wait = not self._flights and not self._inbox.empty()
 
     def _begin(self, flight: Flight) -> None:
+        if self.failure:
+            self._deliver([(flight.sink, FAILED)])
+            return
         self._flights[flight.sequence.id] = flight
         self._prompt_tokens += flight.sequence.prompt_length
         self._scheduler.add(flight.sequence)
@@ -324,3 +322,4 @@ class BatchingEngine:
 
 
 SILENT = Delta("", ())
+FAILED = Delta("", (), finish="error", error="the engine has failed")

@@ -48,8 +48,10 @@ def main() -> None:
     met = all(not outcome.failed and len(outcome.cases) >= CASES for outcome in seen.values())
     counts = ", ".join(f"{client}: {passed(outcome)} of {len(outcome.cases)}" for client, outcome in seen.items())
     report.goal(GOAL, met, f"every case passes with both clients, at least {CASES} each ({counts})")
-    with transformers_serve(model) as port:
-        both(report, "transformers serve", port, str(model))
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as empty:
+        os.environ["HF_HUB_CACHE"] = empty  # it lists the models of a cache, which must be there
+        with transformers_serve(model) as port:
+            both(report, "transformers serve", port, str(model))
     python = vllm_python()
     if python is None:
         report.figure("vLLM", None, why="not installed here")

@@ -163,3 +163,15 @@ def test_a_prompt_beyond_the_context_is_a_400_with_the_numbers(endpoint, sample)
 def test_embeddings_are_refused_clearly(endpoint, sample):
     with pytest.raises(openai.BadRequestError, match="embeddings"):
         endpoint.openai().embeddings.create(model=sample.base, input="x")
+
+
+def test_errors_have_the_codes_that_clients_know(endpoint, sample):
+    long = [{"role": "user", "content": "far too long " * 2000}]
+    with pytest.raises(openai.BadRequestError) as caught:
+        endpoint.openai().chat.completions.create(model=sample.base, messages=long)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
+    with pytest.raises(openai.AuthenticationError) as caught:
+        endpoint.openai("wrong").models.list()
+    assert caught.value.code == "invalid_api_key"
+    answer = ask(endpoint, sample.base, "Who are you?", max_tokens=1)
+    assert answer.id.startswith("chatcmpl-")

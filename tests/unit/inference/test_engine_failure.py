@@ -1,0 +1,95 @@
+"""An engine that dies for good: nobody waits for ever, and the server says that it must be restarted."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from inference.auth import Gate
+from inference.engine.adapters import Adapters
+from inference.engine.grammar import Grammars
+from inference.page import ChatPage
+from inference.server import application
+from inference.service import Served, Service
+from inference.settings import Settings
+
+KEY = {"authorization": "Bearer key"}
+
+
+@pytest.fixture(scope="module")
+def llama(families, tmp_path_factory):
+    return families.make(tmp_path_factory.mktemp("failure"), "LlamaConfig", ["q_proj"])
+
+
+def break_for_good(rig) -> threading.Event:
+    """From the next step after the event is set on, the weights' place is empty: no batch can be run, nor its parts."""
+    run, broken = rig.runner.run, threading.Event()
+
+    def failing(slices):
+        if broken.is_set():
+            del rig.runner.weights
+        return run(slices)
+
+    rig.runner.run = failing
+    return broken
+
+
+def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
+    rig = make_rig(llama, sequences=2)
+    broken = break_for_good(rig)
+    asked = [rig.ask([9, 8, number], max_tokens=200) for number in range(6)]  # two run, four wait
+    broken.set()
+    for request in asked:
+        assert request.done.wait(30)
+        assert request.finish == "error"
+        assert "the engine has failed" in request.deltas[-1].error
+    assert "AttributeError" in rig.engine.failure
+    late = rig.ask([9, 8], max_tokens=5)
+    assert late.done.wait(30)
+    assert late.finish == "error"
+    rig.engine.cancel(asked[0].number)
+    rig.engine.remove(1)  # an adapter's swap comes back too
+
+
+def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, tmp_path):
+    rig = make_rig(llama)
+    broken = break_for_good(rig)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        service = Service(Settings(api_key="key", mount=tmp_path), loop)
+        rig.engine._deliver = service.deliver
+        adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
+        tokenizer = rig.engine.tokenizer
+        service.served = Served("base", rig.engine, adapters, Grammars(tokenizer.fast, tokenizer.eos))
+        service.note("ready", 1.0, "")
+        app = application(service, Gate("key"), ChatPage(service))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+
+            async def status(path):
+                return (await client.get(path, headers=KEY)).status_code
+
+            body = {"model": "base", "prompt": "w5 w6", "max_tokens": 200, "ignore_eos": True}
+            assert [await status(path) for path in ("/health/live", "/health/ready")] == [200, 200]
+            waiting = [
+                asyncio.create_task(client.post("/v1/completions", json={**body, "stream": stream}, headers=KEY))
+                for stream in (False, True)
+            ]
+            while service.in_flight < 2:
+                await asyncio.sleep(0)
+            broken.set()
+            whole, streamed = await asyncio.gather(*waiting)
+            assert whole.status_code == 500
+            assert whole.json()["error"]["code"] == "engine_error"
+            assert '"engine_error"' in streamed.text
+            assert await status("/health/live") == 503
+            ready = await client.get("/health/ready", headers=KEY)
+            assert (ready.status_code, ready.json()["phase"]) == (503, "failed")
+            assert "the engine has failed" in ready.json()["detail"]
+            refused = await client.post("/v1/completions", json=body, headers=KEY)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+            assert await status("/metrics") == 200
+            assert service.in_flight == 0
+
+    asyncio.run(scenario())
