@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import Tokenizer as FastTokenizer
-
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLParserLimits, LLTokenizer
     from llguidance._lib import JsonCompileOptions
+    from tokenizers import Tokenizer as FastTokenizer
 
 LARGEST = 64 << 10  # bytes of a schema
 KEPT = 32  # compiled schemas that are remembered
@@ -74,7 +73,7 @@ class Grammar:
 class Grammars:
     """Compiles schemas for one tokenizer, which is read when the first schema comes."""
 
-    def __init__(self, fast: FastTokenizer, eos: frozenset[int]) -> None:
+    def __init__(self, fast: "FastTokenizer", eos: frozenset[int]) -> None:
         self._fast = fast
         self._eos = eos
         self.worker = ThreadPoolExecutor(1, "grammar")  # one at a time: compiling may take a whole core

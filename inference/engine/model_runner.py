@@ -71,7 +71,7 @@ class ModelRunner:
         self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
         self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
         self._slots = LoraSlots()
-        self._gpu: GpuPath | None = None
+        self.gpu: GpuPath | None = None
         # What a step is to the cache only the cache knows: its type is open here.
         self._cache: Any
         if attention == "dense":
@@ -79,8 +79,8 @@ class ModelRunner:
         else:
             from inference.engine.gpu.assembly import gpu_path
 
-            self._gpu = gpu_path(spec, weights, self._rotations, attention, blocks, block_size, context, dtype, rows)
-            self._cache = self._gpu.cache
+            self.gpu = gpu_path(spec, weights, self._rotations, attention, blocks, block_size, context, dtype, rows)
+            self._cache = self.gpu.cache
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
@@ -93,8 +93,8 @@ class ModelRunner:
         last = [part for part in ordered if part.last]
         # Adapters with embeddings or heads of their own are not in the static tensors of the decode path.
         own = any(self._slots.saved(part.sequence.adapter) for part in decoding)
-        if self._gpu is not None and not prefills and not own:
-            chosen = self._decode(self._gpu.decode, decoding)
+        if self.gpu is not None and not prefills and not own:
+            chosen = self._decode(self.gpu.decode, decoding)
         else:
             chosen = self._compute(decoding, prefills, last)
         by_id = {part.sequence.id: choice for part, choice in zip(last, chosen, strict=True)}
@@ -123,16 +123,16 @@ class ModelRunner:
         return read_lora(folder, self.spec, self._dtype, self._device)
 
     def install_adapter(self, slot: int, prepared: Lora) -> None:
-        if self._gpu is None:
+        if self.gpu is None:
             self._slots.install(slot, prepared)
             return
-        for changed, lora in self._gpu.install(slot, prepared):
+        for changed, lora in self.gpu.install(slot, prepared):
             self._slots.install(changed, lora)
 
     def remove_adapter(self, slot: int) -> None:
         self._slots.remove(slot)
-        if self._gpu is not None:
-            self._gpu.stacks.remove(slot)
+        if self.gpu is not None:
+            self.gpu.stacks.remove(slot)
 
     def _inputs(self, ordered: list[Slice]) -> tuple[Tensor, Tensor, list[int]]:
         """Tokens [n], their rotations [n, 1, dims/2], and each row's adapter."""

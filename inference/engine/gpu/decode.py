@@ -66,6 +66,11 @@ class DecodePath:
         scores = self.graphs.run(key, lambda: self._compute(rows, adapted))
         return Scores(scores.logits[: len(parts)], scores.best[: len(parts)])
 
+    def run_directly(self, parts: list[Slice]) -> Scores:
+        """The same without a graph, to check a graph by."""
+        rows = self._batch.fill(parts)
+        return self._compute(rows, any(part.sequence.adapter for part in parts))
+
     def stacks_changed(self) -> None:
         """Adapters stand elsewhere now: graphs that read the old tensors are dropped."""
         self.graphs.drop(lambda key: key.stacks not in (0, self._stacks.version))

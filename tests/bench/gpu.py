@@ -1,0 +1,298 @@
+"""`npm run bench -- gpu`: the GPU's decode path against what the GPU can do, in the shape of Phi-3-mini with random weights.
+
+Needs PyTorch (and the Triton that comes with it) and no file. Measures the ceilings first, then which share of them decoding
+reaches, prompts, adapters, and, where transformers is installed, the ratio to its `generate_batch`. Also checks that what is
+computed is right. Ends within ten minutes. `--device cpu --tiny` runs the same code at a toy size, kernels interpreted.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(1, str(HERE.parents[1]))
+
+GOALS = (
+    "batch 1 ≥ 85 % of read bandwidth",
+    "batch 16 at 1k ≥ 75 % of (weights + KV) / bandwidth",
+    "batch 64 at 1k ≥ 75 % of (weights + KV) / bandwidth",
+    "≥ 3× transformers generate_batch at 64",
+    "logits as close to float32 as torch's own operations",
+    "a replayed graph computes what was captured",
+)
+SHARES = (0.85, 0.75, 0.75)
+RANK = 16
+KERNEL_ROWS = (1, 2, 4)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.device == "cpu":
+        os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
+    import torch
+
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        sys.exit(
+            "no CUDA device: PyTorch sees no GPU here, so there is nothing to measure (--device cpu --tiny runs the code)"
+        )
+    if find_spec("triton") is None:
+        sys.exit("Triton is not installed: it comes with PyTorch's CUDA builds")
+
+    from report import Report
+
+    bench = Bench(Report(GOALS), torch.device(arguments.device), arguments.tiny)
+    with torch.inference_mode():
+        bench.run()
+    bench.report.end(arguments.goals)
+
+
+class Bench:
+    """One run: the report, where it measures, and at which size."""
+
+    def __init__(self, report, device, tiny: bool) -> None:
+        import torch
+        from random_model import FULL, SMALL, random_weights, spec_of
+
+        self.report = report
+        self.device = device
+        self.sizes = SMALL if tiny else FULL
+        self.cuda = device.type == "cuda"
+        self.half = torch.bfloat16 if self.cuda else torch.float16  # the interpreter cannot multiply bfloat16 matrices
+        self.bandwidth = 0.0
+        self.spec = spec_of(self.sizes.model)
+        self.weights = random_weights(self.spec, self.half, device)
+        layers = [
+            each for layer in self.weights.layers for each in (layer.qkv, layer.output, layer.gate_up, layer.down)
+        ]
+        self.bytes = sum(matrix.weight.nbytes for matrix in (*layers, self.weights.head))
+
+    def run(self) -> None:
+        self.ceilings()
+        self.kernels()
+        self.decoding()
+        self.closeness()
+        self.peer()
+
+    def ceilings(self) -> None:
+        """The best that this device does for plain reads, copies, and products."""
+        import torch
+
+        if self.cuda:
+            properties = torch.cuda.get_device_properties(self.device)
+            self.report.figure("GPU memory, GB", properties.total_memory / 1e9, name=properties.name)
+        numbers = torch.ones(self.sizes.buffer // 4, dtype=torch.float32, device=self.device)
+        other = torch.empty_like(numbers)
+        read = numbers.nbytes / self.seconds(lambda: numbers.sum())
+        copy = 2 * numbers.nbytes / self.seconds(lambda: other.copy_(numbers))
+        self.bandwidth = max(read, copy)
+        self.report.figure("read bandwidth, GB/s", read / 1e9)
+        self.report.figure("copy bandwidth (read + write), GB/s", copy / 1e9)
+        side = self.sizes.square
+        square = torch.randn(side, side, device=self.device).to(self.half)
+        took = self.seconds(lambda: square @ square)
+        self.report.figure(f"product of {side} squares in 16 bits, TFLOP/s", 2 * side**3 / took / 1e12)
+
+    def kernels(self) -> None:
+        """Our products of few rows beside cuBLAS's, for each matrix of a layer."""
+        import torch
+        from torch.nn.functional import linear
+
+        from inference.engine.gpu.kernels.gemv import gemv
+
+        for name in ("qkv", "output", "gate_up", "down"):
+            # One matrix would stay in the cache of the GPU: each round multiplies by all layers' in turn.
+            matrices = [getattr(layer, name).weight for layer in self.weights.layers]
+            total = sum(matrix.nbytes for matrix in matrices)
+            for rows in KERNEL_ROWS:
+                x = torch.randn(rows, matrices[0].shape[1], device=self.device).to(self.half)
+                ours = self.seconds(lambda x=x, all=matrices: [gemv(x, matrix, None) for matrix in all])
+                theirs = self.seconds(lambda x=x, all=matrices: [linear(x, matrix) for matrix in all])
+                share = {"cublas": round(total / theirs / self.bandwidth, 3)}
+                self.report.figure(f"{name} · {rows} rows, share of bandwidth", total / ours / self.bandwidth, **share)
+
+    def decoding(self) -> None:
+        """Whole steps as the engine takes them, copies to and from the GPU and the choice of tokens included."""
+        from random_model import BLOCK_SIZE, Batch, make_runner, prompt_of, random_adapter
+
+        sizes, spec = self.sizes, self.spec
+        most = max(sizes.batches)
+        blocks = most * (-(-(sizes.context + 8 * sizes.steps) // BLOCK_SIZE) + 1)
+        runner = make_runner(spec, self.weights, "triton", self.half, self.device, blocks, most)
+        for slot in range(1, 5):
+            runner.install_adapter(slot, random_adapter(spec, RANK, self.half, self.device, slot))
+        base: dict[int, float] = {}
+        for number, goal, share in zip(sizes.batches, GOALS, SHARES, strict=False):
+            batch = Batch(runner, blocks, most)
+            for index in range(number):
+                batch.add(prompt_of(sizes.context, spec.vocabulary, index), 8 * sizes.steps)
+            began = time.perf_counter()
+            batch.prefill()
+            took = time.perf_counter() - began
+            if number > 1:
+                self.report.figure(f"prefill tokens/s, {number} prompts", number * sizes.context / took)
+            step = self.step_seconds(batch)
+            base[number] = step
+            tokens = sum(len(sequence.tokens) for sequence in batch.sequences)
+            seen = tokens * spec.layers * spec.key_value * 2
+            reached = (self.bytes + seen) / self.bandwidth / step
+            device = self.device_seconds(batch)
+            self.report.figure(f"tokens/s, batch {number}", number / step)
+            self.report.figure(
+                f"share of roofline, batch {number}",
+                reached,
+                step_ms=round(step * 1000, 3),
+                device_ms=round(device * 1000, 3),
+                weights_gb=round(self.bytes / 1e9, 2),
+                kv_gb=round(seen / 1e9, 3),
+            )
+            self.report.goal(goal, reached >= share, f"{goal} ({100 * reached:.0f} %)")
+            if number == sizes.batches[-1]:
+                self.replays(batch)
+            batch.clear()
+        for number, adapters in ((sizes.batches[0], 1), (sizes.batches[1], 1), (sizes.batches[1], 4)):
+            batch = Batch(runner, blocks, most)
+            for index in range(number):
+                batch.add(prompt_of(sizes.context, spec.vocabulary, index), 8 * sizes.steps, 1 + index % adapters)
+            batch.prefill()
+            ratio = base[number] / self.step_seconds(batch)
+            self.report.figure(f"{adapters} adapters of rank {RANK} / base, batch {number}", ratio)
+            batch.clear()
+        self.report.figure(
+            "graphs captured", len(runner.gpu.decode.graphs.captured), failed=len(runner.gpu.decode.graphs.failed)
+        )
+
+    def replays(self, batch) -> None:
+        """The same buffers once through the graph and once as they are: the same kernels, so the same numbers."""
+        path = batch.runner.gpu.decode
+        parts = batch.scheduler.schedule()
+        replayed = path.run(parts).logits.clone()
+        direct = path.run_directly(parts).logits
+        apart = float((replayed - direct).abs().max())
+        same = float((replayed.argmax(1) == direct.argmax(1)).double().mean())
+        self.report.figure("replayed against computed: largest difference of logits", apart, same_token=same)
+        name = "a replayed graph computes what was captured"
+        if self.cuda and not path.graphs.captured:
+            self.report.goal(name, False, "no graph was captured")
+        else:
+            self.report.goal(name, apart <= 1e-2 and same == 1.0, f"{name} (apart by {apart:.2g})")
+
+    def closeness(self) -> None:
+        """Two layers, teacher-forced: our kernels' error against float32 beside that of torch's operations."""
+        import torch
+        from random_model import BLOCK_SIZE, Batch, converted, make_runner, prompt_of, random_weights, spec_of
+
+        spec = spec_of(self.sizes.model, num_hidden_layers=2)
+        weights = random_weights(spec, self.half, self.device)
+        length, steps = self.sizes.context // 3, self.sizes.steps
+        forced = prompt_of(steps, spec.vocabulary, 77)
+        seen = {}
+        for name, attention, dtype in (
+            ("exact", "dense", torch.float32),
+            ("torch", "dense", self.half),
+            ("ours", "triton", self.half),
+        ):
+            mine = converted(weights, dtype)
+            runner = make_runner(spec, mine, attention, dtype, self.device, 4 * (length + steps) // BLOCK_SIZE + 8, 4)
+            batch = Batch(runner, 4 * (length + steps) // BLOCK_SIZE + 8, 4)
+            for index in range(4):
+                batch.add(prompt_of(length + index, spec.vocabulary, index), steps, logprobs=20)
+            seen[name] = [batch.step(token) for token in forced]
+        errors = {name: self.error(seen["exact"], seen[name]) for name in ("torch", "ours")}
+        ratio = errors["ours"] / errors["torch"]
+        self.report.figure("error of logprobs, ours / torch's operations", ratio, ours=errors["ours"])
+        name = "logits as close to float32 as torch's own operations"
+        self.report.goal(name, ratio <= 1.1, f"{name} ({ratio:.2f} of 1.1)")
+
+    @staticmethod
+    def error(exact, found) -> float:
+        """Root of the mean square over the tokens that both report."""
+        squares = []
+        for one, other in zip(exact, found, strict=True):
+            for a, b in zip(one, other, strict=True):
+                known = dict(b.top)
+                squares += [(value - known[token]) ** 2 for token, value in a.top if token in known]
+        return (sum(squares) / len(squares)) ** 0.5
+
+    def peer(self) -> None:
+        """The same requests through transformers' continuous batching and through our scheduler and runner."""
+        from random_model import BLOCK_SIZE, Batch, make_runner, prompt_of
+
+        goal = "≥ 3× transformers generate_batch at 64"
+        sizes, spec = self.sizes, self.spec
+        number = sizes.batches[-1]
+        prompts = [prompt_of(sizes.peer_prompt, spec.vocabulary, index) for index in range(number)]
+        blocks = number * (-(-(sizes.peer_prompt + sizes.peer_tokens) // BLOCK_SIZE) + 1)
+        runner = make_runner(spec, self.weights, "triton", self.half, self.device, blocks, number)
+
+        def ours() -> float:
+            batch = Batch(runner, blocks, number)
+            for prompt in prompts:
+                batch.add(prompt, sizes.peer_tokens)
+            began = time.perf_counter()
+            batch.finish()
+            return number * sizes.peer_tokens / (time.perf_counter() - began)
+
+        rates = [ours() for _ in range(3)][1:]  # the first one captures
+        self.report.figure(f"tokens/s, {number} requests, ours", median(rates))
+        if find_spec("transformers") is None:
+            self.report.goal(goal, None, "transformers is not installed here")
+            return
+        from transformers_peer import generate_batch
+
+        theirs = generate_batch(self.sizes.model, self.half, self.device, prompts, sizes.peer_tokens, rounds=2)
+        self.report.figure(f"tokens/s, {number} requests, transformers generate_batch", median(theirs))
+        self.report.ratio(f"{number} requests: ours / transformers generate_batch", rates, theirs, goal, 3.0)
+
+    def step_seconds(self, batch) -> float:
+        """Median seconds of a step in which all decode, once their graph is there."""
+        for _ in range(3 if self.cuda else 1):
+            batch.step()
+        times: list[float] = []
+        for _ in range(self.sizes.steps):
+            began = time.perf_counter()
+            batch.step()
+            times.append(time.perf_counter() - began)
+        return median(times)
+
+    def device_seconds(self, batch) -> float:
+        """Seconds of a step's computation alone: nothing waits for what comes out."""
+        parts = batch.scheduler.schedule()
+        return self.seconds(lambda: batch.runner.gpu.decode.run(parts))
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Seconds of one call: the best of a few rounds of several calls."""
+        import torch
+
+        calls = 10 if self.cuda else 1
+        best = float("inf")
+        for _ in range(5 if self.cuda else 1):
+            if self.cuda:
+                torch.cuda.synchronize()
+            began = time.perf_counter()
+            for _ in range(calls):
+                work()
+            if self.cuda:
+                torch.cuda.synchronize()
+            best = min(best, (time.perf_counter() - began) / calls)
+        return best
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the GPU's decode path against what the GPU can do.")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--tiny", action="store_true", help="a toy size: runs the code, its figures mean nothing")
+    parser.add_argument("--goals", action="store_true", help="exit with 1 unless every goal that was measured is met")
+    arguments = parser.parse_args()
+    if arguments.device == "cpu" and not arguments.tiny:
+        parser.error("--device cpu needs --tiny: the kernels are interpreted there")
+    return arguments
+
+
+if __name__ == "__main__":
+    main()
