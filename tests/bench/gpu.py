@@ -37,6 +37,8 @@ def main() -> None:
         os.environ["TRITON_INTERPRET"] = "1"  # before Triton is imported
     import torch
 
+    if arguments.device == "cpu":
+        torch.set_num_threads(1)  # the interpreter works in small steps, between which threads only wait
     if arguments.device == "cuda" and not torch.cuda.is_available():
         sys.exit(
             "no CUDA device: PyTorch sees no GPU here, so there is nothing to measure (--device cpu --tiny runs the code)"
@@ -189,7 +191,7 @@ class Bench:
 
         spec = spec_of(self.sizes.model, num_hidden_layers=2)
         weights = random_weights(spec, self.half, self.device)
-        length, steps = self.sizes.context // 3, self.sizes.steps
+        length, steps = self.sizes.context // 3, max(self.sizes.steps, 3)
         forced = prompt_of(steps, spec.vocabulary, 77)
         seen = {}
         for name, attention, dtype in (
@@ -240,8 +242,10 @@ class Bench:
 
         rates = [ours() for _ in range(3)][1:]  # the first one captures
         self.report.figure(f"tokens/s, {number} requests, ours", median(rates))
-        if find_spec("transformers") is None:
-            self.report.goal(goal, None, "transformers is not installed here")
+        if find_spec("transformers") is None or not self.cuda:
+            self.report.goal(
+                goal, None, "transformers is not installed here" if self.cuda else "compared on a GPU only"
+            )
             return
         from transformers_peer import generate_batch
 

@@ -35,10 +35,10 @@ TINY = PHI3_MINI | {
     "vocab_size": 48,
     "hidden_size": 32,
     "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 48,
 }
 
 
@@ -57,7 +57,7 @@ class Sizes:
 
 
 FULL = Sizes(PHI3_MINI, (1, 16, 64), 1024, 64, 128, 128, 4 << 30, 8192)
-SMALL = Sizes(TINY, (1, 2, 5), 9, 1, 4, 2, 1 << 20, 64)
+SMALL = Sizes(TINY, (1, 2, 5), 12, 1, 4, 2, 1 << 20, 64)
 
 
 def spec_of(model: dict[str, Any], **changes: object) -> ModelSpec:

@@ -59,14 +59,13 @@ def test_kernels_give_the_references_tokens(made, make_rig, name, monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)  # or no matrix is left as it was loaded
     family, reference = made(name)
     rig = make_rig(family, attention="triton", blocks=64, sequences=5)
-    alone = rig.ask([9, 30, 7, 101], max_tokens=4, logprobs=None)  # nothing but the likeliest token is asked for
+    alone = rig.ask([9, 30, 7, 101], max_tokens=3, logprobs=None)  # nothing but the likeliest token is asked for
     assert alone.done.wait(200)
-    assert alone.text == "".join(f"w{token}" for token in reference.generate(alone.prompt, "", 4))
-    prompts = [[5, 6, 7], [40, 41], [9, 30, 7, 101, 8], [77], [12, 13]]
-    asked = [
-        (rig.ask(prompt, adapter, max_tokens=3), adapter)
-        for prompt, adapter in zip(prompts, ["", "first", "second", "first", ""], strict=True)
-    ]
+    assert alone.text == "".join(f"w{token}" for token in reference.generate(alone.prompt, "", 3))
+    several = [([5, 6, 7], ""), ([40, 41], "first"), ([9, 30, 7, 101, 8], "second"), ([77], "first"), ([12, 13], "")]
+    # Five rows are more than our own products of few rows take: one family shows that those join in as well.
+    several = several if name == "llama" else several[:3]
+    asked = [(rig.ask(prompt, adapter, max_tokens=3), adapter) for prompt, adapter in several]
     for request, adapter in asked:
         assert request.done.wait(200)
         assert request.tokens == reference.generate(request.prompt, adapter, 3)

@@ -1,0 +1,90 @@
+"""What is chosen on which hardware, and how memory is shared out."""
+
+import pytest
+import torch
+
+from inference.engine.device import DeviceError, Hardware, cpu_share, gpu_share, plan_for
+from inference.engine.folder import TensorPlace
+from inference.engine.loader import AHEAD, READERS, Target, pieces
+from inference.engine.spec import read_spec
+
+GB = 10**9
+H200 = {"capability": (9, 0), "gpus": 1, "name": "H200", "triton": True, "compiler": True}
+HALVES = frozenset({"BF16"})
+
+
+def hardware(**changes):
+    return Hardware(**{**H200, **changes})
+
+
+@pytest.mark.parametrize(
+    ("machine", "stored", "expected"),
+    [
+        (Hardware(), HALVES, ("cpu", torch.float32, "dense")),
+        (Hardware(cpu_bfloat16=True), HALVES, ("cpu", torch.bfloat16, "dense")),
+        (Hardware(cpu_bfloat16=True), frozenset({"BF16", "F32"}), ("cpu", torch.float32, "dense")),
+        (Hardware(triton=True, compiler=True), HALVES, ("cpu", torch.float32, "dense")),
+        (hardware(capability=(7, 5)), HALVES, ("cuda", torch.float16, "torch")),
+        (hardware(capability=(8, 0)), HALVES, ("cuda", torch.bfloat16, "triton")),
+        (hardware(), HALVES, ("cuda", torch.bfloat16, "triton")),
+        (hardware(triton=False), HALVES, ("cuda", torch.bfloat16, "torch")),
+        (hardware(compiler=False), HALVES, ("cuda", torch.bfloat16, "torch")),
+    ],
+)
+def test_the_plan(machine, stored, expected):
+    plan = plan_for("auto", machine, stored)
+    assert (plan.kind, plan.dtype, plan.attention) == expected
+
+
+def test_the_first_of_several_gpus_is_used_and_that_is_said():
+    plan = plan_for("auto", hardware(gpus=4), HALVES)
+    assert plan.notes == ("4 GPUs are there; the first one (H200) is used",)
+    assert plan_for("auto", hardware(), HALVES).notes == ()
+
+
+@pytest.mark.parametrize(("lacks", "said"), [("triton", "Triton is not installed"), ("compiler", "no C compiler")])
+def test_what_keeps_our_kernels_away_is_said(lacks, said):
+    (note,) = plan_for("auto", hardware(**{lacks: False}), HALVES).notes
+    assert said in note
+
+
+def test_a_gpu_that_is_wanted_and_not_there_is_an_error():
+    with pytest.raises(DeviceError, match="SLIPWAY_DEVICE is cuda"):
+        plan_for("cuda", Hardware(), HALVES)
+
+
+def test_the_cpu_is_used_when_it_is_wanted():
+    assert plan_for("cpu", hardware(), HALVES).kind == "cpu"
+
+
+def test_keys_and_values_get_what_the_weights_leave():
+    assert gpu_share(16 * GB, 8 * GB) == int(8 * GB * 0.85) - (1 << 30)
+    assert cpu_share(16 * GB, 2 * GB) == 3 * GB
+
+
+def test_a_model_that_does_not_fit_is_refused_with_numbers():
+    with pytest.raises(DeviceError, match=r"needs 16\.\d GB of GPU memory and 15\.0 GB are free"):
+        gpu_share(15 * GB, int(14.6 * GB))
+
+
+@pytest.mark.parametrize("stored", ["BF16", "F32"])
+def test_a_gpu_load_stages_little(stored, tmp_path):
+    """Phi-3-mini: a reader holds one piece as it was read, reordered, and on its way to the device."""
+    spec = read_spec(
+        {
+            "model_type": "phi3",
+            "hidden_size": 3072,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 32,
+            "vocab_size": 32064,
+        }
+    )
+    width = {"BF16": 2, "F32": 4}[stored]
+    largest = 0
+    for rows, turning in ((9216, 6144), (3072, 0), (16384, 0), (32064, 0)):
+        place = TensorPlace(tmp_path, 0, rows * 3072 * width, stored, (rows, 3072))
+        target = Target(torch.empty(rows, 3072, device="meta"), (0, "any"), turning)
+        for first, last in pieces(place, target, spec):
+            largest = max(largest, (last - first) * 3072 * width)
+    assert 3 * READERS * largest * (1 + AHEAD) <= 1 << 30
