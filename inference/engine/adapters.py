@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference.engine.folder import AdapterFolder, Fingerprint, FolderError, check_adapter, find_adapters, fingerprint
-from inference.engine.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from inference.engine.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class InstalledAdapter:
     salt: int
     digest: str
     path: Path | None
-    tokenizer: Tokenizer | None = None  # None: the base's
+    tokenizer: "Tokenizer | None" = None  # None: the base's
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Adapters:
         slots: int,
         install: Callable[[int, AdapterFolder], None],
         remove: Callable[[int], None],
-        tokenizer_of: Callable[[AdapterFolder], Tokenizer | None] = lambda folder: None,
+        tokenizer_of: "Callable[[AdapterFolder], Tokenizer | None]" = lambda folder: None,
     ) -> None:
         self._mount = mount
         self._slots = slots

@@ -165,9 +165,9 @@ class Bench:
             ratio = base[number] / self.step_seconds(batch)
             self.report.figure(f"{adapters} adapters of rank {RANK} / base, batch {number}", ratio)
             batch.clear()
-        self.report.figure(
-            "graphs captured", len(runner.gpu.decode.graphs.captured), failed=len(runner.gpu.decode.graphs.failed)
-        )
+        assert runner.gpu is not None
+        graphs = runner.gpu.decode.graphs
+        self.report.figure("graphs captured", len(graphs.captured), failed=len(graphs.failed))
 
     def replays(self, batch) -> None:
         """The same buffers once through the graph and once as they are: the same kernels, so the same numbers."""
@@ -189,16 +189,19 @@ class Bench:
         import torch
         from random_model import BLOCK_SIZE, Batch, converted, make_runner, prompt_of, random_weights, spec_of
 
+        from inference.engine.device import Attention
+
         spec = spec_of(self.sizes.model, num_hidden_layers=2)
         weights = random_weights(spec, self.half, self.device)
         length, steps = self.sizes.context // 3, max(self.sizes.steps, 3)
         forced = prompt_of(steps, spec.vocabulary, 77)
         seen = {}
-        for name, attention, dtype in (
+        ways: list[tuple[str, Attention, torch.dtype]] = [
             ("exact", "dense", torch.float32),
             ("torch", "dense", self.half),
             ("ours", "triton", self.half),
-        ):
+        ]
+        for name, attention, dtype in ways:
             mine = converted(weights, dtype)
             runner = make_runner(spec, mine, attention, dtype, self.device, 4 * (length + steps) // BLOCK_SIZE + 8, 4)
             batch = Batch(runner, 4 * (length + steps) // BLOCK_SIZE + 8, 4)

@@ -1,8 +1,8 @@
 """The GPU benchmark's models: random weights made where they are used, driven by the real scheduler without a server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ from inference.engine.scheduler import Limits, Scheduler
 from inference.engine.sequence import Choice, SamplingParams, Sequence
 from inference.engine.spec import ModelSpec, read_spec
 from inference.engine.weights import Weights
+
+T = TypeVar("T")
 
 BLOCK_SIZE = 16
 PHI3_MINI = {
@@ -97,20 +99,21 @@ def random_adapter(spec: ModelSpec, rank: int, dtype: torch.dtype, device: torch
     return Lora(tuple(layers))
 
 
-def converted(weights: Weights, dtype: torch.dtype) -> Weights:
-    """The same numbers in another format."""
-    from dataclasses import fields, is_dataclass, replace
+def converted(model: T, dtype: torch.dtype) -> T:
+    """Weights or an adapter: the same numbers in another format."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, Tensor):
             return value.to(dtype)
         if isinstance(value, tuple):
             return tuple(convert(each) for each in value)
+        if isinstance(value, dict):
+            return {key: convert(each) for key, each in value.items()}
         if is_dataclass(value) and not isinstance(value, type):
             return replace(value, **{field.name: convert(getattr(value, field.name)) for field in fields(value)})
         return value
 
-    return convert(weights)
+    return convert(model)
 
 
 class Batch:

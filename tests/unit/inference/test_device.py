@@ -1,5 +1,7 @@
 """What is chosen on which hardware, and how memory is shared out."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from inference.engine.loader import AHEAD, READERS, Target, pieces
 from inference.engine.spec import read_spec
 
 GB = 10**9
-H200 = {"capability": (9, 0), "gpus": 1, "name": "H200", "triton": True, "compiler": True}
+H200: dict[str, Any] = {"capability": (9, 0), "gpus": 1, "name": "H200", "triton": True, "compiler": True}
 HALVES = frozenset({"BF16"})
 
 

@@ -1,0 +1,142 @@
+"""What only a GPU can show: graphs replay what was computed, also after a swap, and bfloat16 is as close as torch's own."""
+
+import pytest
+import torch
+
+from tests.bench.random_model import (
+    BLOCK_SIZE,
+    PHI3_MINI,
+    Batch,
+    converted,
+    make_runner,
+    prompt_of,
+    random_adapter,
+    random_weights,
+    spec_of,
+)
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no CUDA device here"),
+]
+DEVICE = torch.device("cuda")
+HALF = torch.bfloat16
+SHAPE = PHI3_MINI | {"num_hidden_layers": 2, "hidden_size": 768, "num_attention_heads": 8, "num_key_value_heads": 8}
+SHAPES = {"one key head a head": SHAPE, "shared key heads": SHAPE | {"num_key_value_heads": 2, "sliding_window": 60}}
+BLOCKS = 400
+
+
+@pytest.fixture(scope="module", params=SHAPES)
+def model(request):
+    spec = spec_of(SHAPES[request.param])
+    return spec, random_weights(spec, HALF, DEVICE)
+
+
+def batch_of(runner, number, adapters=(0,), tokens=12):
+    batch = Batch(runner, BLOCKS, 16)
+    for index in range(number):
+        batch.add(prompt_of(40 + index, runner.spec.vocabulary, index), tokens, adapters[index % len(adapters)])
+    batch.prefill()
+    return batch
+
+
+def gpu_of(runner):
+    assert runner.gpu is not None
+    return runner.gpu
+
+
+@pytest.mark.parametrize("number", [1, 3, 6, 16])
+def test_a_replay_computes_what_is_computed_without_a_graph(model, number):
+    spec, weights = model
+    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    path = gpu_of(runner).decode
+    batch = batch_of(runner, number)
+    for _ in range(6):
+        parts = batch.scheduler.schedule()
+        direct = path.run_directly(parts).logits.clone()
+        replayed = path.run(parts).logits
+        assert torch.allclose(replayed, direct, atol=1e-2, rtol=0)
+        batch.step()
+    assert path.graphs.captured
+    assert not path.graphs.failed
+
+
+def test_a_swap_between_two_replays_needs_no_new_graph(model):
+    spec, weights = model
+    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    path = gpu_of(runner).decode
+    runner.install_adapter(1, random_adapter(spec, 16, HALF, DEVICE, 1))
+    batch = batch_of(runner, 4, adapters=(0, 1), tokens=30)
+    for _ in range(3):
+        batch.step()
+    parts = sorted(batch.scheduler.schedule(), key=lambda part: part.sequence.adapter)
+    before, graphs = path.run(parts).logits.clone(), path.graphs.captured
+    runner.install_adapter(1, random_adapter(spec, 8, HALF, DEVICE, 2))
+    after = path.run(parts).logits.clone()
+    assert path.graphs.captured == graphs
+    assert torch.equal(before[:2], after[:2])  # the base's rows, bit by bit
+    assert not torch.allclose(before[2:], after[2:], atol=1e-2)
+    assert torch.allclose(after, path.run_directly(parts).logits, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("adapter", [0, 1])
+def test_half_precision_is_as_close_to_float32_as_torchs_own(model, adapter):
+    spec, weights = model
+    exact = make_runner(spec, converted(weights, torch.float32), "dense", torch.float32, DEVICE, BLOCKS, 16)
+    forced = prompt_of(24, spec.vocabulary, 5)
+    seen = []
+    for runner in (
+        exact,
+        make_runner(spec, weights, "dense", HALF, DEVICE, BLOCKS, 16),
+        make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16),
+    ):
+        dtype = torch.float32 if runner is exact else HALF
+        lora = random_adapter(spec, 16, HALF, DEVICE, 1)
+        runner.install_adapter(1, converted(lora, dtype))
+        batch = Batch(runner, BLOCKS, 16)
+        for index in range(3):
+            batch.add(prompt_of(40 + index, spec.vocabulary, index), len(forced), adapter, logprobs=20)
+        seen.append([batch.step(token) for token in forced])
+    reference, theirs, ours = seen
+    assert error(reference, ours) <= 1.1 * error(reference, theirs)
+    likeliest = [
+        (a.token, b.token) for one, other in zip(reference, ours, strict=True) for a, b in zip(one, other, strict=True)
+    ]
+    assert sum(a == b for a, b in likeliest) >= 0.9 * len(likeliest)
+
+
+def error(exact, found):
+    squares = []
+    for one, other in zip(exact, found, strict=True):
+        for a, b in zip(one, other, strict=True):
+            known = dict(b.top)
+            squares += [(value - known[token]) ** 2 for token, value in a.top if token in known]
+    return (sum(squares) / len(squares)) ** 0.5
+
+
+def test_a_whole_run_equals_the_steps_of_torchs_operations(model):
+    """float32 throughout: greedy tokens are the same whatever computes them."""
+    spec, weights = model
+    wide = converted(weights, torch.float32)
+    told = []
+    for attention in ("dense", "torch", "triton"):
+        runner = make_runner(spec, wide, attention, torch.float32, DEVICE, BLOCKS, 16)
+        batch = batch_of(runner, 5)
+        batch.finish()
+        told.append([sequence.tokens for sequence in batch.sequences])
+    assert told[0] == told[1] == told[2]
+
+
+def test_padding_leaves_the_pages_of_others_alone(model):
+    spec, weights = model
+    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    batch = batch_of(runner, 5)
+    used = {block for sequence in batch.sequences for block in sequence.blocks}
+    free = [row for block in set(range(BLOCKS)) - used for row in range(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)]
+    pages = gpu_of(runner).cache.pages
+    pages[:, free] = 7
+    for _ in range(3):
+        batch.step()
+    held = {block for sequence in batch.sequences for block in sequence.blocks}
+    free = [row for block in set(range(BLOCKS)) - held for row in range(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)]
+    assert (pages[:, free] == 7).all()
