@@ -42,8 +42,9 @@ def ours() -> Any:
     from inference.auth import Gate
     from inference.engine.adapters import Adapters
     from inference.engine.engine import Delta, Gauges, Sink
-    from inference.engine.grammar import Grammars
     from inference.engine.tokenizer import Detokenizer, Tokenizer, compile_template
+    from inference.engine.tokenizer_grammars import TokenizerGrammars
+    from inference.engine.watch import Watch
     from inference.page import ChatPage
     from inference.server import application
     from inference.service import Served, Service, hand_out
@@ -86,7 +87,8 @@ def ours() -> Any:
     service = Service(Settings(api_key="bench"), asyncio.get_running_loop())
     engine = Ready()
     adapters = Adapters(Path("/nowhere"), 0, lambda *_: None, lambda *_: None)
-    service.served = Served("m", engine, adapters, Grammars(engine.tokenizer.fast, engine.tokenizer.eos))
+    watch = Watch(adapters, Path("/nowhere"), Path("/nowhere/config.json"), 60)
+    service.served = Served("m", engine, adapters, TokenizerGrammars(engine.tokenizer), watch)
     service.note("ready", 1.0, "")
     return application(service, Gate("bench"), ChatPage(service))
 

@@ -8,7 +8,8 @@ import pytest
 
 from inference.auth import Gate
 from inference.engine.adapters import Adapters
-from inference.engine.grammar import Grammars
+from inference.engine.tokenizer_grammars import TokenizerGrammars
+from inference.engine.watch import Watch
 from inference.page import ChatPage
 from inference.server import application
 from inference.service import Served, Service
@@ -62,7 +63,8 @@ def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, tmp_path):
         rig.engine._deliver = service.deliver
         adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
         tokenizer = rig.engine.tokenizer
-        service.served = Served("base", rig.engine, adapters, Grammars(tokenizer.fast, tokenizer.eos))
+        watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
+        service.served = Served("base", rig.engine, adapters, TokenizerGrammars(tokenizer), watch)
         service.note("ready", 1.0, "")
         app = application(service, Gate("key"), ChatPage(service))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
