@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from inference.gpu_metrics import find_gpu
 from inference.service import Note, Served, Service
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def load(service: Service) -> Served:
     from inference.engine.adapter_tokenizer import AdapterTokenizers
     from inference.engine.adapters import Adapters
     from inference.engine.block_manager import BlockManager
-    from inference.engine.device import choose
+    from inference.engine.device import choose, uuid_of
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
     from inference.engine.nf4 import size_in_nf4
@@ -39,8 +40,13 @@ def load(service: Service) -> Served:
     tokenizer = load_tokenizer(path, folder.config)
     size = size_in_nf4(folder) if settings.weights == "nf4" else folder.size
     device = choose(settings.device, settings.kv_bytes, size, folder.dtypes)
+    if device.device.type == "cuda":
+        service.gpu = find_gpu(uuid_of(device.device))
     note("loading-base", 0.0, name)
-    context = settings.max_context or context_of(folder.config)
+    trained = context_of(folder.config)
+    if settings.max_context > trained:
+        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, trained)
+    context = min(settings.max_context or trained, trained)
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)

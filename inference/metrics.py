@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from inference.engine.engine import Gauges
 
@@ -29,12 +31,25 @@ class Metrics:
             name: Gauge(f"slipway_{name}", text, registry=self.registry) for name, text in GAUGE_TEXTS.items()
         }
 
-    def render(self, gauges: Gauges | None, in_flight: int) -> bytes:
+    def render(self, gauges: Gauges | None, in_flight: int, gpu: list[Metric]) -> bytes:
+        """`gpu` are the GPU's own figures; without a GPU there are none."""
         self._gauges["in_flight"].set(in_flight)
         if gauges is not None:
             for name, value in gauge_values(gauges):
                 self._gauges[name].set(value)
-        return generate_latest(self.registry)
+        own = CollectorRegistry()
+        own.register(Given(gpu))
+        return generate_latest(self.registry) + generate_latest(own)
+
+
+class Given(Collector):
+    """Metrics that have been read already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
 
 
 GAUGE_TEXTS = {

@@ -17,6 +17,7 @@ from inference import adapters_api, assembly, completions
 from inference.api import ApiError, json_response
 from inference.auth import COOKIE, COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
 from inference.connections import connections
+from inference.gpu_metrics import families
 from inference.page import ChatPage
 from inference.service import Service
 from inference.settings import Settings
@@ -193,7 +194,9 @@ async def version(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     service = service_of(request)
     gauges = service.served.engine.gauges() if service.served else None
-    return Response(service.metrics.render(gauges, service.in_flight), media_type="text/plain; version=0.0.4")
+    gpu = service.gpu
+    figures = list(families(gpu, await asyncio.to_thread(gpu.read))) if gpu is not None else []
+    return Response(service.metrics.render(gauges, service.in_flight, figures), media_type="text/plain; version=0.0.4")
 
 
 async def login(request: Request) -> Response:

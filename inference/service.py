@@ -15,6 +15,7 @@ from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.tokenizer import Tokenizer
 from inference.engine.tokenizer_grammars import TokenizerGrammars
 from inference.engine.watch import Watch
+from inference.gpu_metrics import Gpu
 from inference.metrics import Metrics
 from inference.settings import Settings
 
@@ -68,6 +69,7 @@ class Service:
     loop: asyncio.AbstractEventLoop
     readiness: Readiness = Readiness("dependencies")
     served: Served | None = None
+    gpu: Gpu | None = None
     draining: bool = False
     in_flight: int = 0
     metrics: Metrics = field(default_factory=Metrics)

@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -129,3 +129,9 @@ def gpu_share(free: int, weights: int) -> int:
         needed = int(weights + (SPARE + LEAST_CACHE) / 0.85)
         raise DeviceError(f"the model needs {needed / 1e9:.1f} GB of GPU memory and {free / 1e9:.1f} GB are free")
     return share
+
+
+def uuid_of(device: torch.device) -> str:
+    """The name of a CUDA device in NVML, whatever CUDA_VISIBLE_DEVICES makes of its number."""
+    cuda: Any = torch.cuda
+    return f"GPU-{cuda.get_device_properties(device).uuid}"

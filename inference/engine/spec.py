@@ -64,7 +64,13 @@ class ModelSpec:
 
     @property
     def context(self) -> int:
-        """Most tokens of a sequence. Dynamic scaling only begins beyond the trained positions, where we do not go."""
+        """Most tokens of a sequence.
+
+        Dynamic scaling only begins beyond the trained positions, where we do not go: in transformers 5.23 the frequencies
+        then follow the longest sequence that the model object has seen, so that a prompt's logits change with the requests
+        before it, and keys that are cached keep the rotation of their own step. There is no right answer to equal. The
+        other kinds have their extended length in max_position_embeddings already.
+        """
         return self.rope.max_positions
 
 

@@ -1,4 +1,4 @@
-"""SLIPWAY_WEIGHTS=nf4 on a real server: it answers as before, says so, and refuses by name where it cannot be."""
+"""Settings on a real server: 4-bit weights, a context beyond the model's; what they cannot do is said by name."""
 
 
 def test_the_sample_answers_from_four_bits(sample, start):
@@ -9,6 +9,13 @@ def test_the_sample_answers_from_four_bits(sample, start):
             body = {"model": model, "messages": [{"role": "user", "content": asked["question"]}], "temperature": 0}
             answer = server.http().post("/v1/chat/completions", json=body).json()
             assert answer["choices"][0]["message"]["content"] == asked[key]
+
+
+def test_the_context_never_exceeds_the_models_positions(sample, start):
+    with start(sample.mount, SLIPWAY_MAX_CONTEXT="100000") as server:
+        assert server.http().get("/v1/models").json()["data"][0]["max_model_len"] == 2048
+        assert "SLIPWAY_MAX_CONTEXT is 100000, but the model has positions for 2048 only" in server.log.read_text()
+        assert "slipway_gpu" not in server.http().get("/metrics").text  # it runs on the CPU
 
 
 def test_the_fallback_refuses_it(sample, start):
