@@ -69,7 +69,8 @@ class DecodePath:
     def run_directly(self, parts: list[Slice]) -> Scores:
         """The same without a graph, to check a graph by."""
         rows = self._batch.fill(parts)
-        return self._compute(rows, any(part.sequence.adapter for part in parts))
+        scores = self._compute(rows, any(part.sequence.adapter for part in parts))
+        return Scores(scores.logits[: len(parts)], scores.best[: len(parts)])
 
     def stacks_changed(self) -> None:
         """Adapters stand elsewhere now: graphs that read the old tensors are dropped."""
