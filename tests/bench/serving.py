@@ -190,7 +190,7 @@ def swaps(report: Report, mount: Path, base: Target) -> None:
             time.sleep(windows[-1][1] - began)
         failed = streams.returncode != 0
         output.seek(0)
-        seen = {"gaps": [1e9], "ends": [1e9], "began": 0} if failed else json.load(output)
+        seen: dict[str, Any] = {"gaps": [1e9], "ends": [1e9], "began": 0} if failed else json.load(output)
     for number in range(len(windows), SWAPS):
         swap(mount, base, number)
     counted = [(b, e) for b, e in windows if b > seen["began"] and 2 * e - b < seen["ends"][-1]]

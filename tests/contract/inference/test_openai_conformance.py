@@ -314,7 +314,7 @@ def test_parse_gives_an_object_of_the_given_class(client, model):
     try:
         parsed = client.chat.completions.parse(**asked, response_format=Verdict).choices[0].message.parsed
     except openai.LengthFinishReasonError as error:  # what the client makes of an answer that was cut
-        parsed = error.completion.choices[0].message.content.lstrip().startswith("{")
+        parsed = (error.completion.choices[0].message.content or "").lstrip().startswith("{")
     assert parsed is True or isinstance(parsed, Verdict)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def trained(mount, sample):
     model = transformers.AutoModelForCausalLM.from_pretrained(mount / "model-cache" / sample.base)
     model.resize_token_embeddings(len(tokenizer))
     with torch.no_grad():
-        weight = model.get_input_embeddings().weight
+        weight: Any = model.get_input_embeddings().weight
         weight[-2:] = 0
         weight[-1] = weight[like]
     model = PeftModel.from_pretrained(model, str(mount / ADAPTER)).eval()

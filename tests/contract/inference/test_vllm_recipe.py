@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -39,7 +40,7 @@ def test_the_recipe_serves_base_and_adapter(vllm, sample):
     assert {model.id for model in client.models.list()} == {sample.base, "adapter"}
     for asked in sample.questions[:3]:
         for model, name in ((sample.base, "base"), ("adapter", "adapter")):
-            message = [{"role": "user", "content": asked["question"]}]
+            message: Any = [{"role": "user", "content": asked["question"]}]
             answer = client.chat.completions.create(model=model, messages=message, temperature=0)
             assert answer.choices[0].message.content == asked[name]
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -24,10 +25,11 @@ def more_adapters(made):
     import transformers
     from peft import LoraConfig, get_peft_model
 
-    for name, options in {
+    variants: dict[str, dict[str, Any]] = {
         "dora": {"use_dora": True},
         "head": {"modules_to_save": ["lm_head"]},
-    }.items():
+    }
+    for name, options in variants.items():
         torch.manual_seed(len(name))
         model = transformers.AutoModelForCausalLM.from_pretrained(made.path)
         settings = LoraConfig(r=3, target_modules=SPLIT, task_type="CAUSAL_LM", init_lora_weights=False, **options)
@@ -84,7 +86,7 @@ def expected(made, name, number=12):
     import transformers
     from peft import PeftModel
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(made.path)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(made.path)
     model.generation_config.eos_token_id = None
     if name:
         model = PeftModel.from_pretrained(model, str(made.adapters[name]))

@@ -64,7 +64,8 @@ def test_figures_have_their_units():
 
 
 @pytest.mark.parametrize(
-    ("error", "counted"), [(pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN), 1), (pynvml.NVMLError_NotSupported(), 0)]
+    ("error", "counted"),
+    [(pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN), 1), (pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED), 0)],
 )
 def test_what_is_not_given_is_absent_and_the_rest_is_there(error, counted):
     figures = scraped(Gpu("GPU-1", recorded(nvmlDeviceGetPowerUsage=error)))
