@@ -19,10 +19,20 @@ STYLE = """
 footer { display: none !important }
 .gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
 """
+NARROW = "<style>@media (max-width: 40rem) { .gradio-container .main { padding: .75rem !important } }</style>"
+ASK = "Ask the model something…"
 FONT = ["system-ui", "sans-serif"]  # nothing is fetched
 MONO = ["ui-monospace", "monospace"]
 
 Turn = Callable[..., AsyncGenerator[str]]
+
+
+class Conversation(gr.ChatInterface):  # pyright: ignore[reportUntypedBaseClass]
+    """Gradio's, which empties the input's placeholder with its text and never brings it back."""
+
+    def _clear_and_save_textbox(self, message: Any) -> tuple[Any, Any]:
+        ui: Any = gr
+        return ui.Textbox("", interactive=False, placeholder=ASK), message
 
 
 def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any]]:
@@ -30,7 +40,7 @@ def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any
     ui: Any = gr
     blocks = page(service)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    theme: Any = ui.themes.Default(font=FONT, font_mono=MONO)
+    theme: Any = ui.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT, font_mono=MONO)
     mounted: FastAPI = ui.mount_gradio_app(
         app,
         blocks,
@@ -44,6 +54,7 @@ def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any
         show_error=True,
         theme=theme,
         css=STYLE,
+        head=NARROW,  # in `css`, Gradio puts its own container before every selector
     )
     return mounted, mounted.router.lifespan_context(mounted)
 
@@ -65,20 +76,22 @@ def page(service: Service) -> Any:
             top_k = ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)")
         sampling = [system, tokens, temperature, top_p, top_k]
         with ui.Tab("Chat"):
-            ui.ChatInterface(
+            conversation: Any = Conversation(
                 turn(service),
                 additional_inputs=[model, *sampling],
-                chatbot=ui.Chatbot(label="Chat", height="60vh", buttons=["copy"]),
+                chatbot=ui.Chatbot(show_label=False, height="max(16rem, calc(100dvh - 16rem))", buttons=["copy"]),
                 analytics_enabled=False,
                 flagging_mode="never",
                 concurrency_limit=None,
                 api_name="chat",
             )
+            conversation.textbox.placeholder = ASK
         with ui.Tab("Compare"):
             question = ui.Textbox(label="Question", placeholder="Ask the base and the model chosen above", lines=1)
             with ui.Row():
-                left = ui.Textbox(label=f"Base: {served.base}", lines=8, interactive=False)
-                right = ui.Textbox(label="Chosen model", lines=8, interactive=False)
+                left = ui.Textbox(label=f"Base: {served.base}", lines=8, min_width=280, interactive=False)
+                right = ui.Textbox(label=f"Chosen model: {first}", lines=8, min_width=280, interactive=False)
+            model.change(titled, [model], [right], api_name=False, queue=False, show_progress="hidden")
             inputs = [question, model, *sampling]
             question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
 
@@ -90,6 +103,11 @@ def page(service: Service) -> Any:
         blocks.load(choices, [model], [model], api_name=False, queue=False, show_progress="hidden")
     blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
     return blocks
+
+
+def titled(chosen: str) -> Any:
+    ui: Any = gr
+    return ui.Textbox(label=f"Chosen model: {chosen}")
 
 
 def turn(service: Service) -> Turn:
@@ -143,15 +161,26 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
                 changed.put_nowait(False)
 
         try:
-            async with asyncio.TaskGroup() as both:
-                for place, name in enumerate((service.model().base, model)):
-                    both.create_task(follow(place, name))
-                running = 2
-                while running:
-                    running -= not await changed.get()
-                    yield texts[0], texts[1]
-        except* ApiError as errors:
-            raise gr.Error("; ".join(str(error) for error in errors.exceptions)) from errors
+            base = service.model().base
+        except ApiError as error:
+            raise gr.Error(error.message) from error
+        tasks = [asyncio.create_task(follow(place, name)) for place, name in enumerate((base, model))]
+        try:
+            running = 2
+            while running:
+                running -= not await changed.get()
+                yield texts[0], texts[1]
+            await asyncio.wait(tasks)
+        finally:  # also when whoever asked has left
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        refused = [error for error in ended if isinstance(error, ApiError)]
+        for error in ended:
+            if error is not None and error not in refused:
+                raise error
+        if refused:
+            raise gr.Error("; ".join(error.message for error in refused))
 
     return compare
 

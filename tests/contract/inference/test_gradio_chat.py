@@ -69,3 +69,24 @@ def test_stopping_an_answer_ends_its_generation(endpoint, chat, sample):
     job.cancel()
     endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0, 5)
     assert endpoint.metric("slipway_in_flight") == 0
+
+
+def test_the_inputs_placeholder_comes_back_after_a_message(endpoint, chat):
+    """Gradio clears it with the text: the step of the page that does so is asked for here as the page asks."""
+    config = endpoint.http().get("/config").json()
+    (step,) = [each for each in config["dependencies"] if "_clear_and_save_textbox" in str(each["api_name"])]
+    body = {"data": ["Hello"], "fn_index": step["id"], "session_hash": "of-this-test"}
+    answer = endpoint.http().post("/gradio_api/run/predict", json=body)
+    box = answer.json()["data"][0]
+    assert box["value"] == ""
+    shown = [part["props"]["placeholder"] for part in config["components"] if part["id"] in step["inputs"]]
+    assert [box["placeholder"]] == shown
+
+
+def test_a_comparison_that_is_left_ends_both_answers(endpoint, chat, sample):
+    job = chat.submit("What is a slipway?", sample.adapter, "", 1000, 2, 1, 0, api_name="/compare")
+    endpoint.eventually(lambda: len(job.outputs()) > 2 or job.done())
+    job.cancel()
+    endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0, 5)
+    if endpoint.log is not None:
+        assert "Traceback" not in endpoint.log.read_text()
