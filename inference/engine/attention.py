@@ -30,10 +30,11 @@ class Prefill:
 class Decoding:
     """The rows of one token each: where in the dense copy they go, and what each of its slots may see."""
 
-    rows: Tensor  # [layers, slots in use, tokens in use, key_value]
-    flat: Tensor  # the same memory, all slots' rows numbered through: [layers, rows, key_value]
-    places: Tensor
-    masks: dict[int, Tensor]  # window → additive [slots, 1, 1, tokens]
+    layers: list[Tensor]  # [slots, capacity, key_value] each
+    count: int  # slots in use
+    used: int  # tokens in use
+    places: dict[int, Tensor]  # capacity → where the new rows go, all slots' rows numbered through
+    masks: dict[int, Tensor]  # window → additive [slots in use, 1, 1, tokens in use]
     order: Tensor | None  # slot → row of the batch; None when they are the same
     back: Tensor | None  # row of the batch → slot
 
@@ -96,10 +97,9 @@ class KeyValues:
 
     def _decode(self, decoding: Decoding, layer: int, query: Tensor, fresh: Tensor) -> Tensor:
         spec = self._spec
-        decoding.flat[layer].index_copy_(0, decoding.places, fresh)
-        rows = decoding.rows[layer]
-        count, tokens, _ = rows.shape
-        both = rows.view(count, tokens, 2, spec.kv_heads, spec.head_dim)
+        rows, count = decoding.layers[layer], decoding.count
+        rows.view(-1, spec.key_value).index_copy_(0, decoding.places[rows.shape[1]], fresh)
+        both = rows[:count, : decoding.used].unflatten(2, (2, spec.kv_heads, spec.head_dim))
         if decoding.order is not None:
             query = query.index_select(0, decoding.order)
         # The queries that share a key head stand as if they were several positions: no key is repeated.
@@ -146,17 +146,20 @@ class KeyValues:
             if not dense.holds(part.sequence.id, part.start):
                 where = torch.tensor(self._rows(part.sequence, 0, part.start), device=self._device)
                 dense.add(part.sequence.id, self.pages.index_select(1, where))
-        places = torch.tensor([dense.grow(part.sequence.id) for part in parts], device=self._device)
-        slots = [dense.slot(part.sequence.id) for part in parts]
+        numbers = [part.sequence.id for part in parts]
+        for number in numbers:
+            dense.grow(number)
+        capacities = {layer.shape[1] for layer in dense.layers}
+        places = {each: torch.tensor(dense.newest(numbers, each), device=self._device) for each in capacities}
+        slots = [dense.slot(number) for number in numbers]
         order = back = None
         if slots != list(range(len(slots))):
             back = torch.tensor(slots, device=self._device)
             order = torch.argsort(back)
         lengths = torch.tensor(dense.lengths, device=self._device)
-        rows = dense.rows
-        masks = {window: decoding_mask(lengths, window, dense.used, rows.dtype) for window in self._windows}
-        flat = rows.view(rows.shape[0], -1, rows.shape[3])
-        return Decoding(rows[:, : len(parts), : dense.used], flat, places, masks, order, back)
+        used, dtype = dense.used, dense.layers[0].dtype
+        masks = {window: decoding_mask(lengths, window, used, dtype) for window in self._windows}
+        return Decoding(list(dense.layers), len(parts), used, places, masks, order, back)
 
     def _rows(self, sequence: Sequence, start: int, end: int) -> list[int]:
         """Page rows of a sequence's tokens from `start` to `end`."""

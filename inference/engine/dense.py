@@ -1,6 +1,7 @@
 """A dense copy of the decoding sequences' keys and values, so that a step need not gather them from the pages.
 
-Sequences come and go, and grow by one token a step; each change costs what that sequence holds, never what all hold.
+Sequences come and go, and grow by one token a step; each change costs what that sequence holds, never what all hold. More
+room is made before it is needed, a few layers in each step: moving all layers at once would be a pause for everybody.
 """
 
 import torch
@@ -8,24 +9,33 @@ from torch import Tensor
 
 ROOM = 64  # tokens, the unit in which the copy grows
 EVEN = 16  # tokens to which the part in use is rounded
+AHEAD = 32  # tokens before the end at which the layers begin to move
+SLOTS = 8  # made at first; twice as many whenever they do not suffice, since one that is never used takes no memory
+SMALL = 64 << 20  # bytes below which room that is too much is kept
 
 
 class Dense:
-    """`rows` [layers, slots, capacity, key_value]: the first `len(ids)` slots are in use, without holes."""
+    """`layers[layer]` [slots, capacity, key_value]: the first `len(ids)` slots are in use, without holes. While room is
+    being made some layers have more capacity than others."""
 
     def __init__(self, layers: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.rows = torch.zeros(layers, 0, 0, width, dtype=dtype, device=device)
+        self.layers = [torch.empty(0, 0, width, dtype=dtype, device=device) for _ in range(layers)]
         self.ids: list[int] = []
         self.lengths: list[int] = []
         self._slots: dict[int, int] = {}
+        self._clean = (
+            0  # leading slots that hold finite numbers throughout: what lies beyond a sequence is multiplied by 0
+        )
+        self._goal = 0  # the capacity that the layers are moving to
 
     @property
     def slots(self) -> int:
-        return self.rows.shape[1]
+        return self.layers[0].shape[0]
 
     @property
     def capacity(self) -> int:
-        return self.rows.shape[2]
+        """What every layer has room for."""
+        return min(layer.shape[1] for layer in self.layers)
 
     @property
     def used(self) -> int:
@@ -47,39 +57,66 @@ class Dense:
             return
         last, length = self.ids.pop(), self.lengths.pop()
         if slot < len(self.ids):
-            self.rows[:, slot, :length] = self.rows[:, len(self.ids), :length]
+            for layer in self.layers:
+                layer[slot, :length] = layer[len(self.ids), :length]
             self.ids[slot], self.lengths[slot] = last, length
             self._slots[last] = slot
 
     def add(self, number: int, rows: Tensor) -> None:
         """Puts a sequence's rows [layers, tokens, key_value] behind the others; room for them must be there."""
-        slot = len(self.ids)
-        self.rows[:, slot, : rows.shape[1]] = rows
+        slot, length = len(self.ids), rows.shape[1]
+        for layer, own in zip(self.layers, rows, strict=True):
+            layer[slot, :length] = own
+            if slot >= self._clean:
+                layer[slot, length:] = 0
+        self._clean = max(self._clean, slot + 1)
         self._slots[number] = slot
         self.ids.append(number)
-        self.lengths.append(rows.shape[1])
+        self.lengths.append(length)
 
-    def grow(self, number: int) -> int:
-        """A sequence gets one token more; returns where its keys and values go when all slots' rows are numbered."""
-        slot = self._slots[number]
-        position = self.lengths[slot]
-        self.lengths[slot] = position + 1
-        return slot * self.capacity + position
+    def grow(self, number: int) -> None:
+        """A sequence gets one token more."""
+        self.lengths[self._slots[number]] += 1
+
+    def newest(self, numbers: list[int], capacity: int) -> list[int]:
+        """Where each sequence's newest token goes in a layer of that capacity, when all slots' rows are numbered through."""
+        slots = [self._slots[number] for number in numbers]
+        return [slot * capacity + self.lengths[slot] - 1 for slot in slots]
 
     def make_room(self, slots: int, tokens: int) -> None:
-        """Room for so many sequences of so many tokens: a fourth more than asked for, and given back when much is too much."""
-        enough = slots <= self.slots and tokens <= self.capacity
-        wasteful = self.slots * self.capacity > 4 * (slots + 1) * (tokens + ROOM)
-        if enough and not wasteful:
-            return
-        capacity = self.capacity if not wasteful and tokens <= self.capacity else spare(tokens, ROOM)
-        number = self.slots if not wasteful and slots <= self.slots else spare(slots, 2)
-        old, (layers, _, _, width) = self.rows, self.rows.shape
-        # Zeros, not whatever was there: what lies beyond a sequence is multiplied by a weight of zero.
-        self.rows = torch.zeros(layers, number, capacity, width, dtype=old.dtype, device=old.device)
-        for slot, length in enumerate(self.lengths):
-            self.rows[:, slot, :length] = old[:, slot, :length]
+        """Room for so many sequences of so many tokens. Called at every step: room is made ahead of need, and given back
+        when much is too much."""
+        capacity = self.capacity
+        if slots > self.slots or tokens > capacity:
+            number = self.slots if slots <= self.slots else max(SLOTS, 2 ** (slots - 1).bit_length())
+            self._move_all(number, capacity if tokens <= capacity else spare(tokens))
+        elif self._clean * capacity > 4 * (slots + 1) * (tokens + ROOM) and self._bytes > SMALL:
+            self._move_all(max(SLOTS, 2 ** (slots - 1).bit_length()), spare(tokens))
+        elif tokens + AHEAD > capacity:
+            self._goal = max(self._goal, spare(tokens + AHEAD))
+            behind = [index for index, layer in enumerate(self.layers) if layer.shape[1] < self._goal]
+            for index in behind[: -(-2 * len(self.layers) // AHEAD)]:
+                self._move(index, self.slots, self._goal)
+
+    @property
+    def _bytes(self) -> int:
+        return self._clean * self.capacity * self.layers[0].shape[2] * self.layers[0].itemsize * len(self.layers)
+
+    def _move_all(self, slots: int, capacity: int) -> None:
+        self._goal = capacity
+        for index in range(len(self.layers)):
+            self._move(index, slots, capacity)
+
+    def _move(self, index: int, slots: int, capacity: int) -> None:
+        """A layer to memory of another size. Slots that nothing uses are not touched there."""
+        old, count, longest = self.layers[index], len(self.ids), max(self.lengths, default=0)
+        new = old.new_empty(slots, capacity, old.shape[2])
+        new[:count, :longest] = old[:count, :longest]
+        new[:count, longest:] = 0
+        self.layers[index] = new
+        self._clean = min(self._clean, count)
 
 
-def spare(wanted: int, unit: int) -> int:
-    return -(-(wanted + wanted // 4 + 1) // unit) * unit
+def spare(tokens: int) -> int:
+    """A fourth more."""
+    return -(-(tokens + tokens // 4 + 1) // ROOM) * ROOM

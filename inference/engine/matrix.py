@@ -12,7 +12,6 @@ from torch.nn.functional import linear
 
 from inference.engine.nf4 import Nf4, quantised
 
-PACKABLE = (torch.float32, torch.bfloat16)
 TYPICAL_ROWS = 16  # what the packed layout is chosen for
 
 
@@ -52,10 +51,17 @@ class Matrix:
 def packed(matrix: Matrix) -> Matrix:
     """The matrix in the form that this machine multiplies fastest."""
     weight = matrix.weight
-    if weight.device.type != "cpu" or weight.dtype not in PACKABLE or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not packable(weight.dtype):
         return matrix
     reordered = operators().mkldnn._reorder_linear_weight(weight, TYPICAL_ROWS)
     return Matrix(torch.empty(0), matrix.bias, reordered)
+
+
+def packable(dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies this format here: bfloat16 needs more of a CPU than float32."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and operators().mkldnn._is_mkldnn_bf16_supported())
 
 
 def in_four_bits(matrix: Matrix, device: torch.device) -> Matrix:
