@@ -30,11 +30,11 @@ class Prefill:
 class Decoding:
     """The rows of one token each: where in the dense copy they go, and what each of its slots may see."""
 
-    layers: list[Tensor]  # [slots, capacity, key_value] each
+    layers: list[Tensor]  # [2 (keys, values), slots, kv_heads, capacity, head_dim] each
     count: int  # slots in use
     used: int  # tokens in use
-    places: dict[int, Tensor]  # capacity → where the new rows go, all slots' rows numbered through
-    masks: dict[int, Tensor]  # window → additive [slots in use, 1, 1, tokens in use]
+    places: dict[int, Tensor]  # capacity → where the new rows go, each head's rows counted through
+    masks: dict[int, Tensor]  # window → additive [slots in use × kv_heads, 1, tokens in use]
     order: Tensor | None  # slot → row of the batch; None when they are the same
     back: Tensor | None  # row of the batch → slot
 
@@ -59,7 +59,7 @@ class KeyValues:
         self._spec = spec
         self._block_size = block_size
         self._device = device
-        self._dense = Dense(spec.layers, spec.key_value, dtype, device)
+        self._dense = Dense(spec.layers, spec.kv_heads, spec.head_dim, dtype, device)
         self._windows = sorted(set(spec.windows))
 
     def begin(self, decoding: list[Slice], prefills: list[Slice]) -> Step:
@@ -97,15 +97,15 @@ class KeyValues:
 
     def _decode(self, decoding: Decoding, layer: int, query: Tensor, fresh: Tensor) -> Tensor:
         spec = self._spec
-        rows, count = decoding.layers[layer], decoding.count
-        rows.view(-1, spec.key_value).index_copy_(0, decoding.places[rows.shape[1]], fresh)
-        both = rows[:count, : decoding.used].unflatten(2, (2, spec.kv_heads, spec.head_dim))
+        both, count = decoding.layers[layer], decoding.count
+        own = fresh.reshape(-1, spec.head_dim)
+        both.view(-1, spec.head_dim).index_copy_(0, decoding.places[both.shape[3]], own)
+        keys, values = both[:, :count, :, : decoding.used].flatten(1, 2)
         if decoding.order is not None:
             query = query.index_select(0, decoding.order)
         # The queries that share a key head stand as if they were several positions: no key is repeated.
-        grouped = query.view(count, spec.kv_heads, spec.heads // spec.kv_heads, spec.head_dim)
-        mask = decoding.masks[spec.windows[layer]]
-        out = attend(grouped, both[:, :, 0].transpose(1, 2), both[:, :, 1].transpose(1, 2), attn_mask=mask)
+        grouped = query.reshape(count * spec.kv_heads, -1, spec.head_dim)
+        out = attend_grouped(grouped, keys, values, decoding.masks[spec.windows[layer]])
         out = out.reshape(count, spec.query)
         return out if decoding.back is None else out.index_select(0, decoding.back)
 
@@ -149,8 +149,8 @@ class KeyValues:
         numbers = [part.sequence.id for part in parts]
         for number in numbers:
             dense.grow(number)
-        capacities = {layer.shape[1] for layer in dense.layers}
-        places = {each: torch.tensor(dense.newest(numbers, each), device=self._device) for each in capacities}
+        capacities = {layer.shape[3] for layer in dense.layers}
+        places = {each: dense.newest(numbers, each) for each in capacities}
         slots = [dense.slot(number) for number in numbers]
         order = back = None
         if slots != list(range(len(slots))):
@@ -158,7 +158,8 @@ class KeyValues:
             order = torch.argsort(back)
         lengths = torch.tensor(dense.lengths, device=self._device)
         used, dtype = dense.used, dense.layers[0].dtype
-        masks = {window: decoding_mask(lengths, window, used, dtype) for window in self._windows}
+        heads = self._spec.kv_heads
+        masks = {window: decoding_mask(lengths, window, used, heads, dtype) for window in self._windows}
         return Decoding(list(dense.layers), len(parts), used, places, masks, order, back)
 
     def _rows(self, sequence: Sequence, start: int, end: int) -> list[int]:
@@ -173,15 +174,27 @@ class KeyValues:
         return rows
 
 
-def decoding_mask(lengths: Tensor, window: int, tokens: int, dtype: torch.dtype) -> Tensor:
-    """Additive [sequences, 1, 1, tokens]: each sees its own tokens, the newest `window` of them."""
+def attend_grouped(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """query [groups, queries, head_dim], keys and values [groups, tokens, head_dim], mask [groups, 1, tokens].
+
+    For the few queries of decoding, plain products in float32 are up to 1.6 times faster than the fused kernel, whose sums
+    16-bit formats need.
+    """
+    if query.dtype != torch.float32:
+        return attend(query, keys, values, attn_mask=mask)
+    scores = torch.baddbmm(mask, query, keys.transpose(1, 2), alpha=query.shape[2] ** -0.5)
+    return torch.bmm(torch.softmax(scores, -1), values)
+
+
+def decoding_mask(lengths: Tensor, window: int, tokens: int, heads: int, dtype: torch.dtype) -> Tensor:
+    """Additive [sequences × heads, 1, tokens]: each sees its own tokens, the newest `window` of them."""
     positions = torch.arange(tokens, device=lengths.device)
-    ends = lengths.unsqueeze(1)
+    ends = lengths.repeat_interleave(heads).unsqueeze(1)
     hidden = positions >= ends
     if window:
         hidden |= positions < ends - window
     mask = torch.zeros(hidden.shape, dtype=dtype, device=lengths.device).masked_fill_(hidden, float("-inf"))
-    return mask.view(len(lengths), 1, 1, tokens)
+    return mask.unsqueeze(1)
 
 
 def causal_mask(part: Slice, window: int, device: torch.device) -> Tensor | None:

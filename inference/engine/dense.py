@@ -15,11 +15,13 @@ SMALL = 64 << 20  # bytes below which room that is too much is kept
 
 
 class Dense:
-    """`layers[layer]` [slots, capacity, key_value]: the first `len(ids)` slots are in use, without holes. While room is
-    being made some layers have more capacity than others."""
+    """`layers[layer]` [2 (keys, values), slots, heads, capacity, head_dim]: each head's rows stand one after the other, as
+    attention reads them. The first `len(ids)` slots are in use, without holes. While room is being made some layers have
+    more capacity than others."""
 
-    def __init__(self, layers: int, width: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.layers = [torch.empty(0, 0, width, dtype=dtype, device=device) for _ in range(layers)]
+    def __init__(self, layers: int, heads: int, head_dim: int, dtype: torch.dtype, device: torch.device) -> None:
+        self.layers = [torch.empty(2, 0, heads, 0, head_dim, dtype=dtype, device=device) for _ in range(layers)]
+        self._heads = heads
         self.ids: list[int] = []
         self.lengths: list[int] = []
         self._slots: dict[int, int] = {}
@@ -30,12 +32,12 @@ class Dense:
 
     @property
     def slots(self) -> int:
-        return self.layers[0].shape[0]
+        return self.layers[0].shape[1]
 
     @property
     def capacity(self) -> int:
         """What every layer has room for."""
-        return min(layer.shape[1] for layer in self.layers)
+        return min(layer.shape[3] for layer in self.layers)
 
     @property
     def used(self) -> int:
@@ -58,17 +60,17 @@ class Dense:
         last, length = self.ids.pop(), self.lengths.pop()
         if slot < len(self.ids):
             for layer in self.layers:
-                layer[slot, :length] = layer[len(self.ids), :length]
+                layer[:, slot, :, :length] = layer[:, len(self.ids), :, :length]
             self.ids[slot], self.lengths[slot] = last, length
             self._slots[last] = slot
 
     def add(self, number: int, rows: Tensor) -> None:
-        """Puts a sequence's rows [layers, tokens, key_value] behind the others; room for them must be there."""
+        """Puts a sequence's rows [layers, tokens, 2 × heads × head_dim] behind the others; room must be there."""
         slot, length = len(self.ids), rows.shape[1]
         for layer, own in zip(self.layers, rows, strict=True):
-            layer[slot, :length] = own
+            layer[:, slot, :, :length] = own.unflatten(1, (2, self._heads, -1)).permute(1, 2, 0, 3)
             if slot >= self._clean:
-                layer[slot, length:] = 0
+                layer[:, slot, :, length:] = 0
         self._clean = max(self._clean, slot + 1)
         self._slots[number] = slot
         self.ids.append(number)
@@ -78,10 +80,13 @@ class Dense:
         """A sequence gets one token more."""
         self.lengths[self._slots[number]] += 1
 
-    def newest(self, numbers: list[int], capacity: int) -> list[int]:
-        """Where each sequence's newest token goes in a layer of that capacity, when all slots' rows are numbered through."""
+    def newest(self, numbers: list[int], capacity: int) -> Tensor:
+        """Where the sequences' newest tokens go in a layer of that capacity, when all its rows of head_dim numbers are
+        counted through: int64 [sequences × 2 × heads]."""
         slots = [self._slots[number] for number in numbers]
-        return [slot * capacity + self.lengths[slot] - 1 for slot in slots]
+        rows = torch.tensor([slot * self._heads * capacity + self.lengths[slot] - 1 for slot in slots])
+        parts = torch.arange(2).unsqueeze(1) * self.slots * self._heads + torch.arange(self._heads)
+        return (rows.view(-1, 1) + (parts * capacity).view(1, -1)).flatten().to(self.layers[0].device)
 
     def make_room(self, slots: int, tokens: int) -> None:
         """Room for so many sequences of so many tokens. Called at every step: room is made ahead of need, and given back
@@ -94,13 +99,15 @@ class Dense:
             self._move_all(max(SLOTS, 2 ** (slots - 1).bit_length()), spare(tokens))
         elif tokens + AHEAD > capacity:
             self._goal = max(self._goal, spare(tokens + AHEAD))
-            behind = [index for index, layer in enumerate(self.layers) if layer.shape[1] < self._goal]
+            behind = [index for index, layer in enumerate(self.layers) if layer.shape[3] < self._goal]
             for index in behind[: -(-2 * len(self.layers) // AHEAD)]:
                 self._move(index, self.slots, self._goal)
 
     @property
     def _bytes(self) -> int:
-        return self._clean * self.capacity * self.layers[0].shape[2] * self.layers[0].itemsize * len(self.layers)
+        """What is in memory: slots that were never used are not."""
+        of_all = sum(layer.nbytes for layer in self.layers)
+        return of_all * self._clean // max(self.slots, 1)
 
     def _move_all(self, slots: int, capacity: int) -> None:
         self._goal = capacity
@@ -110,9 +117,9 @@ class Dense:
     def _move(self, index: int, slots: int, capacity: int) -> None:
         """A layer to memory of another size. Slots that nothing uses are not touched there."""
         old, count, longest = self.layers[index], len(self.ids), max(self.lengths, default=0)
-        new = old.new_empty(slots, capacity, old.shape[2])
-        new[:count, :longest] = old[:count, :longest]
-        new[:count, longest:] = 0
+        new = old.new_empty(2, slots, self._heads, capacity, old.shape[4])
+        new[:, :count, :, :longest] = old[:, :count, :, :longest]
+        new[:, :count, :, longest:] = 0
         self.layers[index] = new
         self._clean = min(self._clean, count)
 

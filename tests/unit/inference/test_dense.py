@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from inference.engine.dense import EVEN, Dense
 
-LAYERS, WIDTH = 40, 3  # more layers than steps in which they move
+LAYERS, HEADS, WIDTH = 40, 2, 3  # more layers than steps in which they move
 
 
 class DenseMachine(RuleBasedStateMachine):
@@ -15,14 +15,14 @@ class DenseMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.dense = Dense(LAYERS, WIDTH, torch.float32, torch.device("cpu"))
+        self.dense = Dense(LAYERS, HEADS, WIDTH, torch.float32, torch.device("cpu"))
         self.held = {}
         self.numbers = 0
         self.values = 0.0
 
     def fresh(self, tokens):
         self.values += 1.0
-        return torch.full((LAYERS, tokens, WIDTH), self.values)
+        return torch.arange(LAYERS * tokens * 2 * HEADS * WIDTH).view(LAYERS, tokens, -1) + 0.1 * self.values
 
     @rule(tokens=st.integers(1, 200))
     def add(self, tokens):
@@ -48,9 +48,9 @@ class DenseMachine(RuleBasedStateMachine):
         self.dense.make_room(len(self.held), longest + 1)
         self.dense.grow(number)
         row = self.fresh(1)
-        for layer in self.dense.layers:
-            (place,) = self.dense.newest([number], layer.shape[1])
-            layer.view(-1, WIDTH)[place] = row[0, 0]
+        for layer, own in zip(self.dense.layers, row, strict=True):
+            places = self.dense.newest([number], layer.shape[3])
+            layer.view(-1, WIDTH).index_copy_(0, places, own.view(-1, WIDTH))
         self.held[number] = torch.cat([self.held[number], row], dim=1)
 
     @invariant()
@@ -62,7 +62,8 @@ class DenseMachine(RuleBasedStateMachine):
             assert self.dense.holds(number, rows.shape[1])
             assert not self.dense.holds(number, rows.shape[1] + 1)
             for layer, own in zip(self.dense.layers, rows, strict=True):
-                assert torch.equal(layer[slot, : rows.shape[1]], own)
+                there = layer[:, slot, :, : rows.shape[1]].permute(2, 0, 1, 3).flatten(1)
+                assert torch.equal(there, own)
             assert rows.shape[1] <= self.dense.used <= self.dense.capacity
 
     @invariant()
@@ -71,17 +72,17 @@ class DenseMachine(RuleBasedStateMachine):
             longest = max(rows.shape[1] for rows in self.held.values())
             assert self.dense.used <= longest + EVEN
             for layer in self.dense.layers:
-                assert bool(torch.isfinite(layer[: len(self.held)]).all())
+                assert bool(torch.isfinite(layer[:, : len(self.held)]).all())
 
 
 TestDense = DenseMachine.TestCase
 TestDense.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-def long_lived(layers=1, width=64, tokens=100):
-    dense = Dense(layers, width, torch.float32, torch.device("cpu"))
+def long_lived(layers=1, width=32, tokens=100):
+    dense = Dense(layers, 1, width, torch.float32, torch.device("cpu"))
     dense.make_room(1, tokens + 1)
-    dense.add(1, torch.zeros(layers, tokens, width))
+    dense.add(1, torch.zeros(layers, tokens, 2 * width))
     return dense
 
 
@@ -99,11 +100,11 @@ def test_room_is_made_ahead_and_never_more_than_a_few_layers_in_one_step():
 
 
 def test_much_too_much_memory_is_given_back_and_little_is_kept():
-    for width, given_back in ((512, True), (8, False)):
-        dense = Dense(2, width, torch.float32, torch.device("cpu"))
+    for width, given_back in ((256, True), (4, False)):
+        dense = Dense(2, 1, width, torch.float32, torch.device("cpu"))
         dense.make_room(9, 3000)
         for number in range(9):
-            dense.add(number, torch.zeros(2, 2999, width))
+            dense.add(number, torch.zeros(2, 2999, 2 * width))
         for number in range(1, 9):
             dense.drop(number)
         dense.drop(0)
