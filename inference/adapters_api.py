@@ -2,8 +2,9 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,12 +15,14 @@ from inference.engine.folder import FolderError
 from inference.engine.tokenizer import Tokenizer
 from inference.service import Served, Service
 
+Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
 
 class LoadRequest(Strict):
     """`lora_path` is a folder under the mount, relative to it or absolute; without one, `alias_of` names a loaded adapter."""
 
-    lora_name: str
-    lora_path: str | None = None
+    lora_name: Name
+    lora_path: Annotated[str, Field(pattern=r"^[^\x00]+$")] | None = None
     alias_of: str | None = None
     load_inplace: bool = False
 
@@ -80,14 +83,17 @@ async def load(service: Service, raw: bytes, request: Request) -> Response:
         raise ApiError(409, message, code="already_loaded", param="lora_name")
     if (asked.lora_path is None) == (asked.alias_of is None):
         raise ApiError(400, "give either lora_path or alias_of", code="invalid_value", param="lora_path")
+    if asked.alias_of is not None and asked.alias_of not in served.adapters.installed:
+        raise service.unknown(asked.alias_of, "alias_of")
     try:
         if asked.lora_path is not None:
             path = within(service.settings.mount, asked.lora_path)
             adapter = await asyncio.to_thread(served.adapters.load, asked.lora_name, path)
-        else:
-            adapter = served.adapters.alias(asked.lora_name, asked.alias_of or "")
+        else:  # it may have to wait for another adapter that is being loaded
+            adapter = await asyncio.to_thread(served.adapters.alias, asked.lora_name, asked.alias_of or "")
     except (AdapterError, FolderError, OSError) as error:
-        raise ApiError(400, str(error), code="adapter_refused", param="lora_path") from error
+        param = "lora_path" if asked.lora_path is not None else "alias_of"
+        raise ApiError(400, str(error), code="adapter_refused", param=param) from error
     return json_response({"name": adapter.name, "hash": adapter.digest})
 
 
@@ -98,7 +104,7 @@ async def unload(service: Service, raw: bytes, request: Request) -> Response:
     try:
         await asyncio.to_thread(served.adapters.unload, asked.lora_name)
     except AdapterError as error:
-        raise ApiError(404, str(error), code="model_not_found", param="lora_name") from error
+        raise service.unknown(asked.lora_name, "lora_name") from error
     return json_response({"name": asked.lora_name, "unloaded": True})
 
 

@@ -64,7 +64,22 @@ class Message(BaseModel):
         text = "".join(part.text for part in parts) if isinstance(parts, list) else parts
         role = "system" if self.role == "developer" else self.role
         more = self.model_dump(exclude_none=True, include={"name", "tool_calls", "tool_call_id"})
+        if self.tool_calls is not None:
+            more["tool_calls"] = [with_parsed_arguments(call) for call in self.tool_calls]
         return {"role": role, "content": text or "", **more}
+
+
+def with_parsed_arguments(call: dict[str, Any]) -> dict[str, Any]:
+    """Templates write the arguments as JSON themselves, so they get an object; the API has them as text."""
+    function: Any = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):  # pyright: ignore[reportUnknownMemberType]
+        return call
+    try:
+        arguments: Any = orjson.loads(function["arguments"] or "{}")  # pyright: ignore[reportUnknownArgumentType]
+    except orjson.JSONDecodeError as error:
+        message = f"the arguments of a tool call are not JSON: {error}"
+        raise ApiError(400, message, code="invalid_value", param="messages") from error
+    return {**call, "function": {**function, "arguments": arguments}}
 
 
 class StreamOptions(Strict):

@@ -43,10 +43,10 @@ def load(service: Service) -> Served:
     if device.device.type == "cuda":
         service.gpu = find_gpu(uuid_of(device.device))
     note("loading-base", 0.0, name)
-    trained = context_of(folder.config)
-    if settings.max_context > trained:
-        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, trained)
-    context = min(settings.max_context or trained, trained)
+    usual, most = contexts_of(folder.config)
+    if settings.max_context > most:
+        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, most)
+    context = min(settings.max_context or usual, most)
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
@@ -104,7 +104,13 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
     return TransformersRunner(folder, device.device, device.dtype), most
 
 
-def context_of(config: Mapping[str, Any]) -> int:
-    """The tokens that the model was trained for."""
-    text: Any = config.get("text_config") or config
-    return int(text.get("max_position_embeddings") or 2048)
+def contexts_of(config: Mapping[str, Any]) -> tuple[int, int]:
+    """The tokens of a sequence that the model is good for: without being asked, and at most."""
+    from inference.engine.spec import UnsupportedModel, read_spec
+
+    try:
+        return read_spec(config).rope.contexts
+    except UnsupportedModel:
+        text: Any = config.get("text_config") or config
+        trained = int(text.get("max_position_embeddings") or 2048)
+        return trained, trained

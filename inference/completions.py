@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,7 +27,9 @@ from inference.shapes import Answer, ChatShape, TextShape
 from inference.stream import EventStream, close_on_disconnect, usage_of
 from inference.tools import CallShape, Demand, demanded
 
+IN_HEADERS = "!#$&'()*+,-./:;=?@[]^_`{|}~ "  # what a header's value holds as it is; the rest is percent-encoded
 LONG_TEXT = 20_000  # characters from which on encoding is left to a thread
+MANY_MESSAGES = 100  # from which on the chat template is
 
 
 async def chat(service: Service, raw: bytes, request: Request) -> Response:
@@ -112,9 +115,17 @@ async def encode_chat(
     engine: Engine, tokenizer: Tokenizer, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None
 ) -> list[int]:
     try:
-        return await encode(engine, tokenizer, tokenizer.encode, tokenizer.render(messages, tools))
+        if len(messages) < MANY_MESSAGES:
+            text = tokenizer.render(messages, tools)
+        else:
+            text = await asyncio.to_thread(tokenizer.render, messages, tools)
     except TemplateError as error:
         raise ApiError(400, str(error), code="invalid_value", param="messages") from error
+    tokens = await encode(engine, tokenizer, tokenizer.encode, text)
+    if not tokens:
+        message = "the model's chat template makes an empty prompt of these messages"
+        raise ApiError(400, message, code="invalid_value", param="messages")
+    return tokens
 
 
 async def encode(engine: Engine, tokenizer: Tokenizer, encoder: Callable[[str], list[int]], text: str) -> list[int]:
@@ -145,8 +156,8 @@ def too_long(context: int, prompt: str) -> ApiError:
 
 async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
     shape.decode = generation.tokenizer.token_text
+    headers = {"x-slipway-model": quote(shape.model, safe=IN_HEADERS)}
     generation.__enter__()
-    headers = {"x-slipway-model": shape.model}
     if generation.adapter_hash:
         headers["x-slipway-adapter-hash"] = generation.adapter_hash
     if stream:

@@ -83,7 +83,22 @@ class ChatPage:
                 message = {**message, "headers": [*headers, (b"content-security-policy", POLICY)]}
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        most = self._service.settings.max_body
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not declared.isdigit() or int(declared) > most:
+            too_large = ApiError(413, f"the body is larger than {most} bytes", code="request_too_large")
+            await too_large.response()(scope, receive, send)
+            return
+        size = 0
+
+        async def bounded() -> Message:
+            """A body that does not say its length ends where it is too long, as if its client had gone."""
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            return message if size <= most else {"type": "http.disconnect"}
+
+        await self._app(scope, bounded, guarded)
 
     def _notice(self, path: str) -> Response:
         if path != "/":

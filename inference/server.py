@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -107,7 +108,7 @@ def application(service: Service, gate: Gate, page: ChatPage) -> ASGIApp:
         Route("/detokenize", posted(adapters_api.detokenize), methods=["POST"]),
         Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={ApiError: answer_error})
+    app = Starlette(routes=routes, exception_handlers=HANDLERS)
     app.state.service = service
     app.state.gate = gate
     app.router.default = page
@@ -162,10 +163,26 @@ STATIC_POLICY = {
 }
 
 
+LABELS = {
+    "/health/live",
+    "/health/ready",
+    "/version",
+    "/metrics",
+    "/tokenize",
+    "/detokenize",
+    "/v1/models",
+    "/v1/chat",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/load_lora_adapter",
+    "/v1/unload_lora_adapter",
+}
+
+
 def label(path: str) -> str:
-    """A route's name for the metrics: bounded in number, free of tickets."""
+    """A route's name for the metrics: one of a few, whatever is asked for, and free of tickets."""
     head = "/".join(path.split("/", 3)[:3])
-    return head if head.startswith(("/v1", "/health", "/version", "/metrics")) else "page"
+    return head if head in LABELS else "other" if head.startswith("/v1") else "page"
 
 
 def service_of(request: Request) -> Service:
@@ -250,6 +267,22 @@ async def unknown_route(request: Request) -> Response:
 async def answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return error.response()
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    answer = ApiError(error.status_code, message, code="invalid_request").response()
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def answer_defect(request: Request, error: Exception) -> Response:
+    """Whatever we did not foresee; what it says may hold a prompt, so only its kind is told."""
+    return ApiError(500, f"{type(error).__name__} in the server", code="internal_error").response()
+
+
+HANDLERS = {ApiError: answer_error, HTTPException: answer_http_error, Exception: answer_defect}
 
 
 def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:

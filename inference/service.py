@@ -127,7 +127,7 @@ class Service:
         """404 with the list when there is no such model."""
         served = self.model()
         if name != served.base and name not in served.adapters.installed:
-            raise self._unknown(name, served)
+            raise self.unknown(name)
 
     def hold_adapter(self, name: str) -> InstalledAdapter:
         """The base or adapter of that name, to be let go of; never another one in its place."""
@@ -137,17 +137,22 @@ class Service:
         found = served.adapters.hold(name)
         if found is not None:
             return found
-        raise self._unknown(name, served)
+        raise self.unknown(name)
 
-    def _unknown(self, name: str, served: Served) -> ApiError:
+    def unknown(self, name: str, param: str = "model") -> ApiError:
+        """404 with the list."""
+        served = self.model()
         why = served.adapters.refused.get(name)
         reason = f"was refused: {why}" if why else "does not exist"
         there = ", ".join(served.names())
-        return ApiError(404, f"the model {name!r} {reason}; there are: {there}", code="model_not_found", param="model")
+        return ApiError(404, f"the model {name!r} {reason}; there are: {there}", code="model_not_found", param=param)
 
     def admit(self, number: int) -> None:
         """Counts requests in; 429 when the queue is full."""
         most = self.settings.max_running + self.settings.max_waiting
+        if number > most:
+            message = f"this call asks for {number} answers (prompts times n); at most {most} fit at a time"
+            raise ApiError(400, message, code="invalid_value", param="n")
         if self.in_flight + number > most:
             self.metrics.refused.inc()
             raise ApiError(429, f"{self.in_flight} requests are running or waiting; at most {most} may", retry_after=2)

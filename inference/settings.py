@@ -51,7 +51,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         port=whole(environment, "CONTAINER_APP_PORT", DEFAULT_PORT),
         host=environment.get("SLIPWAY_BIND_HOST") or Settings.host,
         api_key=environment.get("SLIPWAY_API_KEY", ""),
-        mount=Path(environment.get("SLIPWAY_MOUNT") or "/mount"),
+        mount=Path(environment.get("SLIPWAY_MOUNT") or "/mount").resolve(),  # adapters are named by their path in it
         base_model=environment.get("SLIPWAY_BASE_MODEL", ""),
         release=environment.get("SLIPWAY_RELEASE_DIGEST", ""),
         generation=environment.get("SLIPWAY_GENERATION", ""),
@@ -61,7 +61,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         engine=one_of(environment, "SLIPWAY_ENGINE", ("auto", "own", "transformers")),
         device=one_of(environment, "SLIPWAY_DEVICE", ("auto", "cpu", "cuda")),
         weights=one_of(environment, "SLIPWAY_WEIGHTS", ("auto", "nf4")),
-        max_running=whole(environment, "SLIPWAY_MAX_RUNNING", Settings.max_running),
+        max_running=whole(environment, "SLIPWAY_MAX_RUNNING", Settings.max_running, 1, 4096),
         max_waiting=whole(environment, "SLIPWAY_MAX_WAITING", Settings.max_waiting),
         max_context=whole(environment, "SLIPWAY_MAX_CONTEXT", Settings.max_context),
         max_adapters=whole(environment, "SLIPWAY_MAX_ADAPTERS", Settings.max_adapters),
@@ -70,17 +70,19 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
         header_timeout=float(whole(environment, "SLIPWAY_HEADER_TIMEOUT", int(Settings.header_timeout))),
         body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
-        keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive))),
+        keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive), 1, 15)),
         drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),
     )
 
 
-def whole(environment: Mapping[str, str], name: str, default: int) -> int:
+def whole(environment: Mapping[str, str], name: str, default: int, least: int = 0, most: int = 1 << 62) -> int:
     text = environment.get(name, "")
     if not text:
         return default
     if not text.isdecimal():
         raise SettingsError(f"{name} must be a whole number, not {text!r}")
+    if not least <= int(text) <= most:
+        raise SettingsError(f"{name} must lie between {least} and {most}, not {text}")
     return int(text)
 
 

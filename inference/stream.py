@@ -82,7 +82,7 @@ class EventStream(Response):
         self._generation = generation
         self._shape = shape
         self._due = asyncio.Event()  # the task has something to do: the pipe is stalled, or the generation is over
-        self._silent = False
+        self._written = 0.0  # when the last event was, by the loop's clock
         self._error: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,6 +92,7 @@ class EventStream(Response):
         pipe = Pipe(scope.get("slipway.send", send), self._due.set)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            self._written = generation.service.loop.time()
             pipe.write(b"".join(shape.opening(index) for index in range(generation.answers)))
             self._follow(pipe)
             while not generation.over and self._error is None:
@@ -109,10 +110,10 @@ class EventStream(Response):
             pipe.close()
 
     def _follow(self, pipe: Pipe) -> None:
-        part, write = self._shape.part, pipe.write
+        part, write, now = self._shape.part, pipe.write, self._generation.service.loop.time
 
         def take(index: int, delta: Delta) -> None:
-            self._silent = False
+            self._written = now()
             try:
                 write(part(index, delta))
             except ApiError as error:
@@ -125,12 +126,15 @@ class EventStream(Response):
 
     async def _wait(self, pipe: Pipe) -> None:
         """Until the task is needed; says that it lives when nothing was sent for a while."""
-        self._silent = True
+        service = self._generation.service
+        silence = service.settings.keep_alive
         try:
-            async with asyncio.timeout(self._generation.service.settings.keep_alive):
+            async with asyncio.timeout_at(self._written + silence):
                 await self._due.wait()
         except TimeoutError:
-            if self._silent:
+            now = service.loop.time()
+            if now >= self._written + silence:
+                self._written = now
                 pipe.write(KEEP_ALIVE)
         self._due.clear()
 

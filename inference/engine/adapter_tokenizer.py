@@ -17,7 +17,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from inference.engine.folder import MAX_JSON, AdapterFolder, FolderError, inside, read_json, refuse_code
 from inference.engine.saved import own_vocabulary
-from inference.engine.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_source
+from inference.engine.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_sources
 
 FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
@@ -61,12 +61,13 @@ class AdapterTokenizers:
         special = dict(base.special) | special_tokens(path, settings)
         named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
         size = fast.get_vocab_size()
-        template = template_of(path, settings)
+        template, with_tools = templates_of(path, settings)
         return replace(
             base,
             fast=fast,
             eos=frozenset(token for token in base.eos | {named} if token is not None and token < size),
             template=template or base.template,
+            tool_template=with_tools if template else base.tool_template,
             special=special,
             longest=base.longest if fast is base.fast else max(map(len, fast.get_vocab()), default=1),
             vocabulary=vocabulary,
@@ -93,9 +94,10 @@ def special_tokens(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
         raise FolderError(f"{path / 'tokenizer_config.json'} describes a special token wrongly") from error
 
 
-def template_of(path: Path, settings: Mapping[str, Any]) -> jinja2.Template | None:
+def templates_of(path: Path, settings: Mapping[str, Any]) -> tuple[jinja2.Template | None, jinja2.Template | None]:
     try:
-        return compile_template(template_source(path, settings))
+        plain, with_tools = template_sources(path, settings)
+        return compile_template(plain), compile_template(with_tools)
     except (jinja2.TemplateError, TypeError, KeyError, UnicodeDecodeError) as error:
         raise FolderError(f"{path} has a chat template that is none: {error}") from error
 

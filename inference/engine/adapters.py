@@ -112,9 +112,9 @@ class Adapters:
                 self._refuse(name, path, str(error), None)
                 raise
             try:
+                slot = self._free_slot(name)  # before anything is read: it may be asked for again and again
                 folder = check_adapter(name, path, self._mount)
                 tokenizer = self._tokenizer_of(folder)
-                slot = self._free_slot(name)
                 self._install(slot, folder)
             except (FolderError, AdapterError) as error:
                 self._refuse(name, path, str(error), None if isinstance(error, NoSlotError) else before)
@@ -192,6 +192,18 @@ class Adapters:
             return
         with self._guard:
             self._holders[adapter.slot] -= 1
+            last = adapter.slot in self._retired and not self._holders[adapter.slot]
+        if last:  # its memory is given back beside the event loop: that waits for the engine's step
+            threading.Thread(target=self._give_back, name="adapters", daemon=True).start()
+
+    def _give_back(self) -> None:
+        """Empties the slots of retired adapters that no request uses any more."""
+        with self._changing:
+            with self._guard:
+                done = {slot for slot in self._retired if not self._holders.get(slot, 0)}
+                self._retired -= done
+            for slot in done:
+                self._remove(slot)
 
     def _refuse(self, name: str, path: Path, reason: str, state: Fingerprint | None) -> None:
         """`state` only when the files themselves are at fault: else the same files may be tried again."""
@@ -201,21 +213,13 @@ class Adapters:
                 self._handled[path] = state
 
     def _free_slot(self, name: str) -> int:
-        """A slot that nothing uses, taking back those of retired adapters whose last request has ended.
-
-        Replacing takes one for a moment, so there are more slots than adapters at a time.
-        """
+        """A slot that nothing uses. Replacing takes one for a moment, so there are more slots than adapters at a time."""
         with self._guard:
             used = {adapter.slot for adapter in self._table.values()}
             kept = {adapter.slot for adapter in self._table.values() if adapter.name != name}
-            done = {slot for slot in self._retired if self._holders.get(slot, 0) == 0}
-            self._retired -= done
             if len(kept) >= self._slots or len(self._retired) > self._slots:
                 raise NoSlotError(f"all {self._slots} adapter slots are taken; unload one (SLIPWAY_MAX_ADAPTERS)")
-            slot = next(slot for slot in count(1) if slot not in used and slot not in self._retired)
-        for old in done:
-            self._remove(old)
-        return slot
+            return next(slot for slot in count(1) if slot not in used and slot not in self._retired)
 
     def _retire(self, slot: int) -> None:
         with self._guard:

@@ -264,7 +264,12 @@ class BatchingEngine:
         drawn = [part.sequence for part in slices if part.last]
         for sequence, choice in zip(drawn, choices, strict=True):
             flight = self._flights[sequence.id]
-            delta = self._advance(flight, choice)
+            try:
+                delta = self._advance(flight, choice)
+            except Exception as error:  # noqa: BLE001  (a tokenizer's error ends its own request only; its text is an answer's)
+                log.error("request %d failed: %s while its text was made", sequence.id, type(error).__name__)
+                self._end(flight)
+                delta = Delta("", (), finish="error", error=f"{type(error).__name__} in the tokenizer")
             if delta is not SILENT:
                 events.append((flight.sink, delta))
         self._steps += 1

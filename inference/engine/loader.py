@@ -66,6 +66,9 @@ def load_weights(
         if places[name].shape != tuple(target.tensor.shape):
             shapes = f"{places[name].shape}, not {tuple(target.tensor.shape)}"
             raise FolderError(f"{places[name].file}: tensor {name} has the shape {shapes}")
+        if not DTYPES[places[name].dtype].is_floating_point:
+            stored = f"{places[name].dtype}: quantised weights, whose scales we do not know"
+            raise FolderError(f"{places[name].file}: tensor {name} is stored as {stored}")
     total = sum(places[name].length for name in targets)
     done = 0
     with ThreadPoolExecutor(READERS, "reader") as pool:

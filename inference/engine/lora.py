@@ -200,4 +200,5 @@ def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
     for pattern, value in patterns.items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             alpha = float(value)
+            break  # of several that match, PEFT takes the first
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)

@@ -169,7 +169,7 @@ def plain(sequence: Sequence) -> bool:
     """Whether the likeliest token is all that is asked for."""
     params = sequence.params
     altered = params.penalised or params.logit_bias or params.logprobs is not None or sequence.matcher is not None
-    return params.temperature == 0 and not altered
+    return params.greedy and not altered
 
 
 def by_adapter(part: Slice) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def sample(logits: Tensor, sequences: Rows[Sequence]) -> list[Choice]:
     for index, mask in masks.items():
         forbid(logits[index], mask)
     tokens = likeliest(logits)
-    drawn = [index for index, s in enumerate(sequences) if s.params.temperature > 0]
+    drawn = [index for index, s in enumerate(sequences) if not s.params.greedy]
     if drawn:
         rows = logits if len(drawn) == len(sequences) else logits[drawn]
         for index, token in zip(drawn, draw(rows, [sequences[i] for i in drawn]), strict=True):
@@ -146,7 +146,7 @@ def pick(probabilities: Tensor, tokens: Tensor, columns: Columns) -> list[int]:
     kept = torch.where(rank < columns.top_k, probabilities, 0.0)
     scale = torch.where(columns.top_k <= probabilities.shape[-1], kept.sum(dim=-1, keepdim=True), 1.0)
     before = kept.cumsum(dim=-1) - kept
-    kept = torch.where(before < columns.top_p * scale, kept, 0.0)
+    kept = torch.where((before < columns.top_p * scale) | (rank == 0), kept, 0.0)  # the likeliest stays at top-p 0 too
     kept = torch.where(kept >= columns.min_p * kept[:, :1], kept, 0.0)
     place = invert(kept.cumsum(dim=-1), columns.uniform)
     return whole_numbers(tokens.gather(1, place.unsqueeze(1)).squeeze(1))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from inference.engine.grammar import Grammar, Matcher
 
+COLD = 1e-6  # temperatures below are 0
 FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
@@ -35,6 +36,11 @@ class SamplingParams:
     ignore_eos: bool = False
     logprobs: int | None = None
     grammar: Grammar | None = None  # what the answer must follow
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is taken: so near to 0, dividing by the temperature leaves no finite number."""
+        return self.temperature < COLD
 
     @property
     def penalised(self) -> bool:

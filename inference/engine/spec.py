@@ -22,6 +22,22 @@ class Rope:
     max_positions: int
 
     @property
+    def contexts(self) -> tuple[int, int]:
+        """Tokens of a sequence: as many as are allowed by themselves, and as may be asked for (SLIPWAY_MAX_CONTEXT).
+
+        YaRN names the length that it started from, so what it reaches is known. Linear scaling does not: some models have
+        the longer length in max_position_embeddings already, so more must be asked for. Dynamic scaling only begins beyond
+        the trained positions, where we do not go: in transformers 5.23 the frequencies then follow the longest sequence
+        that the model object has seen, so that a prompt's logits change with the requests before it, and keys that are
+        cached keep the rotation of their own step. There is no right answer to equal.
+        """
+        factor = float(self.scaling.get("factor") or 1.0)
+        if self.kind == "yarn":
+            reached = max(self.max_positions, int(self.original * factor))
+            return reached, reached
+        return self.max_positions, int(self.max_positions * factor) if self.kind == "linear" else self.max_positions
+
+    @property
     def original(self) -> int:
         """The positions that the model was first trained for."""
         return int(self.scaling.get("original_max_position_embeddings") or self.max_positions)
@@ -64,14 +80,8 @@ class ModelSpec:
 
     @property
     def context(self) -> int:
-        """Most tokens of a sequence.
-
-        Dynamic scaling only begins beyond the trained positions, where we do not go: in transformers 5.23 the frequencies
-        then follow the longest sequence that the model object has seen, so that a prompt's logits change with the requests
-        before it, and keys that are cached keep the rotation of their own step. There is no right answer to equal. The
-        other kinds have their extended length in max_position_embeddings already.
-        """
-        return self.rope.max_positions
+        """Tokens of a sequence, unless more are asked for."""
+        return self.rope.contexts[0]
 
 
 def read_spec(config: Mapping[str, Any]) -> ModelSpec:

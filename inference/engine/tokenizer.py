@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import jinja2
-from jinja2.ext import loopcontrols
+from jinja2.ext import Extension, loopcontrols
+from jinja2.nodes import Node
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
@@ -31,6 +34,7 @@ class Tokenizer:
     eos: frozenset[int]
     template: jinja2.Template | None
     special: Mapping[str, str]
+    tool_template: jinja2.Template | None = None  # for conversations with tools, where the model has one of its own
     longest: int = 1 << 20  # characters of the longest token
     vocabulary: int = 1 << 31
 
@@ -38,6 +42,20 @@ class Tokenizer:
     def known(self) -> int:
         """Tokens from 0 up to this number have a text and can be read by the model."""
         return min(self.fast.get_vocab_size(), self.vocabulary)
+
+    @cached_property
+    def byte_tokens(self) -> Mapping[int, int]:
+        """Tokens that stand for one byte, with which some tokenizers write what they have no token for."""
+        decoder: Any = self.fast.decoder
+        if decoder is None or b"ByteFallback" not in decoder.__getstate__():
+            return {}
+        named = {self.fast.token_to_id(f"<0x{byte:02X}>"): byte for byte in range(256)}
+        return {token: byte for token, byte in named.items() if token is not None}
+
+    @cached_property
+    def unwritten(self) -> frozenset[int]:
+        """Special tokens, which are no part of an answer's text."""
+        return frozenset(token for token, added in self.fast.get_added_tokens_decoder().items() if added.special)
 
     def encode(self, text: str) -> list[int]:
         """Tokens of a text that already holds its special tokens (a rendered chat)."""
@@ -55,33 +73,66 @@ class Tokenizer:
 
     def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
         """The conversation as the model was trained to read it, up to where the assistant speaks."""
-        if self.template is None:
+        template = (self.tool_template if tools else None) or self.template
+        if template is None:
             raise TemplateError("the model has no chat template; use /v1/completions")
         try:
-            return self.template.render(messages=messages, tools=tools, add_generation_prompt=True, **self.special)
+            return template.render(messages=messages, tools=tools, add_generation_prompt=True, **self.special)
         except (jinja2.TemplateError, TypeError) as error:
             raise TemplateError(f"the model's chat template refuses these messages: {error}") from error
 
 
+HELD_BYTES = 32  # bytes that a run of byte tokens may hold back; from then on whole characters are shown
+
+
 class Detokenizer:
-    """One answer's text as it grows: never half a character, nothing that may turn out to be a stop string."""
+    """One answer's text as it grows: never half a character, nothing that may turn out to be a stop string.
+
+    A run of byte tokens is read as a whole: one wrong byte in it changes what all of it says. So it is held back until
+    it ends, or is long and made of whole characters.
+    """
 
     def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...]) -> None:
         self._fast = tokenizer.fast
+        self._bytes = tokenizer.byte_tokens
+        self._unwritten = tokenizer.unwritten if self._bytes else frozenset[int]()
         self._stream = DecodeStream(skip_special_tokens=True)
         self._stop = stop
         self._held = ""
+        self._run: list[int] = []  # byte tokens, and special ones between them
         self._tokens: list[int] = []
         self._decoded = 0  # characters that the stream has given
 
     def push(self, token: int) -> tuple[str, bool]:
         """Takes a token; returns the text that is certain now, and whether a stop string was met (and cut off)."""
         self._tokens.append(token)
-        text = self._stream.step(self._fast, token)
+        if token in self._bytes or (self._run and token in self._unwritten):
+            self._run.append(token)
+            if len(self._run) < HELD_BYTES or not self._whole_characters():
+                return "", False
+            text, self._run = self._step(self._run), []
+        elif self._run:
+            text, self._run = self._step([*self._run, token]), []
+        else:
+            text = self._step(token)
         if not text:
             return "", False
         self._decoded += len(text)
         return self._emit(text) if self._stop else (text, False)
+
+    def _whole_characters(self) -> bool:
+        try:
+            bytes(self._bytes[token] for token in self._run if token in self._bytes).decode()
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _step(self, tokens: int | list[int]) -> str | None:
+        try:
+            return self._stream.step(self._fast, tokens)
+        except Exception:  # noqa: BLE001  (the library has no type for it: what it gave before reads otherwise now)
+            self._stream = DecodeStream(ids=self._tokens, skip_special_tokens=True)
+            return self._fast.decode(self._tokens, skip_special_tokens=True)[self._decoded :]
 
     def flush(self) -> str:
         """What is left at the end: held-back text, and bytes that never became a character."""
@@ -127,12 +178,13 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     fast.no_padding()
     fast.no_truncation()
     special = {name: content(settings[name]) for name in SPECIAL_NAMES if settings.get(name)}
-    source = template_source(folder, settings)
+    templates = template_sources(folder, settings)
     longest = max(map(len, fast.get_vocab()), default=1)
     text: Any = config.get("text_config") or config
     eos = eos_tokens(folder, config, special, fast)
     vocabulary = int(text.get("vocab_size") or fast.get_vocab_size())
-    return Tokenizer(fast, eos, compile_template(source), special, longest, vocabulary)
+    plain, with_tools = (compile_template(source) for source in templates)
+    return Tokenizer(fast, eos, plain, special, with_tools, longest, vocabulary)
 
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
@@ -155,18 +207,19 @@ def content(value: Any) -> str:
     return value if isinstance(value, str) else str(value["content"])
 
 
-def template_source(folder: Path, settings: Mapping[str, Any]) -> str | None:
+def template_sources(folder: Path, settings: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The chat template, and the one for conversations with tools where the model has one of its own."""
     if (folder / "chat_template.jinja").exists():
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8")
-    written = settings.get("chat_template")
+        return (folder / "chat_template.jinja").read_text(encoding="utf-8"), None
+    written: Any = settings.get("chat_template")
     if not isinstance(written, list):
-        return written
-    return default_template(written)
+        return written, None
+    named = {str(entry["name"]): str(entry["template"]) for entry in entries(written)}
+    return named.get("default"), named.get("tool_use")
 
 
-def default_template(written: Any) -> str | None:
-    """Of several named templates, the one for plain chat."""
-    return next((entry["template"] for entry in written if entry["name"] == "default"), None)
+def entries(written: Any) -> list[Any]:
+    return written
 
 
 def eos_tokens(
@@ -186,20 +239,36 @@ def compile_template(source: str | None) -> jinja2.Template | None:
     """Compiles in a sandbox: a template comes with the model and is not to be trusted."""
     if source is None:
         return None
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Spoken])
     offered: dict[str, Any] = {"raise_exception": refuse, "strftime_now": now}
     environment.globals.update(offered)
     environment.filters["tojson"] = to_json
     return environment.from_string(source)
 
 
+class Spoken(Extension):
+    """`{% generation %}` … `{% endgeneration %}` marks what the assistant says, for training. Here it changes nothing."""
+
+    tags = {"generation"}  # noqa: RUF012  (Jinja's own form)
+
+    def parse(self, parser: Parser) -> list[Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 def now(form: str) -> str:
     return datetime.now().astimezone().strftime(form)
 
 
-def to_json(value: Any, indent: int | None = None) -> str:
-    """Not Jinja's own, which escapes for HTML."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """Not Jinja's own, which escapes for HTML. Templates give these parameters by position or by name."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def refuse(message: str) -> NoReturn:

@@ -76,6 +76,28 @@ def test_byte_fallback_text_survives_in_pieces(text):
     assert pushed(SPACES, tokens) == SPACES.decode(tokens)
 
 
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.integers(0, SPACES.fast.get_vocab_size() - 1), max_size=31))
+def test_any_byte_fallback_tokens_join_to_the_whole(tokens):
+    """Wrong bytes after right ones too: they change how the whole run reads."""
+    assert pushed(SPACES, tokens) == SPACES.decode(tokens)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 257), min_size=60, max_size=90))
+def test_a_long_run_of_bytes_never_fails(tokens):
+    """Beyond 32 bytes, whole characters are shown before the run ends; a wrong byte after them takes nothing back."""
+    assert pushed(SPACES, [*tokens, SPACES.fast.token_to_id("b")]).endswith("b")
+    text = "ж🐈" * 20
+    shown = Detokenizer(SPACES, ())
+    parts = [shown.push(1 + byte)[0] for byte in text.encode()]
+    assert "".join(parts[:64]) != ""
+    assert "".join(parts) + shown.flush() == text
+    shown = Detokenizer(SPACES, ())
+    begun = "".join(shown.push(1 + byte)[0] for byte in text.encode())
+    assert begun + shown.push(1 + 0xF0)[0] + shown.push(SPACES.fast.token_to_id("b"))[0] + shown.flush() != begun
+
+
 def test_half_a_character_is_never_shown():
     tokens = BYTES.encode("né🐈!")
     text = Detokenizer(BYTES, ())
@@ -117,6 +139,26 @@ def test_a_template_gets_messages_tools_and_special_tokens():
         bos_token="<s>",
     )
     assert tokenizer.render([{"role": "user", "content": "hi"}], [{"a": "<é>"}]) == '<s>[user] hi\n[{"a": "<é>"}]'
+
+
+def test_templates_of_the_published_models_forms_compile():
+    """Markers of what is trained on, and every parameter of tojson, by name and by position."""
+    source = "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}"
+    assert chat(source).render([{"content": "hé"}], None) == "hé"
+    told = chat("{{ tools | tojson(ensure_ascii=True, separators=(',', ':'), sort_keys=True) }}")
+    assert told.render([], [{"b": "é", "a": 1}]) == '[{"a":1,"b":"\\u00e9"}]'
+
+
+def test_a_conversation_with_tools_uses_the_template_for_it(tmp_path):
+    BYTES.fast.save(str(tmp_path / "tokenizer.json"))
+    templates = [
+        {"name": "default", "template": "plain"},
+        {"name": "tool_use", "template": "{{ tools | length }} tools"},
+    ]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": templates}))
+    tokenizer = load_tokenizer(tmp_path, {})
+    assert tokenizer.render([], None) == "plain"
+    assert tokenizer.render([], [{"type": "function"}]) == "1 tools"
 
 
 def test_a_template_that_refuses_says_why():

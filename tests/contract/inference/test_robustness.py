@@ -1,0 +1,126 @@
+"""What goes wrong only with some names, paths, parameters and bodies: an error to whoever asked, nothing to the others."""
+
+import shutil
+
+import httpx
+import pytest
+
+from tests.contract.inference.conftest import started
+
+FOREIGN = "моя_модель"
+LIMIT = 200_000
+
+
+@pytest.fixture(scope="module")
+def server(sample, tmp_path_factory):
+    """On a mount that is a link, with an adapter whose name is not Latin."""
+    folder = tmp_path_factory.mktemp("robust")
+    shutil.copytree(sample.mount, folder / "real", ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(folder / "real/models/qlora/qlora/gpu_model/adapter", folder / f"real/models/{FOREIGN}/adapter")
+    (folder / "mount").symlink_to(folder / "real")
+    more = {"SLIPWAY_WATCH_SECONDS": "0.2", "SLIPWAY_MAX_BODY": str(LIMIT), "SLIPWAY_KEEP_ALIVE": "1"}
+    with started(folder / "mount", folder, more) as running:
+        yield running, folder / "real"
+
+
+def ask(endpoint, model, question="hello", **options):
+    body = {"model": model, "messages": [{"role": "user", "content": question}], "temperature": 0, **options}
+    return endpoint.http().post("/v1/chat/completions", json=body)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_adapter_may_have_any_name(server, sample, stream):
+    endpoint, _ = server
+    asked = sample.questions[0]
+    answer = ask(endpoint, FOREIGN, asked["question"], stream=stream, max_tokens=40)
+    assert answer.status_code == 200
+    assert answer.headers["x-slipway-model"] == "%D0%BC%D0%BE%D1%8F_%D0%BC%D0%BE%D0%B4%D0%B5%D0%BB%D1%8C"
+    endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 0, 10)
+
+
+@pytest.mark.parametrize("name", ["", "a\r\nx: y", "\x7f", "n" * 257])
+def test_a_name_that_no_header_can_hold_is_refused(server, name):
+    endpoint, _ = server
+    body = {"lora_name": name, "lora_path": f"models/{FOREIGN}/adapter"}
+    refused = endpoint.http().post("/v1/load_lora_adapter", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "lora_name"
+
+
+def test_a_path_that_no_system_knows_is_refused(server):
+    endpoint, _ = server
+    refused = endpoint.http().post("/v1/load_lora_adapter", json={"lora_name": "x", "lora_path": "a\0b"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "lora_path"
+
+
+def test_an_unknown_adapter_is_answered_with_the_list(server, sample):
+    endpoint, _ = server
+    for path, body, param in (
+        ("load", {"lora_name": "x", "alias_of": "nobody"}, "alias_of"),
+        ("unload", {"lora_name": "nobody"}, "lora_name"),
+    ):
+        refused = endpoint.http().post(f"/v1/{path}_lora_adapter", json=body)
+        assert refused.status_code == 404
+        assert refused.json()["error"]["param"] == param
+        assert sample.adapter in refused.json()["error"]["message"]
+
+
+def test_adapters_are_found_behind_a_link_after_one_was_loaded_by_hand(server):
+    endpoint, mount = server
+    body = {"lora_name": "by-hand", "lora_path": f"models/{FOREIGN}/adapter"}
+    assert endpoint.http().post("/v1/load_lora_adapter", json=body).status_code == 200
+    shutil.copytree(mount / f"models/{FOREIGN}/adapter", mount / "models/later/adapter")
+    endpoint.eventually(lambda: "later" in names(endpoint), 30)
+
+
+def names(endpoint):
+    return [model["id"] for model in endpoint.http().get("/v1/models").json()["data"]]
+
+
+def test_the_likeliest_token_is_drawn_where_nothing_else_is_left(server, sample):
+    endpoint, _ = server
+    asked = sample.questions[0]
+    for sampling in ({"top_p": 0}, {"top_p": 0, "top_k": 5}, {"temperature": 1e-300}, {"top_k": 1}, {"min_p": 1}):
+        answer = ask(endpoint, sample.base, asked["question"], **{"temperature": 1.5, "seed": 3, **sampling})
+        assert answer.json()["choices"][0]["message"]["content"] == asked["base"], sampling
+
+
+def test_whatever_is_asked_for_the_metrics_stay_few(server):
+    endpoint, _ = server
+    with httpx.Client(base_url=endpoint.url) as nobody:
+        for number in range(100):
+            assert nobody.get(f"/v1/nothing{number}").status_code == 401
+            assert nobody.get(f"/version{number}").status_code == 401
+    text = endpoint.http().get("/metrics").text
+    assert 'route="other"' in text
+    assert "nothing7" not in text
+    assert "version7" not in text
+
+
+def test_the_pages_own_calls_are_bounded_too(server):
+    endpoint, _ = server
+    endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text, 60)
+    large = b"x" * (LIMIT + 1)
+    refused = endpoint.http().post("/gradio_api/queue/join", content=large)
+    assert refused.status_code == 413
+    in_pieces = endpoint.http().post("/gradio_api/queue/join", content=iter([large[: LIMIT // 2]] * 4))
+    assert in_pieces.status_code >= 400
+    assert ask(endpoint, names(endpoint)[0], max_tokens=1).status_code == 200
+
+
+def test_every_error_has_the_apis_form(server):
+    endpoint, _ = server
+    wrong_method = endpoint.http().get("/tokenize")
+    assert wrong_method.status_code == 405
+    assert wrong_method.headers["allow"] == "POST"
+    assert "GET /tokenize" in wrong_method.json()["error"]["message"]
+
+
+def test_more_answers_than_ever_fit_are_refused_for_good(server, sample):
+    endpoint, _ = server
+    body = {"model": sample.base, "prompt": ["a"] * 13, "n": 8, "max_tokens": 1}
+    refused = endpoint.http().post("/v1/completions", json=body)
+    assert refused.status_code == 400
+    assert "104 answers" in refused.json()["error"]["message"]
+    assert "retry-after" not in refused.headers

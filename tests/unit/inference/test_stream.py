@@ -1,0 +1,74 @@
+"""Streams beside an engine that is held up: the client hears in time that its answer goes on."""
+
+import asyncio
+import json
+import threading
+
+import pytest
+
+from inference.api import KEEP_ALIVE
+from inference.auth import Gate
+from inference.engine.adapters import Adapters
+from inference.engine.tokenizer_grammars import TokenizerGrammars
+from inference.engine.watch import Watch
+from inference.page import ChatPage
+from inference.server import application
+from inference.service import Served, Service
+from inference.settings import Settings
+
+SILENCE = 1.0
+
+
+@pytest.fixture(scope="module")
+def llama(families, tmp_path_factory):
+    return families.make(tmp_path_factory.mktemp("stream"), "LlamaConfig", ["q_proj"])
+
+
+def hold_after(rig, steps) -> threading.Event:
+    """The engine's steps after the first few wait for the event."""
+    run, go, taken = rig.runner.run, threading.Event(), []
+
+    def holding(slices):
+        taken.append(slices)
+        if len(taken) > steps:
+            assert go.wait(30)
+        return run(slices)
+
+    rig.runner.run = holding
+    return go
+
+
+def test_silence_is_counted_from_the_last_token(llama, make_rig, tmp_path):
+    """Also where a token came in the middle of the time after which the client is told."""
+    rig = make_rig(llama)
+    go = hold_after(rig, 20)
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        service = Service(Settings(api_key="key", mount=tmp_path, keep_alive=SILENCE), loop)
+        rig.engine._deliver = service.deliver
+        adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
+        watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
+        service.served = Served("base", rig.engine, adapters, TokenizerGrammars(rig.engine.tokenizer), watch)
+        service.note("ready", 1.0, "")
+        app = application(service, Gate("key"), ChatPage(service))
+        asked = {"model": "base", "prompt": "w5 w6", "max_tokens": 40, "ignore_eos": True, "stream": True}
+        requests = asyncio.Queue()
+        requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
+        written: list[tuple[float, bytes]] = []
+
+        async def send(message):
+            body = message.get("body", b"")
+            written.append((loop.time(), body))
+            if body.count(KEEP_ALIVE) and not go.is_set():
+                go.set()
+
+        headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
+        await app({**scope, "http_version": "1.1", "scheme": "http", "root_path": ""}, requests.get, send)
+        told = next(index for index, (_, body) in enumerate(written) if body == KEEP_ALIVE)
+        silence = written[told][0] - written[told - 1][0]
+        assert SILENCE * 0.9 <= silence <= SILENCE * 1.6
+        assert b"[DONE]" in written[-1][1]
+
+    asyncio.run(scenario())
