@@ -15,11 +15,17 @@ from weakref import WeakValueDictionary
 import jinja2
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.folder import MAX_JSON, AdapterFolder, FolderError, inside, read_json, refuse_code
+from inference.engine.folder import (
+    MAX_JSON,
+    TOKENIZER_FILES,
+    AdapterFolder,
+    FolderError,
+    inside,
+    read_json,
+    refuse_code,
+)
 from inference.engine.saved import own_vocabulary
 from inference.engine.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_sources
-
-FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 class AdapterTokenizers:
@@ -35,7 +41,7 @@ class AdapterTokenizers:
     def of(self, folder: AdapterFolder) -> Tokenizer:
         """Raises FolderError naming a file that cannot be used."""
         vocabulary = own_vocabulary(folder, self._base.vocabulary)
-        digests = tuple(digest_of(self._checked(folder, name)) for name in FILES)
+        digests = tuple(digest_of(self._checked(folder, name)) for name in TOKENIZER_FILES)
         if vocabulary == self._base.vocabulary and not any(digests):
             return self._base
         key = vocabulary, digests

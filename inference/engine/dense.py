@@ -68,7 +68,7 @@ class Dense:
         """Puts a sequence's rows [layers, tokens, 2 × heads × head_dim] behind the others; room must be there."""
         slot, length = len(self.ids), rows.shape[1]
         for layer, own in zip(self.layers, rows, strict=True):
-            layer[:, slot, :, :length] = own.unflatten(1, (2, self._heads, -1)).movedim(0, 2)
+            layer[:, slot, :, :length] = own.view(length, 2, self._heads, -1).movedim(0, 2)
             if slot >= self._clean:
                 layer[:, slot, :, length:] = 0
         self._clean = max(self._clean, slot + 1)

@@ -14,7 +14,13 @@ MAX_HEADER = 100 << 20
 DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-Fingerprint = tuple[tuple[int, int] | None, tuple[int, int] | None]  # size and mtime_ns of configuration and weights
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)  # what an adapter may bring of its own
+ADAPTER_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, *TOKENIZER_FILES)
+Fingerprint = frozenset[tuple[str, int, int]]  # name, size and mtime_ns of those of an adapter's files that are there
 
 
 class FolderError(ValueError):
@@ -52,7 +58,7 @@ class ModelFolder:
 
 @dataclass(frozen=True)
 class AdapterFolder:
-    """A checked adapter: its configuration, its tensors and the hash of both."""
+    """A checked adapter: its configuration, its tensors, and the hash of all files that its answers depend on."""
 
     name: str
     path: Path
@@ -93,8 +99,6 @@ def find_adapters(mount: Path) -> dict[str, Path]:
 def walk_adapters(mount: Path) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(mount, followlinks=False):
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "node_modules"]
-        if Path(folder) == mount:
-            subfolders[:] = [name for name in subfolders if name != "model-cache"]
         if ADAPTER_CONFIG in files:
             yield Path(folder)
 
@@ -110,16 +114,21 @@ def name_among(mount: Path, path: Path, others: Iterable[Path], taken: Container
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Size and time of an adapter's two files, None for one that is not there; OSError when the share does not answer."""
+    """The state of an adapter's files; OSError when the share does not answer."""
+    seen: set[tuple[str, int, int]] = set()
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name in ADAPTER_FILES:
+                    found = (path / entry.name).stat()
+                    seen.add((entry.name, found.st_size, found.st_mtime_ns))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset(seen)  # the folder, or a file between listing and looking
+    return frozenset(seen)
 
-    def state(name: str) -> tuple[int, int] | None:
-        try:
-            found = (path / name).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        return found.st_size, found.st_mtime_ns
 
-    return state(ADAPTER_CONFIG), state(ADAPTER_WEIGHTS)
+def is_adapter(state: Fingerprint) -> bool:
+    return any(name == ADAPTER_CONFIG for name, _, _ in state)
 
 
 def naming_parts(mount: Path, path: Path) -> tuple[str, ...]:
@@ -170,9 +179,10 @@ def check_adapter(name: str, path: Path, mount: Path) -> AdapterFolder:
         raise FolderError(f"{path} has no {ADAPTER_WEIGHTS}{pickled}")
     tensors = read_header(inside(weights, mount))
     digest = hashlib.sha256()
-    for file in (path / ADAPTER_CONFIG, weights):
-        with file.open("rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    for file in ADAPTER_FILES:
+        if (path / file).exists():
+            with inside(path / file, mount).open("rb") as handle:
+                digest.update(file.encode() + hashlib.file_digest(handle, "sha256").digest())
     return AdapterFolder(name, path, config, tensors, digest.hexdigest())
 
 

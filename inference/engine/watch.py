@@ -1,7 +1,7 @@
 """Adapters that change on the mount while the server runs: found, loaded, replaced and unloaded without being asked.
 
-Network mounts send no notifications, so it looks. Often, and cheaply: size and time of the two files of each adapter that
-is known (two requests to the share an adapter). Seldom, because a walk lists every folder of the share: whether there are
+Network mounts send no notifications, so it looks. Often, and cheaply: size and time of the few files of each adapter that
+is known (one listing of its folder). Seldom, because a walk lists every folder of the share: whether there are
 new ones. What differs from what was last dealt with is acted upon when two looks in a row see the same: an upload under
 way changes between them, and one that stalls is refused by its header's length until it goes on.
 """
@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from inference.engine.adapters import AdapterError, Adapters
-from inference.engine.folder import Fingerprint, FolderError, fingerprint, name_among, walk_adapters
+from inference.engine.folder import Fingerprint, FolderError, fingerprint, is_adapter, name_among, walk_adapters
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Watch:
         return found
 
     def _act(self, path: Path, now: Fingerprint) -> None:
-        if now[0] is not None:
+        if is_adapter(now):
             self._load(path)
         elif self._sentinel.is_file():
             self._adapters.forget(path)

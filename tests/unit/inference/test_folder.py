@@ -139,7 +139,10 @@ def test_an_adapters_hash_changes_with_its_files(tmp_path):
     first = check_adapter("a", folder, tmp_path).digest
     assert check_adapter("a", folder, tmp_path).digest == first
     save_file({k: v * 2 for k, v in lora_tensors().items()}, folder / "adapter_model.safetensors")
-    assert check_adapter("a", folder, tmp_path).digest != first
+    changed = check_adapter("a", folder, tmp_path).digest
+    assert changed != first
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    assert check_adapter("a", folder, tmp_path).digest not in {first, changed}
 
 
 def read(folder, mount):

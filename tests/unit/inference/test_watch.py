@@ -102,6 +102,34 @@ def test_a_replaced_adapter_is_swapped_under_all_its_names_and_old_requests_keep
     assert len(world.slots) == 1
 
 
+def test_a_changed_chat_template_reloads_the_adapter_under_another_hash(world):
+    path = world.write("models/one")
+    world.look()
+    before = world.served["one"]
+    (path / "chat_template.jinja").write_text("{{ messages }}")
+    world.look(walk=False)
+    assert world.loads == 2
+    assert world.served["one"] != before
+
+
+def test_an_adapter_beside_the_base_models_is_found(world):
+    world.write("model-cache/org/adapter-of-it")
+    world.look()
+    assert list(world.served) == ["adapter-of-it"]
+
+
+def test_an_unloaded_adapter_gives_its_slot_back_when_its_last_request_ends(world):
+    world.write("models/one")
+    world.look()
+    held = world.adapters.hold("one")
+    world.adapters.unload("one")
+    assert held.slot in world.slots
+    world.adapters.let_go(held)
+    for thread in [each for each in threading.enumerate() if each.name == "adapters"]:
+        thread.join(30)
+    assert world.slots == {}
+
+
 def test_all_slots_taken_does_not_hinder_a_replacement(tmp_path):
     world = World(tmp_path, slots=1)
     path = world.write("models/one")
