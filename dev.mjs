@@ -1,5 +1,5 @@
 // The one command door for developers: sets up what a command needs, then runs it. `node dev.mjs help` lists the commands.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -31,7 +31,7 @@ if (command === undefined) {
   console.log(Object.entries(COMMANDS).map(([key, [what]]) => `npm run ${key.padEnd(10)} ${what}`).join("\n"));
   process.exit(name === "help" ? 0 : 2);
 }
-command[1](rest);
+await command[1](rest);
 
 function start(rest) {
   setupPython();
@@ -39,34 +39,68 @@ function start(rest) {
   process.exit(child.status ?? 130);
 }
 
-function test(rest) {
+async function test(rest) {
   setupPython();
   setupNode();
-  const only = rest.length > 0;
+  if (rest.length > 0) return run(python, ["-m", "pytest", ...rest]);
   const traffic = path.join(root, "build", "contract", "traffic-whole");
-  if (!only) {
-    rmSync(traffic, { recursive: true, force: true });
-    mkdirSync(traffic, { recursive: true });
-    process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
+  rmSync(traffic, { recursive: true, force: true });
+  mkdirSync(traffic, { recursive: true });
+  process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
+  const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
+  // Two lanes at a time, since most tests wait for one process: two cores are then busy, and it takes little more than half as long.
+  const lanes = [
+    [
+      ["checks", [process.execPath, ["dev.mjs", "check"]]],
+      ["extension unit tests", npmScript("test:extension")],
+      ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
+      ["the main job in a terminal", pytest("tests/e2e")],
+    ],
+    [
+      ["model server", pytest("tests/unit/inference", "tests/contract/inference")],
+      ["the main job in a real VS Code", npmScript("test:e2e")],
+    ],
+  ];
+  const began = Date.now();
+  const results = (await Promise.all(lanes.map(inOrder))).flat();
+  if (results.every((each) => each.status === 0)) {
+    results.push(await finished("all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]));
   }
-  const steps = only
-    ? [["pytest", () => run(python, ["-m", "pytest", ...rest])]]
-    : [
-        ["checks", () => check()],
-        ["extension unit tests", () => npm("run", "test:extension")],
-        ["sidecar, local cloud and model server", () => run(python, ["-m", "pytest", "tests/unit", "tests/contract", "--durations=8"])],
-        ["the main job in a terminal", () => run(python, ["-m", "pytest", "tests/e2e", "--durations=5"])],
-        ["the main job in a real VS Code", () => npm("run", "test:e2e")],
-        ["all of that traffic against Microsoft's Swagger", () => run(python, ["-m", "tests.contract.traffic", traffic])],
-      ];
-  const report = [];
-  for (const [what, step] of steps) {
-    const began = Date.now();
-    say(what);
-    step();
-    report.push(`${what}: ${Math.round((Date.now() - began) / 1000)} s`);
+  const red = results.filter((each) => each.status !== 0);
+  for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
+  if (red.length > 0) {
+    console.error(`\n✗ red: ${red.map((each) => each.what).join(", ")}; the output is above`);
+    process.exitCode = 1; // not exit(): what was printed may still be on its way
+    return;
   }
-  say(`all green (${report.join(", ")})`);
+  say(`all green in ${Math.round((Date.now() - began) / 1000)} s`);
+}
+
+/** The steps of a lane, one after the other, until one fails. */
+async function inOrder(steps) {
+  const results = [];
+  for (const [what, command] of steps) {
+    results.push(await finished(what, command));
+    if (results.at(-1).status !== 0) break;
+  }
+  return results;
+}
+
+/** Runs a step and shows what it printed in one piece, so that two steps at a time can be read. */
+function finished(what, [program, args, options = {}]) {
+  console.log(`\n▸ ${what}: begun`);
+  const began = Date.now();
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
+    const output = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(chunk));
+    child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));
+    child.on("close", (status) => {
+      const seconds = Math.round((Date.now() - began) / 1000);
+      process.stdout.write(`\n▸ ${what}: ${status === 0 ? "green" : "RED"} after ${seconds} s\n${Buffer.concat(output).toString()}`);
+      resolve({ what, seconds, status: status ?? 1 });
+    });
+  });
 }
 
 function testLong(rest) {
@@ -157,6 +191,10 @@ function findPython() {
 function run(program, args) {
   const done = spawnSync(program, args, { cwd: root, stdio: "inherit" });
   if (done.status !== 0) fail(`failed: ${path.relative(root, program).startsWith("..") ? program : path.relative(root, program)} ${args.join(" ")}`, done.status ?? 1);
+}
+
+function npmScript(name) {
+  return [windows ? "npm.cmd" : "npm", ["run", name], { shell: windows }];
 }
 
 function npm(...args) {
