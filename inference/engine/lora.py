@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -55,9 +56,26 @@ class Lora:
     saved: Saved | None = None
 
 
+@contextmanager
+def one_thread() -> Generator[None]:
+    """This thread's operations run on it alone. Beside the engine's, which take every core, those of a second team would
+    make both wait for threads that have no core. The number is each thread's own once it has computed something."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
     """Reads and checks an adapter; AdapterError names what does not fit the base model or is not supported."""
     refuse_unsupported(folder)
+    with one_thread():
+        return read_checked(folder, spec, dtype, device)
+
+
+def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
     found: dict[tuple[int, str, str], Tensor] = {}
     known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
     for key, place in folder.tensors.items():
