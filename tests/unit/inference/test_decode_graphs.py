@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
 from inference.engine.gpu.graphs import Captured, Graphs
 from inference.engine.gpu.lora_stacks import LoraStacks
@@ -200,3 +201,58 @@ def test_a_swap_that_fits_keeps_the_tensors_and_one_that_does_not_says_so():
     assert [tensor.data_ptr() for tensor in before] == [tensor.data_ptr() for tensor in after]
     stacks.install(3, adapter(17, 4))
     assert stacks.version != version
+
+
+def test_an_adapter_leaves_nothing_to_the_next_one_in_its_slot():
+    """Also where the next one has no matrices: torch's operations multiply by whatever stands in the slot."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    stacks.install(1, adapter(8, 1, ("qkv", "output", "down")))
+    stacks.install(2, adapter(8, 2, ("qkv", "output", "down")))
+    stacks.install(1, adapter(4, 3, ("qkv",)))
+    for layer in range(2):
+        for place in ("output", "down"):
+            found = stacks.of(layer, place)
+            assert found is not None
+            assert not any(stack[1].any() for stack in found[:2])
+            assert all(stack[2].any() for stack in found[:2])
+            assert found[2].tolist()[:3] == [0, 0, 8]
+
+
+class ShortOfMemory(TorchFunctionMode):
+    """As when a GPU is full: the tensors after the first few cannot be had."""
+
+    def __init__(self, enough_for):
+        super().__init__()
+        self.left = enough_for
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.new_zeros:
+            self.left -= 1
+            if self.left < 0:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("enough_for", [0, 1, 3, 7])
+def test_growth_that_fails_half_way_changes_nothing(enough_for):
+    """Graphs that were captured over the stacks go on reading the right ones, and the next growth is whole."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    first, second = adapter(4, 1), adapter(40, 2)
+    stacks.install(1, first)
+    before, version = [stacks.of(layer, "qkv") for layer in range(2)], stacks.version
+    with ShortOfMemory(enough_for), pytest.raises(torch.OutOfMemoryError):
+        stacks.install(9, second)
+    assert stacks.version == version
+    assert stacks.installed == [1]
+    for layer in range(2):
+        old, new = before[layer], stacks.of(layer, "qkv")
+        assert old is not None
+        assert new is not None
+        assert [tensor.data_ptr() for tensor in old] == [tensor.data_ptr() for tensor in new]
+    stacks.install(9, second)
+    assert stacks.version != version
+    for slot, lora in ((1, first), (9, second)):
+        for layer in range(2):
+            found = stacks.of(layer, "down")
+            assert found is not None
+            assert torch.allclose(found[0][slot] @ found[1][slot], torch.mm(*lora.layers[layer]["down"]), atol=1e-5)

@@ -7,10 +7,13 @@ import random
 import pytest
 import torch
 
+from inference.engine.lora import Lora
+from tests.bench.random_model import TINY, Batch, make_runner, prompt_of, random_adapter, random_weights, spec_of
 from tests.unit.inference.test_oracle import FAMILIES, random_requests
 
 pytest.importorskip("triton")
 KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,23 @@ def test_longrope_changes_tables_while_decoding(made, make_rig, attention):
     request = rig.ask(prompt, max_tokens=8)
     assert request.done.wait(120)
     assert request.tokens == reference.generate(prompt, "", 8)
+
+
+def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
+    """The one before had matrices in places where this one has none."""
+    spec = spec_of(TINY)
+    weights = random_weights(spec, torch.float32, CPU)
+    whole, other = (random_adapter(spec, 8, torch.float32, CPU, seed) for seed in (1, 2))
+    partial = Lora(tuple({"qkv": pairs["qkv"]} for pairs in other.layers))
+
+    def told(*adapters):
+        runner = make_runner(spec, weights, "torch", torch.float32, CPU, 8, 1)
+        for lora in adapters:
+            runner.install_adapter(1, lora)
+        batch = Batch(runner, 8, 1)
+        batch.add(prompt_of(5, spec.vocabulary, 1), 6, 1, logprobs=3)
+        batch.prefill()
+        return [choice.logprob for _ in range(4) for choice in batch.step()]
+
+    assert told(whole, partial) == told(partial)
+    assert told(whole) != told(partial)
