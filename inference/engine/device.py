@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,10 @@ LEAST_CACHE = 256 << 20
 
 class DeviceError(RuntimeError):
     """The wanted device is not there, or cannot hold the model."""
+
+
+class DeviceLost(Exception):
+    """The GPU answers nothing any more. Not a RuntimeError: no request is to blame, and none can be served."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,15 @@ def look() -> Hardware:
         compiler=bool(os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")),
         cpu_bfloat16=has_bfloat16(),
     )
+
+
+def raise_if_lost(error: RuntimeError, wait: Callable[[], None]) -> None:
+    """DeviceLost when after `error` the device cannot even be waited for: CUDA reports a broken context for ever after,
+    and only a new process gets another one. A lack of memory, or a shape that does not fit, leaves it as it was."""
+    try:
+        wait()
+    except RuntimeError as still:
+        raise DeviceLost(f"the GPU is lost: {error}; waiting for it: {still}") from error
 
 
 def has_bfloat16() -> bool:

@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 
+from inference.engine.device import raise_if_lost
 from inference.engine.lora import Lora
 from tests.bench.random_model import TINY, Batch, make_runner, prompt_of, random_adapter, random_weights, spec_of
 from tests.unit.inference.test_oracle import FAMILIES, random_requests
@@ -102,3 +103,29 @@ def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
 
     assert told(whole, partial) == told(partial)
     assert told(whole) != told(partial)
+
+
+def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, make_rig):
+    """So that /health/live answers 503 and the container is restarted."""
+    family, _ = made("llama")
+    rig = make_rig(family, attention="torch")
+    run = rig.runner.run
+    lost = torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    def waiting():
+        raise lost
+
+    def failing(slices):
+        if slices[0].sequence.tokens[0] == 13:
+            raise_if_lost(lost, waiting)
+        return run(slices)
+
+    rig.runner.run = failing
+    fine = rig.ask([9, 8], max_tokens=3)
+    assert fine.done.wait(60)
+    assert (fine.finish, rig.engine.failure) == ("length", "")
+    for prompt in ([13, 8], [9, 8]):
+        request = rig.ask(prompt, max_tokens=3)
+        assert request.done.wait(60)
+        assert request.finish == "error"
+    assert "DeviceLost: the GPU is lost: CUDA error: unspecified launch failure" in rig.engine.failure

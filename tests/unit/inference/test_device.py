@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from inference.engine.device import DeviceError, Hardware, cpu_share, gpu_share, plan_for
+from inference.engine.device import DeviceError, DeviceLost, Hardware, cpu_share, gpu_share, plan_for, raise_if_lost
 from inference.engine.folder import TensorPlace
 from inference.engine.loader import AHEAD, READERS, Target, pieces
 from inference.engine.spec import read_spec
@@ -67,6 +67,20 @@ def test_keys_and_values_get_what_the_weights_leave():
 def test_a_model_that_does_not_fit_is_refused_with_numbers():
     with pytest.raises(DeviceError, match=r"needs 16\.\d GB of GPU memory and 15\.0 GB are free"):
         gpu_share(15 * GB, int(14.6 * GB))
+
+
+def broken():
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+def test_a_device_that_cannot_be_waited_for_is_lost():
+    with pytest.raises(DeviceLost, match=r"Triton Error.+ illegal memory access") as caught:
+        raise_if_lost(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"), broken)
+    assert not isinstance(caught.value, RuntimeError)  # or the engine would go on, request by request
+
+
+def test_a_lack_of_memory_is_no_loss_of_the_device():
+    raise_if_lost(torch.OutOfMemoryError("CUDA out of memory"), lambda: None)
 
 
 @pytest.mark.parametrize("stored", ["BF16", "F32"])
