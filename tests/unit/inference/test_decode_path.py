@@ -6,8 +6,10 @@ import random
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from inference.engine.device import raise_if_lost
+from inference.engine.gpu.paged_cache import read_prompt
 from inference.engine.lora import Lora
 from tests.bench.random_model import TINY, Batch, make_runner, prompt_of, random_adapter, random_weights, spec_of
 from tests.unit.inference.test_oracle import FAMILIES, random_requests
@@ -129,3 +131,33 @@ def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, ma
         assert request.done.wait(60)
         assert request.finish == "error"
     assert "DeviceLost: the GPU is lost: CUDA error: unspecified launch failure" in rig.engine.failure
+
+
+class Attended(TorchFunctionMode):
+    """What attention was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            self.calls.append((args[0].shape[1], args[1].shape[1], args[2].shape[1], kwargs.get("enable_gqa", False)))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("count", "total", "window"), [(9, 9, 0), (5, 9, 0), (9, 9, 4), (5, 9, 4)])
+def test_prompts_attend_with_a_key_head_for_each_head(count, total, window):
+    """Shared key heads have no kernel of little memory on a T4, nor with a mask on any GPU."""
+    spec = spec_of(TINY | {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2})
+    query, both = torch.randn(count, 32), torch.randn(total, spec.key_value)
+    with Attended() as seen:
+        out = read_prompt(spec, query, both, window)
+    assert seen.calls
+    assert set(seen.calls) == {(4, 4, 4, False)}
+    keys, values = both.double().view(total, 2, 2, 8).repeat_interleave(2, 2).unbind(1)
+    scores = torch.einsum("qhd,khd->hqk", query.double().view(count, 4, 8), keys) * 8**-0.5
+    behind = torch.arange(total) - torch.arange(total - count, total).unsqueeze(1)
+    hidden = (behind > 0) | (behind <= -window) if window else behind > 0
+    weights = scores.masked_fill(hidden, float("-inf")).softmax(-1)
+    assert torch.allclose(out.double(), torch.einsum("hqk,khd->qhd", weights, values).flatten(1), atol=1e-5)
