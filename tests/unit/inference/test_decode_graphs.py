@@ -1,5 +1,8 @@
 """Static buffers, buckets, graphs by key and stacked adapters; on a GPU also what CUDA replays."""
 
+import gc
+from contextlib import contextmanager
+from itertools import count
 from random import Random
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
-from inference.engine.gpu.graphs import Captured, Graphs
+from inference.engine.gpu.graphs import Captured, CudaCapture, Graphs
 from inference.engine.gpu.lora_stacks import LoraStacks
 from inference.engine.gpu.paged_cache import decode_rows
 from inference.engine.gpu.rows import page_rows
@@ -143,6 +146,138 @@ def test_dropped_graphs_are_captured_anew():
     assert graphs.captured == {2}
     assert graphs.run(1, lambda: [7]) == [7]
     assert recorder.captured == 3
+
+
+class Cuda:
+    """CUDA's streams and torch's allocator, as far as a capture changes them (CUDAGraph.cpp, CUDACachingAllocator.cpp)."""
+
+    def __init__(self, patch):
+        self.stream = "default"
+        self.underway: list[tuple[int, int]] = []
+        self.held: dict[tuple[int, int], int] = {}
+        self.void = False  # what was recorded cannot be a graph: ending the capture fails
+        self.emptied = 0
+        cuda, ids = self, count(1)
+
+        class MemPool:
+            def __init__(self):
+                self.id = (0, next(ids))
+                cuda.held[self.id] = 1
+
+            def __del__(self):
+                cuda.held[self.id] -= 1
+
+        class CUDAGraph:
+            pool = None
+
+            def capture_begin(self, pool, capture_error_mode):
+                if cuda.stream == "default":
+                    raise RuntimeError("CUDA graphs must be captured on a non-default stream")
+                if not cuda.held.get(pool):
+                    raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
+                if pool in cuda.underway:
+                    raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
+                cuda.underway.append(pool)
+                self.begun = pool
+
+            def capture_end(self):
+                if cuda.void:
+                    cuda.void = False
+                    raise RuntimeError("operation failed due to a previous error during capture")
+                cuda.underway.remove(self.begun)
+                self.pool = self.begun
+                cuda.held[self.pool] += 1
+
+            def replay(self):
+                assert self.pool is not None
+
+            def reset(self):
+                if self.pool is not None:
+                    cuda.held[self.pool] -= 1
+                self.pool = None
+
+            __del__ = reset
+
+        @contextmanager
+        def on(stream):
+            before, cuda.stream = cuda.stream, stream
+            try:
+                yield
+            finally:
+                cuda.stream = before
+
+        patch.setattr(torch.cuda, "MemPool", MemPool)
+        patch.setattr(torch.cuda, "CUDAGraph", CUDAGraph)
+        patch.setattr(torch.cuda, "Stream", lambda: "side")
+        patch.setattr(torch.cuda, "stream", on)
+        patch.setattr(torch.cuda, "synchronize", lambda: None)
+        patch.setattr(torch.cuda, "current_device", lambda: 0)
+        patch.setattr(torch.cuda, "empty_cache", self.empty_cache)
+        patch.setattr(torch.cuda.memory, "_cuda_endAllocateToPool", self.end_allocation)
+
+    def empty_cache(self):
+        if self.underway:
+            raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED")
+        self.emptied += 1
+
+    def end_allocation(self, device, pool):
+        if pool not in self.underway:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.underway.remove(pool)
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    return Cuda(monkeypatch)
+
+
+def test_captures_go_on_after_all_graphs_were_dropped(cuda):
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+    for _ in range(3):
+        for _ in range(2):
+            assert graphs.run(1, lambda: [1]) == [1]
+        assert graphs.captured == {1}
+        assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 0)
+        graphs.drop(lambda key: True)
+        gc.collect()
+    assert not graphs.failed
+
+
+@pytest.mark.parametrize("raises", [True, False], ids=["in what is recorded", "only at its end"])
+def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda, raises, caplog):
+    """The stream is the one before, the allocator frees what it caches, and other sizes are captured."""
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+
+    def waits_for_the_gpu():
+        if cuda.underway:
+            cuda.void = True
+            if raises:
+                raise RuntimeError("operation not permitted when stream is capturing")
+        return [1]
+
+    for _ in range(2):
+        assert graphs.run(1, waits_for_the_gpu) == [1]
+    assert graphs.failed == {1}
+    assert ("not permitted" if raises else "previous error") in caplog.text
+    assert (cuda.stream, cuda.underway) == ("default", [])
+    torch.cuda.empty_cache()
+    for _ in range(2):
+        assert graphs.run(2, lambda: [2]) == [2]
+    assert graphs.captured == {2}
+
+
+def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(cuda):
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+
+    def hungry():
+        if cuda.underway and not cuda.emptied:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [3]
+
+    for _ in range(2):
+        assert graphs.run(3, hungry) == [3]
+    assert graphs.captured == {3}
+    assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 1)
 
 
 def adapter(rank, seed, places=("qkv", "down")):
