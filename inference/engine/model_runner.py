@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inference.engine.attention import KeyValues
 from inference.engine.decoder import forward, logits
-from inference.engine.device import Attention, raise_if_lost
+from inference.engine.device import Attention, raise_if_lost, set_up_cuda
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import load_weights
 from inference.engine.lora import Lora, read_lora
@@ -64,6 +64,8 @@ class ModelRunner:
         rows: int = 32,
     ) -> None:
         """`attention` as device.py chose it; `rows`: the most sequences that decode together."""
+        if device.type == "cuda":
+            set_up_cuda()
         self.spec = spec
         self.weights = weights
         self._dtype = dtype
