@@ -57,6 +57,7 @@ def load(service: Service) -> Served:
     adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
     adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
     note("warming-up", None, "")
+    runner.warm_up()  # from this thread: nothing can be asked of the engine yet, so it takes no step
     engine.warm_up()
     watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
     watch.start()

@@ -126,6 +126,12 @@ class ModelRunner:
         self._cache.keep(step, ordered)
         return sample(self._logits(ordered, hidden), [part.sequence for part in last]) if last else []
 
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Before the first step: compiles what steps need."""
+        if self.gpu is not None:
+            self.gpu.decode.warm_up()
+
     def forget(self, sequence: Sequence) -> None:
         self._cache.forget(sequence)
 

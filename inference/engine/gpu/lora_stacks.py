@@ -112,3 +112,21 @@ class LoraStacks:
             up[:slots, :before] = old[1]
             ranks[:slots] = self._ranks[layer][place]
         return down, up, ranks
+
+
+def first_layer_of_zeros(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    """An adapter that adds nothing, in every place of the first layer."""
+    sizes: dict[Place, tuple[int, int]] = {
+        "qkv": (spec.hidden, spec.query + spec.key_value),
+        "output": (spec.query, spec.hidden),
+        "gate_up": (spec.hidden, 2 * spec.intermediate),
+        "down": (spec.intermediate, spec.hidden),
+    }
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=device)
+
+    first: dict[Place, Stack] = {
+        place: (zeros(inputs, RANK_UNIT), zeros(RANK_UNIT, outputs)) for place, (inputs, outputs) in sizes.items()
+    }
+    return Lora((first, *({} for _ in range(spec.layers - 1))))

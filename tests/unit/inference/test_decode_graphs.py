@@ -79,6 +79,20 @@ def test_static_buffers_never_move():
         assert getattr(first, name).data_ptr() == getattr(again, name).data_ptr()
 
 
+def test_a_blank_bucket_is_padding_whatever_was_there():
+    batch = StaticBatch(8, 32, SIZE, SPARE, CPU)
+    full = batch.fill([decoding(number, [number, 9], 7, 2, 1) for number in range(8)])
+    for bucket in batch.buckets:
+        rows = batch.blank(bucket)
+        assert (rows.number, rows.longest) == (bucket, 1)
+        assert (page_rows(rows) == SPARE * SIZE).all()
+        assert not rows.slots.any()
+        assert not rows.ropes.any()
+        assert rows.tables.data_ptr() == full.tables.data_ptr()
+    rows = batch.fill([decoding(1, [3, 9], 7)])
+    assert rows.tables[0, :2].tolist() == [3, 9]
+
+
 def test_a_sequence_that_came_back_with_other_blocks_is_read_from_those():
     batch = StaticBatch(4, 32, SIZE, SPARE, CPU)
     batch.fill([decoding(1, [3, 4], 6)])

@@ -8,13 +8,24 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
+pytest.importorskip("triton")
+
 from inference.engine.device import raise_if_lost
+from inference.engine.gpu.kernels import attention, fused, gemv, lora
 from inference.engine.gpu.paged_cache import read_prompt
 from inference.engine.lora import Lora
-from tests.bench.random_model import TINY, Batch, make_runner, prompt_of, random_adapter, random_weights, spec_of
+from tests.bench.random_model import (
+    BLOCK_SIZE,
+    TINY,
+    Batch,
+    make_runner,
+    prompt_of,
+    random_adapter,
+    random_weights,
+    spec_of,
+)
 from tests.unit.inference.test_oracle import FAMILIES, random_requests
 
-pytest.importorskip("triton")
 KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")
 CPU = torch.device("cpu")
 
@@ -96,8 +107,8 @@ def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
 
     def told(*adapters):
         runner = make_runner(spec, weights, "torch", torch.float32, CPU, 8, 1)
-        for lora in adapters:
-            runner.install_adapter(1, lora)
+        for each in adapters:
+            runner.install_adapter(1, each)
         batch = Batch(runner, 8, 1)
         batch.add(prompt_of(5, spec.vocabulary, 1), 6, 1, logprobs=3)
         batch.prefill()
@@ -142,7 +153,7 @@ class Attended(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func is torch.nn.functional.scaled_dot_product_attention:
-            self.calls.append((args[0].shape[1], args[1].shape[1], args[2].shape[1], kwargs.get("enable_gqa", False)))
+            self.calls.append((*(each.shape[1] for each in args[:3]), (kwargs or {}).get("enable_gqa", False)))
         return func(*args, **(kwargs or {}))
 
 
@@ -161,3 +172,67 @@ def test_prompts_attend_with_a_key_head_for_each_head(count, total, window):
     hidden = (behind > 0) | (behind <= -window) if window else behind > 0
     weights = scores.masked_fill(hidden, float("-inf")).softmax(-1)
     assert torch.allclose(out.double(), torch.einsum("hqk,khd->qhd", weights, values).flatten(1), atol=1e-5)
+
+
+class Launches:
+    """The compiled form of each kernel that was launched: Triton compiles one for every combination of constants, number
+    formats, and of what its arguments are multiples of."""
+
+    def __init__(self, patch):
+        self.forms = set()
+        for module in (attention, fused, gemv, lora):
+            for name, kernel in vars(module).items():
+                if hasattr(kernel, "pre_run_hooks"):
+                    general = set(getattr(kernel, "kwargs", {}).get("do_not_specialize") or ())
+                    patch.setattr(kernel, "pre_run_hooks", [self.hook(name, kernel, general)])
+
+    def hook(self, name, kernel, general):
+        def seen(*values, **constants):
+            given = dict(zip(kernel.arg_names, values, strict=False))
+            form = [(key, self.kind(value, key in general)) for key, value in given.items()]
+            self.forms.add((name, *form, *sorted(constants.items())))
+
+        return seen
+
+    @staticmethod
+    def kind(value, general):
+        if isinstance(value, torch.Tensor):
+            return value.dtype, value.data_ptr() % 16 == 0
+        if isinstance(value, int) and not general:
+            return value == 1, value % 16 == 0
+        return type(value)
+
+
+def requests_of_every_kind(runner, blocks, vocabulary):
+    """Alone and together, short and long, base and adapters, decoding alone and beside prompts."""
+    batch = Batch(runner, blocks, 5)
+    for index, (length, adapter) in enumerate(((3, 0), (70, 1), (1, 1), (21, 0), (2, 2))):
+        batch.add(prompt_of(length, vocabulary, index), 6 - index, adapter)
+        batch.step()
+    batch.finish()
+    return [sequence.tokens for sequence in batch.sequences]
+
+
+@pytest.mark.parametrize("attention", ["torch", "triton"])
+def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(attention, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    spec = spec_of(TINY | {"sliding_window": None, "max_position_embeddings": 200})
+    weights, blocks = random_weights(spec, torch.float32, CPU), 14
+    told = []
+    for warm in (True, False):
+        runner = make_runner(spec, weights, attention, torch.float32, CPU, blocks, 5)
+        launches = Launches(monkeypatch)
+        assert runner.gpu is not None
+        pages = runner.gpu.cache.pages
+        pages[:, : blocks * BLOCK_SIZE] = 7
+        if warm:
+            runner.warm_up()
+            assert (pages[:, : blocks * BLOCK_SIZE] == 7).all()
+            assert pages[:, blocks * BLOCK_SIZE :].isfinite().all()
+        for slot, rank in ((1, 8), (2, 24)):
+            runner.install_adapter(slot, random_adapter(spec, rank, torch.float32, CPU, slot))
+        known = set(launches.forms)
+        told.append(requests_of_every_kind(runner, blocks, spec.vocabulary))
+        if attention == "triton":
+            assert bool(launches.forms - known) is not warm
+    assert told[0] == told[1]
