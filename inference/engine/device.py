@@ -1,8 +1,9 @@
 """Which device, number format and attention the model runs with: the one place that decides."""
 
 import logging
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 Attention = Literal["dense", "torch", "triton"]
 SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
 LEAST_CACHE = 256 << 20
+LEAST_BLOCKS = 4
 KERNELS_FROM = (8, 0)  # the capability from which on there are bfloat16 and Triton's kernels
 
 
@@ -65,20 +67,23 @@ class Device:
         return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}, {self.attention} attention"
 
 
-def choose(wanted: str, kv_bytes: int, weights: int, stored: frozenset[str]) -> Device:
-    """`wanted` is auto, cpu or cuda; `weights` the bytes of the model on disk, `stored` the formats of its tensors."""
+def choose(
+    wanted: str, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
+) -> Device:
+    """`wanted` is auto, cpu or cuda; the model's bytes on disk and, by format, once it is loaded; `stored` are the formats of
+    its tensors."""
     plan = plan_for(wanted, look(wanted), stored)
     for note in plan.notes:
         log.warning("%s", note)
     if plan.kind == "cpu":
         import psutil
 
-        share = cpu_share(psutil.virtual_memory().available, weights)
+        share = cpu_share(psutil.virtual_memory().available, on_disk)
         return Device(torch.device("cpu"), plan.dtype, kv_bytes or share, 64, 512, plan.attention)
     set_up_cuda()
     device = torch.device("cuda", 0)
     free, _ = torch.cuda.mem_get_info(device)
-    return Device(device, plan.dtype, kv_bytes or gpu_share(free, weights), 512, 4096, plan.attention)
+    return Device(device, plan.dtype, kv_bytes or gpu_share(free, loaded(plan.dtype)), 512, 4096, plan.attention)
 
 
 def plan_for(wanted: str, hardware: Hardware, stored: frozenset[str]) -> Plan:
@@ -177,13 +182,28 @@ def has_bfloat16() -> bool:
     return flags.exists() and " avx512_bf16" in flags.read_text()
 
 
+def bytes_in(dtype: torch.dtype, shapes: Iterable[tuple[int, ...]]) -> int:
+    """What tensors of these shapes take once they are loaded, in whichever format they were stored."""
+    return sum(math.prod(shape) for shape in shapes) * dtype.itemsize
+
+
+def kv_blocks(kv_bytes: int, block_bytes: int, most: int, least: int = LEAST_BLOCKS) -> int:
+    """How many blocks of keys and values there are: as many as fit, at most what can be used."""
+    return max(min(kv_bytes // block_bytes, most), least)
+
+
 def cpu_share(free: int, weights: int) -> int:
     """Bytes for keys and values of the memory that is free before the weights are loaded."""
     return min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
 
 
 def gpu_share(free: int, weights: int) -> int:
-    """Bytes for keys and values of the GPU memory that is free before the weights are loaded."""
+    """Bytes for keys and values of the GPU memory that is free before the weights are loaded.
+
+    Budgeted are the weights, and SPARE for activations, graphs and cuBLAS. Nobody knows which adapters will come, so their
+    stacks (twice, while these grow), embeddings and heads are not: they live in the 15 % that is left over. An adapter that
+    finds no room there is refused, and what is served goes on.
+    """
     share = int((free - weights) * 0.85) - SPARE
     if share < LEAST_CACHE:
         needed = int(weights + (SPARE + LEAST_CACHE) / 0.85)

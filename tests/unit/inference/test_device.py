@@ -14,8 +14,10 @@ from inference.engine.device import (
     DeviceError,
     DeviceLost,
     Hardware,
+    bytes_in,
     cpu_share,
     gpu_share,
+    kv_blocks,
     obstacle_to,
     plan_for,
     raise_if_lost,
@@ -144,6 +146,23 @@ def test_keys_and_values_get_what_the_weights_leave():
 def test_a_model_that_does_not_fit_is_refused_with_numbers():
     with pytest.raises(DeviceError, match=r"needs 16\.\d GB of GPU memory and 15\.0 GB are free"):
         gpu_share(15 * GB, int(14.6 * GB))
+
+
+def test_weights_count_in_the_format_that_they_are_loaded_in():
+    """A checkpoint of 12 GB in float32 is 6 GB on a T4, so 16 GB leave room for keys and values."""
+    shapes = [(3000, 500_000), (1500, 1_000_000), ()]
+    assert bytes_in(torch.float32, shapes) == 12 * GB + 4
+    assert bytes_in(torch.float16, shapes) == 6 * GB + 2
+    assert gpu_share(13 * GB, bytes_in(torch.float16, shapes)) > 4 * GB
+    with pytest.raises(DeviceError):
+        gpu_share(13 * GB, bytes_in(torch.float32, shapes))
+
+
+def test_blocks_never_take_more_than_their_bytes_but_for_the_least():
+    assert kv_blocks(10 * GB, 10**6, most=4096) == 4096
+    assert kv_blocks(GB, 10**6, most=4096) == 1000
+    assert kv_blocks(GB, 10**9, most=4096) == 4
+    assert kv_blocks(GB, 10**7, most=4096, least=512) == 512  # a CPU's, which takes memory as it is used
 
 
 def broken():
