@@ -24,7 +24,7 @@ def load(service: Service) -> Served:
     from inference.engine.adapter_tokenizer import AdapterTokenizers
     from inference.engine.adapters import Adapters
     from inference.engine.block_manager import BlockManager
-    from inference.engine.device import choose, uuid_of
+    from inference.engine.device import bytes_in, choose, uuid_of
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
     from inference.engine.nf4 import size_in_nf4
@@ -38,8 +38,12 @@ def load(service: Service) -> Served:
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
-    size = size_in_nf4(folder) if settings.weights == "nf4" else folder.size
-    device = choose(settings.device, settings.kv_bytes, size, folder.dtypes)
+    in_nf4 = size_in_nf4(folder) if settings.weights == "nf4" else 0
+    shapes = [place.shape for place in folder.tensors.values()]
+    on_disk = in_nf4 or folder.size
+    device = choose(
+        settings.device, settings.kv_bytes, on_disk, folder.dtypes, lambda dtype: in_nf4 or bytes_in(dtype, shapes)
+    )
     if device.device.type == "cuda":
         service.gpu = find_gpu(uuid_of(device.device))
     note("loading-base", 0.0, name)
@@ -57,6 +61,7 @@ def load(service: Service) -> Served:
     adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
     adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
     note("warming-up", None, "")
+    runner.warm_up()  # from this thread: nothing can be asked of the engine yet, so it takes no step
     engine.warm_up()
     watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
     watch.start()
@@ -65,6 +70,7 @@ def load(service: Service) -> Served:
 
 def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:
     """Our own engine where it knows the architecture, transformers where not; and the number of KV blocks."""
+    from inference.engine.device import LEAST_BLOCKS, kv_blocks
     from inference.engine.fallback import TransformersRunner
     from inference.engine.model_runner import ModelRunner
     from inference.engine.spec import UnsupportedModel, read_spec
@@ -80,7 +86,10 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
             log.warning("our engine does not know this model (%s): transformers serves it, more slowly", error)
         else:
             token = spec.layers * spec.key_value * device.dtype.itemsize
-            blocks = max(min(device.kv_bytes // (token * BLOCK_SIZE), most), -(-context // BLOCK_SIZE) // 8, 4)
+            # A CPU's memory is taken when it is used; a GPU's at once, so there the bytes are the bound, and the engine's
+            # context follows from the blocks.
+            least = LEAST_BLOCKS if device.device.type == "cuda" else max(-(-context // BLOCK_SIZE) // 8, LEAST_BLOCKS)
+            blocks = kv_blocks(device.kv_bytes, token * BLOCK_SIZE, most, least)
 
             def progress(share: float) -> None:
                 service.note("loading-base", share, folder.name)

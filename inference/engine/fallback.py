@@ -49,6 +49,9 @@ class TransformersRunner:
             return []
         return sample(torch.stack(rows), [part.sequence for part in slices if part.last])
 
+    def warm_up(self) -> None:
+        """Nothing is compiled."""
+
     def forget(self, sequence: Sequence) -> None:
         self._caches.pop(sequence.id, None)
 

@@ -94,9 +94,14 @@ def add_product(product: Product, out: Tensor, x: Tensor) -> None:
 
 
 class LoraSlots:
-    """The adapters by slot, and stacks of those that are used together. Belongs to the engine's thread."""
+    """The adapters by slot, and stacks of those that are used together. Belongs to the engine's thread.
 
-    def __init__(self) -> None:
+    `stacks`: whether combinations are stacked at all. On a GPU they are not: rows that decode have the decode path's own
+    stacks, and the memory of a second set is in no budget.
+    """
+
+    def __init__(self, stacks: bool = True) -> None:
+        self._combine = stacks
         self._slots: dict[int, Lora] = {}
         self._products: dict[int, Products] = {}
         self._stacks: OrderedDict[tuple[int, ...], Products] = OrderedDict()
@@ -130,6 +135,8 @@ class LoraSlots:
         return LoraBatch(len(adapters), products, groups, saved)
 
     def _stack(self, slots: tuple[int, ...]) -> Products | None:
+        if not self._combine:
+            return None
         found = self._stacks.get(slots)
         if found is not None:
             self._stacks.move_to_end(slots)

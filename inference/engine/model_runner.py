@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inference.engine.attention import KeyValues
 from inference.engine.decoder import forward, logits
-from inference.engine.device import Attention
+from inference.engine.device import Attention, raise_if_lost, set_up_cuda
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import load_weights
 from inference.engine.lora import Lora, read_lora
@@ -64,13 +64,15 @@ class ModelRunner:
         rows: int = 32,
     ) -> None:
         """`attention` as device.py chose it; `rows`: the most sequences that decode together."""
+        if device.type == "cuda":
+            set_up_cuda()
         self.spec = spec
         self.weights = weights
         self._dtype = dtype
         self._device = device
         self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
         self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
-        self._slots = LoraSlots()
+        self._slots = LoraSlots(stacks=attention == "dense")
         self.gpu: GpuPath | None = None
         # What a step is to the cache only the cache knows: its type is open here.
         self._cache: Any
@@ -85,6 +87,14 @@ class ModelRunner:
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
         """One choice for each slice that is its sequence's last, in the order of `slices`."""
+        try:
+            return self._run(slices)
+        except RuntimeError as error:
+            if self._device.type == "cuda":
+                raise_if_lost(error, torch.cuda.synchronize)
+            raise
+
+    def _run(self, slices: list[Slice]) -> list[Choice]:
         decoding = [part for part in slices if part.count == 1 and part.last and part.start]
         prefills = [part for part in slices if not (part.count == 1 and part.last and part.start)]
         decoding.sort(key=by_adapter)
@@ -115,6 +125,12 @@ class ModelRunner:
         hidden = forward(self.spec, self.weights, partial(self._cache.attend, step), tokens, rotation, lora)
         self._cache.keep(step, ordered)
         return sample(self._logits(ordered, hidden), [part.sequence for part in last]) if last else []
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Before the first step: compiles what steps need."""
+        if self.gpu is not None:
+            self.gpu.decode.warm_up()
 
     def forget(self, sequence: Sequence) -> None:
         self._cache.forget(sequence)

@@ -167,12 +167,18 @@ def report(logprobs: Tensor, token: int, number: int) -> Choice:
     top: tuple[tuple[int, float], ...] = ()
     if number:
         values, tokens = logprobs.topk(number)
-        top = tuple((token, finite(float(value))) for token, value in zip(whole_numbers(tokens), values, strict=True))
+        # Two copies from a GPU, not one for each number.
+        top = tuple((token, finite(value)) for token, value in zip(whole_numbers(tokens), numbers(values), strict=True))
     return Choice(token, finite(float(logprobs[token])), top)
 
 
 def whole_numbers(tensor: Any) -> list[int]:
     """A tensor's elements; torch leaves the type of `tolist` open."""
+    return tensor.tolist()
+
+
+def numbers(tensor: Any) -> list[float]:
+    """The same for fractions."""
     return tensor.tolist()
 
 

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from report import Report
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -57,7 +61,7 @@ def main() -> None:
 class Bench:
     """One run: the report, where it measures, and at which size."""
 
-    def __init__(self, report, device, tiny: bool) -> None:
+    def __init__(self, report: "Report", device, tiny: bool) -> None:
         import torch
         from random_model import FULL, SMALL, random_weights, spec_of
 
@@ -87,7 +91,7 @@ class Bench:
 
         if self.cuda:
             properties = torch.cuda.get_device_properties(self.device)
-            self.report.figure("GPU memory, GB", properties.total_memory / 1e9, name=properties.name)
+            self.report.figure("GPU memory, GB", properties.total_memory / 1e9, gpu=properties.name)
         numbers = torch.ones(self.sizes.buffer // 4, dtype=torch.float32, device=self.device)
         other = torch.empty_like(numbers)
         read = numbers.nbytes / self.seconds(lambda: numbers.sum())

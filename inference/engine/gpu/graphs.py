@@ -6,8 +6,9 @@ costs nothing. A capture that fails is logged, and its key goes on being compute
 
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
@@ -64,14 +65,66 @@ class Graphs(Generic[K, T]):
 
 
 class CudaCapture(Generic[T]):
-    """Captures with one memory pool for all graphs: they never run at the same time."""
+    """Captures with one memory pool for all graphs: they never run at the same time.
+
+    torch.cuda.graph() is not used. It empties the allocator's cache each time, and after a capture that fails it leaves its
+    stream the current one and the allocator in the belief that a capture is under way: then nothing that is cached can be
+    freed any more, and the next capture fails as well. A pool that is only a number is dropped with the last graph, and
+    capturing into it again is an error of its own.
+    """
 
     def __init__(self) -> None:
-        self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream()  # cuBLAS keeps a workspace for each stream: one, not one a capture
+        self._pools = [torch.cuda.MemPool()]  # the last one is in use; those before had a capture that failed
+        self._failed: list[
+            torch.cuda.CUDAGraph
+        ] = []  # the host's allocator goes on asking these which capture is theirs
 
     def __call__(self, compute: Callable[[], T]) -> Captured[T]:
-        graph = torch.cuda.CUDAGraph()
-        # Other threads (an adapter being read) may use the device meanwhile: only what this one does is recorded.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            result = compute()
+        try:
+            return self._captured(compute)
+        except torch.OutOfMemoryError:
+            torch.cuda.empty_cache()  # which cannot happen while a capture is under way
+            return self._captured(compute)
+
+    def _captured(self, compute: Callable[[], T]) -> Captured[T]:
+        graph, pool = torch.cuda.CUDAGraph(), self._pools[-1]
+        begin: Any = graph.capture_begin  # its pool is a NewType of what a MemPool's id is
+        torch.cuda.synchronize()
+        try:
+            with torch.cuda.stream(self._stream):
+                # Other threads (an adapter being read) may use the device meanwhile: only what this one does is recorded.
+                begin(pool=pool.id, capture_error_mode="thread_local")
+                result = self._recorded(graph, pool, compute)
+        except RuntimeError:
+            graph.reset()
+            self._failed.append(graph)
+            self._pools.append(torch.cuda.MemPool())
+            raise
         return Captured(graph.replay, result)
+
+    def _recorded(self, graph: torch.cuda.CUDAGraph, pool: torch.cuda.MemPool, compute: Callable[[], T]) -> T:
+        """What `compute` raises matters more than that the capture cannot be ended because of it."""
+        try:
+            result = compute()
+        except BaseException:
+            with suppress(RuntimeError):
+                self._end(graph, pool)
+            raise
+        self._end(graph, pool)
+        return result
+
+    def _end(self, graph: torch.cuda.CUDAGraph, pool: torch.cuda.MemPool) -> None:
+        try:
+            graph.capture_end()
+        except RuntimeError:
+            # CUDA says first that the capture is void, and the allocator has not been told then that it is over.
+            with suppress(RuntimeError):  # it had been, when the graph failed later
+                end_allocation(torch.cuda.current_device(), pool.id)
+            raise
+
+
+def end_allocation(device: int, pool: tuple[int, int]) -> None:
+    """What `torch.cuda.use_mem_pool` ends with; it has no public name of its own."""
+    cuda: Any = torch.cuda.memory
+    cuda._cuda_endAllocateToPool(device, pool)

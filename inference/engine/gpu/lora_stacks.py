@@ -40,6 +40,10 @@ class LoraStacks:
         for layer, pairs in enumerate(lora.layers):
             for place, ranks in self._ranks[layer].items():
                 ranks[slot] = pairs[place][0].shape[1] if place in pairs else 0
+            for place in self._stacks[layer].keys() - pairs.keys():
+                # Not every operation looks at the rank: what the adapter before left here would be added.
+                for stack in self._stacks[layer][place]:
+                    stack[slot].zero_()
             for place, (left, right) in pairs.items():
                 down, up = self._stacks[layer][place]
                 # The room behind the rank is read together with it, so it must hold zeros.
@@ -73,34 +77,56 @@ class LoraStacks:
         return down[slot, :, :rank], up[slot, :rank]
 
     def _make_room(self, slot: int, lora: Lora) -> None:
+        """All new tensors are made before any is used: when memory does not suffice, everything stays as it was."""
         room = self._room
         while room <= slot:
             room = 2 * room - 1 if room else 5  # the base and 4, 8, 16 … adapters
-        changed = room != self._room
-        self._room = room
+        grown: list[tuple[int, Place, tuple[Tensor, Tensor, Tensor]]] = []
         for layer, pairs in enumerate(lora.layers):
             for place in set(pairs) | set(self._stacks[layer]):
-                changed |= self._grow(layer, place, pairs.get(place))
-        if changed:
+                made = self._grown(layer, place, pairs.get(place), room)
+                if made is not None:
+                    grown.append((layer, place, made))
+        for layer, place, (down, up, ranks) in grown:
+            self._stacks[layer][place] = down, up
+            self._ranks[layer][place] = ranks
+        if grown:
             self.version += 1
+        self._room = room
 
-    def _grow(self, layer: int, place: Place, pair: Stack | None) -> bool:
-        """Room for the pair's rank and for all slots; whether tensors had to be replaced for it."""
+    def _grown(self, layer: int, place: Place, pair: Stack | None, room: int) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Both stacks and ranks with room for the pair's rank and all slots; None when there is room already."""
         old = self._stacks[layer].get(place)
         rank = max(pair[0].shape[1] if pair else 0, old[0].shape[2] if old else 0)
         rank = -(-rank // RANK_UNIT) * RANK_UNIT
-        if old is not None and (self._room, rank) == (old[0].shape[0], old[0].shape[2]):
-            return False
+        if old is not None and (room, rank) == (old[0].shape[0], old[0].shape[2]):
+            return None
         like = old or pair
         assert like is not None
         inputs, outputs = like[0].shape[-2], like[1].shape[-1]
-        down, up = like[0].new_zeros(self._room, inputs, rank), like[1].new_zeros(self._room, rank, outputs)
-        ranks = torch.zeros(self._room, dtype=torch.int32, device=down.device)
+        down, up = like[0].new_zeros(room, inputs, rank), like[1].new_zeros(room, rank, outputs)
+        ranks = torch.zeros(room, dtype=torch.int32, device=down.device)
         if old is not None:
             slots, before = old[0].shape[0], old[0].shape[2]
             down[:slots, :, :before] = old[0]
             up[:slots, :before] = old[1]
             ranks[:slots] = self._ranks[layer][place]
-        self._stacks[layer][place] = down, up
-        self._ranks[layer][place] = ranks
-        return True
+        return down, up, ranks
+
+
+def first_layer_of_zeros(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    """An adapter that adds nothing, in every place of the first layer."""
+    sizes: dict[Place, tuple[int, int]] = {
+        "qkv": (spec.hidden, spec.query + spec.key_value),
+        "output": (spec.query, spec.hidden),
+        "gate_up": (spec.hidden, 2 * spec.intermediate),
+        "down": (spec.intermediate, spec.hidden),
+    }
+
+    def zeros(*shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=dtype, device=device)
+
+    first: dict[Place, Stack] = {
+        place: (zeros(inputs, RANK_UNIT), zeros(RANK_UNIT, outputs)) for place, (inputs, outputs) in sizes.items()
+    }
+    return Lora((first, *({} for _ in range(spec.layers - 1))))

@@ -1,5 +1,5 @@
 """What the decode path computes, by name, and the same in plain torch: the reference for the kernels, and what runs where
-Triton does not (T4, no C compiler).
+Triton does not (T4, no C compiler, no headers of Python).
 """
 
 from typing import Protocol
@@ -46,6 +46,10 @@ class Operations(Protocol):
 
     def attend(self, query: Tensor, pages: Tensor, rows: DecodeRows, window: int) -> Tensor:
         """query [n, heads × head_dim] → the same shape."""
+        ...
+
+    def warm_up(self, query: Tensor, pages: Tensor, rows: DecodeRows) -> None:
+        """Compiles what `attend` may need for other numbers of rows, and other lengths."""
         ...
 
     def add_lora(self, out: Tensor, x: Tensor, down: Tensor, up: Tensor, ranks: Tensor, slots: Tensor) -> None:
@@ -106,6 +110,9 @@ class TorchOperations:
             mask = visible[some, None, None, :]
             parts.append(scaled_dot_product_attention(grouped[some], keys, values, attn_mask=mask))
         return (parts[0] if len(parts) == 1 else torch.cat(parts)).reshape(query.shape[0], spec.query)
+
+    def warm_up(self, query: Tensor, pages: Tensor, rows: DecodeRows) -> None:
+        """Nothing is compiled."""
 
     def add_lora(self, out: Tensor, x: Tensor, down: Tensor, up: Tensor, ranks: Tensor, slots: Tensor) -> None:
         where = slots.long()

@@ -117,13 +117,16 @@ def read_prompt(spec: ModelSpec, query: Tensor, both: Tensor, window: int) -> Te
     pairs = both.view(1, total, 2, spec.kv_heads, spec.head_dim)
     keys, values = pairs[:, :, 0].transpose(1, 2), pairs[:, :, 1].transpose(1, 2)
     group = spec.heads // spec.kv_heads
+    if group > 1:
+        # Of torch's kernels only FlashAttention shares key heads: below sm80, and wherever there is a mask, what is left
+        # would be float32 products with all scores in memory.
+        keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
     if window and total > window:
         out = within_window(queries, keys, values, window)
     elif count == total:
-        out = scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=group > 1)
+        out = scaled_dot_product_attention(queries, keys, values, is_causal=True)
     else:
         corner = causal_lower_right(count, total)
-        keys, values = keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1)
         out = scaled_dot_product_attention(queries, keys, values, attn_mask=corner)  # pyright: ignore[reportArgumentType]
     return out.transpose(1, 2).reshape(count, spec.query)
 
@@ -139,10 +142,7 @@ def within_window(queries: Tensor, keys: Tensor, values: Tensor, window: int) ->
         places = torch.arange(first, last, device=queries.device)
         mask = (places <= at) & (places > at - window)
         some = queries[:, :, begin:end]
-        gqa = keys.shape[1] != queries.shape[1]
         parts.append(
-            scaled_dot_product_attention(
-                some, keys[:, :, first:last], values[:, :, first:last], attn_mask=mask, enable_gqa=gqa
-            )
+            scaled_dot_product_attention(some, keys[:, :, first:last], values[:, :, first:last], attn_mask=mask)
         )
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)

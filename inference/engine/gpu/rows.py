@@ -1,6 +1,6 @@
 """The rows of a decoding batch as tensors: one token each, and where the keys and values of their sequences are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -31,3 +31,15 @@ def page_rows(rows: DecodeRows) -> Tensor:
     positions = rows.lengths.long() - 1
     blocks = rows.tables.long().gather(1, (positions // rows.block_size).unsqueeze(1)).squeeze(1)
     return blocks * rows.block_size + positions % rows.block_size
+
+
+def copied(rows: DecodeRows) -> DecodeRows:
+    """The same rows in tensors of their own."""
+    return replace(
+        rows,
+        tokens=rows.tokens.clone(),
+        lengths=rows.lengths.clone(),
+        ropes=rows.ropes.clone(),
+        slots=rows.slots.clone(),
+        tables=rows.tables.clone(),
+    )

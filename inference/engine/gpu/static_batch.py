@@ -38,8 +38,7 @@ class StaticBatch:
 
     def fill(self, parts: list[Slice]) -> DecodeRows:
         """The batch in the first rows of its bucket. The step before must have been computed: its buffers are written."""
-        bucket = self.bucket(len(parts))
-        padding = bucket - len(parts)
+        padding = self.bucket(len(parts)) - len(parts)
         sequences = [part.sequence for part in parts]
         lengths = [part.start + 1 for part in parts]
         columns = [
@@ -48,16 +47,21 @@ class StaticBatch:
             [sequence.rope for sequence in sequences] + [0] * padding,
             [sequence.adapter for sequence in sequences] + [0] * padding,
         ]
+        return self._write(columns, [sequence.blocks for sequence in sequences] + [[]] * padding)
+
+    def blank(self, bucket: int) -> DecodeRows:
+        """A bucket of nothing but padding."""
+        return self._write([[0] * bucket, [1] * bucket, [0] * bucket, [0] * bucket], [[]] * bucket)
+
+    def _write(self, columns: list[list[int]], tables: list[list[int]]) -> DecodeRows:
+        bucket = len(tables)
         self._numbers_here[:, :bucket] = torch.tensor(columns, dtype=torch.int32)
         self._numbers.copy_(self._numbers_here, non_blocking=True)
-        for row, sequence in enumerate(sequences):
-            if self._blocks[row] != sequence.blocks:
-                self._set(row, sequence.blocks)
-        for row in range(len(parts), bucket):
-            if self._blocks[row]:
-                self._set(row, [])
+        for row, blocks in enumerate(tables):
+            if self._blocks[row] != blocks:
+                self._set(row, blocks)
         tokens, seen, ropes, slots = (self._numbers[index, :bucket] for index in range(4))
-        return DecodeRows(tokens, seen, ropes, slots, self._tables[:bucket], self._block_size, max(lengths))
+        return DecodeRows(tokens, seen, ropes, slots, self._tables[:bucket], self._block_size, max(columns[1]))
 
     def _set(self, row: int, blocks: list[int]) -> None:
         named = blocks or [self._spare]

@@ -62,6 +62,11 @@ class TritonOperations:
         parts = attention.parts_for(rows.number, spec.kv_heads, self._processors, window or context)
         return attention.attend(query, pages, rows, window, spec.heads, spec.kv_heads, spec.head_dim, parts)
 
+    def warm_up(self, query: Tensor, pages: Tensor, rows: DecodeRows) -> None:
+        spec = self._spec
+        for parts in attention.kinds_of_parts():
+            attention.attend(query, pages, rows, 0, spec.heads, spec.kv_heads, spec.head_dim, parts)
+
     def add_lora(self, out: Tensor, x: Tensor, down: Tensor, up: Tensor, ranks: Tensor, slots: Tensor) -> None:
         lora.add_lora(out, x, down, up, ranks, slots)
 

@@ -89,7 +89,8 @@ def show(capability: int, kernel: Any, kinds: list[str], fixed: dict[str, Any], 
     aligned = {
         (place,): [["tt.divisibility", 16]]
         for place, name in enumerate(names)
-        if signature[name].startswith("*") or (signature[name] == "i32" and name not in {"number", "parts", "window"})
+        if signature[name].startswith("*")
+        or (signature[name] == "i32" and name not in {"number", "parts", "window", "table_stride"})
     }
     constants = {(names.index(name),): value for name, value in fixed.items()}
     source = ASTSource(kernel, signature, constants, aligned)

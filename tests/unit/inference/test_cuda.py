@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from inference.engine.gpu.graphs import CudaCapture, Graphs
 from tests.bench.random_model import (
     BLOCK_SIZE,
     PHI3_MINI,
@@ -77,6 +78,24 @@ def test_a_swap_between_two_replays_needs_no_new_graph(model):
     assert torch.equal(before[:2], after[:2])  # the base's rows, bit by bit
     assert not torch.allclose(before[2:], after[2:], atol=1e-2)
     assert torch.allclose(after, path.run_directly(parts).logits, atol=1e-2, rtol=0)
+
+
+def test_graphs_are_captured_after_a_failure_and_after_all_were_dropped():
+    graphs: Graphs[int, torch.Tensor] = Graphs(CudaCapture())
+    x = torch.ones(3, device=DEVICE)
+
+    def waits():
+        return x * x.sum().item()
+
+    for number in range(3):
+        for _ in range(3):
+            assert torch.equal(graphs.run(0, waits), x * x.sum())
+            assert torch.equal(graphs.run(number + 1, lambda: x + 1), x + 1)
+            assert torch.cuda.current_stream() == torch.cuda.default_stream()
+        assert graphs.failed == {0}
+        assert graphs.captured == {number + 1}
+        graphs.drop(lambda key: True)
+        torch.cuda.empty_cache()
 
 
 @pytest.mark.parametrize("adapter", [0, 1])

@@ -1,13 +1,17 @@
 """Static buffers, buckets, graphs by key and stacked adapters; on a GPU also what CUDA replays."""
 
+import gc
+from contextlib import contextmanager
+from itertools import count
 from random import Random
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.overrides import TorchFunctionMode
 
-from inference.engine.gpu.graphs import Captured, Graphs
+from inference.engine.gpu.graphs import Captured, CudaCapture, Graphs
 from inference.engine.gpu.lora_stacks import LoraStacks
 from inference.engine.gpu.paged_cache import decode_rows
 from inference.engine.gpu.rows import page_rows
@@ -73,6 +77,20 @@ def test_static_buffers_never_move():
     again = batch.fill([decoding(2, [5, 6], 7)])
     for name in ("tokens", "lengths", "ropes", "slots", "tables"):
         assert getattr(first, name).data_ptr() == getattr(again, name).data_ptr()
+
+
+def test_a_blank_bucket_is_padding_whatever_was_there():
+    batch = StaticBatch(8, 32, SIZE, SPARE, CPU)
+    full = batch.fill([decoding(number, [number, 9], 7, 2, 1) for number in range(8)])
+    for bucket in batch.buckets:
+        rows = batch.blank(bucket)
+        assert (rows.number, rows.longest) == (bucket, 1)
+        assert (page_rows(rows) == SPARE * SIZE).all()
+        assert not rows.slots.any()
+        assert not rows.ropes.any()
+        assert rows.tables.data_ptr() == full.tables.data_ptr()
+    rows = batch.fill([decoding(1, [3, 9], 7)])
+    assert rows.tables[0, :2].tolist() == [3, 9]
 
 
 def test_a_sequence_that_came_back_with_other_blocks_is_read_from_those():
@@ -144,6 +162,138 @@ def test_dropped_graphs_are_captured_anew():
     assert recorder.captured == 3
 
 
+class Cuda:
+    """CUDA's streams and torch's allocator, as far as a capture changes them (CUDAGraph.cpp, CUDACachingAllocator.cpp)."""
+
+    def __init__(self, patch):
+        self.stream = "default"
+        self.underway: list[tuple[int, int]] = []
+        self.held: dict[tuple[int, int], int] = {}
+        self.void = False  # what was recorded cannot be a graph: ending the capture fails
+        self.emptied = 0
+        cuda, ids = self, count(1)
+
+        class MemPool:
+            def __init__(self):
+                self.id = (0, next(ids))
+                cuda.held[self.id] = 1
+
+            def __del__(self):
+                cuda.held[self.id] -= 1
+
+        class CUDAGraph:
+            pool = None
+
+            def capture_begin(self, pool, capture_error_mode):
+                if cuda.stream == "default":
+                    raise RuntimeError("CUDA graphs must be captured on a non-default stream")
+                if not cuda.held.get(pool):
+                    raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
+                if pool in cuda.underway:
+                    raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
+                cuda.underway.append(pool)
+                self.begun = pool
+
+            def capture_end(self):
+                if cuda.void:
+                    cuda.void = False
+                    raise RuntimeError("operation failed due to a previous error during capture")
+                cuda.underway.remove(self.begun)
+                self.pool = self.begun
+                cuda.held[self.pool] += 1
+
+            def replay(self):
+                assert self.pool is not None
+
+            def reset(self):
+                if self.pool is not None:
+                    cuda.held[self.pool] -= 1
+                self.pool = None
+
+            __del__ = reset
+
+        @contextmanager
+        def on(stream):
+            before, cuda.stream = cuda.stream, stream
+            try:
+                yield
+            finally:
+                cuda.stream = before
+
+        patch.setattr(torch.cuda, "MemPool", MemPool)
+        patch.setattr(torch.cuda, "CUDAGraph", CUDAGraph)
+        patch.setattr(torch.cuda, "Stream", lambda: "side")
+        patch.setattr(torch.cuda, "stream", on)
+        patch.setattr(torch.cuda, "synchronize", lambda: None)
+        patch.setattr(torch.cuda, "current_device", lambda: 0)
+        patch.setattr(torch.cuda, "empty_cache", self.empty_cache)
+        patch.setattr(torch.cuda.memory, "_cuda_endAllocateToPool", self.end_allocation)
+
+    def empty_cache(self):
+        if self.underway:
+            raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED")
+        self.emptied += 1
+
+    def end_allocation(self, device, pool):
+        if pool not in self.underway:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.underway.remove(pool)
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    return Cuda(monkeypatch)
+
+
+def test_captures_go_on_after_all_graphs_were_dropped(cuda):
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+    for _ in range(3):
+        for _ in range(2):
+            assert graphs.run(1, lambda: [1]) == [1]
+        assert graphs.captured == {1}
+        assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 0)
+        graphs.drop(lambda key: True)
+        gc.collect()
+    assert not graphs.failed
+
+
+@pytest.mark.parametrize("raises", [True, False], ids=["in what is recorded", "only at its end"])
+def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda, raises, caplog):
+    """The stream is the one before, the allocator frees what it caches, and other sizes are captured."""
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+
+    def waits_for_the_gpu():
+        if cuda.underway:
+            cuda.void = True
+            if raises:
+                raise RuntimeError("operation not permitted when stream is capturing")
+        return [1]
+
+    for _ in range(2):
+        assert graphs.run(1, waits_for_the_gpu) == [1]
+    assert graphs.failed == {1}
+    assert ("not permitted" if raises else "previous error") in caplog.text
+    assert (cuda.stream, cuda.underway) == ("default", [])
+    torch.cuda.empty_cache()
+    for _ in range(2):
+        assert graphs.run(2, lambda: [2]) == [2]
+    assert graphs.captured == {2}
+
+
+def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(cuda):
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+
+    def hungry():
+        if cuda.underway and not cuda.emptied:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [3]
+
+    for _ in range(2):
+        assert graphs.run(3, hungry) == [3]
+    assert graphs.captured == {3}
+    assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 1)
+
+
 def adapter(rank, seed, places=("qkv", "down")):
     chance = torch.Generator().manual_seed(seed)
     widths = {"qkv": (8, 24), "down": (12, 8), "output": (8, 8)}
@@ -200,3 +350,58 @@ def test_a_swap_that_fits_keeps_the_tensors_and_one_that_does_not_says_so():
     assert [tensor.data_ptr() for tensor in before] == [tensor.data_ptr() for tensor in after]
     stacks.install(3, adapter(17, 4))
     assert stacks.version != version
+
+
+def test_an_adapter_leaves_nothing_to_the_next_one_in_its_slot():
+    """Also where the next one has no matrices: torch's operations multiply by whatever stands in the slot."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    stacks.install(1, adapter(8, 1, ("qkv", "output", "down")))
+    stacks.install(2, adapter(8, 2, ("qkv", "output", "down")))
+    stacks.install(1, adapter(4, 3, ("qkv",)))
+    for layer in range(2):
+        for place in ("output", "down"):
+            found = stacks.of(layer, place)
+            assert found is not None
+            assert not any(stack[1].any() for stack in found[:2])
+            assert all(stack[2].any() for stack in found[:2])
+            assert found[2].tolist()[:3] == [0, 0, 8]
+
+
+class ShortOfMemory(TorchFunctionMode):
+    """As when a GPU is full: the tensors after the first few cannot be had."""
+
+    def __init__(self, enough_for):
+        super().__init__()
+        self.left = enough_for
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.new_zeros:
+            self.left -= 1
+            if self.left < 0:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("enough_for", [0, 1, 3, 7])
+def test_growth_that_fails_half_way_changes_nothing(enough_for):
+    """Graphs that were captured over the stacks go on reading the right ones, and the next growth is whole."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    first, second = adapter(4, 1), adapter(40, 2)
+    stacks.install(1, first)
+    before, version = [stacks.of(layer, "qkv") for layer in range(2)], stacks.version
+    with ShortOfMemory(enough_for), pytest.raises(torch.OutOfMemoryError):
+        stacks.install(9, second)
+    assert stacks.version == version
+    assert stacks.installed == [1]
+    for layer in range(2):
+        old, new = before[layer], stacks.of(layer, "qkv")
+        assert old is not None
+        assert new is not None
+        assert [tensor.data_ptr() for tensor in old] == [tensor.data_ptr() for tensor in new]
+    stacks.install(9, second)
+    assert stacks.version != version
+    for slot, lora in ((1, first), (9, second)):
+        for layer in range(2):
+            found = stacks.of(layer, "down")
+            assert found is not None
+            assert torch.allclose(found[0][slot] @ found[1][slot], torch.mm(*lora.layers[layer]["down"]), atol=1e-5)

@@ -6,11 +6,28 @@ import random
 
 import pytest
 import torch
-
-from tests.unit.inference.test_oracle import FAMILIES, random_requests
+from torch.overrides import TorchFunctionMode
 
 pytest.importorskip("triton")
+
+from inference.engine.device import raise_if_lost
+from inference.engine.gpu.kernels import attention, fused, gemv, lora
+from inference.engine.gpu.paged_cache import read_prompt
+from inference.engine.lora import Lora
+from tests.bench.random_model import (
+    BLOCK_SIZE,
+    TINY,
+    Batch,
+    make_runner,
+    prompt_of,
+    random_adapter,
+    random_weights,
+    spec_of,
+)
+from tests.unit.inference.test_oracle import FAMILIES, random_requests
+
 KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +96,143 @@ def test_longrope_changes_tables_while_decoding(made, make_rig, attention):
     request = rig.ask(prompt, max_tokens=8)
     assert request.done.wait(120)
     assert request.tokens == reference.generate(prompt, "", 8)
+
+
+def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
+    """The one before had matrices in places where this one has none."""
+    spec = spec_of(TINY)
+    weights = random_weights(spec, torch.float32, CPU)
+    whole, other = (random_adapter(spec, 8, torch.float32, CPU, seed) for seed in (1, 2))
+    partial = Lora(tuple({"qkv": pairs["qkv"]} for pairs in other.layers))
+
+    def told(*adapters):
+        runner = make_runner(spec, weights, "torch", torch.float32, CPU, 8, 1)
+        for each in adapters:
+            runner.install_adapter(1, each)
+        batch = Batch(runner, 8, 1)
+        batch.add(prompt_of(5, spec.vocabulary, 1), 6, 1, logprobs=3)
+        batch.prefill()
+        return [choice.logprob for _ in range(4) for choice in batch.step()]
+
+    assert told(whole, partial) == told(partial)
+    assert told(whole) != told(partial)
+
+
+def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, make_rig):
+    """So that /health/live answers 503 and the container is restarted."""
+    family, _ = made("llama")
+    rig = make_rig(family, attention="torch")
+    run = rig.runner.run
+    lost = torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    def waiting():
+        raise lost
+
+    def failing(slices):
+        if slices[0].sequence.tokens[0] == 13:
+            raise_if_lost(lost, waiting)
+        return run(slices)
+
+    rig.runner.run = failing
+    fine = rig.ask([9, 8], max_tokens=3)
+    assert fine.done.wait(60)
+    assert (fine.finish, rig.engine.failure) == ("length", "")
+    for prompt in ([13, 8], [9, 8]):
+        request = rig.ask(prompt, max_tokens=3)
+        assert request.done.wait(60)
+        assert request.finish == "error"
+    assert "DeviceLost: the GPU is lost: CUDA error: unspecified launch failure" in rig.engine.failure
+
+
+class Attended(TorchFunctionMode):
+    """What attention was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.scaled_dot_product_attention:
+            self.calls.append((*(each.shape[1] for each in args[:3]), (kwargs or {}).get("enable_gqa", False)))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("count", "total", "window"), [(9, 9, 0), (5, 9, 0), (9, 9, 4), (5, 9, 4)])
+def test_prompts_attend_with_a_key_head_for_each_head(count, total, window):
+    """Shared key heads have no kernel of little memory on a T4, nor with a mask on any GPU."""
+    spec = spec_of(TINY | {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2})
+    query, both = torch.randn(count, 32), torch.randn(total, spec.key_value)
+    with Attended() as seen:
+        out = read_prompt(spec, query, both, window)
+    assert seen.calls
+    assert set(seen.calls) == {(4, 4, 4, False)}
+    keys, values = both.double().view(total, 2, 2, 8).repeat_interleave(2, 2).unbind(1)
+    scores = torch.einsum("qhd,khd->hqk", query.double().view(count, 4, 8), keys) * 8**-0.5
+    behind = torch.arange(total) - torch.arange(total - count, total).unsqueeze(1)
+    hidden = (behind > 0) | (behind <= -window) if window else behind > 0
+    weights = scores.masked_fill(hidden, float("-inf")).softmax(-1)
+    assert torch.allclose(out.double(), torch.einsum("hqk,khd->qhd", weights, values).flatten(1), atol=1e-5)
+
+
+class Launches:
+    """The compiled form of each kernel that was launched: Triton compiles one for every combination of constants, number
+    formats, and of what its arguments are multiples of."""
+
+    def __init__(self, patch):
+        self.forms = set()
+        for module in (attention, fused, gemv, lora):
+            for name, kernel in vars(module).items():
+                if hasattr(kernel, "pre_run_hooks"):
+                    general = set(getattr(kernel, "kwargs", {}).get("do_not_specialize") or ())
+                    patch.setattr(kernel, "pre_run_hooks", [self.hook(name, kernel, general)])
+
+    def hook(self, name, kernel, general):
+        def seen(*values, **constants):
+            given = dict(zip(kernel.arg_names, values, strict=False))
+            form = [(key, self.kind(value, key in general)) for key, value in given.items()]
+            self.forms.add((name, *form, *sorted(constants.items())))
+
+        return seen
+
+    @staticmethod
+    def kind(value, general):
+        if isinstance(value, torch.Tensor):
+            return value.dtype, value.data_ptr() % 16 == 0
+        if isinstance(value, int) and not general:
+            return value == 1, value % 16 == 0
+        return type(value)
+
+
+def requests_of_every_kind(runner, blocks, vocabulary):
+    """Alone and together, short and long, base and adapters, decoding alone and beside prompts."""
+    batch = Batch(runner, blocks, 5)
+    for index, (length, adapter) in enumerate(((3, 0), (70, 1), (1, 1), (21, 0), (2, 2))):
+        batch.add(prompt_of(length, vocabulary, index), 6 - index, adapter)
+        batch.step()
+    batch.finish()
+    return [sequence.tokens for sequence in batch.sequences]
+
+
+@pytest.mark.parametrize("attention", ["torch", "triton"])
+def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(attention, monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    spec = spec_of(TINY | {"sliding_window": None, "max_position_embeddings": 200})
+    weights, blocks = random_weights(spec, torch.float32, CPU), 14
+    told = []
+    for warm in (True, False):
+        runner = make_runner(spec, weights, attention, torch.float32, CPU, blocks, 5)
+        launches = Launches(monkeypatch)
+        assert runner.gpu is not None
+        pages = runner.gpu.cache.pages
+        pages[:, : blocks * BLOCK_SIZE] = 7
+        if warm:
+            runner.warm_up()
+            assert (pages[:, : blocks * BLOCK_SIZE] == 7).all()
+            assert pages[:, blocks * BLOCK_SIZE :].isfinite().all()
+        for slot, rank in ((1, 8), (2, 24)):
+            runner.install_adapter(slot, random_adapter(spec, rank, torch.float32, CPU, slot))
+        known = set(launches.forms)
+        told.append(requests_of_every_kind(runner, blocks, spec.vocabulary))
+        if attention == "triton":
+            assert bool(launches.forms - known) is not warm
+    assert told[0] == told[1]

@@ -1,17 +1,37 @@
 """What is chosen on which hardware, and how memory is shared out."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
 import torch
 
-from inference.engine.device import DeviceError, Hardware, cpu_share, gpu_share, plan_for
+from inference.engine.device import (
+    DeviceError,
+    DeviceLost,
+    Hardware,
+    bytes_in,
+    cpu_share,
+    gpu_share,
+    kv_blocks,
+    obstacle_to,
+    plan_for,
+    raise_if_lost,
+    set_up_cuda,
+    try_kernel,
+    unseen_gpu,
+)
 from inference.engine.folder import TensorPlace
 from inference.engine.loader import AHEAD, READERS, Target, pieces
 from inference.engine.spec import read_spec
 
 GB = 10**9
-H200: dict[str, Any] = {"capability": (9, 0), "gpus": 1, "name": "H200", "triton": True, "compiler": True}
+ROOT = Path(__file__).resolve().parents[3]
+H200: dict[str, Any] = {"capability": (9, 0), "gpus": 1, "name": "H200"}
 HALVES = frozenset({"BF16"})
 
 
@@ -25,12 +45,10 @@ def hardware(**changes):
         (Hardware(), HALVES, ("cpu", torch.float32, "dense")),
         (Hardware(cpu_bfloat16=True), HALVES, ("cpu", torch.bfloat16, "dense")),
         (Hardware(cpu_bfloat16=True), frozenset({"BF16", "F32"}), ("cpu", torch.float32, "dense")),
-        (Hardware(triton=True, compiler=True), HALVES, ("cpu", torch.float32, "dense")),
         (hardware(capability=(7, 5)), HALVES, ("cuda", torch.float16, "torch")),
         (hardware(capability=(8, 0)), HALVES, ("cuda", torch.bfloat16, "triton")),
         (hardware(), HALVES, ("cuda", torch.bfloat16, "triton")),
-        (hardware(triton=False), HALVES, ("cuda", torch.bfloat16, "torch")),
-        (hardware(compiler=False), HALVES, ("cuda", torch.bfloat16, "torch")),
+        (hardware(obstacle="no Triton"), HALVES, ("cuda", torch.bfloat16, "torch")),
     ],
 )
 def test_the_plan(machine, stored, expected):
@@ -44,10 +62,71 @@ def test_the_first_of_several_gpus_is_used_and_that_is_said():
     assert plan_for("auto", hardware(), HALVES).notes == ()
 
 
-@pytest.mark.parametrize(("lacks", "said"), [("triton", "Triton is not installed"), ("compiler", "no C compiler")])
-def test_what_keeps_our_kernels_away_is_said(lacks, said):
-    (note,) = plan_for("auto", hardware(**{lacks: False}), HALVES).notes
-    assert said in note
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'triton'"), "No module named 'triton'"),
+        (RuntimeError("Failed to find C compiler. Please specify via CC\nor else"), "Failed to find C compiler"),
+        (CalledProcessError(1, ["gcc", "main.c"]), "gcc"),  # Python.h is missing
+        (AssertionError("libcuda.so cannot found!\nPlease make sure"), "libcuda.so cannot found!"),
+        (PermissionError(13, "Permission denied", "/root/.triton"), "/root/.triton"),
+        (AssertionError(), "no reason given"),
+    ],
+)
+def test_what_keeps_our_kernels_away_is_said(error, said):
+    def probe():
+        raise error
+
+    obstacle = obstacle_to(probe)
+    assert said in obstacle
+    plan = plan_for("auto", hardware(obstacle=obstacle), HALVES)
+    assert plan.attention == "torch"
+    assert plan.notes == (f"{obstacle}: decoding goes on without our kernels and graphs, more slowly",)
+    assert "\n" not in plan.notes[0]
+
+
+def test_a_kernel_that_runs_is_no_obstacle():
+    pytest.importorskip("triton")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    assert obstacle_to(lambda: try_kernel(device)) == ""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_driver_a_kernel_is_an_obstacle():
+    """In a process of its own, where Triton does not interpret."""
+    pytest.importorskip("triton")
+    told = "import torch; from inference.engine.device import obstacle_to, try_kernel;"
+    told += "print(obstacle_to(lambda: try_kernel(torch.device('cpu'))))"
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.startswith("Triton does not work here ("), done.stderr
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_said():
+    seen = unseen_gpu(["/dev/nvidia0", "/dev/nvidia1"], "13.0")
+    assert "/dev/nvidia0" in seen
+    assert "CUDA 13.0" in seen
+    assert "without CUDA" in unseen_gpu(["/dev/nvidia0"], None)
+    assert unseen_gpu([], "13.0") == ""
+    assert plan_for("auto", Hardware(unseen=seen), HALVES).notes == (f"{seen}: the CPU serves, slowly",)
+    assert plan_for("cpu", Hardware(unseen=seen), HALVES).notes == ()
+    with pytest.raises(DeviceError, match="driver too old"):
+        plan_for("cuda", Hardware(unseen=seen), HALVES)
+
+
+def test_cuda_sums_in_float32_and_plans_no_attention():
+    matmul, cuda = torch.backends.cuda.matmul, torch.backends.cuda
+    before = cuda.cudnn_sdp_enabled()
+    names = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction")
+    kept = {name: getattr(matmul, name) for name in names}
+    try:
+        set_up_cuda()
+        assert not cuda.cudnn_sdp_enabled()
+        assert not any(getattr(matmul, name) for name in names)
+    finally:
+        cuda.enable_cudnn_sdp(before)
+        for name, value in kept.items():
+            setattr(matmul, name, value)
 
 
 def test_a_gpu_that_is_wanted_and_not_there_is_an_error():
@@ -67,6 +146,37 @@ def test_keys_and_values_get_what_the_weights_leave():
 def test_a_model_that_does_not_fit_is_refused_with_numbers():
     with pytest.raises(DeviceError, match=r"needs 16\.\d GB of GPU memory and 15\.0 GB are free"):
         gpu_share(15 * GB, int(14.6 * GB))
+
+
+def test_weights_count_in_the_format_that_they_are_loaded_in():
+    """A checkpoint of 12 GB in float32 is 6 GB on a T4, so 16 GB leave room for keys and values."""
+    shapes = [(3000, 500_000), (1500, 1_000_000), ()]
+    assert bytes_in(torch.float32, shapes) == 12 * GB + 4
+    assert bytes_in(torch.float16, shapes) == 6 * GB + 2
+    assert gpu_share(13 * GB, bytes_in(torch.float16, shapes)) > 4 * GB
+    with pytest.raises(DeviceError):
+        gpu_share(13 * GB, bytes_in(torch.float32, shapes))
+
+
+def test_blocks_never_take_more_than_their_bytes_but_for_the_least():
+    assert kv_blocks(10 * GB, 10**6, most=4096) == 4096
+    assert kv_blocks(GB, 10**6, most=4096) == 1000
+    assert kv_blocks(GB, 10**9, most=4096) == 4
+    assert kv_blocks(GB, 10**7, most=4096, least=512) == 512  # a CPU's, which takes memory as it is used
+
+
+def broken():
+    raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+
+def test_a_device_that_cannot_be_waited_for_is_lost():
+    with pytest.raises(DeviceLost, match=r"Triton Error.+ illegal memory access") as caught:
+        raise_if_lost(RuntimeError("Triton Error [CUDA]: an illegal memory access was encountered"), broken)
+    assert not isinstance(caught.value, RuntimeError)  # or the engine would go on, request by request
+
+
+def test_a_lack_of_memory_is_no_loss_of_the_device():
+    raise_if_lost(torch.OutOfMemoryError("CUDA out of memory"), lambda: None)
 
 
 @pytest.mark.parametrize("stored", ["BF16", "F32"])

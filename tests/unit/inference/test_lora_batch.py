@@ -85,6 +85,19 @@ def test_a_combination_in_use_is_stacked_and_a_replaced_adapter_ends_its_stack()
     assert slots.batch([1, 1, 2, 2], CPU).groups is None
 
 
+def test_nothing_is_stacked_where_its_memory_is_in_no_budget():
+    slots = LoraSlots(stacks=False)
+    slots.install(1, LORAS[1])
+    slots.install(2, LORAS[2])
+    x, out = torch.randn(4, INPUTS), torch.randn(4, OUTPUTS)
+    for _ in range(2 * STACK_AFTER):
+        batch = slots.batch([1, 1, 2, 2], CPU)
+        assert batch.groups is None
+    done = out.clone()
+    batch.add(done, x, 0, "qkv")
+    assert torch.allclose(done, expected([1, 1, 2, 2], x, out, "qkv"), atol=1e-5)
+
+
 def test_runs_leave_out_the_base():
     assert [(run.begin, run.end, run.slot) for run in runs_of([0, 1, 1, 0, 2])] == [(1, 3, 1), (4, 5, 2)]
     with pytest.raises(KeyError):

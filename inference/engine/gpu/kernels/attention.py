@@ -20,7 +20,8 @@ TILE = 4096  # numbers of a tile of keys: 32 tokens of 128 wide heads, 16 regist
 LOG2_E = 1.4426950408889634
 
 
-@triton.jit
+# What changes from step to step is not compiled in: a kernel that is new would be compiled while requests wait.
+@triton.jit(do_not_specialize=["table_stride", "window", "parts"])
 def read_part(
     query,
     pages,
@@ -114,7 +115,7 @@ def read_part(
             )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["parts"])
 def join_parts(partial, sums, out, parts, DIM: tl.constexpr, DIM_ROOM: tl.constexpr, PARTS_ROOM: tl.constexpr):
     """Program (head of a sequence): the parts weighted by their share of the softmax."""
     place = tl.program_id(0)
@@ -174,3 +175,8 @@ def parts_for(number: int, key_heads: int, processors: int, context: int) -> int
     """Into how many parts a sequence's tokens are cut; none below 64 tokens, whatever the lengths turn out to be."""
     wanted = processors * PROGRAMS_PER_SM // (number * key_heads)
     return max(1, min(wanted, MOST_PARTS, -(-context // 64)))
+
+
+def kinds_of_parts() -> list[int]:
+    """A number of parts for each kernel that there is: one part is written as it is, several are joined by powers of 2."""
+    return [1 << power for power in range(MOST_PARTS.bit_length())]

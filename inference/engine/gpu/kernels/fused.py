@@ -40,7 +40,7 @@ def gate_tile(both, out, width, TILE: tl.constexpr):
     tl.store(out + row * width + i, (opened * up.to(tl.float32)).to(out.dtype.element_ty), mask=mask)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["table_stride"])
 def rotate_head(
     qkv,
     pages,
