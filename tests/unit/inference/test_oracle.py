@@ -111,7 +111,21 @@ def test_tokens_equal_the_reference(family, make_rig, settings):
         assert request.tokens == reference.generate(request.prompt, adapter, request.params.max_tokens)
     if settings["blocks"] == 40:
         assert rig.engine.gauges().preemptions > 0
+    assert_hits_equal(rig, reference)
     assert rig.engine.gauges().blocks_used == 0
+
+
+def assert_hits_equal(rig, reference):
+    """Whatever ran before: a prompt whose first half was just computed is read from there, and gives the same tokens."""
+    chance = random.Random(8)
+    first, second, other = ([chance.randrange(3, 160) for _ in range(20)] for _ in range(3))
+    for adapter in ("", "second"):
+        fresh = rig.ask(first + second, adapter, max_tokens=1)
+        assert fresh.done.wait(60)
+        again = rig.ask(first + other, adapter, max_tokens=4)
+        assert again.done.wait(60)
+        assert (fresh.deltas[-1].cached, again.deltas[-1].cached) == (0, 20)  # and nothing of another adapter's
+        assert again.tokens == reference.generate(again.prompt, adapter, 4)
 
 
 def test_a_prompt_beyond_the_original_length_equals_the_reference(family, make_rig):
