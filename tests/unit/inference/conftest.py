@@ -69,17 +69,25 @@ class Asked:
 
 @dataclass
 class Rig:
-    """An engine to ask; deltas go straight to who asked."""
+    """An engine to ask; deltas go straight to who asked, on the engine's thread."""
 
     engine: BatchingEngine
     runner: ModelRunner
     installed: dict[str, InstalledAdapter]
 
-    def ask(self, prompt: list[int], adapter: str = "", **params) -> Asked:
+    def ask(
+        self, prompt: list[int], adapter: str = "", then: Callable[[Asked], None] = lambda asked: None, **params
+    ) -> Asked:
+        """`then` is called after each delta, on the engine's thread."""
         options: Any = {"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params}
         chosen = SamplingParams(**options)
         asked = Asked(prompt, self.installed[adapter], chosen)
-        asked.number = self.engine.submit(prompt, chosen, asked.adapter, asked.take)
+
+        def take(delta: Delta) -> None:
+            asked.take(delta)
+            then(asked)
+
+        asked.number = self.engine.submit(prompt, chosen, asked.adapter, take)
         return asked
 
 

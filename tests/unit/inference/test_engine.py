@@ -1,6 +1,7 @@
 """The engine as a whole: cancelling, failing alone, stopping, prefix hits, seeds and stop strings in a running batch."""
 
 import random
+import threading
 
 import pytest
 import torch
@@ -51,6 +52,61 @@ def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(llama, refe
     assert stays.tokens == reference.generate(stays.prompt, "", 60)
     rig.engine.cancel(goes.number)  # a second time, and after the end: nothing happens
     rig.engine.cancel(123_456)
+    assert rig.engine.gauges().blocks_used == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "limits", "prompt", "at"),
+    [
+        ("waiting", {"sequences": 1}, 20, 4),
+        ("reading its prompt", {"prefill": 4}, 90, 6),
+        ("decoding", {}, 20, 12),
+    ],
+)
+def test_a_cancel_is_done_before_another_step_has_ended(llama, make_rig, where, limits, prompt, at):
+    """The one that stays gets a token each step; it is from there, on the engine's thread, that the other comes and goes."""
+    rig = make_rig(llama, **limits)
+    others, before, after = [], [], []
+
+    def dropped(goes):
+        if goes.finish:
+            after.append(rig.engine.gauges())
+
+    def each_step(stays):
+        if len(stays.deltas) == 2:
+            others.append(rig.ask(list(range(5, 5 + prompt)), then=dropped, max_tokens=120))
+        if len(stays.deltas) == at:
+            before.append(rig.engine.gauges())
+            rig.engine.cancel(others[0].number)
+
+    stays = rig.ask([5, 6, 7], then=each_step, max_tokens=60)
+    assert stays.done.wait(30)
+    assert stays.finish == "length"
+    (goes,), (cancelled,), (gone,) = others, before, after
+    assert where == ("waiting" if cancelled.waiting else "decoding" if goes.tokens else "reading its prompt")
+    assert goes.finish == "cancelled"
+    assert gone.steps <= cancelled.steps + 1
+    assert (gone.running, gone.waiting) == (1, 0)
+
+
+def test_a_cancel_during_a_step_is_done_when_that_step_has_ended(llama, make_rig):
+    rig = make_rig(llama)
+    run, known, steps = rig.runner.run, threading.Event(), []
+
+    def cancelling(slices):
+        """The fifth step is not counted yet when the cancel comes."""
+        if rig.engine.gauges().steps == 4:
+            assert known.wait(30)
+            rig.engine.cancel(asked.number)
+        return run(slices)
+
+    rig.runner.run = cancelling
+    asked = rig.ask([5, 6, 7], then=lambda _: steps.append(rig.engine.gauges().steps), max_tokens=60)
+    known.set()
+    assert asked.done.wait(30)
+    assert asked.finish == "cancelled"
+    rig.engine.stop()
+    assert steps == [1, 2, 3, 4, 5, 5]
     assert rig.engine.gauges().blocks_used == 0
 
 
