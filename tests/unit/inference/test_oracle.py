@@ -7,6 +7,8 @@ import random
 import pytest
 import torch
 
+from inference.engine.lora import MAX_RANK
+
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
 LONG = {
@@ -150,3 +152,37 @@ def test_logprobs_equal_log_softmax(family, make_rig):
         expected = torch.log_softmax(scores[place], dim=-1)
         assert choice.logprob == pytest.approx(float(expected[choice.token]), abs=1e-4)
         assert [token for token, _ in choice.top] == expected.topk(5).indices.tolist()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, families):
+    """A family with one adapter more, of the largest rank that is served."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    kind, targets, config = FAMILIES["qwen3"]
+    made = families.make(tmp_path_factory.mktemp("large"), kind, targets, **config)
+    reference = families.reference(made)
+    settings = LoraConfig(
+        r=MAX_RANK, lora_alpha=2 * MAX_RANK, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    made.adapters["largest"] = made.adapters["first"].with_name("largest")
+    fresh = AutoModelForCausalLM.from_pretrained(made.path)
+    get_peft_model(fresh, settings).save_pretrained(str(made.adapters["largest"]), save_embedding_layers=False)
+    reference.model.load_adapter(made.adapters["largest"], adapter_name="largest")
+    return made, reference
+
+
+@pytest.mark.parametrize("attention", ["dense", "torch"])
+def test_an_adapter_of_the_largest_rank_equals_the_reference_beside_smaller_ones(large, make_rig, attention):
+    made, reference = large
+    rig = make_rig(made, attention=attention)
+    asked = {
+        (name, first): rig.ask(list(range(first, first + 12)), name, max_tokens=8)
+        for name in rig.installed
+        for first in (5, 70)
+    }
+    for (name, _), request in asked.items():
+        assert request.done.wait(60)
+        assert request.tokens == reference.generate(request.prompt, name, 8)
+    assert asked["largest", 5].tokens != asked["", 5].tokens
