@@ -218,7 +218,9 @@ def test_an_adapter_of_the_largest_rank_beside_a_small_one():
         down[slot, :, rank:] = 0
         up[slot, rank:] = 0
     x, out = random(2, 48, seed=3), random(2, 30, seed=4)
-    exact = out.double() + torch.stack([x[row].double() @ down[s].double() @ up[s].double() for row, s in enumerate(slots)])
+    exact = out.double() + torch.stack(
+        [x[row].double() @ down[s].double() @ up[s].double() for row, s in enumerate(slots)]
+    )
     lora.add_lora(out, x, down, up, whole(ranks), whole(slots))
     assert close(out, exact, torch.float32)
 
