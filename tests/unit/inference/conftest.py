@@ -1,5 +1,6 @@
 """Tiny random models of every family, adapters for them, and engines without a server around them."""
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Generator
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from starlette.types import ASGIApp
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
 
-from inference.engine.adapters import BASE, InstalledAdapter
+from inference.auth import Gate
+from inference.engine.adapters import BASE, Adapters, InstalledAdapter
 from inference.engine.block_manager import BlockManager
 from inference.engine.device import Attention
 from inference.engine.engine import BatchingEngine, Delta
@@ -25,6 +28,12 @@ from inference.engine.scheduler import Limits
 from inference.engine.sequence import SamplingParams
 from inference.engine.spec import read_spec
 from inference.engine.tokenizer import Tokenizer
+from inference.engine.tokenizer_grammars import TokenizerGrammars
+from inference.engine.watch import Watch
+from inference.page import ChatPage
+from inference.server import application
+from inference.service import Served, Service
+from inference.settings import Settings
 
 VOCABULARY = 160
 
@@ -69,17 +78,25 @@ class Asked:
 
 @dataclass
 class Rig:
-    """An engine to ask; deltas go straight to who asked."""
+    """An engine to ask; deltas go straight to who asked, on the engine's thread."""
 
     engine: BatchingEngine
     runner: ModelRunner
     installed: dict[str, InstalledAdapter]
 
-    def ask(self, prompt: list[int], adapter: str = "", **params) -> Asked:
+    def ask(
+        self, prompt: list[int], adapter: str = "", then: Callable[[Asked], None] = lambda asked: None, **params
+    ) -> Asked:
+        """`then` is called after each delta, on the engine's thread."""
         options: Any = {"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params}
         chosen = SamplingParams(**options)
         asked = Asked(prompt, self.installed[adapter], chosen)
-        asked.number = self.engine.submit(prompt, chosen, asked.adapter, asked.take)
+
+        def take(delta: Delta) -> None:
+            asked.take(delta)
+            then(asked)
+
+        asked.number = self.engine.submit(prompt, chosen, asked.adapter, take)
         return asked
 
 
@@ -220,6 +237,22 @@ def make_rig() -> Generator[RigMaker]:
     yield make
     for rig in rigs:
         rig.engine.stop()
+
+
+@pytest.fixture
+def serve(tmp_path) -> Callable[[Rig], tuple[Service, ASGIApp]]:
+    """The server around a rig's engine, on the event loop that runs; the key is `key`, the base is called `base`."""
+
+    def around(rig: Rig) -> tuple[Service, ASGIApp]:
+        service = Service(Settings(api_key="key", mount=tmp_path), asyncio.get_running_loop())
+        rig.engine._deliver = service.deliver
+        adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
+        watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
+        service.served = Served("base", rig.engine, adapters, TokenizerGrammars(rig.engine.tokenizer), watch)
+        service.note("ready", 1.0, "")
+        return service, application(service, Gate("key"), ChatPage(service))
+
+    return around
 
 
 @dataclass(frozen=True)

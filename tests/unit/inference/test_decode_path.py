@@ -24,7 +24,7 @@ from tests.bench.random_model import (
     random_weights,
     spec_of,
 )
-from tests.unit.inference.test_oracle import FAMILIES, random_requests
+from tests.unit.inference.test_oracle import FAMILIES, assert_hits_equal, random_requests
 
 KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")
 CPU = torch.device("cpu")
@@ -68,6 +68,7 @@ def test_tokens_equal_the_reference(made, make_rig, name, settings):
         assert request.tokens == reference.generate(request.prompt, adapter, request.params.max_tokens)
     if settings["blocks"] == 40:
         assert rig.engine.gauges().preemptions > 0
+    assert_hits_equal(rig, reference)
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -6,15 +6,6 @@ import threading
 import httpx
 import pytest
 
-from inference.auth import Gate
-from inference.engine.adapters import Adapters
-from inference.engine.tokenizer_grammars import TokenizerGrammars
-from inference.engine.watch import Watch
-from inference.page import ChatPage
-from inference.server import application
-from inference.service import Served, Service
-from inference.settings import Settings
-
 KEY = {"authorization": "Bearer key"}
 
 
@@ -53,20 +44,12 @@ def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
     rig.engine.remove(1)  # an adapter's swap comes back too
 
 
-def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, tmp_path):
+def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, serve):
     rig = make_rig(llama)
     broken = break_for_good(rig)
 
     async def scenario():
-        loop = asyncio.get_running_loop()
-        service = Service(Settings(api_key="key", mount=tmp_path), loop)
-        rig.engine._deliver = service.deliver
-        adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
-        tokenizer = rig.engine.tokenizer
-        watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
-        service.served = Served("base", rig.engine, adapters, TokenizerGrammars(tokenizer), watch)
-        service.note("ready", 1.0, "")
-        app = application(service, Gate("key"), ChatPage(service))
+        service, app = serve(rig)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
 
             async def status(path):

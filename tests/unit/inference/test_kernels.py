@@ -10,6 +10,7 @@ pytest.importorskip("triton")
 
 from inference.engine.gpu.kernels import attention, fused, gemv, lora
 from inference.engine.gpu.rows import DecodeRows, page_rows
+from inference.engine.lora import MAX_RANK
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 BLOCKS = 40
@@ -208,6 +209,20 @@ def test_adapters_row_by_row(dtype, slots, inputs, outputs):
             assert close(out[row], exact, dtype)
         else:
             assert torch.equal(out[row], before[row])
+
+
+def test_an_adapter_of_the_largest_rank_beside_a_small_one():
+    ranks, slots = [0, MAX_RANK, 5], [1, 2]
+    down, up = random(3, 48, MAX_RANK) / 100, random(3, MAX_RANK, 30, seed=2)
+    for slot, rank in enumerate(ranks):
+        down[slot, :, rank:] = 0
+        up[slot, rank:] = 0
+    x, out = random(2, 48, seed=3), random(2, 30, seed=4)
+    exact = out.double() + torch.stack(
+        [x[row].double() @ down[s].double() @ up[s].double() for row, s in enumerate(slots)]
+    )
+    lora.add_lora(out, x, down, up, whole(ranks), whole(slots))
+    assert close(out, exact, torch.float32)
 
 
 def test_a_removed_adapters_numbers_are_not_added():

@@ -7,6 +7,8 @@ import random
 import pytest
 import torch
 
+from inference.engine.lora import MAX_RANK
+
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
 LONG = {
@@ -111,7 +113,21 @@ def test_tokens_equal_the_reference(family, make_rig, settings):
         assert request.tokens == reference.generate(request.prompt, adapter, request.params.max_tokens)
     if settings["blocks"] == 40:
         assert rig.engine.gauges().preemptions > 0
+    assert_hits_equal(rig, reference)
     assert rig.engine.gauges().blocks_used == 0
+
+
+def assert_hits_equal(rig, reference):
+    """Whatever ran before: a prompt whose first half was just computed is read from there, and gives the same tokens."""
+    chance = random.Random(8)
+    first, second, other = ([chance.randrange(3, 160) for _ in range(20)] for _ in range(3))
+    for adapter in ("", "second"):
+        fresh = rig.ask(first + second, adapter, max_tokens=1)
+        assert fresh.done.wait(60)
+        again = rig.ask(first + other, adapter, max_tokens=4)
+        assert again.done.wait(60)
+        assert (fresh.deltas[-1].cached, again.deltas[-1].cached) == (0, 20)  # and nothing of another adapter's
+        assert again.tokens == reference.generate(again.prompt, adapter, 4)
 
 
 def test_a_prompt_beyond_the_original_length_equals_the_reference(family, make_rig):
@@ -136,3 +152,37 @@ def test_logprobs_equal_log_softmax(family, make_rig):
         expected = torch.log_softmax(scores[place], dim=-1)
         assert choice.logprob == pytest.approx(float(expected[choice.token]), abs=1e-4)
         assert [token for token, _ in choice.top] == expected.topk(5).indices.tolist()
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, families):
+    """A family with one adapter more, of the largest rank that is served."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    kind, targets, config = FAMILIES["qwen3"]
+    made = families.make(tmp_path_factory.mktemp("large"), kind, targets, **config)
+    reference = families.reference(made)
+    settings = LoraConfig(
+        r=MAX_RANK, lora_alpha=2 * MAX_RANK, target_modules=targets, task_type="CAUSAL_LM", init_lora_weights=False
+    )
+    made.adapters["largest"] = made.adapters["first"].with_name("largest")
+    fresh = AutoModelForCausalLM.from_pretrained(made.path)
+    get_peft_model(fresh, settings).save_pretrained(str(made.adapters["largest"]), save_embedding_layers=False)
+    reference.model.load_adapter(made.adapters["largest"], adapter_name="largest")
+    return made, reference
+
+
+@pytest.mark.parametrize("attention", ["dense", "torch"])
+def test_an_adapter_of_the_largest_rank_equals_the_reference_beside_smaller_ones(large, make_rig, attention):
+    made, reference = large
+    rig = make_rig(made, attention=attention)
+    asked = {
+        (name, first): rig.ask(list(range(first, first + 12)), name, max_tokens=8)
+        for name in rig.installed
+        for first in (5, 70)
+    }
+    for (name, _), request in asked.items():
+        assert request.done.wait(60)
+        assert request.tokens == reference.generate(request.prompt, name, 8)
+    assert asked["largest", 5].tokens != asked["", 5].tokens

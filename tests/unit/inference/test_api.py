@@ -1,0 +1,90 @@
+"""From a request's sampling parameters to the engine's: each reaches its own field, and only that one."""
+
+from dataclasses import asdict, fields
+
+import orjson
+import pytest
+
+from inference.api import ApiError, ChatRequest, CompletionRequest, Sampling, parse, sampling_params
+from inference.engine.sequence import SamplingParams
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+PLAIN = {"model": "m", "prompt": "x"}
+
+# What a request says → what the engine gets.
+MAPPED = {
+    "temperature": [(0, {"temperature": 0.0}), (0.3, {"temperature": 0.3}), (2, {"temperature": 2.0})],
+    "top_p": [(0.25, {"top_p": 0.25}), (1, {"top_p": 1.0})],
+    "top_k": [(7, {"top_k": 7}), (0, {"top_k": 0}), (-1, {"top_k": 0})],
+    "min_p": [(0.125, {"min_p": 0.125}), (0, {"min_p": 0.0}), (1, {"min_p": 1.0})],
+    "presence_penalty": [(1.5, {"presence_penalty": 1.5}), (-2, {"presence_penalty": -2.0})],
+    "frequency_penalty": [(0.75, {"frequency_penalty": 0.75}), (-2, {"frequency_penalty": -2.0})],
+    "repetition_penalty": [(1.25, {"repetition_penalty": 1.25}), (0.5, {"repetition_penalty": 0.5})],
+    "seed": [(5, {"seed": 5}), (0, {"seed": 0}), (-3, {"seed": -3})],
+    "stop": [("a", {"stop": ("a",)}), (["a", "b c"], {"stop": ("a", "b c")}), ([], {"stop": ()})],
+    "logit_bias": [({"3": -100, "49": 1.5}, {"logit_bias": {3: -100.0, 49: 1.5}}), ({}, {"logit_bias": {}})],
+    "ignore_eos": [(True, {"ignore_eos": True})],
+}
+# What is no matter of drawing a token: read elsewhere, or by nobody.
+ELSEWHERE = {"model", "stream", "stream_options", "n", "user"}
+CASES = [(name, given, expected) for name, pairs in MAPPED.items() for given, expected in pairs]
+
+
+def mapped(kind, body, **options):
+    return sampling_params(parse(kind, orjson.dumps(body)), 9, options.get("logprobs"), 50)
+
+
+@pytest.mark.parametrize(("name", "given", "expected"), CASES, ids=str)
+@pytest.mark.parametrize(("kind", "body"), [(ChatRequest, CHAT), (CompletionRequest, PLAIN)], ids=["chat", "plain"])
+def test_a_parameter_reaches_its_field_and_no_other(kind, body, name, given, expected):
+    open_ones = asdict(mapped(kind, body))
+    assert asdict(mapped(kind, {**body, name: given})) == {**open_ones, **expected}
+
+
+def test_what_a_request_leaves_open_or_null_has_the_apis_defaults():
+    defaults = SamplingParams(max_tokens=9, temperature=1.0, top_p=1.0)
+    nothing = {name: None for name in MAPPED if name != "ignore_eos"}
+    for kind, body in ((ChatRequest, CHAT), (CompletionRequest, PLAIN)):
+        assert mapped(kind, body) == mapped(kind, {**body, **nothing}) == defaults
+
+
+def test_length_and_logprobs_are_what_the_caller_worked_out():
+    params = mapped(ChatRequest, CHAT, logprobs=4)
+    assert (params.max_tokens, params.logprobs) == (9, 4)
+
+
+def test_no_parameter_is_forgotten_on_either_side():
+    """A parameter that is added to the API or to the engine has to be added here too."""
+    assert set(MAPPED) | ELSEWHERE == set(Sampling.model_fields)
+    reached = {field for pairs in MAPPED.values() for _, expected in pairs for field in expected}
+    assert reached | {"max_tokens", "logprobs", "grammar"} == {field.name for field in fields(SamplingParams)}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("temperature", -0.1),
+        ("temperature", 2.1),
+        ("top_p", 1.1),
+        ("top_k", -2),
+        ("top_k", 1.5),
+        ("min_p", -0.1),
+        ("min_p", 1.1),
+        ("presence_penalty", 2.1),
+        ("frequency_penalty", -2.1),
+        ("repetition_penalty", 0),
+        ("repetition_penalty", 4.1),
+        ("seed", 1.5),
+        ("stop", ["a"] * 5),
+        ("logit_bias", {"3": 101}),
+        ("logit_bias", {"50": 1}),
+        ("logit_bias", {"x": 1}),
+        ("logit_bias", {"-1": 1}),
+    ],
+    ids=str,
+)
+def test_a_value_out_of_range_is_refused_by_name(name, given):
+    with pytest.raises(ApiError) as caught:
+        mapped(ChatRequest, {**CHAT, name: given})
+    assert caught.value.status == 400
+    assert (caught.value.param or "").split(".")[0] == name
