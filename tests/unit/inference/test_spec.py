@@ -36,5 +36,5 @@ def test_scaling_tells_how_long_a_sequence_may_be(scaling, usual, most):
 def test_of_several_patterns_the_first_that_matches_sets_the_scale():
     patterns = {"self_attn.q_proj": 4, "q_proj": 32, "layers.1.self_attn.k_proj": 8}
     for module in ("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.k_proj", "model.layers.0.mlp.up_proj"):
-        alpha = patterns.get(get_pattern_key(patterns.keys(), module), 16)
+        alpha = patterns.get(get_pattern_key(list(patterns), module), 16)
         assert scale_of({"lora_alpha": 16, "alpha_pattern": patterns}, module, 8) == alpha / 8
