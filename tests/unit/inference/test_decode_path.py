@@ -3,17 +3,25 @@ torch operations and with the Triton kernels under Triton's interpreter.
 """
 
 import random
+from functools import partial
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 pytest.importorskip("triton")
 
+from inference.engine.decoder import forward
 from inference.engine.device import raise_if_lost
+from inference.engine.gpu import paged_cache
 from inference.engine.gpu.kernels import attention, fused, gemv, lora
+from inference.engine.gpu.lora_stacks import first_layer_of_zeros
 from inference.engine.gpu.paged_cache import read_prompt
+from inference.engine.loader import allocate
 from inference.engine.lora import Lora
+from inference.engine.scheduler import Slice
+from inference.engine.sequence import SamplingParams, Sequence
 from tests.bench.random_model import (
     BLOCK_SIZE,
     TINY,
@@ -237,3 +245,82 @@ def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(attenti
         if attention == "triton":
             assert bool(launches.forms - known) is not warm
     assert told[0] == told[1]
+
+
+class Indexed(TorchFunctionMode):
+    """Indexing and copies of fake tensors in a build without CUDA, where torch's own ask for the device itself.
+
+    A copy may go from one device to another, so there only shapes count.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.__getitem__:
+            return indexed(*args)
+        if func is torch.Tensor.__setitem__:
+            there, value = indexed(*args[:2]), args[2]
+            return there.fill_(value) if isinstance(value, int) else there.copy_(value)
+        if func is torch.Tensor.copy_:
+            assert torch.broadcast_to(args[1], args[0].shape).shape == args[0].shape
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def indexed(tensor, index):
+    index = index if isinstance(index, tuple) else (index,)
+    left, dim, rows = len([each for each in index if each is not None]), 0, []
+    for each in index:
+        left -= each is not None
+        if each is None:
+            tensor = tensor.unsqueeze(dim)
+        elif each is ...:
+            dim = tensor.ndim - left - 1
+        elif isinstance(each, slice):
+            tensor = torch.ops.aten.slice(tensor, dim, each.start, each.stop)
+        elif isinstance(each, torch.Tensor):
+            rows += [None] * (dim - len(rows)) + [each]
+        else:
+            tensor, dim = tensor.select(dim, each), dim - 1
+        dim += 1
+    return torch.ops.aten.index(tensor, rows) if rows else tensor
+
+
+def slice_of(number, blocks, start, count, adapter):
+    tokens = list(range(3, 3 + start + count))
+    sequence = Sequence(number, tokens, len(tokens), SamplingParams(4), adapter, 0, random.Random(1), 0)
+    sequence.blocks.extend(blocks)
+    return Slice(sequence, start, count, True)
+
+
+@pytest.mark.parametrize("heads", [2, 1], ids=["a key head for each head", "shared key heads"])
+@pytest.mark.parametrize("window", [None, 12])
+def test_every_tensor_is_where_it_is_computed_with(heads, window, monkeypatch):
+    """Without a GPU: torch's fake tensors have a device and a shape, and refuse operations over two devices."""
+    config = {"num_attention_heads": 2, "num_key_value_heads": heads, "sliding_window": window}
+    spec = spec_of(TINY | config)
+    device = torch.device("cuda", 0)
+
+    def corner(count, total):  # torch's own is a subclass of Tensor, which cannot be fake
+        return torch.ones(count, total, dtype=torch.bool, device=device).tril(total - count)
+
+    monkeypatch.setattr(paged_cache, "causal_lower_right", corner)
+    with FakeTensorMode(), Indexed(), torch.no_grad():
+        draft, _ = allocate(spec, torch.float16, device)
+        weights, lora = draft.packed(), first_layer_of_zeros(spec, torch.float16, device)
+        runner = make_runner(spec, weights, "torch", torch.float16, device, 12, 4)
+        runner.warm_up()
+        for slot in (1, 2):
+            runner.install_adapter(slot, lora)
+        path = runner.gpu
+        assert path is not None
+        decoding = [slice_of(1, [3, 4], 20, 1, 0), slice_of(2, [5], 6, 1, 1), slice_of(3, [6], 2, 1, 2)]
+        prompts = [slice_of(4, [7], 0, 9, 0), slice_of(5, [1, 2], 14, 5, 1)]
+        scores = path.decode.run(decoding)
+        assert (scores.logits.device, scores.logits.shape) == (device, (3, spec.vocabulary))
+        for some, others in ((decoding, prompts), ([], prompts), (decoding, [])):
+            step = path.cache.begin(some, others)
+            tokens, rotation, adapters = runner._inputs(some + others)
+            batch = runner._slots.batch(adapters, device)
+            hidden = forward(spec, weights, partial(path.cache.attend, step), tokens, rotation, batch)
+            logits = runner._logits(some + others, hidden)
+            assert (logits.device, logits.shape) == (device, (len(some + others), spec.vocabulary))
+        runner.remove_adapter(1)
