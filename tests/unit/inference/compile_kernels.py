@@ -57,7 +57,7 @@ def main() -> None:
                 "INPUTS": 3072,
                 "ROWS": rows,
                 "ROWS_ROOM": room,
-                "N_STEP": max(2, gemv.N_STEP // room // (2 if gated else 1)),
+                "N_STEP": gemv.outputs_at_once(rows, gated),
                 "K_STEP": gemv.K_STEP,
                 "NORM": normed,
                 "BIAS": False,
@@ -103,10 +103,17 @@ def show(capability: int, kernel: Any, kinds: list[str], fixed: dict[str, Any], 
                 "fixed": {name: str(value) for name, value in fixed.items()},
                 "shared": built.metadata.shared,
                 "wide_loads": len(re.findall(r"ld\.global[.\w:]*\.v4|cp\.async\.cg", text)),
+                "exchanges": main_loop(built.asm["ttgir"]).count("ttg.convert_layout"),
                 **usage(text, capability),
             }
         )
     )
+
+
+def main_loop(code: str) -> str:
+    """The last loop of a kernel, before it becomes instructions; empty where there is none."""
+    _, loop, body = code.rpartition("scf.for")
+    return body.partition("scf.yield")[0] if loop else ""
 
 
 def usage(text: str, capability: int) -> dict[str, int]:

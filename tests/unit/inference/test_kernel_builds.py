@@ -46,3 +46,5 @@ def test_kernels_compile_without_spilling(capability, kind):
         assert kind == "fp32" or each["spilled"] == 0, each
         if kind != "fp32" and each["kernel"] in {"read_part", "multiply"}:
             assert each["wide_loads"] > 0, each  # 16 bytes a thread, or bandwidth is lost
+        if kind != "fp32" and each["kernel"] == "multiply":
+            assert each["exchanges"] == 0, each  # through shared memory, in every step

@@ -18,6 +18,7 @@ PROGRAMS_PER_SM = 4
 MOST_PARTS = 32
 TILE = 4096  # numbers of a tile of keys: 32 tokens of 128 wide heads, 16 registers a thread in bf16
 LOG2_E = 1.4426950408889634
+NEVER = tl.constexpr(-1e30)  # a score that no token has; two infinities would have no difference
 
 
 # What changes from step to step is not compiled in: a kernel that is new would be compiled while requests wait.
@@ -57,9 +58,10 @@ def read_part(
     wide = d < DIM
     if GROUP == 1:
         q = tl.load(query + row * query_stride + head * DIM + d, mask=wide, other=0.0).to(tl.float32) * scale
-        best = tl.full((), float("-inf"), tl.float32)
-        total = tl.zeros((), tl.float32)
-        seen = tl.zeros((DIM_ROOM,), tl.float32)
+        # A softmax for each token of the step: nothing is summed over threads until the loop is over.
+        best = tl.full((STEP,), NEVER, tl.float32)
+        total = tl.zeros((STEP,), tl.float32)
+        seen = tl.zeros((STEP, DIM_ROOM), tl.float32)
     else:
         places = row * query_stride + (head * GROUP + g[:, None]) * DIM + d[None, :]
         q = tl.load(query + places, mask=(g[:, None] < GROUP) & wide[None, :], other=0.0)
@@ -75,12 +77,12 @@ def read_part(
         keys = tl.load(pages + at[:, None] + d[None, :], mask=mask, other=0.0)
         values = tl.load(pages + KEY_HEADS * DIM + at[:, None] + d[None, :], mask=mask, other=0.0)
         if GROUP == 1:
-            score = tl.where(live, tl.sum(keys.to(tl.float32) * q[None, :], 1), float("-inf"))
-            top = tl.maximum(best, tl.max(score, 0))
-            share_of = tl.exp2(score - top)
+            score = tl.where(live, tl.sum(keys.to(tl.float32) * q[None, :], 1), NEVER)
+            top = tl.maximum(best, score)
+            share_of = tl.where(live, tl.exp2(score - top), 0.0)
             keep = tl.exp2(best - top)
-            total = total * keep + tl.sum(share_of, 0)
-            seen = seen * keep + tl.sum(share_of[:, None] * values.to(tl.float32), 0)
+            total = total * keep + share_of
+            seen = seen * keep[:, None] + share_of[:, None] * values.to(tl.float32)
         else:
             score = tl.dot(q, tl.trans(keys), input_precision="ieee") * scale
             score = tl.where(live[None, :], score, float("-inf"))
@@ -92,6 +94,11 @@ def read_part(
         best = top
     heads = KEY_HEADS * GROUP
     if GROUP == 1:
+        top = tl.max(best, 0)
+        weight = tl.exp2(best - top)
+        total = tl.sum(total * weight, 0)
+        seen = tl.sum(seen * weight[:, None], 0)
+        best = top
         if WHOLE:
             tl.store(out + (row * heads + head) * DIM + d, (seen / total).to(out.dtype.element_ty), mask=wide)
         else:
