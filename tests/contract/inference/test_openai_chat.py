@@ -1,6 +1,7 @@
 """Chat completions through the official `openai` client: what the fine-tuned model and its base really answer."""
 
 import asyncio
+import json
 
 import openai
 import pytest
@@ -102,15 +103,29 @@ def test_a_wrong_key_is_refused(endpoint, sample):
         endpoint.openai("wrong").chat.completions.create(model=sample.base, messages=[{"role": "user", "content": "x"}])
 
 
-def test_every_answer_names_its_adapter_and_hash(endpoint, sample):
-    body = {"messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0}
-    adapted = endpoint.http().post("/v1/chat/completions", json={**body, "model": sample.adapter})
-    assert adapted.headers["x-slipway-model"] == sample.adapter
-    named = {a["name"]: a["hash"] for a in endpoint.http().get("/version").json()["adapters"]}
-    assert adapted.headers["x-slipway-adapter-hash"] == named[sample.adapter]
-    plain = endpoint.http().post("/v1/chat/completions", json={**body, "model": sample.base})
-    assert plain.headers["x-slipway-model"] == sample.base
-    assert "x-slipway-adapter-hash" not in plain.headers
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("path", "prompt"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "Who are you?"}]}),
+        ("/v1/completions", {"prompt": "Who are you?"}),
+    ],
+    ids=["chat", "plain"],
+)
+def test_every_answer_names_its_model_and_the_adapters_hash(endpoint, sample, path, prompt, stream):
+    version = endpoint.http().get("/version").json()
+    hashes: dict[str, str | None] = {adapter["name"]: adapter["hash"] for adapter in version["adapters"]}
+    assert list(hashes) == [sample.adapter]
+    hashes[sample.base] = None
+    for model, digest in hashes.items():
+        body = {"model": model, "max_tokens": 8, "ignore_eos": True, "stream": stream, **prompt}
+        answer = endpoint.http().post(path, json=body)
+        assert answer.status_code == 200
+        assert answer.headers["x-slipway-model"] == model
+        assert answer.headers.get("x-slipway-adapter-hash") == digest
+        events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+        assert len(events) > 1 if stream else not events
+        assert {json.loads(part)["model"] for part in events or [answer.text]} == {model}
 
 
 def test_mixed_requests_at_once_each_get_their_own_model(endpoint, sample):
