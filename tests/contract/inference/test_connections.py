@@ -1,4 +1,4 @@
-"""Connections that never finish the headers of a request are cut off; the others are not affected."""
+"""Connections that never finish the headers or the body of a request are cut off; the others are not affected."""
 
 import socket
 import time
@@ -11,7 +11,8 @@ import pytest
 def impatient(sample, tmp_path_factory):
     from tests.contract.inference.conftest import started
 
-    with started(sample.mount, tmp_path_factory.mktemp("impatient"), {"SLIPWAY_HEADER_TIMEOUT": "1"}) as server:
+    limits = {"SLIPWAY_HEADER_TIMEOUT": "1", "SLIPWAY_BODY_TIMEOUT": "1"}
+    with started(sample.mount, tmp_path_factory.mktemp("impatient"), limits) as server:
         yield server
 
 
@@ -59,6 +60,24 @@ def test_a_second_request_on_the_connection_is_waited_for_no_longer(impatient):
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(HEAD)
         assert everything(connection).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickling"])
+def test_a_body_that_does_not_arrive_in_time_is_a_408(impatient, trickles):
+    head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {impatient.key}\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(head.encode() + b'content-length: 100000\r\n\r\n{"prompt": "')
+        began = time.monotonic()
+        connection.settimeout(0.2 if trickles else 20)
+        answer = b""
+        while b"did not arrive" not in answer:
+            try:
+                answer += connection.recv(1 << 16)
+            except TimeoutError:
+                connection.sendall(b"a")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not arrive within 1 s" in answer
+    assert time.monotonic() - began > 0.9  # it was given its time
 
 
 def test_a_body_that_trickles_after_the_answer_is_cut_off(impatient):

@@ -42,6 +42,29 @@ def test_system_prompt_and_length_are_honoured(chat, sample):
     assert asked["base"].startswith(short)
 
 
+def test_each_slider_reaches_the_parameter_that_it_is_labelled_with(chat, sample):
+    info = chat.view_api(print_info=False, return_format="dict")["named_endpoints"]
+    sliders = ["Max new tokens", "Temperature", "Top-p", "Top-k (0: all)"]
+    for name in ("/chat", "/compare"):
+        assert [parameter["label"] for parameter in info[name]["parameters"]][-4:] == sliders
+    asked = sample.questions[1]
+
+    def answer(*values):
+        chat.reset_session()  # a conversation of its own
+        return chat.predict(asked["question"], sample.adapter, "", *values, api_name="/chat")
+
+    hot = [answer(64, 2, 1, 0) for _ in range(3)]
+    assert any(text != asked["adapter"] for text in hot)
+    assert answer(64, 2, 1, 1) == asked["adapter"]  # the likeliest one only
+    assert answer(64, 1, 0.05, 0) == asked["adapter"]
+    assert answer(64, 0, 1, 0) == asked["adapter"]
+    short = answer(4, 0, 1, 0)
+    assert asked["adapter"].startswith(short)
+    assert short != asked["adapter"]
+    both = chat.predict(asked["question"], sample.adapter, "", 64, 2, 1, 1, api_name="/compare")
+    assert tuple(both) == (asked["base"], asked["adapter"])
+
+
 def test_base_and_adapter_answer_side_by_side(chat, sample):
     asked = sample.questions[5]
     both = chat.predict(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/compare")

@@ -2,8 +2,6 @@
 
 import concurrent.futures
 import shutil
-import signal
-import threading
 import time
 
 import httpx
@@ -90,22 +88,6 @@ def test_a_full_queue_answers_429_quickly(sample, start):
         assert all(a.headers["retry-after"] for a, _ in refused)
         assert max(t for _, t in refused) < 5
         assert server.metric("slipway_in_flight") == 0
-
-
-def test_sigterm_finishes_what_is_under_way(sample, start):
-    with start(sample.mount) as server:
-        body = chat(sample, temperature=0, ignore_eos=True, max_tokens=300)
-        answers = []
-        asking = threading.Thread(target=lambda: answers.append(server.http().post("/v1/chat/completions", json=body)))
-        asking.start()
-        server.eventually(lambda: server.metric("slipway_running") == 1)
-        server.process.send_signal(signal.SIGTERM)
-        server.eventually(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503, 5)
-        assert server.http().post("/v1/chat/completions", json=body).status_code == 503
-        asking.join(60)
-        assert answers[0].status_code == 200
-        assert answers[0].json()["usage"]["completion_tokens"] == 300
-        assert server.process.wait(20) == 0
 
 
 def test_a_stream_that_waits_says_that_it_lives(sample, start):
