@@ -53,8 +53,8 @@ def test_each_slider_reaches_the_parameter_that_it_is_labelled_with(chat, sample
         chat.reset_session()  # a conversation of its own
         return chat.predict(asked["question"], sample.adapter, "", *values, api_name="/chat")
 
-    hot = [answer(64, 2, 1, 0) for _ in range(3)]
-    assert any(text != asked["adapter"] for text in hot)
+    hot = [answer(20, 2, 1, 0) for _ in range(3)]
+    assert any(not asked["adapter"].startswith(text) for text in hot)
     assert answer(64, 2, 1, 1) == asked["adapter"]  # the likeliest one only
     assert answer(64, 1, 0.05, 0) == asked["adapter"]
     assert answer(64, 0, 1, 0) == asked["adapter"]
