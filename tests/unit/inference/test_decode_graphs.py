@@ -89,8 +89,7 @@ def test_a_blank_bucket_is_padding_whatever_was_there():
         assert not rows.slots.any()
         assert not rows.ropes.any()
         assert rows.tables.data_ptr() == full.tables.data_ptr()
-    rows = batch.fill([decoding(1, [3, 9], 7)])
-    assert rows.tables[0, :2].tolist() == [3, 9]
+    assert batch.fill([decoding(1, [3, 9], 7)]).tables[0, :2].tolist() == [3, 9]
 
 
 def test_a_sequence_that_came_back_with_other_blocks_is_read_from_those():
@@ -220,13 +219,10 @@ class Cuda:
             finally:
                 cuda.stream = before
 
-        patch.setattr(torch.cuda, "MemPool", MemPool)
-        patch.setattr(torch.cuda, "CUDAGraph", CUDAGraph)
-        patch.setattr(torch.cuda, "Stream", lambda: "side")
-        patch.setattr(torch.cuda, "stream", on)
-        patch.setattr(torch.cuda, "synchronize", lambda: None)
-        patch.setattr(torch.cuda, "current_device", lambda: 0)
-        patch.setattr(torch.cuda, "empty_cache", self.empty_cache)
+        known = {"MemPool": MemPool, "CUDAGraph": CUDAGraph, "stream": on, "empty_cache": self.empty_cache}
+        known |= {"Stream": lambda: "side", "synchronize": lambda: None, "current_device": lambda: 0}
+        for name, stand_in in known.items():
+            patch.setattr(torch.cuda, name, stand_in)
         patch.setattr(torch.cuda.memory, "_cuda_endAllocateToPool", self.end_allocation)
 
     def empty_cache(self):
@@ -248,8 +244,7 @@ def cuda(monkeypatch):
 def test_captures_go_on_after_all_graphs_were_dropped(cuda):
     graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
     for _ in range(3):
-        for _ in range(2):
-            assert graphs.run(1, lambda: [1]) == [1]
+        assert [graphs.run(1, lambda: [1]) for _ in range(2)] == [[1], [1]]
         assert graphs.captured == {1}
         assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 0)
         graphs.drop(lambda key: True)
@@ -288,8 +283,7 @@ def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(c
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [3]
 
-    for _ in range(2):
-        assert graphs.run(3, hungry) == [3]
+    assert [graphs.run(3, hungry) for _ in range(2)] == [[3], [3]]
     assert graphs.captured == {3}
     assert (cuda.stream, cuda.underway, cuda.emptied) == ("default", [], 1)
 
@@ -353,7 +347,7 @@ def test_a_swap_that_fits_keeps_the_tensors_and_one_that_does_not_says_so():
 
 
 def test_an_adapter_leaves_nothing_to_the_next_one_in_its_slot():
-    """Also where the next one has no matrices: torch's operations multiply by whatever stands in the slot."""
+    """Torch's operations multiply by whatever stands in the slot, also where the next one has no matrices."""
     stacks = LoraStacks(read_spec(CONFIG))
     stacks.install(1, adapter(8, 1, ("qkv", "output", "down")))
     stacks.install(2, adapter(8, 2, ("qkv", "output", "down")))
@@ -362,8 +356,7 @@ def test_an_adapter_leaves_nothing_to_the_next_one_in_its_slot():
         for place in ("output", "down"):
             found = stacks.of(layer, place)
             assert found is not None
-            assert not any(stack[1].any() for stack in found[:2])
-            assert all(stack[2].any() for stack in found[:2])
+            assert [bool(stack[slot].any()) for slot in (1, 2) for stack in found[:2]] == [False, False, True, True]
             assert found[2].tolist()[:3] == [0, 0, 8]
 
 
@@ -391,10 +384,9 @@ def test_growth_that_fails_half_way_changes_nothing(enough_for):
     before, version = [stacks.of(layer, "qkv") for layer in range(2)], stacks.version
     with ShortOfMemory(enough_for), pytest.raises(torch.OutOfMemoryError):
         stacks.install(9, second)
-    assert stacks.version == version
-    assert stacks.installed == [1]
-    for layer in range(2):
-        old, new = before[layer], stacks.of(layer, "qkv")
+    assert (stacks.version, stacks.installed) == (version, [1])
+    for layer, old in enumerate(before):
+        new = stacks.of(layer, "qkv")
         assert old is not None
         assert new is not None
         assert [tensor.data_ptr() for tensor in old] == [tensor.data_ptr() for tensor in new]

@@ -90,10 +90,10 @@ def test_nothing_is_stacked_where_its_memory_is_in_no_budget():
     slots.install(1, LORAS[1])
     slots.install(2, LORAS[2])
     x, out = torch.randn(4, INPUTS), torch.randn(4, OUTPUTS)
-    for _ in range(2 * STACK_AFTER):
-        assert slots.batch([1, 1, 2, 2], CPU).groups is None
-    batch, done = slots.batch([1, 1, 2, 2], CPU), out.clone()
-    batch.add(done, x, 0, "qkv")
+    batches = [slots.batch([1, 1, 2, 2], CPU) for _ in range(2 * STACK_AFTER)]
+    assert all(batch.groups is None for batch in batches)
+    done = out.clone()
+    batches[-1].add(done, x, 0, "qkv")
     assert torch.allclose(done, expected([1, 1, 2, 2], x, out, "qkv"), atol=1e-5)
 
 

@@ -138,4 +138,4 @@ def gemv(
 
 def outputs_at_once(rows: int, gated: bool) -> int:
     """A program's outputs: its sums are kept apart until the end, rows × outputs × K_STEP of them, so fewer for more rows."""
-    return max(1, N_STEP // triton.next_power_of_2(rows) // (2 if gated else 1))
+    return max(1, int(N_STEP // triton.next_power_of_2(rows)) // (2 if gated else 1))
