@@ -48,24 +48,24 @@ async function test(rest) {
   mkdirSync(traffic, { recursive: true });
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
   const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
-  // Two lanes at a time, since most tests wait for one process: two cores are then busy, and it takes little more than half as long.
+  // Two lanes at a time, since most tests wait for one process: both cores are busy then.
   const lanes = [
     [
       ["checks", [process.execPath, ["dev.mjs", "check"]]],
       ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
-      ["the main job in a terminal", pytest("tests/e2e")],
     ],
-    [
-      ["model server", pytest("tests/unit/inference", "tests/contract/inference")],
-      ["the main job in a real VS Code", npmScript("test:e2e")],
-    ],
+    [["model server", pytest("tests/unit/inference", "tests/contract/inference")]],
+  ];
+  // These have the machine to themselves: they wait for a whole cloud, and for what a person would see.
+  const alone = [
+    ["the main job in a terminal", pytest("tests/e2e")],
+    ["the main job in a real VS Code", npmScript("test:e2e")],
+    ["all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]],
   ];
   const began = Date.now();
   const results = (await Promise.all(lanes.map(inOrder))).flat();
-  if (results.every((each) => each.status === 0)) {
-    results.push(await finished("all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]));
-  }
+  if (results.every((each) => each.status === 0)) results.push(...(await inOrder(alone)));
   const red = results.filter((each) => each.status !== 0);
   for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
   if (red.length > 0) {
