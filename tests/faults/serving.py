@@ -128,7 +128,8 @@ def overload(world: World) -> Row:
             return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after", "")
 
         with concurrent.futures.ThreadPoolExecutor(80) as pool:
-            alone = one(0)[1]
+            eventually(lambda: "gradio" in http.get("/").text, 60)  # until then its import slows everything down
+            alone = min(one(0)[1] for _ in range(3))
             answers = list(pool.map(one, range(80)))
             control = list(pool.map(one, range(4)))
     refused = [a for a in answers if a[0] in {429, 503}]
