@@ -50,7 +50,7 @@ async def serve(settings: Settings) -> None:
 async def drain(service: Service, listener: uvicorn.Server) -> None:
     """No new work; what is under way gets its time; then the listener ends."""
     if service.draining:
-        listener.force_exit = True
+        listener.force_exit = listener.should_exit = True
         return
     service.draining = True
     log.info("stopping: %d requests are under way", service.in_flight)
@@ -59,6 +59,8 @@ async def drain(service: Service, listener: uvicorn.Server) -> None:
             await asyncio.wait_for(service.idle.wait(), service.settings.drain_timeout)
         except TimeoutError:
             log.warning("%d requests were cut off", service.in_flight)
+            if service.served is not None:  # its last word to each of them is an error that says so
+                await asyncio.to_thread(service.served.engine.stop)
     listener.should_exit = True
 
 

@@ -173,6 +173,9 @@ def fuse(
                 raise AdapterError(f"{where} has shapes {shapes}; the base needs (r, {inputs}) and ({height}, r)")
             if rank > MAX_RANK:
                 raise AdapterError(f"{where} has rank {rank}; at most {MAX_RANK} is supported")
+            said = rank_of(folder.config, f"model.layers.{layer}.{name}")
+            if said and said != rank:
+                raise AdapterError(f"{where} has rank {rank}; {folder.path / 'adapter_config.json'} says {said}")
             scaled = b * scale_of(folder.config, f"model.layers.{layer}.{name}", rank)
             parts.append((row, a, reorder(spec, name, scaled)))
         row += height
@@ -209,6 +212,15 @@ def reorder(spec: ModelSpec, name: str, b: Tensor) -> Tensor:
         turning = (spec.heads + spec.kv_heads) * spec.head_dim
         return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]])
     return b
+
+
+def rank_of(config: Mapping[str, Any], module: str) -> int:
+    """The rank that the configuration gives a module, 0 when it gives none."""
+    patterns: dict[str, Any] = dict(config.get("rank_pattern") or {})
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return int(value)  # of several that match, PEFT takes the first
+    return int(config.get("r") or 0)
 
 
 def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:

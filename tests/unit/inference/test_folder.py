@@ -162,6 +162,8 @@ def test_a_fitting_adapter_is_read(tmp_path):
         ({}, lora_tensors(width=9), "shapes"),
         ({}, lora_tensors(height=7), "shapes"),
         ({}, lora_tensors(rank=257), "rank 257; at most 256"),
+        ({"r": 4}, None, "has rank 2; .*adapter_config.json says 4"),
+        ({"r": 2, "rank_pattern": {"q_proj": 8, "self_attn.q_proj": 2}}, None, "says 8"),
         ({"peft_type": "IA3"}, None, "IA3"),
         ({"use_dora": True}, None, "use_dora"),
         ({"modules_to_save": ["embed_tokens"]}, None, "its own embed_tokens, but holds no such tensor"),
