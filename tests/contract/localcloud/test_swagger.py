@@ -32,7 +32,7 @@ def summary() -> dict[str, Any]:
     found = json.loads(SUMMARY.read_text())
     if not found["problems"]:
         shutil.rmtree(TRAFFIC)
-    for left in TRAFFIC.parent.glob("traffic-*"):
+    for left in TRAFFIC.parent.glob("traffic-[0-9]*"):
         if time.time() - left.stat().st_mtime > 3600:  # of a run that ended before its last test
             shutil.rmtree(left)
     return found
