@@ -48,14 +48,16 @@ async function test(rest) {
   mkdirSync(traffic, { recursive: true });
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
   const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
+  const soak = "tests/contract/inference/test_soak.py";
   // Two lanes at a time, since most tests wait for one process: both cores are busy then.
   const lanes = [
     [
       ["checks", [process.execPath, ["dev.mjs", "check"]]],
       ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
+      ["model server under mixed load", pytest(soak)],
     ],
-    [["model server", pytest("tests/unit/inference", "tests/contract/inference")]],
+    [["model server", pytest("tests/unit/inference", "tests/contract/inference", `--ignore=${soak}`)]],
   ];
   // These have the machine to themselves: they wait for a whole cloud, and for what a person would see.
   const alone = [

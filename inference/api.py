@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
 from inference.engine.grammar import ANY_OBJECT, Grammar
@@ -14,6 +15,9 @@ from inference.engine.sequence import SamplingParams
 Probability = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 Penalty = Annotated[float, Field(ge=-2, le=2)]
+FIRST = Field(fail_fast=True)  # the first wrong element of a list is told: a million errors would take seconds to write
+MOST_FIELDS = 50_000  # in all objects of a body together, for the same reason
+UNIONS = {"prompt", "stop", "content", "tool_choice"}  # fields of several types: errors name the type after the field
 
 
 class ApiError(Exception):
@@ -52,9 +56,9 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | list[TextPart] | None = None
+    content: str | Annotated[list[TextPart], FIRST] | None = None
     name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: Annotated[list[dict[str, Any]], FIRST] | None = None
     tool_call_id: str | None = None
     refusal: None = None
 
@@ -126,7 +130,7 @@ class Sampling(Strict):
     frequency_penalty: Penalty | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=4)] | None = None
     seed: int | None = None
-    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=4, fail_fast=True)] | None = None
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
     ignore_eos: bool = False
     user: str | None = None  # a label for the caller's own records: it changes nothing
@@ -142,13 +146,13 @@ class NamedTool(Strict):
 
 
 class ChatRequest(Sampling):
-    messages: Annotated[list[Message], Field(min_length=1)]
+    messages: Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     response_format: ResponseFormat | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: Annotated[list[dict[str, Any]], FIRST] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
     metadata: dict[str, str] | None = None
@@ -158,8 +162,11 @@ class ChatRequest(Sampling):
     prompt_cache_key: str | None = None
 
 
+Tokens = Annotated[list[int], FIRST]
+
+
 class CompletionRequest(Sampling):
-    prompt: str | list[str] | list[int] | list[list[int]]
+    prompt: str | Annotated[list[str], FIRST] | Tokens | Annotated[list[Tokens], FIRST]
     max_tokens: Annotated[int, Field(ge=1)] | None = 16
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool = False
@@ -192,21 +199,56 @@ def parse(model: type[Model], raw: bytes) -> Model:
         raise ApiError(400, f"the body is not JSON: {error}", code="invalid_json") from error
     if not isinstance(value, dict):
         raise ApiError(400, "the body must be a JSON object", code="invalid_json")
+    if len(raw) > MOST_FIELDS and more_fields(value, MOST_FIELDS):
+        raise ApiError(400, f"the body holds more than {MOST_FIELDS} fields", code="invalid_value")
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise refusal(error) from error
 
 
+def more_fields(value: Any, than: int) -> bool:
+    """Whether all objects in a value, and lists of them, hold more fields and elements than that."""
+    number = 0
+    inside = [value]
+    while inside and number <= than:
+        each = inside.pop()
+        number += len(each)
+        parts = each.values() if isinstance(each, dict) else each
+        # Lists of texts and numbers are long and harmless; their validation ends at the first other element.
+        inside += [part for part in parts if isinstance(part, dict) or (isinstance(part, list) and nested(part))]
+    return number > than
+
+
+def nested(part: list[Any]) -> bool:
+    return bool(part) and isinstance(part[0], dict | list)
+
+
 def refusal(error: ValidationError) -> ApiError:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = [str(part) for part in first["loc"]]
-    name = ".".join(path) or None
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    first = errors[0]
+    path = first["loc"]
+    union = next((index for index, part in enumerate(path) if part in UNIONS), None)
+    if union is not None:
+        # Of the types that the field may have, the one that fitted furthest was meant.
+        field = path[: union + 1]
+        tried = [each for each in errors if each["loc"][: union + 1] == field]
+        first = max(tried, key=depth)
+        path = (*field, *first["loc"][union + 2 :])
+        if depth(first) == depth(tried[0]):
+            first["msg"] = " or ".join(dict.fromkeys(each["msg"] for each in tried if depth(each) == depth(first)))
+    name = ".".join(map(str, path)) or None
     if first["type"] == "extra_forbidden":
         return ApiError(400, f"unsupported parameter: {name}", code="unsupported_parameter", param=name)
     if first["type"] == "missing":
         return ApiError(400, f"missing parameter: {name}", code="missing_required_parameter", param=name)
     return ApiError(400, f"invalid value for {name}: {first['msg']}", code="invalid_value", param=name)
+
+
+def depth(error: ErrorDetails) -> tuple[int, int, bool]:
+    """How far validation came: levels, elements, and at least the right type."""
+    path = error["loc"]
+    return len(path), sum(part for part in path if isinstance(part, int)), not error["type"].endswith("_type")
 
 
 def sampling_params(

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -39,6 +39,7 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     service.check_model(asked.model)
     if asked.top_logprobs is not None and not asked.logprobs:
         raise ApiError(400, "top_logprobs needs logprobs", code="invalid_value", param="top_logprobs")
+    service.check_queue(asked.n or 1)  # before any work is done for it
     tools = None if asked.tool_choice == "none" else asked.tools
     tokenizer = served.tokenizer(asked.model)
     prompt = await encode_chat(served.engine, tokenizer, [message.plain() for message in asked.messages], tools)
@@ -62,23 +63,22 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
     service.check_model(asked.model)
     tokenizer = served.tokenizer(asked.model)
     vocabulary = tokenizer.known
-    prompts = [
-        await encode(served.engine, tokenizer, tokenizer.encode_prompt, given) if isinstance(given, str) else given
-        for given in prompts_of(asked.prompt)
-    ]
+    given = prompts_of(asked.prompt)
+    service.check_queue(len(given) * (asked.n or 1))  # before any work is done for it
+    prompts = [each if isinstance(each, list) else await encode_prompt(served, tokenizer, each) for each in given]
     if asked.echo and asked.logprobs is not None:
         raise ApiError(400, "logprobs of an echoed prompt are not given", code="unsupported_parameter", param="echo")
     if not prompts or not all(prompts):
         raise ApiError(400, "an empty prompt cannot be completed", code="invalid_value", param="prompt")
-    if any(not 0 <= token < vocabulary for prompt in prompts for token in prompt):
-        raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
     most = min(room(served, len(prompt), asked.max_tokens) for prompt in prompts)
+    if any(min(prompt) < 0 or max(prompt) >= vocabulary for prompt in prompts):
+        raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
     params = sampling_params(asked, most, asked.logprobs, vocabulary)
     generation = Generation(service, asked.model, tokenizer, prompts, params, asked.n or 1)
     usage = asked.stream_options is not None and asked.stream_options.include_usage
     shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
     if asked.echo:
-        texts = [each if isinstance(each, str) else tokenizer.decode(each) for each in prompts_of(asked.prompt)]
+        texts = [each if isinstance(each, str) else tokenizer.decode(each) for each in given]
         shape.echo = tuple(text for text in texts for _ in range(asked.n or 1))
     return await respond(generation, shape, stream=asked.stream, request=request)
 
@@ -87,8 +87,15 @@ def prompts_of(given: str | list[str] | list[int] | list[list[int]]) -> list[str
     """The API takes a text, several, the tokens of one, or those of several."""
     if isinstance(given, str):
         return [given]
-    tokens = [each for each in given if isinstance(each, int)]
-    return [tokens] if tokens else [each for each in given if not isinstance(each, int)]
+    if given and isinstance(given[0], int):
+        return [cast("list[int]", given)]
+    return cast("list[str | list[int]]", given)
+
+
+async def encode_prompt(served: Served, tokenizer: Tokenizer, text: str) -> list[int]:
+    tokens = await encode(served.engine, tokenizer, tokenizer.encode_prompt, text)
+    await asyncio.sleep(0)  # one of many: the streams have their turn between two
+    return tokens
 
 
 async def grammar_for(

@@ -147,8 +147,8 @@ class Service:
         there = ", ".join(served.names())
         return ApiError(404, f"the model {name!r} {reason}; there are: {there}", code="model_not_found", param=param)
 
-    def admit(self, number: int) -> None:
-        """Counts requests in; 429 when the queue is full."""
+    def check_queue(self, number: int) -> None:
+        """429 when the queue has no room for so many answers; 400 when it never has."""
         most = self.settings.max_running + self.settings.max_waiting
         if number > most:
             message = f"this call asks for {number} answers (prompts times n); at most {most} fit at a time"
@@ -156,6 +156,10 @@ class Service:
         if self.in_flight + number > most:
             self.metrics.refused.inc()
             raise ApiError(429, f"{self.in_flight} requests are running or waiting; at most {most} may", retry_after=2)
+
+    def admit(self, number: int) -> None:
+        """Counts requests in, or refuses them as `check_queue` does."""
+        self.check_queue(number)
         self.in_flight += number
         self.idle.clear()
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from inference.engine.adapters import BASE_SLOT, AdapterError
+from inference.engine.device import raise_if_lost
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import read_tensor
 from inference.engine.lora import refuse_changed_base
@@ -40,6 +41,14 @@ class TransformersRunner:
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
+        try:
+            return self._run(slices)
+        except RuntimeError as error:
+            if self._device.type == "cuda":
+                raise_if_lost(error, torch.cuda.synchronize)
+            raise
+
+    def _run(self, slices: list[Slice]) -> list[Choice]:
         rows: list[torch.Tensor] = []
         for part in slices:
             logits = self._forward(part)

@@ -53,6 +53,11 @@ def main() -> None:
 
     from report import Report
 
+    if arguments.device == "cpu":
+        from inference.engine.gpu.kernels import gemv
+
+        gemv.N_STEP, gemv.K_STEP = 256, 64  # it takes its time for each program, too: fewer and wider ones
+
     bench = Bench(Report(GOALS), torch.device(arguments.device), arguments.tiny)
     with torch.inference_mode():
         bench.run()

@@ -28,6 +28,15 @@ def test_a_prompt_of_a_million_tokens_is_refused_with_numbers(endpoint, sample, 
     assert endpoint.metric("slipway_prompt_tokens") == drawn
 
 
+@pytest.mark.parametrize("body", [{"prompt": ["a b " * 5_000] * 97}, {"prompt": ["a b " * 5_000] * 25, "n": 4}], ids=["prompts", "n"])
+def test_more_answers_than_the_queue_ever_holds_are_refused_before_their_prompts_are_read(endpoint, sample, body):
+    """Each of these prompts would be refused too, by its length."""
+    answer = endpoint.http().post("/v1/completions", json={"model": sample.base, **body}, timeout=10)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")
+    alone = endpoint.http().post("/v1/completions", json={"model": sample.base, "prompt": body["prompt"][:2]})
+    assert (alone.status_code, alone.json()["error"]["code"]) == (400, "context_length_exceeded")
+
+
 def test_sigterm_cuts_off_what_outlasts_the_grace_and_ends_all_the_same(sample, start):
     """One sequence runs at a time, and sixty-four wait: they would take far longer than there is time for."""
     body = {"model": sample.base, "prompt": "Who are you?", "n": 8, "max_tokens": 1900, "ignore_eos": True}

@@ -4,6 +4,7 @@ from dataclasses import asdict, fields
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from inference.api import ApiError, ChatRequest, CompletionRequest, Sampling, parse, sampling_params
 from inference.engine.sequence import SamplingParams
@@ -88,3 +89,71 @@ def test_a_value_out_of_range_is_refused_by_name(name, given):
         mapped(ChatRequest, {**CHAT, name: given})
     assert caught.value.status == 400
     assert (caught.value.param or "").split(".")[0] == name
+
+NO_PROMPT = {
+    "token": ([5] * 1000 + ["x"], "prompt.1000", "a valid integer"),
+    "text": (["x"] * 1000 + [5], "prompt.1000", "a valid string"),
+    "tokens": ([[5], [5] * 1000 + ["x"]], "prompt.1.1000", "a valid integer"),
+    "list": ([5] * 1000 + [[5]], "prompt.1000", "a valid integer"),
+    "number": (5, "prompt", "a valid string or Input should be a valid list"),
+    "deep": ([[[5]]], "prompt.0.0", "a valid integer"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "param", "said"), NO_PROMPT.values(), ids=NO_PROMPT)
+def test_the_element_that_makes_it_no_prompt_is_named(prompt, param, said):
+    with pytest.raises(ApiError, match=said) as caught:
+        parse(CompletionRequest, orjson.dumps({"model": "m", "prompt": prompt}))
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+@pytest.mark.parametrize("prompt", ["x", ["x", "y"], [5, 6], [[5, 6], [7]]], ids=str)
+def test_every_kind_of_prompt_stays_what_it_is(prompt):
+    assert parse(CompletionRequest, orjson.dumps({"model": "m", "prompt": prompt})).prompt == prompt
+
+
+WRONG = {
+    "image": ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type"),
+    "no content": ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
+    "five stops": ({"stop": ["a"] * 5}, "stop"),
+    "no stop": ({"stop": ["a", 5]}, "stop.1"),
+    "choice": ({"tool_choice": "always"}, "tool_choice"),
+    "named": ({"tool_choice": {"type": "function", "function": {"name": 5}}}, "tool_choice.function.name"),
+    "metadata": ({"metadata": {"content": 5}}, "metadata.content"),
+}
+
+
+@pytest.mark.parametrize(("body", "param"), WRONG.values(), ids=WRONG)
+def test_errors_name_the_parameter_as_the_caller_wrote_it(body, param):
+    with pytest.raises(ApiError) as caught:
+        parse(ChatRequest, orjson.dumps({**CHAT, **body}))
+    assert (caught.value.status, caught.value.param) == (400, param)
+
+
+MANY = 300_000
+BULK = {
+    "messages": {"messages": [1] * MANY},
+    "empty messages": {"messages": [{}] * MANY},
+    "tools": {"tools": [1] * MANY},
+    "parameters": {f"p{number}": 1 for number in range(MANY)},
+    "biases": {"logit_bias": {str(number): "x" for number in range(MANY)}},
+    "stops": {"stop": [5] * MANY},
+    "parts": {"messages": [{"role": "user", "content": [5] * MANY}]},
+    "prompts": {"prompt": [["x"]] * MANY},
+}
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_a_large_wrong_body_makes_no_long_list_of_errors(name):
+    """Writing one takes seconds, in which nobody's stream goes on."""
+    kind, body = (CompletionRequest, PLAIN) if name == "prompts" else (ChatRequest, CHAT)
+    with pytest.raises(ApiError) as caught:
+        parse(kind, orjson.dumps({**body, **BULK[name]}))
+    cause = caught.value.__cause__
+    assert caught.value.status == 400
+    assert cause is None or (isinstance(cause, ValidationError) and cause.error_count() < 6)
+
+
+def test_a_large_right_body_is_taken():
+    talk = {"model": "m", "messages": [CHAT["messages"][0]] * 10_000, "tools": [{"a": list(range(200_000))}]}
+    assert len(parse(ChatRequest, orjson.dumps(talk)).messages) == 10_000

@@ -38,6 +38,13 @@ KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def large_tiles(monkeypatch):
+    """The interpreter takes its time for each program: fewer and wider ones. test_kernels.py runs those of a GPU."""
+    monkeypatch.setattr(gemv, "N_STEP", 256)
+    monkeypatch.setattr(gemv, "K_STEP", 64)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, families):
     """Families by name, each made once with its reference."""
