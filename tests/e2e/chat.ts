@@ -5,9 +5,24 @@ import { eventually } from "./eventually";
 export class Chat {
   /** What the page's own scripts failed at. */
   readonly errors: string[] = [];
+  /** Every address that the page asked for, whether it was allowed to or not. */
+  readonly requests: string[] = [];
 
   constructor(readonly page: Page) {
     page.on("pageerror", (error) => this.errors.push(error.message));
+    page.on("request", (request) => this.requests.push(request.url()));
+  }
+
+  /** Loads the page once more: what it asked for before it was watched, it asks for again. */
+  async reload(): Promise<void> {
+    this.requests.length = 0;
+    await this.page.reload();
+    await this.shown();
+  }
+
+  /** The requests that went over the network to anywhere but this machine. */
+  get outgoing(): readonly string[] {
+    return this.requests.filter((address) => /^(https?|wss?):/.test(address) && !/^127\.\d+\.\d+\.\d+$/.test(new URL(address).hostname));
   }
 
   /** The page has loaded and shows its input. */

@@ -167,7 +167,8 @@ describe("the main job in a real VS Code", function () {
     assert.equal(new URL(chat.page.url()).pathname, "/", "the one-time link is left behind");
   });
 
-  it("row 1: the fine-tuned model answers in the chat page, over several turns", async () => {
+  it("row 1: the fine-tuned model answers in the chat page, over several turns, and nothing is asked of another machine", async () => {
+    await chat.reload();
     assert.equal(await chat.model(), "gpu_model");
     await chat.setTemperature(0);
     const [first, second] = sampleQuestions(host.env);
@@ -177,6 +178,10 @@ describe("the main job in a real VS Code", function () {
     await chat.ask(second.question, /\w+/);
     await window.screenshotOf(chat.page, "chat");
     assert.deepEqual(chat.errors, []);
+    for (const seen of [/\/$/, /\/assets\/.+\.js/, /\/gradio_api\/queue\/join/]) {
+      assert.ok(chat.requests.some((address) => seen.test(address)), `the page was watched while it asked for ${seen.source}`);
+    }
+    assert.deepEqual(chat.outgoing, []);
     await chat.page.close();
   });
 
