@@ -1,8 +1,8 @@
 """The OpenAI API's messages: requests validated by name and range, answers, errors, and server-sent events."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -210,17 +210,18 @@ def parse(model: type[Model], raw: bytes) -> Model:
 def more_fields(value: Any, than: int) -> bool:
     """Whether all objects in a value, and lists of them, hold more fields and elements than that."""
     number = 0
-    inside = [value]
+    inside: list[Any] = [value]
     while inside and number <= than:
         each = inside.pop()
         number += len(each)
-        parts = each.values() if isinstance(each, dict) else each
+        parts: Iterable[Any] = cast("dict[str, Any]", each).values() if isinstance(each, dict) else each
         # Lists of texts and numbers are long and harmless; their validation ends at the first other element.
         inside += [part for part in parts if isinstance(part, dict) or (isinstance(part, list) and nested(part))]
     return number > than
 
 
-def nested(part: list[Any]) -> bool:
+def nested(part: Any) -> bool:
+    """Whether a list holds objects or lists, going by its first element."""
     return bool(part) and isinstance(part[0], dict | list)
 
 

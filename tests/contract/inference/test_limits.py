@@ -28,9 +28,10 @@ def test_a_prompt_of_a_million_tokens_is_refused_with_numbers(endpoint, sample, 
     assert endpoint.metric("slipway_prompt_tokens") == drawn
 
 
-@pytest.mark.parametrize("body", [{"prompt": ["a b " * 5_000] * 97}, {"prompt": ["a b " * 5_000] * 25, "n": 4}], ids=["prompts", "n"])
-def test_more_answers_than_the_queue_ever_holds_are_refused_before_their_prompts_are_read(endpoint, sample, body):
+@pytest.mark.parametrize(("number", "n"), [(97, 1), (25, 4)])
+def test_more_answers_than_the_queue_ever_holds_are_refused_before_their_prompts_are_read(endpoint, sample, number, n):
     """Each of these prompts would be refused too, by its length."""
+    body = {"prompt": ["a b " * 5_000] * number, "n": n}
     answer = endpoint.http().post("/v1/completions", json={"model": sample.base, **body}, timeout=10)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")
     alone = endpoint.http().post("/v1/completions", json={"model": sample.base, "prompt": body["prompt"][:2]})

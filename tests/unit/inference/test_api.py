@@ -90,6 +90,7 @@ def test_a_value_out_of_range_is_refused_by_name(name, given):
     assert caught.value.status == 400
     assert (caught.value.param or "").split(".")[0] == name
 
+
 NO_PROMPT = {
     "token": ([5] * 1000 + ["x"], "prompt.1000", "a valid integer"),
     "text": (["x"] * 1000 + [5], "prompt.1000", "a valid string"),
