@@ -25,15 +25,23 @@ SHIPPED = Path("infra/provision")
 
 
 @pytest.fixture
-def place(home: Home, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
-    return new_place(home, tmp_path / "project", request.node.name[:60].replace("[", "-").rstrip("]"))
+def place(home: Home, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    place = new_place(home, tmp_path / "project", request.node.name[:60].replace("[", "-").rstrip("]"))
+    yield place
+    with apps_of(place) as client:  # the GPUs are few: an app that stays has one for minutes, or waits for one
+        for app in list(client.container_apps.list_by_resource_group(place.group)):
+            client.container_apps.begin_delete(place.group, app.name or "").result()
 
 
 @pytest.fixture
 def apps(place: Place) -> Iterator[ContainerAppsAPIClient]:
-    session = place.home.session()
-    with ContainerAppsAPIClient(session.credential, place.subscription, **session.arm_options()) as client:
+    with apps_of(place) as client:
         yield client
+
+
+def apps_of(place: Place) -> ContainerAppsAPIClient:
+    session = place.home.session()
+    return ContainerAppsAPIClient(session.credential, place.subscription, **session.arm_options())
 
 
 def state(place: Place, **values: object) -> None:
