@@ -1,20 +1,24 @@
 """The routes about models: listing, loading and unloading adapters, and the tokenizer."""
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inference.api import ApiError, Strict, json_response, parse
+from inference.api import FIRST, ApiError, Strict, json_response, parse
 from inference.completions import encode, encode_chat
-from inference.engine.adapters import AdapterError
+from inference.engine.adapters import AdapterError, InstalledAdapter
 from inference.engine.folder import FolderError
 from inference.engine.tokenizer import Tokenizer
 from inference.service import Served, Service
 
+Result = TypeVar("Result")
+CHANGES = ThreadPoolExecutor(1, "adapters")
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -34,13 +38,13 @@ class UnloadRequest(Strict):
 class TokenizeRequest(Strict):
     model: str | None = None  # without one: the base
     prompt: str | None = None
-    messages: list[dict[str, Any]] | None = None
+    messages: Annotated[list[dict[str, Any]], FIRST] | None = None
     add_special_tokens: bool = True
 
 
 class DetokenizeRequest(Strict):
     model: str | None = None
-    tokens: list[int]
+    tokens: Annotated[list[int], FIRST]
 
 
 async def models(request: Request) -> Response:
@@ -85,12 +89,14 @@ async def load(service: Service, raw: bytes, request: Request) -> Response:
         raise ApiError(400, "give either lora_path or alias_of", code="invalid_value", param="lora_path")
     if asked.alias_of is not None and asked.alias_of not in served.adapters.installed:
         raise service.unknown(asked.alias_of, "alias_of")
+
+    def change() -> InstalledAdapter:
+        if asked.lora_path is None:
+            return served.adapters.alias(asked.lora_name, asked.alias_of or "")
+        return served.adapters.load(asked.lora_name, within(service.settings.mount, asked.lora_path))
+
     try:
-        if asked.lora_path is not None:
-            path = within(service.settings.mount, asked.lora_path)
-            adapter = await asyncio.to_thread(served.adapters.load, asked.lora_name, path)
-        else:  # it may have to wait for another adapter that is being loaded
-            adapter = await asyncio.to_thread(served.adapters.alias, asked.lora_name, asked.alias_of or "")
+        adapter = await aside(change)
     except (AdapterError, FolderError, OSError) as error:
         param = "lora_path" if asked.lora_path is not None else "alias_of"
         raise ApiError(400, str(error), code="adapter_refused", param=param) from error
@@ -102,7 +108,7 @@ async def unload(service: Service, raw: bytes, request: Request) -> Response:
     asked = parse(UnloadRequest, raw)
     served = service.model()
     try:
-        await asyncio.to_thread(served.adapters.unload, asked.lora_name)
+        await aside(lambda: served.adapters.unload(asked.lora_name))
     except AdapterError as error:
         raise service.unknown(asked.lora_name, "lora_name") from error
     return json_response({"name": asked.lora_name, "unloaded": True})
@@ -127,8 +133,11 @@ async def detokenize(service: Service, raw: bytes, request: Request) -> Response
     """POST /detokenize: the text of tokens."""
     asked = parse(DetokenizeRequest, raw)
     tokenizer = tokenizer_for(service, asked.model)
-    size = tokenizer.fast.get_vocab_size()
-    if any(not 0 <= token < size for token in asked.tokens):
+    size, most = tokenizer.fast.get_vocab_size(), service.model().engine.context
+    if len(asked.tokens) > most:  # more would hold up everybody's streams
+        message = f"at most {most} tokens, the context's, are made text at a time; these are {len(asked.tokens)}"
+        raise ApiError(400, message, code="context_length_exceeded", param="tokens")
+    if asked.tokens and not (min(asked.tokens) >= 0 and max(asked.tokens) < size):
         raise ApiError(400, f"tokens must lie between 0 and {size - 1}", code="invalid_value", param="tokens")
     return json_response({"prompt": tokenizer.fast.decode(asked.tokens, skip_special_tokens=False)})
 
@@ -139,6 +148,12 @@ def tokenizer_for(service: Service, model: str | None) -> Tokenizer:
         return served.engine.tokenizer
     service.check_model(model)
     return served.tokenizer(model)
+
+
+def aside(change: Callable[[], Result]) -> asyncio.Future[Result]:
+    """On the one thread for changes of adapters: they wait for one another anyway, and for a share that may hang, so
+    they must not take the threads that prompts are encoded on."""
+    return asyncio.get_running_loop().run_in_executor(CHANGES, change)
 
 
 def within(mount: Path, path: str) -> Path:

@@ -258,7 +258,7 @@ def sampling_params(
     """The engine's parameters; what a request leaves open has the API's defaults."""
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
-        if not token.isdecimal() or int(token) >= vocabulary:
+        if not token.isdecimal() or len(token) > 12 or int(token) >= vocabulary:
             raise ApiError(
                 400, f"logit_bias names the unknown token {token!r}", code="invalid_value", param="logit_bias"
             )

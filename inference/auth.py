@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 
 from starlette.types import Scope
 
@@ -38,6 +37,10 @@ class Gate:
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() == "bearer" and self.knows(given.strip()):
             return True
+        # A browser sends the cookie from pages of this site's other ports and hosts too; they may not act with it.
+        sender = headers.get(b"sec-fetch-site", b"none")
+        if sender not in {b"none", b"same-origin"} and scope.get("method", "GET") not in {"GET", "HEAD"}:
+            return False
         return self.valid_cookie(cookie_of(headers.get(b"cookie", b"").decode("latin-1")))
 
     def knows(self, given: str) -> bool:
@@ -71,6 +74,8 @@ class Gate:
         nonce, _, signature = rest.rpartition(".")
         if not self.configured or not expiry.isdecimal() or len(expiry) > 12 or not nonce:
             return None
+        if expiry != str(int(expiry)):  # another spelling would be another ticket to who remembers the used ones
+            return None
         expected = self._signature(purpose, int(expiry), nonce)
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             return None
@@ -82,11 +87,12 @@ class Gate:
 
 
 def cookie_of(header: str) -> str:
-    try:
-        cookie = SimpleCookie(header)
-    except CookieError:
-        return ""
-    return cookie[COOKIE].value if COOKIE in cookie else ""
+    """Our cookie's value. The others may hold anything: every server on this host, whatever its port, can set some."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value.strip('"')
+    return ""
 
 
 def digest(text: str) -> bytes:

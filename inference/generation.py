@@ -37,7 +37,8 @@ class Generation:
         self.adapter_hash = ""
         self.prompt_tokens = sum(len(prompt) for prompt in prompts)
         self.completion_tokens = 0
-        self.cached_tokens = 0
+        self._cached: dict[int, int] = {}  # by prompt: each counts once, as in prompt_tokens
+        self._n = n
         self._adapter: InstalledAdapter | None = None
         self._prompts = [prompt for prompt in prompts for _ in range(n)]
         self._params = params
@@ -55,6 +56,11 @@ class Generation:
         return len(self._prompts)
 
     @property
+    def cached_tokens(self) -> int:
+        """Of the prompt tokens, those that another request had computed."""
+        return sum(self._cached.values())
+
+    @property
     def closed(self) -> bool:
         return self._closed
 
@@ -69,7 +75,7 @@ class Generation:
         try:
             self._adapter = self.service.hold_adapter(self.model)
             self._check_tokenizer(served, self._adapter)
-        except ApiError:
+        except BaseException:
             self.service.dismiss(len(self._prompts))
             raise
         self.adapter_hash = self._adapter.digest
@@ -144,7 +150,8 @@ class Generation:
         self.completion_tokens += delta.drawn
         if delta.finish is not None:
             self._open.pop(index, None)
-            self.cached_tokens += delta.cached
+            prompt = index // self._n
+            self._cached[prompt] = max(self._cached.get(prompt, 0), delta.cached)
         if self._take_one is None:
             self._arrived.append((index, delta))
             self._wake()

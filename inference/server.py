@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -311,6 +311,8 @@ async def read_body(request: Request, most: int, seconds: float) -> bytes:
                 if size > most:
                     raise too_large(most)
                 parts.append(part)
+    except ClientDisconnect as error:
+        raise ApiError(499, "the client went away") from error
     except TimeoutError as error:
         raise ApiError(408, f"the body did not arrive within {seconds:.0f} s", code="timeout") from error
     return b"".join(parts)

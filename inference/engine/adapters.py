@@ -1,6 +1,7 @@
 """LoRA adapters being served: which are there, which slot and hash each has, and which were refused and why."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -47,6 +48,9 @@ class Refusal:
 
 
 BASE = InstalledAdapter("", BASE_SLOT, 0, "", None)
+
+# The device's memory is full, or the files hold what no adapter's hold: a word for a number, a broken pattern.
+UNFIT = (RuntimeError, MemoryError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, re.error)
 
 
 class Adapters:
@@ -100,7 +104,7 @@ class Adapters:
             note(done, len(found))
             try:
                 self.load(name, path)
-            except (AdapterError, FolderError) as error:
+            except (AdapterError, FolderError, OSError) as error:
                 log.warning("adapter %s is refused: %s", name, error)
 
     def load(self, name: str, path: Path) -> InstalledAdapter:
@@ -122,7 +126,7 @@ class Adapters:
             except OSError as error:  # a share that does not answer may do so later
                 self._refuse(name, path, str(error), None)
                 raise
-            except (RuntimeError, MemoryError) as error:  # the device's memory is full, above all
+            except UNFIT as error:
                 reason = f"{type(error).__name__}: {(str(error).splitlines() or ['no reason'])[0]}"
                 said = f"{path} cannot be loaded: {reason}"
                 self._refuse(name, path, said, before)

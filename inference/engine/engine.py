@@ -4,13 +4,13 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from itertools import count
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from inference.engine.adapters import BASE, InstalledAdapter
+from inference.engine.adapters import BASE, AdapterError, InstalledAdapter
 from inference.engine.block_manager import BlockManager
 from inference.engine.folder import AdapterFolder
 from inference.engine.scheduler import Limits, Scheduler, Slice
@@ -206,6 +206,9 @@ class BatchingEngine:
                 done.set_result(None)
 
         self._inbox.put(act)
+        while not wait([done], 1.0).done:
+            if not self._thread.is_alive() and not done.done():
+                raise AdapterError("the server is stopping")
         done.result()
 
     def _loop(self) -> None:
@@ -227,17 +230,17 @@ class BatchingEngine:
 
     def _take_inbox(self) -> None:
         """Does what has been asked for; sleeps when there is nothing to generate either."""
-        wait = not self._flights
+        idle = not self._flights
         while True:
             try:
-                action = self._inbox.get(block=wait)
+                action = self._inbox.get(block=idle)
             except queue.Empty:
                 return
             if action is None:
                 self._stopping = True
                 return
             action()
-            wait = not self._flights and not self._inbox.empty()
+            idle = not self._flights and not self._inbox.empty()
 
     def _begin(self, flight: Flight) -> None:
         if self.failure:
@@ -263,6 +266,13 @@ class BatchingEngine:
         if not slices:
             return
         events: list[tuple[Sink, Delta]] = []
+        try:
+            self._compute(slices, events)
+        finally:  # who has ended is told so, even when the engine itself ends here
+            if events:
+                self._deliver(events)
+
+    def _compute(self, slices: list[Slice], events: list[tuple[Sink, Delta]]) -> None:
         slices, choices = self._run(slices, events)
         self._scheduler.computed(slices)
         drawn = [part.sequence for part in slices if part.last]
@@ -278,8 +288,6 @@ class BatchingEngine:
                 events.append((flight.sink, delta))
         self._steps += 1
         self._generated += len(drawn)
-        if events:
-            self._deliver(events)
 
     def _run(self, slices: list[Slice], events: list[tuple[Sink, Delta]]) -> tuple[list[Slice], list[Choice]]:
         """Runs the batch; when that fails, each part alone, so that only the guilty request dies."""
@@ -322,6 +330,7 @@ class BatchingEngine:
         elif not sequence.rope and len(sequence.tokens) > self._runner.short_context:
             sequence.rope, sequence.salt = 1, sequence.salt + 1
             self._scheduler.restart(sequence)
+            self._runner.forget(sequence)  # what it has of it was turned by the first table
         shown = params.logprobs is not None and not ended
         if not (text or finish or shown):
             flight.unreported += 1

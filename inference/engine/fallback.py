@@ -110,8 +110,9 @@ class TransformersRunner:
         if part.start == 0:
             self._caches[sequence.id] = DynamicCache()
         cache = self._caches[sequence.id]
-        if cache.get_seq_length() > part.start:  # a step that failed half-way is run again
-            cache.crop(part.start)
+        ahead = cache.get_seq_length() - part.start
+        if ahead > 0:  # a step that failed half-way is run again
+            cache.crop(-ahead)
         ids = torch.tensor([sequence.tokens[part.start : part.start + part.count]], device=self._device)
         if self._adapted and sequence.adapter == BASE_SLOT:
             with self._model.disable_adapter():

@@ -225,7 +225,7 @@ def rank_of(config: Mapping[str, Any], module: str) -> int:
 
 def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
     """alpha / r, or alpha / √r with rank stabilisation; patterns may set alpha for some modules."""
-    alpha = float(config.get("lora_alpha") or rank)
+    alpha = float(config.get("lora_alpha", 8))  # 8 is PEFT's own where none is written
     patterns: dict[str, Any] = dict(config.get("alpha_pattern") or {})
     for pattern, value in patterns.items():
         if re.match(rf"(.*\.)?({pattern})$", module):

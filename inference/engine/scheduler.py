@@ -115,7 +115,8 @@ class Scheduler:
                 return
             self.waiting.popleft()
             sequence.computed = cached
-            sequence.cached = max(sequence.cached, min(cached, sequence.prompt_length))
+            if not sequence.generated:  # later it finds its own blocks
+                sequence.cached = min(cached, sequence.prompt_length)
             sequence.status = Status.RUNNING
             self.running.append(sequence)
             slices.append(part_of(sequence, count))

@@ -54,19 +54,33 @@ def test_an_adapter_outside_of_the_mount_is_refused(sample, mount, start):
             assert "under the mount" in refused.json()["error"]["message"]
 
 
+MALFORMED = {
+    "alpha": {"lora_alpha": [16]},
+    "rank": {"r": "x"},
+    "saved": {"modules_to_save": True},
+    "pattern": {"alpha_pattern": {"(": 1}},
+}
+
+
 def test_a_broken_adapter_is_refused_by_name_and_the_others_serve(sample, mount, start):
     good = mount / "models/qlora/qlora/gpu_model/adapter"
     wrong = mount / "models/wrong/adapter"
     shutil.copytree(good, wrong)
     config = json.loads((wrong / "adapter_config.json").read_text())
     (wrong / "adapter_config.json").write_text(json.dumps({**config, "use_dora": True}))
+    for name, values in MALFORMED.items():
+        shutil.copytree(good, mount / "models" / name)
+        (mount / "models" / name / "adapter_config.json").write_text(json.dumps({**config, **values}))
     asked = sample.questions[1]
     with start(mount) as server:
         assert text(server, sample.adapter, asked["question"]) == asked["adapter"]
         refused = answer(server, "wrong", asked["question"])
         assert refused.status_code == 404
         assert "use_dora" in refused.json()["error"]["message"]
-        assert [one["name"] for one in server.http().get("/version").json()["refused"]] == ["wrong"]
+        said = {one["name"] for one in server.http().get("/version").json()["refused"]}
+        assert said == {"wrong", *MALFORMED}
+        body = {"lora_name": "again", "lora_path": f"models/{next(iter(MALFORMED))}"}
+        assert server.http().post("/v1/load_lora_adapter", json=body).status_code == 400
 
 
 def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was(sample, mount, start):

@@ -1,6 +1,7 @@
 """What goes wrong only with some names, paths, parameters and bodies: an error to whoever asked, nothing to the others."""
 
 import shutil
+import socket
 
 import httpx
 import pytest
@@ -124,3 +125,13 @@ def test_more_answers_than_ever_fit_are_refused_for_good(server, sample):
     assert refused.status_code == 400
     assert "104 answers" in refused.json()["error"]["message"]
     assert "retry-after" not in refused.headers
+
+
+def test_a_client_that_leaves_in_mid_upload_is_no_defect(sample, start):
+    with start(sample.mount) as server:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+        with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=30) as connection:
+            connection.sendall(f"{head}content-length: 1000\r\n\r\n".encode() + b"{")
+        told = 'slipway_requests_total{route="/v1/chat",status="499"} 1.0'
+        server.eventually(lambda: told in server.http().get("/metrics").text)
+        assert "Traceback" not in server.log.read_text()

@@ -158,3 +158,10 @@ def test_a_large_wrong_body_makes_no_long_list_of_errors(name):
 def test_a_large_right_body_is_taken():
     talk = {"model": "m", "messages": [CHAT["messages"][0]] * 10_000, "tools": [{"a": list(range(200_000))}]}
     assert len(parse(ChatRequest, orjson.dumps(talk)).messages) == 10_000
+
+
+@pytest.mark.parametrize("token", ["50", "-1", "9" * 5000, "x", ""])
+def test_a_bias_of_a_token_that_is_none_is_refused(token):
+    with pytest.raises(ApiError, match="unknown token") as caught:
+        mapped(ChatRequest, {**CHAT, "logit_bias": {token: 1}})
+    assert (caught.value.status, caught.value.param) == (400, "logit_bias")

@@ -1,5 +1,7 @@
 """The gate: keys, cookies, tickets; signed, expiring, valid on every replica."""
 
+import pytest
+
 from inference.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
 
 
@@ -21,6 +23,35 @@ def test_the_key_opens_and_nothing_else_does():
     for wrong in ("Bearer secre", "Basic secret", "secret", "Bearer ", "Bearer sécret"):
         assert not gate.admits({"headers": [(b"authorization", wrong.encode("latin-1"))]})
     assert not gate.admits(scope())
+
+
+def test_another_spelling_of_a_used_ticket_is_used_too():
+    gate = Gate("secret")
+    ticket = gate.new_ticket()
+    assert gate.take_ticket(ticket)
+    expiry, _, rest = ticket.partition(".")
+    arabic = "".join(chr(0x0660 + int(digit)) for digit in expiry)
+    for other in (f"0{expiry}", f"00{expiry}", arabic):
+        assert not gate.take_ticket(f"{other}.{rest}")
+
+
+@pytest.mark.parametrize("other", ['x={"a":1}', "a b=1", "foo", "a[b]=1", "x=\u00e9", "=", '"'])
+def test_other_servers_cookies_do_not_hide_ours(other):
+    gate = Gate("secret")
+    cookie = gate.new_cookie()
+    for header in (f"{other}; slipway={cookie}", f'slipway="{cookie}"; {other}'):
+        assert gate.admits({"headers": [(b"cookie", header.encode("latin-1"))]})
+    assert not gate.admits({"headers": [(b"cookie", f"{other}; xslipway={cookie}".encode("latin-1"))]})
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("sender", ["same-origin", "none", "same-site", "cross-site", ""])
+def test_other_pages_cannot_act_with_the_cookie(method, sender):
+    gate = Gate("secret")
+    more = {"sec_fetch_site": sender} if sender else {}
+    by_cookie = scope(cookie=f"slipway={gate.new_cookie()}", **more) | {"method": method}
+    assert gate.admits(by_cookie) == (method == "GET" or sender in {"same-origin", "none", ""})
+    assert gate.admits(scope(authorization="Bearer secret", **more) | {"method": method})
 
 
 def test_without_a_key_nobody_comes_in():

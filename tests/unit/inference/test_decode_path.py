@@ -114,6 +114,23 @@ def test_longrope_changes_tables_while_decoding(made, make_rig, attention):
     assert request.tokens == reference.generate(prompt, "", 8)
 
 
+@pytest.mark.parametrize("attention", ["dense", "torch"])
+def test_longrope_changes_tables_with_everything_known_already(made, make_rig, attention):
+    """The second time all tokens are found under the second table: nothing of the first may be read with them."""
+    family, reference = made("phi3-longrope")
+    rig = make_rig(family, attention=attention, block_size=4)
+    prompt = [random.Random(9).randrange(3, 160) for _ in range(60)]
+    expected = reference.generate(prompt, "", 12)
+    told = []
+    for _ in range(3):
+        request = rig.ask(prompt, max_tokens=12)
+        assert request.done.wait(120)
+        assert request.tokens == expected
+        told.append([choice.logprob for delta in request.deltas for choice in delta.choices])
+    assert told[1] == pytest.approx(told[0], abs=1e-5)
+    assert told[2] == pytest.approx(told[0], abs=1e-5)
+
+
 def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
     """The one before had matrices in places where this one has none."""
     spec = spec_of(TINY)

@@ -6,6 +6,8 @@ import threading
 import httpx
 import pytest
 
+from inference.engine.adapters import AdapterError
+
 KEY = {"authorization": "Bearer key"}
 
 
@@ -42,6 +44,36 @@ def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
     assert late.finish == "error"
     rig.engine.cancel(asked[0].number)
     rig.engine.remove(1)  # an adapter's swap comes back too
+
+
+def test_who_failed_just_before_the_engine_did_is_told_as_well(llama, make_rig):
+    rig = make_rig(llama)
+    run, begun = rig.runner.run, threading.Event()
+
+    def failing(slices):
+        begun.wait(30)
+        if len(slices) > 1:
+            raise RuntimeError("the batch")
+        if slices[0].sequence.tokens[2] == 1:
+            raise RuntimeError("this one")
+        if slices[0].sequence.tokens[2] == 2:
+            raise AttributeError("the engine")
+        return run(slices)
+
+    rig.runner.run = failing
+    asked = [rig.ask([9, 8, number], max_tokens=5) for number in (0, 1, 2)]
+    begun.set()
+    for request in asked:
+        assert request.done.wait(30)
+    assert [request.finish for request in asked[1:]] == ["error", "error"]
+    assert rig.engine.failure.startswith("AttributeError")
+
+
+def test_an_adapter_that_comes_after_the_end_is_refused(llama, make_rig):
+    rig = make_rig(llama)
+    rig.engine.stop()
+    with pytest.raises(AdapterError, match="stopping"):
+        rig.engine.remove(1)
 
 
 def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, serve):

@@ -146,3 +146,20 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing_behind(made, engine, tm
     assert ask(engine, 0, 6) == expected(made, "", 6)
     install(engine, made, 5, "first")
     assert ask(engine, 5, 6) == expected(made, "first", 6)
+
+
+def test_a_step_that_failed_half_way_is_run_again_for_the_others(made, engine, monkeypatch):
+    """The cache of those that came before the guilty one is a step ahead then."""
+    alone = ask(engine, 0, 6)
+    forward, failed = TransformersRunner._forward, []
+
+    def failing(self, part):
+        logits = forward(self, part)
+        if len(part.sequence.tokens) == len(PROMPT) + 3 and not failed:
+            failed.append(part)
+            raise RuntimeError("after the cache has grown")
+        return logits
+
+    monkeypatch.setattr(TransformersRunner, "_forward", failing)
+    assert ask(engine, 0, 6) == alone
+    assert failed
