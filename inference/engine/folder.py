@@ -147,6 +147,9 @@ def shortest_name(parts: tuple[str, ...], others: list[tuple[str, ...]]) -> str:
 def check_model(name: str, path: Path, mount: Path) -> ModelFolder:
     """Reads configuration and headers of a base model, refusing what is unsafe or broken."""
     config = read_json(inside(path / "config.json", mount))
+    for file in path.iterdir():  # the tokenizer's, the template and what transformers finds are read by others
+        if file.is_file():
+            inside(file, mount)
     refuse_code(path, config)
     if not (path / "tokenizer.json").exists() and not (path / "tokenizer.model").exists():
         raise FolderError(f"{path} has neither tokenizer.json nor tokenizer.model")

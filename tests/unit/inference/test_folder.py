@@ -74,12 +74,19 @@ def test_a_shard_index_that_leads_elsewhere_is_refused(model, tmp_path, shard):
         check_model("org/model", model, tmp_path)
 
 
-def test_a_link_out_of_the_mount_is_refused(model, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "generation_config.json"]
+)
+def test_a_link_out_of_the_mount_is_refused(model, tmp_path, name):
     mount = tmp_path / "model-cache"
-    outside = tmp_path / "outside.safetensors"
-    (model / "model.safetensors").rename(outside)
-    (model / "model.safetensors").symlink_to(outside)
-    with pytest.raises(FolderError, match="leads out"):
+    outside = tmp_path / "outside"
+    check_model("org/model", model, mount)
+    if (model / name).exists():
+        (model / name).rename(outside)
+    else:
+        outside.write_text("{}")
+    (model / name).symlink_to(outside)
+    with pytest.raises(FolderError, match=f"{name} leads out"):
         check_model("org/model", model, mount)
 
 
