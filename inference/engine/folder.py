@@ -70,12 +70,7 @@ class AdapterFolder:
 def find_base(mount: Path, wanted: str) -> tuple[str, Path]:
     """Name and folder of the base model: the one that is asked for, or the only one under model-cache."""
     cache = mount / "model-cache"
-    found = {
-        f"{organisation.name}/{model.name}": model
-        for organisation in folders_in(cache)
-        for model in folders_in(organisation)
-        if (model / "config.json").is_file()
-    }
+    found = base_models(mount)
     if wanted:
         if wanted not in found:
             there = ", ".join(sorted(found)) or "none"
@@ -89,11 +84,22 @@ def find_base(mount: Path, wanted: str) -> tuple[str, Path]:
     return next(iter(found.items()))
 
 
+def base_models(mount: Path) -> dict[str, Path]:
+    return {
+        f"{organisation.name}/{model.name}": model
+        for organisation in folders_in(mount / "model-cache")
+        for model in folders_in(organisation)
+        if (model / "config.json").is_file()
+    }
+
+
 def find_adapters(mount: Path) -> dict[str, Path]:
-    """Every adapter under the mount by name: the shortest ending of its path that no other adapter shares."""
+    """Every adapter under the mount by name: the shortest ending of its path that no other adapter shares, and no base
+    is called."""
     paths = sorted(walk_adapters(mount))
     parts = {path: naming_parts(mount, path) for path in paths}
-    return {shortest_name(parts[path], [p for q, p in parts.items() if q != path]): path for path in paths}
+    bases = base_models(mount)
+    return {shortest_name(parts[path], [p for q, p in parts.items() if q != path], bases): path for path in paths}
 
 
 def walk_adapters(mount: Path) -> Iterator[Path]:
@@ -106,9 +112,14 @@ def walk_adapters(mount: Path) -> Iterator[Path]:
 def name_among(mount: Path, path: Path, others: Iterable[Path], taken: Container[str]) -> str:
     """A name for one more adapter: as `find_adapters` would choose it, and not one that is in use."""
     parts = naming_parts(mount, path)
+    bases = base_models(mount)
     for length in range(1, len(parts) + 1):
         name = "/".join(parts[-length:])
-        if name not in taken and not any(naming_parts(mount, other)[-length:] == parts[-length:] for other in others):
+        if (
+            name not in taken
+            and name not in bases
+            and not any(naming_parts(mount, other)[-length:] == parts[-length:] for other in others)
+        ):
             return name
     return "/".join((*parts, "adapter"))
 
@@ -136,10 +147,10 @@ def naming_parts(mount: Path, path: Path) -> tuple[str, ...]:
     return parts[:-1] if len(parts) > 1 and parts[-1] == "adapter" else parts
 
 
-def shortest_name(parts: tuple[str, ...], others: list[tuple[str, ...]]) -> str:
+def shortest_name(parts: tuple[str, ...], others: list[tuple[str, ...]], taken: Container[str]) -> str:
     for length in range(1, len(parts) + 1):
         ending = parts[-length:]
-        if not any(other[-length:] == ending for other in others):
+        if "/".join(ending) not in taken and not any(other[-length:] == ending for other in others):
             return "/".join(ending)
     return "/".join((*parts, "adapter"))  # the same path with and without a last `adapter`
 

@@ -9,7 +9,15 @@ import torch
 from safetensors.torch import save_file
 
 from inference.engine.adapters import AdapterError
-from inference.engine.folder import FolderError, check_adapter, check_model, find_adapters, find_base, read_header
+from inference.engine.folder import (
+    FolderError,
+    check_adapter,
+    check_model,
+    find_adapters,
+    find_base,
+    name_among,
+    read_header,
+)
 from inference.engine.lora import read_lora
 from inference.engine.spec import read_spec
 
@@ -139,6 +147,17 @@ def test_adapters_are_named_by_their_shortest_unique_ending(tmp_path):
     adapter_at(tmp_path, "models/qlora/qlora/gpu-cpu_model/adapter")
     adapter_at(tmp_path, ".slipway/releases/x")
     assert set(find_adapters(tmp_path)) == {"qlora/gpu_model", "other/gpu_model", "gpu-cpu_model"}
+
+
+def test_no_adapter_is_called_as_a_base_is(model, tmp_path):
+    """Asked for by that name, the base would answer."""
+    for path in ("models/org/model/adapter", "old/model/adapter"):
+        adapter_at(tmp_path, path)
+    found = find_adapters(tmp_path)
+    assert set(found) == {"models/org/model", "old/model"}
+    for path in found.values():
+        others = {each for each in found.values() if each != path}
+        assert found[name_among(tmp_path, path, others, set())] == path
 
 
 def test_an_adapters_hash_changes_with_its_files(tmp_path):
