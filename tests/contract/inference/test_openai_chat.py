@@ -194,7 +194,6 @@ def test_errors_have_the_codes_that_clients_know(endpoint, sample):
 
 def test_cached_tokens_are_part_of_the_prompt_however_many_answers_there_are(endpoint, sample):
     question = "Tell me about the harbour. " * 12
-    for _ in range(2):
+    for least in (0, 0.5):
         usage = ask(endpoint, sample.base, question, n=4, max_tokens=2).usage
-        assert usage.prompt_tokens_details.cached_tokens <= usage.prompt_tokens
-    assert usage.prompt_tokens_details.cached_tokens > usage.prompt_tokens // 2
+        assert least * usage.prompt_tokens <= usage.prompt_tokens_details.cached_tokens <= usage.prompt_tokens
