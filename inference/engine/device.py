@@ -3,7 +3,8 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -174,6 +175,17 @@ def raise_if_lost(error: RuntimeError, wait: Callable[[], None]) -> None:
         wait()
     except RuntimeError as still:
         raise DeviceLost(f"the GPU is lost: {error}; waiting for it: {still}") from error
+
+
+@contextmanager
+def noticing_loss(device: torch.device) -> Generator[None, None, None]:
+    """Around a step: DeviceLost in place of an error after which the GPU can do nothing any more."""
+    try:
+        yield
+    except RuntimeError as error:
+        if device.type == "cuda":
+            raise_if_lost(error, torch.cuda.synchronize)
+        raise
 
 
 def has_bfloat16() -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from inference.engine.adapters import BASE_SLOT, AdapterError
-from inference.engine.device import raise_if_lost
+from inference.engine.device import noticing_loss
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import read_tensor
 from inference.engine.lora import refuse_changed_base
@@ -41,12 +41,8 @@ class TransformersRunner:
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
-        try:
+        with noticing_loss(self._device):
             return self._run(slices)
-        except RuntimeError as error:
-            if self._device.type == "cuda":
-                raise_if_lost(error, torch.cuda.synchronize)
-            raise
 
     def _run(self, slices: list[Slice]) -> list[Choice]:
         rows: list[torch.Tensor] = []

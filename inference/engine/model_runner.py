@@ -9,7 +9,7 @@ from torch import Tensor
 
 from inference.engine.attention import KeyValues
 from inference.engine.decoder import forward, logits
-from inference.engine.device import Attention, raise_if_lost, set_up_cuda
+from inference.engine.device import Attention, noticing_loss, set_up_cuda
 from inference.engine.folder import AdapterFolder, ModelFolder
 from inference.engine.loader import load_weights
 from inference.engine.lora import Lora, read_lora
@@ -87,12 +87,8 @@ class ModelRunner:
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
         """One choice for each slice that is its sequence's last, in the order of `slices`."""
-        try:
+        with noticing_loss(self._device):
             return self._run(slices)
-        except RuntimeError as error:
-            if self._device.type == "cuda":
-                raise_if_lost(error, torch.cuda.synchronize)
-            raise
 
     def _run(self, slices: list[Slice]) -> list[Choice]:
         decoding = [part for part in slices if part.count == 1 and part.last and part.start]
