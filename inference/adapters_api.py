@@ -58,8 +58,10 @@ async def model(request: Request) -> Response:
     """GET /v1/models/{name}; names hold slashes."""
     service: Service = request.app.state.service
     name: str = request.path_params["model"]
-    service.check_model(name)
-    return json_response(describe(service, service.model(), name))
+    served = service.model()
+    if name not in served.names():
+        raise service.unknown(name)
+    return json_response(describe(service, served, name))
 
 
 def describe(service: Service, served: Served, name: str) -> dict[str, Any]:
@@ -146,8 +148,8 @@ def tokenizer_for(service: Service, model: str | None) -> Tokenizer:
     served = service.model()
     if model is None:
         return served.engine.tokenizer
-    service.check_model(model)
-    return served.tokenizer(model)
+    with service.holding(model) as adapter:
+        return served.tokenizer(adapter)
 
 
 def aside(change: Callable[[], Result]) -> asyncio.Future[Result]:

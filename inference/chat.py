@@ -195,19 +195,18 @@ async def stream(
     top_k: float,
 ) -> AsyncGenerator[str]:
     served = service.model()
-    service.check_model(model)
-    tokenizer = served.tokenizer(model)
-    prompt = await encode_chat(served.engine, tokenizer, messages, None)
-    most = min(int(max_new_tokens), room(served, len(prompt), None))
-    params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
-    text = ""
-    with Generation(service, model, tokenizer, [prompt], params) as generation:
-        async for batch in generation.deltas():
-            for _, delta in batch:
-                raise_failure(delta)
-                text += delta.text
-            if batch:
-                yield text
+    with service.holding(model) as adapter:
+        prompt = await encode_chat(served.engine, served.tokenizer(adapter), messages, None)
+        most = min(int(max_new_tokens), room(served, len(prompt), None))
+        params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
+        text = ""
+        with Generation(service, adapter, [prompt], params) as generation:
+            async for batch in generation.deltas():
+                for _, delta in batch:
+                    raise_failure(delta)
+                    text += delta.text
+                if batch:
+                    yield text
 
 
 def text_of(content: Any) -> str:

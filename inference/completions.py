@@ -18,6 +18,7 @@ from inference.api import (
     parse,
     sampling_params,
 )
+from inference.engine.adapters import InstalledAdapter
 from inference.engine.engine import Engine
 from inference.engine.grammar import Grammar, GrammarError, Part
 from inference.engine.tokenizer import TemplateError, Tokenizer
@@ -29,19 +30,27 @@ from inference.tools import CallShape, Demand, demanded
 
 IN_HEADERS = "!#$&'()*+,-./:;=?@[]^_`{|}~ "  # what a header's value holds as it is; the rest is percent-encoded
 LONG_TEXT = 20_000  # characters from which on encoding is left to a thread
+MANY_SPELLINGS = 2_000  # tokens with logprobs from which on writing an answer is
 MANY_MESSAGES = 100  # from which on the chat template is
 
 
 async def chat(service: Service, raw: bytes, request: Request) -> Response:
     """POST /v1/chat/completions."""
     asked = parse(ChatRequest, raw)
-    served = service.model()
-    service.check_model(asked.model)
     if asked.top_logprobs is not None and not asked.logprobs:
         raise ApiError(400, "top_logprobs needs logprobs", code="invalid_value", param="top_logprobs")
-    service.check_queue(asked.n or 1)  # before any work is done for it
+    with service.holding(asked.model) as adapter:
+        service.check_queue(asked.n or 1)  # before any work is done for it
+        return await respond(*await chat_generation(service, adapter, asked), stream=asked.stream, request=request)
+
+
+async def chat_generation(
+    service: Service, adapter: InstalledAdapter, asked: ChatRequest
+) -> tuple[Generation, ChatShape]:
+    """What the adapter is to make of the conversation, and how it is written."""
+    served = service.model()
+    tokenizer = served.tokenizer(adapter)
     tools = None if asked.tool_choice == "none" else asked.tools
-    tokenizer = served.tokenizer(asked.model)
     prompt = await encode_chat(served.engine, tokenizer, [message.plain() for message in asked.messages], tools)
     wanted = asked.max_completion_tokens or asked.max_tokens
     most = room(served, len(prompt), wanted)
@@ -49,38 +58,47 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
     grammar = await grammar_for(served, tokenizer, asked, demand)
     logprobs = (asked.top_logprobs or 0) if asked.logprobs else None
     params = sampling_params(asked, most, logprobs, tokenizer.known, grammar)
-    generation = Generation(service, asked.model, tokenizer, [prompt], params, asked.n or 1)
-    usage = asked.stream_options is not None and asked.stream_options.include_usage
-    named = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
-    shape = ChatShape(*named) if demand is None else CallShape(*named, demand=demand)
-    return await respond(generation, shape, stream=asked.stream, request=request)
+    named = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage_wanted(asked))
+    spell = tokenizer.spellings.of
+    shape = ChatShape(*named, spell=spell) if demand is None else CallShape(*named, spell=spell, demand=demand)
+    return Generation(service, adapter, [prompt], params, asked.n or 1), shape
 
 
 async def complete(service: Service, raw: bytes, request: Request) -> Response:
     """POST /v1/completions."""
     asked = parse(CompletionRequest, raw)
-    served = service.model()
-    service.check_model(asked.model)
-    tokenizer = served.tokenizer(asked.model)
-    vocabulary = tokenizer.known
-    given = prompts_of(asked.prompt)
-    service.check_queue(len(given) * (asked.n or 1))  # before any work is done for it
-    prompts = [each if isinstance(each, list) else await encode_prompt(served, tokenizer, each) for each in given]
     if asked.echo and asked.logprobs is not None:
         raise ApiError(400, "logprobs of an echoed prompt are not given", code="unsupported_parameter", param="echo")
+    with service.holding(asked.model) as adapter:
+        service.check_queue(len(prompts_of(asked.prompt)) * (asked.n or 1))  # before any work is done for it
+        return await respond(*await text_generation(service, adapter, asked), stream=asked.stream, request=request)
+
+
+async def text_generation(
+    service: Service, adapter: InstalledAdapter, asked: CompletionRequest
+) -> tuple[Generation, TextShape]:
+    """What the adapter is to make of the prompts, and how it is written."""
+    served = service.model()
+    tokenizer = served.tokenizer(adapter)
+    given = prompts_of(asked.prompt)
+    prompts = [each if isinstance(each, list) else await encode_prompt(served, tokenizer, each) for each in given]
     if not prompts or not all(prompts):
         raise ApiError(400, "an empty prompt cannot be completed", code="invalid_value", param="prompt")
     most = min(room(served, len(prompt), asked.max_tokens) for prompt in prompts)
-    if any(min(prompt) < 0 or max(prompt) >= vocabulary for prompt in prompts):
+    if any(min(prompt) < 0 or max(prompt) >= tokenizer.known for prompt in prompts):
         raise ApiError(400, "the prompt holds an unknown token", code="invalid_value", param="prompt")
-    params = sampling_params(asked, most, asked.logprobs, vocabulary)
-    generation = Generation(service, asked.model, tokenizer, prompts, params, asked.n or 1)
-    usage = asked.stream_options is not None and asked.stream_options.include_usage
-    shape = TextShape(f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage)
-    if asked.echo:
-        texts = [each if isinstance(each, str) else tokenizer.decode(each) for each in given]
-        shape.echo = tuple(text for text in texts for _ in range(asked.n or 1))
-    return await respond(generation, shape, stream=asked.stream, request=request)
+    params = sampling_params(asked, most, asked.logprobs, tokenizer.known)
+    texts: list[str] = []
+    for each in given if asked.echo else ():
+        texts += [each if isinstance(each, str) else tokenizer.decode(each)] * (asked.n or 1)
+        await asyncio.sleep(0)  # one of many: the streams have their turn between two
+    named = (f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage_wanted(asked))
+    shape = TextShape(*named, spell=tokenizer.spellings.of, echo=tuple(texts))
+    return Generation(service, adapter, prompts, params, asked.n or 1), shape
+
+
+def usage_wanted(asked: ChatRequest | CompletionRequest) -> bool:
+    return asked.stream_options is not None and asked.stream_options.include_usage
 
 
 def prompts_of(given: str | list[str] | list[int] | list[list[int]]) -> list[str | list[int]]:
@@ -143,7 +161,7 @@ async def encode(engine: Engine, tokenizer: Tokenizer, encoder: Callable[[str], 
     tokens = encoder(text) if len(text) < LONG_TEXT else await asyncio.to_thread(encoder, text)
     foreign = next((token for token in tokens if token >= tokenizer.vocabulary), None)
     if foreign is not None:
-        said = f"{tokenizer.token_text(foreign)!r}, which is in the tokenizer but not in the model"
+        said = f"{tokenizer.spellings.of(foreign).text!r}, which is in the tokenizer but not in the model"
         raise ApiError(400, f"the prompt holds the token {foreign}: {said}", code="invalid_value", param="prompt")
     return tokens
 
@@ -162,22 +180,26 @@ def too_long(context: int, prompt: str) -> ApiError:
 
 
 async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
-    shape.decode = generation.tokenizer.token_text
     headers = {"x-slipway-model": quote(shape.model, safe=IN_HEADERS)}
     generation.__enter__()
-    if generation.adapter_hash:
-        headers["x-slipway-adapter-hash"] = generation.adapter_hash
+    if generation.adapter.digest:
+        headers["x-slipway-adapter-hash"] = generation.adapter.digest
     if stream:
         return EventStream(generation, shape, headers)
     watcher = asyncio.create_task(close_on_disconnect(request.receive, generation))
     try:
-        return json_response(await whole(generation, shape), headers=headers)
+        answers = await collect(generation)
+        spellings = sum(len(answer.choices) for answer in answers) * (2 + (generation.params.logprobs or 0))
+        if spellings < MANY_SPELLINGS:
+            return json_response(shape.whole(answers, usage_of(generation)), headers=headers)
+        body = await asyncio.to_thread(shape.whole, answers, usage_of(generation))
+        return await asyncio.to_thread(json_response, body, headers=headers)
     finally:
         watcher.cancel()
         generation.close()
 
 
-async def whole(generation: Generation, shape: ChatShape | TextShape) -> dict[str, Any]:
+async def collect(generation: Generation) -> list[Answer]:
     answers = [Answer() for _ in range(generation.answers)]
     async for batch in generation.deltas():
         for index, delta in batch:
@@ -185,4 +207,4 @@ async def whole(generation: Generation, shape: ChatShape | TextShape) -> dict[st
             answers[index].add(delta)
     if any(answer.finish is None for answer in answers):
         raise ApiError(499, "the client went away")
-    return shape.whole(answers, usage_of(generation))
+    return answers

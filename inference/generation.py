@@ -12,36 +12,32 @@ from inference.api import ApiError
 from inference.engine.adapters import InstalledAdapter
 from inference.engine.engine import Delta
 from inference.engine.sequence import SamplingParams
-from inference.engine.tokenizer import Tokenizer
-from inference.service import Served, Service
+from inference.service import Service
 
 Batch = list[tuple[int, Delta]]
 
 
 class Generation:
-    """`n` answers to each of some prompts, which `tokenizer` has encoded. Used as a context: leaving it cancels what is
-    still running."""
+    """`n` answers of an adapter, which the caller holds, to each of some prompts, which the adapter's tokenizer has encoded.
+    Used as a context: leaving it cancels what is still running."""
 
     def __init__(
         self,
         service: Service,
-        model: str,
-        tokenizer: Tokenizer,
+        adapter: InstalledAdapter,
         prompts: list[list[int]],
         params: SamplingParams,
         n: int = 1,
     ) -> None:
         self.service = service
-        self.model = model
-        self.tokenizer = tokenizer
-        self.adapter_hash = ""
+        self.adapter = adapter
+        self.params = params
         self.prompt_tokens = sum(len(prompt) for prompt in prompts)
         self.completion_tokens = 0
         self._cached: dict[int, int] = {}  # by prompt: each counts once, as in prompt_tokens
         self._n = n
-        self._adapter: InstalledAdapter | None = None
+        self._kept = False
         self._prompts = [prompt for prompt in prompts for _ in range(n)]
-        self._params = params
         self._arrived: Batch = []
         self._waiter: asyncio.Future[None] | None = None
         self._open: dict[int, int] = {}  # index → the engine's request
@@ -72,25 +68,14 @@ class Generation:
     def __enter__(self) -> Self:
         served = self.service.model()
         self.service.admit(len(self._prompts))
-        try:
-            self._adapter = self.service.hold_adapter(self.model)
-            self._check_tokenizer(served, self._adapter)
-        except BaseException:
-            self.service.dismiss(len(self._prompts))
-            raise
-        self.adapter_hash = self._adapter.digest
+        served.adapters.keep(self.adapter)
+        self._kept = True
         for index, prompt in enumerate(self._prompts):
-            params = self._params
+            params = self.params
             if params.seed is not None and index:
                 params = replace(params, seed=params.seed + index)
-            self._open[index] = served.engine.submit(prompt, params, self._adapter, partial(self._take, index))
+            self._open[index] = served.engine.submit(prompt, params, self.adapter, partial(self._take, index))
         return self
-
-    def _check_tokenizer(self, served: Served, adapter: InstalledAdapter) -> None:
-        """The adapter may have been replaced since the prompt was encoded, by one that reads other tokens."""
-        if (adapter.tokenizer or served.engine.tokenizer) is not self.tokenizer:
-            served.adapters.let_go(adapter)
-            raise ApiError(503, f"{self.model!r} was just replaced; send the request again", retry_after=1)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,8 +92,8 @@ class Generation:
             self.service.metrics.cancelled.inc()
             for request in self._open.values():
                 served.engine.cancel(request)
-        if self._adapter is not None and served is not None:
-            served.adapters.let_go(self._adapter)
+        if self._kept and served is not None:
+            served.adapters.let_go(self.adapter)
         self.service.dismiss(len(self._prompts))
         self.service.metrics.duration.observe(time.monotonic() - self._began)
         self._wake()

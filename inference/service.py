@@ -4,7 +4,8 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -55,10 +56,9 @@ class Served:
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]
 
-    def tokenizer(self, name: str) -> Tokenizer:
-        """The one that the model of this name reads and writes with."""
-        adapter = self.adapters.installed.get(name)
-        return (adapter and adapter.tokenizer) or self.engine.tokenizer
+    def tokenizer(self, adapter: InstalledAdapter) -> Tokenizer:
+        """The one that it reads and writes with."""
+        return adapter.tokenizer or self.engine.tokenizer
 
 
 @dataclass(eq=False)
@@ -123,21 +123,21 @@ class Service:
             raise ApiError(503, f"the model is not ready ({said})", code="not_ready", retry_after=5)
         return self.served
 
-    def check_model(self, name: str) -> None:
-        """404 with the list when there is no such model."""
-        served = self.model()
-        if name != served.base and name not in served.adapters.installed:
-            raise self.unknown(name)
-
-    def hold_adapter(self, name: str) -> InstalledAdapter:
-        """The base or adapter of that name, to be let go of; never another one in its place."""
+    @contextmanager
+    def holding(self, name: str) -> Generator[InstalledAdapter]:
+        """The base or adapter of that name, as it is now: from before its prompt is encoded on, for the next one under the
+        name may read other tokens. 404 with the list when there is none; never another one in its place."""
         served = self.model()
         if name == served.base:
-            return InstalledAdapter(name, BASE_SLOT, 0, "", None)
+            yield InstalledAdapter(name, BASE_SLOT, 0, "", None)
+            return
         found = served.adapters.hold(name)
-        if found is not None:
-            return found
-        raise self.unknown(name)
+        if found is None:
+            raise self.unknown(name)
+        try:
+            yield found
+        finally:
+            served.adapters.let_go(found)
 
     def unknown(self, name: str, param: str = "model") -> ApiError:
         """404 with the list."""

@@ -1,15 +1,16 @@
 """How answers are written: chat and plain completions, whole and as events."""
 
-from collections.abc import Callable
+import codecs
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from inference.api import Usage, event
 from inference.engine.engine import Delta
 from inference.engine.sequence import Choice
+from inference.engine.spelling import Spelling
 from inference.generation import raise_failure
 
 
@@ -31,8 +32,29 @@ class Answer:
         return "".join(self.parts)
 
 
-def undecodable(token: int) -> str:
-    return f"<{token}>"
+class Spell(Protocol):
+    """Says a token; `first` as the first of an answer."""
+
+    def __call__(self, token: int, first: bool = False) -> Spelling: ...
+
+
+@dataclass(eq=False)
+class Told:
+    """How much of one answer's tokens has been told: characters, and the bytes of one that is not whole yet."""
+
+    first: bool = True
+    characters: int = 0
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+
+    def take(self, spelling: Spelling) -> int:
+        """The place of the token in the answer's text."""
+        place = self.characters
+        if spelling.written:
+            self.first = False
+            self.characters += len(self._decoder.decode(spelling.data))
+        return place
 
 
 @dataclass(eq=False)
@@ -43,7 +65,8 @@ class ChatShape:
     created: int
     model: str
     usage: bool
-    decode: Callable[[int], str] = undecodable
+    spell: Spell
+    _told: dict[int, Told] = field(default_factory=dict[int, Told])
     _frames: dict[int, tuple[bytes, bytes]] = field(default_factory=dict[int, tuple[bytes, bytes]])
 
     def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
@@ -51,7 +74,7 @@ class ChatShape:
             {
                 "index": index,
                 "message": self.message(answer),
-                "logprobs": self._logprobs(answer.choices),
+                "logprobs": self._logprobs(index, answer.choices),
                 "finish_reason": self.finish(answer.finish),
             }
             for index, answer in enumerate(answers)
@@ -93,7 +116,7 @@ class ChatShape:
         choice = {
             "index": index,
             "delta": delta,
-            "logprobs": self._logprobs(list(choices)) if choices else None,
+            "logprobs": self._logprobs(index, choices),
             "finish_reason": finish,
         }
         return event(self._body("chat.completion.chunk", [choice]) | ({"usage": None} if self.usage else {}))
@@ -101,19 +124,21 @@ class ChatShape:
     def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
 
-    def _logprobs(self, choices: list[Choice]) -> dict[str, Any] | None:
+    def _logprobs(self, index: int, choices: Sequence[Choice]) -> dict[str, Any] | None:
         if not choices:
             return None
-        content = [
-            self._entry(choice.token, choice.logprob)
-            | {"top_logprobs": [self._entry(token, logprob) for token, logprob in choice.top]}
-            for choice in choices
-        ]
+        told = self._told.setdefault(index, Told())
+        content: list[dict[str, Any]] = []
+        for choice in choices:
+            first, spelling = told.first, self.spell(choice.token, told.first)
+            told.take(spelling)
+            top = [entry(self.spell(token, first), logprob) for token, logprob in choice.top]
+            content.append(entry(spelling, choice.logprob) | {"top_logprobs": top})
         return {"content": content, "refusal": None}
 
-    def _entry(self, token: int, logprob: float | None) -> dict[str, Any]:
-        text = self.decode(token)
-        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+def entry(spelling: Spelling, logprob: float | None) -> dict[str, Any]:
+    return {"token": spelling.text, "logprob": logprob, "bytes": spelling.values}
 
 
 @dataclass(eq=False)
@@ -124,9 +149,9 @@ class TextShape:
     created: int
     model: str
     usage: bool
-    decode: Callable[[int], str] = undecodable
+    spell: Spell
     echo: tuple[str, ...] = ()  # what stands before each answer, where the prompt is to be given back
-    _offsets: dict[int, int] = field(default_factory=dict[int, int])
+    _told: dict[int, Told] = field(default_factory=dict[int, Told])
 
     def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
         choices = [
@@ -151,7 +176,7 @@ class TextShape:
         choice = {
             "index": index,
             "text": delta.text,
-            "logprobs": self._logprobs(index, list(delta.choices)),
+            "logprobs": self._logprobs(index, delta.choices),
             "finish_reason": delta.finish,
         }
         return event(self._body([choice]) | ({"usage": None} if self.usage else {}))
@@ -168,15 +193,24 @@ class TextShape:
             "choices": choices,
         }
 
-    def _logprobs(self, index: int, choices: list[Choice]) -> dict[str, Any] | None:
+    def _logprobs(self, index: int, choices: Sequence[Choice]) -> dict[str, Any] | None:
         if not choices:
             return None
-        tokens = [self.decode(choice.token) for choice in choices]
-        offsets = list(accumulate(map(len, tokens), initial=self._offsets.get(index, 0)))
-        self._offsets[index] = offsets.pop()
+        told = self._told.setdefault(index, Told())
+        tokens: list[str] = []
+        tops: list[dict[str, float]] = []
+        places: list[int] = []
+        for choice in choices:
+            top: dict[str, float] = {}
+            for token, logprob in choice.top:  # the likeliest first: of two that say the same it is the one told
+                top.setdefault(self.spell(token, told.first).text, logprob)
+            spelling = self.spell(choice.token, told.first)
+            tops.append(top)
+            tokens.append(spelling.text)
+            places.append(told.take(spelling))
         return {
             "tokens": tokens,
             "token_logprobs": [choice.logprob for choice in choices],
-            "top_logprobs": [{self.decode(token): logprob for token, logprob in choice.top} for choice in choices],
-            "text_offset": offsets,
+            "top_logprobs": tops,
+            "text_offset": places,
         }

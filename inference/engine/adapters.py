@@ -191,6 +191,12 @@ class Adapters:
                 self._holders[found.slot] += 1
             return found
 
+    def keep(self, adapter: InstalledAdapter) -> None:
+        """One more holder of an adapter that is held already, whatever the table has under its name now."""
+        if adapter.slot != BASE_SLOT:
+            with self._guard:
+                self._holders[adapter.slot] += 1
+
     def let_go(self, adapter: InstalledAdapter) -> None:
         if adapter.slot == BASE_SLOT:
             return

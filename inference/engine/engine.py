@@ -326,7 +326,8 @@ class BatchingEngine:
         if finish is not None:
             self._end(flight)
             if not stopped:
-                text += flight.text.flush()
+                rest, stopped = flight.text.flush()
+                text, finish = text + rest, "stop" if stopped else finish
         elif not sequence.rope and len(sequence.tokens) > self._runner.short_context:
             sequence.rope, sequence.salt = 1, sequence.salt + 1
             self._scheduler.restart(sequence)

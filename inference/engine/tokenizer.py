@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
 from inference.engine.folder import FolderError, read_json
+from inference.engine.spelling import Spellings
 
 
 class TemplateError(ValueError):
@@ -68,8 +69,10 @@ class Tokenizer:
     def decode(self, tokens: list[int]) -> str:
         return self.fast.decode(tokens, skip_special_tokens=True)
 
-    def token_text(self, token: int) -> str:
-        return self.fast.decode([token], skip_special_tokens=False)
+    @cached_property
+    def spellings(self) -> Spellings:
+        """What each token says by itself."""
+        return Spellings(self.fast)
 
     def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
         """The conversation as the model was trained to read it, up to where the assistant speaks."""
@@ -134,15 +137,16 @@ class Detokenizer:
             self._stream = DecodeStream(ids=self._tokens, skip_special_tokens=True)
             return self._fast.decode(self._tokens, skip_special_tokens=True)[self._decoded :]
 
-    def flush(self) -> str:
-        """What is left at the end: held-back text, and bytes that never became a character."""
+    def flush(self) -> tuple[str, bool]:
+        """What is left at the end: held-back text, and bytes that never became a character. Whether a stop string was met
+        in it, as `push` says."""
         whole = self._fast.decode(self._tokens, skip_special_tokens=True)
         rest = whole[self._decoded :]
         self._decoded = max(self._decoded, len(whole))
         if not self._stop:
-            return rest
+            return rest, False
         text, stopped = self._emit(rest)
-        return text if stopped else text + self._take_held()
+        return (text if stopped else text + self._take_held()), stopped
 
     def _emit(self, text: str) -> tuple[str, bool]:
         text = self._held + text
