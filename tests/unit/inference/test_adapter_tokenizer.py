@@ -70,7 +70,7 @@ def test_added_tokens_are_read_and_written(tokenizers, tmp_path):
         adapter(tmp_path, rows=18, fast=with_added("[PAD]", "<|end|>"), settings={"eos_token": "<|end|>"})
     )
     assert made.encode("w3<|end|>") == [3, 17]
-    assert made.token_text(17) == "<|end|>"
+    assert made.spellings.of(17).text == "<|end|>"
     assert made.eos == {2, 17}
     assert (made.vocabulary, made.known) == (18, 18)
     assert made.render(MESSAGES, None) == "w1 w3 w4"  # the template may be missing beside it
