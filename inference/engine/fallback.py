@@ -1,5 +1,6 @@
-"""The fallback runner: any architecture that transformers knows, one sequence after the other in each step."""
+"""The fallback runner: other architectures, computed by transformers, one sequence after the other in each step."""
 
+import inspect
 import logging
 from typing import Any
 
@@ -7,21 +8,34 @@ import torch
 
 from inference.engine.adapters import BASE_SLOT, AdapterError
 from inference.engine.device import noticing_loss
-from inference.engine.folder import AdapterFolder, ModelFolder
+from inference.engine.folder import ADAPTER_CONFIG, AdapterFolder, FolderError, ModelFolder
 from inference.engine.loader import read_tensor
 from inference.engine.lora import refuse_changed_base
 from inference.engine.sampler import sample
 from inference.engine.saved import KEY as WHOLE_KEY
 from inference.engine.scheduler import Slice
 from inference.engine.sequence import Choice, Sequence
+from inference.engine.spec import UnsupportedModel
 
 log = logging.getLogger(__name__)
 
 TYPES = ("LORA", "LOHA", "LOKR", "IA3", "OFT")  # others add tokens or layers, which a cache made step by step misses
 
 
+CACHES = ("past_key_values", "cache_params")  # how models call what they keep between steps
+TRIED = [1, 2, 3, 4, 5, 6]  # tokens on which a model shows that it keeps all that it needs,
+TRIAL = ((0, 2), (2, 4), (4, 5), (5, 6))  # as they are given to it
+RECURRENT_TRIAL = ((0, 4), (4, 5), (5, 6))
+ALIKE = {torch.float32: 0.01}  # largest relative difference of logits computed at once and step by step
+ALIKE_IN_HALF = 0.1
+
+
 class TransformersRunner:
-    """Correct before fast: a cache for each sequence, a forward pass for each slice."""
+    """Correct before fast: a cache for each sequence, a forward pass for each slice.
+
+    Where a cache is not at the slice's first token (a step that failed is run again, a sequence comes back), it is made anew
+    from the sequence's beginning. Models with convolutions or recurrences take either a whole prompt or one token.
+    """
 
     kind = "transformers"
     shares_prefixes = False
@@ -30,14 +44,24 @@ class TransformersRunner:
     def __init__(self, folder: ModelFolder, device: torch.device, dtype: torch.dtype) -> None:
         from transformers import AutoModelForCausalLM
 
+        refuse_ambiguous(folder)
         auto: Any = AutoModelForCausalLM
         self._model: Any = auto.from_pretrained(
             str(folder.path), dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
         )
         self._model.to(device).eval()
         self._device = device
+        self._dtype = dtype
         self._adapted = False
+        takes = inspect.signature(self._model.forward).parameters
+        named = [name for name in CACHES if name in takes]
+        if not named or "logits_to_keep" not in takes:
+            raise UnsupportedModel(f"{type(self._model).__name__} keeps no cache that can be given back to it")
+        self._cache_name = named[0]
+        self._config: Any = self._model.config
+        self._recurrent = bool(getattr(self._model, "_is_stateful", False)) or not only_keys_and_values(self._config)
         self._caches: dict[int, Any] = {}
+        self._lengths: dict[int, int] = {}  # tokens that a cache has seen
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
@@ -47,6 +71,8 @@ class TransformersRunner:
     def _run(self, slices: list[Slice]) -> list[Choice]:
         rows: list[torch.Tensor] = []
         for part in slices:
+            if self._recurrent and not part.last:
+                continue
             logits = self._forward(part)
             if part.last:
                 rows.append(logits)
@@ -55,10 +81,27 @@ class TransformersRunner:
         return sample(torch.stack(rows), [part.sequence for part in slices if part.last])
 
     def warm_up(self) -> None:
-        """Nothing is compiled."""
+        """Nothing is compiled, but what steps rely on is tried: what the model keeps is all that it needs."""
+        with torch.inference_mode():
+            ids = [min(token, self._vocabulary - 1) for token in TRIED]
+            steps = whole = self._logits(ids, self._cache())
+            cache = self._cache()
+            for start, end in RECURRENT_TRIAL if self._recurrent else TRIAL:
+                steps = self._logits(ids[start:end], cache)
+        difference = float((steps - whole).square().sum().sqrt() / whole.square().sum().sqrt())
+        if not difference <= ALIKE.get(self._dtype, ALIKE_IN_HALF):
+            raise UnsupportedModel(
+                f"{type(self._model).__name__} computes other logits step by step than at once "
+                f"(relative difference {difference:.2g}): it can be served neither by our engine nor by transformers' way"
+            )
+
+    @property
+    def _vocabulary(self) -> int:
+        return int(self._config.get_text_config().vocab_size)
 
     def forget(self, sequence: Sequence) -> None:
         self._caches.pop(sequence.id, None)
+        self._lengths.pop(sequence.id, None)
 
     def prepare_adapter(self, folder: AdapterFolder) -> AdapterFolder:
         refuse_harmful(folder)
@@ -99,28 +142,56 @@ class TransformersRunner:
     def remove_adapter(self, slot: int) -> None:
         self._forget_adapter(f"slot{slot}")
 
-    def _forward(self, part: Slice) -> torch.Tensor:
+    def _cache(self) -> Any:
         from transformers import DynamicCache
 
-        sequence = part.sequence
-        if part.start == 0:
-            self._caches[sequence.id] = DynamicCache()
-        cache = self._caches[sequence.id]
-        ahead = cache.get_seq_length() - part.start
-        if ahead > 0:  # a step that failed half-way is run again
-            cache.crop(-ahead)
-        ids = torch.tensor([sequence.tokens[part.start : part.start + part.count]], device=self._device)
-        if self._adapted and sequence.adapter == BASE_SLOT:
-            with self._model.disable_adapter():
-                return self._logits(ids, cache)
-        if self._adapted:
-            self._model.set_adapter(f"slot{sequence.adapter}")
-        return self._logits(ids, cache)
+        return DynamicCache(config=self._config) if self._recurrent else DynamicCache()
 
-    def _logits(self, ids: torch.Tensor, cache: Any) -> torch.Tensor:
-        out: Any = self._model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    def _forward(self, part: Slice) -> torch.Tensor:
+        """The logits after a slice."""
+        sequence, start, end = part.sequence, part.start, part.start + part.count
+        seen = self._lengths.pop(sequence.id, None)  # not known any more, should this fail half-way
+        if seen != start or start == 0 or (self._recurrent and end - start > 1):
+            start = 0
+            self._caches[sequence.id] = self._cache()
+        logits = self._with_adapter(sequence.adapter, sequence.tokens[start:end], self._caches[sequence.id])
+        self._lengths[sequence.id] = end
+        return logits
+
+    def _with_adapter(self, slot: int, tokens: list[int], cache: Any) -> torch.Tensor:
+        if self._adapted and slot == BASE_SLOT:
+            with self._model.disable_adapter():
+                return self._logits(tokens, cache)
+        if self._adapted:
+            self._model.set_adapter(f"slot{slot}")
+        return self._logits(tokens, cache)
+
+    def _logits(self, tokens: list[int], cache: Any) -> torch.Tensor:
+        ids = torch.tensor([tokens], device=self._device)
+        out: Any = self._model(input_ids=ids, use_cache=True, logits_to_keep=1, **{self._cache_name: cache})
         logits: torch.Tensor = out.logits[0, -1]
         return logits.float().clone()
+
+
+def refuse_ambiguous(folder: ModelFolder) -> None:
+    """What transformers would read in the place of, or on top of, the files that were checked."""
+    whole, index = "model.safetensors", "model.safetensors.index.json"
+    if (folder.path / whole).exists() and (folder.path / index).exists():
+        raise FolderError(f"{folder.path} holds both {whole} and {index}: remove the one that is not meant")
+    if (folder.path / ADAPTER_CONFIG).exists():
+        raise FolderError(
+            f"{folder.path} holds {ADAPTER_CONFIG}, and transformers would put that adapter into the base: move the "
+            "adapter into a folder of its own"
+        )
+
+
+def only_keys_and_values(config: Any) -> bool:
+    """Whether every layer keeps keys and values and no other state."""
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+    layers: list[Any] = DynamicCache(config=config).layers
+    return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
 def refuse_harmful(folder: AdapterFolder) -> None:

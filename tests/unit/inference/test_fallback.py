@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from inference.engine.adapters import AdapterError, InstalledAdapter
 from inference.engine.block_manager import BlockManager
 from inference.engine.engine import BatchingEngine
 from inference.engine.fallback import TransformersRunner
-from inference.engine.folder import check_adapter, check_model
+from inference.engine.folder import FolderError, check_adapter, check_model
 from inference.engine.scheduler import Limits
 from inference.engine.sequence import SamplingParams
+from inference.engine.spec import UnsupportedModel
 
 SPLIT = ["q_proj", "v_proj", "down_proj"]
 PROMPT = [5, 9, 31, 77, 12]
@@ -49,26 +51,37 @@ def made(tmp_path_factory, families):
 
 
 @pytest.fixture
-def engine(made, words):
-    folder = check_model("test/model", made.path, made.path.parents[2])
-    runner = TransformersRunner(folder, torch.device("cpu"), torch.float32)
+def make_engine(words):
+    engines = []
 
-    def deliver(events):
-        for sink, delta in events:
-            sink(delta)
+    def make(path, **limits):
+        folder = check_model("test/model", path, path.parents[2])
+        runner = TransformersRunner(folder, torch.device("cpu"), torch.float32)
 
-    engine = BatchingEngine(runner, words, BlockManager(256, 4), Limits(), 256, deliver)
-    yield engine
-    engine.stop()
+        def deliver(events):
+            for sink, delta in events:
+                sink(delta)
+
+        engine = BatchingEngine(runner, words, BlockManager(256, 4), Limits(**limits), 256, deliver)
+        engines.append(engine)
+        runner.warm_up()
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+@pytest.fixture
+def engine(made, make_engine):
+    return make_engine(made.path)
 
 
 def install(engine, made, slot, name):
     engine.install(slot, check_adapter(name, made.adapters[name], made.path.parents[2]))
 
 
-def ask(engine, slot, number=12):
-    import threading
-
+def begin(engine, slot, number=12):
     done, tokens = threading.Event(), []
 
     def sink(delta):
@@ -78,8 +91,17 @@ def ask(engine, slot, number=12):
 
     params = SamplingParams(max_tokens=number, temperature=0.0, ignore_eos=True, logprobs=0)
     engine.submit(PROMPT, params, InstalledAdapter("x", slot, slot, "", None), sink)
+    return done, tokens
+
+
+def ended(begun):
+    done, tokens = begun
     assert done.wait(60)
     return tokens
+
+
+def ask(engine, slot, number=12):
+    return ended(begin(engine, slot, number))
 
 
 def expected(made, name, number=12):
@@ -146,6 +168,88 @@ def test_what_does_not_fit_is_refused_and_leaves_nothing_behind(made, engine, tm
     assert ask(engine, 0, 6) == expected(made, "", 6)
     install(engine, made, 5, "first")
     assert ask(engine, 5, 6) == expected(made, "first", 6)
+
+
+# What our own engine does not know: other attention, convolutions, recurrences, and mixtures of them.
+FOREIGN: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "gemma2": (
+        "Gemma2Config",
+        SPLIT,
+        {"head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8, "tie_word_embeddings": False},
+    ),
+    "gemma3": (
+        "Gemma3TextConfig",
+        SPLIT,
+        {"head_dim": 8, "sliding_window": 8, "query_pre_attn_scalar": 8, "tie_word_embeddings": False},
+    ),
+    "gpt2": ("GPT2Config", ["c_attn"], {"n_embd": 48, "n_layer": 2, "n_head": 6, "n_positions": 256}),
+    "mixtral": ("MixtralConfig", ["q_proj", "v_proj"], {"num_local_experts": 4}),
+    "mamba": ("MambaConfig", ["in_proj", "x_proj"], {"state_size": 8}),
+    "lfm2": ("Lfm2Config", ["q_proj", "in_proj"], {"layer_types": ["conv", "full_attention", "conv"]}),
+    "qwen3-next": (
+        "Qwen3NextConfig",
+        ["q_proj", "in_proj_qkvz"],
+        {
+            "head_dim": 8,
+            "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 32,
+            "shared_expert_intermediate_size": 32,
+            "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FOREIGN)
+def test_foreign_architectures_give_their_own_tokens(family, families, make_engine, tmp_path):
+    """In chunks smaller than the prompt, and several at once; base and adapter."""
+    config, targets, more = FOREIGN[family]
+    made = families.make(tmp_path, config, targets, **more)
+    engine = make_engine(made.path, tokens=4, prefill=2)
+    install(engine, made, 1, "first")
+    base, adapted = expected(made, ""), expected(made, "first")
+    assert adapted != base
+    requests = [begin(engine, slot, 12) for slot in (0, 1, 0, 1)]
+    assert [ended(request) for request in requests] == [base, adapted, base, adapted]
+
+
+def test_a_model_whose_state_cannot_be_given_back_is_refused_by_name(families, make_engine, tmp_path):
+    made = families.make(tmp_path, "RwkvConfig", ["key"], attention_hidden_size=48)
+    with pytest.raises(UnsupportedModel, match="RwkvForCausalLM keeps no cache that can be given back"):
+        make_engine(made.path)
+
+
+def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkeypatch):
+    """As an architecture would whose state is not in its cache."""
+    forward = TransformersRunner._logits
+
+    def forgetful(self, tokens, cache):
+        return forward(self, tokens, self._cache())
+
+    monkeypatch.setattr(TransformersRunner, "_logits", forgetful)
+    with pytest.raises(UnsupportedModel, match="other logits step by step than at once"):
+        make_engine(made.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("model.safetensors.index.json", "remove the one that is not meant"),
+        ("adapter_config.json", "into a folder of its"),
+    ],
+)
+def test_what_transformers_would_read_beside_the_checked_files_is_refused(made, tmp_path, name, said):
+    path = tmp_path / "model-cache/org/model"
+    shutil.copytree(made.path, path)
+    where = {"weight_map": {"lm_head.weight": "model.safetensors"}}
+    (path / name).write_text(json.dumps(where if "index" in name else {"peft_type": "LORA"}))
+    with pytest.raises(FolderError, match=said):
+        TransformersRunner(check_model("org/model", path, tmp_path), torch.device("cpu"), torch.float32)
 
 
 def test_a_step_that_failed_half_way_is_run_again_for_the_others(made, engine, monkeypatch):
