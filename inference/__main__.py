@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 
 import uvloop
 
@@ -33,8 +34,24 @@ def main() -> int:
         logging.getLogger("inference").error("%s", error)
         return 2
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+        runner.run(serve(settings, leave_soon))
     return 0
+
+
+LAST = 5.0  # seconds from the last answer on
+
+
+def leave_soon() -> None:
+    """Ends the process in a while, whatever it still waits for: a thread that reads from a share that hangs never ends."""
+
+    def leave() -> None:
+        logging.getLogger("inference").warning("a thread has not ended (a share that hangs?): leaving it")
+        logging.shutdown()
+        os._exit(0)
+
+    timer = threading.Timer(LAST, leave)
+    timer.daemon = True
+    timer.start()
 
 
 if __name__ == "__main__":

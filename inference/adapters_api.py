@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from inference.api import FIRST, ApiError, Strict, json_response, parse
+from inference.api import FIRST, ApiError, Message, Strict, json_response, parse
 from inference.completions import encode, encode_chat
 from inference.engine.adapters import AdapterError, InstalledAdapter
 from inference.engine.folder import FolderError
@@ -38,8 +38,9 @@ class UnloadRequest(Strict):
 class TokenizeRequest(Strict):
     model: str | None = None  # without one: the base
     prompt: str | None = None
-    messages: Annotated[list[dict[str, Any]], FIRST] | None = None
-    add_special_tokens: bool = True
+    messages: Annotated[list[Message], FIRST] | None = None
+    tools: Annotated[list[dict[str, Any]], FIRST] | None = None
+    add_special_tokens: bool = True  # of a prompt; a chat template writes its own
 
 
 class DetokenizeRequest(Strict):
@@ -124,7 +125,8 @@ async def tokenize(service: Service, raw: bytes, request: Request) -> Response:
     if (asked.prompt is None) == (asked.messages is None):
         raise ApiError(400, "give either prompt or messages", code="invalid_value", param="prompt")
     if asked.messages is not None:
-        tokens = await encode_chat(served.engine, tokenizer, asked.messages, None)
+        messages = [message.plain() for message in asked.messages]
+        tokens = await encode_chat(served.engine, tokenizer, messages, asked.tools)
     else:
         encoder = tokenizer.encode_prompt if asked.add_special_tokens else tokenizer.encode
         tokens = await encode(served.engine, tokenizer, encoder, asked.prompt or "")

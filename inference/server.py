@@ -28,8 +28,9 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Service, bytes, Request], Awaitable[Response]]
 
 
-async def serve(settings: Settings) -> None:
-    """Listens at once, loads in the background, and on SIGTERM finishes what it has begun."""
+async def serve(settings: Settings, leaving: Callable[[], None] = lambda: None) -> None:
+    """Listens at once, loads in the background, and on SIGTERM finishes what it has begun. `leaving` is called when nothing is
+    left to be answered."""
     loop = asyncio.get_running_loop()
     service = Service(settings, loop)
     page = ChatPage(service)
@@ -41,6 +42,7 @@ async def serve(settings: Settings) -> None:
         log.error("no API key: set the secret SLIPWAY_API_KEY; until then everything but health answers 503")
     service.start_loading(assembly.load, page.prepare)
     await listener.serve()
+    leaving()
     await page.close()
     if service.served is not None:
         await asyncio.to_thread(service.served.watch.stop)

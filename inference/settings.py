@@ -37,6 +37,7 @@ class Settings:
     max_body: int = 4 << 20
     header_timeout: float = 15.0
     body_timeout: float = 30.0
+    send_timeout: float = 60.0  # for which a client may take nothing of its stream
     drain_timeout: float = 25.0
     keep_alive: float = 10.0  # silence after which a stream says that it lives; the ingress drops idle ones
 
@@ -70,6 +71,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
         header_timeout=float(whole(environment, "SLIPWAY_HEADER_TIMEOUT", int(Settings.header_timeout))),
         body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
+        send_timeout=float(whole(environment, "SLIPWAY_SEND_TIMEOUT", int(Settings.send_timeout), 1)),
         keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive), 1, 15)),
         drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),
     )

@@ -1,6 +1,7 @@
 """Answers as server-sent events: written from the engine's wake-up itself, without waking a task for each token."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ from starlette.types import Receive, Scope, Send
 from inference.api import DONE, KEEP_ALIVE, ApiError, Usage, event
 from inference.engine.engine import Delta
 from inference.generation import Generation
+
+log = logging.getLogger(__name__)
 
 
 class Shape(Protocol):
@@ -29,9 +32,10 @@ class Pipe:
     is written meanwhile is joined into one message.
     """
 
-    def __init__(self, send: Send, stalled: Callable[[], None]) -> None:
+    def __init__(self, send: Send, stalled: Callable[[], None], patience: float) -> None:
         self._send = send
         self._stalled = stalled
+        self._patience = patience  # seconds
         self._sending: Generator[Any, Any, None] | None = None
         self._wait: asyncio.Future[Any] | None = None
         self._rest: list[bytes] = []
@@ -49,15 +53,15 @@ class Pipe:
         self._stalled()
 
     async def drain(self) -> None:
-        """Waits until everything written has been taken."""
+        """Waits until everything written has been taken; StalledError when the client takes nothing for too long."""
         while self._sending is not None:
             sending = self._sending
             try:
                 while True:
                     if self._wait is None:
                         await asyncio.sleep(0)
-                    else:
-                        await self._wait
+                    elif (await asyncio.wait((self._wait,), timeout=self._patience))[1]:
+                        raise StalledError
                     self._wait = next(sending)
             except StopIteration:
                 self._sending = None
@@ -69,6 +73,10 @@ class Pipe:
         """Lets go of a message that was never taken."""
         if self._sending is not None:
             self._sending.close()
+
+
+class StalledError(Exception):
+    """The client does not read what it asked for."""
 
 
 class EventStream(Response):
@@ -89,7 +97,7 @@ class EventStream(Response):
         generation, shape = self._generation, self._shape
         watcher = asyncio.create_task(close_on_disconnect(receive, generation))
         # The layers between us and the server look at the start of a response only: bodies go past them.
-        pipe = Pipe(scope.get("slipway.send", send), self._due.set)
+        pipe = Pipe(scope.get("slipway.send", send), self._due.set, generation.service.settings.send_timeout)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             self._written = generation.service.loop.time()
@@ -104,6 +112,12 @@ class EventStream(Response):
                 await pipe.drain()
                 usage = shape.usage_event(usage_of(generation)) if shape.usage else b""
                 await send({"type": "http.response.body", "body": usage + DONE, "more_body": False})
+        except StalledError:
+            log.warning(
+                "a client took nothing of its stream for %.0f s: cut off", generation.service.settings.send_timeout
+            )
+            scope["slipway.abort"]()
+            await watcher
         finally:
             watcher.cancel()
             generation.close()

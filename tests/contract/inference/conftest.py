@@ -115,7 +115,7 @@ def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = 
         "SLIPWAY_API_KEY": KEY,
         "SLIPWAY_MOUNT": str(mount),
         "SLIPWAY_RELEASE_DIGEST": "release-of-this-test",
-        "OMP_NUM_THREADS": "2",
+        "OMP_NUM_THREADS": "1",
         **environment,
     }
     with log.open("wb") as output:

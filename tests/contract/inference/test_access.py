@@ -51,6 +51,18 @@ def test_the_key_opens_the_chat_by_cookie(endpoint):
     assert client.get("/version").status_code == 200
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
+def test_behind_the_ingress_the_cookie_goes_over_https_only(endpoint, scheme, secure):
+    """TLS ends at the ingress, which says with which scheme it was asked."""
+    behind = {"x-forwarded-proto": scheme}
+    by_key = bare(endpoint, headers=behind).post("/login", data={"key": endpoint.key})
+    link = endpoint.http().post("/login/link").json()["path"]
+    by_link = bare(endpoint, headers=behind).get(link)
+    for welcome in (by_key, by_link):
+        assert welcome.status_code == 303
+        assert ("; secure" in welcome.headers["set-cookie"].lower()) is secure
+
+
 def test_a_login_link_works_once(endpoint):
     link = endpoint.http().post("/login/link").json()
     assert 0 < link["expires_in"] <= 60

@@ -1,5 +1,7 @@
 """Connections that never finish the headers or the body of a request are cut off; the others are not affected."""
 
+import contextlib
+import json
 import socket
 import time
 
@@ -11,7 +13,7 @@ import pytest
 def impatient(sample, tmp_path_factory):
     from tests.contract.inference.conftest import started
 
-    limits = {"SLIPWAY_HEADER_TIMEOUT": "1", "SLIPWAY_BODY_TIMEOUT": "1"}
+    limits = {"SLIPWAY_HEADER_TIMEOUT": "1", "SLIPWAY_BODY_TIMEOUT": "1", "SLIPWAY_SEND_TIMEOUT": "1"}
     with started(sample.mount, tmp_path_factory.mktemp("impatient"), limits) as server:
         yield server
 
@@ -88,7 +90,103 @@ def test_a_body_that_trickles_after_the_answer_is_cut_off(impatient):
             answer += connection.recv(1 << 16)
         assert answer.startswith(b"HTTP/1.1 401 ")
         connection.sendall(b" ")
-        assert everything(connection).startswith(b"HTTP/1.1 408 ")
+        assert everything(connection) == b""  # another answer would pass for the next request's
+
+
+def test_the_rest_of_a_body_after_the_answer_leaves_the_connection_usable(impatient):
+    """However large, and however much of it comes at a time; then the connection is as idle as any other."""
+    rest = 200_000
+    with connect(impatient) as connection:
+        connection.sendall(f"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {rest}\r\n\r\n".encode())
+        answer = b""
+        while b"invalid_api_key" not in answer:
+            answer += connection.recv(1 << 16)
+        connection.sendall(b" " * rest)
+        connection.settimeout(2)  # longer than headers may take
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_large_request_that_comes_at_once_is_no_large_head(impatient, sample):
+    body = b'{"model": "%s", "prompt": "%s", "max_tokens": 1}' % (sample.base.encode(), b"a" * 100_000)
+    head = f"POST /v1/completions HTTP/1.1\r\nauthorization: Bearer {impatient.key}\r\nhost: x\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        answer = b""
+        while b"context_length_exceeded" not in answer:
+            part = connection.recv(1 << 16)
+            assert part
+            answer += part
+
+
+def stream_of(sample, server, **more) -> bytes:
+    said = [{"role": "user", "content": "Who are you?"}]
+    asked = {"model": sample.base, "messages": said, "stream": True, "ignore_eos": True, "max_tokens": 1500, **more}
+    body = json.dumps(asked).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+MUCH = {"logprobs": True, "top_logprobs": 20, "n": 8, "max_tokens": 400}  # megabytes: more than the buffers hold
+
+
+def test_a_client_that_reads_late_gets_the_whole_stream(endpoint, sample):
+    """The server's buffers are full for a while: what is written meanwhile waits for the client."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", httpx.URL(endpoint.url).port))
+        connection.sendall(stream_of(sample, endpoint, **MUCH, stream_options={"include_usage": True}))
+        endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 8)
+        endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0)
+        assert endpoint.metric("slipway_in_flight") == 8  # all is made, not all is taken
+        got = b""
+        while not got.endswith(b"0\r\n\r\n"):
+            part = connection.recv(1 << 20)
+            assert part
+            got += part
+    text = b"".join(dechunked(got.partition(b"\r\n\r\n")[2])).decode()
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    assert events.pop() == "[DONE]"
+    chunks = [json.loads(event) for event in events]
+    assert chunks[-1]["usage"]["completion_tokens"] == 3200
+    told = [choice["logprobs"]["content"] for chunk in chunks for choice in chunk["choices"] if choice["logprobs"]]
+    assert sum(map(len, told)) == 3200
+
+
+def dechunked(body: bytes):
+    """The parts of a body in HTTP's chunked coding."""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        yield body[: int(size, 16)]
+        body = body[int(size, 16) + 2 :]
+
+
+def test_a_client_that_does_not_read_is_cut_off(impatient, sample):
+    """It would hold its place for as long as the connection lives."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", httpx.URL(impatient.url).port))
+        connection.sendall(stream_of(sample, impatient, **MUCH))
+        impatient.eventually(lambda: impatient.metric("slipway_in_flight") > 0)
+        impatient.eventually(lambda: impatient.metric("slipway_in_flight") == 0)
+        assert b"took nothing of its stream for 1 s" in impatient.log.read_bytes()
+        with contextlib.suppress(ConnectionError):
+            assert b"[DONE]" not in everything(connection)
+    assert b"Exception in ASGI" not in impatient.log.read_bytes()
+    assert b"without completing response" not in impatient.log.read_bytes()
+
+
+def test_whoever_leaves_with_several_requests_under_way_ends_them_all(impatient, sample):
+    """The second is sent before the first is answered: the server hears of it while the first runs."""
+    with connect(impatient) as connection:
+        connection.sendall(stream_of(sample, impatient) + stream_of(sample, impatient))
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        before = impatient.metric("slipway_cancelled_total")
+    impatient.eventually(lambda: impatient.metric("slipway_cancelled_total") == before + 1)
+    assert impatient.metric("slipway_in_flight") == 0
 
 
 def test_headers_without_end_are_refused_by_their_size(impatient):

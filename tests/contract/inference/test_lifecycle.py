@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import shutil
+import signal
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -164,3 +166,34 @@ def make_gemma(folder, sample):
     GemmaForCausalLM(config).save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(sample / name, folder / name)
+
+
+def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample, tmp_path, start):
+    """Others are answered, several such loads change nothing, and SIGTERM ends the process all the same."""
+    mount = tmp_path / "mount"
+    shutil.copytree(sample.mount, mount)
+    gone = mount / "gone"
+    hanging = {"PYTHONPATH": str(Path(__file__).parent / "hanging_share"), "HANGING_FOLDER": str(gone)}
+    with start(mount, SLIPWAY_WATCH_SECONDS="0", **hanging) as server:
+        adapter = next(path.parent for path in mount.rglob("adapter_config.json"))
+        shutil.copytree(adapter, gone)
+        asked = {"lora_name": "gone", "lora_path": "gone"}
+        with concurrent.futures.ThreadPoolExecutor(8) as clients:
+            loads = [clients.submit(load_until_cut_off, server, asked) for _ in range(8)]
+            server.eventually(lambda: f"hanging in {gone}/" in server.log.read_text())
+            long = "Who are you? " * 2000  # encoded on a thread
+            refused = server.http().post("/v1/completions", json={"model": sample.base, "prompt": long})
+            assert "context_length_exceeded" in refused.text
+            answer = server.http().post("/v1/chat/completions", json=chat(sample, max_tokens=4))
+            assert answer.status_code == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(30) == 0
+            assert all(load.result() is None or load.result().status_code >= 500 for load in loads)
+        assert "a thread has not ended" in server.log.read_text()
+
+
+def load_until_cut_off(server, asked) -> httpx.Response | None:
+    try:
+        return server.http().post("/v1/load_lora_adapter", json=asked, timeout=60)
+    except httpx.TransportError:
+        return None

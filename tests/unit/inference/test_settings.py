@@ -1,0 +1,38 @@
+"""What the environment may say, and what holds when it says nothing."""
+
+import pytest
+
+from inference.settings import SettingsError, settings_from
+
+
+def test_nothing_said_is_what_the_container_app_expects():
+    settings = settings_from({})
+    assert (settings.port, settings.host) == (7860, "0.0.0.0")
+    assert settings.keep_alive <= 15  # seconds; the ingress drops a stream that is silent for 240
+    assert settings.drain_timeout < 30  # the platform kills after that
+
+
+def test_the_platform_tells_the_port():
+    assert settings_from({"CONTAINER_APP_PORT": "8080"}).port == 8080
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CONTAINER_APP_PORT", "http", "CONTAINER_APP_PORT must be a whole number, not 'http'"),
+        ("SLIPWAY_KEEP_ALIVE", "16", "SLIPWAY_KEEP_ALIVE must lie between 1 and 15, not 16"),
+        ("SLIPWAY_KEEP_ALIVE", "0", "SLIPWAY_KEEP_ALIVE must lie between 1 and 15, not 0"),
+        ("SLIPWAY_SEND_TIMEOUT", "0", "SLIPWAY_SEND_TIMEOUT must lie between 1"),
+        ("SLIPWAY_MAX_RUNNING", "-1", "SLIPWAY_MAX_RUNNING must be a whole number"),
+        ("SLIPWAY_ENGINE", "vllm", "SLIPWAY_ENGINE must be one of auto, own, transformers, not 'vllm'"),
+        ("SLIPWAY_DEVICE", "tpu", "SLIPWAY_DEVICE must be one of auto, cpu, cuda"),
+        ("SLIPWAY_WEIGHTS", "int3", "SLIPWAY_WEIGHTS must be one of auto, nf4"),
+    ],
+)
+def test_what_cannot_be_used_is_named(name, value, said):
+    with pytest.raises(SettingsError, match=said):
+        settings_from({name: value})
+
+
+def test_the_key_is_in_no_text_of_the_settings():
+    assert "secret" not in f"{settings_from({'SLIPWAY_API_KEY': 'secret'})!r}"
