@@ -49,25 +49,25 @@ async function test(rest) {
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
   const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
   const soak = "tests/contract/inference/test_soak.py";
-  // Two lanes at a time, since most tests wait for one process: both cores are busy then.
+  // Two lanes at a time, each with about one core: a second thread of PyTorch's would only wait for the other lane's.
+  process.env.OMP_NUM_THREADS ??= "1";
   const lanes = [
     [
       ["checks", [process.execPath, ["dev.mjs", "check"]]],
       ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
       ["model server under mixed load", pytest(soak)],
+      ["the main job in a terminal", pytest("tests/e2e")],
     ],
-    [["model server", pytest("tests/unit/inference", "tests/contract/inference", `--ignore=${soak}`)]],
+    [
+      ["model server", pytest("tests/unit/inference", "tests/contract/inference", `--ignore=${soak}`)],
+      ["the main job in a real VS Code", npmScript("test:e2e")],
+    ],
   ];
-  // These have the machine to themselves: they wait for a whole cloud, and for what a person would see.
-  const alone = [
-    ["the main job in a terminal", pytest("tests/e2e")],
-    ["the main job in a real VS Code", npmScript("test:e2e")],
-    ["all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]],
-  ];
+  const afterwards = [["all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]]];
   const began = Date.now();
   const results = (await Promise.all(lanes.map(inOrder))).flat();
-  if (results.every((each) => each.status === 0)) results.push(...(await inOrder(alone)));
+  if (results.every((each) => each.status === 0)) results.push(...(await inOrder(afterwards)));
   const red = results.filter((each) => each.status !== 0);
   for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
   if (red.length > 0) {
