@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-COOKIE = "slipway"
 COOKIE_LIFETIME = 7 * 24 * 3600
 TICKET_LIFETIME = 60
 
@@ -28,6 +27,11 @@ class Gate:
     def configured(self) -> bool:
         return bool(self.key)
 
+    @property
+    def cookie(self) -> str:
+        """The cookie's name. Every port of a host has the same cookies, so that endpoints with other keys need other names."""
+        return f"slipway-{self._derived('cookie name').hex()[:8]}"
+
     def admits(self, scope: Scope) -> bool:
         """Whether a request carries the key as bearer token, or a valid cookie."""
         if not self.configured:
@@ -41,7 +45,7 @@ class Gate:
         sender = headers.get(b"sec-fetch-site", b"none")
         if sender not in {b"none", b"same-origin"} and scope.get("method", "GET") not in {"GET", "HEAD"}:
             return False
-        return self.valid_cookie(cookie_of(headers.get(b"cookie", b"").decode("latin-1")))
+        return self.valid_cookie(value_of(self.cookie, headers.get(b"cookie", b"").decode("latin-1")))
 
     def knows(self, given: str) -> bool:
         return self.configured and hmac.compare_digest(digest(given), digest(self.key))
@@ -82,15 +86,17 @@ class Gate:
         return int(expiry) if int(expiry) >= self.clock() else None
 
     def _signature(self, purpose: str, expiry: int, nonce: str) -> str:
-        derived = hmac.digest(self.key.encode(), f"slipway {purpose}".encode(), "sha256")
-        return hmac.digest(derived, f"{expiry}.{nonce}".encode(), "sha256").hex()
+        return hmac.digest(self._derived(purpose), f"{expiry}.{nonce}".encode(), "sha256").hex()
+
+    def _derived(self, purpose: str) -> bytes:
+        return hmac.digest(self.key.encode(), f"slipway {purpose}".encode(), "sha256")
 
 
-def cookie_of(header: str) -> str:
-    """Our cookie's value. The others may hold anything: every server on this host, whatever its port, can set some."""
+def value_of(cookie: str, header: str) -> str:
+    """One cookie's value. The others may hold anything: every server on this host, whatever its port, can set some."""
     for part in header.split(";"):
         name, _, value = part.strip().partition("=")
-        if name == COOKIE:
+        if name == cookie:
             return value.strip('"')
     return ""
 

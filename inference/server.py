@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference import adapters_api, assembly, completions
 from inference.api import ApiError, json_response
-from inference.auth import COOKIE, COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
+from inference.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
 from inference.connections import connections
 from inference.gpu_metrics import families
 from inference.page import ChatPage
@@ -255,7 +255,7 @@ def welcome(request: Request, gate: Gate, where: str) -> Response:
     response = RedirectResponse(where, 303, {"cache-control": "no-store"})
     secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
     response.set_cookie(
-        COOKIE, gate.new_cookie(), max_age=COOKIE_LIFETIME, httponly=True, samesite="lax", secure=secure, path="/"
+        gate.cookie, gate.new_cookie(), max_age=COOKIE_LIFETIME, httponly=True, samesite="lax", secure=secure, path="/"
     )
     return response
 

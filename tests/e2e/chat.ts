@@ -43,6 +43,48 @@ export class Chat {
     });
   }
 
+  /** Chooses the model or adapter that answers. */
+  async choose(name: string): Promise<void> {
+    await this.openOptions();
+    const choice = this.page.getByLabel("Model or adapter");
+    await choice.click();
+    await this.page.getByRole("option", { name, exact: true }).click();
+    await eventually(`${name} is chosen`, 20_000, async () => (await choice.inputValue()) === name);
+  }
+
+  /** Sends a message, and stops its answer by the button that stands there while one is awaited. */
+  async askAndStop(question: string): Promise<void> {
+    await this.input.fill(question);
+    await this.input.press("Enter");
+    await this.stop.waitFor();
+    await this.stop.click();
+    await this.stop.waitFor({ state: "hidden" });
+  }
+
+  /** Asks the base and the chosen model the same, and gives both answers once they are as long as these. */
+  async compare(question: string, chosen: string, expected: readonly [string, string]): Promise<void> {
+    await this.page.getByRole("tab", { name: "Compare" }).click();
+    const asked = this.page.getByLabel("Question");
+    await asked.fill(question);
+    await asked.press("Enter");
+    const answers = [this.page.getByLabel("Base: "), this.page.getByLabel(`Chosen model: ${chosen}`)];
+    await eventually(`both answers to "${question}"`, 60_000, async () => {
+      const seen = await Promise.all(answers.map(async (each) => (await each.inputValue()).trim()));
+      if (seen[0] === expected[0] && seen[1] === expected[1]) return true;
+      throw new Error(`they are: ${seen.join(" | ")}`);
+    });
+  }
+
+  async closeOptions(): Promise<void> {
+    if (!(await this.page.getByLabel("Model or adapter").isVisible())) return;
+    await this.page.getByRole("button", { name: "Model and sampling" }).click();
+    await this.page.getByLabel("Model or adapter").waitFor({ state: "hidden" });
+  }
+
+  private get stop(): Locator {
+    return this.page.locator("button.stop-button");
+  }
+
   /** The model or adapter that is chosen. */
   async model(): Promise<string> {
     await this.openOptions();

@@ -45,7 +45,7 @@ export class Host {
     const port = await freePort();
     const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
     process.once("exit", () => { endGroup(server); });
-    const browser = await chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
+    const browser = await newBrowser();
     await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
     return new Host(home, server, port, browser, environment);
   }
@@ -193,6 +193,11 @@ async function stopLocalCloud(home: string): Promise<void> {
       throw error;
     }
   });
+}
+
+/** A browser that reaches this machine only. */
+export async function newBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: chromiumPath(), args: BROWSER_ARGUMENTS });
 }
 
 function chromiumPath(): string {

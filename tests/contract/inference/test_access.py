@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from inference.auth import Gate
+
 
 def bare(endpoint, **options) -> httpx.Client:
     return httpx.Client(base_url=endpoint.url, timeout=30, **options)
@@ -27,7 +29,7 @@ def test_health_is_open_and_says_no_more_than_a_status(endpoint):
 def test_everything_else_needs_the_key(endpoint, path):
     assert bare(endpoint).get(path).status_code == 401
     assert bare(endpoint, headers={"authorization": "Bearer wrong"}).get(path).status_code == 401
-    assert bare(endpoint, cookies={"slipway": "9999999999.x.forged"}).get(path).status_code == 401
+    assert bare(endpoint, cookies={Gate(endpoint.key).cookie: "9999999999.x.forged"}).get(path).status_code == 401
 
 
 def test_the_login_page_stands_at_the_root_and_loads_nothing(endpoint):

@@ -39,9 +39,19 @@ def test_another_spelling_of_a_used_ticket_is_used_too():
 def test_other_servers_cookies_do_not_hide_ours(other):
     gate = Gate("secret")
     cookie = gate.new_cookie()
-    for header in (f"{other}; slipway={cookie}", f'slipway="{cookie}"; {other}'):
+    for header in (f"{other}; {gate.cookie}={cookie}", f'{gate.cookie}="{cookie}"; {other}'):
         assert gate.admits({"headers": [(b"cookie", header.encode("latin-1"))]})
-    assert not gate.admits({"headers": [(b"cookie", f"{other}; xslipway={cookie}".encode("latin-1"))]})
+    assert not gate.admits({"headers": [(b"cookie", f"{other}; x{gate.cookie}={cookie}".encode("latin-1"))]})
+
+
+def test_endpoints_on_one_host_leave_each_others_cookies_alone():
+    """A browser sends the cookies of every port; one key's name for it is the same on each replica."""
+    one, two = Gate("secret"), Gate("other")
+    both = scope(cookie=f"{one.cookie}={one.new_cookie()}; {two.cookie}={two.new_cookie()}")
+    assert one.admits(both)
+    assert two.admits(both)
+    assert one.cookie == Gate("secret").cookie != two.cookie
+    assert not two.admits(scope(cookie=f"{two.cookie}={one.new_cookie()}"))
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -49,7 +59,7 @@ def test_other_servers_cookies_do_not_hide_ours(other):
 def test_other_pages_cannot_act_with_the_cookie(method, sender):
     gate = Gate("secret")
     more = {"sec_fetch_site": sender} if sender else {}
-    by_cookie = scope(cookie=f"slipway={gate.new_cookie()}", **more) | {"method": method}
+    by_cookie = scope(cookie=f"{gate.cookie}={gate.new_cookie()}", **more) | {"method": method}
     assert gate.admits(by_cookie) == (method == "GET" or sender in {"same-origin", "none", ""})
     assert gate.admits(scope(authorization="Bearer secret", **more) | {"method": method})
 
@@ -64,7 +74,7 @@ def test_without_a_key_nobody_comes_in():
 def test_a_cookie_holds_on_another_replica_until_it_expires():
     clock = Clock()
     cookie = Gate("secret", clock).new_cookie()
-    assert Gate("secret", clock).admits(scope(cookie=f"a=b; slipway={cookie}"))
+    assert Gate("secret", clock).admits(scope(cookie=f"a=b; {Gate('secret').cookie}={cookie}"))
     assert not Gate("rotated", clock).valid_cookie(cookie)
     clock.now += COOKIE_LIFETIME + 1
     assert not Gate("secret", clock).valid_cookie(cookie)

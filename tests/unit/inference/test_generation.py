@@ -45,6 +45,7 @@ def test_the_adapter_may_go_between_encoding_and_asking(llama, expected, make_ri
         service, _ = serve(rig)
         adapters = service.served.adapters
         before = await asyncio.to_thread(adapters.load, "one", first)
+        now = before
         with service.holding("one") as held:
             if then == "replaced":
                 now = await asyncio.to_thread(adapters.load, "one", second)

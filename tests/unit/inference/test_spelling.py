@@ -114,9 +114,15 @@ def shapes(tokenizer):
     return ChatShape(*named, spell=tokenizer.spellings.of), TextShape(*named, spell=tokenizer.spellings.of)
 
 
+def number_of(word: str) -> int:
+    token = LLAMA.fast.token_to_id(word)
+    assert token is not None
+    return token
+
+
 def answers_of(words):
-    tokens = [LLAMA.fast.token_to_id(word) for word in words]
-    others = [LLAMA.fast.token_to_id("▁the"), LLAMA.fast.token_to_id("the"), 0xE7, 0xE8]
+    tokens = [number_of(word) for word in words]
+    others = [number_of("▁the"), number_of("the"), 0xE7, 0xE8]
     ranked = tuple((token, -float(rank)) for rank, token in enumerate(others))
     return Answer([LLAMA.decode(tokens)], [Choice(token, -0.5, ranked) for token in tokens], "stop")
 
