@@ -31,6 +31,14 @@ def test_it_listens_at_once_and_tells_its_phases(sample, start):
             assert f"phase: {phase}" in log
 
 
+def test_the_api_answers_before_the_chat_page_is_made(sample, start):
+    """Gradio takes seconds to import: nobody's first token waits for it."""
+    with start(sample.mount) as server:
+        server.eventually(lambda: "the chat page is ready" in server.log.read_text(), 60)
+        log = server.log.read_text()
+        assert log.index("phase: ready") < log.index("the chat page is ready")
+
+
 def test_without_a_key_it_says_which_secret_is_missing(sample, start):
     with start(sample.mount, wait="live", SLIPWAY_API_KEY="") as server:
         assert httpx.get(f"{server.url}/health/live").status_code == 200

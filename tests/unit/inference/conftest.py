@@ -1,6 +1,7 @@
 """Tiny random models of every family, adapters for them, and engines without a server around them."""
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Generator
@@ -160,13 +161,20 @@ def make_family(folder: Path, config_class: str, targets: list[str], **config) -
 
 
 class Reference:
-    """`PeftModel.generate` and the base's logits, in fp32."""
+    """`PeftModel.generate` and its logits, in fp32 or as asked."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: Family, dtype: torch.dtype = torch.float32) -> None:
         from peft import PeftModel
 
-        self.model = PeftModel.from_pretrained(family.reference, family.adapters["first"], adapter_name="first")
-        self.model.load_adapter(family.adapters["second"], adapter_name="second")
+        base = family.reference
+        if dtype != torch.float32:
+            import transformers
+
+            base = transformers.AutoModelForCausalLM.from_pretrained(family.path, dtype=dtype)
+        own: Any = {"autocast_adapter_dtype": False}  # PEFT would compute adapters of 16-bit models in fp32
+        self.model = PeftModel.from_pretrained(base, family.adapters["first"], adapter_name="first", **own)
+        self.model.load_adapter(family.adapters["second"], adapter_name="second", **own)
+        self.model.to(dtype)
         self.model.eval()
 
     def generate(self, prompt: list[int], adapter: str, number: int) -> list[int]:
@@ -177,10 +185,12 @@ class Reference:
         with self.model.disable_adapter():
             return self._run(prompt, number)
 
-    def scores(self, tokens: list[int]) -> torch.Tensor:
-        """The base's logits after each token."""
-        with torch.inference_mode(), self.model.disable_adapter():
-            return self.model(input_ids=torch.tensor([tokens])).logits[0].double()
+    def scores(self, tokens: list[list[int]], adapter: str = "") -> torch.Tensor:
+        """The logits after each token, [texts, tokens, vocabulary]."""
+        if adapter:
+            self.model.set_adapter(adapter)
+        with torch.inference_mode(), contextlib.nullcontext() if adapter else self.model.disable_adapter():
+            return self.model(input_ids=torch.tensor(tokens)).logits.double()
 
     def _run(self, prompt: list[int], number: int) -> list[int]:
         ids = torch.tensor([prompt])

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from inference.engine.folder import check_adapter
+
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
 
 
@@ -195,16 +197,27 @@ def test_weights_that_are_no_numbers_are_found_before_serving(llama, families, m
         rig.engine.warm_up()
 
 
-def test_installing_adapters_leaves_the_base_bit_identical(llama, make_rig):
+def test_installing_adapters_leaves_base_and_other_adapters_bit_identical(llama, make_rig):
     rig = make_rig(llama)
-    before = rig.ask([9, 8, 7], max_tokens=8, logprobs=3)
-    assert before.done.wait(30)
-    from inference.engine.folder import check_adapter
 
+    def said(adapter):
+        asked = rig.ask([9, 8, 7], adapter, max_tokens=8, logprobs=3)
+        assert asked.done.wait(30)
+        return [delta.choices for delta in asked.deltas]
+
+    before = {adapter: said(adapter) for adapter in ("", "first")}
+    others = [check_adapter(name, path, llama.path.parents[2]) for name, path in llama.adapters.items()]
     for _ in range(100):
-        for slot, name in ((1, "first"), (2, "second")):
-            folder = check_adapter(name, llama.adapters[name], llama.path.parents[2])
+        for slot, folder in enumerate((*others, *others), start=2):
             rig.engine.install(slot, folder)
-    after = rig.ask([9, 8, 7], max_tokens=8, logprobs=3)
-    assert after.done.wait(30)
-    assert [delta.choices for delta in after.deltas] == [delta.choices for delta in before.deltas]
+    during = [rig.ask([9, 8, 7], adapter, max_tokens=8, logprobs=3) for adapter in ("first", "") * 4]
+    for folder in (*others, *others, *others):
+        rig.engine.install(3, folder)
+    for slot in range(2, 6):
+        rig.engine.remove(slot)
+    assert all(asked.done.wait(30) for asked in during)
+    assert {adapter: said(adapter) for adapter in before} == before
+    alone = rig.ask([9, 8, 7], "first", max_tokens=8)
+    assert alone.done.wait(30)
+    for asked in during[::2]:
+        assert asked.tokens == alone.tokens

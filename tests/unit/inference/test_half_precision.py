@@ -11,7 +11,7 @@ import torch
 from tests.unit.inference.test_oracle import FAMILIES
 
 PATHS = [(torch.bfloat16, "dense"), (torch.float16, "dense"), (torch.float16, "torch")]
-NAMES = ("llama-mha-biases-linear", "phi3-longrope", "qwen3")
+NAMES = ("llama-mha-biases-linear", "phi3-longrope", "qwen3", "mistral-window", "qwen2-yarn")
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -21,28 +21,26 @@ def family(request, tmp_path_factory, families):
     return made, families.reference(made)
 
 
+@pytest.mark.parametrize("adapter", ["", "second"], ids=["base", "adapter"])
 @pytest.mark.parametrize(("dtype", "attention"), PATHS, ids=str)
-def test_logprobs_are_no_worse_than_the_references_own(family, make_rig, dtype, attention):
+def test_logprobs_are_no_worse_than_the_references_own(family, families, make_rig, dtype, attention, adapter):
     """Both are given the tokens that ours drew. Errors at single places are much a matter of chance: their mean is compared."""
-    import transformers
-
     made, reference = family
     rig = make_rig(made, dtype=dtype, attention=attention)
     chance = random.Random(7)
     prompts = [[chance.randrange(3, 160) for _ in range(40)] for _ in range(24)]
-    wholes = [rig.ask(prompt, max_tokens=7, logprobs=160) for prompt in prompts]
+    wholes = [rig.ask(prompt, adapter, max_tokens=7, logprobs=160) for prompt in prompts]
     cuts = [
-        [rig.ask(prompt[:length], max_tokens=1, logprobs=160) for length in chance.sample(range(2, 40), 4)]
+        [rig.ask(prompt[:length], adapter, max_tokens=1, logprobs=160) for length in chance.sample(range(2, 40), 4)]
         for prompt in prompts
     ]
     for request in [*wholes, *(cut for some in cuts for cut in some)]:
         assert request.done.wait(60)
-    half = transformers.AutoModelForCausalLM.from_pretrained(made.path, dtype=dtype).eval()
-    with torch.inference_mode():
-        scores = half(input_ids=torch.tensor([whole.prompt + whole.tokens for whole in wholes])).logits.double()
+    texts = [whole.prompt + whole.tokens for whole in wholes]
+    exact = reference.scores(texts, adapter).log_softmax(-1)
+    half = families.reference(made, dtype).scores(texts, adapter).log_softmax(-1)
     errors = {"reading": [], "decoding": []}
-    for whole, some, theirs in zip(wholes, cuts, scores.log_softmax(-1), strict=True):
-        exact = reference.scores(whole.prompt + whole.tokens).log_softmax(-1)
+    for whole, some, right, theirs in zip(wholes, cuts, exact, half, strict=True):
         for request in (whole, *some):
             choices = [choice for delta in request.deltas for choice in delta.choices]
             for place, choice in enumerate(choices, start=len(request.prompt) - 1):
@@ -50,7 +48,7 @@ def test_logprobs_are_no_worse_than_the_references_own(family, make_rig, dtype, 
                 for token, logprob in choice.top:
                     ours[token] = logprob
                 part = errors["reading" if place == len(request.prompt) - 1 else "decoding"]
-                part.append([float((found - exact[place]).norm()) for found in (ours, theirs[place])])
+                part.append([float((found - right[place]).norm()) for found in (ours, theirs[place])])
     for part, both in errors.items():
         ours, theirs = torch.tensor(both).mean(0).tolist()
         assert 0 < ours <= 1.1 * theirs, part

@@ -1,6 +1,7 @@
 """Weights from disk: the very numbers that safetensors' own reader gives, progress on the way, and files that are not as said."""
 
 import os
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -104,6 +105,22 @@ def test_progress_grows_from_nothing_to_all(shards):
     assert 0 < shares[0] < 0.5
     assert all(before <= after for before, after in pairwise(shares))
     assert shares[-1] == 1.0
+
+
+def test_several_reads_are_under_way_at_a_time(shards, monkeypatch):
+    """A share answers each slowly and many at once: the first read here waits for another to have begun."""
+    plain, begun, second = os.preadv, [], threading.Event()
+
+    def meeting(*args):
+        begun.append(args)
+        if begun[0] is not args:
+            second.set()
+        assert second.wait(30)
+        return plain(*args)
+
+    monkeypatch.setattr(os, "preadv", meeting)
+    load(shards)
+    assert len(begun) > 10
 
 
 def test_a_file_that_is_cut_short_while_it_is_read_is_named(shards, tmp_path):

@@ -157,7 +157,7 @@ def test_logprobs_equal_log_softmax(family, make_rig):
     prompt = [7, 30, 99, 12]
     request = rig.ask(prompt, max_tokens=4, logprobs=5)
     assert request.done.wait(60)
-    scores = reference.scores(prompt + request.tokens)
+    scores = reference.scores([prompt + request.tokens])[0]
     choices = [choice for delta in request.deltas for choice in delta.choices]
     for place, choice in enumerate(choices, start=len(prompt) - 1):
         expected = torch.log_softmax(scores[place], dim=-1)
