@@ -56,6 +56,8 @@ def test_the_key_opens_the_chat_by_cookie(endpoint):
 @pytest.mark.parametrize(("scheme", "secure"), [("https", True), ("http", False)])
 def test_behind_the_ingress_the_cookie_goes_over_https_only(endpoint, scheme, secure):
     """TLS ends at the ingress, which says with which scheme it was asked."""
+    if endpoint.process is None:
+        pytest.skip("there is an ingress in front of this endpoint already")
     behind = {"x-forwarded-proto": scheme}
     by_key = bare(endpoint, headers=behind).post("/login", data={"key": endpoint.key})
     link = endpoint.http().post("/login/link").json()["path"]
