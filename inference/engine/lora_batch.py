@@ -20,7 +20,7 @@ from inference.engine.saved import Saved
 STACKS = 4  # combinations kept
 STACK_AFTER = 8  # steps that a combination must be used in before its stack is worth making
 STACK_BYTES = 512 << 20
-WORTH = 128 << 10  # bytes of zeros whose reading costs more than one more product
+WORTH = 192 << 10  # bytes of zeros whose reading costs more than one more product
 
 
 @dataclass(frozen=True)
