@@ -48,7 +48,7 @@ async function test(rest) {
   mkdirSync(traffic, { recursive: true });
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
   const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
-  const soak = "tests/contract/inference/test_soak.py";
+  const hard = ["tests/contract/inference/test_soak.py", "tests/contract/inference/test_faults.py"];
   // Two lanes at a time, each with about one core: a second thread of PyTorch's would only wait for the other lane's.
   process.env.OMP_NUM_THREADS ??= "1";
   const lanes = [
@@ -56,11 +56,11 @@ async function test(rest) {
       ["checks", [process.execPath, ["dev.mjs", "check"]]],
       ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
-      ["model server under mixed load", pytest(soak)],
+      ["model server under mixed load and faults", pytest(...hard)],
       ["the main job in a terminal", pytest("tests/e2e")],
     ],
     [
-      ["model server", pytest("tests/unit/inference", "tests/contract/inference", `--ignore=${soak}`)],
+      ["model server", pytest("tests/unit/inference", "tests/contract/inference", ...hard.map((file) => `--ignore=${file}`))],
       ["the main job in a real VS Code", npmScript("test:e2e")],
     ],
   ];

@@ -1,4 +1,4 @@
-"""Rows of the faults table that need a server (tests/faults/serving.py): the quick ones one after the other on the same one."""
+"""The faults table (tests/faults/serving.py), row by row."""
 
 import contextlib
 from dataclasses import dataclass
@@ -27,8 +27,13 @@ def test_36_39_and_38_a_client_that_goes_away_malformed_requests_and_sigterm(sam
             assert row.held, row
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("fault", [serving.hostile, serving.out_of_memory])
-def test_40_and_41_hostile_folders_and_a_request_that_runs_out_of_memory(sample, tmp_path, fault):
+@pytest.mark.parametrize("fault", [serving.hostile, serving.swapped, serving.out_of_memory])
+def test_40_and_41_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(sample, tmp_path, fault):
     row = fault(World(sample.mount, tmp_path))
+    assert row.held, row
+
+
+@pytest.mark.long  # it judges times; test_lifecycle.py judges what is answered when the queue is full
+def test_37_ten_times_the_capacity(sample, tmp_path):
+    row = serving.overload(World(sample.mount, tmp_path))
     assert row.held, row
