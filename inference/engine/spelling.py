@@ -36,15 +36,18 @@ class Spellings:
 
     def __init__(self, fast: FastTokenizer) -> None:
         self._fast = fast
-        self._added = fast.get_added_tokens_decoder()
+        added = fast.get_added_tokens_decoder()
+        self._special = {token: each.content for token, each in added.items() if each.special}
         self._steps = steps_of(fast)
         self.of = lru_cache(KEPT)(self._of)
 
     def _of(self, token: int, first: bool = False) -> Spelling:
         """`first`: as the first of an answer, which has no space before it."""
-        added = self._added.get(token)
-        data = added.content.encode() if added is not None else self._data(token)
-        if first and added is None:
+        if token in self._special:
+            data = self._special[token].encode()
+            return Spelling(self._special[token], data, list(data), written=False)
+        data = self._data(token)
+        if first:
             alone = self._fast.decode([token], skip_special_tokens=False)
             if "\N{REPLACEMENT CHARACTER}" not in alone:
                 data = alone.encode()
@@ -52,7 +55,7 @@ class Spellings:
             text = data.decode()
         except UnicodeDecodeError:
             text = "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
-        return Spelling(text, data, list(data), added is None or not added.special)
+        return Spelling(text, data, list(data), written=True)
 
     def _data(self, token: int) -> bytes:
         piece = self._fast.id_to_token(token)

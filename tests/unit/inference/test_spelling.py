@@ -23,6 +23,7 @@ def made(words, decoder, special="</s>"):
     fast = FastTokenizer(models.BPE(vocab={word: n for n, word in enumerate(words)}, merges=[]))
     fast.decoder = decoder
     fast.add_special_tokens([special])
+    fast.add_tokens(["▁▁▁", "\n\n", "  x"])  # as Gemma and Phi have them: added, and a part of the text
     return Tokenizer(fast, frozenset({len(words)}), None, {})
 
 
