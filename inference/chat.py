@@ -102,6 +102,10 @@ def page(service: Service) -> Any:
 
         blocks.load(choices, [model], [model], api_name=False, queue=False, show_progress="hidden")
     blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
+    # It looks for work a thousand times a second, on the event loop that streams everybody's tokens. Its own pace on Windows
+    # is enough.
+    queue: Any = blocks._queue
+    queue.sleep_when_free, queue.progress_update_sleep_when_free = 0.05, 0.1
     return blocks
 
 

@@ -1,5 +1,8 @@
 """The chat page through Gradio's own client: several turns, streamed, base and adapter."""
 
+import time
+from pathlib import Path
+
 import pytest
 from gradio_client import Client
 
@@ -74,6 +77,21 @@ def test_base_and_adapter_answer_side_by_side(chat, sample):
 def test_an_idle_page_holds_no_request(endpoint, chat):
     """The heartbeat, which Gradio would hold open for as long as the page is, ends by itself: a held one would time out."""
     assert endpoint.http().get("/gradio_api/heartbeat/x", timeout=30).status_code == 200
+
+
+def test_an_idle_server_wakes_seldom(endpoint, chat):
+    """Gradio would look for work a thousand times a second on the event loop that streams the tokens."""
+    if endpoint.process is None:
+        pytest.skip("not a process of this machine's")
+    status = Path(f"/proc/{endpoint.process.pid}/status")
+
+    def wakes() -> int:
+        """How often the main thread has waited."""
+        return int(status.read_text().rpartition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    before, began = wakes(), time.monotonic()
+    time.sleep(2)  # it is counted what happens in that time
+    assert (wakes() - before) / (time.monotonic() - began) < 200
 
 
 def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
