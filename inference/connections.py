@@ -1,11 +1,14 @@
 """How long a client may take to say what it wants: who never finishes the headers of a request is cut off."""
 
 import asyncio
+import re
 from enum import Enum
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 LONGEST_HEAD = 64 << 10  # bytes
+
+MOST_QUEUED = 16  # requests that wait for the answer of one before; more are not read
 
 LATE = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -27,6 +30,16 @@ OF_ONE_HEAD = {
 }
 
 
+UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def without_upgrade(data: bytes) -> bytes:
+    """A head's beginning whose wish for another protocol, which we speak none of, is not heard: the parser would take what
+    follows for that protocol's, and the request's body would be lost. Some clients wish for HTTP/2 with every request."""
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return UPGRADE.sub(b"\r\nnot-now:", head) + end + rest
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's own, which waits for the end of the headers for ever and keeps whatever comes until then.
 
@@ -35,9 +48,10 @@ class Connection(HttpToolsProtocol):
 
     header_timeout = 15.0  # seconds
     _deadline: asyncio.TimerHandle | None = None
-    _unfinished = 0  # bytes of headers that are not complete
+    _unfinished = 0  # bytes of headers, or of what follows a body, that are not complete
     _begun = 0  # requests
     _part = Part.NOTHING
+    _body_came = False  # with the last data
     _cycles: tuple[RequestResponseCycle, ...] = ()  # requests that are not answered yet; several when pipelined
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -45,12 +59,13 @@ class Connection(HttpToolsProtocol):
         self._start_deadline()
 
     def data_received(self, data: bytes) -> None:
-        before, begun = self._part, self._begun
-        super().data_received(data)
+        before, begun, self._body_came = self._part, self._begun, False
+        super().data_received(without_upgrade(data) if before is Part.NOTHING else data)
         if self.transport.is_closing():
             return
         began, change = self._begun - begun, (before, self._part)
-        if (began, change) in OF_ONE_HEAD:
+        trailers = change == (Part.BODY, Part.BODY) and not self._body_came
+        if trailers or (began, change) in OF_ONE_HEAD:
             self._unfinished += len(data)
         if self._unfinished > LONGEST_HEAD:
             self._refuse(LARGE)
@@ -59,11 +74,14 @@ class Connection(HttpToolsProtocol):
 
     def _wait(self, before: Part) -> None:
         """For the rest of what is being sent, while there is nothing to answer."""
-        if before is Part.BODY and self._part is Part.NOTHING:  # as idle as after any answer
+        if self._part is Part.NOTHING and self._cycles:  # as idle as after any answer
             self._forget_deadline()
             wait = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
             self.timeout_keep_alive_task = wait
-        elif self._deadline is None:  # uvicorn's own wait for a next request has ended with its first byte
+            return
+        if before is Part.BODY and self._part is Part.HEAD:  # what ran was for the body
+            self._forget_deadline()
+        if self._deadline is None:  # uvicorn's own wait for a next request has ended with its first byte
             self._start_deadline()
 
     def on_message_begin(self) -> None:
@@ -77,6 +95,12 @@ class Connection(HttpToolsProtocol):
         self.scope["slipway.abort"] = self.transport.abort  # pyright: ignore[reportGeneralTypeIssues]
         super().on_headers_complete()
         self._cycles = (*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle)
+        if 0 < len(self.pipeline) < MOST_QUEUED:
+            self.flow.resume_reading()  # uvicorn would not, and not notice either that the client leaves
+
+    def on_body(self, body: bytes) -> None:
+        self._body_came, self._unfinished = True, 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._part, self._unfinished = Part.NOTHING, 0
@@ -102,16 +126,12 @@ class Connection(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        if self._part is Part.BODY:  # its request has its answer: another would pass for the next one's
-            self._deadline = None
-            self.transport.close()
-        else:
-            self._refuse(LATE)
+        self._refuse(LATE)
 
     def _refuse(self, answer: bytes) -> None:
         self._forget_deadline()
         if not self.transport.is_closing():
-            if not self._answering():
+            if not self._answering() and self._part is not Part.BODY:  # else it would pass for another's answer
                 self.transport.write(answer)
             self.transport.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ class Shape(Protocol):
     def usage_event(self, usage: Usage) -> bytes: ...
 
 
+PIECE = 64 << 10  # bytes that are handed on at a time to a client that does not keep up
+
+
 class Pipe:
     """A response's body, written from plain callbacks: at once while the client keeps up, by `drain` when it does not.
 
@@ -38,13 +42,14 @@ class Pipe:
         self._patience = patience  # seconds
         self._sending: Generator[Any, Any, None] | None = None
         self._wait: asyncio.Future[Any] | None = None
-        self._rest: list[bytes] = []
+        self._rest: deque[bytes] = deque()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, *, last: bool = False) -> None:
+        """`last` only when everything before has been taken."""
         if self._sending is not None:
             self._rest.append(data)
             return
-        sending = self._send({"type": "http.response.body", "body": data, "more_body": True}).__await__()
+        sending = self._send({"type": "http.response.body", "body": data, "more_body": not last}).__await__()
         try:
             self._wait = next(sending)
         except StopIteration:
@@ -53,7 +58,7 @@ class Pipe:
         self._stalled()
 
     async def drain(self) -> None:
-        """Waits until everything written has been taken; StalledError when the client takes nothing for too long."""
+        """Waits until everything written has been taken; StalledError when a piece of it is not for too long."""
         while self._sending is not None:
             sending = self._sending
             try:
@@ -65,9 +70,14 @@ class Pipe:
                     self._wait = next(sending)
             except StopIteration:
                 self._sending = None
-            if self._rest:
-                rest, self._rest = b"".join(self._rest), []
-                self.write(rest)
+            while self._rest and self._sending is None:
+                self.write(self._piece())
+
+    def _piece(self) -> bytes:
+        parts, size = [self._rest.popleft()], 0
+        while self._rest and (size := size + len(parts[-1])) < PIECE:
+            parts.append(self._rest.popleft())
+        return b"".join(parts)
 
     def close(self) -> None:
         """Lets go of a message that was never taken."""
@@ -99,7 +109,7 @@ class EventStream(Response):
         # The layers between us and the server look at the start of a response only: bodies go past them.
         pipe = Pipe(scope.get("slipway.send", send), self._due.set, generation.service.settings.send_timeout)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._start(send)
             self._written = generation.service.loop.time()
             pipe.write(b"".join(shape.opening(index) for index in range(generation.answers)))
             self._follow(pipe)
@@ -111,10 +121,11 @@ class EventStream(Response):
             if not generation.closed:
                 await pipe.drain()
                 usage = shape.usage_event(usage_of(generation)) if shape.usage else b""
-                await send({"type": "http.response.body", "body": usage + DONE, "more_body": False})
+                pipe.write(usage + DONE, last=True)
+                await pipe.drain()
         except StalledError:
             log.warning(
-                "a client took nothing of its stream for %.0f s: cut off", generation.service.settings.send_timeout
+                "a client did not read its stream for %.0f s: cut off", generation.service.settings.send_timeout
             )
             scope["slipway.abort"]()
             await watcher
@@ -122,6 +133,14 @@ class EventStream(Response):
             watcher.cancel()
             generation.close()
             pipe.close()
+
+    async def _start(self, send: Send) -> None:
+        """The status and headers; the answer before it on the connection may not have been read yet."""
+        try:
+            async with asyncio.timeout(self._generation.service.settings.send_timeout):
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        except TimeoutError as error:
+            raise StalledError from error
 
     def _follow(self, pipe: Pipe) -> None:
         part, write, now = self._shape.part, pipe.write, self._generation.service.loop.time

@@ -23,8 +23,11 @@ TYPES = ("LORA", "LOHA", "LOKR", "IA3", "OFT")  # others add tokens or layers, w
 
 
 CACHES = ("past_key_values", "cache_params")  # how models call what they keep between steps
-TRIED = [1, 2, 3, 4, 5, 6]  # tokens on which a model shows that it keeps all that it needs,
-TRIAL = ((0, 2), (2, 4), (4, 5), (5, 6))  # as they are given to it
+TRIED = (
+    [1, 2, 3, 4, 5, 6],
+    [6, 1, 5, 2, 4, 3],
+)  # a text on which a model shows that it keeps all that it needs, and another
+TRIAL = ((0, 2), (2, 4), (4, 5), (5, 6))  # whose steps are between its own
 RECURRENT_TRIAL = ((0, 4), (4, 5), (5, 6))
 ALIKE = {torch.float32: 0.01}  # largest relative difference of logits computed at once and step by step
 ALIKE_IN_HALF = 0.1
@@ -53,10 +56,11 @@ class TransformersRunner:
         self._device = device
         self._dtype = dtype
         self._adapted = False
+        self._name = type(self._model).__name__
         takes = inspect.signature(self._model.forward).parameters
         named = [name for name in CACHES if name in takes]
         if not named or "logits_to_keep" not in takes:
-            raise UnsupportedModel(f"{type(self._model).__name__} keeps no cache that can be given back to it")
+            raise UnsupportedModel(f"{self._name} keeps no cache that can be given back to it")
         self._cache_name = named[0]
         self._config: Any = self._model.config
         self._recurrent = bool(getattr(self._model, "_is_stateful", False)) or not only_keys_and_values(self._config)
@@ -83,16 +87,17 @@ class TransformersRunner:
     def warm_up(self) -> None:
         """Nothing is compiled, but what steps rely on is tried: what the model keeps is all that it needs."""
         with torch.inference_mode():
-            ids = [min(token, self._vocabulary - 1) for token in TRIED]
-            steps = whole = self._logits(ids, self._cache())
-            cache = self._cache()
+            ids, others = ([min(token, self._vocabulary - 1) for token in tokens] for tokens in TRIED)
+            steps = whole = self._with_adapter(BASE_SLOT, ids, self._cache())
+            cache, another = self._cache(), self._cache()
             for start, end in RECURRENT_TRIAL if self._recurrent else TRIAL:
-                steps = self._logits(ids[start:end], cache)
+                self._with_adapter(BASE_SLOT, others[start:end], another)
+                steps = self._with_adapter(BASE_SLOT, ids[start:end], cache)
         difference = float((steps - whole).square().sum().sqrt() / whole.square().sum().sqrt())
         if not difference <= ALIKE.get(self._dtype, ALIKE_IN_HALF):
             raise UnsupportedModel(
-                f"{type(self._model).__name__} computes other logits step by step than at once "
-                f"(relative difference {difference:.2g}): it can be served neither by our engine nor by transformers' way"
+                f"{self._name} computes other logits step by step, beside another text, than at once (relative difference "
+                f"{difference:.2g}): what it keeps is not all in its cache, so it cannot be served"
             )
 
     @property

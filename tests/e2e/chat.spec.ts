@@ -72,10 +72,10 @@ describe("the chat page in a browser", function () {
   it("Stop ends an answer and leaves the conversation usable", async () => {
     const before = await server.metric("slipway_cancelled_total");
     const other = new AbortController();
-    const busy = server.generate(BASE, 2000, other.signal).catch((error: unknown) => { assert.ok(other.signal.aborted, String(error)); });
+    const busy = server.generate(BASE, 2000, 8, other.signal).catch((error: unknown) => { assert.ok(other.signal.aborted, String(error)); });
     await eventually("the server is busy", 20_000, async () => (await server.metric("slipway_running")) === 1);
-    await chat.askAndStop(first.question);
-    await eventually("the stopped answer is not waited for", 20_000, async () => (await server.metric("slipway_waiting")) === 0);
+    await chat.askAndStop(first.question, async () => (await server.metric("slipway_in_flight")) === 9);
+    await eventually("the stopped answer is not waited for", 20_000, async () => (await server.metric("slipway_in_flight")) === 8);
     assert.equal(await server.metric("slipway_cancelled_total"), before + 1);
     other.abort();
     await busy;

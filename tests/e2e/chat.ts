@@ -52,11 +52,12 @@ export class Chat {
     await eventually(`${name} is chosen`, 20_000, async () => (await choice.inputValue()) === name);
   }
 
-  /** Sends a message, and stops its answer by the button that stands there while one is awaited. */
-  async askAndStop(question: string): Promise<void> {
+  /** Sends a message and, once `begun` has come true, stops its answer by the button that stands there while one is awaited. */
+  async askAndStop(question: string, begun: () => Promise<boolean>): Promise<void> {
     await this.input.fill(question);
     await this.input.press("Enter");
     await this.stop.waitFor();
+    await eventually("the question has arrived", 20_000, begun);
     await this.stop.click();
     await this.stop.waitFor({ state: "hidden" });
   }

@@ -39,9 +39,9 @@ export class ModelServer {
     return (await fetch(this.url + route, { headers: { authorization: `Bearer ${KEY}` } })).text();
   }
 
-  /** Asks for so many tokens, whatever the model would end with, and gives up on them when `signal` says so. */
-  async generate(model: string, tokens: number, signal: AbortSignal): Promise<void> {
-    const body = JSON.stringify({ model, prompt: "Who", max_tokens: tokens, ignore_eos: true });
+  /** Asks for so many answers of so many tokens, whatever the model would end with, and gives up on them when `signal` says so. */
+  async generate(model: string, tokens: number, answers: number, signal: AbortSignal): Promise<void> {
+    const body = JSON.stringify({ model, prompt: "Who", n: answers, max_tokens: tokens, ignore_eos: true });
     await fetch(`${this.url}/v1/completions`, { method: "POST", headers: { authorization: `Bearer ${KEY}` }, body, signal });
   }
 

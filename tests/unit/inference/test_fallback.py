@@ -224,6 +224,25 @@ def test_a_model_whose_state_cannot_be_given_back_is_refused_by_name(families, m
         make_engine(made.path)
 
 
+def test_a_model_that_keeps_a_state_in_itself_is_refused_by_name(families, make_engine, tmp_path):
+    """Alone it is right; beside another request each would go on with the other's state."""
+    more = {"lru_width": 48, "conv1d_width": 4, "head_dim": 8, "num_hidden_layers": 3, "attention_window_size": 16}
+    made = families.make(tmp_path, "RecurrentGemmaConfig", ["q_proj"], **more)
+    with pytest.raises(UnsupportedModel, match="RecurrentGemmaForCausalLM computes other logits"):
+        make_engine(made.path)
+
+
+def test_an_adapter_of_extreme_weights_does_not_keep_the_base_from_starting(made, make_engine, tmp_path):
+    engine = make_engine(made.path)
+    path = tmp_path / "extreme"
+    shutil.copytree(made.adapters["first"], path)
+    tensors = load_file(path / "adapter_model.safetensors")
+    save_file({key: tensor * 1e30 for key, tensor in tensors.items()}, path / "adapter_model.safetensors")
+    engine.install(1, check_adapter("extreme", path, tmp_path))
+    engine._runner.warm_up()
+    assert ask(engine, 0) == expected(made, "")
+
+
 def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkeypatch):
     """As an architecture would whose state is not in its cache."""
     forward = TransformersRunner._logits
@@ -232,7 +251,7 @@ def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkey
         return forward(self, tokens, self._cache())
 
     monkeypatch.setattr(TransformersRunner, "_logits", forgetful)
-    with pytest.raises(UnsupportedModel, match="other logits step by step than at once"):
+    with pytest.raises(UnsupportedModel, match="computes other logits step by step"):
         make_engine(made.path)
 
 

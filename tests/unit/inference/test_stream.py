@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from inference.page import ChatPage
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
+from inference.stream import Pipe, StalledError
 
 SILENCE = 1.0
 
@@ -70,5 +72,84 @@ def test_silence_is_counted_from_the_last_token(llama, make_rig, tmp_path):
         silence = written[told][0] - written[told - 1][0]
         assert SILENCE * 0.9 <= silence <= SILENCE * 1.6
         assert b"[DONE]" in written[-1][1]
+
+    asyncio.run(scenario())
+
+
+PATIENCE = 0.4
+
+
+def test_a_client_that_reads_slowly_is_waited_for():
+    """Each piece of what has gathered has its own time; together they may take longer."""
+    taken: list[bytes] = []
+
+    async def scenario():
+        loop = asyncio.get_running_loop()
+
+        async def send(message):
+            ready = loop.create_future()
+            loop.call_later(PATIENCE / 2, ready.set_result, None)
+            await ready
+            taken.append(message["body"])
+
+        pipe = Pipe(send, lambda: None, PATIENCE)
+        for number in range(40):
+            pipe.write(bytes([number]) * 10_000)
+        began = loop.time()
+        await pipe.drain()
+        assert loop.time() - began > PATIENCE
+
+    asyncio.run(scenario())
+    assert b"".join(taken) == b"".join(bytes([number]) * 10_000 for number in range(40))
+    assert max(map(len, taken)) < 80_000
+
+
+def test_a_client_that_takes_a_piece_and_no_more_is_given_up():
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        taken: list[bytes] = []
+
+        async def send(message):
+            if taken:
+                await loop.create_future()
+            await asyncio.sleep(0)
+            taken.append(message["body"])
+
+        pipe = Pipe(send, lambda: None, PATIENCE)
+        pipe.write(b"a")
+        pipe.write(b"b")
+        with pytest.raises(StalledError):
+            await pipe.drain()
+        pipe.close()
+        assert taken == [b"a"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+def test_a_client_that_stalls_at_the_start_or_the_end_is_cut_off(llama, make_rig, serve, where):
+    rig = make_rig(llama)
+
+    async def scenario():
+        service, app = serve(rig)
+        service.settings = replace(service.settings, send_timeout=PATIENCE)
+        asked = {"model": "base", "prompt": "w5 w6", "max_tokens": 4, "ignore_eos": True, "stream": True}
+        requests = asyncio.Queue()
+        requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
+        never = asyncio.get_running_loop().create_future()
+
+        async def send(message):
+            last = message["type"] == "http.response.body" and not message["more_body"]
+            if last if where == "end" else message["type"] == "http.response.start":
+                await never
+
+        def abort():
+            requests.put_nowait({"type": "http.disconnect"})
+
+        headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
+        more = {"http_version": "1.1", "scheme": "http", "root_path": "", "slipway.abort": abort}
+        await asyncio.wait_for(app({**scope, **more}, requests.get, send), 30)
+        assert service.in_flight == 0
 
     asyncio.run(scenario())
