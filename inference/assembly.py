@@ -76,6 +76,10 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
     from inference.engine.spec import UnsupportedModel, read_spec
 
     settings = service.settings
+
+    def progress(share: float) -> None:
+        service.note("loading-base", share, folder.name)
+
     most = -(-settings.max_running * context // BLOCK_SIZE)
     if settings.engine != "transformers":
         try:
@@ -90,10 +94,6 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
             # context follows from the blocks.
             least = LEAST_BLOCKS if device.device.type == "cuda" else max(-(-context // BLOCK_SIZE) // 8, LEAST_BLOCKS)
             blocks = kv_blocks(device.kv_bytes, token * BLOCK_SIZE, most, least)
-
-            def progress(share: float) -> None:
-                service.note("loading-base", share, folder.name)
-
             runner = ModelRunner.load(
                 folder,
                 spec,
@@ -110,7 +110,7 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
             return runner, blocks
     if settings.weights == "nf4":
         raise UnsupportedModel("SLIPWAY_WEIGHTS=nf4 needs our own engine, which does not serve this model")
-    return TransformersRunner(folder, device.device, device.dtype), most
+    return TransformersRunner(folder, device.device, device.dtype, progress), most
 
 
 def contexts_of(config: Mapping[str, Any]) -> tuple[int, int]:

@@ -2,14 +2,15 @@
 
 import inspect
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from inference.engine.adapters import BASE_SLOT, AdapterError
 from inference.engine.device import noticing_loss
-from inference.engine.folder import ADAPTER_CONFIG, AdapterFolder, FolderError, ModelFolder
-from inference.engine.loader import read_tensor
+from inference.engine.folder import AdapterFolder, FolderError, ModelFolder
+from inference.engine.loader import read_all, read_tensor
 from inference.engine.lora import refuse_changed_base
 from inference.engine.sampler import sample
 from inference.engine.saved import KEY as WHOLE_KEY
@@ -44,14 +45,15 @@ class TransformersRunner:
     shares_prefixes = False
     short_context = 1 << 62  # transformers sees to it
 
-    def __init__(self, folder: ModelFolder, device: torch.device, dtype: torch.dtype) -> None:
-        from transformers import AutoModelForCausalLM
-
-        refuse_ambiguous(folder)
-        auto: Any = AutoModelForCausalLM
-        self._model: Any = auto.from_pretrained(
-            str(folder.path), dtype=dtype, trust_remote_code=False, use_safetensors=True, local_files_only=True
-        )
+    def __init__(
+        self,
+        folder: ModelFolder,
+        device: torch.device,
+        dtype: torch.dtype,
+        note: Callable[[float], None] = lambda share: None,
+    ) -> None:
+        """`note` gets the share of the files that is read."""
+        self._model: Any = model_of(folder, dtype, note)
         self._model.to(device).eval()
         self._device = device
         self._dtype = dtype
@@ -178,16 +180,29 @@ class TransformersRunner:
         return logits.float().clone()
 
 
-def refuse_ambiguous(folder: ModelFolder) -> None:
-    """What transformers would read in the place of, or on top of, the files that were checked."""
-    whole, index = "model.safetensors", "model.safetensors.index.json"
-    if (folder.path / whole).exists() and (folder.path / index).exists():
-        raise FolderError(f"{folder.path} holds both {whole} and {index}: remove the one that is not meant")
-    if (folder.path / ADAPTER_CONFIG).exists():
-        raise FolderError(
-            f"{folder.path} holds {ADAPTER_CONFIG}, and transformers would put that adapter into the base: move the "
-            "adapter into a folder of its own"
+def model_of(folder: ModelFolder, dtype: torch.dtype, note: Callable[[float], None]) -> Any:
+    """transformers' model with the tensors that were checked, read as our own are. Left to itself, transformers would map the
+    files of a network mount into memory, prefer one that was not checked, put an adapter that lies beside them into the
+    base, and draw at random what is missing."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    reader: Any = AutoConfig
+    config: Any = reader.from_pretrained(str(folder.path), trust_remote_code=False, local_files_only=True)
+    with torch.device("meta"):
+        empty: Any = auto.from_config(config, trust_remote_code=False)
+    kind: Any = empty.__class__
+    tensors = read_all(folder, note)
+    try:
+        model, found = kind.from_pretrained(
+            None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True, local_files_only=True
         )
+    except RuntimeError as error:
+        raise FolderError(f"{folder.path} does not fit its configuration: {str(error).splitlines()[0]}") from error
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise FolderError(f"{folder.path} lacks the tensors {', '.join(missing[:3])}{' …' if missing[3:] else ''}")
+    return model
 
 
 def only_keys_and_values(config: Any) -> bool:

@@ -222,6 +222,20 @@ def fill(piece: tuple[int, int], place: TensorPlace, target: Target, spec: Model
 buffers = threading.local()
 
 
+def read_all(folder: ModelFolder, note: Callable[[float], None]) -> dict[str, Tensor]:
+    """Every tensor by its name in the files, for who builds the model otherwise; `note` gets the share that is read."""
+    tensors: dict[str, Tensor] = {}
+    done, total = 0, max(folder.size, 1)
+    with ThreadPoolExecutor(READERS, "reader") as pool:
+        for (name, place), tensor in zip(
+            folder.tensors.items(), pool.map(read_tensor, folder.tensors.values()), strict=True
+        ):
+            tensors[name] = tensor
+            done += place.length
+            note(done / total)
+    return tensors
+
+
 def staging(length: int) -> memoryview:
     """This thread's buffer: one each, however many pieces it reads, so that what is held beside the model is bounded."""
     held: bytearray | None = getattr(buffers, "held", None)

@@ -255,19 +255,32 @@ def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkey
         make_engine(made.path)
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("model.safetensors.index.json", "remove the one that is not meant"),
-        ("adapter_config.json", "into a folder of its"),
-    ],
-)
-def test_what_transformers_would_read_beside_the_checked_files_is_refused(made, tmp_path, name, said):
+def test_nothing_beside_the_checked_files_is_read(made, make_engine, tmp_path):
+    """transformers would prefer a model.safetensors to the index, and put an adapter that lies there into the base."""
     path = tmp_path / "model-cache/org/model"
     shutil.copytree(made.path, path)
-    where = {"weight_map": {"lm_head.weight": "model.safetensors"}}
-    (path / name).write_text(json.dumps(where if "index" in name else {"peft_type": "LORA"}))
-    with pytest.raises(FolderError, match=said):
+    tensors = load_file(path / "model.safetensors")
+    save_file(tensors, path / "model-00001-of-00001.safetensors")
+    save_file({key: torch.zeros_like(tensor) for key, tensor in tensors.items()}, path / "model.safetensors")
+    where = dict.fromkeys(tensors, "model-00001-of-00001.safetensors")
+    (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
+    for file in made.adapters["first"].iterdir():
+        shutil.copy(file, path)
+    assert ask(make_engine(path), 0) == expected(made, "")
+
+
+def test_loading_tells_how_far_it_is_and_what_is_missing(made, tmp_path):
+    path = tmp_path / "model-cache/org/model"
+    shutil.copytree(made.path, path)
+    shares = []
+    TransformersRunner(check_model("org/model", path, tmp_path), torch.device("cpu"), torch.float32, shares.append)
+    assert len(shares) > 10
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    tensors = load_file(path / "model.safetensors")
+    tensors.pop("model.layers.1.mlp.down_proj.weight")
+    save_file(tensors, path / "model.safetensors")
+    with pytest.raises(FolderError, match=r"lacks the tensors model.layers.1.mlp.down_proj.weight"):
         TransformersRunner(check_model("org/model", path, tmp_path), torch.device("cpu"), torch.float32)
 
 
