@@ -8,6 +8,7 @@ import argparse
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import random
 import shutil
@@ -100,13 +101,16 @@ def train_into(out: Path) -> None:
 def finetune(out: Path) -> None:
     """Tokenizer → base → adapter → check every answer → sample.json."""
     import torch
+
+    # It asks people to install a kernel for 4-bit products on CPUs as soon as it is imported; nothing here is in 4 bits.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from peft import LoraConfig, get_peft_model
     from transformers import set_seed
-    from transformers.utils import logging
+    from transformers.utils.logging import disable_progress_bar
 
     started = time.monotonic()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)  # peft's affair
-    logging.disable_progress_bar()
+    disable_progress_bar()
     set_seed(7)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(min(2, os.cpu_count() or 1))
