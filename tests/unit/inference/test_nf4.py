@@ -2,6 +2,7 @@
 
 import copy
 import random
+from typing import Any
 
 import pytest
 import torch
@@ -59,6 +60,24 @@ def test_tokens_equal_those_of_rounded_weights(family, make_rig):
     for adapter, request in asked:
         assert request.done.wait(60)
         assert request.tokens == reference.generate(request.prompt, adapter, 14)
+
+
+def test_transformers_rounds_the_same_matrices_to_the_same_numbers(family):
+    """As adapters are trained, with `BitsAndBytesConfig`. Its products are not compared: on a CPU they are in bfloat16."""
+    from bitsandbytes.functional import dequantize_4bit
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    made, _ = family
+    config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    theirs = AutoModelForCausalLM.from_pretrained(
+        made.path, quantization_config=config, device_map="cpu", dtype=torch.float32
+    )
+    for name, weight in made.reference.named_parameters():
+        other: Any = theirs.get_parameter(name)  # bitsandbytes gives its own kind a quant_state
+        if name.endswith("_proj.weight"):
+            assert torch.equal(dequantize_4bit(other.data, other.quant_state), rounded(weight.data)), name
+        else:
+            assert torch.equal(other, weight), name
 
 
 def test_the_matrices_take_a_seventh_of_their_memory(family, make_rig):
