@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 
 import pytest
 from tokenizers import Tokenizer as FastTokenizer
@@ -12,6 +13,7 @@ from inference.api import ApiError
 from inference.engine.sequence import SamplingParams
 from inference.engine.tokenizer import Tokenizer
 from inference.generation import Generation
+from inference.shapes import TextShape
 
 VOCABULARY = 160  # of the models of these tests
 
@@ -25,6 +27,21 @@ def llama(families, tmp_path_factory):
 def expected(llama, families):
     reference = families.reference(llama)
     return {name: reference.generate([5, 6, 7], name, 12) for name in llama.adapters}
+
+
+async def post(app, asked):
+    """The messages that the server answers a completion with."""
+    requests = asyncio.Queue()
+    requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
+    await app({**scope, "http_version": "1.1", "scheme": "http", "root_path": ""}, requests.get, send)
+    return sent
 
 
 async def greedy(service, adapter):
@@ -77,18 +94,7 @@ def test_a_call_that_is_refused_lets_its_adapter_go(llama, make_rig, serve, tmp_
         adapters = service.served.adapters
         loaded = await asyncio.to_thread(adapters.load, "one", path)
         for asked, status in (({"prompt": "w5", "max_tokens": 9999}, 400), ({"prompt": "w5 w6", "max_tokens": 2}, 200)):
-            requests = asyncio.Queue()
-            body = json.dumps({"model": "one", **asked}).encode()
-            requests.put_nowait({"type": "http.request", "body": body, "more_body": False})
-            sent = []
-
-            async def send(message, sent=sent):
-                sent.append(message)
-
-            headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
-            scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers}
-            more = {"query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}
-            await app({**scope, **more}, requests.get, send)
+            sent = await post(app, {"model": "one", **asked})
             assert sent[0]["status"] == status
             assert adapters._holders == {loaded.slot: 0}
 
@@ -106,3 +112,43 @@ def test_a_stop_string_that_is_found_at_the_end_only_is_the_reason(llama, expect
         asked = rig.ask([5, 6, 7], "first", max_tokens=12, stop=(stop,))
         assert asked.done.wait(30)
         assert (asked.text, asked.finish) == (cut, reason)
+
+
+@pytest.mark.parametrize("tokens", [20, 100])
+def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_rig, serve, monkeypatch, tokens):
+    """And say what a stream of the same says."""
+    rig = make_rig(llama)
+    wrote: list[threading.Thread] = []
+    whole = TextShape.whole
+
+    def watched(*args):
+        wrote.append(threading.current_thread())
+        return whole(*args)
+
+    monkeypatch.setattr(TextShape, "whole", watched)
+
+    async def scenario():
+        _, app = serve(rig)
+        asked = {
+            "model": "base",
+            "prompt": [5, 6, 7],
+            "max_tokens": tokens,
+            "ignore_eos": True,
+            "temperature": 0,
+            "n": 8,
+        }
+        asked |= {"logprobs": 5}
+        answer = await post(app, asked)
+        assert answer[0]["status"] == 200
+        assert (wrote == [threading.current_thread()]) == (tokens == 20)
+        choices = json.loads(b"".join(each["body"] for each in answer[1:]))["choices"]
+        streamed = await post(app, {**asked, "stream": True})
+        said: dict[int, list[str]] = {index: [] for index in range(8)}
+        for line in b"".join(each["body"] for each in streamed[1:]).split(b"\n\n"):
+            if line.startswith(b"data: {"):
+                for choice in json.loads(line[6:])["choices"]:
+                    said[choice["index"]] += (choice["logprobs"] or {"tokens": []})["tokens"]
+        assert {each["index"]: each["logprobs"]["tokens"] for each in choices} == said
+        assert all(len(each) == tokens for each in said.values())
+
+    asyncio.run(scenario())
