@@ -2,18 +2,21 @@
 
 Needs PyTorch (and the Triton that comes with it) and no file. Measures the ceilings first, then which share of them decoding
 reaches, prompts, adapters, and, where transformers is installed, the ratio to its `generate_batch`. Also checks that what is
-computed is right. Ends within ten minutes. `--device cpu --tiny` runs the same code at a toy size, kernels interpreted.
+computed is right. Ends within ten minutes (`--seconds`). A part that fails is told and the others go on, for time on a GPU is
+dear; the exit code says so. `--device cpu --tiny` runs the same code at a toy size, kernels interpreted.
 """
 
 import argparse
 import os
+import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from report import Report
@@ -58,10 +61,27 @@ def main() -> None:
 
         gemv.N_STEP, gemv.K_STEP = 256, 64  # it takes its time for each program, too: fewer and wider ones
 
-    bench = Bench(Report(GOALS), torch.device(arguments.device), arguments.tiny)
-    with torch.inference_mode():
-        bench.run()
-    bench.report.end(arguments.goals)
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(arguments.seconds)
+    report = Report(GOALS)
+    try:
+        with torch.inference_mode():
+            failed = Bench(report, torch.device(arguments.device), arguments.tiny).run()
+    except OutOfTime:
+        print(f"out of time after {arguments.seconds} s: what is missing below was not attempted", file=sys.stderr)
+        failed = ["time"]
+    signal.alarm(0)
+    report.end(arguments.goals)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}; the reasons are above")
+
+
+class OutOfTime(BaseException):
+    """The time that a run may take is over. Nobody who tries something and goes on without it shall catch this."""
+
+
+def out_of_time(*_: object) -> NoReturn:
+    raise OutOfTime
 
 
 class Bench:
@@ -85,12 +105,16 @@ class Bench:
         ]
         self.bytes = sum(matrix.weight.nbytes for matrix in (*layers, self.weights.head))
 
-    def run(self) -> None:
-        self.ceilings()
-        self.kernels()
-        self.decoding()
-        self.closeness()
-        self.peer()
+    def run(self) -> list[str]:
+        """All parts, what is judged first. Returns the names of those that failed."""
+        failed: list[str] = []
+        for part in (self.ceilings, self.closeness, self.decoding, self.peer, self.kernels):
+            try:
+                part()
+            except Exception:  # noqa: BLE001  (told, and the run fails for it in the end)
+                traceback.print_exc()
+                failed.append(part.__name__)
+        return failed
 
     def ceilings(self) -> None:
         """The best that this device does for plain reads, copies, and products."""
@@ -330,6 +354,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the GPU's decode path against what the GPU can do.")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--tiny", action="store_true", help="a toy size: runs the code, its figures mean nothing")
+    parser.add_argument("--seconds", type=int, default=570, help="the most that a run may take")
     parser.add_argument("--goals", action="store_true", help="exit with 1 unless every goal that was measured is met")
     arguments = parser.parse_args()
     if arguments.device == "cpu" and not arguments.tiny:

@@ -44,6 +44,15 @@ def test_a_toy_run_prints_every_figure_and_judges_every_goal():
     assert re.fullmatch(r"goals met: \d of 5; missing: .+", last)
 
 
+def test_it_ends_in_the_time_that_it_has():
+    """With what it has found by then; what is missing is told."""
+    pytest.importorskip("triton")
+    done = bench("--device", "cpu", "--tiny", "--seconds", "8")
+    assert done.returncode != 0
+    assert "out of time after 8 s" in done.stderr
+    assert re.fullmatch(r"goals met: \d of \d; missing: .*not attempted.*", done.stdout.strip().splitlines()[-1])
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_without_a_gpu_it_says_so_and_fails():
     done = bench()
