@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -64,63 +66,94 @@ class Graphs(Generic[K, T]):
             del self._captured[key]
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Memory that graphs have in common, and a graph of it that is never let go of.
+
+    Without that one the pool would be used up with the last graph: PyTorch's allocator of pinned memory counts a pool's
+    graphs, knows nothing of a MemPool, and takes a count that has come back to nothing for an error.
+    """
+
+    memory: torch.cuda.MemPool
+    anchor: torch.cuda.CUDAGraph
+    zero: Tensor  # what the anchor computes
+
+
 class CudaCapture(Generic[T]):
     """Captures with one memory pool for all graphs: they never run at the same time.
 
     torch.cuda.graph() is not used. It empties the allocator's cache each time, and after a capture that fails it leaves its
     stream the current one and the allocator in the belief that a capture is under way: then nothing that is cached can be
-    freed any more, and the next capture fails as well. A pool that is only a number is dropped with the last graph, and
-    capturing into it again is an error of its own.
+    freed any more, and the next capture fails as well.
     """
 
     def __init__(self) -> None:
-        self._stream = torch.cuda.Stream()  # cuBLAS keeps a workspace for each stream: one, not one a capture
-        self._pools = [torch.cuda.MemPool()]  # the last one is in use; those before had a capture that failed
-        self._failed: list[
-            torch.cuda.CUDAGraph
-        ] = []  # the host's allocator goes on asking these which capture is theirs
+        # cuBLAS keeps a workspace for each stream: one, not one a capture. It stands in the pool of the first graph that
+        # needed it, and the graphs of later pools write there too: no pool is ever given back.
+        self._stream = torch.cuda.Stream()
+        self._pools: list[Pool] = []  # the last one is in use; those before had a capture that failed
+        self._broken = True  # whether the next capture needs a pool of its own
+        # The host's allocator goes on asking these which capture is theirs.
+        self._failed: list[tuple[torch.cuda.CUDAGraph, torch.cuda.MemPool]] = []
 
     def __call__(self, compute: Callable[[], T]) -> Captured[T]:
-        try:
+        with suppress(torch.OutOfMemoryError):
             return self._captured(compute)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()  # which cannot happen while a capture is under way
-            return self._captured(compute)
+        # Only here: what the first attempt had computed is let go of with its error.
+        torch.cuda.empty_cache()  # which cannot happen while a capture is under way
+        return self._captured(compute)
 
     def _captured(self, compute: Callable[[], T]) -> Captured[T]:
-        graph, pool = torch.cuda.CUDAGraph(), self._pools[-1]
-        begin: Any = graph.capture_begin  # its pool is a NewType of what a MemPool's id is
         torch.cuda.synchronize()
-        try:
-            with torch.cuda.stream(self._stream):
-                # Other threads (an adapter being read) may use the device meanwhile: only what this one does is recorded.
-                begin(pool=pool.id, capture_error_mode="thread_local")
-                result = self._recorded(graph, pool, compute)
-        except RuntimeError:
-            graph.reset()
-            self._failed.append(graph)
-            self._pools.append(torch.cuda.MemPool())
-            raise
+        if self._broken:
+            torch.zeros(1, device="cuda")  # its kernel is loaded now: that cannot be captured
+            memory = torch.cuda.MemPool()
+            self._pools.append(Pool(memory, *self._graph(memory, lambda: torch.zeros(1, device="cuda"))))
+            self._broken = False
+        graph, result = self._graph(self._pools[-1].memory, compute)
         return Captured(graph.replay, result)
 
-    def _recorded(self, graph: torch.cuda.CUDAGraph, pool: torch.cuda.MemPool, compute: Callable[[], T]) -> T:
+    def _graph(self, memory: torch.cuda.MemPool, compute: Callable[[], R]) -> tuple[torch.cuda.CUDAGraph, R]:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.stream(self._stream):
+                self._begin(graph, memory)
+                result = self._recorded(graph, memory, compute)
+        except RuntimeError:
+            graph.reset()
+            self._failed.append((graph, memory))
+            self._broken = True
+            raise
+        return graph, result
+
+    def _begin(self, graph: torch.cuda.CUDAGraph, memory: torch.cuda.MemPool) -> None:
+        begin: Any = graph.capture_begin  # its pool is a NewType of what a MemPool's id is
+        try:
+            # Other threads (an adapter being read) may use the device meanwhile: only what this one does is recorded.
+            begin(pool=memory.id, capture_error_mode="thread_local")
+        except RuntimeError:
+            with suppress(RuntimeError):  # the allocator is told before CUDA is, if it came so far
+                end_allocation(torch.cuda.current_device(), memory.id)
+            raise
+
+    def _recorded(self, graph: torch.cuda.CUDAGraph, memory: torch.cuda.MemPool, compute: Callable[[], R]) -> R:
         """What `compute` raises matters more than that the capture cannot be ended because of it."""
         try:
             result = compute()
         except BaseException:
             with suppress(RuntimeError):
-                self._end(graph, pool)
+                self._end(graph, memory)
             raise
-        self._end(graph, pool)
+        self._end(graph, memory)
         return result
 
-    def _end(self, graph: torch.cuda.CUDAGraph, pool: torch.cuda.MemPool) -> None:
+    def _end(self, graph: torch.cuda.CUDAGraph, memory: torch.cuda.MemPool) -> None:
         try:
             graph.capture_end()
         except RuntimeError:
             # CUDA says first that the capture is void, and the allocator has not been told then that it is over.
             with suppress(RuntimeError):  # it had been, when the graph failed later
-                end_allocation(torch.cuda.current_device(), pool.id)
+                end_allocation(torch.cuda.current_device(), memory.id)
             raise
 
 

@@ -1,6 +1,7 @@
 """Static buffers, buckets, graphs by key and stacked adapters; on a GPU also what CUDA replays."""
 
 import gc
+import weakref
 from contextlib import contextmanager
 from itertools import count
 from random import Random
@@ -161,53 +162,78 @@ def test_dropped_graphs_are_captured_anew():
     assert recorder.captured == 3
 
 
+class Counts:
+    """One allocator's view of pools: how many hold each, and into which a capture is under way."""
+
+    def __init__(self):
+        self.held: dict[tuple[int, int], int] = {}
+        self.underway: list[tuple[int, int]] = []
+
+    def begin(self, pool):
+        if self.held.get(pool, 1) == 0:
+            raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
+        self.held[pool] = self.held.get(pool, 0) + 1
+        if pool in self.underway:
+            raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
+        self.underway.append(pool)
+
+    def end(self, pool):
+        if pool not in self.underway:
+            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
+        self.underway.remove(pool)
+
+    def release(self, pool):
+        self.held[pool] -= 1
+
+
 class Cuda:
-    """CUDA's streams and torch's allocator, as far as a capture changes them (CUDAGraph.cpp, CUDACachingAllocator.cpp)."""
+    """CUDA's streams and torch's allocators, as far as a capture changes them (torch 2.13: CUDAGraph.cpp,
+    CUDACachingAllocator.cpp, CachingHostAllocator.h; the second one's pools are of graphs alone)."""
 
     def __init__(self, patch):
         self.stream = "default"
-        self.underway: list[tuple[int, int]] = []
-        self.held: dict[tuple[int, int], int] = {}
+        self.device, self.host = Counts(), Counts()
         self.void = False  # what was recorded cannot be a graph: ending the capture fails
+        self.refuses = False  # CUDA begins no capture
         self.emptied = 0
         cuda, ids = self, count(1)
 
         class MemPool:
             def __init__(self):
                 self.id = (0, next(ids))
-                cuda.held[self.id] = 1
+                cuda.device.held[self.id] = 1
 
             def __del__(self):
-                cuda.held[self.id] -= 1
+                cuda.device.release(self.id)
 
         class CUDAGraph:
-            pool = None
+            ended = False
 
             def capture_begin(self, pool, capture_error_mode):
                 if cuda.stream == "default":
                     raise RuntimeError("CUDA graphs must be captured on a non-default stream")
-                if not cuda.held.get(pool):
-                    raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
-                if pool in cuda.underway:
-                    raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
-                cuda.underway.append(pool)
-                self.begun = pool
+                self.pool = pool
+                cuda.device.begin(pool)
+                cuda.host.begin(pool)
+                if cuda.refuses:
+                    raise RuntimeError("CUDA error: operation not permitted")
 
             def capture_end(self):
                 if cuda.void:
                     cuda.void = False
                     raise RuntimeError("operation failed due to a previous error during capture")
-                cuda.underway.remove(self.begun)
-                self.pool = self.begun
-                cuda.held[self.pool] += 1
+                cuda.device.end(self.pool)
+                cuda.host.end(self.pool)
+                self.ended = True
 
             def replay(self):
-                assert self.pool is not None
+                assert self.ended
 
             def reset(self):
-                if self.pool is not None:
-                    cuda.held[self.pool] -= 1
-                self.pool = None
+                if self.ended:
+                    cuda.device.release(self.pool)
+                    cuda.host.release(self.pool)
+                self.ended = False
 
             __del__ = reset
 
@@ -223,17 +249,18 @@ class Cuda:
         known |= {"Stream": lambda: "side", "synchronize": lambda: None, "current_device": lambda: 0}
         for name, stand_in in known.items():
             patch.setattr(torch.cuda, name, stand_in)
-        patch.setattr(torch.cuda.memory, "_cuda_endAllocateToPool", self.end_allocation)
+        patch.setattr(torch.cuda.memory, "_cuda_endAllocateToPool", lambda device, pool: self.device.end(pool))
+        zeros = torch.zeros
+        patch.setattr(torch, "zeros", lambda *shape, device=None: zeros(*shape))
+
+    @property
+    def underway(self):
+        return self.device.underway
 
     def empty_cache(self):
         if self.underway:
             raise RuntimeError("captures_underway.empty() INTERNAL ASSERT FAILED")
         self.emptied += 1
-
-    def end_allocation(self, device, pool):
-        if pool not in self.underway:
-            raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
-        self.underway.remove(pool)
 
 
 @pytest.fixture
@@ -273,6 +300,35 @@ def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda, raises, caplog):
     for _ in range(2):
         assert graphs.run(2, lambda: [2]) == [2]
     assert graphs.captured == {2}
+
+
+def test_a_capture_that_does_not_begin_leaves_no_trace(cuda):
+    graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
+    assert [graphs.run(1, lambda: [1]) for _ in range(2)] == [[1], [1]]
+    cuda.refuses = True
+    assert [graphs.run(2, lambda: [2]) for _ in range(2)] == [[2], [2]]
+    cuda.refuses = False
+    assert (graphs.failed, cuda.stream, cuda.underway) == ({2}, "default", [])
+    torch.cuda.empty_cache()
+    assert [graphs.run(3, lambda: [3]) for _ in range(2)] == [[3], [3]]
+    assert graphs.captured == {1, 3}
+
+
+def test_a_failed_attempt_is_let_go_of_before_the_next(cuda):
+    """Its tensors may be what the next one lacks."""
+    capture: CudaCapture[list[int]] = CudaCapture()
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def hungry():
+        assert all(each() is None for each in kept)
+        activations = torch.ones(3)
+        kept.append(weakref.ref(activations))
+        if not cuda.emptied:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [int(activations.sum())]
+
+    assert capture(hungry).result == [3]
+    assert len(kept) == 2
 
 
 def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(cuda):
