@@ -24,7 +24,7 @@ def load(service: Service) -> Served:
     from inference.engine.adapter_tokenizer import AdapterTokenizers
     from inference.engine.adapters import Adapters
     from inference.engine.block_manager import BlockManager
-    from inference.engine.device import bytes_in, choose, uuid_of
+    from inference.engine.device import SCORES, bytes_in, choose, uuid_of
     from inference.engine.engine import BatchingEngine
     from inference.engine.folder import check_model, find_base
     from inference.engine.nf4 import size_in_nf4
@@ -41,8 +41,13 @@ def load(service: Service) -> Served:
     in_nf4 = size_in_nf4(folder) if settings.weights == "nf4" else 0
     shapes = [place.shape for place in folder.tensors.values()]
     on_disk = in_nf4 or folder.size
+    scores = SCORES * settings.max_running * tokenizer.vocabulary
     device = choose(
-        settings.device, settings.kv_bytes, on_disk, folder.dtypes, lambda dtype: in_nf4 or bytes_in(dtype, shapes)
+        settings.device,
+        settings.kv_bytes,
+        on_disk,
+        folder.dtypes,
+        lambda dtype: (in_nf4 or bytes_in(dtype, shapes)) + scores,
     )
     if device.device.type == "cuda":
         service.gpu = find_gpu(uuid_of(device.device))

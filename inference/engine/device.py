@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 # over pages, decoding captured as graphs.
 Attention = Literal["dense", "torch", "triton"]
 SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
+SCORES = 36  # bytes for each row and token of the vocabulary: float32 logits, and four copies in float64 while they are drawn
 LEAST_CACHE = 256 << 20
 LEAST_BLOCKS = 4
 KERNELS_FROM = (8, 0)  # the capability from which on there are bfloat16 and Triton's kernels
@@ -71,8 +72,8 @@ class Device:
 def choose(
     wanted: str, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
 ) -> Device:
-    """`wanted` is auto, cpu or cuda; the model's bytes on disk and, by format, once it is loaded; `stored` are the formats of
-    its tensors."""
+    """`wanted` is auto, cpu or cuda; the model's bytes on disk and, by format, once it is loaded, what its steps need
+    for logits included; `stored` are the formats of its tensors."""
     plan = plan_for(wanted, look(wanted), stored)
     for note in plan.notes:
         log.warning("%s", note)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import embedding
 
@@ -55,6 +56,8 @@ class DecodePath:
         self._operations = operations
         self._stacks = stacks
         self._batch = batch
+        # One for all graphs: what each had of its own would be rows × vocabulary for every number of rows.
+        self._logits = weights.norm.new_empty(batch.buckets[-1], spec.vocabulary, dtype=torch.float32)
         self.graphs: Graphs[Key, Scores] = Graphs(capture)
 
     def run(self, parts: list[Slice]) -> Scores:
@@ -99,7 +102,7 @@ class DecodePath:
         x = embedding(rows.tokens, weights.embedding)
         for index in range(self._spec.layers):
             x = self._layer(index, x, rows) if stacks is None else self._adapted_layer(index, x, rows, stacks)
-        logits = do.normed(x, weights.norm, eps, weights.head).float()
+        logits = self._logits[: rows.number].copy_(do.normed(x, weights.norm, eps, weights.head))
         return Scores(logits, logits.argmax(dim=-1))
 
     def _layer(self, index: int, x: Tensor, rows: DecodeRows) -> Tensor:
