@@ -1,7 +1,7 @@
 """Mixed load at full rate with cancels, swaps, schemas and clients that go away: nothing leaks.
 
-Three minutes after warming up in the normal run, SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a leak of a kilobyte
-a request shows only there.
+Three minutes after warming up in the normal run, SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a leak of a
+kilobyte a request shows only there.
 """
 
 import json

@@ -15,7 +15,9 @@ from starlette.types import ASGIApp
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-if not torch.cuda.is_available():
+from tests.unit.inference.gpu import KERNELS
+
+if KERNELS.type == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
 
 from inference.auth import Gate
@@ -223,10 +225,10 @@ def make_rig() -> Generator[RigMaker]:
         folder = check_model("test/model", family.path, mount)
         spec = read_spec(folder.config)
         context = spec.context
-        cpu = torch.device("cpu")
+        device = KERNELS if attention == "triton" else torch.device("cpu")
         bounds = Limits(**limits)
         at = (attention, bounds.sequences, four_bits)
-        runner = ModelRunner.load(folder, spec, cpu, dtype, blocks, block_size, context, lambda share: None, *at)
+        runner = ModelRunner.load(folder, spec, device, dtype, blocks, block_size, context, lambda share: None, *at)
 
         def deliver(events) -> None:
             for sink, delta in events:

@@ -28,6 +28,7 @@ from inference.engine.device import (
 from inference.engine.folder import TensorPlace
 from inference.engine.loader import AHEAD, READERS, Target, pieces
 from inference.engine.spec import read_spec
+from tests.unit.inference.gpu import KERNELS
 
 GB = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,8 +88,7 @@ def test_what_keeps_our_kernels_away_is_said(error, said):
 
 def test_a_kernel_that_runs_is_no_obstacle():
     pytest.importorskip("triton")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    assert obstacle_to(lambda: try_kernel(device)) == ""
+    assert obstacle_to(lambda: try_kernel(KERNELS)) == ""
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

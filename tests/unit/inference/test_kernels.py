@@ -11,13 +11,14 @@ pytest.importorskip("triton")
 from inference.engine.gpu.kernels import attention, fused, gemv, lora
 from inference.engine.gpu.rows import DecodeRows, page_rows
 from inference.engine.lora import MAX_RANK
+from tests.unit.inference.gpu import KERNELS
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DEVICE = KERNELS.type
 BLOCKS = 40
 # Of one number near 1: float32 sums in another order, halves round their results.
 CLOSE = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 # The interpreter multiplies matrices with numpy, which has no bfloat16.
-DOTS = [torch.float32, torch.float16] + ([torch.bfloat16] if torch.cuda.is_available() else [])
+DOTS = [torch.float32, torch.float16] + ([torch.bfloat16] if DEVICE == "cuda" else [])
 
 
 def random(*shape, dtype=torch.float32, seed=1):
