@@ -131,11 +131,15 @@ def judge_start(report: Report, seconds: dict[str, float]) -> None:
 
 def compare(report: Report, field: Field, clients: int, arguments: argparse.Namespace) -> None:
     seen: dict[str, list[Load]] = {name: [] for name in [*field.targets, "bare generate"]}
-    for _ in range(arguments.rounds):
-        for name, target in field.targets.items():
-            slow = name == "threads" and clients > 1
-            seen[name].append(run(target, clients, arguments.tokens // 4 if slow else arguments.tokens))
-        seen["bare generate"].append(batch(field.batch, clients, arguments.tokens))
+    names = list(seen)
+    for number in range(arguments.rounds):
+        for name in names if number % 2 == 0 else reversed(names):  # nobody always runs behind the same one
+            if name == "bare generate":
+                seen[name].append(batch(field.batch, clients, arguments.tokens))
+            else:
+                slow = name == "threads" and clients > 1
+                tokens = arguments.tokens // 4 if slow else arguments.tokens
+                seen[name].append(run(field.targets[name], clients, tokens))
     rates = {name: [load.rate for load in loads] for name, loads in seen.items()}
     for name, loads in seen.items():
         more: dict[str, object] = {}
