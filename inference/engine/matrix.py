@@ -1,6 +1,8 @@
 """A weight matrix and the way it is multiplied: on a CPU packed once for oneDNN, elsewhere as it is.
 
-Packed, the small products of decoding are two to seven times faster than torch's plain `linear` (MKL) on the same CPU.
+Packed, the small products of decoding are two to seven times faster than torch's plain `linear` (MKL) on the same CPU. But
+oneDNN makes code for each number of rows that it meets, and keeps it: half a megabyte a matrix, hundreds in all. So there
+are few numbers of rows, to which a product is padded.
 """
 
 from dataclasses import dataclass
@@ -9,11 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
 from inference.engine.nf4 import Nf4, quantised
 
 TYPICAL_ROWS = 16  # what the packed layout is chosen for
+EXACT = 16  # rows up to which every number has code of its own
+STEPS = ((32, 4), (128, 8), (256, 16), (512, 32))  # rows up to the first are a multiple of the second
+LARGEST_STEP = 64
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,30 @@ class Matrix:
             return self.nf4.times(x, self.bias)
         if self.packed is None:
             return linear(x, self.weight, self.bias)
-        return products()[0](x, self.packed, self.bias, "none", [], "")
+        more = padding(x.shape[0])
+        if not more:
+            return products()[0](x, self.packed, self.bias, "none", [], "")
+        return products()[0](pad(x, (0, 0, 0, more)), self.packed, self.bias, "none", [], "")[:-more]
 
     def added(self, x: Tensor, to: Tensor) -> Tensor:
         """`to` + x·weightᵀ + bias; `to` may be overwritten."""
         if self.nf4 is not None:
             return self.nf4.times(x, self.bias).add_(to)
         if self.packed is not None:
-            return products()[1](x, to, self.packed, self.bias, "add")
+            more = padding(x.shape[0])
+            if not more:
+                return products()[1](x, to, self.packed, self.bias, "add")
+            below = (0, 0, 0, more)
+            return products()[1](pad(x, below), pad(to, below), self.packed, self.bias, "add")[:-more]
         to.addmm_(x, self.weight.t())
         return to if self.bias is None else to.add_(self.bias)
+
+
+def padding(rows: int) -> int:
+    """How many rows a packed product gets in addition: up to sixteen none, then as many as take little time beside the rest."""
+    if rows <= EXACT:
+        return 0
+    return -rows % next((step for most, step in STEPS if rows <= most), LARGEST_STEP)
 
 
 def packed(matrix: Matrix) -> Matrix:

@@ -1,0 +1,61 @@
+"""Packed products: the numbers of the plain ones for any rows, and code for few numbers of rows only."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import linear
+
+from inference.engine.matrix import Matrix, packable, packed, padding
+
+ROOT = Path(__file__).resolve().parents[3]
+DTYPES = [dtype for dtype in (torch.float32, torch.bfloat16) if packable(dtype)]
+pytestmark = pytest.mark.skipif(not DTYPES, reason="oneDNN packs nothing on this machine")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("biased", [False, True], ids=["plain", "biased"])
+def test_any_number_of_rows_is_multiplied_as_it_is(dtype, biased):
+    chance = torch.Generator().manual_seed(1)
+
+    def random(*shape):
+        return torch.randn(*shape, generator=chance).to(dtype)
+
+    plain = Matrix(random(48, 64), random(48) if biased else None)
+    matrix = packed(plain)
+    assert matrix.packed is not None
+    off, apart = (2e-2, 2e-1) if dtype == torch.bfloat16 else (1e-5, 1e-4)
+    for rows in (*range(1, 40), 63, 64, 65, 127, 129, 200, 257, 300, 511, 513, 600):
+        x, to = random(rows, 64), random(rows, 48)
+        expected = linear(x, plain.weight, plain.bias)
+        torch.testing.assert_close(matrix.of(x), expected, rtol=off, atol=apart)
+        torch.testing.assert_close(matrix.added(x, to.clone()), to + expected, rtol=off, atol=apart)
+
+
+def test_few_rows_get_none_in_addition_and_many_few():
+    assert [padding(rows) for rows in range(1, 17)] == [0] * 16
+    assert all(padding(rows) <= rows / 4 for rows in range(1, 5000))
+    assert len({rows + padding(rows) for rows in range(1, 513)}) <= 48
+
+
+COUNT = """
+import torch
+from inference.engine.matrix import Matrix, packed
+with torch.inference_mode():
+    matrix = packed(Matrix(torch.randn(48, 64)))
+    for rows in range(1, 513):
+        matrix.of(torch.randn(rows, 64))
+"""
+
+
+def test_onednn_makes_code_for_few_numbers_of_rows():
+    environment = {**os.environ, "ONEDNN_VERBOSE": "profile_create", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    lines = [line for line in done.stdout.splitlines() if "inner_product" in line or "matmul" in line]
+    made = [line for line in lines if "create:cache_miss" in line]
+    assert 20 <= len(made) <= 48, done.stdout[-2000:]
