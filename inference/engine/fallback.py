@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.nn.functional import linear, pad
+from torch.overrides import TorchFunctionMode
 
 from inference.engine.adapters import BASE_SLOT, AdapterError
 from inference.engine.device import noticing_loss
 from inference.engine.folder import AdapterFolder, FolderError, ModelFolder
 from inference.engine.loader import read_all, read_tensor
 from inference.engine.lora import refuse_changed_base
+from inference.engine.matrix import makes_code, padding
 from inference.engine.sampler import sample
 from inference.engine.saved import KEY as WHOLE_KEY
 from inference.engine.scheduler import Slice
@@ -32,6 +35,20 @@ TRIAL = ((0, 2), (2, 4), (4, 5), (5, 6))  # whose steps are between its own
 RECURRENT_TRIAL = ((0, 4), (4, 5), (5, 6))
 ALIKE = {torch.float32: 0.01}  # largest relative difference of logits computed at once and step by step
 ALIKE_IN_HALF = 0.1
+
+
+class FewRows(TorchFunctionMode):
+    """Pads what is multiplied by a layer where every number of rows costs memory for good (see matrix.py)."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is linear and args and makes_code(args[0]):
+            x: torch.Tensor = args[0].reshape(-1, args[0].shape[-1])
+            if more := padding(x.shape[0]):
+                out = linear(pad(x, (0, 0, 0, more)), *args[1:], **(kwargs or {}))
+                return out[:-more].view(*args[0].shape[:-1], -1)
+        return func(*args, **(kwargs or {}))
 
 
 class TransformersRunner:
@@ -71,7 +88,7 @@ class TransformersRunner:
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
-        with noticing_loss(self._device):
+        with noticing_loss(self._device), FewRows():
             return self._run(slices)
 
     def _run(self, slices: list[Slice]) -> list[Choice]:

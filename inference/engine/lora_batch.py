@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from inference.engine.adapters import BASE_SLOT
 from inference.engine.lora import Block, Lora, Pair, Place
+from inference.engine.matrix import makes_code
 from inference.engine.saved import Saved
 
 STACKS = 4  # combinations kept
@@ -85,6 +87,9 @@ class LoraBatch:
 
 
 def add_product(product: Product, out: Tensor, x: Tensor) -> None:
+    if makes_code(x):
+        add_in_few_sizes(product, out, x)
+        return
     low = torch.mm(x, product.down)
     if len(product.ups) == 1 and product.ups[0].matrix.shape[1] == out.shape[1]:
         out.addmm_(low, product.ups[0].matrix)
@@ -93,11 +98,20 @@ def add_product(product: Product, out: Tensor, x: Tensor) -> None:
         out[:, columns].addmm_(low[:, ranks], matrix)
 
 
+def add_in_few_sizes(product: Product, out: Tensor, x: Tensor) -> None:
+    """The same where every number of rows costs memory (see matrix.py): adapters differ in rank, so there are very few."""
+    rows = x.shape[0]
+    low = torch.mm(pad(x, (0, 0, 0, (1 << (rows - 1).bit_length()) - rows)), product.down)
+    for ranks, columns, matrix in product.ups:
+        out[:, columns] += torch.mm(low[:, ranks], matrix)[:rows]
+
+
 class LoraSlots:
     """The adapters by slot, and stacks of those that are used together. Belongs to the engine's thread.
 
     `stacks`: whether combinations are stacked at all. On a GPU they are not: rows that decode have the decode path's own
-    stacks, and the memory of a second set is in no budget.
+    stacks, and the memory of a second set is in no budget. Nor in 16 bits on a CPU, where each shape of a product costs
+    memory for good.
     """
 
     def __init__(self, stacks: bool = True) -> None:

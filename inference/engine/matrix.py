@@ -1,8 +1,8 @@
 """A weight matrix and the way it is multiplied: on a CPU packed once for oneDNN, elsewhere as it is.
 
 Packed, the small products of decoding are two to seven times faster than torch's plain `linear` (MKL) on the same CPU. But
-oneDNN makes code for each number of rows that it meets, and keeps it: half a megabyte a matrix, hundreds in all. So there
-are few numbers of rows, to which a product is padded.
+oneDNN makes code for each number of rows that it meets, and keeps it for good: half a megabyte a matrix. So there are few
+numbers of rows, to which a product is padded.
 """
 
 from dataclasses import dataclass
@@ -38,31 +38,43 @@ class Matrix:
 
     def of(self, x: Tensor) -> Tensor:
         """x [n, in] → [n, out]."""
+        more = self._padding(x)
+        return self._of(pad(x, (0, 0, 0, more)))[:-more] if more else self._of(x)
+
+    def added(self, x: Tensor, to: Tensor) -> Tensor:
+        """`to` + x·weightᵀ + bias; `to` may be overwritten."""
+        more = self._padding(x)
+        if more:
+            return self._added(pad(x, (0, 0, 0, more)), pad(to, (0, 0, 0, more)))[:-more]
+        return self._added(x, to)
+
+    def _of(self, x: Tensor) -> Tensor:
         if self.nf4 is not None:
             return self.nf4.times(x, self.bias)
         if self.packed is None:
             return linear(x, self.weight, self.bias)
-        more = padding(x.shape[0])
-        if not more:
-            return products()[0](x, self.packed, self.bias, "none", [], "")
-        return products()[0](pad(x, (0, 0, 0, more)), self.packed, self.bias, "none", [], "")[:-more]
+        return products()[0](x, self.packed, self.bias, "none", [], "")
 
-    def added(self, x: Tensor, to: Tensor) -> Tensor:
-        """`to` + x·weightᵀ + bias; `to` may be overwritten."""
+    def _added(self, x: Tensor, to: Tensor) -> Tensor:
         if self.nf4 is not None:
             return self.nf4.times(x, self.bias).add_(to)
         if self.packed is not None:
-            more = padding(x.shape[0])
-            if not more:
-                return products()[1](x, to, self.packed, self.bias, "add")
-            below = (0, 0, 0, more)
-            return products()[1](pad(x, below), pad(to, below), self.packed, self.bias, "add")[:-more]
+            return products()[1](x, to, self.packed, self.bias, "add")
         to.addmm_(x, self.weight.t())
         return to if self.bias is None else to.add_(self.bias)
 
+    def _padding(self, x: Tensor) -> int:
+        rows = x.shape[0]
+        return padding(rows) if rows > EXACT and (self.packed is not None or makes_code(x)) else 0
+
+
+def makes_code(x: Tensor) -> bool:
+    """Whether torch's own products of this tensor are oneDNN's: in 16 bits on a CPU."""
+    return x.dtype != torch.float32 and x.device.type == "cpu"
+
 
 def padding(rows: int) -> int:
-    """How many rows a packed product gets in addition: up to sixteen none, then as many as take little time beside the rest."""
+    """How many rows a product of oneDNN's gets in addition: up to sixteen none, then what takes little time beside the rest."""
     if rows <= EXACT:
         return 0
     return -rows % next((step for most, step in STEPS if rows <= most), LARGEST_STEP)

@@ -72,7 +72,7 @@ class ModelRunner:
         self._device = device
         self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
         self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
-        self._slots = LoraSlots(stacks=attention == "dense")
+        self._slots = LoraSlots(stacks=attention == "dense" and dtype == torch.float32)
         self.gpu: GpuPath | None = None
         # What a step is to the cache only the cache knows: its type is open here.
         self._cache: Any
