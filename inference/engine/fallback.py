@@ -48,6 +48,10 @@ class FewRows(TorchFunctionMode):
             if more := padding(x.shape[0]):
                 out = linear(pad(x, (0, 0, 0, more)), *args[1:], **(kwargs or {}))
                 return out[:-more].view(*args[0].shape[:-1], -1)
+        # GPT-2's layers
+        bias_first = func is torch.addmm and len(args) == 3 and args[0].dim() == 1 and makes_code(args[1])
+        if bias_first and (more := padding(args[1].shape[0])):
+            return torch.addmm(args[0], pad(args[1], (0, 0, 0, more)), args[2])[:-more]
         return func(*args, **(kwargs or {}))
 
 

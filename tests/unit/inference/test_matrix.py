@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn.functional import linear
+from transformers.pytorch_utils import Conv1D
 
 from inference.engine.fallback import FewRows
 from inference.engine.matrix import Matrix, packable, packed, padding
@@ -47,15 +48,18 @@ WAYS = {
     "unpacked": "Matrix(torch.randn(48, 64).bfloat16()).of(torch.randn(rows, 64).bfloat16())",
     "low rank": "add_product(low, torch.randn(rows, 48).bfloat16(), torch.randn(rows, 64).bfloat16())",
     "layer of transformers": "layer(torch.randn(1, rows, 64).bfloat16())",
+    "layer of GPT-2": "convolution(torch.randn(1, rows, 64).bfloat16())",
 }
 COUNT = """
 import torch
+from transformers.pytorch_utils import Conv1D
 from inference.engine.fallback import FewRows
 from inference.engine.lora_batch import Product, Up, add_product
 from inference.engine.fallback import FewRows
 from inference.engine.matrix import Matrix, packed
 torch.manual_seed(1)
 layer = torch.nn.Linear(64, 48).bfloat16()
+convolution = Conv1D(48, 64).bfloat16()
 up = Up(slice(0, 8), slice(0, 48), torch.randn(8, 48).bfloat16())
 low = Product(torch.randn(64, 8).bfloat16(), (up,))
 with torch.inference_mode(), FewRows():
@@ -82,8 +86,9 @@ def test_onednn_makes_code_for_few_numbers_of_rows(way):
     assert 10 <= len(made) <= 60, done.stdout[-2000:]
 
 
-def test_a_layer_gives_what_it_gives_without_padding():
-    layer = torch.nn.Linear(64, 48).bfloat16()
+@pytest.mark.parametrize("layer", [torch.nn.Linear(64, 48), Conv1D(48, 64)], ids=["linear", "of GPT-2"])
+def test_a_layer_gives_what_it_gives_without_padding(layer):
+    layer = layer.bfloat16()
     with torch.inference_mode():
         for shape in ((1, 5, 64), (2, 33, 64), (70, 64), (0, 64)):
             x = torch.randn(*shape).bfloat16()
