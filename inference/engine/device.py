@@ -17,7 +17,8 @@ log = logging.getLogger(__name__)
 # over pages, decoding captured as graphs.
 Attention = Literal["dense", "torch", "triton"]
 SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
-SCORES = 36  # bytes for each row and token of the vocabulary: float32 logits, and four copies in float64 while they are drawn
+# Bytes for each row and token of the vocabulary: float32 logits, and the four float64 copies of a usual draw.
+SCORES = 36
 LEAST_CACHE = 256 << 20
 LEAST_BLOCKS = 4
 KERNELS_FROM = (8, 0)  # the capability from which on there are bfloat16 and Triton's kernels

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -49,8 +50,8 @@ class FewRows(TorchFunctionMode):
                 out = linear(pad(x, (0, 0, 0, more)), *args[1:], **(kwargs or {}))
                 return out[:-more].view(*args[0].shape[:-1], -1)
         # GPT-2's layers
-        bias_first = func is torch.addmm and len(args) == 3 and args[0].dim() == 1 and makes_code(args[1])
-        if bias_first and (more := padding(args[1].shape[0])):
+        bias_first = func is torch.addmm and len(args) == 3 and not kwargs and args[0].dim() == 1
+        if bias_first and makes_code(args[1]) and (more := padding(args[1].shape[0])):
             return torch.addmm(args[0], pad(args[1], (0, 0, 0, more)), args[2])[:-more]
         return func(*args, **(kwargs or {}))
 
@@ -78,6 +79,7 @@ class TransformersRunner:
         self._model.to(device).eval()
         self._device = device
         self._dtype = dtype
+        self._few = device.type == "cpu" and dtype != torch.float32  # elsewhere it would only take time
         self._adapted = False
         self._name = type(self._model).__name__
         takes = inspect.signature(self._model.forward).parameters
@@ -92,7 +94,7 @@ class TransformersRunner:
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
-        with noticing_loss(self._device), FewRows():
+        with noticing_loss(self._device), FewRows() if self._few else nullcontext():
             return self._run(slices)
 
     def _run(self, slices: list[Slice]) -> list[Choice]:

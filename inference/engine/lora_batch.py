@@ -99,9 +99,11 @@ def add_product(product: Product, out: Tensor, x: Tensor) -> None:
 
 
 def add_in_few_sizes(product: Product, out: Tensor, x: Tensor) -> None:
-    """The same where every number of rows costs memory (see matrix.py): adapters differ in rank, so there are very few."""
+    """The same where every number of rows costs memory (see matrix.py). Each rank has code of its own, so the sizes are
+    powers of two."""
     rows = x.shape[0]
-    low = torch.mm(pad(x, (0, 0, 0, (1 << (rows - 1).bit_length()) - rows)), product.down)
+    more = (1 << (rows - 1).bit_length()) - rows
+    low = torch.mm(pad(x, (0, 0, 0, more)) if more else x, product.down)
     for ranks, columns, matrix in product.ups:
         out[:, columns] += torch.mm(low[:, ranks], matrix)[:rows]
 

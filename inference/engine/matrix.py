@@ -1,8 +1,8 @@
 """A weight matrix and the way it is multiplied: on a CPU packed once for oneDNN, elsewhere as it is.
 
 Packed, the small products of decoding are two to seven times faster than torch's plain `linear` (MKL) on the same CPU. But
-oneDNN makes code for each number of rows that it meets, and keeps it for good: half a megabyte a matrix. So there are few
-numbers of rows, to which a product is padded.
+oneDNN makes code for each number of rows and shape of a matrix that it meets, and keeps it for good: half a megabyte. So
+there are few numbers of rows, to which a product is padded.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class Matrix:
 
 def makes_code(x: Tensor) -> bool:
     """Whether torch's own products of this tensor are oneDNN's: in 16 bits on a CPU."""
-    return x.dtype != torch.float32 and x.device.type == "cpu"
+    return x.dtype in (torch.bfloat16, torch.float16) and x.device.type == "cpu"
 
 
 def padding(rows: int) -> int:

@@ -99,7 +99,8 @@ class CudaCapture(Generic[T]):
     def __call__(self, compute: Callable[[], T]) -> Captured[T]:
         with suppress(torch.OutOfMemoryError):
             return self._captured(compute)
-        # Only here: what the first attempt had computed is let go of with its error.
+        # Only here: with the error goes what the first attempt had computed. Its pool keeps that memory, though; what the
+        # second attempt gains is what was cached outside of pools.
         torch.cuda.empty_cache()  # which cannot happen while a capture is under way
         return self._captured(compute)
 
@@ -119,7 +120,7 @@ class CudaCapture(Generic[T]):
             with torch.cuda.stream(self._stream):
                 self._begin(graph, memory)
                 result = self._recorded(graph, memory, compute)
-        except RuntimeError:
+        except BaseException:  # Triton's errors, for one, are no RuntimeError
             graph.reset()
             self._failed.append((graph, memory))
             self._broken = True

@@ -1,7 +1,7 @@
 """Mixed load at full rate with cancels, swaps, schemas and clients that go away: nothing leaks.
 
-Three minutes after warming up in the normal run, SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a leak of a
-kilobyte a request shows only there.
+Some three minutes in the normal run, of which two are judged; SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a
+leak of a kilobyte a request shows only there.
 """
 
 import json
@@ -20,7 +20,9 @@ import httpx
 import pytest
 
 CLIENTS = 8
-WARM = 2000  # requests until caches, pools and glibc's arenas have filled; how long that takes is the machine's affair
+# Requests until caches, pools and glibc's arenas have filled, and oneDNN has made its code for almost every number of rows
+# that steps come to; how long that takes is the machine's affair.
+WARM = 15_000
 GROWTH = 32.0  # MiB from then to the end: what the arenas of a dozen threads may still spread by
 CACHE = {"SLIPWAY_KV_BYTES": str(8 << 20)}  # so small that all of it is in use soon: memory grows until then
 ADAPTER = {"lora_path": "models/qlora/qlora/gpu_model/adapter", "load_inplace": True}
@@ -159,7 +161,7 @@ def soak(server, sample, seconds: float) -> None:
     for worker in workers:
         worker.start()
     try:
-        server.eventually(lambda: sum(traffic.counts.values()) >= WARM, 300)
+        server.eventually(lambda: sum(traffic.counts.values()) >= WARM, 600)
         seen = [look(server)]
         for _ in range(round(seconds)):
             traffic.stop.wait(1)
@@ -187,10 +189,10 @@ def soak(server, sample, seconds: float) -> None:
     assert httpx.get(f"{server.url}/health/ready").status_code == 200
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_minutes_of_mixed_load_leak_nothing(sample, start):
     with start(sample.mount, **CACHE) as server:
-        soak(server, sample, 180)
+        soak(server, sample, 120)
 
 
 @pytest.mark.long

@@ -315,7 +315,7 @@ def test_a_capture_that_does_not_begin_leaves_no_trace(cuda):
 
 
 def test_a_failed_attempt_is_let_go_of_before_the_next(cuda):
-    """Its tensors may be what the next one lacks."""
+    """With its error, which holds its tensors."""
     capture: CudaCapture[list[int]] = CudaCapture()
     kept: list[weakref.ref[torch.Tensor]] = []
 

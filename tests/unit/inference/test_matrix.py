@@ -83,7 +83,7 @@ def test_onednn_makes_code_for_few_numbers_of_rows(way):
     )
     lines = [line for line in done.stdout.splitlines() if "inner_product" in line or "matmul" in line]
     made = [line for line in lines if "create:cache_miss" in line]
-    assert 10 <= len(made) <= 60, done.stdout[-2000:]
+    assert 4 <= len(made) <= 60, done.stdout[-2000:]
 
 
 @pytest.mark.parametrize("layer", [torch.nn.Linear(64, 48), Conv1D(48, 64)], ids=["linear", "of GPT-2"])
@@ -97,3 +97,10 @@ def test_a_layer_gives_what_it_gives_without_padding(layer):
                 found = layer(x)
             assert found.shape == expected.shape
             torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
+
+
+def test_a_product_with_options_keeps_them():
+    """As nobody calls it today."""
+    bias, x, weight = (torch.ones(*shape).bfloat16() for shape in ((2,), (21, 3), (3, 2)))
+    with FewRows():
+        assert torch.equal(torch.addmm(bias, x, weight, beta=0), torch.full((21, 2), 3).bfloat16())
