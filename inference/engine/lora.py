@@ -189,8 +189,12 @@ def fuse(
         joined[first : first + b.shape[1], begin : begin + b.shape[0]] = b.t()
         blocks.append(Block(first, b.shape[1], begin, b.shape[0]))
         first += b.shape[1]
-    left = torch.cat([a for _, a, _ in parts]).t().contiguous()
-    return (left.to(device, dtype), joined.to(device, dtype)), tuple(blocks)
+    left = torch.cat([a for _, a, _ in parts]).t().contiguous().to(dtype)
+    joined = joined.to(dtype)
+    if not bool(left.isfinite().all() and joined.isfinite().all()):
+        # Beside others in a batch: what is not finite would spoil their rows too.
+        raise AdapterError(f"{folder.path}: layer {layer} {place} is not finite once it is scaled and in {dtype}")
+    return (left.to(device), joined.to(device)), tuple(blocks)
 
 
 def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:

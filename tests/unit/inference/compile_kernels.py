@@ -14,13 +14,14 @@ from triton.compiler import ASTSource
 
 from inference.engine.gpu.kernels import attention, fused, gemv, lora
 
-MODELS = ((32, 32, 96), (32, 8, 128), (14, 2, 64), (32, 32, 80), (8, 1, 256))  # heads, key heads, head_dim
+MODELS = ((32, 32, 96), (32, 8, 128), (14, 2, 64), (32, 32, 80), (8, 1, 256), (6, 2, 8))  # heads, key heads, head_dim
 
 
 def main() -> None:
     capability, kind = int(sys.argv[1]), f"*{sys.argv[2]}"
     for heads, key_heads, dim in MODELS:
-        group, room = heads // key_heads, triton.next_power_of_2(dim)
+        group = heads // key_heads
+        room = attention.room_for(dim, group)
         for whole in (True, False):
             fixed = {
                 "KEY_HEADS": key_heads,
@@ -51,7 +52,12 @@ def main() -> None:
     show(capability, fused.norm_row, [kind, kind, kind, "i32", "i32", "fp32"], {"ROOM": 4096}, warps=8)
     show(capability, fused.gate_tile, [kind, kind, "i32"], {"TILE": fused.TILE})
     for rows in range(1, gemv.MOST_ROWS + 1):
-        for gated, added, normed in ((False, False, True), (False, True, False), (True, False, True)):
+        for gated, added, normed, biased in (
+            (False, False, True, False),
+            (False, False, True, True),
+            (False, True, False, False),
+            (True, False, True, False),
+        ):
             room = triton.next_power_of_2(rows)
             fixed = {
                 "INPUTS": 3072,
@@ -60,7 +66,7 @@ def main() -> None:
                 "N_STEP": gemv.outputs_at_once(rows, gated),
                 "K_STEP": gemv.K_STEP,
                 "NORM": normed,
-                "BIAS": False,
+                "BIAS": biased,
                 "ADD": added,
                 "GATED": gated,
             }

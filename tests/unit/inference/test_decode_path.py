@@ -42,8 +42,9 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def large_tiles(monkeypatch):
     """The interpreter takes its time for each program: fewer and wider ones. test_kernels.py runs those of a GPU."""
-    monkeypatch.setattr(gemv, "N_STEP", 256)
-    monkeypatch.setattr(gemv, "K_STEP", 64)
+    if KERNELS_ON.type == "cpu":
+        monkeypatch.setattr(gemv, "N_STEP", 256)
+        monkeypatch.setattr(gemv, "K_STEP", 64)
 
 
 @pytest.fixture(scope="module")

@@ -196,6 +196,7 @@ def test_a_fitting_adapter_is_read(tmp_path):
         ({"bias": "all"}, None, "biases"),
         ({}, {"base_model.model.something.else": torch.ones(2)}, "no place for"),
         ({}, {k: v * float("nan") for k, v in lora_tensors().items()}, "not finite"),
+        ({"lora_alpha": 1e30}, {k: v * 1e10 for k, v in lora_tensors().items()}, "not finite once it is scaled and in"),
         ({}, dict(list(lora_tensors().items())[:1]), "only one of its two"),
     ],
 )

@@ -141,7 +141,7 @@ def attend(
     """query [n, heads × head_dim] (rows may be strided), one layer's pages [rows, 2 × key_heads × head_dim] → like query."""
     number = query.shape[0]
     group = heads // key_heads
-    dim_room = triton.next_power_of_2(head_dim)
+    dim_room = room_for(head_dim, group)
     out = torch.empty(number, heads * head_dim, dtype=query.dtype, device=query.device)
     if parts == 1:
         partial = sums = out
@@ -176,6 +176,13 @@ def attend(
         room = triton.next_power_of_2(parts)
         join_parts[(number * heads,)](partial, sums, out, parts, DIM=head_dim, DIM_ROOM=dim_room, PARTS_ROOM=room)
     return out
+
+
+def room_for(head_dim: int, group: int) -> int:
+    """The columns that a program has for a head's numbers. The tensor cores, which groups use, take 16 at least; Triton's
+    interpreter takes fewer."""
+    room = 1 << (head_dim - 1).bit_length()
+    return room if group == 1 else max(16, room)
 
 
 def parts_for(number: int, key_heads: int, processors: int, context: int) -> int:
