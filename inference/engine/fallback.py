@@ -79,7 +79,7 @@ class TransformersRunner:
         self._model.to(device).eval()
         self._device = device
         self._dtype = dtype
-        self._few = device.type == "cpu" and dtype != torch.float32  # elsewhere it would only take time
+        self._pads = device.type == "cpu" and dtype != torch.float32  # elsewhere it would only take time
         self._adapted = False
         self._name = type(self._model).__name__
         takes = inspect.signature(self._model.forward).parameters
@@ -94,7 +94,7 @@ class TransformersRunner:
 
     @torch.inference_mode()
     def run(self, slices: list[Slice]) -> list[Choice]:
-        with noticing_loss(self._device), FewRows() if self._few else nullcontext():
+        with noticing_loss(self._device), FewRows() if self._pads else nullcontext():
             return self._run(slices)
 
     def _run(self, slices: list[Slice]) -> list[Choice]:

@@ -64,8 +64,7 @@ class Matrix:
         return to if self.bias is None else to.add_(self.bias)
 
     def _padding(self, x: Tensor) -> int:
-        rows = x.shape[0]
-        return padding(rows) if rows > EXACT and (self.packed is not None or makes_code(x)) else 0
+        return padding(x.shape[0]) if self.packed is not None or makes_code(x) else 0
 
 
 def makes_code(x: Tensor) -> bool:

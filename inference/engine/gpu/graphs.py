@@ -92,7 +92,7 @@ class CudaCapture(Generic[T]):
         # needed it, and the graphs of later pools write there too: no pool is ever given back.
         self._stream = torch.cuda.Stream()
         self._pools: list[Pool] = []  # the last one is in use; those before had a capture that failed
-        self._broken = True  # whether the next capture needs a pool of its own
+        self._needs_pool = True  # whether the next capture needs a pool of its own
         # The host's allocator goes on asking these which capture is theirs.
         self._failed: list[tuple[torch.cuda.CUDAGraph, torch.cuda.MemPool]] = []
 
@@ -106,11 +106,11 @@ class CudaCapture(Generic[T]):
 
     def _captured(self, compute: Callable[[], T]) -> Captured[T]:
         torch.cuda.synchronize()
-        if self._broken:
+        if self._needs_pool:
             torch.zeros(1, device="cuda")  # its kernel is loaded now: that cannot be captured
             memory = torch.cuda.MemPool()
             self._pools.append(Pool(memory, *self._graph(memory, lambda: torch.zeros(1, device="cuda"))))
-            self._broken = False
+            self._needs_pool = False
         graph, result = self._graph(self._pools[-1].memory, compute)
         return Captured(graph.replay, result)
 
@@ -123,7 +123,7 @@ class CudaCapture(Generic[T]):
         except BaseException:  # Triton's errors, for one, are no RuntimeError
             graph.reset()
             self._failed.append((graph, memory))
-            self._broken = True
+            self._needs_pool = True
             raise
         return graph, result
 

@@ -35,7 +35,7 @@ async def refuse(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 
 
-def test_what_a_body_has_left_of_its_time_is_not_the_next_head_s():
+def test_a_head_has_its_own_time_whatever_the_body_before_it_took():
     async def scenario():
         wire = Wire()
         connection = Connection(Config(refuse, lifespan="off"), ServerState(), {})

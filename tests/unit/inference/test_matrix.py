@@ -47,22 +47,24 @@ WAYS = {
     "packed": "packed(Matrix(torch.randn(48, 64))).of(torch.randn(rows, 64))",
     "unpacked": "Matrix(torch.randn(48, 64).bfloat16()).of(torch.randn(rows, 64).bfloat16())",
     "low rank": "add_product(low, torch.randn(rows, 48).bfloat16(), torch.randn(rows, 64).bfloat16())",
-    "layer of transformers": "layer(torch.randn(1, rows, 64).bfloat16())",
-    "layer of GPT-2": "convolution(torch.randn(1, rows, 64).bfloat16())",
+    "layer of transformers": "padded(layer, torch.randn(1, rows, 64).bfloat16())",
+    "layer of GPT-2": "padded(convolution, torch.randn(1, rows, 64).bfloat16())",
 }
 COUNT = """
 import torch
 from transformers.pytorch_utils import Conv1D
 from inference.engine.fallback import FewRows
 from inference.engine.lora_batch import Product, Up, add_product
-from inference.engine.fallback import FewRows
 from inference.engine.matrix import Matrix, packed
 torch.manual_seed(1)
 layer = torch.nn.Linear(64, 48).bfloat16()
 convolution = Conv1D(48, 64).bfloat16()
 up = Up(slice(0, 8), slice(0, 48), torch.randn(8, 48).bfloat16())
 low = Product(torch.randn(64, 8).bfloat16(), (up,))
-with torch.inference_mode(), FewRows():
+def padded(layer, x):
+    with FewRows():
+        return layer(x)
+with torch.inference_mode():
     for rows in range(1, 513):
         {}
 """
