@@ -53,13 +53,13 @@ async function test(rest) {
   process.env.OMP_NUM_THREADS ??= "1";
   const lanes = [
     [
+      ["checks", [process.execPath, ["dev.mjs", "check"]]],
+      ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
       ["model server under mixed load and faults", pytest(...hard)],
       ["the main job in a terminal", pytest("tests/e2e")],
     ],
     [
-      ["checks", [process.execPath, ["dev.mjs", "check"]]],
-      ["extension unit tests", npmScript("test:extension")],
       ["model server", pytest("tests/unit/inference", "tests/contract/inference", ...hard.map((file) => `--ignore=${file}`))],
       ["the main job in a real VS Code", npmScript("test:e2e")],
     ],
