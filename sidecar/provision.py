@@ -31,6 +31,9 @@ DEPLOYMENT_SECONDS = 3600
 POLL_SECONDS = 1.0
 GPU_CONSENT = "gpu-profile"
 PROFILE_TYPE = "gpuProfileType"
+PROFILE_NAME = "gpuProfileName"
+DEFAULT_PROFILE_NAME = "gpu-inference"
+"""The template's default, for a profile that is added to an environment which exists."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
         existing = look(session, request, planned)
         refuse_foreign(existing, planned, workspace)
         prepare_environment(session, request, planned, existing, stated, journal)
-        ours = decisions(compiled.template, existing, planned, workspace)
+        ours = decisions(compiled.template, existing, stated, project_id(workspace), secrets.token_urlsafe(32))
         complete = merge_parameters(compiled.template, parameters.values, ours)
         journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
         resources.start_deployment(session, request.subscription_id, group.name, name, compiled.template, complete)
@@ -199,6 +202,20 @@ def prepare_environment(
         return
     kind = profile_type(stated)
     name = planned.names["microsoft.app/managedenvironments"]
+    added = profile_name(stated) or DEFAULT_PROFILE_NAME
+    taken = next((each for each in environment.profiles if str(each.get("name", "")).lower() == added.lower()), None)
+    if taken is not None:
+        raise CloudError(
+            Text(
+                "The environment {name} has a profile {profile} already, of the type {type} instead of {wanted}.",
+                name=name,
+                profile=added,
+                type=taken.get("workloadProfileType"),
+                wanted=kind,
+            ),
+            Text("State another name in gpuProfileName, or that type in gpuProfileType."),
+            code="ProfileNameTaken",
+        )
     if "Consumption" not in kind:
         raise CloudError(
             Text(
@@ -220,7 +237,7 @@ def prepare_environment(
             Text("Agree, or name another environment in acaEnvironmentName."),
         )
     journal.step("profile", Text("Adding the GPU profile to {name}…", name=name), environment=name)
-    profile = {"name": str(stated.get("gpuProfileName", {}).get("value", "gpu-inference")), "workloadProfileType": kind}
+    profile = {"name": added, "workloadProfileType": kind}
     apps.add_profile(session, request.subscription_id, request.resource_group, name, environment, profile)
 
 
@@ -228,29 +245,39 @@ def profile_type(stated: dict[str, dict[str, object]]) -> str:
     return str(stated.get(PROFILE_TYPE, {}).get("value", "Consumption-GPU-NC8as-T4"))
 
 
+def profile_name(stated: dict[str, dict[str, object]]) -> str | None:
+    """The profile's name where the parameters state one."""
+    given = stated.get(PROFILE_NAME, {}).get("value")
+    return None if given is None else str(given)
+
+
 def profile_in(environment: apps.Environment, stated: dict[str, dict[str, object]]) -> str | None:
-    """The name of the environment's profile of the wanted type, if it has one."""
-    wanted = profile_type(stated).lower()
+    """The name of the environment's profile of the wanted type (and of the stated name, where one is), if it has one."""
+    wanted, named = profile_type(stated).lower(), profile_name(stated)
     for profile in environment.profiles:
-        if str(profile.get("workloadProfileType", "")).lower() == wanted:
-            return str(profile.get("name"))
+        name = str(profile.get("name"))
+        fits = str(profile.get("workloadProfileType", "")).lower() == wanted
+        if fits and (named is None or name.lower() == named.lower()):
+            return name
     return None
 
 
-def decisions(template: Template, existing: Existing, planned: Planned, workspace: Workspace) -> dict[str, object]:
-    """What Slipway itself sets of the template's parameters: what to create, whose project it is, a fresh key."""
+def decisions(
+    template: Template, existing: Existing, stated: dict[str, dict[str, object]], project: str, key: str
+) -> dict[str, object]:
+    """What Slipway itself sets of the template's parameters: what to create, whose project it is, the app's key."""
     ours: dict[str, object] = {
         "createStorageAccount": not existing.storage,
         "createFileShare": not existing.share,
         "createEnvironment": existing.environment is None,
         "createEnvironmentStorage": not existing.environment_storage,
         "createApp": existing.app is None,
-        "projectId": project_id(workspace),
-        "apiKey": secrets.token_urlsafe(32),
+        "projectId": project,
+        "apiKey": key,
     }
     if existing.environment is not None:
         ours["location"] = existing.environment.location
-        known = profile_in(existing.environment, {})
+        known = profile_in(existing.environment, stated)
         if known is not None and existing.app is None:
             ours["gpuProfileName"] = known
     return {name: value for name, value in ours.items() if has_parameter(template, name)}

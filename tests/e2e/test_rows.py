@@ -44,6 +44,12 @@ def apps_of(place: Place) -> ContainerAppsAPIClient:
     return ContainerAppsAPIClient(session.credential, place.subscription, **session.arm_options())
 
 
+def registered(place: Place, scratch: Path) -> None:
+    """What was made by hand, or by fine-tuning, was made in a subscription that knows the providers."""
+    journal = Journal(scratch / "journal", "by hand", lambda _: None, threading.Event())
+    register_providers(place.home.session(), place.subscription, journal)
+
+
 def state(place: Place, **values: object) -> None:
     """States parameters in the project's file, over the shipped ones."""
     file = place.workspace / "infra" / "provision" / "inference.parameters.json"
@@ -57,9 +63,7 @@ def test_row_18_the_shipped_template_and_parameters_deploy_by_hand_and_deploy_wo
 ) -> None:
     """As `az deployment group create` does it: the two shipped files and nothing else, in a registered subscription."""
     session = place.home.session()
-    register_providers(
-        session, place.subscription, Journal(tmp_path / "journal", "by hand", lambda _: None, threading.Event())
-    )
+    registered(place, tmp_path)
     template = json.loads((SHIPPED / "inference.json").read_text())
     parameters = json.loads((SHIPPED / "inference.parameters.json").read_text())["parameters"]
     body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
@@ -147,8 +151,9 @@ def test_row_16_what_the_parameters_state_is_changed_in_the_existing_app(
 
 
 def test_row_15_an_existing_environment_gets_the_gpu_profile_after_consent_and_keeps_its_own(
-    place: Place, apps: ContainerAppsAPIClient
+    place: Place, apps: ContainerAppsAPIClient, tmp_path: Path
 ) -> None:
+    registered(place, tmp_path)
     body: Any = {
         "location": "westeurope",
         "properties": {
@@ -172,9 +177,36 @@ def test_row_15_an_existing_environment_gets_the_gpu_profile_after_consent_and_k
     assert "Consumption-GPU-NC8as-T4" in {each.workload_profile_type for each in profiles.values()}
 
 
-def test_a_dedicated_profile_that_an_environment_lacks_stops_before_anything_is_made(
-    place: Place, apps: ContainerAppsAPIClient
+def test_the_stated_gpu_profile_is_the_one_that_the_app_runs_on(
+    place: Place, apps: ContainerAppsAPIClient, tmp_path: Path
 ) -> None:
+    """Fine-tuning left an A100 profile under its own name, beside a T4's, which is the default type."""
+    registered(place, tmp_path)
+    body: Any = {
+        "location": "westeurope",
+        "properties": {
+            "workloadProfiles": [
+                {"name": "Consumption", "workloadProfileType": "Consumption"},
+                {"name": "t4", "workloadProfileType": "Consumption-GPU-NC8as-T4"},
+                {"name": "GPU", "workloadProfileType": "Consumption-GPU-NC24-A100"},
+            ]
+        },
+    }
+    apps.managed_environments.begin_create_or_update(place.group, "theirs", body).result()
+    state(place, acaEnvironmentName="theirs", gpuProfileType="Consumption-GPU-NC24-A100", cpu="24", memory="220Gi")
+    place.provision()
+    made = apps.container_apps.get(place.group, place.config["ACA_APP_NAME"])
+    assert made.properties is not None
+    assert made.properties.workload_profile_name == "GPU"
+    found = apps.managed_environments.get(place.group, "theirs")
+    assert found.properties is not None
+    assert [each.name for each in found.properties.workload_profiles or []] == ["Consumption", "t4", "GPU"]
+
+
+def test_a_dedicated_profile_that_an_environment_lacks_stops_before_anything_is_made(
+    place: Place, apps: ContainerAppsAPIClient, tmp_path: Path
+) -> None:
+    registered(place, tmp_path)
     body: Any = {
         "location": "westeurope",
         "properties": {"workloadProfiles": [{"name": "Consumption", "workloadProfileType": "Consumption"}]},

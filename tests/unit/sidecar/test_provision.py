@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sidecar.errors import Conflict
+from sidecar.errors import CloudError, Conflict
 from sidecar.gateway.apps import App, Environment
-from sidecar.provision import Existing, Request, app_changes, decisions, differences, profile_in, refuse_foreign
+from sidecar.journal import Journal
+from sidecar.provision import (
+    GPU_CONSENT,
+    Existing,
+    Request,
+    app_changes,
+    decisions,
+    differences,
+    prepare_environment,
+    profile_in,
+    refuse_foreign,
+)
 from sidecar.template import Planned
 from sidecar.workspace import Workspace, project_id
 
@@ -46,8 +59,12 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def test_row_15_what_exists_is_referred_to_and_never_rewritten(workspace: Workspace) -> None:
-    ours = decisions(TEMPLATE, existing(ENVIRONMENT), PLANNED, workspace)
+def stating(**values: str) -> dict[str, dict[str, object]]:
+    return {name: {"value": value} for name, value in values.items()}
+
+
+def test_row_15_what_exists_is_referred_to_and_never_rewritten() -> None:
+    ours = decisions(TEMPLATE, existing(ENVIRONMENT), {}, "project", "key")
     assert {name: value for name, value in ours.items() if name.startswith("create")} == {
         "createStorageAccount": False,
         "createFileShare": False,
@@ -59,16 +76,58 @@ def test_row_15_what_exists_is_referred_to_and_never_rewritten(workspace: Worksp
     assert ours["gpuProfileName"] == "t4"
 
 
-def test_nothing_there_means_everything_is_created_with_a_fresh_key_each_time(workspace: Workspace) -> None:
-    first, second = (decisions(TEMPLATE, existing(), PLANNED, workspace) for _ in range(2))
-    assert all(value for name, value in first.items() if name.startswith("create"))
-    assert len(str(first["apiKey"])) >= 32
-    assert first["apiKey"] != second["apiKey"]
-    assert first["projectId"] == second["projectId"]
+def test_nothing_there_means_everything_is_created() -> None:
+    ours = decisions(TEMPLATE, existing(), {}, "project", "key")
+    assert all(value for name, value in ours.items() if name.startswith("create"))
+    assert (ours["projectId"], ours["apiKey"]) == ("project", "key")
 
 
-def test_parameters_that_an_edited_template_does_not_have_are_left_out(workspace: Workspace) -> None:
-    assert decisions({"parameters": {"apiKey": {}}}, existing(), PLANNED, workspace).keys() == {"apiKey"}
+def test_decisions_are_pure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same facts give the same decisions, and nothing is written, wherever it runs."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (decisions(TEMPLATE, existing(ENVIRONMENT), {}, "project", "key") for _ in range(2))
+    assert first == second
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_parameters_that_an_edited_template_does_not_have_are_left_out() -> None:
+    assert decisions({"parameters": {"apiKey": {}}}, existing(), {}, "project", "key") == {"apiKey": "key"}
+
+
+BOTH = Environment(
+    "id",
+    "northeurope",
+    "Succeeded",
+    (
+        {"name": "t4", "workloadProfileType": "Consumption-GPU-NC8as-T4"},
+        {"name": "GPU", "workloadProfileType": "Consumption-GPU-NC24-A100"},
+        {"name": "second", "workloadProfileType": "Consumption-GPU-NC24-A100"},
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("stated", "used"),
+    [
+        (stating(), "t4"),
+        (stating(gpuProfileType="Consumption-GPU-NC8as-T4"), "t4"),
+        (stating(gpuProfileType="Consumption-GPU-NC24-A100"), "GPU"),
+        (stating(gpuProfileType="Consumption-GPU-NC24-A100", gpuProfileName="second"), "second"),
+    ],
+)
+def test_the_stated_gpu_profile_is_the_one_that_is_used(stated: dict[str, dict[str, object]], used: str) -> None:
+    assert decisions(TEMPLATE, existing(BOTH), stated, "project", "key")["gpuProfileName"] == used
+
+
+def test_a_profiles_name_that_another_type_has_is_refused_before_anything_is_asked_for(tmp_path: Path) -> None:
+    nobody: Any = None  # no cloud is asked
+    journal = Journal(tmp_path / "journal", "test", lambda _: None, threading.Event())
+    planned = Planned({"microsoft.app/managedenvironments": "env"}, None, "westeurope")
+    request = Request("s", "t", "g", (GPU_CONSENT,), {})
+    wanted = stating(gpuProfileName="T4", gpuProfileType="Consumption-GPU-NC24-A100")
+    with pytest.raises(CloudError, match=r"profile T4 already, of the type Consumption-GPU-NC8as-T4") as error:
+        prepare_environment(nobody, request, planned, existing(BOTH), wanted, journal)
+    assert error.value.code == "ProfileNameTaken"
 
 
 def test_another_projects_app_is_not_overwritten(workspace: Workspace) -> None:
@@ -82,6 +141,7 @@ def test_another_projects_app_is_not_overwritten(workspace: Workspace) -> None:
 def test_the_gpu_profile_is_found_by_type_whatever_its_casing() -> None:
     assert profile_in(ENVIRONMENT, {"gpuProfileType": {"value": "consumption-gpu-nc8as-t4"}}) == "t4"
     assert profile_in(ENVIRONMENT, {"gpuProfileType": {"value": "Consumption-GPU-NC24-A100"}}) is None
+    assert profile_in(ENVIRONMENT, stating(gpuProfileName="other")) is None
 
 
 ACTUAL = {
