@@ -97,6 +97,11 @@ export interface DeployParams {
   readonly operation: string;
 }
 
+export interface RefusedAdapter {
+  readonly name: string;
+  readonly reason: string;
+}
+
 export interface Deployed {
   readonly endpoint: string;
   readonly url: string;
@@ -105,6 +110,10 @@ export interface Deployed {
   readonly codeChanged: boolean;
   readonly verified: boolean;
   readonly replicas: readonly string[];
+  readonly base: string | null;
+  readonly adapters: readonly string[];
+  readonly refused: readonly RefusedAdapter[];
+  readonly notes: readonly Sentence[];
 }
 
 export interface FolderCloudParams {
@@ -115,6 +124,7 @@ export interface FolderCloudParams {
 export interface EndpointLink {
   readonly url: string;
   readonly loginUrl: string | null;
+  readonly note: Sentence | null;
 }
 
 export interface Replica {
@@ -132,6 +142,11 @@ export interface Status {
   readonly url: string | null;
   readonly app: string | null;
   readonly reason: Sentence | null;
+  readonly base: string | null;
+  readonly adapters: readonly string[];
+  readonly refused: readonly RefusedAdapter[];
+  readonly notes: readonly Sentence[];
+  readonly failure: boolean;
 }
 
 export interface ApiKey {

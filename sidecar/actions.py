@@ -15,6 +15,7 @@ from sidecar import protocol as wire
 from sidecar.deploy import deploy
 from sidecar.errors import NotSignedIn, SlipwayError
 from sidecar.gateway import resources
+from sidecar.gateway.endpoint import Refused
 from sidecar.gateway.session import CloudName, Session, Settings, cloud_of, open_session, prepare
 from sidecar.journal import Event, Journal
 from sidecar.observe import NOT_PROVISIONED, Status, api_key, link, status
@@ -141,13 +142,18 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
         code_changed=result.code_changed,
         verified=result.verified,
         replicas=list(result.replicas),
+        base=result.base,
+        adapters=list(result.adapters),
+        refused=_refused(result.refused),
+        notes=[wire.sentence(note) for note in result.notes],
     )
 
 
 def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.EndpointLink:
     workspace, session = open_workspace(params.folder), _workspace_session(params, context)
     found = link(workspace, session)
-    return wire.EndpointLink(url=found.url, login_url=found.login_url)
+    note = None if found.note is None else wire.sentence(found.note)
+    return wire.EndpointLink(url=found.url, login_url=found.login_url, note=note)
 
 
 def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
@@ -211,4 +217,13 @@ def _status(found: Status) -> wire.Status:
         url=found.url,
         app=found.app,
         reason=None if found.reason is None else wire.sentence(found.reason),
+        base=found.base,
+        adapters=list(found.adapters),
+        refused=_refused(found.refused),
+        notes=[wire.sentence(note) for note in found.notes],
+        failure=found.is_failure,
     )
+
+
+def _refused(found: tuple[Refused, ...]) -> list[wire.RefusedAdapter]:
+    return [wire.RefusedAdapter(name=each.name, reason=each.reason) for each in found]

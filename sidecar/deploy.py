@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from sidecar.errors import Conflict, EndpointError
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Phase
+from sidecar.gateway.endpoint import Endpoint, Phase, Refused, Version, answers_without_key
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.session import Session
 from sidecar.journal import Journal
 from sidecar.mirror import mirror
+from sidecar.serving import TOLERATED_RESTARTS, address_of, crash_text, elsewhere_note, is_ours, serving_revision
 from sidecar.sync import Release, generation_numbers, next_generation, pack
 from sidecar.text import Text
 from sidecar.workspace import Workspace, target_of
@@ -22,7 +23,6 @@ READY_SECONDS = 1800
 """The template's probe budget (20 minutes) and a margin: nothing is waited for without an end."""
 RESTART_SECONDS = 120
 """After this, a restart that left every old replica running is asked for once more."""
-TOLERATED_RESTARTS = 3
 
 PHASES = {
     "waiting-for-first-deploy": "The replica waits for its first release…",
@@ -38,6 +38,9 @@ PHASES = {
 
 @dataclass(frozen=True)
 class Result:
+    """`verified`: the release answers, and with it every adapter that the server found. `base`, `adapters` and `refused` are
+    what it serves and what it does not; None and empty where the server is not ours."""
+
     endpoint: str
     url: str
     release: str
@@ -45,6 +48,10 @@ class Result:
     code_changed: bool
     verified: bool
     replicas: tuple[str, ...]
+    base: str | None
+    adapters: tuple[str, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[Text, ...]
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,9 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
 
     journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
-    revision = serving_revision(app, apps.revisions(place))
+    revisions = apps.revisions(place)
+    revision = serving_revision(app, revisions)
+    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
     before = {each.name for each in apps.replicas(place, revision)}
 
     journal.step("sync", Text("Syncing the code in {folder}…", folder=workspace.code.name), increment=10)
@@ -79,8 +88,7 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
             changes = mirror(workspace.code, share, journal)
             published = Published("", 0, bool(changes.upload or changes.delete))
 
-    url = session.url(target.endpoint)
-    with Endpoint(url, api_key_of(place, app)) as endpoint:
+    with Endpoint(address.url, api_key_of(place, app) if address.own else None) as endpoint:
         if before:
             journal.step("restart", Text("Restarting {revision}…", revision=revision), increment=10, revision=revision)
             apps.restart(place, revision)
@@ -89,37 +97,43 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
                 "wake", Text("No replica is running: waking {app} by a request…", app=target.app), increment=10
             )
         if is_ours(app):
-            replicas = await_release(place, revision, endpoint, before, published, journal)
+            replicas, version = await_release(place, revision, endpoint, before, published, journal)
             journal.step("ask", Text("Asking the model…"), increment=5)
             endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
         else:
-            replicas = await_replicas(place, revision, endpoint, before, journal)
-    journal.log(Text("The inference endpoint is available at {url}", url=url))
+            replicas, version = await_replicas(place, revision, endpoint, before, journal), None
+    notes = outcome_notes(version)
+    refused = () if version is None else version.refused or ()
+    for each in refused:
+        journal.log(
+            Text("The server refuses the adapter {name}: {reason}", name=each.name, reason=each.reason), "warning"
+        )
+    if address.elsewhere is not None:
+        notes.append(elsewhere_note(address.elsewhere, app, answers_without_key(address.elsewhere)))
+    for note in notes:
+        journal.log(note, "warning")
+    journal.log(Text("The inference endpoint is available at {url}", url=address.url))
     journal.done(release=published.release, generation=str(published.generation))
     return Result(
-        target.endpoint, url, published.release, published.generation, published.changed, is_ours(app), tuple(replicas)
+        endpoint=target.endpoint,
+        url=address.url,
+        release=published.release,
+        generation=published.generation,
+        code_changed=published.changed,
+        verified=version is not None and not refused,
+        replicas=tuple(replicas),
+        base=None if version is None else version.base,
+        adapters=() if version is None else version.adapters,
+        refused=refused,
+        notes=tuple(notes),
     )
 
 
-def is_ours(app: apps.App) -> bool:
-    """Whether the app starts releases; one made by hand reads a plain tree and has no health routes."""
-    return "SLIPWAY_RELEASE" in app.env and "SLIPWAY_APP" in app.env
-
-
-def serving_revision(app: apps.App, revisions: list[apps.Revision]) -> str:
-    """The revision that gets the traffic: by weight, or the latest where the app says so."""
-    if app.mode == "Single" or any(name is None and weight > 0 for name, weight in app.traffic) or not app.traffic:
-        chosen = app.latest_revision
-    else:
-        chosen = max(app.traffic, key=lambda each: each[1])[0]
-    active = {each.name: each for each in revisions if each.active}
-    if chosen is None or chosen not in active:
-        raise EndpointError(
-            Text("The container app {name} has no active revision that gets traffic.", name=app.name),
-            Text("Run Provision again, or activate a revision in the portal."),
-            code="NoActiveRevision",
-        )
-    return chosen
+def outcome_notes(version: Version | None) -> list[Text]:
+    """What a person should know of a release that answers, beside what it refuses."""
+    if version is None or version.refused is None or version.adapters or version.refused:
+        return []
+    return [Text("No adapter was found on the share: the base model {base} alone answers.", base=version.base or "?")]
 
 
 def api_key_of(place: apps.AppPlace, app: apps.App) -> str | None:
@@ -165,8 +179,9 @@ def publish(release: Release, share: Share, app: str, journal: Journal) -> Publi
 
 def await_release(
     place: apps.AppPlace, revision: str, endpoint: Endpoint, before: set[str], published: Published, journal: Journal
-) -> list[str]:
-    """Waits until a replica that did not run before serves exactly this release; returns the replicas' names.
+) -> tuple[list[str], Version]:
+    """Waits until a replica that did not run before serves exactly this release; returns the replicas' names and what it says
+    of itself.
 
     A restart that Azure accepted but did not carry out is asked for once more."""
     began = time.monotonic()
@@ -177,8 +192,11 @@ def await_release(
         version = endpoint.version()
         phase = endpoint.phase()
         fresh = version is not None and version.replica not in before and version.release == published.release
-        if fresh and phase.ready:
-            return [each.name for each in replicas]
+        # Our server names its base once everything is loaded: before that it has not looked at every adapter, and `ready` may
+        # be the old replica's word.
+        loaded = version is not None and (version.base is not None or version.refused is None)
+        if version is not None and fresh and loaded and phase.ready:
+            return [each.name for each in replicas], version
         refuse_failed(replicas, before, phase, revision)
         text = waiting_for(replicas, before, phase)
         if str(text) != shown:
@@ -228,12 +246,7 @@ def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Phase, 
     for each in replicas:
         if each.name not in before and each.restarts >= TOLERATED_RESTARTS:
             raise EndpointError(
-                Text(
-                    "The container of {name} ended {count} times ({detail}).",
-                    name=each.name,
-                    count=each.restarts,
-                    detail=each.details or each.state,
-                ),
+                crash_text(each),
                 Text("Look at its log: a start command fails, or a dependency is missing."),
                 code="ContainerCrashed",
             )

@@ -121,6 +121,13 @@ class DeployParams(Message):
     operation: str
 
 
+class RefusedAdapter(Message):
+    """An adapter on the share that the server does not serve; `reason` is the server's own word."""
+
+    name: str
+    reason: str
+
+
 class Deployed(Message):
     endpoint: str
     url: str
@@ -129,6 +136,10 @@ class Deployed(Message):
     code_changed: bool
     verified: bool
     replicas: list[str]
+    base: str | None
+    adapters: list[str]
+    refused: list[RefusedAdapter]
+    notes: list[Sentence]
 
 
 class FolderCloudParams(Message):
@@ -139,6 +150,7 @@ class FolderCloudParams(Message):
 class EndpointLink(Message):
     url: str
     login_url: str | None
+    note: Sentence | None
 
 
 class Replica(Message):
@@ -156,6 +168,11 @@ class Status(Message):
     url: str | None
     app: str | None
     reason: Sentence | None
+    base: str | None
+    adapters: list[str]
+    refused: list[RefusedAdapter]
+    notes: list[Sentence]
+    failure: bool
 
 
 class ApiKey(Message):

@@ -46,6 +46,10 @@ class App:
     max_replicas: int
     tags: dict[str, str]
     target_port: int | None
+    labels: tuple[str, ...] = ()
+    """Traffic labels; each has an address of its own."""
+    custom_domains: tuple[str, ...] = ()
+    """Host names that the app's ingress is bound to."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Revision:
     provisioning_error: str | None
     details: str | None
     traffic: int
+    fqdn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,12 @@ def app(place: AppPlace) -> App:
         max_replicas=int((template.scale.max_replicas if template.scale is not None else None) or 10),
         tags={str(key): str(value) for key, value in (found.tags or {}).items()},
         target_port=None if ingress is None else ingress.target_port,
+        labels=tuple(
+            str(each.label) for each in cast("Any", (ingress.traffic if ingress else None) or []) if each.label
+        ),
+        custom_domains=tuple(
+            str(each.name) for each in cast("Any", (ingress.custom_domains if ingress else None) or [])
+        ),
     )
 
 
@@ -223,6 +234,7 @@ def _revision(found: Any) -> Revision:
         provisioning_error=properties.provisioning_error or None,
         details=getattr(properties, "running_state_details", None),
         traffic=int(properties.traffic_weight or 0),
+        fqdn=properties.fqdn or None,
     )
 
 

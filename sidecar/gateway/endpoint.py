@@ -13,6 +13,9 @@ from sidecar.text import Text
 SECONDS = 30
 """For one answer. A request to an app at zero replicas is held while one starts, so a wake-up may run into this."""
 
+ELSEWHERE_SECONDS = 5
+"""For an address that the workspace names beside the app's own: nobody waits long for a stranger."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -27,21 +30,46 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """An adapter that the server does not serve, and its reason in its own words."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Version:
     release: str | None
     generation: int | None
     replica: str | None
     base: str | None
     adapters: tuple[str, ...]
+    refused: tuple[Refused, ...] | None
+    """None: the server does not tell (vLLM in place of ours)."""
+
+
+def answers_without_key(url: str) -> bool:
+    """Whether an address that is not the app's own answers a request for health, made without any key."""
+    try:
+        return httpx.get(f"{url}/health/ready", timeout=ELSEWHERE_SECONDS).is_success
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False  # that nothing useful answers is the finding
 
 
 class Endpoint:
-    """One endpoint, by its URL and key (None: the app has none that we know). Close it after use."""
+    """One endpoint, by its URL and key (None: it has none, or is not to see it). Close it after use."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self.url = url
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=True)
+        try:
+            self._client = httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=True)
+        except httpx.InvalidURL as error:
+            raise EndpointError(
+                Text("{url} is not an address ({problem}).", url=url, problem=error),
+                Text("Correct ACA_APP_ENDPOINT in infra/inference.config.json, or run Provision again."),
+                code="InvalidEndpoint",
+            ) from error
 
     def __enter__(self) -> Endpoint:
         return self
@@ -79,12 +107,16 @@ class Endpoint:
             return None
         generation = str(body.get("generation") or "")
         adapters = cast("list[dict[str, Any]]", body.get("adapters") or [])
+        refused = cast("list[dict[str, Any]] | None", body.get("refused"))
         return Version(
             release=cast("str | None", body.get("release")) or None,
             generation=int(generation) if generation.isdigit() else None,
             replica=cast("str | None", body.get("replica")) or None,
             base=cast("str | None", body.get("base")) or None,
             adapters=tuple(str(each["name"]) for each in adapters),
+            refused=None
+            if refused is None
+            else tuple(Refused(str(each["name"]), str(each["reason"])) for each in refused),
         )
 
     def root_answers(self) -> bool:

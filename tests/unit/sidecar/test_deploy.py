@@ -1,23 +1,13 @@
-"""Decisions of *Deploy*, as pure functions: which revision, what is waited for, what stops the wait."""
+"""Decisions of *Deploy*, as pure functions: what is waited for, what stops the wait, what is said of the outcome."""
 
 from __future__ import annotations
 
 import pytest
 
-from sidecar.deploy import PHASES, is_ours, refuse_failed, serving_revision, waiting_for
+from sidecar.deploy import PHASES, outcome_notes, refuse_failed, waiting_for
 from sidecar.errors import EndpointError
-from sidecar.gateway.apps import App, Replica, Revision
-from sidecar.gateway.endpoint import Phase
-
-
-def app(mode: str = "Multiple", traffic: tuple[tuple[str | None, int], ...] = ((None, 100),), **env: str) -> App:
-    return App(
-        "id", "app", "Succeeded", "f", "e", "app--2", "app--1", mode, traffic, env, {}, (), (), (), "image", 1, {}, 7860
-    )
-
-
-def revision(name: str, active: bool = True) -> Revision:
-    return Revision(name, active, 1, "Running", "Healthy", None, None, 0)
+from sidecar.gateway.apps import Replica
+from sidecar.gateway.endpoint import Phase, Refused, Version
 
 
 def replica(name: str, restarts: int = 0) -> Replica:
@@ -25,28 +15,6 @@ def replica(name: str, restarts: int = 0) -> Replica:
 
 
 NOTHING = Phase(ready=False, phase=None, progress=None, detail=None, known=False, status=None)
-
-
-@pytest.mark.parametrize(
-    ("given", "chosen"),
-    [
-        (app(), "app--2"),
-        (app("Single", (("app--1", 100),)), "app--2"),
-        (app(traffic=(("app--1", 90), ("app--2", 10))), "app--1"),
-    ],
-)
-def test_the_revision_that_gets_the_traffic_is_the_one_to_restart(given: App, chosen: str) -> None:
-    assert serving_revision(given, [revision("app--1"), revision("app--2")]) == chosen
-
-
-def test_no_active_revision_is_said() -> None:
-    with pytest.raises(EndpointError, match="no active revision"):
-        serving_revision(app(), [revision("app--2", active=False)])
-
-
-def test_row_18_an_app_made_by_hand_is_recognised() -> None:
-    assert not is_ours(app(HOME="/root"))
-    assert is_ours(app(SLIPWAY_RELEASE="current", SLIPWAY_APP="app"))
 
 
 def test_row_9_every_phase_has_its_words_and_the_base_model_its_percent() -> None:
@@ -73,3 +41,15 @@ def test_a_container_that_dies_again_and_again_ends_the_wait_but_an_old_one_does
     with pytest.raises(EndpointError, match="ended 3 times") as error:
         refuse_failed([replica("new", 3)], {"old"}, NOTHING, "app--1")
     assert error.value.code == "ContainerCrashed"
+
+
+def test_a_base_that_answers_alone_is_said_and_only_where_the_server_tells_what_it_refuses() -> None:
+    def version(adapters: tuple[str, ...], refused: tuple[Refused, ...] | None) -> Version:
+        return Version("digest", 1, "replica", "acme/base", adapters, refused)
+
+    (note,) = outcome_notes(version((), ()))
+    assert "acme/base alone answers" in str(note)
+    assert outcome_notes(version(("a",), ())) == []
+    assert outcome_notes(version((), (Refused("a", "broken"),))) == []  # told with its reason
+    assert outcome_notes(version((), None)) == []
+    assert outcome_notes(None) == []

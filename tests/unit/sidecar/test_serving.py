@@ -1,0 +1,134 @@
+"""Decisions about an app that is there: which revision serves, whose it is, and which addresses get its key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sidecar.errors import EndpointError
+from sidecar.gateway.apps import App, Replica, Revision
+from sidecar.serving import Address, address_of, crashed, elsewhere_note, is_ours, serving_revision
+
+FQDN = "app.happy-sky.westeurope.azurecontainerapps.io"
+
+
+def app(mode: str = "Multiple", traffic: tuple[tuple[str | None, int], ...] = ((None, 100),), **env: str) -> App:
+    return App(
+        id="id",
+        name="app",
+        state="Succeeded",
+        fqdn=FQDN,
+        environment_id="e",
+        latest_revision="app--2",
+        latest_ready_revision="app--1",
+        mode=mode,
+        traffic=traffic,
+        env=env,
+        secret_env={},
+        command=(),
+        args=(),
+        mounts=(),
+        image="image",
+        max_replicas=1,
+        tags={},
+        target_port=7860,
+        labels=("next",),
+        custom_domains=("chat.example.org",),
+    )
+
+
+def revision(name: str, active: bool = True) -> Revision:
+    fqdn = FQDN.replace("app.", f"{name}.", 1)
+    return Revision(name, active, 1, "Running", "Healthy", None, None, 0, fqdn)
+
+
+REVISIONS = [revision("app--1"), revision("app--2")]
+
+
+@pytest.mark.parametrize(
+    ("given", "chosen"),
+    [
+        (app(), "app--2"),
+        (app("Single", (("app--1", 100),)), "app--2"),
+        (app(traffic=(("app--1", 90), ("app--2", 10))), "app--1"),
+    ],
+)
+def test_the_revision_that_gets_the_traffic_is_the_one_to_restart(given: App, chosen: str) -> None:
+    assert serving_revision(given, REVISIONS) == chosen
+
+
+def test_no_active_revision_is_said() -> None:
+    with pytest.raises(EndpointError, match="no active revision"):
+        serving_revision(app(), [revision("app--2", active=False)])
+
+
+def test_row_18_an_app_made_by_hand_is_recognised() -> None:
+    assert not is_ours(app(HOME="/root"))
+    assert is_ours(app(SLIPWAY_RELEASE="current", SLIPWAY_APP="app"))
+
+
+@pytest.mark.parametrize(
+    ("named", "host"),
+    [
+        (FQDN, FQDN),
+        (FQDN.upper(), FQDN),
+        (f" https://{FQDN}/ ", FQDN),
+        (f"https://{FQDN}:443", FQDN),
+        (f"{FQDN}.", FQDN),
+        (f"https://{FQDN}/v1", FQDN),
+        (FQDN.replace("app.", "app--1.", 1), FQDN.replace("app.", "app--1.", 1)),
+        (FQDN.replace("app.", "app---next.", 1), FQDN.replace("app.", "app---next.", 1)),
+        ("chat.example.org", "chat.example.org"),
+    ],
+)
+def test_the_apps_own_addresses_get_its_key(named: str, host: str) -> None:
+    assert address_of(named, "https", app(), REVISIONS) == Address(f"https://{host}", own=True, elsewhere=None)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "evil.example",
+        f"http://{FQDN}",  # the key in plain text
+        f"{FQDN}:8443",
+        f"https://{FQDN}@evil.example",
+        f"https://user:word@{FQDN}",
+        f"https://evil.example\\@{FQDN}",
+        f"https://evil.example/{FQDN}",
+        f"https://evil.example?{FQDN}",
+        f"https://evil.example#{FQDN}",
+        f"{FQDN}.evil.example",
+        f"evil-{FQDN}",
+        FQDN.replace("app.", "app---other.", 1),
+        FQDN.replace("app.", "other.", 1),
+        f"ftp://{FQDN}",
+        f"https://{FQDN}:port",
+        "https://[::1",
+        f"{FQDN} evil.example",
+    ],
+)
+def test_any_other_address_is_told_and_the_apps_own_is_asked(named: str) -> None:
+    address = address_of(named, "https", app(), REVISIONS)
+    assert (address.url, address.own) == (f"https://{FQDN}", True)
+    assert address.elsewhere is not None
+    assert str(elsewhere_note(address.elsewhere, app(), None)).endswith("The API key is not sent there.")
+
+
+def test_an_app_without_an_address_of_its_own_gives_its_key_to_nobody() -> None:
+    internal = replace(app(), fqdn=None, custom_domains=(), labels=())
+    address = address_of("gateway.example", "https", internal, [replace(REVISIONS[0], fqdn=None)])
+    assert address == Address("https://gateway.example", own=False, elsewhere="https://gateway.example")
+
+
+def test_on_the_local_cloud_the_port_is_a_part_of_the_address() -> None:
+    local = replace(app(), fqdn="127.0.0.1:40001")
+    assert address_of("127.0.0.1:40001", "http", local, []) == Address("http://127.0.0.1:40001", True, None)
+    for other in ("127.0.0.1:40002", "127.0.0.1", "127.0.0.2:40001", "https://127.0.0.1:40001"):
+        assert address_of(other, "http", local, []).elsewhere is not None
+
+
+def test_a_container_that_ends_again_and_again_is_found() -> None:
+    fine, dead = Replica("a", "Running", None, 2, ready=True), Replica("b", "NotRunning", None, 3, ready=False)
+    assert crashed([fine]) is None
+    assert crashed([fine, dead]) is dead
