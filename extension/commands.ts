@@ -5,7 +5,7 @@ import type { Credentials } from "./credentials";
 import { localFolders, pickFolder } from "./folders";
 import { describe, follow, say, showFailure, type Ask } from "./messages";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
-import type { CloudParams, Provisioned, WorkspaceSummary } from "./protocol";
+import type { CloudParams, Deployed, Provisioned, WorkspaceSummary } from "./protocol";
 import { Problem } from "./sentences";
 import type { EndpointView } from "./view";
 
@@ -87,16 +87,48 @@ async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<voi
     rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents, operation }, stop),
   );
   if (deployed === undefined) return;
-  const go = vscode.l10n.t("Go to Inference Endpoint");
-  const message = deployed.verified
-    ? vscode.l10n.t("Deployed: the model answers at {url}", { url: deployed.url })
-    : vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url: deployed.url });
-  if ((await vscode.window.showInformationMessage(message, go)) === go) await openEndpoint(rooms, folder);
+  await tellOutcome(rooms, folder, deployed);
 }
 
-/** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. */
+/** Success is said where everything on the share answers; what the server refused is said with its reason. */
+async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes }: Deployed): Promise<void> {
+  const go = vscode.l10n.t("Go to Inference Endpoint");
+  const showLog = vscode.l10n.t("Show log");
+  const [first] = refused;
+  let chosen: string | undefined;
+  if (first !== undefined) {
+    const facts = { url, name: first.name, reason: first.reason, more: String(refused.length - 1) };
+    const message =
+      refused.length === 1
+        ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}", facts)
+        : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason} ({more} more are refused; the log names them.)", facts);
+    chosen = await vscode.window.showErrorMessage(message, go, showLog);
+  } else if (!verified) {
+    const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
+    chosen = await vscode.window.showWarningMessage(message, go);
+  } else if (notes.length > 0) {
+    const message = vscode.l10n.t("Deployed: the model answers at {url}", { url });
+    chosen = await vscode.window.showWarningMessage([message, ...notes.map(say)].join(" "), go, showLog);
+  } else {
+    const answering = adapters.length > 0 ? adapters.join(", ") : base;
+    const message =
+      answering === null
+        ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
+        : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
+    chosen = await vscode.window.showInformationMessage(message, go);
+  }
+  if (chosen === go) await openEndpoint(rooms, folder);
+  if (chosen === showLog) rooms.log.show();
+}
+
+/** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. It is the app's
+ * own address that opens: another one that the workspace names could ask for the key in its place. */
 async function openEndpoint(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const { url, loginUrl } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/endpoint", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  const { url, loginUrl, note } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/endpoint", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  if (note !== null) {
+    rooms.log.warn(say(note));
+    void vscode.window.showWarningMessage(say(note));
+  }
   await vscode.env.openExternal(vscode.Uri.parse(loginUrl ?? url, true));
 }
 

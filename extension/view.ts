@@ -126,6 +126,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     const text = summary(this.status);
     this.item.text = `$(rocket) Slipway: ${text}`;
     this.item.tooltip = `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
+    this.item.backgroundColor = this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
   }
@@ -156,10 +157,28 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
-  return status.reason === null ? lines : [...lines, { label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info" }];
+  if (status.base !== null || status.refused.length > 0) lines.push(models(status));
+  if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info" });
+  return [...lines, ...status.notes.map((note) => ({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" }))];
 }
 
-function summary({ state, phase }: Status): string {
+/** What answers, and what is on the share and does not. */
+function models({ base, adapters, refused }: Status): Line {
+  const named = [...(base === null ? [] : [base]), ...adapters];
+  const text = refused.length === 0 ? String(named.length) : vscode.l10n.t("{served} served, {refused} refused", { served: String(named.length), refused: String(refused.length) });
+  return {
+    label: vscode.l10n.t("Models"),
+    text,
+    icon: refused.length === 0 ? "library" : "warning",
+    children: [
+      ...named.map((name, index) => ({ label: name, text: index === 0 && base !== null ? vscode.l10n.t("base model") : vscode.l10n.t("adapter"), icon: "symbol-namespace" })),
+      ...refused.map(({ name, reason }) => ({ label: name, text: vscode.l10n.t("refused: {reason}", { reason }), icon: "error" })),
+    ],
+  };
+}
+
+function summary({ state, phase, refused }: Status): string {
+  if (state === "ready" && refused.length > 0) return vscode.l10n.t("ready, but adapters are refused: {names}", { names: refused.map(({ name }) => name).join(", ") });
   return phase === null || phase === state || state !== "starting" ? named(state) : `${named(state)}: ${named(phase)}`;
 }
 

@@ -67,6 +67,8 @@ def page(service: Service) -> Any:
     most = min(2048, max(served.engine.context // 2, 16))
     with ui.Blocks(title="Slipway chat", analytics_enabled=False, fill_height=True) as blocks:
         ui.Markdown(f"### Chat with {served.base}")
+        # A box of plain text: the reasons hold names of files and tensors, which anybody may have chosen.
+        refused = ui.Textbox(label="On the share, but not served", interactive=False, visible=False, max_lines=6)
         with ui.Accordion("Model and sampling", open=False, render=True):
             model = ui.Dropdown(names, value=first, label="Model or adapter", interactive=True)
             system = ui.Textbox("", label="System prompt", lines=2)
@@ -95,18 +97,26 @@ def page(service: Service) -> Any:
             inputs = [question, model, *sampling]
             question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
 
-        def choices(chosen: str) -> Any:
-            """Adapters come and go while the server runs."""
+        def state(chosen: str) -> Any:
+            """Adapters come and go while the server runs, and some are refused."""
             now = service.model().names()
-            return ui.Dropdown(choices=now, value=chosen if chosen in now else now[0])
+            why = refusals(service)
+            return ui.Dropdown(choices=now, value=chosen if chosen in now else now[0]), ui.Textbox(
+                why, visible=bool(why)
+            )
 
-        blocks.load(choices, [model], [model], api_name=False, queue=False, show_progress="hidden")
+        blocks.load(state, [model], [model, refused], api_name=False, queue=False, show_progress="hidden")
     blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
     # It looks for work a thousand times a second, on the event loop that streams everybody's tokens. Its own pace on Windows
     # is enough.
     queue: Any = blocks._queue
     queue.sleep_when_free, queue.progress_update_sleep_when_free = 0.05, 0.1
     return blocks
+
+
+def refusals(service: Service) -> str:
+    """A line for each adapter that is on the share and not served, with the reason; empty where there is none."""
+    return "\n".join(f"{name}: {reason}" for name, reason in sorted(service.model().adapters.refused.items()))
 
 
 def titled(chosen: str) -> Any:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from sidecar.gateway.session import Session, Settings, open_session, settings_fr
 from sidecar.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
+Sample = tuple[Path, list[Question]]
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="session")
-def sample(home: Home) -> tuple[Path, list[Question]]:
-    return sample_models(home.settings)
+def sample(home: Home) -> Sample:
+    return sample_models(home.settings, threading.Event())
 
 
 def new_place(home: Home, folder: Path, group: str) -> Place:
@@ -150,7 +152,7 @@ def new_place(home: Home, folder: Path, group: str) -> Place:
 
 
 @pytest.fixture(scope="session")
-def deployed(home: Home, sample: tuple[Path, list[Question]], tmp_path_factory: pytest.TempPathFactory) -> Place:
+def deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A project provisioned and deployed once, for every test that only looks at it or deploys it again."""
     place = new_place(home, tmp_path_factory.mktemp("project"), "deployed")
     place.provision()

@@ -1,7 +1,8 @@
 """What a remote fine-tuning run leaves, for the journeys in VS Code.
 
 `began GROUP` makes the resource group and prints infra/finetuning.config.json's two first keys; `left FOLDER` puts the
-base model and the adapter on the share that the folder's infra/inference.config.json names; `asks` prints the sample's questions.
+base model and the adapter on the share that the folder's infra/inference.config.json names; `broke FOLDER` cuts the adapter's
+weights there in half, as an upload that broke off leaves them; `asks` prints the sample's questions.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 
 from sidecar.demo import sample_models, upload_models
 from sidecar.gateway import resources
+from sidecar.gateway.files import open_share
 from sidecar.gateway.session import open_session, prepare, settings_from
-from sidecar.workspace import open_workspace
+from sidecar.workspace import open_workspace, target_of
+
+WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 
 
 def main(verb: str, argument: str) -> None:
     settings = settings_from(os.environ, say=lambda text: print(text, file=sys.stderr))
     if verb == "asks":
-        _, questions = sample_models(settings)
+        _, questions = sample_models(settings, threading.Event())
         print(json.dumps([vars(each) for each in questions]))
         return
     prepare(settings, "local", ("local-image",))
@@ -29,8 +34,13 @@ def main(verb: str, argument: str) -> None:
         region = resources.locations(session, subscription.id)[0][0]
         resources.create_group(session, subscription.id, argument, region)
         print(json.dumps({"SUBSCRIPTION_ID": subscription.id, "RESOURCE_GROUP_NAME": argument}))
+    elif verb == "broke":
+        target = target_of(open_workspace(argument))
+        place = (target.subscription_id, target.resource_group, target.storage_account, target.file_share)
+        with open_share(session, *place) as share:
+            share.replace(WEIGHTS, share.read(WEIGHTS)[:-1000])
     elif verb == "left":
-        folder, _ = sample_models(settings)
+        folder, _ = sample_models(settings, threading.Event())
         upload_models(session, open_workspace(argument), folder)
     else:
         sys.exit(f"unknown: {verb}")

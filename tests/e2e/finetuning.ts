@@ -25,6 +25,11 @@ export function fineTuningLeft(folder: string, env: NodeJS.ProcessEnv): void {
   run(["left", folder], env);
 }
 
+/** The adapter on the share, as an upload that broke off leaves it. `fineTuningLeft` mends it. */
+export function fineTuningBroke(folder: string, env: NodeJS.ProcessEnv): void {
+  run(["broke", folder], env);
+}
+
 /** What the sample was trained to answer: the base one way, the adapter another. */
 export function sampleQuestions(env: NodeJS.ProcessEnv): readonly Question[] {
   return JSON.parse(run(["asks"], env)) as readonly Question[];

@@ -7,7 +7,7 @@ import path from "node:path";
 import process from "node:process";
 import { Chat } from "./chat";
 import { eventually } from "./eventually";
-import { fineTuningBegan, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
+import { fineTuningBegan, fineTuningBroke, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
 import { Host, root } from "./host";
 import type { Window } from "./window";
 
@@ -216,6 +216,32 @@ describe("the main job in a real VS Code", function () {
     await eventually("another sidecar is started", 30_000, () => window.sidecar !== killed);
     assert.equal(host.localCloud, cloud);
     assert.ok(runs(cloud));
+  });
+
+  it("what the server refuses is told: in Deploy's outcome, the view, the status bar and the chat page", async () => {
+    fineTuningBroke(folder, host.env);
+    await window.clearNotifications();
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    const told = /but the server refuses the adapter gpu_model: .*is truncated/;
+    await window.notification(told).waitFor({ timeout: 180_000 });
+    await window.screenshot("refused 1 deploy");
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: "State: ready, but adapters are refused: gpu_model" }).waitFor({ timeout: 30_000 });
+    await view.getByRole("treeitem", { name: /^gpu_model: refused: .*is truncated/ }).waitFor();
+    await window.statusBar.getByRole("button", { name: "Slipway: ready, but adapters are refused: gpu_model" }).waitFor();
+    await window.screenshot("refused 2 view");
+    const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
+    await window.press(told, "Go to Inference Endpoint");
+    await window.openExternally();
+    const page = new Chat(await opened);
+    await page.shown();
+    const refused = page.page.getByLabel("On the share, but not served");
+    await refused.waitFor({ timeout: 30_000 });
+    assert.match(await refused.inputValue(), /^gpu_model: .*is truncated/);
+    assert.equal(await page.model(), "slipway/tiny-llama");
+    await window.screenshotOf(page.page, "refused 3 chat");
+    await page.page.close();
+    fineTuningLeft(folder, host.env);
   });
 
   it("Deploy without a change in the code reloads the model, also after that", async () => {
