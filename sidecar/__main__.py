@@ -1,12 +1,13 @@
-"""`python -m sidecar …`: `serve` is the JSON-RPC door, `demo` is `npm start`, everything else is the terminal door."""
+"""`slipway …`, or `python -m sidecar …`: `serve` is the JSON-RPC door, `demo` is `npm start`, the rest is the terminal door."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], program: str = "slipway") -> int:
     match arguments[:1]:
         case ["serve"]:
             from sidecar.server import serve
@@ -21,12 +22,17 @@ def main(arguments: list[str]) -> int:
         case ["demo"]:
             from sidecar.demo import main as demo
 
-            return demo(arguments[1:], dict(os.environ))
+            return demo(arguments[1:], dict(os.environ), f"{program} demo")
         case _:
             from sidecar.cli import main as cli
 
-            return cli(arguments, dict(os.environ))
+            return cli(arguments, dict(os.environ), program)
+
+
+def console() -> int:
+    """The console command. What a person types is what help and messages call it."""
+    return main(sys.argv[1:], Path(sys.argv[0]).stem)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], "python -m sidecar"))

@@ -62,7 +62,7 @@ def pack(folder: Path) -> Release:
     if not any(entry.kind == "file" for entry in entries):
         raise WorkspaceError(
             Text("There is no code in {folder}.", folder=folder),
-            Text("Create the project files first (AI Toolkit: Create inference project files)."),
+            Text("Create the project files first (AI Toolkit: Create project files)."),
         )
     size = sum(len(entry.content) for entry in entries)
     if size > MAX_BUNDLE:

@@ -36,7 +36,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
     if not bicep.exists():
         raise TemplateError(
             Text("There is no {file}.", file=bicep),
-            Text("Create the project files first (AI Toolkit: Create inference project files)."),
+            Text("Create the project files first (AI Toolkit: Create project files)."),
         )
     source = bicep.read_text(encoding="utf-8")
     if compiled.exists():

@@ -142,7 +142,7 @@ def target_of(workspace: Workspace) -> Target:
                 file=_shown(workspace, workspace.config_file),
                 keys=", ".join(missing),
             ),
-            Text("Run Provision Azure Container Apps for inference, or fill the keys in by hand."),
+            Text("Run AI Toolkit: Provision Azure Container Apps for inference, or fill the keys in by hand."),
             code="NotProvisioned",
         )
     values = [cast("str", getattr(config, key)) for key in CONFIG_KEYS]

@@ -292,7 +292,39 @@ def _azure_credential(settings: Settings, profile: CloudProfile, tenant_id: str 
     from azure.identity import DefaultAzureCredential
 
     authority = os.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
-    return DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True)
+    return _TerminalCredential(DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True))
+
+
+class _TerminalCredential:
+    """The terminal's sign-in. Where there is none, one line says what to do in place of the SDK's list of nine attempts."""
+
+    def __init__(self, credential: TokenCredential) -> None:
+        self._credential = credential
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        from azure.core.exceptions import ClientAuthenticationError
+
+        try:
+            return self._credential.get_token(*scopes, **options)
+        except ClientAuthenticationError as error:
+            raise ClientAuthenticationError(message="not signed in") from signed_out(str(error.message))
+
+
+def signed_out(attempts: str) -> NotSignedIn:
+    """From the SDK's list of attempts: the sign-in service's own refusal where one attempt got so far (Entra's codes begin
+    with AADSTS), else that nobody is signed in."""
+    refusal = next((line.strip() for line in attempts.splitlines() if "AADSTS" in line), None)
+    if refusal is not None:
+        return NotSignedIn(
+            Text("The sign-in was refused: {reason}", reason=refusal[:400]),
+            Text("Run az login, or correct AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."),
+        )
+    return NotSignedIn(
+        Text(
+            "You are not signed in to Azure: run az login (or, without a person, set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+            "and AZURE_CLIENT_SECRET)."
+        )
+    )
 
 
 class _AskingCredential:

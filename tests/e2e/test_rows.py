@@ -168,7 +168,7 @@ def test_row_15_an_existing_environment_gets_the_gpu_profile_after_consent_and_k
     where = ("--subscription", place.subscription, "--group", place.group)
     refused = place.home.cli("provision", str(place.workspace), *where, expect=3)
     assert refused["error"]["consent"] == "gpu-profile"
-    assert "theirs" in refused["error"]["message"]["args"]["name"]
+    assert "The existing environment theirs has no Consumption-GPU-NC8as-T4 profile yet." in refused["error"]["message"]
     place.provision()
     found = apps.managed_environments.get(place.group, "theirs")
     assert found.properties is not None

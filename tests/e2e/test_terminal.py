@@ -13,14 +13,11 @@ import httpx
 import openai
 import pytest
 
-from sidecar.demo import Question
 from sidecar.gateway import resources
 from sidecar.journal import last_unfinished
 from sidecar.workspace import CONFIG_KEYS
 
-from .conftest import ROOT, Home, Place, alive, new_place, until
-
-Sample = tuple[Path, list[Question]]
+from .conftest import ROOT, Home, Place, Sample, alive, new_place, until
 
 
 def client(place: Place) -> openai.OpenAI:
@@ -115,6 +112,9 @@ def test_a_failed_deploy_says_why_and_the_next_one_works(deployed: Place) -> Non
     main.write_text("raise SystemExit('broken on purpose')\n")
     failed = deployed.home.cli("deploy", str(deployed.workspace), expect=1)
     assert failed["error"]["code"] == "ContainerCrashed"
+    found = deployed.home.cli("status", str(deployed.workspace), expect=1)  # so that CI can gate on it
+    assert found["state"] == "failed"
+    assert "ended" in found["reason"]
     main.write_text(good)
     assert deployed.deploy()["verified"]
 
@@ -124,7 +124,7 @@ def test_errors_have_exit_codes_and_say_what_to_do(home: Home, tmp_path: Path) -
     assert missing["code"] == "WorkspaceError"
     unprovisioned = home.cli("deploy", str(tmp_path), "--yes", expect=1)["error"]
     assert unprovisioned["code"] == "NotProvisioned"
-    assert "Provision" in unprovisioned["suggestion"]["message"]
+    assert "sidecar provision`" in unprovisioned["suggestion"]
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""The terminal door with a person at it: what it asks, what Enter takes, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from .conftest import Home
+from .dialogue import Dialogue
+
+
+def slipway(home: Home, folder: Path, *arguments: str) -> Dialogue:
+    environ = {**home.environ, "PYTHONPATH": str(Path.cwd())}
+    return Dialogue([sys.executable, "-m", "sidecar", *arguments], folder, environ)
+
+
+def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_path: Path) -> None:
+    with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
+        person.expect("Create them? [Y/n] ")
+        person.type("")
+        person.expect("project files in inference/ and infra/.")
+        listed = person.expect("Number [1]: ")
+        assert "Select the subscription to provision in" in listed
+        assert "*  1  Local cloud  runs on this machine: no account, no GPU, no cost" in listed
+        person.type("")
+        person.expect("Select the resource group to provision in")
+        person.expect("Create new…")
+        person.expect(": ")
+        person.type("99")
+        person.expect("Give a number from 1 to")
+        person.type("create new…")
+        person.expect("Name of the new resource group: ")
+        person.type("ends with a dot.")
+        person.expect("without a dot at the end.")
+        person.type("asked")
+        person.expect("Sweden Central")
+        person.expect("Number: ")
+        person.type("swedencentral")
+        person.expect("Provisioned. The endpoint will be http://", 120)
+        person.expect("next       `python -m sidecar deploy`")
+        assert person.ended() == 0
+    config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
+    assert config["RESOURCE_GROUP_NAME"] == "asked"
+
+
+def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_path: Path) -> None:
+    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
+    home.cli("create-group", "--subscription", subscription, "--name", "tuned", "--location", "westeurope")
+    home.cli("init", str(tmp_path))
+    known = {"SUBSCRIPTION_ID": subscription, "RESOURCE_GROUP_NAME": "TUNED"}
+    (tmp_path / "infra" / "finetuning.config.json").write_text(json.dumps(known))
+    with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
+        assert "(used by this project)" in person.expect("Number [")
+        person.type("")
+        listed = person.expect("Number [")
+        (line,) = [each for each in listed.splitlines() if each.startswith("*")]
+        assert "tuned" in line
+        assert "(used by this project)" in line
+        person.type("")
+        person.expect("Provisioned.", 120)
+        assert person.ended() == 0
+    config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
+    assert config["RESOURCE_GROUP_NAME"] == "tuned"
+
+
+def test_ctrl_c_at_a_question_ends_at_once_and_changes_nothing(home: Home, tmp_path: Path) -> None:
+    with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
+        person.expect("Create them? [Y/n] ")
+        person.press_ctrl_c()
+        person.expect("Cancelled. Nothing was changed. [Cancelled]", 5)
+        assert person.ended(10) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_subscription_may_be_given_by_its_name(home: Home) -> None:
+    listed = home.cli("groups", "--subscription", "local CLOUD", "--cloud", "local")
+    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
+    assert listed == home.cli("groups", "--subscription", subscription)

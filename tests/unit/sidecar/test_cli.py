@@ -1,0 +1,189 @@
+"""The terminal door by itself: the table of verbs, what is printed for people and for programs, what is asked and refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sidecar import protocol as wire
+from sidecar import terminal
+from sidecar.actions import ACTIONS
+from sidecar.cli import VERBS, Verb, spoken_verbs
+from sidecar.gateway.session import signed_out
+from sidecar.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parents[3]
+ONLY_IN_VSCODE = {"slipway/workspace"}
+
+
+def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The door as a process, without a terminal and without anybody's sign-in."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "SLIPWAY_"))}
+    env = {**kept, "HOME": str(folder), "SLIPWAY_STATE": str(folder / "state"), "PYTHONPATH": str(ROOT), **environ}
+    command = [sys.executable, "-m", "sidecar", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+    )
+
+
+def test_every_request_of_the_wire_has_its_verb() -> None:
+    assert {each.method for each in VERBS.values()} == set(wire.METHODS) - ONLY_IN_VSCODE
+    assert set(ACTIONS) == set(wire.METHODS)
+    for each in VERBS.values():
+        assert each.result is wire.METHODS[each.method].result
+
+
+def test_a_verb_can_not_be_written_down_half() -> None:
+    """What is forgotten fails when the table is read, instead of doing another verb's work: once, that printed the API key."""
+    names = [field.name for field in dataclasses.fields(Verb)]
+    whole = {name: getattr(VERBS["status"], name) for name in names}
+    assert Verb(**whole) == VERBS["status"]
+    for name in names:
+        with pytest.raises(TypeError, match=name):
+            Verb(**{key: value for key, value in whole.items() if key != name})
+
+
+@pytest.mark.parametrize("verb", ["", "apikey", "demo2", "serve2", "x"])
+def test_an_unknown_verb_is_a_usage_error_and_prints_no_key(tmp_path: Path, verb: str) -> None:
+    done = run(tmp_path, *([verb] if verb else []))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage:" in done.stderr
+
+
+def test_titles_are_those_of_the_palette() -> None:
+    titles = json.loads((ROOT / "package.nls.json").read_text(encoding="utf-8"))
+    commands = {f"AI Toolkit: {text}" for key, text in titles.items() if key.startswith("command.")}
+    assert {each.title for each in VERBS.values() if each.title is not None} <= commands
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path, "--version")
+    assert re.fullmatch(r"slipway \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_not_signed_in_is_one_line_that_names_az_login(tmp_path: Path) -> None:
+    done = run(tmp_path, "subscriptions", "--cloud", "azure")
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "run az login" in line
+
+
+def test_a_sign_in_that_was_refused_says_why() -> None:
+    """The words of the sign-in service, from the SDK's list of attempts."""
+    attempts = (
+        "DefaultAzureCredential failed …\n\tEnvironmentCredential: Authentication failed: AADSTS7000215: Invalid …\n"
+    )
+    assert "AADSTS7000215" in str(signed_out(attempts).message)
+    assert "az login" in str(signed_out("\tAzureCliCredential: Azure CLI not found on path").message)
+
+
+def test_where_nobody_can_be_asked_the_missing_flags_are_named(tmp_path: Path) -> None:
+    assert run(tmp_path, "init").returncode == 0
+    done = run(tmp_path, "provision")
+    assert done.returncode == 2
+    assert "--subscription and --group are missing" in done.stderr
+    assert "`python -m sidecar subscriptions`" in done.stderr
+    (tmp_path / "infra" / "finetuning.config.json").write_text(
+        '{"SUBSCRIPTION_ID": "s-1", "RESOURCE_GROUP_NAME": "g-1"}'
+    )
+    assert "this project has used --subscription s-1 --group g-1" in run(tmp_path, "provision").stderr
+    done = run(tmp_path, "provision", "--subscription", "0-0-0-0-0")
+    assert done.returncode == 2
+    assert "--group is missing, and nobody can be asked here; this project has used --group g-1" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["provision", "deploy"])
+def test_an_empty_folder_is_told_what_to_do_first(tmp_path: Path, verb: str) -> None:
+    done = run(tmp_path, verb, "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "ProjectFilesMissing"
+    assert "`python -m sidecar init`" in error["suggestion"]
+    assert list(tmp_path.glob("in*")) == []
+
+
+def test_errors_are_whole_sentences_in_json_too(tmp_path: Path) -> None:
+    done = run(tmp_path, "api-key", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert error["message"].startswith("infra/inference.config.json has no value for SUBSCRIPTION_ID, ")
+    assert "{" not in done.stdout.replace('{"error": {', "")
+
+
+SENTENCE = wire.Sentence(message="{what} is wrong; run AI Toolkit: Deploy for inference.", args={"what": "This"})
+STATUS = wire.Status(
+    state="ready",
+    phase="ready",
+    revision="app--1",
+    replicas=[wire.Replica(name="app--1-x", state="Running", phase="ready")],
+    endpoint="host",
+    url="https://host",
+    app="app",
+    reason=SENTENCE,
+    base="acme/base",
+    adapters=["one"],
+    refused=[wire.RefusedAdapter(name="two", reason="is truncated")],
+    notes=[SENTENCE],
+    failure=True,
+)
+DEPLOYED = wire.Deployed(
+    endpoint="host",
+    url="https://host",
+    release="0123456789abcdef",
+    generation=3,
+    code_changed=True,
+    verified=True,
+    replicas=["app--1-x"],
+    base="acme/base",
+    adapters=["one"],
+    refused=[],
+    notes=[],
+)
+
+
+def test_people_read_sentences() -> None:
+    assert terminal.status(STATUS).splitlines() == [
+        "app: ready",
+        "  endpoint   https://host",
+        "  revision   app--1",
+        "  replica    app--1-x  Running",
+        "  base       acme/base",
+        "  adapter    one",
+        "  refused    two: is truncated",
+        "  reason     This is wrong; run AI Toolkit: Deploy for inference.",
+        "  note       This is wrong; run AI Toolkit: Deploy for inference.",
+    ]
+    assert terminal.deployed(DEPLOYED).splitlines() == [
+        "Deployed: the model answers at https://host",
+        "  release    0123456789ab (generation 3, code changed)",
+        "  base       acme/base",
+        "  adapter    one",
+        "  replica    app--1-x",
+    ]
+    assert terminal.created(wire.Created(created=[])) == "All project files are already there; none was changed."
+    made = wire.Created(created=["infra/a", "inference/b", "inference/c"])
+    assert terminal.created(made) == "Created 3 project files in inference/ and infra/."
+    groups = wire.ResourceGroups(resource_groups=[wire.ResourceGroup(name="a", location="westeurope")])
+    assert terminal.groups(groups) == "a  westeurope"
+
+
+def test_programs_read_the_wire_with_its_sentences_filled_in() -> None:
+    shown = Terminal(as_json=True, verbs=spoken_verbs("slipway"))
+    document = shown.document(STATUS)
+    assert document["notes"] == ["This is wrong; run `slipway deploy`."]
+    assert document["reason"] == document["notes"][0]
+    assert document["refused"] == [{"name": "two", "reason": "is truncated"}]
+    assert set(document) == {wire.to_camel(name) for name in wire.Status.model_fields}
+
+
+def test_a_failure_that_is_shown_is_a_failure_to_programs() -> None:
+    assert VERBS["status"].failed(STATUS)
+    assert not VERBS["status"].failed(STATUS.model_copy(update={"failure": False}))
+    assert not VERBS["deploy"].failed(DEPLOYED)
+    assert VERBS["deploy"].failed(DEPLOYED.model_copy(update={"refused": STATUS.refused}))
