@@ -8,10 +8,18 @@ from pathlib import Path
 from sidecar.sync import IGNORED
 from sidecar.workspace import Workspace
 
+PACKAGE = Path(__file__).resolve().parent
+
 
 def shipped() -> Path:
-    """The folder that holds sidecar/, inference/ and infra/: the extension, or a checkout."""
-    return Path(__file__).resolve().parent.parent
+    """The folder that holds inference/ and infra/: inside the package in the wheel, beside it in the extension and a checkout."""
+    inside = PACKAGE / "shipped"
+    return inside if inside.is_dir() else PACKAGE.parent
+
+
+def in_checkout() -> bool:
+    """Whether this runs from the project's own repository, where build/ is nobody's but its developers'."""
+    return (PACKAGE.parent / "pyproject.toml").is_file() and (PACKAGE.parent / "tests").is_dir()
 
 
 def scaffold(workspace: Workspace) -> list[str]:

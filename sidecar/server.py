@@ -17,6 +17,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol
 
+from sidecar import __version__
 from sidecar import protocol as wire
 from sidecar.actions import ACTIONS, Context
 from sidecar.errors import NotSignedIn, SlipwayError
@@ -60,7 +61,7 @@ class Sidecar(LanguageServer):
     def __init__(self, environ: Mapping[str, str]) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  (pygls leaves *args untyped)
             "slipway",
-            "0.1.0",
+            __version__,
             TextDocumentSyncKind.Incremental,
             protocol_cls=_Protocol,
             converter_factory=_converter,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
+from sidecar import __version__
 from sidecar.bicep import compile_bicep
 from sidecar.protocol import typescript
 from sidecar.workspace import CONFIG_KEYS
@@ -27,7 +29,7 @@ def problems() -> list[str]:
         found.append("extension/protocol.ts is not what sidecar/protocol.py makes: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
-    found += template_problems() + architecture_problems() + lock_problems()
+    found += template_problems() + architecture_problems() + lock_problems() + package_problems()
     return found
 
 
@@ -84,6 +86,27 @@ def with_file_list(text: str) -> str:
 def first_line(path: Path) -> str:
     line = path.read_text(encoding="utf-8").splitlines()[0]
     return line.strip('"').removeprefix("//").strip()
+
+
+def package_problems() -> list[str]:
+    """The wheel asks for what the sidecar's requirements name, and every part has the same version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "sidecar/requirements.in").read_text(encoding="utf-8").splitlines()
+    wanted = [required for line in lines if (required := line.partition("#")[0].strip())]
+    found: list[str] = []
+    if project["dependencies"] != wanted:
+        found.append("pyproject.toml's dependencies are not those of sidecar/requirements.in")
+    package = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["version"]
+    service = (ROOT / "inference/service.py").read_text(encoding="utf-8")
+    served = re.search(r'^VERSION = "(.+)"$', service, flags=re.MULTILINE)
+    versions = {
+        "package.json": package,
+        "sidecar/__init__.py": __version__,
+        "inference/service.py": served and served[1],
+    }
+    if len(set(versions.values())) != 1:
+        found.append(f"the parts have different versions: {versions}")
+    return found
 
 
 def lock_problems() -> list[str]:

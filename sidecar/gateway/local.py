@@ -19,6 +19,8 @@ from sidecar.text import Text
 
 CONSENT = "local-image"
 START_SECONDS = 60
+PACKAGES = Path(__file__).resolve().parents[2]
+"""Where `python -m` finds this package, and not a module of the folder that a person happens to work in."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def prepare_image(environ: Mapping[str, str], consents: tuple[str, ...], say: Ca
 
     Raises ConsentNeeded before it is downloaded for the first time."""
     command = [sys.executable, "-m", "sidecar.localcloud.image"]
-    if subprocess.run([*command, "--check"], env=dict(environ), capture_output=True, check=False).returncode == 0:
+    checked = subprocess.run([*command, "--check"], env=dict(environ), cwd=PACKAGES, capture_output=True, check=False)
+    if checked.returncode == 0:
         return
     if CONSENT not in consents:
         raise ConsentNeeded(
@@ -83,7 +86,7 @@ def prepare_image(environ: Mapping[str, str], consents: tuple[str, ...], say: Ca
             Text("Agree to the download, or choose an Azure subscription."),
         )
     say(Text("Making the model server's environment (once; this takes a few minutes)…"))
-    done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=dict(environ), cwd=PACKAGES, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CloudError(
             Text("The model server's environment could not be made."),
@@ -109,7 +112,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
             stdout=errors,
             stderr=errors,
             start_new_session=True,
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=PACKAGES,
             env=dict(environ),
         )
     deadline = time.monotonic() + START_SECONDS

@@ -31,7 +31,7 @@ from .data_plane import data_app
 from .deployments import Deployments
 from .faults import Faults, with_admin
 from .files import files_app
-from .image import image_for
+from .image import image_for, shipped_requirements
 from .recorder import recorded
 from .runtime import Runtime
 from .settings import Settings, SettingsError, read_settings
@@ -187,7 +187,7 @@ async def _until_idle(cloud: LocalCloud, deployments: Deployments, stop: asyncio
 
 
 def _image_python(environ: Mapping[str, str]) -> Path | None:
-    requirements = Path(__file__).resolve().parents[2] / "inference" / "requirements.txt"
+    requirements = shipped_requirements()
     if not requirements.exists():
         return None
     image = image_for(requirements, environ)

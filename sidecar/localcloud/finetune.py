@@ -348,7 +348,9 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 
 def cached_folder() -> Path:
     """One folder for each version of this script and of the packages that it trains with."""
-    requirements = Path(__file__).resolve().parents[2] / "inference" / "requirements.txt"
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "shipped" if (package / "shipped").is_dir() else package.parent  # in the wheel, or a checkout
+    requirements = shipped / "inference" / "requirements.txt"
     digest = hashlib.sha256(Path(__file__).read_bytes() + requirements.read_bytes()).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     root = Path(os.environ.get("SLIPWAY_CACHE") or Path(home) / "slipway")

@@ -37,6 +37,13 @@ class ImageBuildError(Exception):
     """pip could not make the environment; the message holds the end of its output."""
 
 
+def shipped_requirements() -> Path:
+    """The model server's requirements: inside the package in the wheel, beside it in the extension and a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "shipped"
+    return (inside if inside.is_dir() else package.parent) / "inference" / "requirements.txt"
+
+
 def image_for(requirements: Path, environ: Mapping[str, str]) -> Image:
     """The image that `requirements` describes for this Python and machine."""
     content = requirements.read_bytes()
@@ -125,12 +132,11 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    here = Path(__file__).resolve().parent.parent.parent
     parser = argparse.ArgumentParser(
         prog="python -m sidecar.localcloud.image",
         description="Builds the Python environment that the local cloud runs replicas in, and prints its python.",
     )
-    parser.add_argument("--requirements", type=Path, default=here / "inference" / "requirements.txt")
+    parser.add_argument("--requirements", type=Path, default=shipped_requirements())
     parser.add_argument("--check", action="store_true", help="build nothing; exit 1 when the image is absent")
     parser.add_argument("--size", action="store_true", help="build nothing; print how many bytes it would download")
     arguments = parser.parse_args()

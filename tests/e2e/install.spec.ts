@@ -1,9 +1,11 @@
 // The packaged extension in a real VS Code, before anything is provisioned.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { Host } from "./host";
+import process from "node:process";
+import { Host, root } from "./host";
 import type { Window } from "./window";
 
 describe("the extension, installed from its .vsix", () => {
@@ -36,6 +38,12 @@ describe("the extension, installed from its .vsix", () => {
     for (const file of ["build/dist/extension.js", "sidecar/requirements.txt", "sidecar/__main__.py", "inference/requirements.txt", "infra/provision/inference.json"]) {
       assert.ok(existsSync(path.join(host.extension, file)), file);
     }
+  });
+
+  it("makes the same release of inference/ as the terminal does from the same version", () => {
+    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+    const digest = (of: string): string => execFileSync(python, ["-c", "import sys; from pathlib import Path; from sidecar.sync import pack; print(pack(Path(sys.argv[1])).digest)", of], { cwd: root, encoding: "utf8" });
+    assert.equal(digest(path.join(host.extension, "inference")), digest(path.join(root, "inference")));
   });
 
   it("offers the documented commands, word for word", async () => {
