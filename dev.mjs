@@ -1,7 +1,7 @@
 // The one command door for developers: sets up what a command needs, then runs it. `node dev.mjs help` lists the commands.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -21,6 +21,7 @@ const COMMANDS = {
   fix: ["format and repair what tools can repair; regenerate generated files", fix],
   bench: ["benchmarks: ratios against a peer (-- serving, -- sync, …)", (rest) => suite("bench", rest)],
   faults: ["fault tables (-- serving, -- cloud, …)", (rest) => suite("faults", rest)],
+  package: ["build/slipway.vsix for VS Code and a wheel for the terminal", packages],
   contract: ["the local cloud against Microsoft's contracts (-- fuzz)", (rest) => suite("contract", rest)],
   setup: ["only set up: Python, Node packages, the model server's environment", () => (setupPython(), setupNode())],
 };
@@ -31,12 +32,41 @@ if (command === undefined) {
   console.log(Object.entries(COMMANDS).map(([key, [what]]) => `npm run ${key.padEnd(10)} ${what}`).join("\n"));
   process.exit(name === "help" ? 0 : 2);
 }
-await command[1](rest);
+class Failure extends Error {
+  constructor(text, status) {
+    super(text);
+    this.status = status;
+  }
+}
 
-function start(rest) {
+let interrupted = false;
+try {
+  await command[1](rest);
+} catch (error) {
+  if (!(error instanceof Failure)) throw error;
+  await new Promise(setImmediate); // a signal that came while a child was waited for is heard now
+  console.error(interrupted ? "\nCancelled. Everything has ended." : `\n✗ ${error.message}`);
+  process.exitCode = interrupted ? 130 : error.status;
+}
+
+/** Ctrl-C is the demo's to answer: it ends what it began, and says so; this process goes when that one has gone. */
+async function start(rest) {
+  const children = [];
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => {
+      interrupted = true;
+      for (const each of children) each.kill(signal); // a terminal has sent it already; whoever signals this process alone has not
+    });
+  }
   setupPython();
-  const child = spawnSync(python, ["-m", "sidecar", "demo", ...rest], { cwd: root, stdio: "inherit" });
-  process.exit(child.status ?? 130);
+  await new Promise(setImmediate);
+  if (interrupted) return fail("", 130);
+  const child = spawn(python, ["-m", "sidecar", "demo", ...rest], { cwd: root, stdio: "inherit" });
+  children.push(child);
+  process.exitCode = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve(status ?? 130));
+  });
 }
 
 async function test(rest) {
@@ -133,6 +163,17 @@ function fix() {
   run(python, ["-m", "tests.drift", "--write"]);
 }
 
+/** What people install: the extension, and the wheel whose console command is `slipway`. */
+function packages() {
+  setupPython();
+  setupNode();
+  run(process.execPath, ["esbuild.mjs", "--package"]);
+  const built = path.join(root, "build", "wheel");
+  rmSync(built, { recursive: true, force: true });
+  run(python, ["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", built, "."]);
+  for (const each of readdirSync(built)) console.log(path.join("build", "wheel", each));
+}
+
 /** Runs `tests/<kind>/<which>.py` as a module: each prints its own table and chooses its own exit code. */
 function suite(kind, [which = "all", ...rest]) {
   setupPython();
@@ -213,6 +254,5 @@ function say(text) {
 }
 
 function fail(text, status = 1) {
-  console.error(`\n✗ ${text}`);
-  process.exit(status);
+  throw new Failure(text, status);
 }

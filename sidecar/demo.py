@@ -15,17 +15,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from sidecar import protocol as wire
 from sidecar.actions import Context, deploy_action, init, provision_action
-from sidecar.errors import EndpointError, SlipwayError
+from sidecar.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Endpoint
 from sidecar.gateway.files import Share, open_share
-from sidecar.gateway.local import known_local_cloud, runs
+from sidecar.gateway.local import PACKAGES, known_local_cloud, runs
 from sidecar.gateway.session import Session, Settings, open_session, prepare, settings_from
 from sidecar.journal import Event
 from sidecar.observe import api_key
-from sidecar.scaffold import shipped
+from sidecar.scaffold import in_checkout, shipped
 from sidecar.text import Text
 from sidecar.workspace import Workspace, open_workspace, target_of
 
@@ -33,6 +35,8 @@ GROUP = "slipway-demo"
 KEEP_ALIVE_SECONDS = 60
 STOP_SECONDS = 75
 """The replicas' grace period of 60 seconds, and a margin."""
+KILLED_SECONDS = 10
+SAME_PRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,34 +46,61 @@ class Question:
     adapter: str
 
 
-def main(arguments: list[str], environ: Mapping[str, str]) -> int:
-    parser = argparse.ArgumentParser(prog="npm start --", description=__doc__)
+def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
+    usual = shipped() / "build" / "demo" if in_checkout() else settings_from(environ).state / "demo"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--once", action="store_true", help="verify and exit instead of staying up")
-    parser.add_argument("--folder", default=str(shipped() / "build" / "demo"), help="where the demo keeps its state")
+    parser.add_argument("--folder", default=str(usual), help="where the demo keeps its state (default: %(default)s)")
     options = parser.parse_args(arguments)
     stop = threading.Event()
-
-    def end(number: int, frame: object) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    _stop_on_signals(stop)
     home = Path(options.folder)
     settings = settings_from({**environ, "SLIPWAY_STATE": str(home / "state")}, say=say)
+    interrupted = False
     try:
         run(home, settings, stop)
         if not options.once:
             stay(settings, stop)
         return 0
     except SlipwayError as error:
+        interrupted = stop.is_set()
+        if interrupted:
+            return 130
         print(f"\nerror: {error.message} [{error.code}]", file=sys.stderr)
         if error.suggestion is not None:
             print(f"  → {error.suggestion}", file=sys.stderr)
         if error.detail:
             print(error.detail, file=sys.stderr)
-        return 130 if stop.is_set() else 1
+        return 1
     finally:
-        stop_cloud(settings, stop)
+        left = stop_cloud(settings, stop)
+        print(left or ("\nCancelled. Everything has ended." if interrupted else "\nEverything has ended."), flush=True)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """Ctrl-C stops in order, and so does closing the terminal. One press may arrive several times: the terminal sends it to
+    everybody, npm sends it on."""
+    heard = -SAME_PRESS_SECONDS
+
+    def end(number: int, frame: object) -> None:
+        nonlocal heard
+        now = time.monotonic()
+        if now - heard >= SAME_PRESS_SECONDS:
+            heard = now
+            stop.set()
+
+    def hang_up(number: int, frame: object) -> None:
+        nowhere = os.open(
+            os.devnull, os.O_WRONLY
+        )  # writing to a terminal that is gone fails, and there is work to do yet
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        end(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, hang_up)
 
 
 def run(home: Path, settings: Settings, stop: threading.Event) -> None:
@@ -78,7 +109,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     context = Context(settings, show, stop)
     heading("1  A project, and what a remote fine-tuning run leaves")
     prepare(settings, "local", ("local-image",))
-    sample, questions = sample_models(settings)
+    sample, questions = sample_models(settings, stop)
     workspace = fresh_workspace(home / "workspace", context)
     say(Text("Project folder: {folder}", folder=workspace.folder))
     session = open_session(settings, "local")
@@ -119,29 +150,34 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     print(how_to_call(deployed.url, key, adapter, base, questions[0].question, time.monotonic() - began), flush=True)
 
 
-def sample_models(settings: Settings) -> tuple[Path, list[Question]]:
+def output_of(command: list[str], settings: Settings, stop: threading.Event) -> str:
+    """The last line that a program prints; its other words go to the terminal. Stopping ends it and whatever it started."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=PACKAGES, env=dict(settings.environ), start_new_session=True
+    )
+    printed: list[str] = []
+    reader = threading.Thread(target=lambda: printed.extend(process.stdout or ()), daemon=True)
+    reader.start()
+    while reader.is_alive() and not stop.is_set():
+        reader.join(0.1)
+    if stop.is_set():
+        os.killpg(process.pid, signal.SIGTERM)
+    status = process.wait()
+    reader.join()
+    if stop.is_set():
+        raise Cancelled(Text("Cancelled. Nothing more is started."))
+    if status != 0:
+        raise EndpointError(Text("The sample model could not be made; the lines above say why."), code="SampleFailed")
+    return printed[-1].strip()
+
+
+def sample_models(settings: Settings, stop: threading.Event) -> tuple[Path, list[Question]]:
     """The trained sample, cached between runs: its folder, and what base and adapter were trained to answer."""
     say(Text("The sample: a tiny base model and a LoRA adapter, really trained (about a minute, once; then cached)…"))
-    python = subprocess.run(
-        [sys.executable, "-m", "sidecar.localcloud.image"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=dict(settings.environ),
-    ).stdout.strip()
-    script = Path(__file__).parent / "localcloud" / "finetune.py"
-    done = subprocess.run(
-        [python.splitlines()[-1], str(script), "--cached"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-        env=dict(settings.environ),
-    )
-    if done.returncode != 0:
-        raise EndpointError(
-            Text("The sample model could not be trained; the lines above say why."), code="SampleFailed"
-        )
-    folder = Path(done.stdout.strip().splitlines()[-1])
+    python = output_of([sys.executable, "-m", "sidecar.localcloud.image"], settings, stop)
+    script = PACKAGES / "sidecar" / "localcloud" / "finetune.py"
+    trained = output_of([python, str(script), "--cached"], settings, stop)
+    folder = Path(trained)
     said = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
     questions = [Question(each["question"], each["base"], each["adapter"]) for each in said["questions"]]
     return folder, questions
@@ -238,19 +274,35 @@ def stay(settings: Settings, stop: threading.Event) -> None:
         resources.subscriptions(session)
 
 
-def stop_cloud(settings: Settings, stop: threading.Event) -> None:
-    """Ends the demo's local cloud and every replica with it. Requests under way may finish, unless Ctrl-C comes again."""
+def stop_cloud(settings: Settings, stop: threading.Event) -> str | None:
+    """Ends the demo's local cloud and every replica with it; returns what is left, in words, or None.
+
+    Requests under way may finish, unless Ctrl-C comes again."""
     known = known_local_cloud(settings.local_state)
     if known is None or not runs(known):
-        return
+        return None
     stop.clear()
     say(Text("Stopping the local cloud; requests under way may finish (Ctrl-C again ends them)…"))
+    family = with_children(known.pid)
     os.kill(known.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while runs(known) and time.monotonic() < deadline and not stop.wait(0.1):
         pass
     if runs(known):
         os.kill(known.pid, signal.SIGKILL)  # its replicas end with it
+    _, left = psutil.wait_procs(family, timeout=KILLED_SECONDS)
+    if not left:
+        return None
+    return f"\nStill running: {', '.join(str(each.pid) for each in left)}. End them by hand."
+
+
+def with_children(pid: int) -> list[psutil.Process]:
+    """The process and all that it started; empty when it has just ended."""
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def heading(text: str) -> None:

@@ -48,7 +48,8 @@ class Dialogue:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        os.close(self._terminal)
+        if self._terminal >= 0:
+            os.close(self._terminal)
 
     def expect(self, text: str, seconds: float = 60) -> str:
         """Waits until `text` is shown after what was read last; returns what was shown up to there."""
@@ -63,6 +64,11 @@ class Dialogue:
 
     def press_ctrl_c(self) -> None:
         os.write(self._terminal, b"\x03")
+
+    def close_terminal(self) -> None:
+        """As closing the window does: whoever is in the terminal is hung up on."""
+        os.close(self._terminal)
+        self._terminal = -1
 
     def ended(self, seconds: float = 60) -> int:
         """The exit code, after everything has been read."""

@@ -1,0 +1,60 @@
+"""`npm start` in a terminal: what Ctrl-C ends, what is said, and what is left when the prompt is back: nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from .conftest import ROOT, Home, alive, until
+from .dialogue import Dialogue
+
+NPM = shutil.which("npm") or ""
+
+
+def npm_start(folder: Path, *more: str) -> Dialogue:
+    return Dialogue([NPM, "start", "--", "--folder", str(folder), *more], ROOT, os.environ)
+
+
+def family(person: Dialogue) -> list[psutil.Process]:
+    """npm, the shell that it starts, and all below: what would still write under the prompt."""
+    npm = psutil.Process(person.process.pid)
+    return [npm, *npm.children(recursive=True)]
+
+
+def test_ctrl_c_ends_everything_before_the_prompt_is_back(tmp_path: Path) -> None:
+    with npm_start(tmp_path) as person:
+        person.expect("Press Ctrl-C to stop everything.", 240)
+        processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
+        assert len(processes) >= 5, processes
+        person.press_ctrl_c()
+        person.expect("Stopping the local cloud; requests under way may finish", 10)
+        assert person.ended(90) in (0, -signal.SIGINT)  # npm's own shell may die of the press, when all else has ended
+        assert not any(alive(each.pid) for each in processes)
+    assert person.shown.rstrip().endswith("Everything has ended.")
+    assert "Traceback" not in person.shown
+
+
+@pytest.mark.parametrize("line", ["2  AI Toolkit", "3  AI Toolkit"])
+def test_ctrl_c_in_the_middle_cancels_and_says_so(tmp_path: Path, line: str) -> None:
+    with npm_start(tmp_path) as person:
+        person.expect(line, 240)
+        processes = [*family(person), psutil.Process(Home(tmp_path).cloud_pid())]
+        person.press_ctrl_c()
+        assert person.ended(90) in (130, -signal.SIGINT)
+        assert not any(alive(each.pid) for each in processes)
+    assert "Cancelled. Everything has ended." in person.shown
+    assert "Traceback" not in person.shown
+    assert Home(tmp_path).replica_processes() == []
+
+
+def test_closing_the_terminal_ends_everything_too(tmp_path: Path) -> None:
+    with npm_start(tmp_path) as person:
+        person.expect("Press Ctrl-C to stop everything.", 240)
+        processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
+        person.close_terminal()
+        until(lambda: not any(alive(each.pid) for each in processes), 90, "everything to end")
