@@ -96,7 +96,7 @@ var dedicatedCounts = {
 }
 
 // Chooses the release that is current on the share, verifies it, unpacks it to local disk, makes it the working directory
-// and runs the commands. Until the first deploy it only answers the probes.
+// and runs the commands, in which pip may install. Until the first deploy it only answers the probes.
 var bootstrap = '''
 import hashlib, hmac, http.server, json, os, pathlib, signal, sys, tarfile, tempfile
 
@@ -150,6 +150,10 @@ class Probes(http.server.BaseHTTPRequestHandler):
         pass
 
 
+# The default image's Python is its system's own, and marked so that pip refuses to install into it (PEP 668). The image's
+# PyTorch is in there and the container is thrown away, so pip may. What a person has set for pip stays as it is.
+os.environ.setdefault("PIP_BREAK_SYSTEM_PACKAGES", "1")
+os.environ.setdefault("PIP_ROOT_USER_ACTION", "ignore")
 if "cd " + mount in script:
     say("the commands change into the mount: they run from the plain tree there, not from a release")
     os.execvp("/bin/bash", ["/bin/bash", "-c", script])

@@ -20,6 +20,7 @@ from sidecar.template import GroupFacts, merge_parameters, plan_names
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"
+SHOW_PIP = 'echo "pip: [$PIP_BREAK_SYSTEM_PACKAGES] [$PIP_ROOT_USER_ACTION]"'
 
 
 def command(*commands: str) -> list[str]:
@@ -51,7 +52,9 @@ def publish(mount: Path, text: str, number: int) -> str:
 
 
 def environment(mount: Path, **more: str) -> dict[str, str]:
-    return {**os.environ, "SLIPWAY_MOUNT": str(mount), "SLIPWAY_APP": "app", "SLIPWAY_RELEASE": "current", **more}
+    """As a container's: without what this machine's pip is told."""
+    machine = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    return {**machine, "SLIPWAY_MOUNT": str(mount), "SLIPWAY_APP": "app", "SLIPWAY_RELEASE": "current", **more}
 
 
 def start(mount: Path, *commands: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -103,6 +106,23 @@ def test_commands_that_change_into_the_mount_run_from_the_plain_tree(mount: Path
     done = start(mount, f"cd {mount}/inference", "cat b.txt")
     assert done.returncode == 0
     assert "plain tree" in done.stdout
+
+
+def test_pip_may_install_into_a_python_that_is_managed_by_its_system(mount: Path) -> None:
+    publish(mount, "x", 1)
+    assert "pip: [1] [ignore]" in start(mount, SHOW_PIP).stdout
+
+
+def test_it_may_so_where_the_commands_change_into_the_mount(mount: Path) -> None:
+    assert "pip: [1] [ignore]" in start(mount, f"cd {mount}", SHOW_PIP).stdout
+
+
+@pytest.mark.parametrize("own", ["0", ""])
+def test_what_a_person_tells_pip_wins(mount: Path, own: str) -> None:
+    publish(mount, "x", 1)
+    told = {"PIP_BREAK_SYSTEM_PACKAGES": own, "PIP_ROOT_USER_ACTION": "warn"}
+    assert f"pip: [{own}] [warn]" in start(mount, SHOW_PIP, **told).stdout
+    assert f"pip: [{own}] [warn]" in start(mount, f"cd {mount}", SHOW_PIP, **told).stdout
 
 
 @pytest.fixture

@@ -1,0 +1,101 @@
+"""The container's start on the default image as it is published: its system manages the Python, and pip is refused."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.sync import Generation, pack
+from sidecar.template import GroupFacts, load_template, merge_parameters, plan_names
+from sidecar.workspace import open_workspace, read_parameters
+from tests.contract.inference.conftest import KEY, ROOT, Endpoint, Sample, answers, eventually, free_port, status
+from tests.contract.inference.system_python import SystemPython, hindrance, make_system_python
+
+GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> Iterator[SystemPython]:
+    reason = hindrance()
+    if reason is not None:
+        pytest.skip(reason)
+    yield make_system_python(tmp_path / "image")
+    shutil.rmtree(tmp_path / "image")  # what was installed is larger than what pytest should keep
+
+
+@pytest.mark.timeout(600)
+def test_the_shipped_commands_install_and_the_model_is_served(
+    python: SystemPython, sample: Sample, tmp_path: Path
+) -> None:
+    check_stand_in(python, tmp_path)
+    mount = shutil.copytree(sample.mount, tmp_path / "mount")
+    command, variables = container(mount)
+    digest = publish(mount, variables["SLIPWAY_APP"])
+    port = free_port()
+    variables |= {"CONTAINER_APP_PORT": str(port), "SLIPWAY_BIND_HOST": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+    log = tmp_path / "console.log"
+    with log.open("wb") as console:
+        process = subprocess.Popen(
+            command,
+            env=python.environ | variables,
+            cwd=python.folder,
+            stdout=console,
+            stderr=console,
+            start_new_session=True,
+        )
+    server = Endpoint(f"http://127.0.0.1:{port}", KEY, process, log)
+    try:
+        eventually(lambda: answers(server, process, log), 400)
+        eventually(lambda: status(server) in {"ready", "failed"}, 90)
+        assert status(server) == "ready", log.read_text()
+        assert server.http().get("/version").json()["release"] == digest
+        assert Path(python.says("import starlette; print(starlette.__file__)")).is_relative_to(python.packages)
+        assert (python.packages / "torch" / "__init__.py").is_symlink(), "the image's PyTorch was replaced"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)  # pip too, where the test ends while it installs
+        process.wait()
+
+
+def check_stand_in(python: SystemPython, tmp_path: Path) -> None:
+    """That nothing but what the container does itself can make the commands succeed."""
+    assert python.says("import sys; print(sys.prefix, sys.base_prefix)") == f"{python.folder} {python.folder}"
+    refused = python.run("-m", "pip", "install", "six")
+    assert refused.returncode == 1
+    assert "error: externally-managed-environment" in refused.stderr
+    no_venv = python.run("-m", "venv", str(tmp_path / "venv"))
+    assert no_venv.returncode == 1
+    assert "ensurepip" in no_venv.stdout + no_venv.stderr
+    assert Path(python.says("import torch; print(torch.__file__)")).is_relative_to(python.packages)
+    assert "No module named 'starlette'" in python.run("-c", "import starlette").stderr
+
+
+def container(mount: Path) -> tuple[list[str], dict[str, str]]:
+    """The container's command and variables as the shipped template and parameters deploy them, with `mount` as its mount."""
+    workspace = open_workspace(ROOT)
+    template = load_template(workspace.bicep_file, workspace.template_file, {}).template
+    planned = plan_names(template, merge_parameters(template, read_parameters(workspace).values, {}), GROUP)
+    deployed: Any = planned.app_template
+    [first] = deployed["containers"]
+    variables = {each["name"]: each.get("value", KEY) for each in first["env"]}
+    return [*first["command"], *first["args"]], variables | {"SLIPWAY_MOUNT": str(mount)}
+
+
+def publish(mount: Path, app: str) -> str:
+    """Puts the model server's code on the share, as Deploy does; returns its digest."""
+    release = pack(ROOT / "inference")
+    home = mount / ".slipway" / app
+    for file, content in {
+        f"releases/{release.digest}": release.bundle,
+        "generations/1.json": Generation(1, release.digest).to_json(),
+    }.items():
+        (home / file).parent.mkdir(parents=True)
+        (home / file).write_bytes(content)
+    return release.digest
