@@ -171,7 +171,8 @@ else:
     http.server.ThreadingHTTPServer(address, Probes).serve_forever()
 place = tempfile.mkdtemp(prefix="release-")
 with tarfile.open(bundle) as archive:
-    archive.extractall(place, filter="data")
+    # Pythons before 3.11.4 (Debian 12's) know no filter; the bundle is ours, to the byte.
+    archive.extractall(place, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
 bundle.unlink()
 os.chdir(place)
 os.environ.update(SLIPWAY_RELEASE_DIGEST=digest, SLIPWAY_GENERATION=generation)

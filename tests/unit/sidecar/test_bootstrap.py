@@ -166,3 +166,21 @@ def test_until_the_first_deploy_only_the_probes_are_answered_and_the_phase_needs
     assert status == 503
     assert json.loads(body)["phase"] == "waiting-for-first-deploy"
     assert ask(waiting, "/v1/models", "k3y")[0] == 503
+
+
+def test_a_release_is_unpacked_by_a_python_that_knows_no_filters(mount: Path, tmp_path: Path) -> None:
+    """Python 3.11.2 is Debian 12's own; `filter` came with 3.11.4."""
+    publish(mount, "one", 1)
+    older = tmp_path / "older"
+    older.mkdir()
+    (older / "sitecustomize.py").write_text(
+        "import tarfile\n"
+        "unpack = tarfile.TarFile.extractall\n"
+        "def extractall(self, path='.', members=None, *, numeric_owner=False):\n"
+        "    unpack(self, path, members, numeric_owner=numeric_owner)\n"
+        "tarfile.TarFile.extractall = extractall\n"
+        "vars(tarfile).pop('data_filter', None)\n"
+    )
+    done = start(mount, SHOW, PYTHONPATH=str(older))
+    assert done.returncode == 0, done.stderr
+    assert "one" in done.stdout
