@@ -20,6 +20,8 @@ export interface HostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether VS Code asks if it may trust a folder. */
   readonly trust?: "asks" | "everything";
+  /** Runs the extension from this checkout, as F5 does, and installs nothing. */
+  readonly development?: boolean;
 }
 
 /** One code-server with its browser; `stop` leaves no process and no file behind. */
@@ -32,22 +34,23 @@ export class Host {
     private readonly browser: Browser,
     /** What the extension's processes see; also for programs that play somebody else's part. */
     readonly env: NodeJS.ProcessEnv,
+    private readonly development: boolean,
   ) {}
 
-  static async start({ settings = {}, extensions = [], env = {}, trust = "everything" }: HostOptions = {}): Promise<Host> {
+  static async start({ settings = {}, extensions = [], env = {}, trust = "everything", development = false }: HostOptions = {}): Promise<Host> {
     const home = mkdtempSync(path.join(tmpdir(), "sw-"));
     mkdirSync(path.join(home, "data/User"), { recursive: true });
     writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, "security.workspace.trust.enabled": trust === "asks", ...settings }));
     const environment = { ...hostEnvironment(home), ...env };
     // Folders that lie there before the first start are taken over by VS Code as if they had been installed.
     for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
-    install(home, path.join(root, "build/slipway.vsix"), environment);
+    if (!development) install(home, path.join(root, "build/slipway.vsix"), environment);
     const port = await freePort();
     const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
     process.once("exit", () => { endGroup(server); });
     const browser = await newBrowser();
     await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
-    return new Host(home, server, port, browser, environment);
+    return new Host(home, server, port, browser, environment, development);
   }
 
   get globalStorage(): string {
@@ -69,7 +72,9 @@ export class Host {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
     const page = await context.newPage();
     const query = what === undefined ? "ew=true" : `${what.endsWith(".code-workspace") ? "workspace" : "folder"}=${encodeURI(what)}`;
-    await page.goto(`http://127.0.0.1:${this.port}/?${query}`);
+    // What launch.json's --extensionDevelopmentPath becomes in a window that is served.
+    const payload = JSON.stringify([["extensionDevelopmentPath", `vscode-remote://127.0.0.1:${this.port}${root}`]]);
+    await page.goto(`http://127.0.0.1:${this.port}/?${query}${this.development ? `&payload=${encodeURIComponent(payload)}` : ""}`);
     await page.locator(".monaco-workbench .part.statusbar").waitFor({ timeout: 60_000 });
     return new Window(page, this.home);
   }

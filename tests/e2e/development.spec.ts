@@ -1,0 +1,46 @@
+// F5's configuration: the extension from this checkout, by extensionDevelopmentPath, with the sidecar beside it.
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { eventually } from "./eventually";
+import { Host, root } from "./host";
+import type { Window } from "./window";
+
+describe("the extension, run from the checkout", () => {
+  let scratch: string;
+  let host: Host;
+  let window: Window;
+
+  before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-f5-"));
+    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+    const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
+    host = await Host.start({ settings, development: true });
+  });
+  after(async () => {
+    await host.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+  afterEach(async function () {
+    await host.keepEvidence(this.currentTest);
+  });
+
+  it("is what launch.json starts: this checkout, on a folder that is there", () => {
+    const launch = JSON.parse(readFileSync(path.join(root, ".vscode/launch.json"), "utf8")) as { readonly configurations: readonly { readonly name: string; readonly args?: readonly string[] }[] };
+    const [development, folder] = launch.configurations.find(({ name }) => name === "Extension")?.args ?? [];
+    assert.equal(development, "--extensionDevelopmentPath=${workspaceFolder}");
+    assert.ok(folder !== undefined && existsSync(folder.replace("${workspaceFolder}", root)), folder);
+    cpSync(folder.replace("${workspaceFolder}", root), path.join(scratch, "workspace"), { recursive: true });
+  });
+
+  it("works there: its commands are offered, its sidecar is the checkout's", async () => {
+    window = await host.open(path.join(scratch, "workspace"));
+    await window.run("AI Toolkit: Create project files");
+    await window.notification("project files were created in workspace").waitFor({ timeout: 60_000 });
+    await window.screenshot("f5");
+    assert.ok(existsSync(path.join(scratch, "workspace/infra/provision/inference.bicep")));
+    await eventually("the sidecar runs where the checkout is", 10_000, () => realpathSync(`/proc/${window.sidecar}/cwd`) === realpathSync(root));
+  });
+});
