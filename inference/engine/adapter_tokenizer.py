@@ -22,7 +22,6 @@ from inference.engine.folder import (
     FolderError,
     inside,
     read_json,
-    refuse_code,
 )
 from inference.engine.saved import own_vocabulary
 from inference.engine.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_sources
@@ -62,7 +61,6 @@ class AdapterTokenizers:
     def _make(self, folder: AdapterFolder, vocabulary: int, digest: str) -> Tokenizer:
         path, base = folder.path, self._base
         settings = read_json(path / "tokenizer_config.json") if (path / "tokenizer_config.json").exists() else {}
-        refuse_code(path, settings)
         fast = base.fast if digest in {"", self._base_digest} else read_fast(path / "tokenizer.json", base.fast)
         special = dict(base.special) | special_tokens(path, settings)
         named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None

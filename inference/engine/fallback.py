@@ -16,6 +16,7 @@ from inference.engine.folder import AdapterFolder, FolderError, ModelFolder
 from inference.engine.loader import read_all, read_tensor
 from inference.engine.lora import refuse_changed_base
 from inference.engine.matrix import makes_code, padding
+from inference.engine.native import configuration
 from inference.engine.sampler import sample
 from inference.engine.saved import KEY as WHOLE_KEY
 from inference.engine.scheduler import Slice
@@ -207,11 +208,10 @@ def model_of(folder: ModelFolder, dtype: torch.dtype, note: Callable[[float], No
     """transformers' model with the tensors that were checked, read as our own are. Left to itself, transformers would map the
     files of a network mount into memory, prefer one that was not checked, put an adapter that lies beside them into the
     base, and draw at random what is missing."""
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM
-    reader: Any = AutoConfig
-    config: Any = reader.from_pretrained(str(folder.path), trust_remote_code=False, local_files_only=True)
+    config = configuration(folder.config, folder.path)
     with torch.device("meta"):
         empty: Any = auto.from_config(config, trust_remote_code=False)
     kind: Any = empty.__class__

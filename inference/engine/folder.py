@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+import logging
 import os
 import struct
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from inference.engine.native import code_named, is_known
+
+log = logging.getLogger(__name__)
 
 MAX_JSON = 64 << 20
 MAX_HEADER = 100 << 20
@@ -161,11 +166,9 @@ def check_model(name: str, path: Path, mount: Path) -> ModelFolder:
     for file in path.iterdir():  # the tokenizer's, the template and what transformers finds are read by others
         if file.is_file():
             inside(file, mount)
-    refuse_code(path, config)
+    refuse_needed_code(path / "config.json", config)
     if not (path / "tokenizer.json").exists() and not (path / "tokenizer.model").exists():
         raise FolderError(f"{path} has neither tokenizer.json nor tokenizer.model")
-    if (path / "tokenizer_config.json").exists():
-        refuse_code(path, read_json(inside(path / "tokenizer_config.json", mount)))
     index = path / "model.safetensors.index.json"
     if index.exists():
         shards = shard_files(index, mount)
@@ -186,7 +189,6 @@ def check_model(name: str, path: Path, mount: Path) -> ModelFolder:
 def check_adapter(name: str, path: Path, mount: Path) -> AdapterFolder:
     """Reads configuration and header of an adapter, refusing what is unsafe or broken."""
     config = read_json(inside(path / ADAPTER_CONFIG, mount))
-    refuse_code(path, config)
     weights = path / ADAPTER_WEIGHTS
     if not weights.exists():
         pickled = "; adapter_model.bin may hold code and is not read" if (path / "adapter_model.bin").exists() else ""
@@ -221,9 +223,18 @@ def inside(file: Path, mount: Path) -> Path:
     return file
 
 
-def refuse_code(path: Path, config: Mapping[str, Any]) -> None:
-    if config.get("auto_map"):
-        raise FolderError(f"{path} wants to run its own code (auto_map), which is never done")
+def refuse_needed_code(file: Path, config: Mapping[str, Any]) -> None:
+    """A base model may speak of code of its own (`auto_map`), not need it: it is never run."""
+    auto_map = config.get("auto_map")
+    if not auto_map:
+        return
+    kind, code = config.get("model_type"), code_named(auto_map)
+    if not is_known(config):
+        raise FolderError(
+            f"{file}: model_type {kind!r} is known neither to us nor to transformers; it would need {code!r} of its own "
+            "(auto_map), which is never run"
+        )
+    log.info("%s: model_type %r needs no code of its own, so auto_map (%r) is left alone", file, kind, code)
 
 
 def read_json(file: Path) -> dict[str, Any]:

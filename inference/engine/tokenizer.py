@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
 from inference.engine.folder import FolderError, read_json
+from inference.engine.native import code_named, tokenizer_class
 from inference.engine.spelling import Spellings
 
 
@@ -178,7 +179,7 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     fast = FastTokenizer.from_file(str(folder / "tokenizer.json")) if (folder / "tokenizer.json").exists() else None
     if fast is None:
-        fast = convert_slow(folder)
+        fast = convert_slow(folder, settings, config)
     fast.no_padding()
     fast.no_truncation()
     special = {name: content(settings[name]) for name in SPECIAL_NAMES if settings.get(name)}
@@ -194,12 +195,17 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
-def convert_slow(folder: Path) -> FastTokenizer:
-    """A sentencepiece-only tokenizer, converted by transformers (imported only for that)."""
-    from transformers import AutoTokenizer
-
-    auto: Any = AutoTokenizer
-    slow: Any = auto.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+def convert_slow(folder: Path, settings: Mapping[str, Any], config: Mapping[str, Any]) -> FastTokenizer:
+    """A sentencepiece-only tokenizer, converted by transformers (imported only for that). By the class itself: AutoTokenizer
+    would look for the code that `auto_map` names."""
+    kind = tokenizer_class(settings, config)
+    if kind is None:
+        named = settings.get("tokenizer_class") or config.get("tokenizer_class") or code_named(settings.get("auto_map"))
+        raise FolderError(
+            f"{folder} has no tokenizer.json, and its tokenizer {named!r} is not known to transformers: it would need code "
+            "of its own, which is never run; save it as tokenizer.json"
+        )
+    slow: Any = kind.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     backend = getattr(slow, "backend_tokenizer", None)
     if not isinstance(backend, FastTokenizer):
         raise FolderError(f"{folder} has no tokenizer.json, and its tokenizer cannot be converted to one")

@@ -252,7 +252,8 @@ def hostile(world: World) -> Row:
         (mount / base / "model.safetensors").rename(mount / base / "pytorch_model.bin")
 
     def own_code(mount: Path) -> None:
-        change(mount / base / "config.json", auto_map={"AutoModelForCausalLM": "evil.Model"})
+        needed = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
+        change(mount / base / "config.json", model_type="nobody-knows", auto_map=needed)
 
     def outside(mount: Path) -> None:
         index = {"weight_map": {"model.norm.weight": "../../../../secret.safetensors"}}
@@ -270,7 +271,7 @@ def hostile(world: World) -> Row:
 
     cases: dict[str, tuple[Callable[[Path], None], str]] = {
         "pickle": (pickled, "pytorch_model.bin"),
-        "auto_map": (own_code, "auto_map"),
+        "auto_map": (own_code, "evil.Model"),
         "../ in the index": (outside, "shard"),
         "link out": (linked, "leads out"),
         "truncated": (truncated, "truncated"),

@@ -99,6 +99,21 @@ def test_its_own_chat_template_is_used(tokenizers, tmp_path):
     assert inside.render(MESSAGES, None) == "w2 w8"
 
 
+def test_auto_map_is_data(tokenizers, tmp_path):
+    """The tokenizer.json is read by us; without one the base's is used, whatever class its settings name."""
+    settings = {
+        "auto_map": {"AutoTokenizer": ["words.Words", None]},
+        "tokenizer_class": "Words",
+        "eos_token": "<|end|>",
+    }
+    made = tokenizers.of(adapter(tmp_path, rows=18, fast=with_added("[PAD]", "<|end|>"), settings=settings))
+    assert made.encode("w3<|end|>") == [3, 17]
+    assert made.eos == {2, 17}
+    bare = adapter(tmp_path, "bare", settings={"auto_map": {"AutoTokenizer": "words.Words"}})
+    (bare.path / "tokenizer.model").write_bytes(b"")
+    assert tokenizers.of(bare).encode("w3 w4") == [3, 4]
+
+
 def test_equal_ones_are_made_once(tokenizers, tmp_path):
     first = tokenizers.of(adapter(tmp_path, "first", rows=18, fast=with_added("[PAD]")))
     second = tokenizers.of(adapter(tmp_path, "second", rows=18, fast=with_added("[PAD]")))
@@ -114,7 +129,6 @@ def test_equal_ones_are_made_once(tokenizers, tmp_path):
         ("tokenizer.json", '{"version": "1.0"}', "tokenizer.json is no tokenizer"),
         ("tokenizer_config.json", "[]", "tokenizer_config.json does not hold a JSON object"),
         ("tokenizer_config.json", '{"eos_token": {"text": "w2"}}', "describes a special token wrongly"),
-        ("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": "x.py"}}', "wants to run its own code"),
         ("tokenizer_config.json", '{"chat_template": 5}', "a chat template that is none"),
         (
             "tokenizer_config.json",

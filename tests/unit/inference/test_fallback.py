@@ -17,6 +17,7 @@ from inference.engine.folder import FolderError, check_adapter, check_model
 from inference.engine.scheduler import Limits
 from inference.engine.sequence import SamplingParams
 from inference.engine.spec import UnsupportedModel
+from tests.unit.inference.foreign_code import lay_trap
 
 SPLIT = ["q_proj", "v_proj", "down_proj"]
 PROMPT = [5, 9, 31, 77, 12]
@@ -216,6 +217,34 @@ def test_foreign_architectures_give_their_own_tokens(family, families, make_engi
     assert adapted != base
     requests = [begin(engine, slot, 12) for slot in (0, 1, 0, 1)]
     assert [ended(request) for request in requests] == [base, adapted, base, adapted]
+
+
+@pytest.mark.parametrize(
+    ("family", "config"), [("llama", "LlamaConfig"), ("phi3", "Phi3Config"), ("gemma2", "Gemma2Config")]
+)
+def test_a_known_model_with_code_of_its_own_is_served_by_the_native_class(
+    family, config, families, make_engine, tmp_path
+):
+    """Ours, and one that only transformers knows; the adapter brings code too. None of it is run."""
+    targets, more = (FOREIGN[family][1:]) if family in FOREIGN else (["o_proj", "down_proj"], {})
+    made = families.make(tmp_path, config, targets, **more)
+    mark = tmp_path / "run"
+    base, adapted = expected(made, ""), expected(made, "first")
+    lay_trap(made.path, mark, "config.json", "tokenizer_config.json")
+    lay_trap(made.adapters["first"], mark, "config.json", "tokenizer_config.json", "adapter_config.json")
+    engine = make_engine(made.path)
+    install(engine, made, 1, "first")
+    assert (ask(engine, 0), ask(engine, 1)) == (base, adapted)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("auto_map", [None, [], ["trap.Trap"], "trap.Trap", 7, {"AutoConfig": 7}, {"AutoConfig": None}])
+def test_an_auto_map_that_is_none_is_no_ones_business(auto_map, made, make_engine, tmp_path):
+    path = tmp_path / "model-cache/org/model"
+    shutil.copytree(made.path, path)
+    written = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**written, "auto_map": auto_map}))
+    assert ask(make_engine(path), 0, 4) == expected(made, "", 4)
 
 
 def test_a_model_whose_state_cannot_be_given_back_is_refused_by_name(families, make_engine, tmp_path):

@@ -1,6 +1,7 @@
 """Model and adapter folders: how adapters are named, and what is refused before anything is read (fault 40)."""
 
 import json
+import logging
 import os
 import struct
 
@@ -19,7 +20,7 @@ from inference.engine.folder import (
     read_header,
 )
 from inference.engine.lora import read_lora
-from inference.engine.spec import read_spec
+from inference.engine.spec import FAMILIES, read_spec
 
 CONFIG = {
     "model_type": "llama",
@@ -68,11 +69,58 @@ def test_pickled_weights_are_refused(model, tmp_path):
         check_model("org/model", model, tmp_path)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_a_model_with_code_of_its_own_is_refused(model, tmp_path, file):
-    (model / file).write_text(json.dumps({**CONFIG, "auto_map": {"AutoModel": "evil.Model"}}))
-    with pytest.raises(FolderError, match="auto_map"):
+CODE = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "modeling_own.OwnForCausalLM"}
+
+
+@pytest.mark.parametrize("kind", ["nobody-knows", "clip", None, ["llama"], {}])
+@pytest.mark.parametrize(
+    ("auto_map", "named"),
+    [
+        (CODE, "configuration_own.OwnConfig, modeling_own.OwnForCausalLM"),
+        ({"AutoModel": "own.Model"}, "own.Model"),
+        (["own.Model"], "own.Model"),
+    ],
+)
+def test_a_model_that_needs_code_of_its_own_is_refused_by_name(model, tmp_path, kind, auto_map, named):
+    """Nobody knows its type, or not as one that writes texts."""
+    (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": kind, "auto_map": auto_map}))
+    with pytest.raises(FolderError, match=r"config\.json: model_type .*auto_map") as refused:
         check_model("org/model", model, tmp_path)
+    assert repr(kind) in str(refused.value)
+    assert named in str(refused.value)
+
+
+def test_a_model_that_does_not_say_its_type_needs_its_own_code(model, tmp_path):
+    without = {name: value for name, value in CONFIG.items() if name != "model_type"}
+    (model / "config.json").write_text(json.dumps({**without, "auto_map": CODE}))
+    with pytest.raises(FolderError, match=r"model_type None .*modeling_own\.OwnForCausalLM"):
+        check_model("org/model", model, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [*FAMILIES, "gemma2", "mamba"])
+def test_of_a_known_model_auto_map_is_data_and_is_logged_once(model, tmp_path, kind, caplog):
+    (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": kind, "auto_map": CODE}))
+    (model / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["own.Words", None]}}))
+    with caplog.at_level(logging.INFO, "inference"):
+        assert check_model("org/model", model, tmp_path).config["auto_map"] == CODE
+    (line,) = caplog.messages
+    assert str(model / "config.json") in line
+    assert "modeling_own.OwnForCausalLM" in line
+
+
+def test_a_model_without_auto_map_is_not_spoken_of(model, tmp_path, caplog):
+    (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": "nobody-knows", "auto_map": {}}))
+    with caplog.at_level(logging.INFO, "inference"):
+        check_model("org/model", model, tmp_path)
+    assert caplog.messages == []
+
+
+def test_beside_an_adapter_auto_map_is_data(tmp_path):
+    """Trainers leave the base's files there. The base is served without that code, so nothing of the adapter needs it."""
+    folder = adapter_at(tmp_path, "a", {"auto_map": CODE, "auto_mapping": {"parent_library": "own"}})
+    for name in ("config.json", "tokenizer_config.json"):
+        (folder / name).write_text(json.dumps({"model_type": "nobody-knows", "auto_map": CODE}))
+    assert set(read(folder, tmp_path).layers[0]) == {"qkv"}
 
 
 @pytest.mark.parametrize("shard", ["../../../secret.safetensors", "/etc/x.safetensors", "code.py", 7])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
+from inference.engine.folder import FolderError
 from inference.engine.tokenizer import (
     Detokenizer,
     TemplateError,
@@ -15,6 +16,7 @@ from inference.engine.tokenizer import (
     compile_template,
     load_tokenizer,
 )
+from tests.unit.inference.foreign_code import lay_trap
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 PIECES = ["Ġthe", "ing", "Ã", "ðŁ", "ĺ", "Ģ", "lo", "hel"]
@@ -181,3 +183,33 @@ def test_end_tokens_come_from_all_three_places(tmp_path):
     found = load_tokenizer(tmp_path, {"eos_token_id": 7})
     assert found.eos == {5, 6, 7, BYTES.fast.token_to_id("<|end|>")}
     assert found.special == {"eos_token": "<|end|>"}
+
+
+def test_auto_map_is_data_beside_a_tokenizer_that_we_read(tmp_path):
+    BYTES.fast.save(str(tmp_path / "tokenizer.json"))
+    lay_trap(tmp_path, tmp_path / "run", "tokenizer_config.json")
+    loaded = load_tokenizer(tmp_path, {"model_type": "llama"})
+    assert loaded.decode(loaded.encode("hé")) == "hé"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"tokenizer_class": "OwnTokenizer"}, "'OwnTokenizer'"),
+        (
+            {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}},
+            "'OwnTokenizer'",
+        ),
+        ({"auto_map": {"AutoTokenizer": ["own.OwnTokenizer", None]}}, r"own\.OwnTokenizer"),
+        ({"auto_map": ["own.OwnTokenizer", None]}, r"own\.OwnTokenizer"),
+        ({"tokenizer_class": "AutoModel", "auto_map": {"AutoTokenizer": "own.OwnTokenizer"}}, "'AutoModel'"),
+    ],
+)
+def test_a_tokenizer_that_needs_code_of_its_own_is_refused_by_name(tmp_path, settings, named):
+    """Only tokenizer.model is there, and transformers has no class that could read it."""
+    (tmp_path / "tokenizer.model").write_bytes(b"")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(FolderError, match=rf"no tokenizer\.json, and its tokenizer .*{named}.* never run"):
+        load_tokenizer(tmp_path, {})
