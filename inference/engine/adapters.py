@@ -1,6 +1,7 @@
 """LoRA adapters being served: which are there, which slot and hash each has, and which were refused and why."""
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -216,9 +217,10 @@ class Adapters:
                 self._remove(slot)
 
     def _refuse(self, name: str, path: Path, reason: str, state: Fingerprint | None) -> None:
-        """`state` only when the files themselves are at fault: else the same files may be tried again."""
+        """`state` only when the files themselves are at fault: else the same files may be tried again. The reason is told to
+        people, who know the share and not where it is mounted."""
         with self._guard:
-            self._refused[name] = Refusal(reason, path)
+            self._refused[name] = Refusal(reason.replace(f"{self._mount}{os.sep}", ""), path)
             if state is not None:
                 self._handled[path] = state
 

@@ -99,7 +99,7 @@ class Watch:
         try:
             adapters.load(first, path)
         except (AdapterError, FolderError, OSError) as error:
-            if str(error) != before:
+            if adapters.refused.get(first) != before:
                 log.warning("adapter %s is refused: %s", first, error)
             return
         for name in more:

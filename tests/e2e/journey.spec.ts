@@ -222,12 +222,12 @@ describe("the main job in a real VS Code", function () {
     fineTuningBroke(folder, host.env);
     await window.clearNotifications();
     await window.run(`AI Toolkit: ${DEPLOY}`);
-    const told = /but the server refuses the adapter gpu_model: .*is truncated/;
+    const told = /but the server refuses the adapter gpu_model: models\/qlora\/.*is truncated/;
     await window.notification(told).waitFor({ timeout: 180_000 });
     await window.screenshot("refused 1 deploy");
     const view = await window.showView();
     await view.getByRole("treeitem", { name: "State: ready, but adapters are refused: gpu_model" }).waitFor({ timeout: 30_000 });
-    await view.getByRole("treeitem", { name: /^gpu_model: refused: .*is truncated/ }).waitFor();
+    await view.getByRole("treeitem", { name: /^gpu_model: refused: models\/qlora\/.*is truncated/ }).waitFor();
     await window.statusBar.getByRole("button", { name: "Slipway: ready, but adapters are refused: gpu_model" }).waitFor();
     await window.screenshot("refused 2 view");
     const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
@@ -237,7 +237,7 @@ describe("the main job in a real VS Code", function () {
     await page.shown();
     const refused = page.page.getByLabel("On the share, but not served");
     await refused.waitFor({ timeout: 30_000 });
-    assert.match(await refused.inputValue(), /^gpu_model: .*is truncated/);
+    assert.match(await refused.inputValue(), /^gpu_model: models\/qlora\/.*is truncated/);
     assert.equal(await page.model(), "slipway/tiny-llama");
     await window.screenshotOf(page.page, "refused 3 chat");
     await page.page.close();
