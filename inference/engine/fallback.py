@@ -1,5 +1,6 @@
 """The fallback runner: other architectures, computed by transformers, one sequence after the other in each step."""
 
+import copy
 import inspect
 import logging
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 from torch.nn.functional import linear, pad
 from torch.overrides import TorchFunctionMode
 
@@ -14,11 +16,10 @@ from inference.engine.adapters import BASE_SLOT, AdapterError
 from inference.engine.device import noticing_loss
 from inference.engine.folder import AdapterFolder, FolderError, ModelFolder
 from inference.engine.loader import read_all, read_tensor
-from inference.engine.lora import refuse_changed_base
+from inference.engine.lora import one_thread, refuse_changed_base
 from inference.engine.matrix import makes_code, padding
 from inference.engine.native import configuration
 from inference.engine.sampler import sample
-from inference.engine.saved import KEY as WHOLE_KEY
 from inference.engine.scheduler import Slice
 from inference.engine.sequence import Choice, Sequence
 from inference.engine.spec import UnsupportedModel
@@ -26,7 +27,7 @@ from inference.engine.spec import UnsupportedModel
 log = logging.getLogger(__name__)
 
 TYPES = ("LORA", "LOHA", "LOKR", "IA3", "OFT")  # others add tokens or layers, which a cache made step by step misses
-
+NAME = "slipway"  # of the one adapter that a model has, for PEFT
 
 CACHES = ("past_key_values", "cache_params")  # how models call what they keep between steps
 TRIED = (
@@ -62,6 +63,10 @@ class TransformersRunner:
 
     Where a cache is not at the slice's first token (a step that failed is run again, a sequence comes back), it is made anew
     from the sequence's beginning. Models with convolutions or recurrences take either a whole prompt or one token.
+
+    Each adapter has a frame of its own: the base's layers once more, around the same tensors. PEFT puts its layers in the
+    place of others, and does not always put those back: not a module that was trained whole, nothing when it fails half-way.
+    So the base's own layers are never given to it, and an adapter goes by being let go of.
     """
 
     kind = "transformers"
@@ -81,7 +86,8 @@ class TransformersRunner:
         self._device = device
         self._dtype = dtype
         self._pads = device.type == "cpu" and dtype != torch.float32  # elsewhere it would only take time
-        self._adapted = False
+        self._frame: Any = frame_of(self._model)  # never run: it may be copied while the base is
+        self._adapted: dict[int, Any] = {}  # by slot
         self._name = type(self._model).__name__
         takes = inspect.signature(self._model.forward).parameters
         named = [name for name in CACHES if name in takes]
@@ -114,11 +120,11 @@ class TransformersRunner:
         """Nothing is compiled, but what steps rely on is tried: what the model keeps is all that it needs."""
         with torch.inference_mode():
             ids, others = ([min(token, self._vocabulary - 1) for token in tokens] for tokens in TRIED)
-            steps = whole = self._with_adapter(BASE_SLOT, ids, self._cache())
+            steps = whole = self._logits(BASE_SLOT, ids, self._cache())
             cache, another = self._cache(), self._cache()
             for start, end in RECURRENT_TRIAL if self._recurrent else TRIAL:
-                self._with_adapter(BASE_SLOT, others[start:end], another)
-                steps = self._with_adapter(BASE_SLOT, ids[start:end], cache)
+                self._logits(BASE_SLOT, others[start:end], another)
+                steps = self._logits(BASE_SLOT, ids[start:end], cache)
         difference = float((steps - whole).square().sum().sqrt() / whole.square().sum().sqrt())
         if not difference <= ALIKE.get(self._dtype, ALIKE_IN_HALF):
             raise UnsupportedModel(
@@ -134,44 +140,17 @@ class TransformersRunner:
         self._caches.pop(sequence.id, None)
         self._lengths.pop(sequence.id, None)
 
-    def prepare_adapter(self, folder: AdapterFolder) -> AdapterFolder:
-        refuse_harmful(folder)
-        return folder
+    def prepare_adapter(self, folder: AdapterFolder) -> Any:
+        """The base's layers once more, with the adapter in them; made beside the engine's steps, which it does not touch."""
+        with one_thread():
+            refuse_harmful(folder)
+            return adapted(self._frame, folder)
 
-    def install_adapter(self, slot: int, prepared: AdapterFolder) -> None:
-        from peft import PeftConfig, PeftModel
-
-        name = f"slot{slot}"
-        path = str(prepared.path)
-        try:
-            if not self._adapted:
-                kind: Any = PeftConfig
-                peft: Any = PeftModel
-                self._model = peft(self._model, kind.from_pretrained(path), adapter_name=name)
-                self._adapted = True
-            result: Any = self._model.load_adapter(path, adapter_name=name, local_files_only=True)
-            wrong = [*result.unexpected_keys, *result.missing_keys]
-            if wrong:
-                raise AdapterError(f"{path} does not fit the base model at {', '.join(wrong[:3])}")
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            self._forget_adapter(name)
-            if isinstance(error, AdapterError):
-                raise
-            raise AdapterError(f"{path} does not fit the base model: {str(error).splitlines()[0]}") from error
-        self._model.eval()
-
-    def _forget_adapter(self, name: str) -> None:
-        """Takes an adapter out, one that was refused half-way too; with the last one PEFT's wrapping goes."""
-        if not self._adapted or name not in self._model.peft_config:
-            return
-        if list(self._model.peft_config) == [name]:
-            self._model = self._model.unload()
-            self._adapted = False
-        else:
-            self._model.delete_adapter(name)
+    def install_adapter(self, slot: int, prepared: Any) -> None:
+        self._adapted[slot] = prepared
 
     def remove_adapter(self, slot: int) -> None:
-        self._forget_adapter(f"slot{slot}")
+        self._adapted.pop(slot, None)
 
     def _cache(self) -> Any:
         from transformers import DynamicCache
@@ -185,21 +164,14 @@ class TransformersRunner:
         if seen != start or start == 0 or (self._recurrent and end - start > 1):
             start = 0
             self._caches[sequence.id] = self._cache()
-        logits = self._with_adapter(sequence.adapter, sequence.tokens[start:end], self._caches[sequence.id])
+        logits = self._logits(sequence.adapter, sequence.tokens[start:end], self._caches[sequence.id])
         self._lengths[sequence.id] = end
         return logits
 
-    def _with_adapter(self, slot: int, tokens: list[int], cache: Any) -> torch.Tensor:
-        if self._adapted and slot == BASE_SLOT:
-            with self._model.disable_adapter():
-                return self._logits(tokens, cache)
-        if self._adapted:
-            self._model.set_adapter(f"slot{slot}")
-        return self._logits(tokens, cache)
-
-    def _logits(self, tokens: list[int], cache: Any) -> torch.Tensor:
+    def _logits(self, slot: int, tokens: list[int], cache: Any) -> torch.Tensor:
+        model: Any = self._model if slot == BASE_SLOT else self._adapted[slot]
         ids = torch.tensor([tokens], device=self._device)
-        out: Any = self._model(input_ids=ids, use_cache=True, logits_to_keep=1, **{self._cache_name: cache})
+        out: Any = model(input_ids=ids, use_cache=True, logits_to_keep=1, **{self._cache_name: cache})
         logits: torch.Tensor = out.logits[0, -1]
         return logits.float().clone()
 
@@ -237,25 +209,65 @@ def only_keys_and_values(config: Any) -> bool:
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
 
+def frame_of(model: Any) -> Any:
+    """The same layers once more, around the same numbers. The parameters are other objects, so that one may be given other
+    numbers in the frame; but where they are more than numbers (quantised ones), they are the model's."""
+    tensors: dict[int, Any] = {id(buffer): buffer for buffer in model.buffers()}
+    for parameter in model.parameters():
+        plain = type(parameter) is Parameter
+        tensors[id(parameter)] = Parameter(parameter.detach(), requires_grad=False) if plain else parameter
+    return copy.deepcopy(model, tensors)
+
+
+def adapted(frame: Any, folder: AdapterFolder) -> Any:
+    """The model of a frame, with an adapter in it; AdapterError names what does not fit. The frame itself stays as it is."""
+    from peft import PeftConfig, PeftModel
+
+    kind: Any = PeftConfig
+    peft: Any = PeftModel
+    base = frame_of(frame)
+    shared = {id(tensor) for tensor in (*base.parameters(), *base.buffers())}
+    try:
+        model: Any = peft(base, kind.from_pretrained(str(folder.path)), adapter_name=NAME)
+        names = {name for name, tensor in model.state_dict(keep_vars=True).items() if id(tensor) in shared}
+
+        def refuse(module: Any, state: dict[str, Any], *rest: Any) -> None:
+            """Called with the names that PEFT gives what it has read, before any of it is copied to where it belongs."""
+            if written := sorted(names & state.keys()):
+                raise AdapterError(
+                    f"{folder.path} holds {written[0]}, which would replace the base model's own; save it without "
+                    "(save_embedding_layers=False)"
+                )
+
+        model.register_load_state_dict_pre_hook(refuse)
+        result: Any = model.load_adapter(str(folder.path), adapter_name=NAME, local_files_only=True)
+    except AdapterError:
+        raise
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise AdapterError(f"{folder.path} does not fit the base model: {str(error).splitlines()[0]}") from error
+    if wrong := [*result.unexpected_keys, *result.missing_keys]:
+        raise AdapterError(f"{folder.path} does not fit the base model at {', '.join(wrong[:3])}")
+    return model.eval()
+
+
 def refuse_harmful(folder: AdapterFolder) -> None:
-    """What PEFT would load into the base model itself, or could not compute step by step."""
+    """What was trained beside other numbers than the base's, or could not be computed step by step."""
     config = folder.config
     if config.get("peft_type") not in TYPES:
         raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; supported are {', '.join(TYPES)}")
-    for name in ("trainable_token_indices", "alora_invocation_tokens", "arrow_config", "layer_replication"):
-        if config.get(name):
+    for name in (
+        "trainable_token_indices",
+        "alora_invocation_tokens",
+        "arrow_config",
+        "layer_replication",
+        "kasa_config",
+    ):
+        if config.get(name) or config.get(name) == {}:  # an empty configuration is one too
             raise AdapterError(f"{folder.path} uses {name}, which is not supported")
     refuse_changed_base(folder)
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{folder.path} trains biases of the base model, which is not supported")
-    own = {str(name).split(".")[-1] for name in config.get("modules_to_save") or ()}
     for key, place in folder.tensors.items():
-        whole = WHOLE_KEY.match(key)
-        if whole and (whole[1] not in own or whole[2] == "original_module."):
-            raise AdapterError(
-                f"{folder.path} holds {key}, which would replace the base model's own; save it without "
-                "(save_embedding_layers=False)"
-            )
         tensor = read_tensor(place)
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise AdapterError(f"{folder.path}: tensor {key} is not finite")

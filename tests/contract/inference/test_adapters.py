@@ -115,3 +115,58 @@ def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was
             assert all(done.result() > 3 for done in clients)
         assert base_logprobs() == before
         assert server.metric("slipway_kv_blocks_used") == 0
+
+
+def with_head(sample, mount, path, scale=0.1):
+    """An adapter with a head of its own, as training would leave it."""
+    import peft
+    import torch
+    import transformers
+
+    torch.manual_seed(3)
+    model = transformers.AutoModelForCausalLM.from_pretrained(mount / "model-cache" / sample.base)
+    settings = peft.LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["lm_head"], init_lora_weights=False)
+    adapted = peft.get_peft_model(model, settings)
+    for name, parameter in adapted.named_parameters():
+        if "modules_to_save" in name:
+            parameter.data += torch.randn_like(parameter) * scale
+    adapted.save_pretrained(str(mount / path), save_embedding_layers=False)
+
+
+@pytest.mark.parametrize("engine", ["own", "transformers"])
+def test_however_an_adapter_with_a_head_of_its_own_leaves_the_base_stays(sample, mount, start, engine):
+    with_head(sample, mount, "models/first")
+    with_head(sample, mount, "models/second", scale=0.2)
+    broken = mount / "models" / "broken"
+    shutil.copytree(mount / "models/first", broken)
+    config = json.loads((broken / "adapter_config.json").read_text())
+    (broken / "adapter_config.json").write_text(json.dumps({**config, "target_modules": ["q_proj", "model.norm"]}))
+    weights = (broken / "adapter_model.safetensors").read_bytes()
+    (broken / "adapter_model.safetensors").write_bytes(weights.replace(b"q_proj.lora_A", b"x_proj.lora_A"))
+    with start(mount, SLIPWAY_ENGINE=engine, SLIPWAY_WATCH_SECONDS="0.1", SLIPWAY_MAX_ADAPTERS="3") as server:
+
+        def said(model):
+            options = {"logprobs": True, "top_logprobs": 5, "max_tokens": 12}
+            given = answer(server, model, sample.questions[2]["question"], **options)
+            assert given.status_code == 200, given.text
+            return given.json()["choices"][0]["logprobs"]
+
+        def names():
+            return {model["id"] for model in server.http().get("/v1/models").json()["data"]}
+
+        base, first = said(sample.base), said("first")
+        assert names() == {sample.base, sample.adapter, "first", "second"}  # and the broken one was refused half-way
+        assert first != base
+        again = {"lora_name": "first", "lora_path": "models/second", "load_inplace": True}
+        assert manage(server, "load", **again).status_code == 200
+        assert said(sample.base) == base
+        assert said("first") == said("second") != first
+        assert manage(server, "load", lora_name="x", lora_path="models/broken").status_code == 400
+        assert said(sample.base) == base
+        assert manage(server, "unload", lora_name="first").status_code == 200
+        assert said(sample.base) == base
+        assert manage(server, "unload", lora_name=sample.adapter).status_code == 200
+        assert said(sample.base) == base
+        shutil.rmtree(mount / "models/second")
+        server.eventually(lambda: names() == {sample.base})
+        assert said(sample.base) == base

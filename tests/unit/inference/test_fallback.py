@@ -276,8 +276,8 @@ def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkey
     """As an architecture would whose state is not in its cache."""
     forward = TransformersRunner._logits
 
-    def forgetful(self, tokens, cache):
-        return forward(self, tokens, self._cache())
+    def forgetful(self, slot, tokens, cache):
+        return forward(self, slot, tokens, self._cache())
 
     monkeypatch.setattr(TransformersRunner, "_logits", forgetful)
     with pytest.raises(UnsupportedModel, match="computes other logits step by step"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters import AdapterError
+from inference.engine.adapters import AdapterError, InstalledAdapter
 from inference.engine.folder import check_adapter
 from inference.engine.lora import read_lora
 from inference.engine.spec import read_spec
@@ -149,6 +149,43 @@ def test_the_base_stays_bit_identical_beside_them(world, make_rig):
         assert request.done.wait(60)
         rig.engine.remove(slot)
         assert base() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(world, make_rig, tmp_path, seed):
+    """Several at once, in slots that others had before, and one between them that is refused."""
+    made, plain, references = world
+    mount = made.path.parents[2]
+    rig = make_rig(made)
+    shutil.copytree(made.adapters["both"], tmp_path / "broken")
+    tensors = load_file(tmp_path / "broken" / "adapter_model.safetensors")
+    tensors.popitem()
+    save_file(tensors, tmp_path / "broken" / "adapter_model.safetensors")
+    chance, there = random.Random(seed), dict.fromkeys(range(20, 24), "")
+    before = None
+    for _ in range(24):
+        slot = chance.choice(list(there))
+        if chance.random() < 0.2:
+            with pytest.raises(AdapterError):
+                rig.engine.install(slot, check_adapter("broken", tmp_path / "broken", tmp_path))
+        elif there[slot]:
+            rig.engine.remove(slot)
+            there[slot] = ""
+        else:
+            there[slot] = chance.choice(list(ADAPTERS))
+            rig.engine.install(slot, check_adapter(there[slot], made.adapters[there[slot]], mount))
+        request = rig.ask([8, 30, 61], max_tokens=6, logprobs=5)
+        assert request.done.wait(60)
+        now = [choice for delta in request.deltas for choice in delta.choices]
+        before = before or now
+        assert now == before
+    assert [choice.token for choice in before or []] == plain.generate([8, 30, 61], "", 6)
+    for slot, name in there.items():
+        if name:
+            rig.installed["chosen"] = InstalledAdapter("chosen", slot, slot, "", None)
+            asked = rig.ask([8, 30, 61], "chosen", max_tokens=6)
+            assert asked.done.wait(60)
+            assert asked.tokens == generate(references[name], [8, 30, 61], 6)
 
 
 def changed(world, tmp_path, name, change, **config):
