@@ -1,4 +1,4 @@
-// GENERATED from sidecar/protocol.py by `npm run fix`. Do not edit.
+// GENERATED from sidecar/wire/protocol.py by `npm run fix`. Do not edit.
 
 export interface Sentence {
   readonly message: string;

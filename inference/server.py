@@ -14,14 +14,15 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference import adapters_api, assembly, completions
-from inference.api import ApiError, json_response
-from inference.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
-from inference.connections import connections
+from inference import loading as assembly
+from inference.api import adapters_api, completions
 from inference.gpu_metrics import families
-from inference.page import ChatPage
+from inference.messages import ApiError, json_response
 from inference.service import Service
 from inference.settings import Settings
+from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
+from inference.web.connections import connections
+from inference.web.page import ChatPage
 
 log = logging.getLogger(__name__)
 

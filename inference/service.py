@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from inference.api import ApiError
-from inference.engine.adapters import BASE_SLOT, Adapters, InstalledAdapter
+from inference.engine.adapters.adapters import BASE_SLOT, Adapters, InstalledAdapter
+from inference.engine.adapters.watch import Watch
 from inference.engine.engine import Delta, Engine, Sink
-from inference.engine.tokenizer import Tokenizer
-from inference.engine.tokenizer_grammars import TokenizerGrammars
-from inference.engine.watch import Watch
+from inference.engine.text.tokenizer import Tokenizer
+from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.gpu_metrics import Gpu
+from inference.messages import ApiError
 from inference.metrics import Metrics
 from inference.settings import Settings
 

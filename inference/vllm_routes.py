@@ -6,8 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from inference.auth import Gate
 from inference.settings import settings_from
+from inference.web.auth import Gate
 
 
 class Routes:

@@ -10,21 +10,21 @@ from pathlib import Path
 def main(arguments: list[str], program: str = "slipway") -> int:
     match arguments[:1]:
         case ["serve"]:
-            from sidecar.server import serve
+            from sidecar.doors.server import serve
 
             serve(dict(os.environ))
             return 0
         case ["protocol"]:
-            from sidecar.protocol import typescript
+            from sidecar.wire.protocol import typescript
 
             sys.stdout.write(typescript())
             return 0
         case ["demo"]:
-            from sidecar.demo import main as demo
+            from sidecar.doors.demo import main as demo
 
             return demo(arguments[1:], dict(os.environ), f"{program} demo")
         case _:
-            from sidecar.cli import main as cli
+            from sidecar.doors.cli import main as cli
 
             return cli(arguments, dict(os.environ), program)
 

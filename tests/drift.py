@@ -9,9 +9,9 @@ import tomllib
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.bicep import compile_bicep
-from sidecar.protocol import typescript
-from sidecar.workspace import CONFIG_KEYS
+from sidecar.armlang.bicep import compile_bicep
+from sidecar.core.workspace import CONFIG_KEYS
+from sidecar.wire.protocol import typescript
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
@@ -26,7 +26,7 @@ LOCKS = ("sidecar/requirements.txt", "inference/requirements.txt", "tests/requir
 def problems() -> list[str]:
     found: list[str] = []
     if TYPESCRIPT.read_text(encoding="utf-8") != typescript():
-        found.append("extension/protocol.ts is not what sidecar/protocol.py makes: npm run fix")
+        found.append("extension/protocol.ts is not what sidecar/wire/protocol.py makes: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
     found += template_problems() + architecture_problems() + lock_problems() + package_problems()
@@ -43,7 +43,9 @@ def template_problems() -> list[str]:
     config = json.loads((ROOT / "infra" / "inference.config.json").read_text(encoding="utf-8"))
     found: list[str] = []
     if tuple(template["outputs"]) != CONFIG_KEYS or tuple(config) != CONFIG_KEYS:
-        found.append("the template's outputs, infra/inference.config.json and sidecar/workspace.py name different keys")
+        found.append(
+            "the template's outputs, infra/inference.config.json and sidecar/core/workspace.py name different keys"
+        )
     unknown = sorted(set(shipped) - set(template["parameters"]))
     if unknown:
         found.append(f"the shipped parameters file states {unknown}, which the template does not have")

@@ -10,12 +10,12 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from inference.engine.adapters import BASE, AdapterError, InstalledAdapter
-from inference.engine.block_manager import BlockManager
-from inference.engine.folder import AdapterFolder
-from inference.engine.scheduler import Limits, Scheduler, Slice
-from inference.engine.sequence import Choice, FinishReason, SamplingParams, Sequence
-from inference.engine.tokenizer import Detokenizer, Tokenizer
+from inference.engine.adapters.adapters import BASE, AdapterError, InstalledAdapter
+from inference.engine.files.folder import AdapterFolder
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits, Scheduler, Slice
+from inference.engine.schedule.sequence import Choice, FinishReason, SamplingParams, Sequence
+from inference.engine.text.tokenizer import Detokenizer, Tokenizer
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sidecar.errors import CloudError, NotFound
 from sidecar.gateway.session import Session, translated, word
-from sidecar.text import Text
+from sidecar.words.errors import CloudError, NotFound
+from sidecar.words.text import Text
 
 API_KEY_SECRET = "api-key"  # noqa: S105  (the secret's name, as the template states it)
 PROJECT_TAG = "slipway-project"

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import httpx
 
-from sidecar.errors import EndpointError
-from sidecar.text import Text
+from sidecar.words.errors import EndpointError
+from sidecar.words.text import Text
 
 SECONDS = 30
 """For one answer. A request to an app at zero replicas is held while one starts, so a wake-up may run into this."""

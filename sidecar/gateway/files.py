@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from sidecar.errors import Conflict
 from sidecar.gateway.resources import storage_key
 from sidecar.gateway.session import Session, translated
-from sidecar.text import Text
+from sidecar.words.errors import Conflict
+from sidecar.words.text import Text
 
 if TYPE_CHECKING:
     from azure.storage.fileshare import ShareClient

@@ -14,8 +14,8 @@ from typing import cast
 
 import psutil
 
-from sidecar.errors import CloudError, ConsentNeeded
-from sidecar.text import Text
+from sidecar.words.errors import CloudError, ConsentNeeded
+from sidecar.words.text import Text
 
 CONSENT = "local-image"
 START_SECONDS = 60

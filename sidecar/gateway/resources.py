@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from sidecar.errors import CloudError, NotFound
 from sidecar.gateway.session import Session, translated, word
-from sidecar.text import Text
+from sidecar.words.errors import CloudError, NotFound
+from sidecar.words.text import Text
 
 if TYPE_CHECKING:
     from azure.mgmt.resource.deployments import DeploymentsMgmtClient

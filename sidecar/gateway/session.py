@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from urllib.parse import quote
 
-from sidecar.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
-from sidecar.text import Text
+from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
+from sidecar.words.text import Text
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential

@@ -23,19 +23,19 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import providers
-from .app import arm_app
-from .app_runtime import Surroundings
-from .cloud import Endpoints, LocalCloud
-from .data_plane import data_app
-from .deployments import Deployments
-from .faults import Faults, with_admin
-from .files import files_app
-from .image import image_for, shipped_requirements
-from .recorder import recorded
-from .runtime import Runtime
-from .settings import Settings, SettingsError, read_settings
-from .state import StateError, Store, write_private
+from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
+from sidecar.localcloud.core.settings import Settings, SettingsError, read_settings
+from sidecar.localcloud.core.state import StateError, Store, write_private
+from sidecar.localcloud.deployments.deployments import Deployments
+from sidecar.localcloud.door.app import arm_app
+from sidecar.localcloud.door.data_plane import data_app
+from sidecar.localcloud.door.faults import Faults, with_admin
+from sidecar.localcloud.door.recorder import recorded
+from sidecar.localcloud.files.files import files_app
+from sidecar.localcloud.image import image_for, shipped_requirements
+from sidecar.localcloud.resources import providers
+from sidecar.localcloud.runtime.app_runtime import Surroundings
+from sidecar.localcloud.runtime.runtime import Runtime
 
 log = logging.getLogger("sidecar.localcloud")
 PARTS = ("arm", "files", "data")

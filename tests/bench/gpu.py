@@ -57,7 +57,7 @@ def main() -> None:
 
     from report import Report
 
-    from inference.engine.device import KERNELS_FROM
+    from inference.engine.compute.device import KERNELS_FROM
 
     if arguments.device == "cuda":
         properties = torch.cuda.get_device_properties(0)
@@ -66,7 +66,7 @@ def main() -> None:
             has = f"{properties.major}.{properties.minor} and {properties.total_memory / 1e9:.0f} GB"
             sys.exit(f"this benchmark is for a GPU with {needed} or more; {properties.name} has {has}")
     if arguments.device == "cpu":
-        from inference.engine.gpu.kernels import gemv
+        from inference.engine.compute.gpu.kernels import gemv
 
         gemv.N_STEP, gemv.K_STEP = 256, 64  # it takes its time for each program, too: fewer and wider ones
 
@@ -149,7 +149,7 @@ class Bench:
         import torch
         from torch.nn.functional import linear
 
-        from inference.engine.gpu.kernels.gemv import gemv
+        from inference.engine.compute.gpu.kernels.gemv import gemv
 
         for name in ("qkv", "output", "gate_up", "down"):
             # One matrix would stay in the cache of the GPU: each round multiplies by all layers' in turn.
@@ -241,7 +241,7 @@ class Bench:
         import torch
         from random_model import BLOCK_SIZE, Batch, converted, make_runner, prompt_of, random_weights, spec_of
 
-        from inference.engine.device import Attention
+        from inference.engine.compute.device import Attention
 
         spec = spec_of(self.sizes.model, num_hidden_layers=2)
         weights = random_weights(spec, self.half, self.device)
@@ -336,7 +336,7 @@ class Bench:
 
     def replayed(self, work: Callable[[], object]) -> Callable[[], object]:
         """The same kernels without the Python that launches them, which takes longer than the kernels do."""
-        from inference.engine.gpu.graphs import CudaCapture
+        from inference.engine.compute.gpu.graphs import CudaCapture
 
         if not self.cuda:
             return work

@@ -39,16 +39,16 @@ asyncio.run(main())
 
 def ours() -> Any:
     """The server's own application on an engine whose tokens are ready-made; only the drawing is not real."""
-    from inference.auth import Gate
-    from inference.engine.adapters import Adapters
+    from inference.engine.adapters.adapters import Adapters
+    from inference.engine.adapters.watch import Watch
     from inference.engine.engine import Delta, Gauges, Sink
-    from inference.engine.tokenizer import Detokenizer, Tokenizer, compile_template
-    from inference.engine.tokenizer_grammars import TokenizerGrammars
-    from inference.engine.watch import Watch
-    from inference.page import ChatPage
+    from inference.engine.text.tokenizer import Detokenizer, Tokenizer, compile_template
+    from inference.engine.text.tokenizer_grammars import TokenizerGrammars
     from inference.server import application
     from inference.service import Served, Service, hand_out
     from inference.settings import Settings
+    from inference.web.auth import Gate
+    from inference.web.page import ChatPage
 
     class Ready:
         kind, context, failure = "ready", 1 << 20, ""

@@ -7,15 +7,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from inference.engine.block_manager import BlockManager
-from inference.engine.device import Attention
-from inference.engine.loader import allocate
-from inference.engine.lora import Lora, Place
-from inference.engine.model_runner import ModelRunner
-from inference.engine.scheduler import Limits, Scheduler
-from inference.engine.sequence import Choice, SamplingParams, Sequence
-from inference.engine.spec import ModelSpec, read_spec
-from inference.engine.weights import Weights
+from inference.engine.compute.device import Attention
+from inference.engine.compute.model_runner import ModelRunner
+from inference.engine.files.spec import ModelSpec, read_spec
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits, Scheduler
+from inference.engine.schedule.sequence import Choice, SamplingParams, Sequence
+from inference.engine.weights.loader import allocate
+from inference.engine.weights.lora import Lora, Place
+from inference.engine.weights.weights import Weights
 
 T = TypeVar("T")
 

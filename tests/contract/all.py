@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from sidecar.functions import FUNCTIONS
+from sidecar.armlang.functions import FUNCTIONS
 from tests.contract.localcloud.replay import SPECS, read_pairs
 from tests.contract.localcloud.test_bicep_types import BICEP_SUMMARY
 from tests.contract.localcloud.test_recordings import EXPLAINED

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from sidecar.demo import Question, sample_models, upload_models
+from sidecar.core.workspace import open_workspace
+from sidecar.doors.demo import Question, sample_models, upload_models
 from sidecar.gateway.local import known_local_cloud
 from sidecar.gateway.session import Session, Settings, open_session, settings_from
-from sidecar.workspace import open_workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 Sample = tuple[Path, list[Question]]

@@ -12,11 +12,11 @@ import os
 import sys
 import threading
 
-from sidecar.demo import sample_models, upload_models
+from sidecar.core.workspace import open_workspace, target_of
+from sidecar.doors.demo import sample_models, upload_models
 from sidecar.gateway import resources
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import open_session, prepare, settings_from
-from sidecar.workspace import open_workspace, target_of
 
 WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 

@@ -42,7 +42,7 @@ describe("the extension, installed from its .vsix", () => {
 
   it("makes the same release of inference/ as the terminal does from the same version", () => {
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const digest = (of: string): string => execFileSync(python, ["-c", "import sys; from pathlib import Path; from sidecar.sync import pack; print(pack(Path(sys.argv[1])).digest)", of], { cwd: root, encoding: "utf8" });
+    const digest = (of: string): string => execFileSync(python, ["-c", "import sys; from pathlib import Path; from sidecar.core.sync import pack; print(pack(Path(sys.argv[1])).digest)", of], { cwd: root, encoding: "utf8" });
     assert.equal(digest(path.join(host.extension, "inference")), digest(path.join(root, "inference")));
   });
 

@@ -14,10 +14,10 @@ import pytest
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 
-from sidecar.errors import Conflict
+from sidecar.core.journal import Journal
 from sidecar.gateway.files import open_share
-from sidecar.journal import Journal
-from sidecar.provision import register_providers
+from sidecar.words.errors import Conflict
+from sidecar.workflows.provision import register_providers
 
 from .conftest import Home, Place, new_place
 

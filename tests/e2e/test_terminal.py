@@ -13,9 +13,9 @@ import httpx
 import openai
 import pytest
 
+from sidecar.core.journal import last_unfinished
+from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.gateway import resources
-from sidecar.journal import last_unfinished
-from sidecar.workspace import CONFIG_KEYS
 
 from .conftest import ROOT, Home, Place, Sample, alive, new_place, until
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.sync import pack
+from sidecar.core.sync import pack
 
 from .conftest import ROOT, Home, Place, Sample
 from .dialogue import Dialogue

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from inference.auth import Gate
+from inference.web.auth import Gate
 
 
 def bare(endpoint, **options) -> httpx.Client:

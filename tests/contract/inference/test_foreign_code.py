@@ -26,7 +26,7 @@ def test_a_known_model_with_code_of_its_own_is_served_without_it(sample, start, 
                 assert answer.status_code == 200, answer.text
                 assert answer.json()["choices"][0]["message"]["content"] == asked[key]
         assert f"engine {kind}" in server.log.read_text()
-        said = [line for line in server.log.read_text().splitlines() if "inference.engine.folder" in line]
+        said = [line for line in server.log.read_text().splitlines() if "inference.engine.files.folder" in line]
         assert len(said) == 1
         assert "config.json: model_type 'llama' needs no code of its own" in said[0]
     assert not mark.exists()

@@ -133,7 +133,7 @@ def test_the_tcp_proxy_resets_after_exactly_so_many_bytes(world: World):
     command = [
         sys.executable,
         "-m",
-        "sidecar.localcloud.tcp_proxy",
+        "tests.support.tcp_proxy",
         "--target",
         target,
         "--mode",

@@ -12,7 +12,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from inference.engine.gpu.kernels import attention, fused, gemv, lora
+from inference.engine.compute.gpu.kernels import attention, fused, gemv, lora
 
 MODELS = ((32, 32, 96), (32, 8, 128), (14, 2, 64), (32, 32, 80), (8, 1, 256), (6, 2, 8))  # heads, key heads, head_dim
 

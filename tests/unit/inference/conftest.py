@@ -20,23 +20,23 @@ from tests.unit.inference.gpu import KERNELS
 if KERNELS.type == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
 
-from inference.auth import Gate
-from inference.engine.adapters import BASE, Adapters, InstalledAdapter
-from inference.engine.block_manager import BlockManager
-from inference.engine.device import Attention
+from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
+from inference.engine.adapters.watch import Watch
+from inference.engine.compute.device import Attention
+from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import BatchingEngine, Delta
-from inference.engine.folder import check_adapter, check_model
-from inference.engine.model_runner import ModelRunner
-from inference.engine.scheduler import Limits
-from inference.engine.sequence import SamplingParams
-from inference.engine.spec import read_spec
-from inference.engine.tokenizer import Tokenizer
-from inference.engine.tokenizer_grammars import TokenizerGrammars
-from inference.engine.watch import Watch
-from inference.page import ChatPage
+from inference.engine.files.folder import check_adapter, check_model
+from inference.engine.files.spec import read_spec
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits
+from inference.engine.schedule.sequence import SamplingParams
+from inference.engine.text.tokenizer import Tokenizer
+from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
+from inference.web.auth import Gate
+from inference.web.page import ChatPage
 
 VOCABULARY = 160
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from inference.engine.device import KERNELS_FROM
+from inference.engine.compute.device import KERNELS_FROM
 
 CUDA = torch.cuda.is_available()
 KERNELS = torch.device("cuda" if CUDA and torch.cuda.get_device_capability() >= KERNELS_FROM else "cpu")

@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.adapter_tokenizer import AdapterTokenizers
-from inference.engine.folder import FolderError, check_adapter
-from inference.engine.tokenizer import load_tokenizer
+from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
+from inference.engine.files.folder import FolderError, check_adapter
+from inference.engine.text.tokenizer import load_tokenizer
 
 MESSAGES = [{"role": "user", "content": "w3 w4"}]
 

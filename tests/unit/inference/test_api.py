@@ -6,8 +6,8 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from inference.api import ApiError, ChatRequest, CompletionRequest, Sampling, parse, sampling_params
-from inference.engine.sequence import SamplingParams
+from inference.engine.schedule.sequence import SamplingParams
+from inference.messages import ApiError, ChatRequest, CompletionRequest, Sampling, parse, sampling_params
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 PLAIN = {"model": "m", "prompt": "x"}

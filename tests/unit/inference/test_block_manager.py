@@ -7,8 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from inference.engine.block_manager import BlockManager
-from inference.engine.sequence import SamplingParams, Sequence
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.sequence import SamplingParams, Sequence
 
 SIZE, NUMBER = 4, 12
 

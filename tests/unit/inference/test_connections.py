@@ -5,7 +5,7 @@ import asyncio
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from inference.connections import LATE, Connection
+from inference.web.connections import LATE, Connection
 
 
 class Wire(asyncio.Transport):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from inference.engine.device import Attention
-from inference.engine.gpu.graphs import CudaCapture, Graphs
+from inference.engine.compute.device import Attention
+from inference.engine.compute.gpu.graphs import CudaCapture, Graphs
 from tests.bench.random_model import (
     BLOCK_SIZE,
     PHI3_MINI,

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.overrides import TorchFunctionMode
 
-from inference.engine.gpu.graphs import Captured, CudaCapture, Graphs
-from inference.engine.gpu.lora_stacks import LoraStacks
-from inference.engine.gpu.paged_cache import decode_rows
-from inference.engine.gpu.rows import page_rows
-from inference.engine.gpu.static_batch import StaticBatch, buckets_up_to
-from inference.engine.lora import Lora
-from inference.engine.scheduler import Slice
-from inference.engine.sequence import SamplingParams, Sequence
-from inference.engine.spec import read_spec
+from inference.engine.compute.gpu.graphs import Captured, CudaCapture, Graphs
+from inference.engine.compute.gpu.lora_stacks import LoraStacks
+from inference.engine.compute.gpu.paged_cache import decode_rows
+from inference.engine.compute.gpu.rows import page_rows
+from inference.engine.compute.gpu.static_batch import StaticBatch, buckets_up_to
+from inference.engine.files.spec import read_spec
+from inference.engine.schedule.scheduler import Slice
+from inference.engine.schedule.sequence import SamplingParams, Sequence
+from inference.engine.weights.lora import Lora
 
 CPU = torch.device("cpu")
 SIZE = 4

@@ -12,16 +12,16 @@ from torch.overrides import TorchFunctionMode
 
 pytest.importorskip("triton")
 
-from inference.engine.decoder import forward
-from inference.engine.device import raise_if_lost
-from inference.engine.gpu import paged_cache
-from inference.engine.gpu.kernels import attention, fused, gemv, lora
-from inference.engine.gpu.lora_stacks import first_layer_of_zeros
-from inference.engine.gpu.paged_cache import read_prompt
-from inference.engine.loader import allocate
-from inference.engine.lora import Lora
-from inference.engine.scheduler import Slice
-from inference.engine.sequence import SamplingParams, Sequence
+from inference.engine.compute.decoder import forward
+from inference.engine.compute.device import raise_if_lost
+from inference.engine.compute.gpu import paged_cache
+from inference.engine.compute.gpu.kernels import attention, fused, gemv, lora
+from inference.engine.compute.gpu.lora_stacks import first_layer_of_zeros
+from inference.engine.compute.gpu.paged_cache import read_prompt
+from inference.engine.schedule.scheduler import Slice
+from inference.engine.schedule.sequence import SamplingParams, Sequence
+from inference.engine.weights.loader import allocate
+from inference.engine.weights.lora import Lora
 from tests.bench.random_model import (
     BLOCK_SIZE,
     TINY,

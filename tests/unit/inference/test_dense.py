@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from inference.engine.dense import EVEN, Dense
+from inference.engine.compute.dense import EVEN, Dense
 
 LAYERS, HEADS, WIDTH = 3, 2, 3
 

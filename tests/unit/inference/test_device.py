@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from inference.engine.device import (
+from inference.engine.compute.device import (
     DeviceError,
     DeviceLost,
     Hardware,
@@ -25,9 +25,9 @@ from inference.engine.device import (
     try_kernel,
     unseen_gpu,
 )
-from inference.engine.folder import TensorPlace
-from inference.engine.loader import AHEAD, READERS, Target, pieces
-from inference.engine.spec import read_spec
+from inference.engine.files.folder import TensorPlace
+from inference.engine.files.spec import read_spec
+from inference.engine.weights.loader import AHEAD, READERS, Target, pieces
 from tests.unit.inference.gpu import KERNELS
 
 GB = 10**9
@@ -95,7 +95,7 @@ def test_a_kernel_that_runs_is_no_obstacle():
 def test_without_a_driver_a_kernel_is_an_obstacle():
     """In a process of its own, where Triton does not interpret."""
     pytest.importorskip("triton")
-    told = "import torch; from inference.engine.device import obstacle_to, try_kernel;"
+    told = "import torch; from inference.engine.compute.device import obstacle_to, try_kernel;"
     told += "print(obstacle_to(lambda: try_kernel(torch.device('cpu'))))"
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, env=environment, capture_output=True, text=True)

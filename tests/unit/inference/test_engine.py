@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.folder import check_adapter
+from inference.engine.files.folder import check_adapter
 
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
 

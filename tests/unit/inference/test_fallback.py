@@ -9,14 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters import AdapterError, InstalledAdapter
-from inference.engine.block_manager import BlockManager
+from inference.engine.adapters.adapters import AdapterError, InstalledAdapter
+from inference.engine.compute.fallback import TransformersRunner
 from inference.engine.engine import BatchingEngine
-from inference.engine.fallback import TransformersRunner
-from inference.engine.folder import FolderError, check_adapter, check_model
-from inference.engine.scheduler import Limits
-from inference.engine.sequence import SamplingParams
-from inference.engine.spec import UnsupportedModel
+from inference.engine.files.folder import FolderError, check_adapter, check_model
+from inference.engine.files.spec import UnsupportedModel
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits
+from inference.engine.schedule.sequence import SamplingParams
 from tests.unit.inference.foreign_code import lay_trap
 
 SPLIT = ["q_proj", "v_proj", "down_proj"]

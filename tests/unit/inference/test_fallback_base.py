@@ -17,14 +17,14 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters import BASE, AdapterError, Adapters, InstalledAdapter
-from inference.engine.block_manager import BlockManager
+from inference.engine.adapters.adapters import BASE, AdapterError, Adapters, InstalledAdapter
+from inference.engine.adapters.watch import Watch
+from inference.engine.compute.fallback import TransformersRunner, frame_of
 from inference.engine.engine import BatchingEngine
-from inference.engine.fallback import TransformersRunner, frame_of
-from inference.engine.folder import check_adapter, check_model
-from inference.engine.scheduler import Limits
-from inference.engine.sequence import SamplingParams
-from inference.engine.watch import Watch
+from inference.engine.files.folder import check_adapter, check_model
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits
+from inference.engine.schedule.sequence import SamplingParams
 
 PROMPT = [5, 9, 31, 77, 12]
 TARGETS = ["q_proj", "down_proj"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.engine.adapters import AdapterError
-from inference.engine.folder import (
+from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.folder import (
     FolderError,
     check_adapter,
     check_model,
@@ -19,8 +19,8 @@ from inference.engine.folder import (
     name_among,
     read_header,
 )
-from inference.engine.lora import read_lora
-from inference.engine.spec import FAMILIES, read_spec
+from inference.engine.files.spec import FAMILIES, read_spec
+from inference.engine.weights.lora import read_lora
 
 CONFIG = {
     "model_type": "llama",

@@ -9,11 +9,11 @@ import pytest
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models
 
-from inference.api import ApiError
-from inference.engine.sequence import SamplingParams
-from inference.engine.tokenizer import Tokenizer
-from inference.generation import Generation
-from inference.shapes import TextShape
+from inference.api.generation import Generation
+from inference.api.shapes import TextShape
+from inference.engine.schedule.sequence import SamplingParams
+from inference.engine.text.tokenizer import Tokenizer
+from inference.messages import ApiError
 
 VOCABULARY = 160  # of the models of these tests
 

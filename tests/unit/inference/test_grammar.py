@@ -7,8 +7,8 @@ import pytest
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.grammar import ANY_OBJECT, GrammarError, Grammars, Part
-from inference.engine.tokenizer import Tokenizer
+from inference.engine.text.grammar import ANY_OBJECT, GrammarError, Grammars, Part
+from inference.engine.text.tokenizer import Tokenizer
 
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
 SHORT = {"type": "string", "maxLength": 6}

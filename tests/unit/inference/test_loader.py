@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from inference.engine import loader
-from inference.engine.folder import FolderError, check_model
-from inference.engine.loader import load_weights
-from inference.engine.spec import read_spec
+from inference.engine.files.folder import FolderError, check_model
+from inference.engine.files.spec import read_spec
+from inference.engine.weights import loader
+from inference.engine.weights.loader import load_weights
 from tests.unit.inference.test_oracle import FAMILIES
 
 PIECE = 2000  # bytes: several reads for most matrices, and heads that do not fill a piece

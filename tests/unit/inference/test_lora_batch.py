@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.engine import lora_batch
-from inference.engine.lora import Block, Lora
-from inference.engine.lora_batch import STACK_AFTER, LoraSlots, runs_of
+from inference.engine.compute import lora_batch
+from inference.engine.compute.lora_batch import STACK_AFTER, LoraSlots, runs_of
+from inference.engine.weights.lora import Block, Lora
 
 INPUTS, OUTPUTS = 6, 10
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import linear
 from transformers.pytorch_utils import Conv1D
 
-from inference.engine.fallback import FewRows
-from inference.engine.matrix import Matrix, packable, packed, padding
+from inference.engine.compute.fallback import FewRows
+from inference.engine.weights.matrix import Matrix, packable, packed, padding
 
 ROOT = Path(__file__).resolve().parents[3]
 DTYPES = [dtype for dtype in (torch.float32, torch.bfloat16) if packable(dtype)]
@@ -53,9 +53,9 @@ WAYS = {
 COUNT = """
 import torch
 from transformers.pytorch_utils import Conv1D
-from inference.engine.fallback import FewRows
-from inference.engine.lora_batch import Product, Up, add_product
-from inference.engine.matrix import Matrix, packed
+from inference.engine.compute.fallback import FewRows
+from inference.engine.compute.lora_batch import Product, Up, add_product
+from inference.engine.weights.matrix import Matrix, packed
 torch.manual_seed(1)
 layer = torch.nn.Linear(64, 48).bfloat16()
 convolution = Conv1D(48, 64).bfloat16()

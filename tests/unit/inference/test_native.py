@@ -14,9 +14,9 @@ import torch
 import transformers
 from safetensors.torch import save_file
 
-from inference.engine.folder import check_model
-from inference.engine.native import configuration, tokenizer_class
-from inference.engine.spec import read_spec
+from inference.engine.files.folder import check_model
+from inference.engine.files.native import configuration, tokenizer_class
+from inference.engine.files.spec import read_spec
 from tests.unit.inference.foreign_code import lay_trap
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -110,7 +110,7 @@ def test_a_model_with_auto_map_is_served_by_our_own_code(families, make_rig, tmp
 def test_for_our_own_families_transformers_is_not_asked(tmp_path):
     """Its import takes seconds, in which nothing is loaded."""
     script = (
-        "import sys; from inference.engine.native import is_known; assert is_known({'model_type': 'phi3'});"
+        "import sys; from inference.engine.files.native import is_known; assert is_known({'model_type': 'phi3'});"
         "sys.exit(any(name in sys.modules for name in ('transformers', 'torch')))"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from inference.engine.nf4 import Nf4Error, check
+from inference.engine.weights.nf4 import Nf4Error, check
 
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]

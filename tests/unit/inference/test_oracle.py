@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from inference.engine.lora import MAX_RANK
+from inference.engine.weights.lora import MAX_RANK
 
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from inference.engine.sampler import sample
-from inference.engine.sequence import SamplingParams, Sequence
+from inference.engine.compute.sampler import sample
+from inference.engine.schedule.sequence import SamplingParams, Sequence
 
 
 def sequence(seed=0, tokens=(1, 2), prompt: int = 2, **params):

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters import AdapterError, InstalledAdapter
-from inference.engine.folder import check_adapter
-from inference.engine.lora import read_lora
-from inference.engine.spec import read_spec
+from inference.engine.adapters.adapters import AdapterError, InstalledAdapter
+from inference.engine.files.folder import check_adapter
+from inference.engine.files.spec import read_spec
+from inference.engine.weights.lora import read_lora
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
 ADAPTERS = {  # rows after resizing, modules_to_save, save_embedding_layers

@@ -5,9 +5,9 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.engine.block_manager import BlockManager
-from inference.engine.scheduler import Limits, Scheduler
-from inference.engine.sequence import SamplingParams, Sequence
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits, Scheduler
+from inference.engine.schedule.sequence import SamplingParams, Sequence
 
 SIZE = 4
 

@@ -3,8 +3,8 @@
 import pytest
 from peft.utils.other import get_pattern_key
 
-from inference.engine.lora import scale_of
-from inference.engine.spec import read_spec
+from inference.engine.files.spec import read_spec
+from inference.engine.weights.lora import scale_of
 
 LLAMA = {
     "model_type": "llama",

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from inference.api import Usage
-from inference.engine.sequence import Choice
-from inference.engine.spelling import Spellings
-from inference.engine.tokenizer import Tokenizer
-from inference.shapes import Answer, ChatShape, TextShape
+from inference.api.shapes import Answer, ChatShape, TextShape
+from inference.engine.schedule.sequence import Choice
+from inference.engine.text.spelling import Spellings
+from inference.engine.text.tokenizer import Tokenizer
+from inference.messages import Usage
 
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 WORDS = ["▁the", "▁a", "the", "b", "é", "▁", "▁▁", "猫"]

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from inference.api import KEEP_ALIVE
-from inference.auth import Gate
-from inference.engine.adapters import Adapters
-from inference.engine.tokenizer_grammars import TokenizerGrammars
-from inference.engine.watch import Watch
-from inference.page import ChatPage
+from inference.api.stream import Pipe, StalledError
+from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.watch import Watch
+from inference.engine.text.tokenizer_grammars import TokenizerGrammars
+from inference.messages import KEEP_ALIVE
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
-from inference.stream import Pipe, StalledError
+from inference.web.auth import Gate
+from inference.web.page import ChatPage
 
 SILENCE = 1.0
 

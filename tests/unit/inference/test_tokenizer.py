@@ -8,14 +8,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from inference.engine.folder import FolderError
-from inference.engine.tokenizer import (
-    Detokenizer,
-    TemplateError,
-    Tokenizer,
-    compile_template,
-    load_tokenizer,
-)
+from inference.engine.files.folder import FolderError
+from inference.engine.text.tokenizer import Detokenizer, TemplateError, Tokenizer, compile_template, load_tokenizer
 from tests.unit.inference.foreign_code import lay_trap
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.engine.adapters import AdapterError, Adapters
-from inference.engine.watch import Watch
+from inference.engine.adapters.adapters import AdapterError, Adapters
+from inference.engine.adapters.watch import Watch
 from inference.settings import SettingsError, settings_from
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sidecar import bicep
-from sidecar.errors import TemplateError
+from sidecar.armlang import bicep
+from sidecar.words.errors import TemplateError
 
 SHIPPED = Path("infra/provision/inference.bicep")
 

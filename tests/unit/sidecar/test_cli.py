@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from sidecar import protocol as wire
-from sidecar import terminal
-from sidecar.actions import ACTIONS
-from sidecar.cli import VERBS, Verb, spoken_verbs
+from sidecar.doors import terminal
+from sidecar.doors.cli import VERBS, Verb, spoken_verbs
+from sidecar.doors.terminal import Terminal
 from sidecar.gateway.session import signed_out
-from sidecar.terminal import Terminal
+from sidecar.wire import protocol as wire
+from sidecar.workflows.actions import ACTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 ONLY_IN_VSCODE = {"slipway/workspace"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.deploy import PHASES, outcome_notes, refuse_failed, waiting_for
-from sidecar.errors import EndpointError
 from sidecar.gateway.apps import Replica
 from sidecar.gateway.endpoint import Phase, Refused, Version
+from sidecar.words.errors import EndpointError
+from sidecar.workflows.deploy import PHASES, outcome_notes, refuse_failed, waiting_for
 
 
 def replica(name: str, restarts: int = 0) -> Replica:

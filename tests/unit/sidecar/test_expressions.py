@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.dates import date_time_add
-from sidecar.digests import guid, unique_string
-from sidecar.expressions import Deferred, ExpressionError, Scope, calls, evaluate, is_expression, parse
+from sidecar.armlang.dates import date_time_add
+from sidecar.armlang.digests import guid, unique_string
+from sidecar.armlang.expressions import Deferred, ExpressionError, Scope, calls, evaluate, is_expression, parse
 
 GROUP = "/subscriptions/5ca082f3-38f2-4bb0-b0a4-c401184ae3a8"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.errors import Cancelled
-from sidecar.journal import Event, Journal, last_unfinished
-from sidecar.text import Text
+from sidecar.core.journal import Event, Journal, last_unfinished
+from sidecar.words.errors import Cancelled
+from sidecar.words.text import Text
 
 
 def test_a_step_is_on_disk_before_it_is_shown(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from sidecar.errors import CloudError, Conflict
+from sidecar.core.journal import Journal
+from sidecar.core.template import Planned
+from sidecar.core.workspace import Workspace, project_id
 from sidecar.gateway.apps import App, Environment
-from sidecar.journal import Journal
-from sidecar.provision import (
+from sidecar.words.errors import CloudError, Conflict
+from sidecar.workflows.provision import (
     GPU_CONSENT,
     Existing,
     Request,
@@ -22,8 +24,6 @@ from sidecar.provision import (
     profile_in,
     refuse_foreign,
 )
-from sidecar.template import Planned
-from sidecar.workspace import Workspace, project_id
 
 TEMPLATE: dict[str, object] = {
     "parameters": {

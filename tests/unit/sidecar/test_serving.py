@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.errors import EndpointError
+from sidecar.decisions.serving import Address, address_of, crashed, elsewhere_note, is_ours, serving_revision
 from sidecar.gateway.apps import App, Replica, Revision
-from sidecar.serving import Address, address_of, crashed, elsewhere_note, is_ours, serving_revision
+from sidecar.words.errors import EndpointError
 
 FQDN = "app.happy-sky.westeurope.azurecontainerapps.io"
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.errors import WorkspaceError
-from sidecar.sync import Entry, Generation, bundle_of, diff, next_generation, pack, scan
+from sidecar.core.sync import Entry, Generation, bundle_of, diff, next_generation, pack, scan
+from sidecar.words.errors import WorkspaceError
 
 paths = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)
 entries = st.dictionaries(paths, st.tuples(st.binary(max_size=64), st.booleans()), max_size=8)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.errors import TemplateError
-from sidecar.template import (
+from sidecar.core.template import (
     GroupFacts,
     deployment_name,
     load_template,
@@ -17,6 +16,7 @@ from sidecar.template import (
     plan_names,
     secure_parameters,
 )
+from sidecar.words.errors import TemplateError
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.errors import WorkspaceError
-from sidecar.workspace import (
+from sidecar.core.workspace import (
     CONFIG_KEYS,
     Workspace,
     open_workspace,
@@ -20,6 +19,7 @@ from sidecar.workspace import (
     write_atomically,
     write_config,
 )
+from sidecar.words.errors import WorkspaceError
 
 
 @pytest.fixture

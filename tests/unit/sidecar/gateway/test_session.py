@@ -16,7 +16,6 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 
-from sidecar.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, SlipwayError, Unreachable
 from sidecar.gateway.session import (
     AZURE_PROFILES,
     Session,
@@ -26,7 +25,8 @@ from sidecar.gateway.session import (
     settings_from,
     translated,
 )
-from sidecar.text import Text
+from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, SlipwayError, Unreachable
+from sidecar.words.text import Text
 
 
 class Answer(HttpResponse):

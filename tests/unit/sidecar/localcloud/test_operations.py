@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.localcloud.envelope import ArmError
-from sidecar.localcloud.operations import Operations
-from sidecar.localcloud.state import Resource, StateError, Store
+from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.operations import Operations
+from sidecar.localcloud.core.state import Resource, StateError, Store
 
 
 async def _forever() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.localcloud.layers import replace_mounts
-from sidecar.localcloud.planning import mangled
-from sidecar.localcloud.resource_id import parse_resource_id
-from sidecar.localcloud.share_tree import FilesError, check_name
-from sidecar.localcloud.sharedkey import signature, signed_by, string_to_sign
+from sidecar.localcloud.core.resource_id import parse_resource_id
+from sidecar.localcloud.deployments.planning import mangled
+from sidecar.localcloud.files.share_tree import FilesError, check_name
+from sidecar.localcloud.files.sharedkey import signature, signed_by, string_to_sign
+from sidecar.localcloud.runtime.layers import replace_mounts
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.localcloud.probes import Health, Probe, observe, probe_problem, probes_of
+from sidecar.localcloud.runtime.probes import Health, Probe, observe, probe_problem, probes_of
 
 PROBE = Probe("Readiness", "/", 80, failure_threshold=3, success_threshold=2)
 

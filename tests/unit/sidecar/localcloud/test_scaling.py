@@ -3,7 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.localcloud.scaling import Candidate, Demand, Scale, desired_replicas, routes, scale_of, traffic_problem
+from sidecar.localcloud.runtime.scaling import (
+    Candidate,
+    Demand,
+    Scale,
+    desired_replicas,
+    routes,
+    scale_of,
+    traffic_problem,
+)
 
 
 def test_scale_defaults_are_those_of_container_apps():

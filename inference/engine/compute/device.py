@@ -1,0 +1,231 @@
+"""Which device, number format and attention the model runs with: the one place that decides."""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+log = logging.getLogger(__name__)
+
+# dense: torch operations over a dense copy of what decodes (CPU). torch: torch operations over pages. triton: our kernels
+# over pages, decoding captured as graphs.
+Attention = Literal["dense", "torch", "triton"]
+SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
+# Bytes for each row and token of the vocabulary: float32 logits, and the four float64 copies of a usual draw.
+SCORES = 36
+LEAST_CACHE = 256 << 20
+LEAST_BLOCKS = 4
+KERNELS_FROM = (8, 0)  # the capability from which on there are bfloat16 and Triton's kernels
+
+
+class DeviceError(RuntimeError):
+    """The wanted device is not there, or cannot hold the model."""
+
+
+class DeviceLost(Exception):
+    """The GPU answers nothing any more. Not a RuntimeError: no request is to blame, and none can be served."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the decision depends on. `capability` is the first GPU's, None without one."""
+
+    capability: tuple[int, int] | None = None
+    gpus: int = 0
+    name: str = ""
+    obstacle: str = ""  # why Triton's kernels do not run here
+    unseen: str = ""  # a GPU that is there and that PyTorch cannot use, and why
+    cpu_bfloat16: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was decided, and what of it a person should know."""
+
+    kind: Literal["cpu", "cuda"]
+    dtype: torch.dtype
+    attention: Attention
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how to compute. `kv_bytes` is the memory that the KV cache may take."""
+
+    device: torch.device
+    dtype: torch.dtype
+    kv_bytes: int
+    prefill: int  # prompt tokens that a step may mix in while others decode
+    tokens: int  # prompt tokens of a step in which none decodes
+    attention: Attention = "dense"
+
+    @property
+    def name(self) -> str:
+        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}, {self.attention} attention"
+
+
+def choose(
+    wanted: str, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
+) -> Device:
+    """`wanted` is auto, cpu or cuda; the model's bytes on disk and, by format, once it is loaded, what its steps need
+    for logits included; `stored` are the formats of its tensors."""
+    plan = plan_for(wanted, look(wanted), stored)
+    for note in plan.notes:
+        log.warning("%s", note)
+    if plan.kind == "cpu":
+        import psutil
+
+        share = cpu_share(psutil.virtual_memory().available, on_disk)
+        return Device(torch.device("cpu"), plan.dtype, kv_bytes or share, 64, 512, plan.attention)
+    set_up_cuda()
+    device = torch.device("cuda", 0)
+    free, _ = torch.cuda.mem_get_info(device)
+    return Device(device, plan.dtype, kv_bytes or gpu_share(free, loaded(plan.dtype)), 512, 4096, plan.attention)
+
+
+def plan_for(wanted: str, hardware: Hardware, stored: frozenset[str]) -> Plan:
+    """The decision; DeviceError when CUDA is wanted and there is none."""
+    if wanted == "cuda" and hardware.capability is None:
+        why = f" ({hardware.unseen})" if hardware.unseen else ""
+        raise DeviceError(f"SLIPWAY_DEVICE is cuda, but PyTorch sees no CUDA device{why}; set it to auto or cpu")
+    if wanted == "cpu" or hardware.capability is None:
+        halves = stored <= {"BF16", "F16"} and hardware.cpu_bfloat16
+        said = (f"{hardware.unseen}: the CPU serves, slowly",) if hardware.unseen and wanted != "cpu" else ()
+        return Plan("cpu", torch.bfloat16 if halves else torch.float32, "dense", said)
+    notes: list[str] = []
+    if hardware.gpus > 1:
+        notes.append(f"{hardware.gpus} GPUs are there; the first one ({hardware.name}) is used")
+    if hardware.capability < KERNELS_FROM:
+        # Neither bfloat16 nor Triton: float16 weights, with norms, softmax and logits in float32.
+        return Plan("cuda", torch.float16, "torch", tuple(notes))
+    if hardware.obstacle:
+        notes.append(f"{hardware.obstacle}: decoding goes on without our kernels and graphs, more slowly")
+        return Plan("cuda", torch.bfloat16, "torch", tuple(notes))
+    return Plan("cuda", torch.bfloat16, "triton", tuple(notes))
+
+
+def look(wanted: str) -> Hardware:
+    """What this machine has."""
+    if not torch.cuda.is_available():
+        return Hardware(unseen=unseen_gpu(gpu_nodes(), torch.version.cuda), cpu_bfloat16=has_bfloat16())
+    capability = torch.cuda.get_device_capability(0)
+    kernels = wanted != "cpu" and capability >= KERNELS_FROM
+    return Hardware(
+        capability=capability,
+        gpus=torch.cuda.device_count(),
+        name=torch.cuda.get_device_name(0),
+        obstacle=obstacle_to(lambda: try_kernel(torch.device("cuda", 0))) if kernels else "",
+        cpu_bfloat16=has_bfloat16(),
+    )
+
+
+def obstacle_to(probe: Callable[[], None]) -> str:
+    """Why Triton's kernels do not run here, empty when `probe` says that they do. Besides its package Triton needs a C
+    compiler, Python's headers, libcuda.so.1, ptxas, and a place for what they make: only a try says that all are there."""
+    try:
+        probe()
+    except Exception as error:  # noqa: BLE001  (whatever it is, torch's operations do the same)
+        what = (str(error).strip() or "no reason given").splitlines()[0][:200]
+        return f"Triton does not work here ({type(error).__name__}: {what})"
+    return ""
+
+
+def try_kernel(device: torch.device) -> None:
+    """Compiles and runs the smallest of our kernels; raises when that fails or gives a wrong number."""
+    from inference.engine.compute.gpu.kernels.fused import gate
+
+    found = gate(torch.ones(1, 2, device=device)).item()
+    if abs(found - torch.sigmoid(torch.ones(())).item()) > 1e-5:
+        raise RuntimeError(f"a kernel computed {found}")
+
+
+def gpu_nodes() -> list[str]:
+    """The system's names of NVIDIA GPUs, WSL's included; none when the environment hides them from CUDA."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return []
+    return sorted(str(node) for pattern in ("nvidia[0-9]*", "dxg") for node in Path("/dev").glob(pattern))
+
+
+def unseen_gpu(nodes: list[str], cuda: str | None) -> str:
+    """What to say of GPUs that PyTorch does not see; `cuda` is the version that it was built for, None without."""
+    if not nodes:
+        return ""
+    if cuda is None:
+        return f"{nodes[0]} is there, but this PyTorch is built without CUDA"
+    return f"{nodes[0]} is there, but PyTorch sees no GPU: is the driver too old for its CUDA {cuda}?"
+
+
+def set_up_cuda() -> None:
+    """How CUDA has to compute, whoever makes the model."""
+    # 16-bit products are summed in float32: fp16 sums overflow, and the T4 would make them.
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+    # cuDNN's attention makes a plan for every new shape, so for almost every prompt.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def raise_if_lost(error: RuntimeError, wait: Callable[[], None]) -> None:
+    """DeviceLost when after `error` the device cannot even be waited for: CUDA reports a broken context for ever after,
+    and only a new process gets another one. A lack of memory, or a shape that does not fit, leaves it as it was."""
+    try:
+        wait()
+    except RuntimeError as still:
+        raise DeviceLost(f"the GPU is lost: {error}; waiting for it: {still}") from error
+
+
+@contextmanager
+def noticing_loss(device: torch.device) -> Generator[None, None, None]:
+    """Around a step: DeviceLost in place of an error after which the GPU can do nothing any more."""
+    try:
+        yield
+    except RuntimeError as error:
+        if device.type == "cuda":
+            raise_if_lost(error, torch.cuda.synchronize)
+        raise
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; without that it is slower than float32."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and " avx512_bf16" in flags.read_text()
+
+
+def bytes_in(dtype: torch.dtype, shapes: Iterable[tuple[int, ...]]) -> int:
+    """What tensors of these shapes take once they are loaded, in whichever format they were stored."""
+    return sum(math.prod(shape) for shape in shapes) * dtype.itemsize
+
+
+def kv_blocks(kv_bytes: int, block_bytes: int, most: int, least: int = LEAST_BLOCKS) -> int:
+    """How many blocks of keys and values there are: as many as fit, at most what can be used."""
+    return max(min(kv_bytes // block_bytes, most), least)
+
+
+def cpu_share(free: int, weights: int) -> int:
+    """Bytes for keys and values of the memory that is free before the weights are loaded."""
+    return min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
+
+
+def gpu_share(free: int, weights: int) -> int:
+    """Bytes for keys and values of the GPU memory that is free before the weights are loaded.
+
+    Budgeted are the weights, and SPARE for activations, graphs and cuBLAS. Nobody knows which adapters will come, so their
+    stacks (twice, while these grow), embeddings and heads are not: they live in the 15 % that is left over. An adapter that
+    finds no room there is refused, and what is served goes on.
+    """
+    share = int((free - weights) * 0.85) - SPARE
+    if share < LEAST_CACHE:
+        needed = int(weights + (SPARE + LEAST_CACHE) / 0.85)
+        raise DeviceError(f"the model needs {needed / 1e9:.1f} GB of GPU memory and {free / 1e9:.1f} GB are free")
+    return share
+
+
+def uuid_of(device: torch.device) -> str:
+    """The name of a CUDA device in NVML, whatever CUDA_VISIBLE_DEVICES makes of its number."""
+    cuda: Any = torch.cuda
+    return f"GPU-{cuda.get_device_properties(device).uuid}"

@@ -1,0 +1,188 @@
+"""Our own runner: a scheduled batch → tensors → logits → tokens."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from inference.engine.compute.attention import KeyValues
+from inference.engine.compute.decoder import forward, logits
+from inference.engine.compute.device import Attention, noticing_loss, set_up_cuda
+from inference.engine.compute.lora_batch import LoraSlots
+from inference.engine.compute.sampler import sample, whole_numbers
+from inference.engine.files.folder import AdapterFolder, ModelFolder
+from inference.engine.files.spec import ModelSpec
+from inference.engine.schedule.scheduler import Slice
+from inference.engine.schedule.sequence import Choice, Sequence
+from inference.engine.weights.loader import load_weights
+from inference.engine.weights.lora import Lora, read_lora
+from inference.engine.weights.rope import rotations
+from inference.engine.weights.weights import Weights
+
+if TYPE_CHECKING:
+    from inference.engine.compute.gpu.assembly import GpuPath
+    from inference.engine.compute.gpu.decode import DecodePath
+
+
+class ModelRunner:
+    """Decoding sequences and slices of prompts in one pass, each row with its own adapter."""
+
+    kind = "slipway"
+    shares_prefixes = True
+
+    @classmethod
+    def load(
+        cls,
+        folder: ModelFolder,
+        spec: ModelSpec,
+        device: torch.device,
+        dtype: torch.dtype,
+        blocks: int,
+        block_size: int,
+        context: int,
+        note: Callable[[float], None],
+        attention: Attention = "dense",
+        rows: int = 32,
+        four_bits: bool = False,
+    ) -> "ModelRunner":
+        """Reads the weights; `note` gets the share that is read."""
+        weights = load_weights(folder, spec, dtype, device, note, four_bits)
+        return cls(spec, weights, device, dtype, blocks, block_size, context, attention, rows)
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        weights: Weights,
+        device: torch.device,
+        dtype: torch.dtype,
+        blocks: int,
+        block_size: int,
+        context: int,
+        attention: Attention = "dense",
+        rows: int = 32,
+    ) -> None:
+        """`attention` as device.py chose it; `rows`: the most sequences that decode together."""
+        if device.type == "cuda":
+            set_up_cuda()
+        self.spec = spec
+        self.weights = weights
+        self._dtype = dtype
+        self._device = device
+        self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
+        self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
+        self._slots = LoraSlots(stacks=attention == "dense" and dtype == torch.float32)
+        self.gpu: GpuPath | None = None
+        # What a step is to the cache only the cache knows: its type is open here.
+        self._cache: Any
+        if attention == "dense":
+            self._cache = KeyValues(spec, blocks, block_size, dtype, device)
+        else:
+            from inference.engine.compute.gpu.assembly import gpu_path
+
+            self.gpu = gpu_path(spec, weights, self._rotations, attention, blocks, block_size, context, dtype, rows)
+            self._cache = self.gpu.cache
+
+    @torch.inference_mode()
+    def run(self, slices: list[Slice]) -> list[Choice]:
+        """One choice for each slice that is its sequence's last, in the order of `slices`."""
+        with noticing_loss(self._device):
+            return self._run(slices)
+
+    def _run(self, slices: list[Slice]) -> list[Choice]:
+        decoding = [part for part in slices if part.count == 1 and part.last and part.start]
+        prefills = [part for part in slices if not (part.count == 1 and part.last and part.start)]
+        decoding.sort(key=by_adapter)
+        prefills.sort(key=by_adapter)
+        ordered = decoding + prefills
+        last = [part for part in ordered if part.last]
+        # Adapters with embeddings or heads of their own are not in the static tensors of the decode path.
+        own = any(self._slots.saved(part.sequence.adapter) for part in decoding)
+        if self.gpu is not None and not prefills and not own:
+            chosen = self._decode(self.gpu.decode, decoding)
+        else:
+            chosen = self._compute(decoding, prefills, last)
+        by_id = {part.sequence.id: choice for part, choice in zip(last, chosen, strict=True)}
+        return [by_id[part.sequence.id] for part in slices if part.last]
+
+    def _decode(self, path: "DecodePath", decoding: list[Slice]) -> list[Choice]:
+        scores = path.run(decoding)
+        sequences = [part.sequence for part in decoding]
+        if all(plain(sequence) for sequence in sequences):
+            return [Choice(token) for token in whole_numbers(scores.best)]
+        return sample(scores.logits, sequences)
+
+    def _compute(self, decoding: list[Slice], prefills: list[Slice], last: list[Slice]) -> list[Choice]:
+        ordered = decoding + prefills
+        step = self._cache.begin(decoding, prefills)
+        tokens, rotation, adapters = self._inputs(ordered)
+        lora = self._slots.batch(adapters, self._device)
+        hidden = forward(self.spec, self.weights, partial(self._cache.attend, step), tokens, rotation, lora)
+        self._cache.keep(step, ordered)
+        return sample(self._logits(ordered, hidden), [part.sequence for part in last]) if last else []
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Before the first step: compiles what steps need."""
+        if self.gpu is not None:
+            self.gpu.decode.warm_up()
+
+    def forget(self, sequence: Sequence) -> None:
+        self._cache.forget(sequence)
+
+    def prepare_adapter(self, folder: AdapterFolder) -> Lora:
+        return read_lora(folder, self.spec, self._dtype, self._device)
+
+    def install_adapter(self, slot: int, prepared: Lora) -> None:
+        if self.gpu is None:
+            self._slots.install(slot, prepared)
+            return
+        for changed, lora in self.gpu.install(slot, prepared):
+            self._slots.install(changed, lora)
+
+    def remove_adapter(self, slot: int) -> None:
+        self._slots.remove(slot)
+        if self.gpu is not None:
+            self.gpu.stacks.remove(slot)
+
+    def _inputs(self, ordered: list[Slice]) -> tuple[Tensor, Tensor, list[int]]:
+        """Tokens [n], their rotations [n, 1, dims/2], and each row's adapter."""
+        tokens: list[int] = []
+        positions: list[int] = []
+        tables: list[int] = []
+        adapters: list[int] = []
+        for part in ordered:
+            tokens.extend(part.sequence.tokens[part.start : part.start + part.count])
+            positions.extend(range(part.start, part.start + part.count))
+            adapters.extend([part.sequence.adapter] * part.count)
+            tables.extend([part.sequence.rope] * part.count)
+        where = torch.tensor(positions, device=self._device)
+        if any(tables):
+            rotation = self._rotations[torch.tensor(tables, device=self._device), where]
+        else:
+            rotation = self._rotations[0].index_select(0, where)
+        return torch.tensor(tokens, device=self._device), rotation, adapters
+
+    def _logits(self, ordered: list[Slice], hidden: Tensor) -> Tensor:
+        rows: list[int] = []
+        end = 0
+        for part in ordered:
+            end += part.count
+            if part.last:
+                rows.append(end - 1)
+        if len(rows) != hidden.shape[0]:
+            hidden = hidden[torch.tensor(rows, device=self._device)]
+        saved = [self._slots.saved(part.sequence.adapter) for part in ordered if part.last]
+        return logits(self.spec, self.weights, hidden, saved)
+
+
+def plain(sequence: Sequence) -> bool:
+    """Whether the likeliest token is all that is asked for."""
+    params = sequence.params
+    altered = params.penalised or params.logit_bias or params.logprobs is not None or sequence.matcher is not None
+    return params.greedy and not altered
+
+
+def by_adapter(part: Slice) -> tuple[int, int]:
+    return part.sequence.adapter, part.sequence.id

@@ -1,0 +1,238 @@
+"""LoRA adapters in the decoder: read from their folder, kept unmerged in slots, added to the rows that use them."""
+
+import math
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.folder import AdapterFolder
+from inference.engine.files.spec import ModelSpec
+from inference.engine.weights.loader import interleaved, read_tensor
+from inference.engine.weights.saved import KEY as WHOLE_KEY
+from inference.engine.weights.saved import WHOLE, Saved, read_saved
+
+MAX_RANK = 256
+Place = Literal["qkv", "output", "gate_up", "down"]
+Pair = tuple[Tensor, Tensor]  # [in, rank] and [rank, out], the scale in the second
+
+# Where each projection's rows stand in its (fused) matrix: place and the names in their order.
+SPLIT: dict[Place, tuple[str, ...]] = {
+    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+    "output": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
+    "down": ("mlp.down_proj",),
+}
+FUSED: dict[Place, tuple[str, ...]] = {
+    "qkv": ("self_attn.qkv_proj",),
+    "output": ("self_attn.o_proj",),
+    "gate_up": ("mlp.gate_up_proj",),
+    "down": ("mlp.down_proj",),
+}
+KEY = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
+
+
+class Block(NamedTuple):
+    """One projection's B within a pair's second matrix, which holds nothing but zeros beside its blocks."""
+
+    rank: int  # the first of its ranks
+    ranks: int
+    column: int
+    columns: int
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter's matrices: for each layer, by place. Where `blocks` says nothing, a pair is one block. And the
+    embedding and head that it has of its own."""
+
+    layers: tuple[Mapping[Place, Pair], ...]
+    blocks: tuple[Mapping[Place, tuple[Block, ...]], ...] = ()
+    saved: Saved | None = None
+
+
+@contextmanager
+def one_thread() -> Generator[None]:
+    """This thread's operations run on it alone. Beside the engine's, which take every core, those of a second team would
+    make both wait for threads that have no core. The number is each thread's own once it has computed something."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    """Reads and checks an adapter; AdapterError names what does not fit the base model or is not supported."""
+    refuse_unsupported(folder)
+    with one_thread():
+        return read_checked(folder, spec, dtype, device)
+
+
+def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    found: dict[tuple[int, str, str], Tensor] = {}
+    known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
+    for key, place in folder.tensors.items():
+        if WHOLE_KEY.match(key):
+            continue
+        match = KEY.match(key)
+        if match is None or match[2] not in known or int(match[1]) >= spec.layers:
+            raise AdapterError(f"{folder.path} has a tensor that the base model has no place for: {key}")
+        tensor = read_tensor(place).float()
+        if not bool(torch.isfinite(tensor).all()):
+            raise AdapterError(f"{folder.path}: tensor {key} is not finite")
+        found[int(match[1]), match[2], match[3]] = tensor
+    saved = read_saved(folder, spec, dtype, device)
+    if not found and saved is None:
+        raise AdapterError(f"{folder.path} holds no LoRA weights")
+    layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
+    blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
+    for layer in range(spec.layers):
+        for place, names in (FUSED if spec.fused else SPLIT).items():
+            fused = fuse(folder, spec, layer, place, names, found, dtype, device)
+            if fused is not None:
+                layers[layer][place], blocks[layer][place] = fused
+    return Lora(tuple(layers), tuple(blocks), saved)
+
+
+# What changes the arithmetic or the model's shape in ways that are not computed here.
+UNSUPPORTED = (
+    "use_dora",
+    "use_qalora",
+    "use_bdlora",
+    "fan_in_fan_out",
+    "lora_bias",
+    "layer_replication",
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+    "target_parameters",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+)
+CHANGE_THE_BASE = ("pissa", "olora", "corda", "lora_ga", "loftq")
+
+
+def refuse_unsupported(folder: AdapterFolder) -> None:
+    config = folder.config
+    if config.get("peft_type") != "LORA":
+        raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; only LORA is supported")
+    for name in UNSUPPORTED:
+        if config.get(name):
+            raise AdapterError(f"{folder.path} uses {name}, which is not supported")
+    refuse_changed_base(folder)
+    whole: list[Any] = list(config.get("modules_to_save") or [])
+    others = [str(name) for name in whole if str(name).split(".")[-1] not in WHOLE]
+    if others:
+        raise AdapterError(
+            f"{folder.path} replaces the whole modules {', '.join(others)}; only {' and '.join(WHOLE)} may be"
+        )
+    if config.get("bias", "none") != "none":
+        raise AdapterError(f"{folder.path} trains biases, which is not supported")
+
+
+def refuse_changed_base(folder: AdapterFolder) -> None:
+    started = str(folder.config.get("init_lora_weights")).lower()
+    if started.startswith(CHANGE_THE_BASE):
+        raise AdapterError(
+            f"{folder.path} was started with {started}, which changes the base's weights too; save it converted to "
+            "plain LoRA (path_initial_model_for_weight_conversion)"
+        )
+
+
+def fuse(
+    folder: AdapterFolder,
+    spec: ModelSpec,
+    layer: int,
+    place: Place,
+    names: tuple[str, ...],
+    found: Mapping[tuple[int, str, str], Tensor],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> tuple[Pair, tuple[Block, ...]] | None:
+    """The projections of one matrix as one pair: A's side by side, B's on the diagonal, and where those stand."""
+    inputs = {"qkv": spec.hidden, "output": spec.query, "gate_up": spec.hidden, "down": spec.intermediate}[place]
+    heights = out_features(spec, place, names)
+    parts: list[tuple[int, Tensor, Tensor]] = []
+    row = 0
+    for name, height in zip(names, heights, strict=True):
+        a, b = found.get((layer, name, "A")), found.get((layer, name, "B"))
+        if a is not None or b is not None:
+            where = f"{folder.path}: layer {layer} {name}"
+            if a is None or b is None:
+                raise AdapterError(f"{where} has only one of its two matrices")
+            rank = a.shape[0]
+            if tuple(a.shape) != (rank, inputs) or tuple(b.shape) != (height, rank):
+                shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+                raise AdapterError(f"{where} has shapes {shapes}; the base needs (r, {inputs}) and ({height}, r)")
+            if rank > MAX_RANK:
+                raise AdapterError(f"{where} has rank {rank}; at most {MAX_RANK} is supported")
+            said = rank_of(folder.config, f"model.layers.{layer}.{name}")
+            if said and said != rank:
+                raise AdapterError(f"{where} has rank {rank}; {folder.path / 'adapter_config.json'} says {said}")
+            scaled = b * scale_of(folder.config, f"model.layers.{layer}.{name}", rank)
+            parts.append((row, a, reorder(spec, name, scaled)))
+        row += height
+    if not parts:
+        return None
+    ranks = [a.shape[0] for _, a, _ in parts]
+    joined = torch.zeros(sum(ranks), row)
+    blocks: list[Block] = []
+    first = 0
+    for begin, _, b in parts:
+        joined[first : first + b.shape[1], begin : begin + b.shape[0]] = b.t()
+        blocks.append(Block(first, b.shape[1], begin, b.shape[0]))
+        first += b.shape[1]
+    left = torch.cat([a for _, a, _ in parts]).t().contiguous().to(dtype)
+    joined = joined.to(dtype)
+    if not bool(left.isfinite().all() and joined.isfinite().all()):
+        # Beside others in a batch: what is not finite would spoil their rows too.
+        raise AdapterError(f"{folder.path}: layer {layer} {place} is not finite once it is scaled and in {dtype}")
+    return (left.to(device), joined.to(device)), tuple(blocks)
+
+
+def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:
+    kv = spec.kv_heads * spec.head_dim
+    heights = {
+        "qkv": [spec.query, kv, kv],
+        "output": [spec.hidden],
+        "gate_up": [spec.intermediate] * 2,
+        "down": [spec.hidden],
+    }
+    return heights[place] if len(names) == len(heights[place]) else [sum(heights[place])]
+
+
+def reorder(spec: ModelSpec, name: str, b: Tensor) -> Tensor:
+    """The same order of rows that the base's q and k have."""
+    if name.endswith(("q_proj", "k_proj")):
+        return interleaved(b, spec.head_dim, spec.rope.dims)
+    if name.endswith("qkv_proj"):
+        turning = (spec.heads + spec.kv_heads) * spec.head_dim
+        return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]])
+    return b
+
+
+def rank_of(config: Mapping[str, Any], module: str) -> int:
+    """The rank that the configuration gives a module, 0 when it gives none."""
+    patterns: dict[str, Any] = dict(config.get("rank_pattern") or {})
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return int(value)  # of several that match, PEFT takes the first
+    return int(config.get("r") or 0)
+
+
+def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
+    """alpha / r, or alpha / √r with rank stabilisation; patterns may set alpha for some modules."""
+    alpha = float(config.get("lora_alpha", 8))  # 8 is PEFT's own where none is written
+    patterns: dict[str, Any] = dict(config.get("alpha_pattern") or {})
+    for pattern, value in patterns.items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            alpha = float(value)
+            break  # of several that match, PEFT takes the first
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)

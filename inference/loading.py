@@ -1,0 +1,130 @@
+"""From the mount to a model that answers: check, load, warm up; every phase is noted."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from inference.gpu_metrics import find_gpu
+from inference.service import Note, Served, Service
+
+if TYPE_CHECKING:
+    from inference.engine.compute.device import Device
+    from inference.engine.engine import Runner
+    from inference.engine.files.folder import ModelFolder
+
+log = logging.getLogger(__name__)
+
+BLOCK_SIZE = 16
+
+
+def load(service: Service) -> Served:
+    """Runs on the loader's thread. The heavy imports are in here, so that the server listens before they are done."""
+    note: Note = service.note
+    note("dependencies", None, "importing torch")
+    from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
+    from inference.engine.adapters.adapters import Adapters
+    from inference.engine.adapters.watch import Watch
+    from inference.engine.compute.device import SCORES, bytes_in, choose, uuid_of
+    from inference.engine.engine import BatchingEngine
+    from inference.engine.files.folder import check_model, find_base
+    from inference.engine.schedule.block_manager import BlockManager
+    from inference.engine.schedule.scheduler import Limits
+    from inference.engine.text.tokenizer import load_tokenizer
+    from inference.engine.text.tokenizer_grammars import TokenizerGrammars
+    from inference.engine.weights.nf4 import size_in_nf4
+
+    settings = service.settings
+    note("checking", None, "")
+    name, path = find_base(settings.mount, settings.base_model)
+    folder = check_model(name, path, settings.mount)
+    tokenizer = load_tokenizer(path, folder.config)
+    in_nf4 = size_in_nf4(folder) if settings.weights == "nf4" else 0
+    shapes = [place.shape for place in folder.tensors.values()]
+    on_disk = in_nf4 or folder.size
+    scores = SCORES * settings.max_running * tokenizer.vocabulary
+    device = choose(
+        settings.device,
+        settings.kv_bytes,
+        on_disk,
+        folder.dtypes,
+        lambda dtype: (in_nf4 or bytes_in(dtype, shapes)) + scores,
+    )
+    if device.device.type == "cuda":
+        service.gpu = find_gpu(uuid_of(device.device))
+    note("loading-base", 0.0, name)
+    usual, most = contexts_of(folder.config)
+    if settings.max_context > most:
+        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, most)
+    context = min(settings.max_context or usual, most)
+    runner, blocks = make_runner(service, folder, device, context)
+    limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
+    engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
+    said = ", weights in nf4" if settings.weights == "nf4" else ""
+    log.info("%s on %s, engine %s, context %d tokens%s", name, device.name, engine.kind, engine.context, said)
+    note("loading-adapters", 0.0, "")
+    tokenizers = AdapterTokenizers(tokenizer, path, settings.mount)
+    adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
+    adapters.load_all(lambda done, number: note("loading-adapters", done / number, f"{done} of {number}"))
+    note("warming-up", None, "")
+    runner.warm_up()  # from this thread: nothing can be asked of the engine yet, so it takes no step
+    engine.warm_up()
+    watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
+    watch.start()
+    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch)
+
+
+def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:
+    """Our own engine where it knows the architecture, transformers where not; and the number of KV blocks."""
+    from inference.engine.compute.device import LEAST_BLOCKS, kv_blocks
+    from inference.engine.compute.fallback import TransformersRunner
+    from inference.engine.compute.model_runner import ModelRunner
+    from inference.engine.files.spec import UnsupportedModel, read_spec
+
+    settings = service.settings
+
+    def progress(share: float) -> None:
+        service.note("loading-base", share, folder.name)
+
+    most = -(-settings.max_running * context // BLOCK_SIZE)
+    if settings.engine != "transformers":
+        try:
+            spec = read_spec(folder.config)
+        except UnsupportedModel as error:
+            if settings.engine == "own":
+                raise
+            log.warning("our engine does not know this model (%s): transformers serves it, more slowly", error)
+        else:
+            token = spec.layers * spec.key_value * device.dtype.itemsize
+            # A CPU's memory is taken when it is used; a GPU's at once, so there the bytes are the bound, and the engine's
+            # context follows from the blocks.
+            least = LEAST_BLOCKS if device.device.type == "cuda" else max(-(-context // BLOCK_SIZE) // 8, LEAST_BLOCKS)
+            blocks = kv_blocks(device.kv_bytes, token * BLOCK_SIZE, most, least)
+            runner = ModelRunner.load(
+                folder,
+                spec,
+                device.device,
+                device.dtype,
+                blocks,
+                BLOCK_SIZE,
+                context,
+                progress,
+                device.attention,
+                settings.max_running,
+                settings.weights == "nf4",
+            )
+            return runner, blocks
+    if settings.weights == "nf4":
+        raise UnsupportedModel("SLIPWAY_WEIGHTS=nf4 needs our own engine, which does not serve this model")
+    return TransformersRunner(folder, device.device, device.dtype, progress), most
+
+
+def contexts_of(config: Mapping[str, Any]) -> tuple[int, int]:
+    """The tokens of a sequence that the model is good for: without being asked, and at most."""
+    from inference.engine.files.spec import UnsupportedModel, read_spec
+
+    try:
+        return read_spec(config).rope.contexts
+    except UnsupportedModel:
+        text: Any = config.get("text_config") or config
+        trained = int(text.get("max_position_embeddings") or 2048)
+        return trained, trained

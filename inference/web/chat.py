@@ -1,0 +1,231 @@
+"""The chat page: Gradio at `/`, several turns, streamed, with the model and the sampling to choose."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from inference.api.completions import encode_chat, room
+from inference.api.generation import Generation, raise_failure
+from inference.engine.schedule.sequence import SamplingParams
+from inference.messages import ApiError
+from inference.service import Service
+
+STYLE = """
+footer { display: none !important }
+.gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
+"""
+NARROW = "<style>@media (max-width: 40rem) { .gradio-container .main { padding: .75rem !important } }</style>"
+ASK = "Ask the model something…"
+FONT = ["system-ui", "sans-serif"]  # nothing is fetched
+MONO = ["ui-monospace", "monospace"]
+
+Turn = Callable[..., AsyncGenerator[str]]
+
+
+class Conversation(gr.ChatInterface):  # pyright: ignore[reportUntypedBaseClass]
+    """Gradio's, which empties the input's placeholder with its text and never brings it back."""
+
+    def _clear_and_save_textbox(self, message: Any) -> tuple[Any, Any]:
+        ui: Any = gr
+        return ui.Textbox("", interactive=False, placeholder=ASK), message
+
+
+def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any]]:
+    """The page as an ASGI app, and the context in which it must run."""
+    ui: Any = gr
+    blocks = page(service)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    theme: Any = ui.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT, font_mono=MONO)
+    mounted: FastAPI = ui.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        mcp_server=False,
+        pwa=False,
+        show_error=True,
+        theme=theme,
+        css=STYLE,
+        head=NARROW,  # in `css`, Gradio puts its own container before every selector
+    )
+    return mounted, mounted.router.lifespan_context(mounted)
+
+
+def page(service: Service) -> Any:
+    ui: Any = gr
+    served = service.model()
+    names = served.names()
+    first = names[1] if len(names) > 1 else names[0]
+    most = min(2048, max(served.engine.context // 2, 16))
+    with ui.Blocks(title="Slipway chat", analytics_enabled=False, fill_height=True) as blocks:
+        ui.Markdown(f"### Chat with {served.base}")
+        # A box of plain text: the reasons hold names of files and tensors, which anybody may have chosen.
+        refused = ui.Textbox(label="On the share, but not served", interactive=False, visible=False, max_lines=6)
+        with ui.Accordion("Model and sampling", open=False, render=True):
+            model = ui.Dropdown(names, value=first, label="Model or adapter", interactive=True)
+            system = ui.Textbox("", label="System prompt", lines=2)
+            tokens = ui.Slider(1, most, value=min(512, most), step=1, label="Max new tokens")
+            temperature = ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature")
+            top_p = ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p")
+            top_k = ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)")
+        sampling = [system, tokens, temperature, top_p, top_k]
+        with ui.Tab("Chat"):
+            conversation: Any = Conversation(
+                turn(service),
+                additional_inputs=[model, *sampling],
+                chatbot=ui.Chatbot(show_label=False, height="max(16rem, calc(100dvh - 16rem))", buttons=["copy"]),
+                analytics_enabled=False,
+                flagging_mode="never",
+                concurrency_limit=None,
+                api_name="chat",
+            )
+            conversation.textbox.placeholder = ASK
+        with ui.Tab("Compare"):
+            question = ui.Textbox(label="Question", placeholder="Ask the base and the model chosen above", lines=1)
+            with ui.Row():
+                left = ui.Textbox(label=f"Base: {served.base}", lines=8, min_width=280, interactive=False)
+                right = ui.Textbox(label=f"Chosen model: {first}", lines=8, min_width=280, interactive=False)
+            model.change(titled, [model], [right], api_name=False, queue=False, show_progress="hidden")
+            inputs = [question, model, *sampling]
+            question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
+
+        def state(chosen: str) -> Any:
+            """Adapters come and go while the server runs, and some are refused."""
+            now = service.model().names()
+            why = refusals(service)
+            return ui.Dropdown(choices=now, value=chosen if chosen in now else now[0]), ui.Textbox(
+                why, visible=bool(why)
+            )
+
+        blocks.load(state, [model], [model, refused], api_name=False, queue=False, show_progress="hidden")
+    blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
+    # It looks for work a thousand times a second, on the event loop that streams everybody's tokens. Its own pace on Windows
+    # is enough.
+    queue: Any = blocks._queue
+    queue.sleep_when_free, queue.progress_update_sleep_when_free = 0.05, 0.1
+    return blocks
+
+
+def refusals(service: Service) -> str:
+    """A line for each adapter that is on the share and not served, with the reason; empty where there is none."""
+    return "\n".join(f"{name}: {reason}" for name, reason in sorted(service.model().adapters.refused.items()))
+
+
+def titled(chosen: str) -> Any:
+    ui: Any = gr
+    return ui.Textbox(label=f"Chosen model: {chosen}")
+
+
+def turn(service: Service) -> Turn:
+    """One turn of the chat: yields the answer as far as it is there."""
+
+    async def answer(
+        message: str,
+        history: list[dict[str, Any]],
+        model: str,
+        system: str,
+        max_new_tokens: float,
+        temperature: float,
+        top_p: float,
+        top_k: float,
+    ) -> AsyncGenerator[str]:
+        messages = [{"role": "system", "content": system}] if system.strip() else []
+        messages += [{"role": str(m["role"]), "content": text_of(m["content"])} for m in history]
+        messages.append({"role": "user", "content": message})
+        try:
+            async for text in stream(service, model, messages, max_new_tokens, temperature, top_p, top_k):
+                yield text
+        except ApiError as error:
+            raise gr.Error(error.message) from error
+
+    return answer
+
+
+def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]]]:
+    """One question to the base and to the chosen model, both answers streamed side by side."""
+
+    async def compare(
+        question: str,
+        model: str,
+        system: str,
+        max_new_tokens: float,
+        temperature: float,
+        top_p: float,
+        top_k: float,
+    ) -> AsyncGenerator[tuple[str, str]]:
+        messages = [{"role": "system", "content": system}] if system.strip() else []
+        messages.append({"role": "user", "content": question})
+        texts = ["", ""]
+        changed: asyncio.Queue[bool] = asyncio.Queue()
+
+        async def follow(place: int, name: str) -> None:
+            try:
+                async for text in stream(service, name, messages, max_new_tokens, temperature, top_p, top_k):
+                    texts[place] = text
+                    changed.put_nowait(True)
+            finally:
+                changed.put_nowait(False)
+
+        try:
+            base = service.model().base
+        except ApiError as error:
+            raise gr.Error(error.message) from error
+        tasks = [asyncio.create_task(follow(place, name)) for place, name in enumerate((base, model))]
+        try:
+            running = 2
+            while running:
+                running -= not await changed.get()
+                yield texts[0], texts[1]
+            await asyncio.wait(tasks)
+        finally:  # also when whoever asked has left
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        refused = [error for error in ended if isinstance(error, ApiError)]
+        for error in ended:
+            if error is not None and error not in refused:
+                raise error
+        if refused:
+            raise gr.Error("; ".join(error.message for error in refused))
+
+    return compare
+
+
+async def stream(
+    service: Service,
+    model: str,
+    messages: list[dict[str, Any]],
+    max_new_tokens: float,
+    temperature: float,
+    top_p: float,
+    top_k: float,
+) -> AsyncGenerator[str]:
+    served = service.model()
+    with service.holding(model) as adapter:
+        prompt = await encode_chat(served.engine, served.tokenizer(adapter), messages, None)
+        most = min(int(max_new_tokens), room(served, len(prompt), None))
+        params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
+        text = ""
+        with Generation(service, adapter, [prompt], params) as generation:
+            async for batch in generation.deltas():
+                for _, delta in batch:
+                    raise_failure(delta)
+                    text += delta.text
+                if batch:
+                    yield text
+
+
+def text_of(content: Any) -> str:
+    """A message's text: Gradio keeps it plain or in parts."""
+    if isinstance(content, str):
+        return content
+    parts: Any = [content] if isinstance(content, dict) else content
+    return "".join(part if isinstance(part, str) else str(part.get("text") or "") for part in parts)

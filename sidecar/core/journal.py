@@ -1,0 +1,103 @@
+"""The journal of one operation: durable steps and the progress that they show."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from sidecar.words.errors import Cancelled
+from sidecar.words.text import Text
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a person sees: a progress text (kind `progress`), or a line of the log."""
+
+    kind: Literal["progress", "log"]
+    level: Level
+    text: Text
+    increment: float | None = None
+
+
+class Journal:
+    """Writes each step of one operation before it is done, and passes events on to whoever shows them.
+
+    The file holds no secret and no user content: step names, resource names, times. It tells the next run, and a person,
+    how far a killed run came; the truth about resources is always read from the cloud."""
+
+    def __init__(self, file: Path, operation: str, listen: Callable[[Event], None], stop: threading.Event) -> None:
+        self._file = file
+        self._operation = operation
+        self._listen = listen
+        self._stop = stop
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set when the person cancels."""
+        return self._stop
+
+    def step(self, name: str, text: Text, *, increment: float | None = None, **facts: str) -> None:
+        """Begins a step: recorded durably, shown as progress. Raises Cancelled when the person has asked for it."""
+        self.check()
+        self._record(name, facts)
+        self._listen(Event("progress", "info", text, increment))
+        self._listen(Event("log", "info", text))
+
+    def progress(self, text: Text) -> None:
+        self._listen(Event("progress", "info", text))
+
+    def log(self, text: Text, level: Level = "info") -> None:
+        self._listen(Event("log", level, text))
+
+    def check(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled(
+                Text("Cancelled. Nothing more is started."), Text("Run the command again to go on from here.")
+            )
+
+    def wait(self, seconds: float) -> None:
+        """Waits between two looks at something; ends at once, with Cancelled, when the person cancels."""
+        self._stop.wait(seconds)
+        self.check()
+
+    def done(self, **facts: str) -> None:
+        self._record("done", facts)
+
+    def failed(self, code: str) -> None:
+        self._record("failed", {"code": code})
+
+    def _record(self, step: str, facts: dict[str, str]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        entry = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step, **facts}
+        with self._file.open("a+b") as stream:
+            if stream.tell() and not _ends_a_line(stream):
+                stream.write(b"\n")  # a run killed in mid-write left half a line: it stays a line of its own
+            stream.write(json.dumps(entry).encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _ends_a_line(stream: BinaryIO) -> bool:
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) == b"\n"
+
+
+def last_unfinished(file: Path) -> dict[str, object] | None:
+    """The last step of a run that neither finished nor failed; a line cut short by a kill is ignored."""
+    if not file.exists():
+        return None
+    entries: list[dict[str, object]] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return entries[-1] if entries and entries[-1].get("step") not in ("done", "failed") else None

@@ -1,0 +1,37 @@
+"""A project's files: infra/ and inference/ from the shipped ones, never over what is there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from sidecar.core.sync import IGNORED
+from sidecar.core.workspace import Workspace
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped() -> Path:
+    """The folder that holds inference/ and infra/: inside the package in the wheel, beside it in the extension and a checkout."""
+    inside = PACKAGE / "shipped"
+    return inside if inside.is_dir() else PACKAGE.parent
+
+
+def in_checkout() -> bool:
+    """Whether this runs from the project's own repository, where build/ is nobody's but its developers'."""
+    return (PACKAGE.parent / "pyproject.toml").is_file() and (PACKAGE.parent / "tests").is_dir()
+
+
+def scaffold(workspace: Workspace) -> list[str]:
+    """Copies what is missing; returns the paths made, relative to the workspace. A file that exists is left alone."""
+    made: list[str] = []
+    for top in ("infra", "inference"):
+        for source in sorted((shipped() / top).rglob("*")):
+            relative = source.relative_to(shipped())
+            target = workspace.folder / relative
+            if not source.is_file() or IGNORED & set(relative.parts) or source.suffix == ".pyc" or target.exists():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            made.append(relative.as_posix())
+    return made

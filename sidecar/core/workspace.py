@@ -1,0 +1,311 @@
+"""The user's folder as typed values: configuration and parameters, read strictly, written atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sidecar.words.errors import WorkspaceError
+from sidecar.words.text import Text
+
+CONFIG_KEYS = (
+    "SUBSCRIPTION_ID",
+    "RESOURCE_GROUP_NAME",
+    "STORAGE_ACCOUNT_NAME",
+    "FILE_SHARE_NAME",
+    "ACA_APP_NAME",
+    "ACA_APP_ENDPOINT",
+)
+"""The documented keys of infra/inference.config.json, in their order."""
+
+SHARED_NAMES = (
+    "storageAccountName",
+    "fileShareName",
+    "acaEnvironmentName",
+    "acaEnvironmentStorageName",
+    "acaLogAnalyticsName",
+)
+"""Parameters whose value in fine-tuning's file is inference's default."""
+
+_PLACEHOLDER = re.compile(r"^<[^<>]+>$")
+
+
+class _Config(BaseModel):
+    """Fine-tuning's and inference's own keys; others are somebody else's and left alone."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+_M = TypeVar("_M", bound=_Config)
+
+
+class InferenceConfig(_Config):
+    SUBSCRIPTION_ID: str | None = None
+    RESOURCE_GROUP_NAME: str | None = None
+    STORAGE_ACCOUNT_NAME: str | None = None
+    FILE_SHARE_NAME: str | None = None
+    ACA_APP_NAME: str | None = None
+    ACA_APP_ENDPOINT: str | None = None
+
+
+class FinetuningConfig(_Config):
+    SUBSCRIPTION_ID: str | None = None
+    RESOURCE_GROUP_NAME: str | None = None
+    STORAGE_ACCOUNT_NAME: str | None = None
+    FILE_SHARE_NAME: str | None = None
+    ACA_JOB_NAME: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A complete inference.config: where the endpoint lives."""
+
+    subscription_id: str
+    resource_group: str
+    storage_account: str
+    file_share: str
+    app: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the parameters files state: nulls dropped, fine-tuning's names filled in, and what a person should know."""
+
+    values: dict[str, object]
+    notes: tuple[Text, ...]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    folder: Path
+
+    @property
+    def infra(self) -> Path:
+        return self.folder / "infra"
+
+    @property
+    def code(self) -> Path:
+        return self.folder / "inference"
+
+    @property
+    def config_file(self) -> Path:
+        return self.infra / "inference.config.json"
+
+    @property
+    def bicep_file(self) -> Path:
+        return self.infra / "provision" / "inference.bicep"
+
+    @property
+    def template_file(self) -> Path:
+        return self.infra / "provision" / "inference.json"
+
+    @property
+    def parameters_file(self) -> Path:
+        return self.infra / "provision" / "inference.parameters.json"
+
+
+def open_workspace(folder: str | Path) -> Workspace:
+    path = Path(folder)
+    if not path.is_dir():
+        raise WorkspaceError(
+            Text("The folder {folder} does not exist.", folder=folder), Text("Open the project's folder and try again.")
+        )
+    return Workspace(path.resolve())
+
+
+def read_config(workspace: Workspace) -> InferenceConfig:
+    """infra/inference.config.json, or six nulls when there is none."""
+    return _read_model(workspace, workspace.config_file, InferenceConfig)
+
+
+def read_finetuning(workspace: Workspace) -> FinetuningConfig:
+    return _read_model(workspace, workspace.infra / "finetuning.config.json", FinetuningConfig)
+
+
+def target_of(workspace: Workspace) -> Target:
+    """The endpoint's place, from the six keys alone. Raises WorkspaceError that names the missing ones."""
+    config = read_config(workspace)
+    missing = [key for key in CONFIG_KEYS if not getattr(config, key)]
+    if missing:
+        raise WorkspaceError(
+            Text(
+                "{file} has no value for {keys}.",
+                file=_shown(workspace, workspace.config_file),
+                keys=", ".join(missing),
+            ),
+            Text("Run AI Toolkit: Provision Azure Container Apps for inference, or fill the keys in by hand."),
+            code="NotProvisioned",
+        )
+    values = [cast("str", getattr(config, key)) for key in CONFIG_KEYS]
+    return Target(*values)
+
+
+def write_config(workspace: Workspace, outputs: dict[str, str]) -> None:
+    """Writes the six keys at once, keeping other keys of the file. `outputs`: names in any casing, as ARM mangles them."""
+    by_name = {name.upper(): value for name, value in outputs.items()}
+    missing = [key for key in CONFIG_KEYS if not by_name.get(key)]
+    if missing:
+        raise WorkspaceError(
+            Text("The deployment's outputs lack {keys}; the configuration was left as it is.", keys=", ".join(missing)),
+            Text("Compare the outputs at the end of infra/provision/inference.bicep with the shipped file."),
+            code="OutputsMissing",
+        )
+    kept = _read_object(workspace, workspace.config_file) if workspace.config_file.exists() else {}
+    write_atomically(
+        workspace.config_file,
+        json.dumps({**kept, **{key: by_name[key] for key in CONFIG_KEYS}}, indent=2, ensure_ascii=False) + "\n",
+    )
+
+
+def read_parameters(workspace: Workspace) -> Parameters:
+    """The parameters of Provision. Nulls mean default and are dropped; names that fine-tuning states are its defaults."""
+    notes: list[Text] = []
+    values: dict[str, object] = {}
+    for file in _finetuning_parameter_files(workspace):
+        stated = _parameters_of(workspace, file)
+        values |= {name: stated[name] for name in SHARED_NAMES if stated.get(name) is not None}
+    if workspace.parameters_file.exists():
+        values |= {
+            name: each
+            for name, each in _parameters_of(workspace, workspace.parameters_file).items()
+            if each is not None
+        }
+    documented = workspace.infra / "inference.parameters.json"
+    if documented.exists():
+        notes.append(
+            Text(
+                "{file} is read too, and wins over {canonical}; move its values there.",
+                file=_shown(workspace, documented),
+                canonical=_shown(workspace, workspace.parameters_file),
+            )
+        )
+        values |= {name: each for name, each in _parameters_of(workspace, documented).items() if each is not None}
+    return Parameters(values, tuple(notes))
+
+
+def project_id(workspace: Workspace) -> str:
+    """This project's id, made once and kept beside the template: it marks the app, so that two projects can't mix theirs."""
+    file = workspace.infra / "slipway.json"
+    if file.exists():
+        known = _read_object(workspace, file).get("projectId")
+        if isinstance(known, str) and known:
+            return known
+    made = str(uuid.uuid4())
+    write_atomically(file, json.dumps({"projectId": made}, indent=2) + "\n")
+    return made
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """The file holds the old text or the new, never a part: written beside it, flushed, renamed into place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _finetuning_parameter_files(workspace: Workspace) -> list[Path]:
+    places = [workspace.infra / "provision", workspace.infra]
+    return [file for place in places if (file := place / "finetuning.parameters.json").exists()]
+
+
+def _parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
+    document = _read_object(workspace, file)
+    parameters = document.get("parameters")
+    if not isinstance(parameters, dict):
+        raise WorkspaceError(
+            Text("{file} has no object named parameters.", file=_shown(workspace, file)),
+            Text("An ARM parameters file has an object parameters; each entry in it is an object with a value."),
+        )
+    values: dict[str, object] = {}
+    for name, entry in cast("dict[str, object]", parameters).items():
+        if not isinstance(entry, dict) or "value" not in entry:
+            raise _at(workspace, file, name, Text('The parameter {name} needs an object with a "value".', name=name))
+        value = cast("dict[str, object]", entry)["value"]
+        if isinstance(value, str) and _PLACEHOLDER.match(value):
+            raise _at(
+                workspace, file, value, Text("{value} is a placeholder: write the real name, or null.", value=value)
+            )
+        values[name] = value
+    return values
+
+
+def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:
+    if not file.exists():
+        return model()
+    document = _read_object(workspace, file)
+    for key, value in document.items():
+        if isinstance(value, str) and _PLACEHOLDER.match(value):
+            raise _at(workspace, file, key, Text("{value} is a placeholder: write the real value.", value=value))
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        raise _at(workspace, file, key, Text("{key} must be a string or null.", key=key)) from error
+
+
+def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
+    text = file.read_text(encoding="utf-8-sig")
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip().rstrip(",") == "...":
+            raise WorkspaceError(
+                Text(
+                    "{file}, line {line}: “...” stands for lines left out of an example.",
+                    file=_shown(workspace, file),
+                    line=number,
+                ),
+                Text("Take the line out, or write what belongs there."),
+                code="Placeholder",
+            )
+    try:
+        document = json.loads(_strict(text))
+    except json.JSONDecodeError as error:
+        raise WorkspaceError(
+            Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=error.lineno, problem=error.msg),
+            Text("Correct the JSON and try again; nothing was changed."),
+            code="InvalidJson",
+        ) from error
+    if not isinstance(document, dict):
+        raise WorkspaceError(Text("{file} must hold a JSON object.", file=_shown(workspace, file)), code="InvalidJson")
+    return cast("dict[str, object]", document)
+
+
+def _strict(text: str) -> str:
+    """Comments and trailing commas, which ARM's tools accept in parameters files, blanked out: lines stay where they are."""
+    without = re.sub(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', _blanked, text, flags=re.DOTALL)
+    return re.sub(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[}\]])', _blanked, without)
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return match.group(1) or re.sub(r"[^\n]", " ", match.group())
+
+
+def _at(workspace: Workspace, file: Path, needle: str, problem: Text) -> WorkspaceError:
+    """An error that names the line on which `needle` stands in the file."""
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    number = next((index for index, line in enumerate(lines, 1) if f'"{needle}"' in line), 1)
+    return WorkspaceError(
+        Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=number, problem=problem),
+        code="Placeholder" if "placeholder" in problem.message else None,
+    )
+
+
+def _shown(workspace: Workspace, file: Path) -> str:
+    return file.relative_to(workspace.folder).as_posix()

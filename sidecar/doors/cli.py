@@ -1,0 +1,401 @@
+"""The terminal door: the same actions as VS Code's, as text or --json, with exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from sidecar import __version__
+from sidecar.doors import questions, terminal
+from sidecar.doors.questions import Choice
+from sidecar.doors.terminal import Terminal
+from sidecar.gateway.session import settings_from
+from sidecar.wire import protocol as wire
+from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
+from sidecar.words.text import Text
+from sidecar.workflows.actions import ACTIONS, Context
+
+EXIT_CODES = "exit codes: 0 done, 1 failed or what is shown is a failure, 2 wrong usage, 3 consent missing (--yes), 130 cancelled"
+
+R = TypeVar("R", bound=wire.Message)
+Arguments = Callable[[argparse.ArgumentParser], None]
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verb(Generic[R]):
+    """One verb, whole: help, arguments, request, text and exit code. Nothing has a default, so nothing can be forgotten.
+
+    `title`: the command's in VS Code, by which shared sentences call it; None where it has none there. `place`: what the
+    request holds besides the cloud. `failed`: whether what is shown is a failure."""
+
+    what: str
+    method: str
+    result: type[R]
+    title: str | None
+    arguments: Arguments
+    place: Callable[[argparse.Namespace], Params]
+    render: Callable[[R], str]
+    failed: Callable[[R], bool]
+
+
+def never(_: wire.Message) -> bool:
+    return False
+
+
+def nothing(_: argparse.ArgumentParser) -> None:
+    pass
+
+
+def in_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", nargs="?", default=".", help="the project's folder (default: this one)")
+
+
+def folder_of(options: argparse.Namespace) -> Params:
+    return {"folder": os.path.abspath(options.folder)}
+
+
+def in_subscription(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--subscription", required=True, help="its id or name")
+
+
+def subscription_of(options: argparse.Namespace) -> Params:
+    return {"subscriptionId": options.subscription}
+
+
+def for_group(parser: argparse.ArgumentParser) -> None:
+    in_subscription(parser)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--location", required=True)
+
+
+def group_of(options: argparse.Namespace) -> Params:
+    return {**subscription_of(options), "name": options.name, "location": options.location}
+
+
+def for_provision(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
+    parser.add_argument("--group", help="the resource group; asked for on a terminal")
+
+
+def operation_of(options: argparse.Namespace) -> Params:
+    return {**folder_of(options), "operation": ""}
+
+
+def provision_of(options: argparse.Namespace) -> Params:
+    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group}
+
+
+VERBS: dict[str, Verb[Any]] = {
+    "subscriptions": Verb(
+        what="list the subscriptions that can be used",
+        method="slipway/subscriptions",
+        result=wire.Subscriptions,
+        title=None,
+        arguments=nothing,
+        place=lambda _: {},
+        render=terminal.subscriptions,
+        failed=never,
+    ),
+    "groups": Verb(
+        what="list a subscription's resource groups",
+        method="slipway/resourceGroups",
+        result=wire.ResourceGroups,
+        title=None,
+        arguments=in_subscription,
+        place=subscription_of,
+        render=terminal.groups,
+        failed=never,
+    ),
+    "locations": Verb(
+        what="list a subscription's regions",
+        method="slipway/locations",
+        result=wire.Locations,
+        title=None,
+        arguments=in_subscription,
+        place=subscription_of,
+        render=terminal.locations,
+        failed=never,
+    ),
+    "create-group": Verb(
+        what="create a resource group",
+        method="slipway/createResourceGroup",
+        result=wire.ResourceGroup,
+        title=None,
+        arguments=for_group,
+        place=group_of,
+        render=terminal.group,
+        failed=never,
+    ),
+    "init": Verb(
+        what="create infra/ and inference/ where they are missing",
+        method="slipway/init",
+        result=wire.Created,
+        title="AI Toolkit: Create project files",
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal.created,
+        failed=never,
+    ),
+    "provision": Verb(
+        what="provision Azure Container Apps for inference",
+        method="slipway/provision",
+        result=wire.Provisioned,
+        title="AI Toolkit: Provision Azure Container Apps for inference",
+        arguments=for_provision,
+        place=provision_of,
+        render=terminal.provisioned,
+        failed=never,
+    ),
+    "deploy": Verb(
+        what="sync the code, restart the replica, wait until the model answers",
+        method="slipway/deploy",
+        result=wire.Deployed,
+        title="AI Toolkit: Deploy for inference",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal.deployed,
+        failed=lambda done: bool(cast("wire.Deployed", done).refused),
+    ),
+    "status": Verb(
+        what="what runs where; never wakes a GPU",
+        method="slipway/status",
+        result=wire.Status,
+        title=None,
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal.status,
+        failed=lambda found: cast("wire.Status", found).failure,
+    ),
+    "endpoint": Verb(
+        what="the endpoint's URL and a single-use login link",
+        method="slipway/endpoint",
+        result=wire.EndpointLink,
+        title="AI Toolkit: Go to Inference Endpoint",
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal.endpoint,
+        failed=never,
+    ),
+    "api-key": Verb(
+        what="the endpoint's API key",
+        method="slipway/apiKey",
+        result=wire.ApiKey,
+        title="AI Toolkit: Show API key",
+        arguments=in_folder,
+        place=folder_of,
+        render=lambda found: cast("wire.ApiKey", found).api_key,
+        failed=never,
+    ),
+}
+"""Parser, request, text and exit code are read from here and nowhere else."""
+
+NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
+"""Verbs that work on project files, and what says that those are there."""
+
+
+class UsageError(Exception):
+    """What is missing on the command line, where nobody can be asked."""
+
+
+def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
+    options = _parser(program).parse_args(arguments)
+    verb = VERBS[options.verb]
+    # What the SDKs have to say is in the error that they raise; their log would say it twice.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
+    logging.getLogger("azure").propagate = False
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    shown = Terminal(as_json=options.json, verbs=spoken_verbs(program))
+    context = Context(settings_from(environ, say=shown.say), shown.show, stop)
+    try:
+        _complete(options, context, shown, program)
+        result = _with_consents(verb, options, context)
+    except UsageError as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        return 2
+    except SlipwayError as error:
+        shown.fail(error)
+        return 130 if isinstance(error, Cancelled) else 3 if isinstance(error, ConsentNeeded) else 1
+    shown.result(verb.render(result), result)
+    return 1 if verb.failed(result) else 0
+
+
+def spoken_verbs(program: str) -> dict[str, str]:
+    """Titles of VS Code's commands, as shared sentences name them, and what to type here instead."""
+    titled = {each.title: f"`{program} {name}`" for name, each in VERBS.items() if each.title is not None}
+    again = {f"{name.capitalize()} again": f"`{program} {name}` again" for name in ("provision", "deploy")}
+    return titled | again
+
+
+def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
+    """Fills in what the command line leaves open: project files, subscription and group. Asked for, or named as missing."""
+    if options.verb in NEEDED_FILES:
+        _project_files(options, context)
+    if options.verb == "provision" and not (options.subscription and options.group):
+        _where(options, context, shown, program)
+    elif getattr(options, "subscription", None):
+        _name_to_id(options, context)
+
+
+def _project_files(options: argparse.Namespace, context: Context) -> None:
+    summary = _act("slipway/workspace", wire.WorkspaceSummary, folder_of(options), context)
+    if getattr(summary, NEEDED_FILES[options.verb]):
+        return
+    what = "infra/provision/inference.bicep" if options.verb == "provision" else "inference/"
+    question = (
+        f"There is no {what} in {os.path.abspath(options.folder)}. Slipway can put its own infra/ and inference/ there; "
+        "files that exist stay as they are. Create them?"
+    )
+    if options.yes or (questions.attended() and questions.yes(question, default=True)):
+        made = _act("slipway/init", wire.Created, folder_of(options), context)
+        print(f"  {terminal.created(made)}", file=sys.stderr)
+        return
+    raise WorkspaceError(
+        Text("There is no {what} in {folder}.", what=what, folder=os.path.abspath(options.folder)),
+        Text("Create the project files first (AI Toolkit: Create project files), or give --yes."),
+        code="ProjectFilesMissing",
+    )
+
+
+def _where(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
+    """As VS Code asks: fine-tuning's subscription and resource group are pre-selected."""
+    known = _act("slipway/workspace", wire.WorkspaceSummary, folder_of(options), context).defaults
+    if not questions.attended():
+        raise UsageError(_missing(options, known, program))
+    if options.subscription:
+        _name_to_id(options, context)
+    else:
+        found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context)
+        for problem in found.problems:
+            print(f"  warning: {shown.worded(terminal.spoken(problem))}", file=sys.stderr)
+        if not found.subscriptions:
+            raise UsageError("no subscription can be used: run az login, or give --cloud local")
+        title = "Select the subscription to provision in"
+        choices = [Choice(each.id, each.name, _beside(each, known.subscription_id)) for each in found.subscriptions]
+        options.subscription = questions.choose(title, choices, known.subscription_id)
+        options.cloud = next(each.cloud for each in found.subscriptions if each.id == options.subscription)
+    if not options.group:
+        usual = known.resource_group if options.subscription == known.subscription_id else None
+        options.group = _group(options, context, usual)
+
+
+def _missing(options: argparse.Namespace, known: wire.WorkspaceDefaults, program: str) -> str:
+    flags = [flag for flag in ("subscription", "group") if not getattr(options, flag)]
+    missing = " and ".join(f"--{flag}" for flag in flags)
+    verb = "is" if len(flags) == 1 else "are"
+    given = {"subscription": known.subscription_id, "group": known.resource_group}
+    used = " ".join(f"--{flag} {given[flag]}" for flag in flags if given[flag])
+    hint = (
+        f"; this project has used {used}" if used else f"; `{program} subscriptions` and `{program} groups` list them"
+    )
+    return f"{missing} {verb} missing, and nobody can be asked here{hint}"
+
+
+def _beside(subscription: wire.Subscription, used: str | None) -> str:
+    where = "runs on this machine: no account, no GPU, no cost" if subscription.cloud == "local" else subscription.id
+    return f"{where} (used by this project)" if subscription.id == used else where
+
+
+NEW_GROUP = "\0new"  # no group can be called that
+
+
+def _group(options: argparse.Namespace, context: Context, usual: str | None) -> str:
+    place = {"cloud": options.cloud, "subscriptionId": options.subscription}
+    found = _act("slipway/resourceGroups", wire.ResourceGroups, place, context).resource_groups
+    used = next((each.name for each in found if usual and each.name.lower() == usual.lower()), None)
+    choices = [
+        Choice(each.name, each.name, f"{each.location} (used by this project)" if each.name == used else each.location)
+        for each in found
+    ]
+    title = "Select the resource group to provision in"
+    chosen = questions.choose(title, [*choices, Choice(NEW_GROUP, "Create new…")], used)
+    if chosen != NEW_GROUP:
+        return chosen
+    name = questions.text("Name of the new resource group", questions.group_name_problem)
+    regions = _act("slipway/locations", wire.Locations, place, context).locations
+    listed = [Choice(each.name, each.display_name, each.name) for each in regions]
+    location = questions.choose(f"Select the region of the new resource group {name}", listed, None)
+    made = {**place, "name": name, "location": location}
+    return _act("slipway/createResourceGroup", wire.ResourceGroup, made, context).name
+
+
+def _name_to_id(options: argparse.Namespace, context: Context) -> None:
+    """A subscription may be given by its name; what is no name of one is taken for an id."""
+    given = str(options.subscription)
+    if given.count("-") == 4:
+        return
+    found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context).subscriptions
+    named = [each for each in found if each.name.lower() == given.lower()]
+    if len(named) > 1:
+        raise UsageError(f"{len(named)} subscriptions are called {given}: give the id of one")
+    if named:
+        options.subscription, options.cloud = named[0].id, named[0].cloud
+
+
+def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context) -> R:
+    """Runs the action; what it asks consent for is agreed to by --yes, asked on a terminal, or refused."""
+    consents: list[str] = []
+    takes = wire.METHODS[verb.method].params.model_fields
+    while True:
+        params = {**verb.place(options)}
+        params |= {"cloud": options.cloud} if "cloud" in takes else {}
+        params |= {"consents": consents} if "consents" in takes else {}
+        try:
+            return _act(verb.method, verb.result, params, context)
+        except ConsentNeeded as needed:
+            agreed = options.yes or (questions.attended() and questions.agreed(needed))
+            if not agreed or needed.consent in consents:
+                raise
+            consents.append(needed.consent)
+
+
+def _act(method: str, result: type[R], params: Params, context: Context) -> R:
+    done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
+    assert isinstance(done, result), f"{method} gave {type(done).__name__}"
+    return done
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description="Turn a fine-tuned model into an inference endpoint on Azure Container Apps, or on the local cloud.",
+        epilog=f"`{program} demo` shows the whole job on the local cloud, with a sample model; {EXIT_CODES}",
+    )
+    parser.add_argument("--version", action="version", version=f"slipway {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--cloud", default="auto", choices=["auto", "local", "azure", "azureChina", "azureUSGovernment"]
+    )
+    common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    common.add_argument(
+        "--yes",
+        action="store_true",
+        help="agree to what would be asked (project files, downloads, adding a GPU profile)",
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, each in VERBS.items():
+        made = verbs.add_parser(name, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES)
+        each.arguments(made)
+    return parser
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """The first Ctrl-C cancels in order; the second ends the process at once."""
+
+    def cancel(number: int, frame: object) -> None:
+        if stop.is_set():
+            sys.exit(130)
+        print("\ncancelling… (again to leave at once)", file=sys.stderr)
+        stop.set()
+
+    signal.signal(signal.SIGINT, cancel)
+    signal.signal(signal.SIGTERM, cancel)

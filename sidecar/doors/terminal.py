@@ -1,0 +1,159 @@
+"""What a terminal shows: progress and failures on stderr, the result on stdout, as text for a person or as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from sidecar.core.journal import Event
+from sidecar.wire import protocol as wire
+from sidecar.words.errors import SlipwayError
+from sidecar.words.text import Text
+
+
+class Terminal:
+    """`--json` leaves stdout to one JSON document. `verbs`: what a sentence calls by its title in VS Code, and its name here."""
+
+    def __init__(self, *, as_json: bool, verbs: dict[str, str]) -> None:
+        self._as_json = as_json
+        self._verbs = dict(sorted(verbs.items(), key=lambda each: -len(each[0])))
+
+    def say(self, text: Text) -> None:
+        print(self.worded(str(text)), file=sys.stderr, flush=True)
+
+    def show(self, event: Event) -> None:
+        """Lines of the log. An error is said once, by fail()."""
+        if event.kind == "log" and event.level in ("info", "warning"):
+            mark = "warning: " if event.level == "warning" else ""
+            print(f"  {mark}{self.worded(str(event.text))}", file=sys.stderr, flush=True)
+
+    def fail(self, error: SlipwayError) -> None:
+        if self._as_json:
+            print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
+        print(f"error: {self.worded(str(error.message))} [{error.code}]", file=sys.stderr)
+        if error.suggestion is not None:
+            print(f"  → {self.worded(str(error.suggestion))}", file=sys.stderr)
+        if error.detail:
+            print(error.detail, file=sys.stderr)
+
+    def result(self, text: str, result: wire.Message) -> None:
+        print(json.dumps(self.document(result), ensure_ascii=False) if self._as_json else self.worded(text))
+
+    def document(self, message: BaseModel) -> dict[str, Any]:
+        """The message as JSON, with every sentence filled in: nobody outside has the catalogue of templates."""
+        return {wire.to_camel(name): self._plain(getattr(message, name)) for name in type(message).model_fields}
+
+    def worded(self, text: str) -> str:
+        """The sentence with commands called as they are called here."""
+        for title, verb in self._verbs.items():
+            text = text.replace(title, verb)
+        return text
+
+    def _plain(self, value: Any) -> Any:
+        if isinstance(value, wire.Sentence):
+            return self.worded(spoken(value))
+        if isinstance(value, BaseModel):
+            return self.document(value)
+        if isinstance(value, list):
+            return [self._plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return value
+
+
+def spoken(sentence: wire.Sentence) -> str:
+    return str(Text(sentence.message, **sentence.args))
+
+
+def table(rows: Sequence[Sequence[str]], empty: str) -> str:
+    """Columns as wide as their longest entry."""
+    if not rows:
+        return empty
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def facts(title: str, rows: Sequence[tuple[str, str | None]]) -> str:
+    """A headline and what belongs to it, without what there is none of."""
+    return "\n".join([title, *(f"  {name:<10} {value}" for name, value in rows if value)])
+
+
+def subscriptions(found: wire.Subscriptions) -> str:
+    rows = [(each.id, each.cloud, each.name) for each in found.subscriptions]
+    problems = [f"warning: {spoken(each)}" for each in found.problems]
+    return "\n".join([table(rows, "No subscription can be used."), *problems])
+
+
+def groups(found: wire.ResourceGroups) -> str:
+    return table([(each.name, each.location) for each in found.resource_groups], "There is no resource group yet.")
+
+
+def locations(found: wire.Locations) -> str:
+    return table([(each.name, each.display_name) for each in found.locations], "There is no region.")
+
+
+def group(made: wire.ResourceGroup) -> str:
+    return f"Created the resource group {made.name} in {made.location}."
+
+
+def created(made: wire.Created) -> str:
+    if not made.created:
+        return "All project files are already there; none was changed."
+    tops = sorted({each.partition("/")[0] + "/" for each in made.created})
+    return f"Created {len(made.created)} project files in {' and '.join(tops)}."
+
+
+def provisioned(done: wire.Provisioned) -> str:
+    title = f"Provisioned. The endpoint will be {done.url}"
+    rows = [("deployment", done.deployment), ("written", done.config_path), ("portal", done.portal_url)]
+    return facts(title, [*rows, ("next", "AI Toolkit: Deploy for inference")])
+
+
+def deployed(done: wire.Deployed) -> str:
+    if done.refused:
+        title = f"Deployed to {done.url}, but the server refuses {len(done.refused)} of the share's adapters."
+    elif done.verified:
+        title = f"Deployed: the model answers at {done.url}"
+    else:
+        title = f"Deployed to {done.url}; that the model answers is not verified."
+    code = "changed" if done.code_changed else "unchanged"
+    release = f"{done.release[:12]} (generation {done.generation}, code {code})" if done.release else f"code {code}"
+    rows = [
+        ("release", release),
+        *models(done.base, done.adapters, done.refused),
+        ("replica", ", ".join(done.replicas)),
+        *[("note", spoken(each)) for each in done.notes],
+    ]
+    return facts(title, rows)
+
+
+def status(found: wire.Status) -> str:
+    phase = f" ({found.phase})" if found.phase not in (None, found.state) else ""
+    rows = [
+        ("endpoint", found.url),
+        ("revision", found.revision),
+        *[("replica", f"{each.name}  {each.state}") for each in found.replicas],
+        *models(found.base, found.adapters, found.refused),
+        ("reason", None if found.reason is None else spoken(found.reason)),
+        *[("note", spoken(each)) for each in found.notes],
+    ]
+    return facts(f"{found.app or 'no app'}: {found.state}{phase}", rows)
+
+
+def endpoint(found: wire.EndpointLink) -> str:
+    """The login link is shown because it was asked for; it can be used once."""
+    rows = [("login", found.login_url), ("note", None if found.note is None else spoken(found.note))]
+    return facts(found.url, rows)
+
+
+def models(
+    base: str | None, adapters: Sequence[str], refused: Sequence[wire.RefusedAdapter]
+) -> list[tuple[str, str | None]]:
+    return [
+        ("base", base),
+        *[("adapter", each) for each in adapters],
+        *[("refused", f"{each.name}: {each.reason}") for each in refused],
+    ]

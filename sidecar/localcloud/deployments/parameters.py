@@ -1,0 +1,176 @@
+"""A deployment's parameters: checked against what the template declares, defaults filled in, secure ones kept apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.fields import member
+
+Json = dict[str, Any]
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "securestring": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "object": (dict,),
+    "secureobject": (dict,),
+    "array": (list,),
+}
+_SHOWN = {
+    "string": "String",
+    "securestring": "SecureString",
+    "int": "Int",
+    "bool": "Bool",
+    "object": "Object",
+    "secureobject": "SecureObject",
+    "array": "Array",
+}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Values by declared name. A value that a what-if can't know is a Deferred."""
+
+    values: Mapping[str, Any]
+    types: Mapping[str, str]
+
+    def value(self, name: str) -> Any:
+        found = next((known for known in self.values if known.lower() == name.lower()), None)
+        if found is None:
+            raise invalid_template(f"The template parameter '{name}' is not found.")
+        value = self.values[found]
+        if isinstance(value, Deferred):
+            raise value
+        return value
+
+    def secure(self, name: str) -> bool:
+        return self.types[name].startswith("secure")
+
+    def shown(self) -> Json:
+        """As a deployment's GET shows them: secure ones by type only."""
+        return {
+            name: {"type": _SHOWN[self.types[name]]}
+            | ({} if self.secure(name) or isinstance(value, Deferred) else {"value": value})
+            for name, value in self.values.items()
+        }
+
+
+def invalid_template(message: str) -> ArmError:
+    return ArmError(400, "InvalidTemplate", f"Deployment template validation failed: '{message}'.")
+
+
+def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: Mapping[str, Any]) -> Parameters:
+    """The parameters of `template` with the values `given` (`{"name": {"value": …}}`).
+
+    `scope` evaluates defaults; `keep_unknown` are functions that a what-if leaves unevaluated, as secure values are there.
+    """
+    declared: Json = member(template, "parameters")
+    supplied = {name.lower(): entry for name, entry in given.items()}
+    strange = [name for name in given if name.lower() not in {known.lower() for known in declared}]
+    if strange:
+        raise invalid_template(
+            "The following parameters were supplied, but do not correspond to any parameters defined in the template: "
+            f"'{', '.join(strange)}'. The parameters defined in the template are: '{', '.join(declared)}'. "
+            "Please see https://aka.ms/arm-pass-parameter-values for usage details."
+        )
+    definitions: Json = member(template, "definitions")
+    values: dict[str, Any] = {}
+    types: dict[str, str] = {}
+    for name, stated in declared.items():
+        declaration = _definition(stated, definitions)
+        types[name] = str(declaration.get("type", "")).lower()
+        if types[name] not in _TYPES:
+            raise invalid_template(f"The template parameter '{name}' has an invalid type '{declaration.get('type')}'.")
+        so_far = Parameters(dict(values), types)
+        inner = Scope(
+            parameters=so_far.value, functions={**scope.functions, **keep_unknown}, user_functions=scope.user_functions
+        )
+        values[name] = _value_of(
+            name, declaration, supplied.get(name.lower()), inner, "deferred" if keep_unknown else "now"
+        )
+    return Parameters(values, types)
+
+
+def _definition(stated: Json, definitions: Json) -> Json:
+    """A declaration with its `$ref` to a user-defined type followed."""
+    reference = str(stated.get("$ref", ""))
+    if not reference.startswith("#/definitions/"):
+        return stated
+    return {**definitions.get(reference.removeprefix("#/definitions/"), {}), **stated}
+
+
+def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: str) -> Any:
+    if stated is not None and not isinstance(stated, dict):
+        raise invalid_template(f"The value of the parameter '{name}' must be an object with a 'value'.")
+    entry = cast("Json | None", stated)
+    if entry and entry.get("reference"):
+        raise ArmError(400, "KeyVaultParameterReferenceNotFound", f"The key vault reference of '{name}' can't be read.")
+    value = entry.get("value") if entry else None
+    kind = str(declaration["type"]).lower()
+    if value is None and (entry is None or not declaration.get("nullable")):
+        if "defaultValue" in declaration:
+            return _default(name, declaration, scope)
+        if not declaration.get("nullable"):
+            raise invalid_template(
+                f"The value for the template parameter '{name}' is not provided. Please see "
+                "https://aka.ms/arm-create-parameter-file for usage details."
+            )
+    if value is not None:
+        _check(name, declaration, value)
+    if when == "deferred" and kind.startswith("secure"):
+        return Deferred(f"[parameters('{name}')]")
+    return value
+
+
+def _default(name: str, declaration: Json, scope: Scope) -> Any:
+    try:
+        value = evaluate(declaration["defaultValue"], scope)
+    except Deferred:
+        return Deferred(str(declaration["defaultValue"]))
+    if value is not None:
+        _check(name, declaration, value)
+    return value
+
+
+def _check(name: str, declaration: Json, value: Any) -> None:
+    kind = str(declaration["type"]).lower()
+    expected = _TYPES[kind]
+    if not isinstance(value, expected) or (kind == "int" and isinstance(value, bool)):
+        raise invalid_template(
+            f"Template parameter JToken type is not valid. Expected '{_SHOWN[kind]}'. Actual '{_token(value)}'. "
+            f"Please see https://aka.ms/resource-manager-parameter-types for usage details. (parameter '{name}')"
+        )
+    allowed = declaration.get("allowedValues")
+    if allowed is not None and value not in allowed and not _all_in(value, allowed):
+        # A secure value is not repeated in a message.
+        repeated = "" if kind.startswith("secure") else f" '{value}'"
+        raise invalid_template(
+            f"The provided value{repeated} for the template parameter '{name}' is not valid. The value is not part of "
+            f"the allowed value(s): '{','.join(str(entry) for entry in allowed)}'."
+        )
+    size = value if isinstance(value, int) else len(cast("list[Any]", value))
+    low, high = ("minValue", "maxValue") if isinstance(value, int) else ("minLength", "maxLength")
+    if (low in declaration and size < declaration[low]) or (high in declaration and size > declaration[high]):
+        raise invalid_template(
+            f"The provided value for the template parameter '{name}' is not valid. Length or value must be within "
+            f"'{declaration.get(low, '')}'..'{declaration.get(high, '')}'."
+        )
+
+
+def _all_in(value: Any, allowed: list[Any]) -> bool:
+    """An array may hold any of the allowed values."""
+    return isinstance(value, list) and all(each in allowed for each in cast("list[Any]", value))
+
+
+def _token(value: Any) -> str:
+    kinds: list[tuple[type, str]] = [
+        (str, "String"),
+        (bool, "Boolean"),
+        (int, "Integer"),
+        (float, "Float"),
+        (list, "Array"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "Null" if value is None else "Object")

@@ -1,0 +1,199 @@
+"""What-if: a plan compared with what is there. `before` and `after` are shown, nothing is changed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sidecar.armlang.expressions import Deferred
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.resource_id import parse_resource_id
+from sidecar.localcloud.deployments.deployment_record import Ordered
+from sidecar.localcloud.deployments.deployments import Deployments
+from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.resources import providers
+from sidecar.localcloud.resources.resource_type import Json
+
+_SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connectionstring"))
+
+
+def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
+    """The changes, sorted by resource id: Create, Modify (with a delta), NoChange, and Ignore for what is not in it."""
+    return sorted(_changes(cloud, deployments, ordered), key=lambda change: str(change["resourceId"]).lower())
+
+
+def _changes(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
+    plan = deployments.plan(ordered, _unknown_functions())
+    found: list[Json] = []
+    seen: set[str] = set()
+    for planned in plan.resources:
+        if not planned.wanted or planned.existing:
+            continue
+        seen.add(planned.key)
+        if planned.nested:
+            found += _nested(cloud, deployments, ordered, planned)
+        else:
+            found.append(_change(cloud, planned))
+    if "/resourcegroups/" in ordered.scope.lower() and ordered.properties.get("isNested") is None:
+        found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found} | seen)
+    return found
+
+
+def _nested(cloud: LocalCloud, deployments: Deployments, ordered: Ordered, planned: Planned) -> list[Json]:
+    scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
+    properties: Json = member(planned.source, "properties")
+    parameters: Json = {}
+    for name, entry in member(properties, "parameters").items():
+        value = unevaluated(entry, scope)
+        parameters[name] = value
+    try:
+        rest = nested_properties({**properties, "parameters": {}}, scope)
+    except Deferred:
+        rest = {**properties}
+    inner = Ordered(
+        planned.id,
+        planned.name,
+        planned.id.split("/providers/Microsoft.Resources/deployments/")[0],
+        planned.id.split("/")[2],
+        planned.source.get("location"),
+        {"mode": "Incremental", **rest, "parameters": parameters, "isNested": True},
+        None,
+        ordered.caller,
+    )
+    return _changes(cloud, deployments, inner)
+
+
+def _change(cloud: LocalCloud, planned: Planned) -> Json:
+    scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
+    kept = {name: value for name, value in planned.source.items() if name in _BODY}
+    after: Json = {
+        **unevaluated(kept, scope),
+        "apiVersion": planned.api_version,
+        "id": planned.id,
+        "name": planned.name.rsplit("/", 1)[-1],
+        "type": planned.type,
+    }
+    after = _masked(after)
+    before = _before(cloud, planned)
+    if before is None:
+        return {"resourceId": planned.id, "changeType": "Create", "after": after}
+    delta = _delta(before, after)
+    kind = "Modify" if delta else "NoChange"
+    shown: Json = {"resourceId": planned.id, "changeType": kind, "before": before, "after": _over(before, after)}
+    return {**shown, "delta": delta}
+
+
+_BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "managedBy")
+
+
+def _before(cloud: LocalCloud, planned: Planned) -> Json | None:
+    stored = cloud.store.get(planned.id)
+    if stored is None:
+        address = parse_resource_id(planned.id)
+        try:
+            stored = providers.find(cloud, providers.known(address)) if address else None
+        except ArmError:
+            return None
+    if stored is None:
+        return None
+    shown = dict(stored.body) if stored.type.endswith("/resourceGroups") else providers.show(cloud, stored)
+    kept = {name: value for name, value in shown.items() if name in (*_BODY, "id", "name", "type")}
+    return _masked({**kept, "apiVersion": planned.api_version})
+
+
+def _delta(before: Any, after: Json) -> list[Json]:
+    """Differences of what the template states. What it doesn't state is left as it is (and, unlike Azure, not reported)."""
+    return _differences(before, {name: value for name, value in after.items() if name in _BODY}, "")
+
+
+def _differences(before: Any, after: Json, path: str) -> list[Json]:
+    changes: list[Json] = []
+    for name, value in after.items():
+        place = f"{path}.{name}" if path else name
+        old = before.get(name) if isinstance(before, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        if isinstance(value, dict) and isinstance(old, dict):
+            changes += _differences(old, dict(value), place)  # pyright: ignore[reportUnknownArgumentType]
+        elif (
+            value == old
+            or (value in (None, [], {}) and old in (None, [], {}))
+            or _unknown(value)
+            or (isinstance(value, str) and isinstance(old, str) and _same_text(value, old))
+        ):
+            continue
+        else:
+            kind = "Create" if old is None else ("Delete" if value is None else "Modify")
+            changes.append({"path": place, "propertyChangeType": kind, "before": old, "after": value, "children": None})
+    return changes
+
+
+def _over(before: Json, after: Json) -> Json:
+    """What will be there: the template's values over those that it leaves alone."""
+    merged = {**before, **after}
+    for name, value in after.items():
+        old = before.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            merged[name] = _over(dict(old), dict(value))  # pyright: ignore[reportUnknownArgumentType]
+    return merged
+
+
+def _same_text(left: str, right: str) -> bool:
+    """Locations and enumerated values come back in another casing."""
+    return left.replace(" ", "").lower() == right.replace(" ", "").lower()
+
+
+def _unknown(value: Any) -> bool:
+    """Azure reads reference() and list*() already here; other values that it can't know it reports as changed."""
+    read = isinstance(value, str) and value.startswith("[") and value.endswith("]")
+    return read and ("reference(" in value or "list" in value)
+
+
+def _ignored(cloud: LocalCloud, scope: str, seen: set[str]) -> list[Json]:
+    """Resources of the group that the template does not mention."""
+    found: list[Json] = []
+    for stored in cloud.store.under(scope):
+        address = parse_resource_id(stored.id)
+        top = address is not None and len(address.names) == 1 and "location" in stored.body
+        if top and stored.key not in seen and stored.type != "Microsoft.Resources/deployments":
+            before = _masked(providers.show(cloud, stored))
+            found.append({"resourceId": stored.id, "changeType": "Ignore", "before": before, "after": before})
+    return found
+
+
+def _masked(value: Any) -> Any:
+    """Secret values are never part of a what-if."""
+    if isinstance(value, dict):
+        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+        named_secret = set(entries) <= {"name", "value", "keyVaultUrl", "identity"}
+        return {
+            name: "*******"
+            if isinstance(item, str) and name.lower() in _SECRET and not (name == "value" and not named_secret)
+            else _masked(item)
+            for name, item in entries.items()
+        }
+    if isinstance(value, list):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return [_masked(item) for item in items]
+    return value
+
+
+def _unknown_functions() -> Mapping[str, Callable[..., Any]]:
+    """Functions that have no value before a deployment."""
+
+    def unknown(name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            raise Deferred(f"[{name}({', '.join(repr(argument) for argument in arguments)})]")
+
+        return call
+
+    names = (
+        "reference",
+        "listKeys",
+        "listSecrets",
+        "sharedKeys",
+        "listAccountSas",
+        "listCredentials",
+        "newGuid",
+        "utcNow",
+    )
+    return {name.lower(): unknown(name) for name in names}

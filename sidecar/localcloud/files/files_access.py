@@ -1,0 +1,96 @@
+"""Who may do what on the Files data plane: SharedKey, a SAS, or a token with backup intent."""
+
+import datetime
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
+
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, verify
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.files.share_tree import FilesError
+from sidecar.localcloud.files.sharedkey import signed_by, string_to_sign
+from sidecar.localcloud.resources.storage import account_keys
+
+Needs = Callable[[str, str, str], None]
+"""(method, kind of resource, comp): raises where what was proved does not allow it."""
+
+_CLOCK_SKEW = 15 * 60
+
+
+def authenticate(
+    cloud: LocalCloud, account: Resource, method: str, raw_path: str, query_string: str, headers: Mapping[str, str]
+) -> Needs:
+    """What the request proves; FilesError 401 or 403 where it proves nothing."""
+    query = parse_qsl(query_string, keep_blank_values=True)
+    authorization = headers.get("authorization", "")
+    kind, _, proof = authorization.partition(" ")
+    if kind == "SharedKey":
+        _shared_key(cloud, account, method, raw_path, query_string, headers, proof)
+        return _everything
+    if kind == "Bearer":
+        _token(cloud, authorization, headers)
+        return _everything
+    if any(name == "sig" for name, _ in query):
+        from sidecar.localcloud.files.sas import sas_permissions
+
+        return sas_permissions(cloud, account, dict(query), raw_path)
+    raise FilesError(
+        401,
+        "NoAuthenticationInformation",
+        "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
+    )
+
+
+def _everything(_method: str, _kind: str, _comp: str) -> None:
+    return
+
+
+def _shared_key(
+    cloud: LocalCloud,
+    account: Resource,
+    method: str,
+    raw_path: str,
+    query_string: str,
+    headers: Mapping[str, str],
+    proof: str,
+) -> None:
+    failed = FilesError(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including "
+        "the signature.",
+    )
+    if account.properties.get("allowSharedKeyAccess") is False:
+        raise FilesError(
+            403,
+            "KeyBasedAuthenticationNotPermitted",
+            "Key based authentication is not permitted on this storage account.",
+        )
+    name, _, given = proof.partition(":")
+    if name != account.name:
+        raise failed
+    _check_date(cloud, headers)
+    pairs = [(part.partition("=")[0], part.partition("=")[2]) for part in query_string.split("&") if part]
+    text = string_to_sign(method, account.name, raw_path, pairs, headers)
+    if not signed_by(list(account_keys(account).values()), text, given):
+        raise failed
+
+
+def _check_date(cloud: LocalCloud, headers: Mapping[str, str]) -> None:
+    stated = headers.get("x-ms-date") or headers.get("date") or ""
+    try:
+        moment = datetime.datetime.strptime(stated, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=datetime.UTC)
+    except ValueError as problem:
+        raise FilesError(403, "AuthenticationFailed", "The Date header in the request is incorrect.") from problem
+    if abs(moment.timestamp() - cloud.now()) > _CLOCK_SKEW:
+        raise FilesError(403, "AuthenticationFailed", f"Request date header too old: '{stated}'.")
+
+
+def _token(cloud: LocalCloud, authorization: str, headers: Mapping[str, str]) -> None:
+    try:
+        verify(cloud.directory, cloud.endpoints.arm, authorization, (STORAGE_AUDIENCE,), cloud.now())
+    except ArmError as error:
+        raise FilesError(401, "InvalidAuthenticationInfo", error.message) from error
+    if headers.get("x-ms-file-request-intent") != "backup":
+        raise FilesError(400, "MissingRequiredHeader", "x-ms-file-request-intent: backup is required with a token.")

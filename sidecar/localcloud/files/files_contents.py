@@ -1,0 +1,148 @@
+"""Azure Files: files, whole and in ranges."""
+
+import base64
+import os
+import re
+
+from starlette.responses import Response
+
+from sidecar.localcloud.files.files_call import (
+    RANGE_LIMIT,
+    FilesCall,
+    already_there,
+    byte_range,
+    check_md5,
+    check_sharing,
+    check_space,
+    content_headers,
+    md5,
+    properties_of,
+    shown_content,
+    shown_metadata,
+    times_of,
+)
+from sidecar.localcloud.files.files_xml import range_list, xml_response
+from sidecar.localcloud.files.share_tree import FilesError, Notes
+
+
+def create_file(call: FilesCall) -> Response:
+    if "x-ms-structured-body" in call.headers:
+        raise FilesError(400, "UnsupportedHeader", "Structured bodies are not known to the local cloud.")
+    stated = call.headers.get("x-ms-content-length", "")
+    if not stated.isdigit():
+        raise FilesError(
+            400, "MissingRequiredHeader", "An HTTP header that's mandatory for this request is not specified."
+        )
+    size = int(stated)
+    if size > 4 * 1024**4:
+        raise FilesError(400, "OutOfRangeInput", "One of the request inputs is out of range.")
+    if call.body and len(call.body) > size:
+        raise FilesError(400, "InvalidHeaderValue", "The body is longer than x-ms-content-length.")
+    tree = call.tree
+    place = tree.parent_of(call.path) / tree.locate(call.path).name
+    if place.is_dir():
+        raise already_there(place, "file")
+    check_md5(call)
+    check_space(call, size - (place.stat().st_size if place.exists() else 0))
+    check_sharing(call, place)
+    with place.open("wb") as file:
+        file.write(call.body)
+        file.truncate(size)
+    tree.write_notes(place, Notes(call.metadata, content_headers(call.headers)))
+    extra = {"Content-MD5": base64.b64encode(md5(call.body)).decode()} if call.body else {}
+    return Response(status_code=201, headers={**properties_of(place), **extra, "x-ms-request-server-encrypted": "true"})
+
+
+def file_properties(call: FilesCall) -> Response:
+    tree = call.tree
+    place = tree.file(call.path)
+    notes = tree.read_notes(place)
+    headers = {
+        **properties_of(place),
+        **shown_content(notes),
+        **shown_metadata(notes),
+        "Content-Length": str(place.stat().st_size),
+    }
+    return Response(headers={**headers, "x-ms-type": "File", "x-ms-server-encrypted": "true"})
+
+
+def read_file(call: FilesCall) -> Response:
+    tree = call.tree
+    place = tree.file(call.path)
+    size = place.stat().st_size
+    notes = tree.read_notes(place)
+    shared = {**properties_of(place), **shown_metadata(notes), "x-ms-type": "File", "Accept-Ranges": "bytes"}
+    asked = call.headers.get("x-ms-range") or call.headers.get("range")
+    first, last = byte_range(asked, size) if asked else (0, size - 1)
+    with place.open("rb") as file:
+        file.seek(first)
+        data = file.read(last - first + 1)
+    content = shown_content(notes)
+    whole_md5 = content.pop("Content-MD5", None)
+    if asked:
+        shared["Content-Range"] = f"bytes {first}-{last}/{size}"
+        if whole_md5:
+            shared["x-ms-content-md5"] = whole_md5
+        if call.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
+            shared["Content-MD5"] = base64.b64encode(md5(data)).decode()
+    elif whole_md5:
+        shared["Content-MD5"] = whole_md5
+    media = content.pop("Content-Type", "application/octet-stream")
+    return Response(data, 206 if asked else 200, {**shared, **content}, media)
+
+
+def put_range(call: FilesCall) -> Response:
+    if "x-ms-structured-body" in call.headers:
+        raise FilesError(400, "UnsupportedHeader", "Structured bodies are not known to the local cloud.")
+    tree = call.tree
+    place = tree.file(call.path)
+    size = place.stat().st_size
+    found = re.fullmatch(r"bytes=(\d+)-(\d+)", call.headers.get("x-ms-range") or call.headers.get("range") or "")
+    if not found or int(found[1]) > int(found[2]):
+        raise FilesError(
+            400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format."
+        )
+    first, last = int(found[1]), int(found[2])
+    if last >= size:
+        raise FilesError(416, "InvalidRange", "The range specified is invalid for the current size of the resource.")
+    action = call.headers.get("x-ms-write", "").lower()
+    if action not in ("update", "clear"):
+        raise FilesError(400, "InvalidHeaderValue", "x-ms-write must be update or clear.")
+    if action == "update" and (len(call.body) != last - first + 1 or len(call.body) > RANGE_LIMIT):
+        raise FilesError(400, "InvalidHeaderValue", "The body's length is not that of the range.")
+    check_md5(call)
+    check_sharing(call, place)
+    with place.open("r+b") as file:
+        file.seek(first)
+        file.write(call.body if action == "update" else bytes(last - first + 1))
+    extra = {"Content-MD5": base64.b64encode(md5(call.body)).decode()} if action == "update" else {}
+    return Response(status_code=201, headers={**properties_of(place), **extra})
+
+
+def list_ranges(call: FilesCall) -> Response:
+    place = call.tree.file(call.path)
+    headers = {**times_of(place), "x-ms-content-length": str(place.stat().st_size)}
+    response = xml_response(range_list(place.stat().st_size))
+    response.headers.update(headers)
+    return response
+
+
+def set_file_properties(call: FilesCall) -> Response:
+    """HTTP headers, and the size where one is stated."""
+    tree = call.tree
+    place = tree.file(call.path)
+    notes = tree.read_notes(place)
+    length = call.headers.get("x-ms-content-length", "")
+    if length.isdigit():
+        check_space(call, int(length) - place.stat().st_size)
+        check_sharing(call, place)
+        os.truncate(place, int(length))
+    tree.write_notes(place, Notes(notes.metadata, content_headers(call.headers)))
+    return Response(headers=properties_of(place))
+
+
+def delete_file(call: FilesCall) -> Response:
+    place = call.tree.file(call.path)
+    check_sharing(call, place)
+    call.tree.remove(place)
+    return Response(status_code=202)

@@ -1,0 +1,123 @@
+"""Azure Files: directories, their listings; metadata and renames, which are alike for files."""
+
+import os
+from dataclasses import replace
+from urllib.parse import unquote
+
+from starlette.responses import Response
+
+from sidecar.localcloud.files.files_call import (
+    FilesCall,
+    already_there,
+    check_sharing,
+    endpoint_of,
+    properties_of,
+    shown_metadata,
+)
+from sidecar.localcloud.files.files_xml import Entry, listing, xml_response
+from sidecar.localcloud.files.share_tree import FilesError, Notes, not_found, split_path
+
+
+def create_directory(call: FilesCall) -> Response:
+    tree = call.tree
+    place = tree.parent_of(call.path) / (tree.locate(call.path).name)
+    if place.exists():
+        raise already_there(place, "directory")
+    place.mkdir()
+    tree.write_notes(place, Notes(call.metadata))
+    return Response(status_code=201, headers=properties_of(place))
+
+
+def directory_properties(call: FilesCall) -> Response:
+    place = call.tree.directory(call.path)
+    return Response(headers={**properties_of(place), **shown_metadata(call.tree.read_notes(place))})
+
+
+def set_metadata(call: FilesCall) -> Response:
+    tree = call.tree
+    place = tree.directory(call.path) if call.query.get("restype") == "directory" else tree.file(call.path)
+    tree.write_notes(place, replace(tree.read_notes(place), metadata=call.metadata))
+    return Response(headers=properties_of(place))
+
+
+def set_directory_properties(call: FilesCall) -> Response:
+    return Response(headers=properties_of(call.tree.directory(call.path)))
+
+
+def delete_directory(call: FilesCall) -> Response:
+    tree = call.tree
+    place = tree.directory(call.path)
+    if place == tree.root:
+        raise FilesError(400, "InvalidUri", "The root directory of a share can't be deleted.")
+    if any(place.iterdir()):
+        raise FilesError(409, "DirectoryNotEmpty", "The specified directory is not empty.")
+    tree.remove(place)
+    return Response(status_code=202)
+
+
+def list_directory(call: FilesCall) -> Response:
+    tree = call.tree
+    folder = tree.directory(call.path)
+    prefix = call.query.get("prefix", "")
+    entries: list[Entry] = []
+    for entry in os.scandir(folder):
+        if not entry.name.casefold().startswith(prefix.casefold()) or (entry.is_symlink() and not entry.is_file()):
+            continue
+        found = entry.stat()
+        size = None if entry.is_dir() else found.st_size
+        entries.append(Entry(entry.name, size, found.st_mtime, str(found.st_ino)))
+    entries.sort(key=lambda each: each.name.casefold())
+    limit = call.query.get("maxresults", "5000")
+    if not limit.isdigit() or not 1 <= int(limit) <= 5000:
+        raise FilesError(400, "OutOfRangeQueryParameterValue", "maxresults must be between 1 and 5000.")
+    page = listing(
+        endpoint_of(call),
+        call.share,
+        call.path,
+        entries,
+        prefix,
+        int(limit),
+        call.query.get("include", ""),
+        call.query.get("marker", ""),
+    )
+    return xml_response(page)
+
+
+def rename(call: FilesCall) -> Response:
+    """To the request's path, from the one in x-ms-file-rename-source."""
+    tree = call.tree
+    source_url = unquote(call.headers.get("x-ms-file-rename-source", "").split("?")[0])
+    inside = f"/{call.account.name}/{call.share}/".lower()
+    at = source_url.lower().find(inside)
+    if at < 0:
+        raise FilesError(400, "InvalidHeaderValue", "The rename source is not in this share.")
+    source = tree.locate("/".join(split_path(source_url[at + len(inside) :])))
+    if not source.exists():
+        raise not_found()
+    target = tree.parent_of(call.path) / tree.locate(call.path).name
+    overwrite = call.headers.get("x-ms-file-rename-replace-if-exists", "").lower() == "true"
+    wanted = split_path(call.path)[-1]
+    if target.exists() and target != source:
+        if not overwrite:
+            raise FilesError(409, "ResourceAlreadyExists", "The specified resource already exists.")
+        if target.is_dir() or source.is_dir():
+            raise FilesError(
+                409, "ResourceTypeMismatch", "The specified resource type does not match the type of the existing one."
+            )
+        check_sharing(call, target)
+    if source.is_dir() and target.is_relative_to(source) and target != source:
+        raise FilesError(409, "InvalidRename", "A directory can't be moved into itself.")
+    check_sharing(call, source)
+    tree.move(source, target if target != source else target.with_name(wanted))
+    place = target if target != source else target.with_name(wanted)
+    return Response(headers=properties_of(place))
+
+
+def list_handles(call: FilesCall) -> Response:
+    del call
+    return xml_response("<EnumerationResults><Entries/><NextMarker/></EnumerationResults>")
+
+
+def close_handles(call: FilesCall) -> Response:
+    del call
+    return Response(headers={"x-ms-number-of-handles-closed": "0", "x-ms-number-of-handles-failed": "0"})

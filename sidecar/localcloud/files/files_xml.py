@@ -1,0 +1,105 @@
+"""The XML that the Files service answers with: errors and listings."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
+
+from starlette.responses import Response
+
+from sidecar.localcloud.files.share_tree import FilesError
+
+_HEAD = '<?xml version="1.0" encoding="utf-8"?>'
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or directory in a listing."""
+
+    name: str
+    size: int | None
+    """None for a directory."""
+    modified: float
+    identity: str
+
+
+def error_response(error: FilesError, method: str) -> Response:
+    body = f"{_HEAD}<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
+    content = "" if method == "HEAD" else body
+    return Response(content, error.status, {"x-ms-error-code": error.code}, "application/xml")
+
+
+def xml_response(body: str) -> Response:
+    return Response(_HEAD + body, media_type="application/xml")
+
+
+def listing(
+    endpoint: str,
+    share: str,
+    directory: str,
+    entries: Sequence[Entry],
+    prefix: str,
+    limit: int,
+    include: str,
+    marker: str,
+) -> str:
+    """One page of a directory: the entries after `marker`, `limit` at most, the marker of the next page at its end."""
+    after = [entry for entry in entries if entry.name.casefold() > marker] if marker else list(entries)
+    page, rest = after[:limit], after[limit:]
+    body = "".join(_entry(entry, include.lower()) for entry in page)
+    following = escape(page[-1].name.casefold()) if rest and page else ""
+    return (
+        f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)} ShareName={quoteattr(share)} "
+        f"DirectoryPath={quoteattr(directory)}><Prefix>{escape(prefix)}</Prefix><MaxResults>{limit}</MaxResults>"
+        f"<Entries>{body}</Entries><NextMarker>{following}</NextMarker></EnumerationResults>"
+    )
+
+
+def shares_listing(endpoint: str, shares: Sequence[tuple[str, int, float]]) -> str:
+    """Shares of an account: name, quota in GiB, time of the last change."""
+    body = "".join(
+        f"<Share><Name>{escape(name)}</Name><Properties><Last-Modified>{formatdate(modified, usegmt=True)}</Last-Modified>"
+        f'<Etag>"{etag_number(modified)}"</Etag><Quota>{quota}</Quota><AccessTier>TransactionOptimized</AccessTier>'
+        "</Properties></Share>"
+        for name, quota, modified in shares
+    )
+    return f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)}><Shares>{body}</Shares><NextMarker/></EnumerationResults>"
+
+
+def range_list(size: int, first: int = 0) -> str:
+    body = f"<Range><Start>{first}</Start><End>{size - 1}</End></Range>" if size > first else ""
+    return f"<Ranges>{body}</Ranges>"
+
+
+def etag_of(place: Path) -> str:
+    return f'"{etag_number(place.stat().st_mtime)}"'
+
+
+def etag_number(modified: float) -> str:
+    return f"0x8D{int(modified * 1e7):X}"
+
+
+def smb_time(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def _entry(entry: Entry, include: str) -> str:
+    kind = "Directory" if entry.size is None else "File"
+    properties = "" if entry.size is None else f"<Content-Length>{entry.size}</Content-Length>"
+    if "timestamps" in include:
+        moment = smb_time(entry.modified)
+        properties += "".join(
+            f"<{name}>{moment}</{name}>" for name in ("CreationTime", "LastAccessTime", "LastWriteTime", "ChangeTime")
+        )
+        properties += f"<Last-Modified>{formatdate(entry.modified, usegmt=True)}</Last-Modified>"
+    if "etag" in include:
+        properties += f'<Etag>"{etag_number(entry.modified)}"</Etag>'
+    attributes = ""
+    if "attributes" in include:
+        attributes = f"<Attributes>{'Directory' if entry.size is None else 'Archive'}</Attributes>"
+    return (
+        f"<{kind}><FileId>{entry.identity}</FileId><Name>{escape(entry.name)}</Name>"
+        f"<Properties>{properties}</Properties>{attributes}</{kind}>"
+    )

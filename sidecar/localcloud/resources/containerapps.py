@@ -1,0 +1,367 @@
+"""Microsoft.App/containerApps: PUT, PATCH, secrets, start and stop; a changed template makes a revision."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.settings import Profile
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources.containerapps_rules import (
+    check_app_name,
+    check_configuration,
+    check_template,
+    secret_values,
+)
+from sidecar.localcloud.resources.resource_type import (
+    Answer,
+    ArmRequest,
+    Change,
+    Finish,
+    Json,
+    ResourceType,
+    tracked_body,
+)
+from sidecar.localcloud.resources.revisions import create_revision, revisions_of
+from sidecar.localcloud.runtime.scaling import traffic_problem
+
+TYPE = "Microsoft.App/containerApps"
+
+
+def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
+    check_app_name(request.id.name)
+    old = cloud.store.get(request.id.text)
+    _refuse_while_busy(old)
+    return _write(cloud, request, old, member(request.body, "properties"))
+
+
+def _patch(cloud: LocalCloud, app: Resource, request: ArmRequest) -> Change:
+    _refuse_while_busy(app)
+    stated: Json = {name: app.properties[name] for name in _STATED if app.properties.get(name) is not None}
+    return _write(cloud, request, app, merge_patch(stated, member(request.body, "properties")))
+
+
+_STATED = ("managedEnvironmentId", "environmentId", "workloadProfileName", "configuration", "template")
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """JSON merge patch: objects are merged, null removes, everything else (lists too) is replaced."""
+    if not isinstance(patch, dict):
+        return patch
+    merged: Json = dict(target) if isinstance(target, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
+    changes: Json = dict(patch)  # pyright: ignore[reportUnknownArgumentType]
+    for name, value in changes.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json) -> Change:
+    environment = _environment(cloud, given, old)
+    profile_name, profile = _profile(cloud, environment, given)
+    configuration: Json = member(given, "configuration")
+    template: Json = member(given, "template")
+    check_configuration(configuration)
+    values = secret_values(configuration, (member(old.private, "secrets")) if old else {})
+    check_template(template, list(values), profile)
+    ingress: Json | None = configuration.get("ingress")
+    names = [revision.name for revision in revisions_of(cloud, old)] if old else []
+    if ingress and (problem := traffic_problem(objects(ingress, "traffic"), names)):
+        raise invalid(problem, "ContainerAppInvalidTraffic", "configuration.ingress.traffic")
+    suffix = template.get("revisionSuffix")
+    changed = old is None or _meant(template) != _meant(old.properties["template"])
+    if changed and suffix and f"{request.id.name}--{suffix}" in names:
+        raise invalid(f"The revision suffix '{suffix}' is already in use.", "ContainerAppRevisionSuffixInUse")
+    private: Json = {
+        **(old.private if old else {}),
+        "secrets": values,
+        "port": (old.private.get("port") if old else None) or free_port(cloud),
+    }
+    private["labelPorts"] = _label_ports(cloud, ingress, member(private, "labelPorts"))
+    properties: Json = {
+        "provisioningState": "InProgress",
+        "runningStatus": old.properties.get("runningStatus", "Running") if old else "Running",
+        "managedEnvironmentId": environment.id,
+        "environmentId": environment.id,
+        "workloadProfileName": profile_name,
+        "outboundIpAddresses": ["127.0.0.1"],
+        "latestRevisionName": (old.properties.get("latestRevisionName") or "") if old else "",
+        "customDomainVerificationId": environment.properties["customDomainConfiguration"]["customDomainVerificationId"],
+        "configuration": _shown_configuration(cloud, configuration, values, private),
+        "template": _shown_template(template),
+        "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/containerApps/{request.id.name}/eventstream",
+        "delegatedIdentities": [],
+    }
+    body = tracked_body(request, old, properties, cloud.timestamp(), {"identity": _identity(cloud, request, old)})
+    body["location"] = normal_location(cloud, body.get("location") or environment.body["location"])
+    resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
+    step = "new-revision" if changed else "same-revision"
+    return Change(resource, old is None, lambda: _finish(cloud, resource.id, step))
+
+
+async def _finish(cloud: LocalCloud, app_id: str, step: str) -> None:
+    """The rest of a PUT: the revision, where the template changed, and the app at work."""
+    await cloud.pass_time(cloud.settings.times.app)
+    app = cloud.store.get(app_id)
+    if app is None:
+        return
+    if step == "new-revision":
+        name = create_revision(cloud, app)
+        app = (cloud.store.get(app_id) or app).with_properties(latestRevisionName=name)
+    cloud.store.put(app.with_properties(provisioningState="Succeeded"))
+    cloud.runtime.app(app_id).wake()
+
+
+def _resume(cloud: LocalCloud, app: Resource) -> Finish | None:
+    """After a restart of the cloud: the app runs again, and a PUT that was cut off is finished."""
+    cloud.runtime.app(app.id)
+    if app.properties["provisioningState"] in ("Succeeded", "Failed"):
+        return None
+    newest = revisions_of(cloud, app)[-1:]
+    same = bool(newest) and _meant(newest[0].properties["template"]) == _meant(app.properties["template"])
+    return lambda: _finish(cloud, app.id, "same-revision" if same else "new-revision")
+
+
+def _refuse_while_busy(old: Resource | None) -> None:
+    if old and old.properties["provisioningState"] not in ("Succeeded", "Failed", "Canceled"):
+        raise ArmError(
+            409,
+            "ContainerAppOperationInProgress",
+            f"Cannot modify a container app '{old.name}' because there is another operation in progress. Details: Please try "
+            "again after the current operation completes.",
+        )
+
+
+def _environment(cloud: LocalCloud, given: Json, old: Resource | None) -> Resource:
+    stated = given.get("managedEnvironmentId") or given.get("environmentId")
+    if not stated:
+        raise invalid("The container app must have a managedEnvironmentId.", "ContainerAppManagedEnvironmentIdRequired")
+    found = cloud.store.get(str(stated))
+    if found is None or found.type != "Microsoft.App/managedEnvironments":
+        raise invalid(
+            f"The environment '{stated}' was not found.", "ManagedEnvironmentNotFound", "managedEnvironmentId"
+        )
+    if old and str(old.properties["managedEnvironmentId"]).lower() != found.key:
+        raise invalid("The environment of a container app cannot be changed.", "ContainerAppEnvironmentCannotBeChanged")
+    if found.properties["provisioningState"] not in ("Succeeded", "InfrastructureSetupInProgress"):
+        raise invalid(
+            f"Environment '{found.name}' is not ready: its state is '{found.properties['provisioningState']}'.",
+            "ManagedEnvironmentNotReadyForAppCreation",
+        )
+    return found
+
+
+def _profile(cloud: LocalCloud, environment: Resource, given: Json) -> tuple[str | None, Profile | None]:
+    held: Mapping[str, str] = {
+        profile["name"]: profile["workloadProfileType"]
+        for profile in objects(environment.properties, "workloadProfiles")
+    }
+    name = given.get("workloadProfileName")
+    if name is None:
+        name = next((each for each, kind in held.items() if kind == "Consumption"), None)
+        return name, None
+    if name not in held:
+        raise invalid(
+            f"Workload profile name '{name}' is not valid: it is not defined in environment '{environment.name}'.",
+            "WorkloadProfileNameNotFound",
+            "workloadProfileName",
+        )
+    return str(name), cloud.settings.profiles.get(held[str(name)])
+
+
+def _identity(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> Json:
+    """The app's identity, with the ids of the user-assigned ones."""
+    stated: Json = request.body.get("identity") or (old.body.get("identity") if old else None) or {"type": "None"}
+    assigned: Json = member(stated, "userAssignedIdentities")
+    if not assigned:
+        return stated
+    found = {each: cloud.store.get(each) for each in assigned}
+    shown = {
+        each: {name: identity.properties.get(name) for name in ("principalId", "clientId")} if identity else {}
+        for each, identity in found.items()
+    }
+    return {**stated, "userAssignedIdentities": shown}
+
+
+def _meant(template: Json) -> Json:
+    """A template without what was only filled in: two that mean the same are equal."""
+    return _without_empty({**_shown_template(template)})
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+        return {name: _without_empty(item) for name, item in entries.items() if item not in (None, "", [], {})}
+    if isinstance(value, list):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return [_without_empty(item) for item in items]
+    return value
+
+
+def _shown_template(template: Json) -> Json:
+    scale: Json = member(template, "scale")
+    containers = [
+        {
+            **container,
+            "resources": {
+                "cpu": member(container, "resources").get("cpu", 0.5),
+                "memory": member(container, "resources").get("memory", "1Gi"),
+                **({"gpu": container["resources"]["gpu"]} if member(container, "resources").get("gpu") else {}),
+                "ephemeralStorage": "2Gi",
+            },
+        }
+        for container in objects(template, "containers")
+    ]
+    return {
+        "revisionSuffix": template.get("revisionSuffix") or "",
+        "terminationGracePeriodSeconds": template.get("terminationGracePeriodSeconds"),
+        "containers": containers,
+        "initContainers": template.get("initContainers"),
+        "scale": {
+            "minReplicas": scale.get("minReplicas") or 0,
+            "maxReplicas": scale.get("maxReplicas") or 10,
+            "cooldownPeriod": 300 if scale.get("cooldownPeriod") is None else scale["cooldownPeriod"],
+            "pollingInterval": 30 if scale.get("pollingInterval") is None else scale["pollingInterval"],
+            "rules": scale.get("rules"),
+        },
+        "volumes": template.get("volumes"),
+        "serviceBinds": template.get("serviceBinds"),
+    }
+
+
+def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, str], private: Json) -> Json:
+    ingress: Json | None = given.get("ingress")
+    shown_ingress: Json | None = None
+    if ingress is not None:
+        traffic: list[Json] = ingress.get("traffic") or [{"weight": 100, "latestRevision": True}]
+        shown_ingress = {
+            "external": bool(ingress.get("external")),
+            "targetPort": ingress.get("targetPort") or 80,
+            "exposedPort": ingress.get("exposedPort") or 0,
+            "transport": str(ingress.get("transport") or "Auto").capitalize(),
+            "traffic": traffic,
+            "customDomains": ingress.get("customDomains"),
+            "allowInsecure": bool(ingress.get("allowInsecure")),
+            "ipSecurityRestrictions": ingress.get("ipSecurityRestrictions"),
+            "corsPolicy": ingress.get("corsPolicy"),
+            "clientCertificateMode": ingress.get("clientCertificateMode"),
+            "stickySessions": ingress.get("stickySessions"),
+            "additionalPortMappings": ingress.get("additionalPortMappings"),
+            "fqdn": f"{cloud.runtime.around.ingress_host}:{private['port']}",
+        }
+    kept: list[Json] = objects(given, "secrets")
+    mode = str(given.get("activeRevisionsMode") or "Single").capitalize()
+    return {
+        "secrets": [{n: v for n, v in secret.items() if n != "value"} for secret in kept] if values else None,
+        "activeRevisionsMode": mode,
+        "ingress": shown_ingress,
+        "registries": [
+            {"username": "", "passwordSecretRef": "", "identity": "", **registry}
+            for registry in objects(given, "registries")
+        ]
+        or None,
+        "dapr": given.get("dapr"),
+        "runtime": given.get("runtime"),
+        "maxInactiveRevisions": given.get("maxInactiveRevisions") or 100,
+        "service": given.get("service"),
+        "identitySettings": objects(given, "identitySettings"),
+    }
+
+
+def _label_ports(cloud: LocalCloud, ingress: Json | None, before: Mapping[str, int]) -> dict[str, int]:
+    traffic: list[Json] = (ingress or {}).get("traffic") or []
+    labels = [str(entry["label"]).lower() for entry in traffic if entry.get("label")]
+    return {label: before.get(label) or free_port(cloud) for label in labels}
+
+
+def free_port(cloud: LocalCloud) -> int:
+    """A port for an ingress: free now, and promised to no other app of this cloud."""
+    taken = {
+        port
+        for app in cloud.store
+        if app.type == TYPE
+        for port in (app.private["port"], *app.private["labelPorts"].values())
+    }
+    while True:
+        with socket.socket() as probe:
+            probe.bind((cloud.runtime.around.ingress_host, 0))
+            port = int(probe.getsockname()[1])
+        if port not in taken:
+            return port
+
+
+def _show(cloud: LocalCloud, app: Resource) -> Json:
+    """What the store holds, with what only the running app knows."""
+    newest = revisions_of(cloud, app)
+    ready = [revision.name for revision in newest if revision.properties["provisioningState"] == "Provisioned"]
+    latest = app.properties.get("latestRevisionName") or ""
+    host = member(app.properties["configuration"], "ingress").get("fqdn", "")
+    running = "Stopped" if app.private.get("stopped") else "Running"
+    return dict(
+        app.with_properties(
+            latestReadyRevisionName=ready[-1] if ready else "",
+            latestRevisionFqdn=host if latest else "",
+            runningStatus=running,
+        ).body
+    )
+
+
+def _remove(cloud: LocalCloud, app: Resource) -> Finish | None:
+    return lambda: cloud.runtime.remove(app.id)
+
+
+def _list_secrets(_cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
+    values: Mapping[str, str] = member(app.private, "secrets")
+    return {"value": [{"name": name, "value": value} for name, value in values.items()]}
+
+
+def _stop(cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
+    return _switched(cloud, app, "stopped")
+
+
+def _start(cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
+    return _switched(cloud, app, "started")
+
+
+def _switched(cloud: LocalCloud, app: Resource, to: str) -> Change:
+    _refuse_while_busy(app)
+    stored = cloud.store.put(replace(app, private={**app.private, "stopped": to == "stopped"}))
+    runtime = cloud.runtime.app(app.id)
+    for revision in revisions_of(cloud, app) if to == "started" else []:
+        runtime.begin(revision.name)
+
+    async def finish() -> None:
+        runtime.wake()
+
+    return Change(stored, finish=finish)
+
+
+def _auth_token(cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
+    token, expires = cloud.data_token(app.id)
+    kept = {name: value for name, value in app.body.items() if name in ("id", "name", "type", "location")}
+    return {**kept, "properties": {"token": token, "expires": expires}}
+
+
+TYPES = (
+    ResourceType(
+        TYPE,
+        _put,
+        show=_show,
+        patch=_patch,
+        remove=_remove,
+        resume=_resume,
+        actions={
+            "listsecrets": _list_secrets,
+            "start": _start,
+            "stop": _stop,
+            "getauthtoken": _auth_token,
+        },
+        style="azure-async",
+    ),
+)

@@ -1,0 +1,189 @@
+"""What Azure refuses in a container app before anything runs. Pure: settings and values in, ArmError out."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.settings import Profile
+from sidecar.localcloud.runtime.probes import probe_problem
+
+Json = dict[str, Any]
+NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
+_APP_NAME = re.compile(r"^[a-z](?!.*--)[-a-z0-9]{0,30}[a-z0-9]$")
+_CONTAINER_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+_SECRET_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+_SUFFIX = re.compile(r"^[a-z0-9](?!.*--)([-a-z0-9]*[a-z0-9])?$")
+_MEMORY = re.compile(r"^(\d+(?:\.\d+)?)Gi$")
+
+
+def check_app_name(name: str) -> None:
+    if not _APP_NAME.match(name):
+        raise invalid(
+            f"Invalid ContainerApp name '{name}'. A name must consist of lower case alphanumeric characters or '-', start with "
+            "an alphabetic character, and end with an alphanumeric character and cannot have '--'. The length must not be more "
+            "than 32 characters.",
+            "ContainerAppInvalidName",
+        )
+
+
+def check_template(template: Json, secrets: Sequence[str], profile: Profile | None) -> None:
+    """Containers, resources, probes, volumes, scale. `profile` is the workload profile that the app runs on."""
+    containers = _list(template, "containers")
+    if not containers:
+        raise invalid(
+            "The container app must have at least one container.", "ContainerAppContainerRequired", "containers"
+        )
+    names = [str(container.get("name")) for container in containers]
+    if len(set(names)) != len(names):
+        raise invalid("Container names must be unique.", "ContainerAppDuplicateContainerName")
+    for container in [*containers, *_list(template, "initContainers")]:
+        _check_container(container, secrets, template)
+    _check_resources(containers, profile)
+    _check_scale(member(template, "scale"))
+    suffix = template.get("revisionSuffix")
+    if suffix and not _SUFFIX.match(str(suffix)):
+        raise invalid(f"Invalid revision suffix '{suffix}'.", "ContainerAppInvalidRevisionSuffix", "revisionSuffix")
+
+
+def _check_container(container: Json, secrets: Sequence[str], template: Json) -> None:
+    name = str(container.get("name") or "")
+    if not _CONTAINER_NAME.match(name):
+        raise invalid(f"Invalid container name '{name}'.", "ContainerAppInvalidContainerName")
+    if not container.get("image"):
+        raise invalid(
+            f"Container '{name}' has no image.", "ContainerAppImageRequired", f"template.containers.{name}.image"
+        )
+    for part in ("command", "args"):
+        if any(not isinstance(item, str) for item in _list(container, part)):
+            raise invalid(f"Container '{name}': {part} must be a list of strings.", "InvalidRequestContent")
+    for variable in _list(container, "env"):
+        if not variable.get("name"):
+            raise invalid(
+                f"Container '{name}' has an environment variable without a name.", "ContainerAppInvalidEnvVarName"
+            )
+        reference = variable.get("secretRef")
+        if reference and reference not in secrets:
+            raise invalid(
+                f"SecretRef '{reference}' defined for container '{name}' not found.", "ContainerAppSecretRefNotFound"
+            )
+    kinds = [entry.get("type") for entry in _list(container, "probes")]
+    if len(set(kinds)) != len(kinds):
+        raise invalid(f"Container '{name}' has two probes of one type.", "ContainerAppProbeInvalid")
+    for entry in _list(container, "probes"):
+        if problem := probe_problem(entry):
+            raise invalid(f"Container '{name}': {problem}", "ContainerAppProbeInvalid")
+    volumes = {volume.get("name") for volume in _list(template, "volumes")}
+    for mount in _list(container, "volumeMounts"):
+        if mount.get("volumeName") not in volumes:
+            raise invalid(
+                f"Volume '{mount.get('volumeName')}' mounted by container '{name}' is not defined.",
+                "ContainerAppVolumeNotFound",
+            )
+        if not str(mount.get("mountPath") or "").startswith("/"):
+            raise invalid(f"mountPath '{mount.get('mountPath')}' must be absolute.", "ContainerAppInvalidMountPath")
+        if str(mount.get("subPath") or "").startswith("/"):
+            raise invalid(f"subPath '{mount.get('subPath')}' must be relative.", "ContainerAppInvalidSubPath")
+
+
+def _check_resources(containers: Sequence[Json], profile: Profile | None) -> None:
+    cpu = memory = 0.0
+    for container in containers:
+        resources: Json = member(container, "resources")
+        found = _MEMORY.match(str(resources.get("memory", "1Gi")))
+        amount = resources.get("cpu", 0.5)
+        if not found or isinstance(amount, bool) or not isinstance(amount, int | float) or amount <= 0:
+            raise invalid(
+                f"Invalid resources of container '{container.get('name')}': cpu '{amount}', memory "
+                f"'{resources.get('memory')}'.",
+                "ContainerAppInvalidResource",
+            )
+        cpu, memory = cpu + float(amount), memory + float(found.group(1))
+    serverless = profile is None or profile.category == "Consumption"
+    cores, size = (profile.cores, profile.memory) if profile else (4, 8)
+    ratio = not serverless or (abs(cpu * 4 - round(cpu * 4)) < 1e-9 and abs(memory - 2 * cpu) < 1e-9)
+    if not ratio or cpu > cores or memory > size:
+        raise invalid(
+            f"The total requested CPU and memory resources for this application (CPU: {cpu:g}, memory: {memory:g}) is invalid. "
+            + (
+                "Total CPU and memory for all containers defined in a Container App must add up to one of the following CPU - "
+                "Memory combinations: [cpu: 0.25, memory: 0.5Gi] and its multiples up to [cpu: 4.0, memory: 8.0Gi]."
+                if serverless
+                else f"The workload profile allows at most CPU: {cores}, memory: {size}Gi."
+            ),
+            "ContainerAppInvalidResourceTotal",
+        )
+
+
+def _check_scale(scale: Json) -> None:
+    low, high = scale.get("minReplicas"), scale.get("maxReplicas")
+    for name, value, least in (("minReplicas", low, 0), ("maxReplicas", high, 1)):
+        if value is not None and (type(value) is not int or not least <= value <= 1000):
+            raise invalid(
+                f"{name} '{value}' must be between {least} and 1000.", "ContainerAppInvalidScaleSettings", name
+            )
+    if (low or 0) > (high or 10):
+        raise invalid(f"minReplicas '{low}' is greater than maxReplicas '{high}'.", "ContainerAppInvalidScaleSettings")
+    for name in ("cooldownPeriod", "pollingInterval"):
+        value = scale.get(name)
+        if value is not None and (type(value) is not int or value < 0):
+            raise invalid(f"{name} '{value}' must not be negative.", "ContainerAppInvalidScaleSettings", name)
+
+
+def check_configuration(configuration: Json) -> None:
+    """Ingress, secrets, revision mode."""
+    mode = configuration.get("activeRevisionsMode", "Single")
+    if str(mode).lower() not in ("single", "multiple", "labels"):
+        raise invalid(f"activeRevisionsMode '{mode}' is not valid.", "ContainerAppInvalidActiveRevisionsMode")
+    ingress: Json | None = configuration.get("ingress")
+    if ingress is not None:
+        port = ingress.get("targetPort")
+        if port is not None and (type(port) is not int or not 0 <= port <= 65535):
+            raise invalid(f"targetPort '{port}' must be between 1 and 65535.", "ContainerAppInvalidIngressTargetPort")
+        transport = str(ingress.get("transport") or "auto").lower()
+        if transport not in ("auto", "http", "http2", "tcp"):
+            raise invalid(f"transport '{transport}' is not valid.", "ContainerAppInvalidIngressTransport")
+    seen: set[str] = set()
+    for secret in _list(configuration, "secrets"):
+        name = str(secret.get("name") or "")
+        if not _SECRET_NAME.match(name) or name in seen:
+            raise invalid(f"Invalid or repeated secret name '{name}'.", "ContainerAppSecretInvalidName")
+        seen.add(name)
+
+
+def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, str]:
+    """The values of the secrets; one that is named without a value keeps what it was."""
+    values: dict[str, str] = {}
+    for secret in _list(configuration, "secrets"):
+        name = secret["name"]
+        if isinstance(secret.get("value"), str) and secret["value"]:
+            values[name] = secret["value"]
+        elif name in before:
+            values[name] = before[name]
+        elif secret.get("keyVaultUrl"):
+            raise invalid(
+                f"Unable to get the value of secret '{name}' from the key vault.",
+                "ContainerAppSecretKeyVaultUrlInvalid",
+            )
+        else:
+            raise ArmError(
+                400,
+                "ContainerAppSecretInvalid",
+                f"Invalid Request: Container app secret(s) with name(s) '{name}' "
+                "are invalid: value or keyVaultUrl and identity should be provided.",
+            )
+    return values
+
+
+def _list(holder: Json, name: str) -> list[Any]:
+    value = holder.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise invalid(f"'{name}' must be a list.", "InvalidRequestContent", name)
+    return _items(value)
+
+
+def _items(value: Any) -> list[Any]:
+    return value

@@ -1,0 +1,329 @@
+"""Microsoft.App/managedEnvironments: environments, their workload profiles, their storages, usages."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.capacity import gpu_quota, usage_row
+from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources.containerapps_rules import NAME
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Json, ResourceType, tracked_body
+
+TYPE = "Microsoft.App/managedEnvironments"
+STORAGES = "Microsoft.App/managedEnvironments/storages"
+
+
+def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
+    if not NAME.match(request.id.name) or len(request.id.name) > 60:
+        raise invalid(f"Invalid ManagedEnvironment name '{request.id.name}'.", "ManagedEnvironmentInvalidName")
+    old = cloud.store.get(request.id.text)
+    _refuse_while_busy(old)
+    given: Json = member(request.body, "properties")
+    location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
+    if old and old.body["location"] != location:
+        raise ArmError(
+            409,
+            "InvalidResourceLocation",
+            f"The resource '{request.id.name}' already exists in location '{old.body['location']}'.",
+        )
+    return _write(cloud, request, old, given, location)
+
+
+def _patch(cloud: LocalCloud, environment: Resource, request: ArmRequest) -> Change:
+    _refuse_while_busy(environment)
+    given: Json = member(request.body, "properties")
+    shown = {name: value for name, value in environment.properties.items() if name in _WRITABLE}
+    merged = {**shown, **given}
+    return _write(cloud, request, environment, merged, environment.body["location"])
+
+
+_WRITABLE = (
+    "appLogsConfiguration",
+    "workloadProfiles",
+    "zoneRedundant",
+    "vnetConfiguration",
+    "customDomainConfiguration",
+    "peerAuthentication",
+    "peerTrafficConfiguration",
+    "publicNetworkAccess",
+    "daprAIInstrumentationKey",
+)
+
+
+def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json, location: str) -> Change:
+    profiles: list[Json] = objects(given, "workloadProfiles")
+    _check_profiles(cloud, old, profiles, location)
+    logs: Json = dict(member(given, "appLogsConfiguration"))
+    analytics = member(logs, "logAnalyticsConfiguration")
+    if analytics:
+        logs["logAnalyticsConfiguration"] = {**analytics, "sharedKey": None}
+    properties: Json = {
+        "provisioningState": "Waiting" if old is None else "InfrastructureSetupInProgress",
+        "defaultDomain": f"{request.id.name.lower()}.localhost",
+        "staticIp": "127.0.0.1",
+        "zoneRedundant": bool(given.get("zoneRedundant")),
+        "vnetConfiguration": given.get("vnetConfiguration"),
+        "daprAIInstrumentationKey": None,
+        "daprAIConnectionString": None,
+        "appLogsConfiguration": logs or {"destination": None, "logAnalyticsConfiguration": None},
+        "workloadProfiles": profiles or None,
+        "customDomainConfiguration": {
+            "customDomainVerificationId": uuid.uuid5(uuid.NAMESPACE_OID, request.id.key).hex.upper() * 2,
+            "dnsSuffix": None,
+            "certificateValue": None,
+            "certificatePassword": None,
+            "thumbprint": None,
+            "subjectName": None,
+            "expirationDate": None,
+        },
+        "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/managedEnvironments/{request.id.name}/eventstream",
+        "kedaConfiguration": {"version": "2.17.2"},
+        "daprConfiguration": {"version": "1.13.6"},
+        "infrastructureResourceGroup": None,
+        "peerAuthentication": given.get("peerAuthentication") or {"mtls": {"enabled": False}},
+        "peerTrafficConfiguration": given.get("peerTrafficConfiguration") or {"encryption": {"enabled": False}},
+        "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
+    }
+    body = tracked_body(request, old, properties, cloud.timestamp())
+    body["location"] = location
+    private = {"sharedKey": analytics.get("sharedKey") or (old.private.get("sharedKey") if old else None)}
+    resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
+    return Change(resource, old is None, lambda: _finish(cloud, resource.id))
+
+
+async def _finish(cloud: LocalCloud, environment_id: str) -> None:
+    await cloud.pass_time(cloud.settings.times.environment)
+    found = cloud.store.get(environment_id)
+    if found:
+        cloud.store.put(found.with_properties(provisioningState="Succeeded"))
+
+
+def _resume(cloud: LocalCloud, environment: Resource) -> Finish | None:
+    done = environment.properties["provisioningState"] in ("Succeeded", "Failed")
+    return None if done else lambda: _finish(cloud, environment.id)
+
+
+def _refuse_while_busy(old: Resource | None) -> None:
+    if old and old.properties["provisioningState"] not in ("Succeeded", "Failed", "Canceled"):
+        raise ArmError(
+            409,
+            "ManagedEnvironmentOperationInProgress",
+            f"Cannot modify managed environment '{old.name}' because there is another operation in progress.",
+        )
+
+
+def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json], location: str) -> None:
+    names = [str(profile.get("name")) for profile in profiles]
+    if len(names) != len({name.lower() for name in names}):
+        raise invalid("Workload profile names must be unique.", "WorkloadProfileNameNotUnique")
+    before = {profile["name"] for profile in (objects(old.properties, "workloadProfiles"))} if old else set[str]()
+    for profile in profiles:
+        _check_profile(cloud, profile, location, "old" if profile.get("name") in before else "new")
+    for app in _apps_in(cloud, old):
+        used = app.properties.get("workloadProfileName")
+        if used and used in before and used not in names:
+            raise ArmError(
+                409,
+                "WorkloadProfileInUse",
+                f"Workload profile '{used}' cannot be removed because it is in use by container app '{app.name}'.",
+            )
+
+
+def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: str) -> None:
+    kind, name = str(profile.get("workloadProfileType")), str(profile.get("name"))
+    offered = offered_profiles(cloud, location)
+    if kind not in cloud.settings.profiles:
+        raise invalid(f"Workload profile type '{kind}' of '{name}' is not valid.", "InvalidWorkloadProfileType")
+    if kind not in offered:
+        raise invalid(
+            f"Workload profile type '{kind}' is not available in '{location}'.", "WorkloadProfileTypeNotAvailable"
+        )
+    known = cloud.settings.profiles[kind]
+    counts = [profile.get(each) for each in ("minimumCount", "maximumCount")]
+    if known.applicability == "Serverless":
+        if any(count is not None for count in counts):
+            raise invalid(
+                f"Workload profile '{name}' of type '{kind}' must not state minimumCount or maximumCount.",
+                "InvalidWorkloadProfileCount",
+            )
+        if known.usage and age == "new" and gpu_quota(cloud.settings, location, known.usage) == 0:
+            raise _no_quota(kind, location, known.gpus, 0)
+        return
+    low, high = int(counts[0] or 0), int(counts[1] or 0)
+    if not 0 <= low <= high or high < 1:
+        raise invalid(
+            f"minimumCount and maximumCount of workload profile '{name}' are not valid.", "InvalidWorkloadProfileCount"
+        )
+    quota = gpu_quota(cloud.settings, location, known.usage) if known.usage else None
+    if quota is not None and high * known.gpus > quota:
+        raise _no_quota(kind, location, high * known.gpus, quota)
+
+
+def _no_quota(kind: str, location: str, needed: int, quota: int) -> ArmError:
+    return ArmError(
+        400,
+        "MaxRegionalQuotaExceeded",
+        f"The requested workload profile '{kind}' needs {needed} GPU(s) in region '{location}', but the quota of the "
+        f"subscription is {quota}. Please request a quota increase or use another region.",
+    )
+
+
+def offered_profiles(cloud: LocalCloud, location: str) -> Mapping[str, Any]:
+    here = location in cloud.settings.gpu_locations
+    return {name: profile for name, profile in cloud.settings.profiles.items() if here or not profile.gpus}
+
+
+def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[Json]:
+    """`locations/{l}/availableManagedEnvironmentsWorkloadProfileTypes`."""
+    kind = "Microsoft.App/availableManagedEnvironmentsWorkloadProfileTypes"
+    return [
+        {
+            "id": f"/subscriptions/{subscription}/providers/{kind}/{name}",
+            "name": name,
+            "type": kind,
+            "location": location,
+            "properties": {
+                "category": profile.category,
+                "applicability": profile.applicability,
+                "cores": profile.cores,
+                "memoryGiB": profile.memory,
+                "gpus": profile.gpus,
+                "displayName": name,
+            },
+        }
+        for name, profile in offered_profiles(cloud, location).items()
+    ]
+
+
+def usages(cloud: LocalCloud, environment: Resource) -> list[Json]:
+    """`managedEnvironments/{e}/usages`."""
+    cores = sum(
+        float(member(container, "resources").get("cpu") or 0)
+        * sum(map(len, cloud.runtime.app(app.id).replicas.values()))
+        for app in _apps_in(cloud, environment)
+        for container in objects(app.properties["template"], "containers")
+    )
+    return [usage_row("ManagedEnvironmentConsumptionCores", "Managed Environment Consumption Cores", cores, 100)]
+
+
+def profile_states(cloud: LocalCloud, environment: Resource) -> list[Json]:
+    """`managedEnvironments/{e}/workloadProfileStates`."""
+    states: list[Json] = []
+    for profile in objects(environment.properties, "workloadProfiles"):
+        running = sum(
+            sum(map(len, cloud.runtime.app(app.id).replicas.values()))
+            for app in _apps_in(cloud, environment)
+            if app.properties.get("workloadProfileName") == profile["name"]
+        )
+        states.append(
+            {
+                "id": f"{environment.id}/workloadProfileStates/{profile['name']}",
+                "name": profile["name"],
+                "type": "Microsoft.App/managedEnvironments/workloadProfileStates",
+                "properties": {
+                    "minimumCount": profile.get("minimumCount") or 0,
+                    "maximumCount": profile.get("maximumCount") or 0,
+                    "currentCount": running,
+                },
+            }
+        )
+    return states
+
+
+def _apps_in(cloud: LocalCloud, environment: Resource | None) -> list[Resource]:
+    if environment is None:
+        return []
+    return [
+        resource
+        for resource in cloud.store
+        if resource.type == "Microsoft.App/containerApps"
+        and str(resource.properties.get("managedEnvironmentId", "")).lower() == environment.key
+    ]
+
+
+def _remove(cloud: LocalCloud, environment: Resource) -> Finish | None:
+    apps = _apps_in(cloud, environment)
+    if apps:
+        raise ArmError(
+            409,
+            "ManagedEnvironmentNotEmpty",
+            f"Managed environment '{environment.name}' cannot be deleted because it has container app '{apps[0].name}'.",
+        )
+    return None
+
+
+def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
+    environment = cloud.parent_of(request.id)
+    given: Json = member(request.body, "properties")
+    azure: Json = member(given, "azureFile")
+    if not azure and not given.get("nfsAzureFile"):
+        raise invalid("The storage must have azureFile or nfsAzureFile.", "ManagedEnvironmentStorageInvalidProperty")
+    for required in ("accountName", "shareName", "accessMode") if azure else ():
+        if not azure.get(required):
+            raise invalid(
+                f"The storage's '{required}' is missing.", "ManagedEnvironmentStorageInvalidProperty", required
+            )
+    if azure and azure.get("accessMode") not in ("ReadOnly", "ReadWrite"):
+        raise invalid(
+            "accessMode must be ReadOnly or ReadWrite.", "ManagedEnvironmentStorageInvalidProperty", "accessMode"
+        )
+    old = cloud.store.get(request.id.text)
+    key = azure.get("accountKey") or (old.private.get("accountKey") if old else None)
+    shown: Json = (
+        {**given, "azureFile": {n: v for n, v in azure.items() if n != "accountKey"}} if azure else dict(given)
+    )
+    if old and shown != old.properties and _users(cloud, environment, request.id.name):
+        raise ArmError(
+            409,
+            "ManagedEnvironmentStorageInUse",
+            f"Storage '{request.id.name}' is in use by container app '{_users(cloud, environment, request.id.name)[0]}': only "
+            "its account key can be changed.",
+        )
+    body: Json = {"id": request.id.text, "name": request.id.name, "type": STORAGES, "properties": shown}
+    return Change(cloud.store.put(Resource(request.id.text, STORAGES, body, {"accountKey": key})), old is None)
+
+
+def _remove_storage(cloud: LocalCloud, storage: Resource) -> Finish | None:
+    environment = cloud.store.get(storage.id.split("/storages/")[0])
+    users = _users(cloud, environment, storage.name)
+    if users:
+        raise ArmError(409, "ManagedEnvironmentStorageInUse", f"Storage '{storage.name}' is in use by '{users[0]}'.")
+    return None
+
+
+def _users(cloud: LocalCloud, environment: Resource | None, storage: str) -> list[str]:
+    return [
+        app.name
+        for app in _apps_in(cloud, environment)
+        for volume in objects(app.properties["template"], "volumes")
+        if volume.get("storageName") == storage
+    ]
+
+
+def _auth_token(cloud: LocalCloud, environment: Resource, _request: ArmRequest) -> Json:
+    token, expires = cloud.data_token(environment.id)
+    properties = {"token": token, "expires": expires}
+    return {
+        **{n: v for n, v in environment.body.items() if n in ("id", "name", "type", "location")},
+        "properties": properties,
+    }
+
+
+TYPES = (
+    ResourceType(
+        TYPE,
+        _put,
+        patch=_patch,
+        remove=_remove,
+        resume=_resume,
+        actions={"getauthtoken": _auth_token},
+        style="azure-async",
+    ),
+    ResourceType(STORAGES, _put_storage, remove=_remove_storage, created_status=200),
+)
+
+__all__ = ["TYPES", "offered_profiles", "profile_states", "profile_types", "usages"]

@@ -1,0 +1,74 @@
+"""Microsoft.OperationalInsights: workspaces and their shared keys. Nothing is collected in them."""
+
+import base64
+import re
+import secrets
+import uuid
+from dataclasses import replace
+
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.envelope import invalid
+from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
+
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$")
+
+
+def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
+    if not _NAME.match(request.id.name):
+        raise invalid(f"The workspace name '{request.id.name}' is not valid.", "InvalidParameter", "workspaceName")
+    old = cloud.store.get(request.id.text)
+    location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
+    now = cloud.timestamp()
+    properties: Json = {
+        "sku": {"name": "PerGB2018", "lastSkuUpdate": now},
+        "retentionInDays": 30,
+        "features": {"legacy": 0, "searchVersion": 1, "enableLogAccessUsingOnlyResourcePermissions": True},
+        "workspaceCapping": {"dailyQuotaGb": -1.0, "quotaNextResetTime": now, "dataIngestionStatus": "RespectQuota"},
+        "publicNetworkAccessForIngestion": "Enabled",
+        "publicNetworkAccessForQuery": "Enabled",
+        "customerId": str(uuid.uuid4()),
+        "createdDate": now,
+        **(old.properties if old else {}),
+        **(member(request.body, "properties")),
+        "provisioningState": "Succeeded",
+        "modifiedDate": now,
+    }
+    sku = properties["sku"]
+    properties["sku"] = {**sku, "name": sku.get("name", "PerGB2018"), "lastSkuUpdate": sku.get("lastSkuUpdate", now)}
+    body = tracked_body(request, old, properties, now)
+    body["location"] = location
+    body["etag"] = f'"{uuid.uuid4()}"'
+    private = old.private if old else {"primary": _key(), "secondary": _key()}
+    made = cloud.store.put(Resource(body["id"], "Microsoft.OperationalInsights/workspaces", body, private))
+    return Change(made, created=old is None)
+
+
+def _patch(cloud: LocalCloud, workspace: Resource, request: ArmRequest) -> Change:
+    body = {**workspace.body, **({"tags": request.body["tags"]} if "tags" in request.body else {})}
+    body["properties"] = {**workspace.properties, **(member(request.body, "properties"))}
+    return Change(cloud.store.put(replace(workspace, body=body)))
+
+
+def _shared_keys(_cloud: LocalCloud, workspace: Resource, _request: ArmRequest) -> Json:
+    return {
+        "primarySharedKey": workspace.private["primary"],
+        "secondarySharedKey": workspace.private["secondary"],
+    }
+
+
+def _key() -> str:
+    return base64.b64encode(secrets.token_bytes(64)).decode()
+
+
+TYPES = (
+    ResourceType(
+        "Microsoft.OperationalInsights/workspaces",
+        _put,
+        patch=_patch,
+        actions={"sharedkeys": _shared_keys, "listkeys": _shared_keys},
+        style="azure-async",
+    ),
+)

@@ -1,0 +1,122 @@
+"""Which provider answers for a resource type, and what ARM itself does around it: find, put, patch, delete, act."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.cloud.groups import require_registered
+from sidecar.localcloud.core.envelope import ArmError, invalid, not_found
+from sidecar.localcloud.core.resource_id import ResourceId
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage
+from sidecar.localcloud.resources.opaque import opaque_type
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Json, ResourceType
+
+_TYPES: Mapping[str, ResourceType] = {
+    each.name.lower(): each
+    for module in (storage, loganalytics, environments, containerapps, revisions)
+    for each in module.TYPES
+}
+
+
+def type_of(name: str) -> ResourceType:
+    return _TYPES.get(name.lower()) or opaque_type(name)
+
+
+def is_known(name: str) -> bool:
+    return name.lower() in _TYPES
+
+
+def known(resource_id: ResourceId) -> ResourceId:
+    """The id with its type in the provider's own casing."""
+    return ResourceId(resource_id.scope, type_of(resource_id.type).name, resource_id.names)
+
+
+def find(cloud: LocalCloud, resource_id: ResourceId) -> Resource:
+    """The resource; ArmError ResourceNotFound (or ResourceGroupNotFound) where there is none."""
+    kind = type_of(resource_id.type)
+    found = kind.find(cloud, resource_id) if kind.find else cloud.store.get(resource_id.text)
+    if found is None:
+        if resource_id.group:
+            cloud.group(resource_id.subscription, resource_id.group)
+        raise not_found(kind.name, "/".join(resource_id.names), resource_id.group)
+    return found
+
+
+def listed(cloud: LocalCloud, type_name: str, under: str) -> list[Resource]:
+    """Resources of a type below a subscription, a group or a parent resource."""
+    kind = type_of(type_name)
+    if kind.listed:
+        return kind.listed(cloud, under)
+    return cloud.store.under(under, kind.name)
+
+
+def put(cloud: LocalCloud, request: ArmRequest) -> Change:
+    kind = type_of(request.id.type)
+    if kind.put is None:
+        raise ArmError(405, "MethodNotAllowed", f"The resource type '{kind.name}' can't be written.")
+    if request.id.group:
+        cloud.group(request.id.subscription, request.id.group)
+    if request.id.subscription:
+        require_registered(cloud, cloud.subscription(request.id.subscription), kind.name.partition("/")[0])
+    _check_location(request, kind)
+    return kind.put(cloud, request)
+
+
+def _check_location(request: ArmRequest, kind: ResourceType) -> None:
+    """Tracked resources need a location; ARM says so before the provider is asked."""
+    tracked = kind.name.count("/") == 1 and kind.name.lower() in _TYPES
+    location = request.body.get("location")
+    if tracked and location is not None and not isinstance(location, str):
+        raise invalid("The location must be a string.", "InvalidRequestContent", "location")
+    properties = request.body.get("properties")
+    if properties is not None and not isinstance(properties, dict):
+        raise invalid("The properties must be an object.", "InvalidRequestContent", "properties")
+
+
+def patch(cloud: LocalCloud, request: ArmRequest) -> Change:
+    kind = type_of(request.id.type)
+    if kind.patch is None:
+        raise ArmError(405, "MethodNotAllowed", f"The resource type '{kind.name}' can't be patched.")
+    return kind.patch(cloud, find(cloud, request.id), request)
+
+
+def remove(cloud: LocalCloud, resource: Resource) -> Finish | None:
+    """Deletes the resource and what is under it; what is returned is left to be done in the background."""
+    kind = type_of(resource.type)
+    if kind.put is None:
+        raise ArmError(405, "MethodNotAllowed", f"The resource type '{kind.name}' can't be deleted.")
+    finish = kind.remove(cloud, resource) if kind.remove else None
+    cloud.store.delete(resource.id)
+    return finish
+
+
+def act(cloud: LocalCloud, request: ArmRequest, action: str) -> Answer:
+    kind = type_of(request.id.type)
+    handler = kind.actions.get(action.lower())
+    if handler is None:
+        raise ArmError(
+            404, "InvalidResourceType", f"The action '{action}' is not known for the resource type '{kind.name}'."
+        )
+    return handler(cloud, find(cloud, request.id), request)
+
+
+def show(cloud: LocalCloud, resource: Resource) -> Json:
+    return type_of(resource.type).show(cloud, resource)
+
+
+def resume(cloud: LocalCloud) -> None:
+    """Takes up what a stop of the cloud cut off."""
+    for resource in cloud.store:
+        kind = type_of(resource.type) if resource.type.lower() in _TYPES else None
+        if kind and kind.resume and (finish := kind.resume(cloud, resource)):
+            cloud.operations.adopt(resource.id, finish)
+
+
+def as_object(body: Any) -> Json:
+    """A request's body as an object; ArmError where it is something else."""
+    if body is None:
+        return {}
+    if not isinstance(body, dict):
+        raise invalid("The request content was invalid and could not be deserialized: an object is expected.")
+    return dict(body)  # pyright: ignore[reportUnknownArgumentType]

@@ -1,0 +1,96 @@
+"""ResourceType: what a provider does with one type of resource; the values that pass between ARM and the providers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.responses import Response
+
+from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.resource_id import ResourceId
+from sidecar.localcloud.core.state import Resource
+
+if TYPE_CHECKING:
+    from sidecar.localcloud.cloud.cloud import LocalCloud
+
+Json = dict[str, Any]
+Finish = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class ArmRequest:
+    """A request on one resource, after authentication."""
+
+    id: ResourceId
+    body: Json
+    query: Mapping[str, str]
+    caller: str
+    """The object id of who asks: stands in systemData."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a PUT, PATCH or long action did at once, and what is left to do in the background."""
+
+    resource: Resource
+    created: bool = False
+    finish: Finish | None = None
+
+
+Answer = Json | Change | Response | None
+
+
+def _shown(_cloud: "LocalCloud", resource: Resource) -> Json:
+    return dict(resource.body)
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """`style` is how its long operations are polled: Azure-AsyncOperation, Location, or not at all."""
+
+    name: str
+    put: Callable[["LocalCloud", ArmRequest], Change] | None
+    """None: nobody writes it, it comes about by itself."""
+    show: Callable[["LocalCloud", Resource], Json] = _shown
+    patch: Callable[["LocalCloud", Resource, ArmRequest], Change] | None = None
+    remove: Callable[["LocalCloud", Resource], Finish | None] | None = None
+    actions: Mapping[str, Callable[["LocalCloud", Resource, ArmRequest], Answer]] = field(
+        default_factory=dict[str, Callable[["LocalCloud", Resource, ArmRequest], Answer]]
+    )
+    """POST …/{action}, by its name in lower case."""
+    find: Callable[["LocalCloud", ResourceId], Resource | None] | None = None
+    """Where the resource is not in the store: computed when asked for."""
+    listed: Callable[["LocalCloud", str], list[Resource]] | None = None
+    """The same for a list; the argument is the id of what is listed under."""
+    resume: Callable[["LocalCloud", Resource], Finish | None] | None = None
+    """What a start of the cloud has to take up again for this resource."""
+    created_status: int = 201
+    """What a PUT that creates answers."""
+    style: Literal["sync", "azure-async", "location"] = "sync"
+
+
+def tracked_body(
+    request: ArmRequest, old: Resource | None, properties: Json, now: str, further: Mapping[str, Any] | None = None
+) -> Json:
+    """The body of a resource with a location: what every provider shows beside its own properties."""
+    created = (member(old.body, "systemData")) if old else {}
+    body: Json = {
+        "id": old.id if old else request.id.text,
+        "name": old.name if old else request.id.name,
+        "type": request.id.type,
+    }
+    location = request.body.get("location") or (old.body.get("location") if old else None)
+    if location:
+        body["location"] = location
+    tags = request.body.get("tags", old.body.get("tags") if old else None)
+    if tags is not None:
+        body["tags"] = tags
+    body["systemData"] = {
+        "createdBy": created.get("createdBy", request.caller),
+        "createdByType": "Application",
+        "createdAt": created.get("createdAt", now),
+        "lastModifiedBy": request.caller,
+        "lastModifiedByType": "Application",
+        "lastModifiedAt": now,
+    }
+    return {**body, **(further or {}), "properties": properties}

@@ -1,0 +1,132 @@
+"""Health probes: what a container declares, what ACA adds, and what a run of results means."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sidecar.localcloud.core.fields import member, objects
+
+Json = dict[str, Any]
+Kind = Literal["Startup", "Liveness", "Readiness"]
+
+# Upper limits that ACA puts on a declared probe: field → (lowest, highest) and, for failures, the highest by kind.
+_LIMITS = {
+    "initialDelaySeconds": (0, 60),
+    "periodSeconds": (1, 240),
+    "timeoutSeconds": (1, 240),
+    "successThreshold": (1, 10),
+}
+_FAILURES: dict[str, int] = {"Liveness": 30, "Readiness": 48, "Startup": 240}
+
+
+@dataclass(frozen=True)
+class Probe:
+    kind: Kind
+    path: str | None
+    """None: only a connection is tried."""
+    port: int
+    headers: tuple[tuple[str, str], ...] = ()
+    initial_delay: float = 0
+    period: float = 10
+    timeout: float = 1
+    failure_threshold: int = 3
+    success_threshold: int = 1
+
+
+@dataclass(frozen=True)
+class Health:
+    """The run of equal results so far, and what was concluded from it."""
+
+    passed: bool | None = None
+    """None until a threshold was reached for the first time."""
+    successes: int = 0
+    failures: int = 0
+
+
+def observe(health: Health, probe: Probe, result: Literal["success", "failure"]) -> Health:
+    """`health` after one more result: a conclusion changes only when its threshold is reached."""
+    if result == "success":
+        run = health.successes + 1
+        return Health(True if run >= probe.success_threshold else health.passed, run, 0)
+    run = health.failures + 1
+    return Health(False if run >= probe.failure_threshold else health.passed, 0, run)
+
+
+def probes_of(container: Json, target_port: int | None) -> tuple[Probe, ...]:
+    """The probes that run for a container: those it declares; where it declares none and has ingress, ACA's own."""
+    declared = tuple(_probe(entry) for entry in objects(container, "probes"))
+    if declared or target_port is None:
+        return declared
+    return (
+        Probe("Startup", None, target_port, period=1, timeout=3, failure_threshold=240),
+        Probe("Readiness", None, target_port, period=5, timeout=5, failure_threshold=48),
+    )
+
+
+def _probe(entry: Json) -> Probe:
+    http = member(entry, "httpGet")
+    target = http or member(entry, "tcpSocket")
+    probe = Probe(
+        entry["type"],
+        (http.get("path") or "/") if http else None,
+        int(target.get("port", 0)),
+        tuple((header["name"], header["value"]) for header in objects(http, "httpHeaders")),
+    )
+    given = {
+        "initial_delay": entry.get("initialDelaySeconds"),
+        "period": entry.get("periodSeconds"),
+        "timeout": entry.get("timeoutSeconds"),
+        "failure_threshold": entry.get("failureThreshold"),
+        "success_threshold": entry.get("successThreshold"),
+    }
+    return replace(probe, **{name: value for name, value in given.items() if value is not None})
+
+
+def probe_problem(entry: Json) -> str | None:
+    """Why ACA refuses a declared probe; None where it is fine."""
+    kind = entry.get("type")
+    if kind not in _FAILURES:
+        return f"Probe type '{kind}' is not one of Liveness, Readiness, Startup."
+    if bool(entry.get("httpGet")) == bool(entry.get("tcpSocket")):
+        return "Exactly one of httpGet and tcpSocket must be given."
+    port = (member(entry, "httpGet") or member(entry, "tcpSocket")).get("port")
+    if type(port) is not int or not 1 <= port <= 65535:
+        return f"Port '{port}' must be between 1 and 65535."
+    limits = {**_LIMITS, "failureThreshold": (1, _FAILURES[kind])}
+    for name, (low, high) in limits.items():
+        value = entry.get(name)
+        if value is not None and (type(value) is not int or not low <= value <= high):
+            return f"{kind} probe's {name} '{value}' must be between {low} and {high}."
+    return None
+
+
+async def run_probe(probe: Probe, port: int) -> str | None:
+    """Tries the probe once against this machine's `port`; None is success, else what went wrong."""
+    try:
+        async with asyncio.timeout(probe.timeout):
+            return await _try(probe, port)
+    except TimeoutError:
+        return f"{probe.kind} probe failed: no answer within {probe.timeout:g} s"
+    except OSError as problem:
+        return f"{probe.kind} probe failed: {problem.strerror or problem}"
+
+
+async def _try(probe: Probe, port: int) -> str | None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if probe.path is None:
+            return None
+        lines = [f"GET {probe.path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: kube-probe/1.29", "Accept: */*"]
+        lines += [f"{name}: {value}" for name, value in probe.headers if name.lower() != "host"]
+        writer.write(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
+        await writer.drain()
+        status = (await reader.readline()).split()
+        if len(status) < 2 or not status[1].isdigit():
+            return f"{probe.kind} probe failed: the answer is not HTTP"
+        code = int(status[1])
+        return None if 200 <= code < 400 else f"{probe.kind} probe failed: HTTP probe failed with statuscode: {code}"
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()

@@ -1,0 +1,93 @@
+"""How many replicas an app should have, and which revisions its traffic goes to. Pure decisions."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sidecar.localcloud.core.fields import member, objects
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scale:
+    minimum: int = 0
+    maximum: int = 10
+    concurrent: int = 10
+    """Requests at once that one replica is meant for."""
+    cooldown: float = 300
+
+
+@dataclass(frozen=True)
+class Demand:
+    in_flight: int
+    """Requests being served or held."""
+    idle: float
+    """Seconds since the last one ended (or since the revision was created)."""
+    running: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A revision as the traffic decision sees it, oldest first in a list of them."""
+
+    name: str
+    active: bool
+    ready: bool
+
+
+def scale_of(template: Json) -> Scale:
+    """The scale of a revision's template, ACA's defaults filled in."""
+    scale: Json = member(template, "scale")
+    http = [rule["http"] for rule in objects(scale, "rules") if rule.get("http")]
+    concurrent = str(((member(http[0], "metadata")) if http else Json()).get("concurrentRequests", "10"))
+    cooldown = scale.get("cooldownPeriod")
+    return Scale(
+        minimum=scale.get("minReplicas") or 0,
+        maximum=scale.get("maxReplicas") or 10,
+        concurrent=max(1, int(concurrent)) if concurrent.isdigit() else 10,
+        cooldown=300 if cooldown is None else float(cooldown),
+    )
+
+
+def desired_replicas(scale: Scale, demand: Demand) -> int:
+    """Up at once with the requests; down only after the cooldown without any."""
+    needed = math.ceil(demand.in_flight / scale.concurrent)
+    if needed < demand.running and demand.idle < scale.cooldown:
+        needed = demand.running
+    return max(scale.minimum, min(needed, scale.maximum))
+
+
+def routes(traffic: Sequence[Json], candidates: Sequence[Candidate], mode: str) -> dict[str, int]:
+    """Weight by revision. `latestRevision` is the latest that is ready, as long as none is ready the latest at all."""
+    active = [candidate for candidate in candidates if candidate.active]
+    if not active:
+        return {}
+    ready = [candidate for candidate in active if candidate.ready]
+    latest = (ready or active)[-1].name
+    if mode.lower() == "single" or not traffic:
+        return {latest: 100}
+    weights: dict[str, int] = {}
+    for entry in traffic:
+        name = latest if entry.get("latestRevision") else str(entry.get("revisionName", ""))
+        weight = int(entry.get("weight") or 0)
+        if weight and any(candidate.name == name for candidate in active):
+            weights[name] = weights.get(name, 0) + weight
+    return weights
+
+
+def traffic_problem(traffic: Sequence[Json], names: Sequence[str]) -> str | None:
+    """Why ACA refuses these weights; None where they are fine."""
+    if not traffic:
+        return None
+    if sum(int(entry.get("weight") or 0) for entry in traffic) != 100:
+        return "The sum of all traffic weights must equal 100."
+    for entry in traffic:
+        name = entry.get("revisionName")
+        if bool(name) == bool(entry.get("latestRevision")):
+            return "Exactly one of revisionName and latestRevision must be given for each traffic weight."
+        if name and name not in names:
+            return f"The revision '{name}' in the traffic weights was not found."
+    labels = [str(entry["label"]).lower() for entry in traffic if entry.get("label")]
+    return "Each label can be used once only." if len(labels) != len(set(labels)) else None

@@ -1,0 +1,229 @@
+"""What both doors offer: each request of the wire as a function of its parameters and a context."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sidecar.core.journal import Event, Journal
+from sidecar.core.scaffold import scaffold
+from sidecar.core.workspace import open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.gateway import resources
+from sidecar.gateway.endpoint import Refused
+from sidecar.gateway.session import CloudName, Session, Settings, cloud_of, open_session, prepare
+from sidecar.wire import protocol as wire
+from sidecar.words.errors import NotSignedIn, SlipwayError
+from sidecar.workflows.deploy import deploy
+from sidecar.workflows.observe import NOT_PROVISIONED, Status, api_key, link, status
+from sidecar.workflows.provision import Request, provision
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an action may use besides its parameters."""
+
+    settings: Settings
+    listen: Callable[[Event], None]
+    stop: threading.Event
+
+
+def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
+    """`auto`: the local cloud's, and Azure's where the person is signed in already; a cloud that fails is a problem listed."""
+    clouds: tuple[CloudName, ...] = ("local", "azure") if params.cloud == "auto" else (params.cloud,)
+    found: list[wire.Subscription] = []
+    problems: list[wire.Sentence] = []
+    for cloud in clouds:
+        try:
+            session = open_session(context.settings, cloud)
+            found += [
+                wire.Subscription(id=each.id, name=each.name, tenant_id=each.tenant_id, cloud=cloud)
+                for each in resources.subscriptions(session)
+            ]
+        except NotSignedIn:
+            if params.cloud != "auto":
+                raise
+        except SlipwayError as error:
+            if params.cloud != "auto":
+                raise
+            problems.append(wire.sentence(error.message))
+    return wire.Subscriptions(subscriptions=found, problems=problems)
+
+
+def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.ResourceGroups:
+    session = _session(params.cloud, params.subscription_id, context)
+    found = resources.groups(session, params.subscription_id)
+    return wire.ResourceGroups(
+        resource_groups=[wire.ResourceGroup(name=each.name, location=each.location) for each in found]
+    )
+
+
+def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
+    session = _session(params.cloud, params.subscription_id, context)
+    found = resources.locations(session, params.subscription_id)
+    return wire.Locations(locations=[wire.Location(name=name, display_name=shown) for name, shown in found])
+
+
+def create_resource_group(params: wire.CreateResourceGroupParams, context: Context) -> wire.ResourceGroup:
+    session = _session(params.cloud, params.subscription_id, context)
+    made = resources.create_group(session, params.subscription_id, params.name, params.location)
+    return wire.ResourceGroup(name=made.name, location=made.location)
+
+
+def workspace_summary(params: wire.FolderParams, context: Context) -> wire.WorkspaceSummary:
+    """What the folder holds. A file that can't be read is a problem listed, so that the rest is still told."""
+    workspace = open_workspace(params.folder)
+    problems: list[wire.Sentence] = []
+    subscription = group = None
+    provisioned = False
+    try:
+        known = read_finetuning(workspace)
+        config = read_config(workspace)
+        subscription = known.SUBSCRIPTION_ID or config.SUBSCRIPTION_ID
+        group = known.RESOURCE_GROUP_NAME or config.RESOURCE_GROUP_NAME
+        provisioned = bool(config.ACA_APP_NAME and config.ACA_APP_ENDPOINT)
+        problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
+    except SlipwayError as error:
+        problems.append(wire.sentence(error.message))
+    return wire.WorkspaceSummary(
+        defaults=wire.WorkspaceDefaults(subscription_id=subscription, resource_group=group),
+        provisioned=provisioned,
+        has_template=workspace.bicep_file.exists(),
+        has_code=workspace.code.is_dir(),
+        problems=problems,
+    )
+
+
+def init(params: wire.FolderParams, context: Context) -> wire.Created:
+    return wire.Created(created=scaffold(open_workspace(params.folder)))
+
+
+def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Provisioned:
+    workspace = open_workspace(params.folder)
+    cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
+    prepare(context.settings, cloud, tuple(params.consents))
+    session = open_session(context.settings, cloud)
+    tenant = next(
+        (each.tenant_id for each in resources.subscriptions(session) if each.id == params.subscription_id), ""
+    )
+    request = Request(
+        params.subscription_id, tenant, params.resource_group, tuple(params.consents), dict(context.settings.environ)
+    )
+    journal = _journal(workspace.folder, "provision", params.operation, context)
+    result = _journalled(journal, lambda: provision(workspace, session, request, journal))
+    return wire.Provisioned(
+        endpoint=result.endpoint,
+        url=result.url,
+        portal_url=result.portal_url,
+        config_path=str(result.config_path),
+        deployment=result.deployment,
+        next_command="slipway.deploy",
+    )
+
+
+def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
+    workspace = open_workspace(params.folder)
+    config = read_config(workspace)
+    cloud = cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID)
+    prepare(context.settings, cloud, tuple(params.consents))
+    session = open_session(context.settings, cloud)
+    journal = _journal(workspace.folder, "deploy", params.operation, context)
+    result = _journalled(journal, lambda: deploy(workspace, session, journal))
+    return wire.Deployed(
+        endpoint=result.endpoint,
+        url=result.url,
+        release=result.release,
+        generation=result.generation,
+        code_changed=result.code_changed,
+        verified=result.verified,
+        replicas=list(result.replicas),
+        base=result.base,
+        adapters=list(result.adapters),
+        refused=_refused(result.refused),
+        notes=[wire.sentence(note) for note in result.notes],
+    )
+
+
+def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.EndpointLink:
+    workspace, session = open_workspace(params.folder), _workspace_session(params, context)
+    found = link(workspace, session)
+    note = None if found.note is None else wire.sentence(found.note)
+    return wire.EndpointLink(url=found.url, login_url=found.login_url, note=note)
+
+
+def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
+    workspace = open_workspace(params.folder)
+    config = read_config(workspace)
+    if not config.ACA_APP_NAME:
+        return _status(NOT_PROVISIONED)
+    return _status(status(workspace, _workspace_session(params, context)))
+
+
+def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.ApiKey:
+    return wire.ApiKey(api_key=api_key(open_workspace(params.folder), _workspace_session(params, context)))
+
+
+ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
+    "slipway/subscriptions": subscriptions,
+    "slipway/resourceGroups": resource_groups,
+    "slipway/locations": locations,
+    "slipway/createResourceGroup": create_resource_group,
+    "slipway/workspace": workspace_summary,
+    "slipway/init": init,
+    "slipway/provision": provision_action,
+    "slipway/deploy": deploy_action,
+    "slipway/endpoint": endpoint_action,
+    "slipway/status": status_action,
+    "slipway/apiKey": api_key_action,
+}
+
+
+def _session(cloud: CloudName, subscription_id: str, context: Context) -> Session:
+    return open_session(context.settings, cloud_of(context.settings, cloud, subscription_id))
+
+
+def _workspace_session(params: wire.FolderCloudParams, context: Context) -> Session:
+    config = read_config(open_workspace(params.folder))
+    return open_session(context.settings, cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID))
+
+
+def _journal(folder: Path, kind: str, operation: str, context: Context) -> Journal:
+    """One file a project and kind, in the state folder: the workspace stays free of it."""
+    project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    file = context.settings.state / "journals" / f"{project}-{kind}.jsonl"
+    return Journal(file, operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}", context.listen, context.stop)
+
+
+def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
+    try:
+        return run()
+    except SlipwayError as error:
+        journal.failed(error.code)
+        raise
+
+
+def _status(found: Status) -> wire.Status:
+    return wire.Status(
+        state=found.state,
+        phase=found.phase,
+        revision=found.revision,
+        replicas=[wire.Replica(name=each.name, state=each.state, phase=each.phase) for each in found.replicas],
+        endpoint=found.endpoint,
+        url=found.url,
+        app=found.app,
+        reason=None if found.reason is None else wire.sentence(found.reason),
+        base=found.base,
+        adapters=list(found.adapters),
+        refused=_refused(found.refused),
+        notes=[wire.sentence(note) for note in found.notes],
+        failure=found.is_failure,
+    )
+
+
+def _refused(found: tuple[Refused, ...]) -> list[wire.RefusedAdapter]:
+    return [wire.RefusedAdapter(name=each.name, reason=each.reason) for each in found]

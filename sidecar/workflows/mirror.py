@@ -1,0 +1,46 @@
+"""The plain tree on the share, for apps made by hand whose command reads it: only what changed, manifest last."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import cast
+
+from sidecar.core.journal import Journal
+from sidecar.core.sync import Changes, diff, manifest_of, scan
+from sidecar.gateway.files import Share
+from sidecar.words.errors import WorkspaceError
+from sidecar.words.text import Text
+
+
+def mirror(code: Path, share: Share, journal: Journal) -> Changes:
+    """Brings `<share>/<name of the code folder>/` up to date. Each file is switched whole; the tree as a whole is not."""
+    entries = scan(code)
+    links = [entry.path for entry in entries if entry.kind == "link"]
+    if links:
+        raise WorkspaceError(
+            Text("A plain tree on the share can't carry links: {links}.", links=", ".join(links)),
+            Text("Replace them by copies, or let Provision make the app: releases carry links."),
+        )
+    local = manifest_of(entries)
+    manifest = f".slipway/mirror-{code.name}.json"
+    changes = diff(local, _known(share, manifest))
+    contents = {entry.path: entry.content for entry in entries}
+    for number, path in enumerate(changes.upload, 1):
+        journal.check()
+        journal.progress(
+            Text("Uploading {path} ({number} of {total})…", path=path, number=number, total=len(changes.upload))
+        )
+        share.replace(f"{code.name}/{path}", contents[path])
+    for path in changes.delete:
+        if share.exists(f"{code.name}/{path}"):
+            share.delete(f"{code.name}/{path}")
+    if changes.upload or changes.delete:
+        share.replace(manifest, (json.dumps(local, sort_keys=True) + "\n").encode())
+    return changes
+
+
+def _known(share: Share, manifest: str) -> dict[str, str]:
+    if not share.exists(manifest):
+        return {}
+    return cast("dict[str, str]", json.loads(share.read(manifest)))

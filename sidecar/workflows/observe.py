@@ -1,0 +1,170 @@
+"""Workflow *Status*: what runs where, read from ARM; the endpoint itself is asked only when a replica already runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.core.workspace import Target, Workspace, target_of
+from sidecar.decisions.serving import (
+    Address,
+    address_of,
+    crash_text,
+    crashed,
+    elsewhere_note,
+    is_ours,
+    serving_revision,
+)
+from sidecar.gateway import apps
+from sidecar.gateway.endpoint import Endpoint, Refused, Version, answers_without_key
+from sidecar.gateway.session import Session
+from sidecar.words.errors import NotFound, WorkspaceError
+from sidecar.words.text import Text, verbatim
+from sidecar.workflows.deploy import api_key_of, outcome_notes
+
+FAILURES = frozenset({"missing", "failed"})
+"""The states that are failures: `status` in a terminal then exits with 1, and so it does when an adapter is refused."""
+
+
+@dataclass(frozen=True)
+class ReplicaStatus:
+    name: str
+    state: str
+    phase: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """`state`: not-provisioned, missing, asleep, starting, waiting-for-first-deploy, ready, failed or unverified.
+
+    `base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
+
+    state: str
+    phase: str | None = None
+    revision: str | None = None
+    replicas: tuple[ReplicaStatus, ...] = ()
+    endpoint: str | None = None
+    url: str | None = None
+    app: str | None = None
+    reason: Text | None = None
+    base: str | None = None
+    adapters: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    notes: tuple[Text, ...] = ()
+
+    @property
+    def is_failure(self) -> bool:
+        return self.state in FAILURES or bool(self.refused)
+
+
+@dataclass(frozen=True)
+class Link:
+    """`note`: why the address is not the one that the workspace names."""
+
+    url: str
+    login_url: str | None
+    note: Text | None
+
+
+NOT_PROVISIONED = Status("not-provisioned")
+
+
+def place_of(session: Session, target: Target) -> apps.AppPlace:
+    return apps.AppPlace(session, target.subscription_id, target.resource_group, target.app)
+
+
+def status(workspace: Workspace, session: Session) -> Status:
+    """One look. With zero replicas nothing is sent to the endpoint: looking never wakes a GPU."""
+    target = target_of(workspace)
+    place = place_of(session, target)
+    try:
+        app = apps.app(place)
+    except NotFound as error:
+        url = session.url(target.endpoint)
+        return Status("missing", endpoint=target.endpoint, url=url, app=target.app, reason=error.message)
+    revisions = apps.revisions(place)
+    revision = serving_revision(app, revisions)
+    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
+    replicas = apps.replicas(place, revision)
+    notes = noted(address, app, awake=bool(replicas))
+    if not replicas:
+        return Status(
+            "asleep", None, revision, (), target.endpoint, address.url, target.app, reason=None, notes=tuple(notes)
+        )
+    version: Version | None = None
+    with Endpoint(address.url, api_key_of(place, app) if address.own else None) as endpoint:
+        phase = endpoint.phase()
+        if phase.ready and is_ours(app):
+            version = endpoint.version()
+    dead = crashed(replicas)
+    if not is_ours(app):
+        state = "unverified"
+    elif phase.ready:
+        state = "ready"
+    elif phase.phase in ("failed", "waiting-for-first-deploy"):
+        state = phase.phase
+    else:
+        state = "starting" if dead is None else "failed"
+    problem = next((each.details for each in replicas if each.details), None)
+    reason = phase.detail if phase.phase == "failed" else problem
+    return Status(
+        state=state,
+        phase=phase.phase,
+        revision=revision,
+        replicas=tuple(
+            ReplicaStatus(each.name, each.state, phase.phase if len(replicas) == 1 else None) for each in replicas
+        ),
+        endpoint=target.endpoint,
+        url=address.url,
+        app=target.app,
+        reason=crash_text(dead)
+        if dead is not None and state == "failed"
+        else None
+        if reason is None
+        else verbatim(reason),
+        base=None if version is None else version.base,
+        adapters=() if version is None else version.adapters,
+        refused=() if version is None else version.refused or (),
+        notes=(*outcome_notes(version), *notes),
+    )
+
+
+def noted(address: Address, app: apps.App, *, awake: bool) -> list[Text]:
+    """What is to be said of the address that the workspace's file names, if it is not the app's. It may lead to the app all
+    the same (a gateway), so it is asked only where that wakes nothing."""
+    if address.elsewhere is None:
+        return []
+    return [elsewhere_note(address.elsewhere, app, answers_without_key(address.elsewhere) if awake else None)]
+
+
+def link(workspace: Workspace, session: Session) -> Link:
+    """The app's own address, and a single-use link that logs a browser in where a replica runs to make one."""
+    target = target_of(workspace)
+    place = place_of(session, target)
+    app = apps.app(place)
+    revisions = apps.revisions(place)
+    revision = serving_revision(app, revisions)
+    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
+    replicas = apps.replicas(place, revision)
+    note = next(iter(noted(address, app, awake=bool(replicas))), None)
+    key = api_key_of(place, app) if address.own else None
+    if key is None or not replicas:
+        return Link(address.url, None, note)
+    with Endpoint(address.url, key) as endpoint:
+        path = endpoint.login_path()
+    return Link(address.url, None if path is None else address.url + path, note)
+
+
+def api_key(workspace: Workspace, session: Session) -> str:
+    """The key that callers present, from the app's secret."""
+    target = target_of(workspace)
+    place = place_of(session, target)
+    key = api_key_of(place, apps.app(place))
+    if key is None:
+        raise WorkspaceError(
+            Text("The container app {name} has no API key.", name=target.app),
+            Text(
+                "It was not made by Slipway; give it a secret and the variable SLIPWAY_API_KEY, or provision a new app."
+            ),
+            code="NoApiKey",
+        )
+    return key
