@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from inference.engine.adapters.adapters import BASE_SLOT, Adapters, InstalledAdapter
+from inference.engine.adapters.adapters import Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.engine import Delta, Engine, Sink
+from inference.engine.files.adapter import BASE_SLOT
 from inference.engine.text.tokenizer import Tokenizer
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.gpu_metrics import Gpu

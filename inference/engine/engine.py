@@ -10,7 +10,8 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from inference.engine.adapters.adapters import BASE, AdapterError, InstalledAdapter
+from inference.engine.adapters.adapters import BASE, InstalledAdapter
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import AdapterFolder
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits, Scheduler, Slice

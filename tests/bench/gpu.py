@@ -241,7 +241,7 @@ class Bench:
         import torch
         from random_model import BLOCK_SIZE, Batch, converted, make_runner, prompt_of, random_weights, spec_of
 
-        from inference.engine.compute.device import Attention
+        from inference.engine.compute.choice import Attention
 
         spec = spec_of(self.sizes.model, num_hidden_layers=2)
         weights = random_weights(spec, self.half, self.device)

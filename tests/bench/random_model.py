@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from inference.engine.compute.device import Attention
+from inference.engine.compute.choice import Attention
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.files.spec import ModelSpec, read_spec
 from inference.engine.schedule.block_manager import BlockManager

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inference.engine.files.adapter import BASE_SLOT, AdapterError
 from inference.engine.files.folder import (
     AdapterFolder,
     Fingerprint,
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
     from inference.engine.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-
-BASE_SLOT = 0
-
-
-class AdapterError(ValueError):
-    """An adapter that cannot be loaded or unloaded as asked."""
 
 
 class NoSlotError(AdapterError):

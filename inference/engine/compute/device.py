@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 import torch
 
+from inference.engine.compute.choice import Attention
+
 log = logging.getLogger(__name__)
 
-# dense: torch operations over a dense copy of what decodes (CPU). torch: torch operations over pages. triton: our kernels
-# over pages, decoding captured as graphs.
-Attention = Literal["dense", "torch", "triton"]
 SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
 # Bytes for each row and token of the vocabulary: float32 logits, and the four float64 copies of a usual draw.
 SCORES = 36

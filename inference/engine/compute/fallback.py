@@ -12,9 +12,9 @@ from torch.nn import Parameter
 from torch.nn.functional import linear, pad
 from torch.overrides import TorchFunctionMode
 
-from inference.engine.adapters.adapters import BASE_SLOT, AdapterError
 from inference.engine.compute.device import noticing_loss
 from inference.engine.compute.sampler import sample
+from inference.engine.files.adapter import BASE_SLOT, AdapterError
 from inference.engine.files.folder import AdapterFolder, FolderError, ModelFolder
 from inference.engine.files.native import configuration
 from inference.engine.files.spec import UnsupportedModel

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from inference.engine.compute.attention import KeyValues
+from inference.engine.compute.choice import Attention
 from inference.engine.compute.decoder import forward, logits
-from inference.engine.compute.device import Attention, noticing_loss, set_up_cuda
+from inference.engine.compute.device import noticing_loss, set_up_cuda
 from inference.engine.compute.lora_batch import LoraSlots
 from inference.engine.compute.sampler import sample, whole_numbers
 from inference.engine.files.folder import AdapterFolder, ModelFolder

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import AdapterFolder
 from inference.engine.files.spec import ModelSpec
 from inference.engine.weights.loader import interleaved, read_tensor

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import AdapterFolder, TensorPlace
 from inference.engine.files.spec import ModelSpec
 from inference.engine.weights.loader import read_tensor

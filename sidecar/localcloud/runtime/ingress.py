@@ -5,17 +5,16 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import h11
 
 from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.settings import Settings
+from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.runtime.replicas import Replica
-
-if TYPE_CHECKING:
-    from sidecar.localcloud.runtime.app_runtime import AppRuntime
 
 Json = dict[str, Any]
 _CHUNK = 65536
@@ -50,10 +49,33 @@ BAD_ANSWER = Refusal(502, "upstream connect error or disconnect/reset before hea
 TIMED_OUT = Refusal(504, "upstream request timeout")
 
 
+class Place(Protocol):
+    """What an ingress has around it."""
+
+    @property
+    def ingress_host(self) -> str: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
+class Behind(Protocol):
+    """What an ingress needs of the app behind it."""
+
+    @property
+    def around(self) -> Place: ...
+    @property
+    def resource(self) -> Resource | None: ...
+    @property
+    def replicas(self) -> Mapping[str, list[Replica]]: ...
+    def is_active(self, revision: str) -> bool: ...
+    def routes(self) -> Mapping[str, int]: ...
+    def wake(self) -> None: ...
+
+
 class Ingress:
     """One listening port for the app, one for each label; requests in flight counted by revision."""
 
-    def __init__(self, app: "AppRuntime") -> None:
+    def __init__(self, app: Behind) -> None:
         self.in_flight: dict[str, int] = {}
         self.last_request = time.monotonic()
         self._app = app
@@ -165,7 +187,7 @@ class _Connection:
     def __init__(
         self,
         ingress: Ingress,
-        app: "AppRuntime",
+        app: Behind,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         label: str,

@@ -22,7 +22,7 @@ if KERNELS.type == "cpu":
 
 from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
-from inference.engine.compute.device import Attention
+from inference.engine.compute.choice import Attention
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import BatchingEngine, Delta
 from inference.engine.files.folder import check_adapter, check_model

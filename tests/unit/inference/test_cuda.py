@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inference.engine.compute.device import Attention
+from inference.engine.compute.choice import Attention
 from inference.engine.compute.gpu.graphs import CudaCapture, Graphs
 from tests.bench.random_model import (
     BLOCK_SIZE,

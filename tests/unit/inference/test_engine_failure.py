@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.adapter import AdapterError
 
 KEY = {"authorization": "Bearer key"}
 

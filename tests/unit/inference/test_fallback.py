@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import AdapterError, InstalledAdapter
+from inference.engine.adapters.adapters import InstalledAdapter
 from inference.engine.compute.fallback import TransformersRunner
 from inference.engine.engine import BatchingEngine
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import FolderError, check_adapter, check_model
 from inference.engine.files.spec import UnsupportedModel
 from inference.engine.schedule.block_manager import BlockManager

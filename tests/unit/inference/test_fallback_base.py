@@ -17,10 +17,11 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import BASE, AdapterError, Adapters, InstalledAdapter
+from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.fallback import TransformersRunner, frame_of
 from inference.engine.engine import BatchingEngine
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter, check_model
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.engine.adapters.adapters import AdapterError
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import (
     FolderError,
     check_adapter,

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import AdapterError, InstalledAdapter
+from inference.engine.adapters.adapters import InstalledAdapter
+from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter
 from inference.engine.files.spec import read_spec
 from inference.engine.weights.lora import read_lora

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.engine.adapters.adapters import AdapterError, Adapters
+from inference.engine.adapters.adapters import Adapters
 from inference.engine.adapters.watch import Watch
+from inference.engine.files.adapter import AdapterError
 from inference.settings import SettingsError, settings_from
 
 

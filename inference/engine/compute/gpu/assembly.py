@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inference.engine.compute.device import Attention
+from inference.engine.compute.choice import Attention
 from inference.engine.compute.gpu.decode import Capture, DecodePath, Scores
 from inference.engine.compute.gpu.graphs import CudaCapture
 from inference.engine.compute.gpu.lora_stacks import LoraStacks
