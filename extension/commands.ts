@@ -5,7 +5,7 @@ import type { Credentials } from "./credentials";
 import { localFolders, pickFolder } from "./folders";
 import { describe, follow, say, showFailure, type Ask } from "./messages";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
-import type { CloudParams, Deployed, Provisioned, WorkspaceSummary } from "./protocol";
+import type { CloudName, Deployed, Provisioned, WorkspaceSummary } from "./protocol";
 import { Problem } from "./sentences";
 import type { EndpointView } from "./view";
 
@@ -17,7 +17,6 @@ export interface Rooms {
   readonly log: vscode.LogOutputChannel;
 }
 
-type Cloud = CloudParams["cloud"];
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
 
 /** Commands that work on one folder, which must be trusted and open. */
@@ -234,6 +233,6 @@ async function usableFolder(given: unknown): Promise<vscode.WorkspaceFolder | un
   return known ?? pickFolder(vscode.l10n.t("Select the folder of the project"));
 }
 
-function cloudSetting(): Cloud {
-  return vscode.workspace.getConfiguration("slipway").get<Cloud>("cloud", "auto");
+function cloudSetting(): CloudName {
+  return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
 }

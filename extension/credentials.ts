@@ -1,12 +1,10 @@
 // Sign-in: answers the sidecar's token requests from VS Code's own Microsoft session. Tokens are never stored or logged.
 import * as vscode from "vscode";
-import type { Token, TokenParams } from "./protocol";
+import type { CloudName, Token, TokenParams } from "./protocol";
 import { Problem, sentence } from "./sentences";
 import { expiry } from "./tokens";
 
-type Cloud = TokenParams["cloud"];
-
-const MANAGEMENT: Readonly<Record<Cloud, string>> = {
+const MANAGEMENT: Readonly<Record<CloudName, string>> = {
   auto: "https://management.azure.com/.default",
   local: "https://management.azure.com/.default",
   azure: "https://management.azure.com/.default",
@@ -29,7 +27,7 @@ export class Credentials {
   }
 
   /** Opens the sign-in; false when the person leaves it. */
-  async signIn(cloud: Cloud): Promise<boolean> {
+  async signIn(cloud: CloudName): Promise<boolean> {
     try {
       await vscode.authentication.getSession(provider(cloud), [MANAGEMENT[cloud]], { createIfNone: true });
       return true;
@@ -48,7 +46,7 @@ export class Credentials {
     return { token: session.accessToken, expiresOn: expiry(session.accessToken) };
   }
 
-  private async session(cloud: Cloud, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
+  private async session(cloud: CloudName, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
     if (this.commands === 0) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
     try {
       // Claims mean that Azure wants a stronger sign-in than the session at hand.
@@ -61,7 +59,7 @@ export class Credentials {
   }
 }
 
-function provider(cloud: Cloud): string {
+function provider(cloud: CloudName): string {
   return cloud === "azureChina" || cloud === "azureUSGovernment" ? "microsoft-sovereign-cloud" : "microsoft";
 }
 

@@ -1,18 +1,16 @@
 // Questions in steps: subscription and resource group, with back, step count and "create new".
 import * as vscode from "vscode";
-import type { Location, ResourceGroup, Subscription } from "./protocol";
-
-type Cloud = Subscription["cloud"];
+import type { CloudName, Location, ResourceGroup, Subscription } from "./protocol";
 
 /** What the questions need to know; each list is asked for when its step opens. */
 export interface Source {
   /** Where subscriptions may be. Each is asked by itself: a slow cloud holds up nobody else's. */
-  readonly clouds: readonly Cloud[];
-  subscriptions(cloud: Cloud): Promise<Found>;
+  readonly clouds: readonly CloudName[];
+  subscriptions(cloud: CloudName): Promise<Found>;
   resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
   locations(subscription: Subscription): Promise<readonly Location[]>;
   createResourceGroup(subscription: Subscription, name: string, location: string): Promise<ResourceGroup>;
-  signIn(cloud: Cloud): Promise<boolean>;
+  signIn(cloud: CloudName): Promise<boolean>;
 }
 
 export interface Found {
@@ -61,7 +59,7 @@ interface Step<T> {
 }
 
 class SignIn {
-  constructor(readonly cloud: Cloud) {}
+  constructor(readonly cloud: CloudName) {}
 }
 
 async function pickSubscription(title: string, source: Source, defaults: Defaults): Promise<Subscription | undefined> {
@@ -80,7 +78,7 @@ async function pickSubscription(title: string, source: Source, defaults: Default
   }
 }
 
-async function subscriptionChoices(cloud: Cloud, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
+async function subscriptionChoices(cloud: CloudName, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
   const { subscriptions, problems, signedIn } = await source.subscriptions(cloud);
   const found = subscriptions.map((subscription) => ({
     label: cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
@@ -94,11 +92,13 @@ async function subscriptionChoices(cloud: Cloud, source: Source, defaults: Defau
   return [...found, ...failed, ...none, ...signIn];
 }
 
-const CREATE = "create";
+/** A value of its own: a resource group may be called anything. */
+const CREATE = Symbol("create");
+type Create = typeof CREATE;
 
 async function pickResourceGroup(title: string, source: Source, subscription: Subscription, defaults: Defaults): Promise<string | Back | undefined> {
   for (;;) {
-    const chosen = await pick<string>({
+    const chosen = await pick<string | Create>({
       title,
       step: 2,
       totalSteps: 2,
@@ -112,7 +112,7 @@ async function pickResourceGroup(title: string, source: Source, subscription: Su
   }
 }
 
-async function groupChoices(source: Source, subscription: Subscription, defaults: Defaults): Promise<readonly Choice<string>[]> {
+async function groupChoices(source: Source, subscription: Subscription, defaults: Defaults): Promise<readonly Choice<string | Create>[]> {
   const groups = await source.resourceGroups(subscription);
   const isDefault = (name: string): boolean => subscription.id === defaults.subscriptionId && name === defaults.resourceGroup;
   return [

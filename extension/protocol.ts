@@ -1,19 +1,23 @@
 // GENERATED from sidecar/wire/protocol.py by `npm run fix`. Do not edit.
 
+export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+export type State = "not-provisioned" | "missing" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
+export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
+
 export interface Sentence {
   readonly message: string;
   readonly args: Readonly<Record<string, string>>;
 }
 
 export interface CloudParams {
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
 }
 
 export interface Subscription {
   readonly id: string;
   readonly name: string;
   readonly tenantId: string;
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
 }
 
 export interface Subscriptions {
@@ -22,7 +26,7 @@ export interface Subscriptions {
 }
 
 export interface SubscriptionParams {
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
   readonly subscriptionId: string;
 }
 
@@ -45,7 +49,7 @@ export interface Locations {
 }
 
 export interface CreateResourceGroupParams {
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly name: string;
   readonly location: string;
@@ -74,7 +78,7 @@ export interface Created {
 
 export interface ProvisionParams {
   readonly folder: string;
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly consents: readonly string[];
@@ -92,7 +96,7 @@ export interface Provisioned {
 
 export interface DeployParams {
   readonly folder: string;
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
   readonly consents: readonly string[];
   readonly operation: string;
 }
@@ -118,7 +122,7 @@ export interface Deployed {
 
 export interface FolderCloudParams {
   readonly folder: string;
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
 }
 
 export interface EndpointLink {
@@ -130,12 +134,12 @@ export interface EndpointLink {
 export interface Replica {
   readonly name: string;
   readonly state: string;
-  readonly phase: string | null;
+  readonly phase: Phase | null;
 }
 
 export interface Status {
-  readonly state: string;
-  readonly phase: string | null;
+  readonly state: State;
+  readonly phase: Phase | null;
   readonly revision: string | null;
   readonly replicas: readonly Replica[];
   readonly endpoint: string | null;
@@ -154,7 +158,7 @@ export interface ApiKey {
 }
 
 export interface TokenParams {
-  readonly cloud: "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+  readonly cloud: CloudName;
   readonly scopes: readonly string[];
   readonly tenantId: string | null;
   readonly claims: string | null;

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders } from "./folders";
 import { describe, say } from "./messages";
-import type { Status } from "./protocol";
+import type { CloudName, Phase, State, Status } from "./protocol";
 
 /** One line of the tree. */
 interface Line {
@@ -88,7 +88,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     clearTimeout(this.timer);
     if (await this.findFolder()) {
       try {
-        const cloud = vscode.workspace.getConfiguration("slipway").get<"auto">("cloud", "auto");
+        const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
         this.status = await this.sidecar.ask("slipway/status", { folder: this.folder?.uri.fsPath ?? "", cloud });
         this.failure = undefined;
       } catch (error) {
@@ -182,9 +182,9 @@ function summary({ state, phase, refused }: Status): string {
   return phase === null || phase === state || state !== "starting" ? named(state) : `${named(state)}: ${named(phase)}`;
 }
 
-/** States and phases in the person's words; one that is not known here is shown as it came. */
-function named(state: string): string {
-  const names: Readonly<Record<string, string>> = {
+/** States and phases in the person's words: every one that the wire can bring, or this does not compile. */
+function named(state: State | Phase): string {
+  const names: Readonly<Record<State | Phase, string>> = {
     "not-provisioned": vscode.l10n.t("not provisioned"),
     missing: vscode.l10n.t("the container app does not exist any more"),
     asleep: vscode.l10n.t("asleep (the first request wakes it)"),
@@ -199,5 +199,5 @@ function named(state: string): string {
     failed: vscode.l10n.t("failed"),
     unverified: vscode.l10n.t("running, not verified"),
   };
-  return names[state] ?? state;
+  return names[state];
 }

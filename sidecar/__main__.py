@@ -15,7 +15,7 @@ def main(arguments: list[str], program: str = "slipway") -> int:
             serve(dict(os.environ))
             return 0
         case ["protocol"]:
-            from sidecar.wire.protocol import typescript
+            from sidecar.wire.typescript import typescript
 
             sys.stdout.write(typescript())
             return 0

@@ -11,7 +11,8 @@ from pathlib import Path
 from sidecar import __version__
 from sidecar.armlang.bicep import compile_bicep
 from sidecar.core.workspace import CONFIG_KEYS
-from sidecar.wire.protocol import typescript
+from sidecar.wire.typescript import typescript
+from sidecar.words.names import CLOUDS, PHASES
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
@@ -29,7 +30,7 @@ def problems() -> list[str]:
         found.append("extension/protocol.ts is not what sidecar/wire/protocol.py makes: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
-    found += template_problems() + architecture_problems() + lock_problems() + package_problems()
+    found += template_problems() + architecture_problems() + lock_problems() + package_problems() + name_problems()
     return found
 
 
@@ -108,6 +109,20 @@ def package_problems() -> list[str]:
     }
     if len(set(versions.values())) != 1:
         found.append(f"the parts have different versions: {versions}")
+    return found
+
+
+def name_problems() -> list[str]:
+    """Names that stand in several languages: phases on the wire, in server and bootstrap; clouds in the manifest."""
+    found: list[str] = []
+    service = (ROOT / "inference/service.py").read_text(encoding="utf-8")
+    (server,) = re.findall(r"^Phase = Literal\[([^\]]+)\]", service, flags=re.MULTILINE)
+    said = re.findall(r'"phase": "([\w-]+)"', BICEP.read_text(encoding="utf-8"))
+    if {*said, *re.findall(r'"([\w-]+)"', server)} != set(PHASES):
+        found.append("sidecar/words/names.py's phases are not those of inference/service.py and the bootstrap")
+    manifest = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
+    if manifest["contributes"]["configuration"]["properties"]["slipway.cloud"]["enum"] != list(CLOUDS):
+        found.append("package.json's clouds are not those of sidecar/words/names.py")
     return found
 
 

@@ -19,6 +19,7 @@ from sidecar.doors.terminal import Terminal
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
+from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
 from sidecar.workflows.actions import ACTIONS, Context
 
@@ -372,9 +373,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"slipway {__version__}")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--cloud", default="auto", choices=["auto", "local", "azure", "azureChina", "azureUSGovernment"]
-    )
+    common.add_argument("--cloud", default="auto", choices=CLOUDS)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument(
         "--yes",

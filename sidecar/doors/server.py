@@ -22,6 +22,7 @@ from sidecar.core.journal import Event
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
+from sidecar.words.names import CloudName
 from sidecar.words.text import Text
 from sidecar.workflows.actions import ACTIONS, Context
 
@@ -125,7 +126,7 @@ class Sidecar(LanguageServer):
         self._loop().call_soon_threadsafe(self.protocol.notify, "slipway/log", message)
 
     def _ask_for_token(
-        self, cloud: wire.CloudName, scopes: list[str], tenant_id: str | None, claims: str | None
+        self, cloud: CloudName, scopes: list[str], tenant_id: str | None, claims: str | None
     ) -> tuple[str, int]:
         """From a worker thread: asks VS Code for a token and waits for its answer."""
         params = wire.TokenParams(cloud=cloud, scopes=scopes, tenant_id=tenant_id, claims=claims)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 
 from sidecar.words.errors import EndpointError
+from sidecar.words.names import Phase, is_phase
 from sidecar.words.text import Text
 
 SECONDS = 30
@@ -18,15 +19,18 @@ ELSEWHERE_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Phase:
+class Readiness:
     """What `/health/ready` says. `known` False: the answer is not our server's (an ingress, a hand-made app)."""
 
     ready: bool
-    phase: str | None
+    phase: Phase | None
     progress: float | None
     detail: str | None
     known: bool
-    status: int | None
+
+
+NOT_ASKED = Readiness(False, None, None, None, known=False)
+"""A server that has no health routes of ours, or one that does not answer (yet)."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +81,22 @@ class Endpoint:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def phase(self) -> Phase:
+    def phase(self) -> Readiness:
         """One look at the server's readiness; an endpoint that does not answer (yet) is a phase, not an error."""
         try:
             answer = self._client.get("/health/ready")
         except httpx.HTTPError:
-            return Phase(False, None, None, None, known=False, status=None)
+            return NOT_ASKED
         body = _object(answer)
         if body is None or "phase" not in body:
-            return Phase(answer.status_code == 200, None, None, None, known=False, status=answer.status_code)
+            return Readiness(answer.status_code == 200, None, None, None, known=False)
         progress = body.get("progress")
-        return Phase(
+        return Readiness(
             ready=answer.status_code == 200,
-            phase=str(body["phase"]),
+            phase=word if is_phase(word := body["phase"]) else None,
             progress=float(progress) if isinstance(progress, int | float) else None,
             detail=str(body["detail"]) if body.get("detail") else None,
             known=True,
-            status=answer.status_code,
         )
 
     def version(self) -> Version | None:

@@ -15,12 +15,11 @@ from urllib.parse import quote
 
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
+from sidecar.words.names import CloudName
 from sidecar.words.text import Text
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
-
-CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
 
 POLL_SECONDS = 2
 """Between two looks at a long-running operation, where the answer names no Retry-After."""

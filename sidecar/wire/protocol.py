@@ -1,9 +1,7 @@
-"""The wire between extension and sidecar: message models, the METHODS table, the TypeScript made from them."""
+"""The wire between extension and sidecar: message models and the METHODS table."""
 
 from __future__ import annotations
 
-import types
-import typing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,9 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from sidecar.words.errors import ConsentNeeded, SlipwayError
+from sidecar.words.names import CloudName, Phase, State
 from sidecar.words.text import Text
-
-CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
 
 
 class Message(BaseModel):
@@ -156,12 +153,12 @@ class EndpointLink(Message):
 class Replica(Message):
     name: str
     state: str
-    phase: str | None
+    phase: Phase | None
 
 
 class Status(Message):
-    state: str
-    phase: str | None
+    state: State
+    phase: Phase | None
     revision: str | None
     replicas: list[Replica]
     endpoint: str | None
@@ -257,51 +254,3 @@ def failure(error: SlipwayError) -> Failure:
         consent=error.consent if isinstance(error, ConsentNeeded) else None,
         detail=error.detail,
     )
-
-
-def typescript() -> str:
-    """The whole of extension/protocol.ts."""
-    messages = [each for each in globals().values() if isinstance(each, type) and issubclass(each, Message)]
-    lines = ["// GENERATED from sidecar/wire/protocol.py by `npm run fix`. Do not edit.", ""]
-    for message in messages:
-        if message is Message:
-            continue
-        lines.append(f"export interface {message.__name__} {{")
-        for name, field in message.model_fields.items():
-            lines.append(f"  readonly {to_camel(name)}: {_typescript_type(field.annotation)};")
-        lines.extend(["}", ""])
-    for table, entries in (("Methods", METHODS), ("Callbacks", CALLBACKS), ("Notifications", NOTIFICATIONS)):
-        lines.append(f"export interface {table} {{")
-        for name, method in entries.items():
-            result = "void" if method.result is None else method.result.__name__
-            lines.append(f'  readonly "{name}": {{')
-            lines.append(f"    readonly params: {method.params.__name__};")
-            lines.append(f"    readonly result: {result};")
-            lines.append("  };")
-        lines.extend(["}", ""])
-    lines.extend([f"export const USER_ERROR = {USER_ERROR};", ""])
-    return "\n".join(lines)
-
-
-def _typescript_type(annotation: object) -> str:
-    scalars: dict[object, str] = {
-        str: "string",
-        int: "number",
-        float: "number",
-        bool: "boolean",
-        type(None): "null",
-    }
-    if annotation in scalars:
-        return scalars[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, Message):
-        return annotation.__name__
-    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is list:
-        return f"readonly {_typescript_type(args[0])}[]"
-    if origin is dict:
-        return f"Readonly<Record<string, {_typescript_type(args[1])}>>"
-    if origin is Literal:
-        return " | ".join(f'"{each}"' for each in args)
-    if origin in (types.UnionType, typing.Union):
-        return " | ".join(_typescript_type(each) for each in args)
-    raise TypeError(f"no TypeScript for {annotation!r}")

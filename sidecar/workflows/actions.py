@@ -16,9 +16,10 @@ from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Refused
-from sidecar.gateway.session import CloudName, Session, Settings, cloud_of, open_session, prepare
+from sidecar.gateway.session import Session, Settings, cloud_of, open_session, prepare
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
+from sidecar.words.names import CloudName
 from sidecar.workflows.deploy import deploy
 from sidecar.workflows.observe import NOT_PROVISIONED, Status, api_key, link, status
 from sidecar.workflows.provision import Request, provision

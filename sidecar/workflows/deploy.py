@@ -18,10 +18,11 @@ from sidecar.decisions.serving import (
     serving_revision,
 )
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Phase, Refused, Version, answers_without_key
+from sidecar.gateway.endpoint import NOT_ASKED, Endpoint, Readiness, Refused, Version, answers_without_key
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Conflict, EndpointError
+from sidecar.words.names import Phase
 from sidecar.words.text import Text
 from sidecar.workflows.mirror import mirror
 
@@ -31,7 +32,7 @@ READY_SECONDS = 1800
 RESTART_SECONDS = 120
 """After this, a restart that left every old replica running is asked for once more."""
 
-PHASES = {
+PHASES: dict[Phase, str] = {
     "waiting-for-first-deploy": "The replica waits for its first release…",
     "dependencies": "Installing dependencies…",
     "checking": "Checking the model's files…",
@@ -39,6 +40,7 @@ PHASES = {
     "loading-adapters": "Loading the adapters…",
     "warming-up": "Warming up…",
     "ready": "The model answers.",
+    "failed": "The model could not be loaded.",
 }
 """What each phase of the server is called in progress messages."""
 
@@ -227,7 +229,7 @@ def await_replicas(
     while time.monotonic() - began < READY_SECONDS:
         answers = endpoint.root_answers()
         replicas = apps.replicas(place, revision)
-        refuse_failed(replicas, before, Phase(False, None, None, None, known=False, status=None), revision)
+        refuse_failed(replicas, before, NOT_ASKED, revision)
         fresh = [each for each in replicas if each.name not in before]
         if fresh and answers and all(each.state == "Running" for each in fresh) and len(fresh) == len(replicas):
             journal.log(
@@ -242,7 +244,7 @@ def await_replicas(
     raise not_ready(revision)
 
 
-def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Phase, revision: str) -> None:
+def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Readiness, revision: str) -> None:
     """Stops waiting for what can't become ready: the server says so, or its container dies again and again."""
     if phase.known and phase.phase == "failed":
         raise EndpointError(
@@ -259,16 +261,16 @@ def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Phase, 
             )
 
 
-def waiting_for(replicas: list[apps.Replica], before: set[str], phase: Phase) -> Text:
+def waiting_for(replicas: list[apps.Replica], before: set[str], phase: Readiness) -> Text:
     """What the wait is for, as exactly as can be told."""
     fresh = [each for each in replicas if each.name not in before]
     if not fresh and replicas:
         return Text("Waiting for the old replica to end…")
     if not fresh:
         return Text("Waiting for a replica to be assigned…")
-    if phase.known and phase.phase in PHASES and not phase.ready:
+    if phase.phase is not None and not phase.ready:
         percent = "" if phase.progress is None else f" ({round(phase.progress * 100)} %)"
-        return Text(PHASES[phase.phase], percent=percent) if "{" in PHASES[phase.phase] else Text(PHASES[phase.phase])
+        return Text(PHASES[phase.phase], percent=percent)
     return Text("Replica {name}: {state}…", name=fresh[0].name, state=fresh[0].state)
 
 

@@ -15,13 +15,14 @@ from sidecar.decisions.serving import (
     serving_revision,
 )
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Refused, Version, answers_without_key
+from sidecar.gateway.endpoint import Endpoint, Readiness, Refused, Version, answers_without_key
 from sidecar.gateway.session import Session
 from sidecar.words.errors import NotFound, WorkspaceError
+from sidecar.words.names import Phase, State
 from sidecar.words.text import Text, verbatim
 from sidecar.workflows.deploy import api_key_of, outcome_notes
 
-FAILURES = frozenset({"missing", "failed"})
+FAILURES: frozenset[State] = frozenset({"missing", "failed"})
 """The states that are failures: `status` in a terminal then exits with 1, and so it does when an adapter is refused."""
 
 
@@ -29,17 +30,15 @@ FAILURES = frozenset({"missing", "failed"})
 class ReplicaStatus:
     name: str
     state: str
-    phase: str | None
+    phase: Phase | None
 
 
 @dataclass(frozen=True)
 class Status:
-    """`state`: not-provisioned, missing, asleep, starting, waiting-for-first-deploy, ready, failed or unverified.
+    """`base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
 
-    `base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
-
-    state: str
-    phase: str | None = None
+    state: State
+    phase: Phase | None = None
     revision: str | None = None
     replicas: tuple[ReplicaStatus, ...] = ()
     endpoint: str | None = None
@@ -96,14 +95,7 @@ def status(workspace: Workspace, session: Session) -> Status:
         if phase.ready and is_ours(app):
             version = endpoint.version()
     dead = crashed(replicas)
-    if not is_ours(app):
-        state = "unverified"
-    elif phase.ready:
-        state = "ready"
-    elif phase.phase in ("failed", "waiting-for-first-deploy"):
-        state = phase.phase
-    else:
-        state = "starting" if dead is None else "failed"
+    state = state_of(is_ours(app), phase, crashing=dead is not None)
     problem = next((each.details for each in replicas if each.details), None)
     reason = phase.detail if phase.phase == "failed" else problem
     return Status(
@@ -126,6 +118,17 @@ def status(workspace: Workspace, session: Session) -> Status:
         refused=() if version is None else version.refused or (),
         notes=(*outcome_notes(version), *notes),
     )
+
+
+def state_of(ours: bool, found: Readiness, *, crashing: bool) -> State:
+    """What an endpoint with a replica is."""
+    if not ours:
+        return "unverified"
+    if found.ready:
+        return "ready"
+    if found.phase == "failed" or crashing:
+        return "failed"
+    return "waiting-for-first-deploy" if found.phase == "waiting-for-first-deploy" else "starting"
 
 
 def noted(address: Address, app: apps.App, *, awake: bool) -> list[Text]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.gateway.apps import Replica
-from sidecar.gateway.endpoint import Phase, Refused, Version
+from sidecar.gateway.endpoint import NOT_ASKED, Readiness, Refused, Version
 from sidecar.words.errors import EndpointError
 from sidecar.workflows.deploy import PHASES, outcome_notes, refuse_failed, waiting_for
 
@@ -14,24 +14,22 @@ def replica(name: str, restarts: int = 0) -> Replica:
     return Replica(name, "Running", None, restarts, ready=True)
 
 
-NOTHING = Phase(ready=False, phase=None, progress=None, detail=None, known=False, status=None)
+NOTHING = NOT_ASKED
 
 
 def test_row_9_every_phase_has_its_words_and_the_base_model_its_percent() -> None:
-    loading = Phase(ready=False, phase="loading-base", progress=0.42, detail=None, known=True, status=503)
+    loading = Readiness(ready=False, phase="loading-base", progress=0.42, detail=None, known=True)
     assert str(waiting_for([replica("new")], set(), loading)) == "Loading the base model (42 %)…"
     assert str(waiting_for([], set(), NOTHING)) == "Waiting for a replica to be assigned…"
     assert str(waiting_for([replica("old")], {"old"}, NOTHING)) == "Waiting for the old replica to end…"
     assert "new: Running" in str(waiting_for([replica("new")], set(), NOTHING))
     for phase in PHASES:
-        known = Phase(ready=False, phase=phase, progress=None, detail=None, known=True, status=503)
+        known = Readiness(ready=False, phase=phase, progress=None, detail=None, known=True)
         assert "{" not in str(waiting_for([replica("new")], set(), known))
 
 
 def test_a_model_that_can_not_be_loaded_ends_the_wait_with_the_servers_words() -> None:
-    failed = Phase(
-        ready=False, phase="failed", progress=None, detail="no base model under model-cache", known=True, status=503
-    )
+    failed = Readiness(ready=False, phase="failed", progress=None, detail="no base model under model-cache", known=True)
     with pytest.raises(EndpointError, match="no base model under model-cache"):
         refuse_failed([replica("new")], set(), failed, "app--1")
 

@@ -1,0 +1,39 @@
+"""Names that several rooms and the wire share: clouds, the states of an endpoint, the phases of a server that starts."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeGuard, get_args
+
+CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
+
+State = Literal[
+    "not-provisioned",
+    "missing",
+    "asleep",
+    "starting",
+    "waiting-for-first-deploy",
+    "ready",
+    "failed",
+    "unverified",
+]
+"""What an endpoint is, as far as can be told."""
+
+Phase = Literal[
+    "waiting-for-first-deploy",
+    "dependencies",
+    "checking",
+    "loading-base",
+    "loading-adapters",
+    "warming-up",
+    "ready",
+    "failed",
+]
+"""How far a server has come: the bootstrap's own word first, then the model server's. `tests/drift.py` compares with both."""
+
+CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
+PHASES: tuple[Phase, ...] = get_args(Phase)
+
+
+def is_phase(word: object) -> TypeGuard[Phase]:
+    """Whether a server's word is one of ours: another version, or another server, may have words of its own."""
+    return word in PHASES
