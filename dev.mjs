@@ -44,9 +44,24 @@ try {
   await command[1](rest);
 } catch (error) {
   if (!(error instanceof Failure)) throw error;
-  await new Promise(setImmediate); // a signal that came while a child was waited for is heard now
+  await heard();
   console.error(interrupted ? "\nCancelled. Everything has ended." : `\n✗ ${error.message}`);
   process.exitCode = interrupted ? 130 : error.status;
+}
+
+/** Signals that came while a child was waited for are heard: one turn of the event loop polls for them, the next acts. */
+async function heard() {
+  for (let turn = 0; turn < 2; turn += 1) await new Promise(setImmediate);
+}
+
+/** A child that is waited for. One that was stopped by a signal has not answered: nothing is concluded from it. */
+function settled(program, args, options) {
+  const done = spawnSync(program, args, options);
+  if (done.signal !== null || done.status === 130) {
+    interrupted = true;
+    fail("stopped", 130);
+  }
+  return done;
 }
 
 /** Ctrl-C is the demo's to answer: it ends what it began, and says so; this process goes when that one has gone. */
@@ -59,8 +74,8 @@ async function start(rest) {
     });
   }
   setupPython();
-  await new Promise(setImmediate);
-  if (interrupted) return fail("", 130);
+  await heard();
+  if (interrupted) return fail("stopped", 130);
   const child = spawn(python, ["-m", "sidecar", "demo", ...rest], { cwd: root, stdio: "inherit" });
   children.push(child);
   process.exitCode = await new Promise((resolve, reject) => {
@@ -165,12 +180,13 @@ function fix() {
 
 /** What people install: the extension, and the wheel whose console command is `slipway`. */
 function packages() {
-  setupPython();
   setupNode();
   run(process.execPath, ["esbuild.mjs", "--package"]);
-  const built = path.join(root, "build", "wheel");
+  const [tools, built] = ["packager", "wheel"].map((name) => path.join(root, "build", name));
   rmSync(built, { recursive: true, force: true });
-  run(python, ["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", built, "."]);
+  run(findPython().command, ["-m", "venv", tools]);
+  const packager = path.join(tools, windows ? "Scripts/python.exe" : "bin/python");
+  run(packager, ["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", built, "."]);
   for (const each of readdirSync(built)) console.log(path.join("build", "wheel", each));
 }
 
@@ -189,20 +205,20 @@ function setupPython() {
   const locks = ["sidecar/requirements.txt", "tests/requirements.txt", "inference/requirements.txt"];
   const stamp = digest([base.version, ...locks.map((file) => readFileSync(path.join(root, file), "utf8"))]);
   const stampFile = path.join(venv, ".stamp");
-  const image = () => spawnSync(python, ["-m", "sidecar.localcloud.image", "--check"], { cwd: root, stdio: "ignore" }).status === 0;
+  const image = () => settled(python, ["-m", "sidecar.localcloud.image", "--check"], { cwd: root, stdio: "ignore" }).status === 0;
   if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp && image()) return;
   say(`Setting up Python ${base.version} in .venv (about a minute, once)`);
   rmSync(venv, { recursive: true, force: true });
-  const made = spawnSync(base.command, [...base.args, "-m", "venv", venv], { stdio: "inherit" });
+  const made = settled(base.command, [...base.args, "-m", "venv", venv], { stdio: "inherit" });
   if (made.status !== 0) fail(`Python could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv`);
   run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "sidecar/requirements.txt"]);
   run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/requirements.txt"]);
   say("Setting up the model server's environment: PyTorch and friends (1.5 GB on disk with the CPU build, a few minutes, once)");
-  const built = spawnSync(python, ["-m", "sidecar.localcloud.image"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const built = settled(python, ["-m", "sidecar.localcloud.image"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   if (built.status !== 0) fail("The model server's environment could not be built; the lines above say why.");
   const imagePython = built.stdout.trim().split("\n").at(-1);
   const where = [python, imagePython].map((each) => {
-    const asked = spawnSync(each, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], { encoding: "utf8" });
+    const asked = settled(each, ["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], { encoding: "utf8" });
     return asked.stdout.trim();
   });
   writeFileSync(path.join(where[0], "_model_server.pth"), `${where[1]}\n`);
@@ -223,7 +239,7 @@ function setupNode() {
 function findPython() {
   const candidates = [process.env.SLIPWAY_PYTHON, "python3", "python3.13", "python3.12", "python3.11", "python"].filter((each) => each !== undefined && each !== "");
   for (const command of candidates) {
-    const asked = spawnSync(command, ["-c", "import sys, venv; print('%d.%d.%d' % sys.version_info[:3])"], { encoding: "utf8" });
+    const asked = settled(command, ["-c", "import sys, venv; print('%d.%d.%d' % sys.version_info[:3])"], { encoding: "utf8" });
     const version = asked.status === 0 ? asked.stdout.trim() : "";
     const [major, minor] = version.split(".").map(Number);
     if (major === 3 && minor >= 11) return { command, args: [], version };
@@ -232,7 +248,7 @@ function findPython() {
 }
 
 function run(program, args) {
-  const done = spawnSync(program, args, { cwd: root, stdio: "inherit" });
+  const done = settled(program, args, { cwd: root, stdio: "inherit" });
   if (done.status !== 0) fail(`failed: ${path.relative(root, program).startsWith("..") ? program : path.relative(root, program)} ${args.join(" ")}`, done.status ?? 1);
 }
 
@@ -241,7 +257,7 @@ function npmScript(name) {
 }
 
 function npm(...args) {
-  const done = spawnSync(windows ? "npm.cmd" : "npm", args, { cwd: root, stdio: "inherit", shell: windows });
+  const done = settled(windows ? "npm.cmd" : "npm", args, { cwd: root, stdio: "inherit", shell: windows });
   if (done.status !== 0) fail(`failed: npm ${args.join(" ")}`, done.status ?? 1);
 }
 

@@ -94,34 +94,33 @@ async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, 
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
+  // What else is to be known stands after the first sentence, whichever that is.
+  const whole = (message: string): string => [message, ...notes.map(say)].join("\n");
   let chosen: string | undefined;
   if (first !== undefined) {
     const facts = { url, name: first.name, reason: first.reason, more: String(refused.length - 1) };
     const message =
       refused.length === 1
-        ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}", facts)
-        : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason} ({more} more are refused; the log names them.)", facts);
-    chosen = await vscode.window.showErrorMessage(message, go, showLog);
+        ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}.", facts)
+        : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}. ({more} more are refused; the log names them.)", facts);
+    chosen = await vscode.window.showErrorMessage(whole(message), go, showLog);
   } else if (!verified) {
     const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
-    chosen = await vscode.window.showWarningMessage(message, go);
-  } else if (notes.length > 0) {
-    const message = vscode.l10n.t("Deployed: the model answers at {url}", { url });
-    chosen = await vscode.window.showWarningMessage([message, ...notes.map(say)].join(" "), go, showLog);
+    chosen = await vscode.window.showWarningMessage(whole(message), go);
   } else {
     const answering = adapters.length > 0 ? adapters.join(", ") : base;
     const message =
       answering === null
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
-    chosen = await vscode.window.showInformationMessage(message, go);
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${message}.`), go, showLog) : await vscode.window.showInformationMessage(message, go);
   }
   if (chosen === go) await openEndpoint(rooms, folder);
   if (chosen === showLog) rooms.log.show();
 }
 
-/** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. It is the app's
- * own address that opens: another one that the workspace names could ask for the key in its place. */
+/** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. What opens is
+ * the app's own address: another one that the workspace names could ask for the key in its place. */
 async function openEndpoint(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const { url, loginUrl, note } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/endpoint", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
   if (note !== null) {

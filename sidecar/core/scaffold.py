@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from sidecar.core.sync import IGNORED
-from sidecar.core.workspace import Workspace
+from sidecar.core.workspace import CONFIG_KEYS, Workspace, write_atomically
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -23,9 +24,11 @@ def in_checkout() -> bool:
 
 
 def scaffold(workspace: Workspace) -> list[str]:
-    """Copies what is missing; returns the paths made, relative to the workspace. A file that exists is left alone."""
+    """Copies what is missing; returns the paths made, relative to the workspace. A file that exists is left alone.
+
+    What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls."""
     made: list[str] = []
-    for top in ("infra", "inference"):
+    for top in ("infra/provision", "inference"):
         for source in sorted((shipped() / top).rglob("*")):
             relative = source.relative_to(shipped())
             target = workspace.folder / relative
@@ -34,4 +37,7 @@ def scaffold(workspace: Workspace) -> list[str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             made.append(relative.as_posix())
+    if not workspace.config_file.exists():
+        write_atomically(workspace.config_file, json.dumps(dict.fromkeys(CONFIG_KEYS), indent=2) + "\n")
+        made.append(workspace.config_file.relative_to(workspace.folder).as_posix())
     return made

@@ -115,6 +115,10 @@ class Workspace:
 
 def open_workspace(folder: str | Path) -> Workspace:
     path = Path(folder)
+    if path.exists() and not path.is_dir():
+        raise WorkspaceError(
+            Text("{folder} is not a folder.", folder=folder), Text("Open the project's folder and try again.")
+        )
     if not path.is_dir():
         raise WorkspaceError(
             Text("The folder {folder} does not exist.", folder=folder), Text("Open the project's folder and try again.")

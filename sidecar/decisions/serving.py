@@ -15,15 +15,15 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Address:
-    """Where an app is asked, and what the workspace's file says beside that.
+    """Where an app is asked, with its key, and what the workspace's file says beside that.
 
-    `url` is the app's own address and gets the key, where there is one (`own`). `elsewhere` is the address that the file
-    names when that is not the app's: it is asked without the key, for whoever may change a file in a repository must not be
-    able to collect the keys of those who open it."""
+    `elsewhere` is the address that the file names when it is not where this app's traffic goes: the key is not sent there, for
+    whoever may change a file in a repository must not be able to collect the keys of those who open it. `another_revision`:
+    it is the app's own all the same."""
 
     url: str
-    own: bool
-    elsewhere: str | None
+    elsewhere: str | None = None
+    another_revision: bool = False
 
 
 def is_ours(app: App) -> bool:
@@ -47,48 +47,59 @@ def serving_revision(app: App, revisions: list[Revision]) -> str:
     return chosen
 
 
-def own_hosts(app: App, revisions: list[Revision]) -> frozenset[str]:
-    """Every `host` or `host:port` at which the app itself answers: its name, its revisions' and labels', its domains."""
-    fqdn = (app.fqdn or "").lower()
-    first, _, rest = fqdn.partition(".")
-    labelled = [f"{first}---{label.lower()}.{rest}" for label in app.labels if first == app.name.lower()]
-    named = [fqdn, *(each.fqdn or "" for each in revisions), *labelled, *app.custom_domains]
-    return frozenset(each.lower().rstrip(".") for each in named if each)
-
-
-def address_of(endpoint: str, scheme: str, app: App, revisions: list[Revision]) -> Address:
-    """`endpoint` as the workspace's file names it: a bare host, a host with a port, or a URL. `scheme`: the cloud's.
+def address_of(endpoint: str, scheme: str, app: App, revisions: list[Revision], serving: str) -> Address:
+    """`endpoint` as the workspace's file names it: a bare host, a host with a port, or a URL. `scheme`: the cloud's. `serving`:
+    the revision that gets the traffic.
 
     What gets the key is put together from the app's own host, never taken from the file: two readings of one strange
-    address can't differ."""
+    address can't differ. Raises EndpointError for an app without ingress: nobody but a stranger could be asked then."""
+    if not app.fqdn:
+        raise EndpointError(
+            Text("The container app {name} has no ingress: nothing can be asked of it.", name=app.name),
+            Text("Give it an external ingress in the portal, then try again."),
+            code="NoIngress",
+        )
     named = endpoint.strip().rstrip("/")
     whole = named if "://" in named else f"{scheme}://{named}"
-    host = _plain_host(whole, scheme)
-    if host is not None and host in own_hosts(app, revisions):
-        return Address(f"{scheme}://{host}", own=True, elsewhere=None)
-    if app.fqdn:
-        return Address(f"{scheme}://{app.fqdn.lower()}", own=True, elsewhere=whole)
-    return Address(whole, own=False, elsewhere=whole)
+    host, own = _plain_host(whole, scheme), f"{scheme}://{app.fqdn.lower()}"
+    if host is None:
+        return Address(own, whole)
+    if host in {_bare(each) for each in (app.fqdn, *app.custom_domains)}:
+        return Address(f"{scheme}://{host}")
+    behind = _revision_hosts(app, revisions)
+    if host not in behind:
+        return Address(own, whole)
+    return Address(f"{scheme}://{host}") if behind[host] == serving else Address(own, whole, another_revision=True)
 
 
-def elsewhere_note(elsewhere: str, app: App, answers: bool | None) -> Text:
-    """What a person is told when the file names another host than the app's. `answers` None: it was not asked."""
-    facts = {"file": "infra/inference.config.json", "named": elsewhere, "name": app.name, "own": app.fqdn or "–"}
-    if answers is None:
+def elsewhere_note(address: Address, app: App, answered: int | None, *, asked: bool) -> Text | None:
+    """What a person is told when the file names another host than the one that is asked; None when it doesn't. `answered`: the
+    HTTP status, where it was `asked` without the key and something answered."""
+    if address.elsewhere is None:
+        return None
+    facts = {"file": "infra/inference.config.json", "named": address.elsewhere, "name": app.name, "own": address.url}
+    if address.another_revision:
+        return Text(
+            "{file} names {named}, the address of another revision of {name} than the one that gets the traffic: "
+            "{own} is asked in its place.",
+            **facts,
+        )
+    if not asked:
         return Text(
             "{file} names {named}, which is no address of the container app {name} ({own}). "
             "The API key is not sent there.",
             **facts,
         )
-    if answers:
+    if answered is None:
         return Text(
             "{file} names {named}, which is no address of the container app {name} ({own}). "
-            "It was asked without the API key; something answers there.",
+            "It was asked without the API key; nothing answered.",
             **facts,
         )
     return Text(
         "{file} names {named}, which is no address of the container app {name} ({own}). "
-        "It was asked without the API key; nothing useful answers there.",
+        "It was asked without the API key; it answered {status}.",
+        status=answered,
         **facts,
     )
 
@@ -105,6 +116,21 @@ def crash_text(replica: Replica) -> Text:
         count=replica.restarts,
         detail=replica.details or replica.state,
     )
+
+
+def _revision_hosts(app: App, revisions: list[Revision]) -> dict[str, str | None]:
+    """Every host of one revision alone, by its own name and by its labels', and which revision that is."""
+    first, _, rest = (app.fqdn or "").lower().partition(".")
+    labelled = {
+        f"{first}---{label.lower()}.{rest}": revision or app.latest_revision
+        for label, revision in app.labels
+        if first == app.name.lower()
+    }
+    return {**labelled, **{_bare(each.fqdn): each.name for each in revisions if each.fqdn}}
+
+
+def _bare(host: str) -> str:
+    return host.lower().rstrip(".")
 
 
 def _plain_host(url: str, scheme: str) -> str | None:

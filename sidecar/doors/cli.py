@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from sidecar import __version__
+from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
@@ -203,6 +206,10 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
+COMPLETE = {"slipway/provision", "slipway/deploy"}
+"""They hear a cancel themselves; one that comes after they are done has come too late."""
+
+
 class UsageError(Exception):
     """What is missing on the command line, where nobody can be asked."""
 
@@ -221,7 +228,7 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
         _complete(options, context, shown, program)
         result = _with_consents(verb, options, context)
     except UsageError as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        shown.misused(program, str(error))
         return 2
     except SlipwayError as error:
         shown.fail(error)
@@ -238,19 +245,27 @@ def spoken_verbs(program: str) -> dict[str, str]:
 
 
 def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
-    """Fills in what the command line leaves open: project files, subscription and group. Asked for, or named as missing."""
-    if options.verb in NEEDED_FILES:
+    """Fills in what the command line leaves open: subscription and group, project files. Asked for, or named as missing;
+    what is missing and can't be asked for is said before anything is made."""
+    provisions = options.verb == "provision"
+    known = _summary(options, context) if options.verb in NEEDED_FILES else None
+    if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():
+        raise UsageError(_missing(options, known.defaults, program))
+    if known is not None and options.verb == "deploy" and not known.provisioned:
+        target_of(open_workspace(options.folder))  # says which keys are missing
+    if known is not None and not getattr(known, NEEDED_FILES[options.verb]):
         _project_files(options, context)
-    if options.verb == "provision" and not (options.subscription and options.group):
-        _where(options, context, shown, program)
-    elif getattr(options, "subscription", None):
+    if getattr(options, "subscription", None):
         _name_to_id(options, context)
+    if known is not None and provisions and not (options.subscription and options.group):
+        _where(options, known.defaults, context, shown)
+
+
+def _summary(options: argparse.Namespace, context: Context) -> wire.WorkspaceSummary:
+    return _act("slipway/workspace", wire.WorkspaceSummary, folder_of(options), context)
 
 
 def _project_files(options: argparse.Namespace, context: Context) -> None:
-    summary = _act("slipway/workspace", wire.WorkspaceSummary, folder_of(options), context)
-    if getattr(summary, NEEDED_FILES[options.verb]):
-        return
     what = "infra/provision/inference.bicep" if options.verb == "provision" else "inference/"
     question = (
         f"There is no {what} in {os.path.abspath(options.folder)}. Slipway can put its own infra/ and inference/ there; "
@@ -267,14 +282,9 @@ def _project_files(options: argparse.Namespace, context: Context) -> None:
     )
 
 
-def _where(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
+def _where(options: argparse.Namespace, known: wire.WorkspaceDefaults, context: Context, shown: Terminal) -> None:
     """As VS Code asks: fine-tuning's subscription and resource group are pre-selected."""
-    known = _act("slipway/workspace", wire.WorkspaceSummary, folder_of(options), context).defaults
-    if not questions.attended():
-        raise UsageError(_missing(options, known, program))
-    if options.subscription:
-        _name_to_id(options, context)
-    else:
+    if not options.subscription:
         found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context)
         for problem in found.problems:
             print(f"  warning: {shown.worded(terminal.spoken(problem))}", file=sys.stderr)
@@ -294,7 +304,7 @@ def _missing(options: argparse.Namespace, known: wire.WorkspaceDefaults, program
     missing = " and ".join(f"--{flag}" for flag in flags)
     verb = "is" if len(flags) == 1 else "are"
     given = {"subscription": known.subscription_id, "group": known.resource_group}
-    used = " ".join(f"--{flag} {given[flag]}" for flag in flags if given[flag])
+    used = " ".join(f"--{flag} {shlex.quote(value)}" for flag in flags if (value := given[flag]))
     hint = (
         f"; this project has used {used}" if used else f"; `{program} subscriptions` and `{program} groups` list them"
     )
@@ -323,6 +333,8 @@ def _group(options: argparse.Namespace, context: Context, usual: str | None) -> 
         return chosen
     name = questions.text("Name of the new resource group", questions.group_name_problem)
     regions = _act("slipway/locations", wire.Locations, place, context).locations
+    if not regions:
+        raise UsageError("the subscription has no region to make a resource group in")
     listed = [Choice(each.name, each.display_name, each.name) for each in regions]
     location = questions.choose(f"Select the region of the new resource group {name}", listed, None)
     made = {**place, "name": name, "location": location}
@@ -330,16 +342,19 @@ def _group(options: argparse.Namespace, context: Context, usual: str | None) -> 
 
 
 def _name_to_id(options: argparse.Namespace, context: Context) -> None:
-    """A subscription may be given by its name; what is no name of one is taken for an id."""
+    """A subscription may be given by its name."""
     given = str(options.subscription)
-    if given.count("-") == 4:
+    try:
+        uuid.UUID(given)
         return
-    found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context).subscriptions
+    except ValueError:  # no id, so a name
+        found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context).subscriptions
     named = [each for each in found if each.name.lower() == given.lower()]
-    if len(named) > 1:
-        raise UsageError(f"{len(named)} subscriptions are called {given}: give the id of one")
-    if named:
-        options.subscription, options.cloud = named[0].id, named[0].cloud
+    if len(named) != 1:
+        there = ", ".join(each.name for each in found) or "none"
+        what = "no subscription is" if not named else f"{len(named)} subscriptions are"
+        raise UsageError(f"{what} called {given}; there: {there}" + ("; give the id of one" if named else ""))
+    options.subscription, options.cloud = named[0].id, named[0].cloud
 
 
 def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context) -> R:
@@ -360,8 +375,11 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
 
 
 def _act(method: str, result: type[R], params: Params, context: Context) -> R:
+    """Runs an action of the wire. What short ones do not hear while they run is heard after them."""
     done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
     assert isinstance(done, result), f"{method} gave {type(done).__name__}"
+    if context.stop.is_set() and method not in COMPLETE:
+        raise Cancelled(Text("Cancelled. Nothing more is started."))
     return done
 
 
@@ -373,7 +391,12 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"slipway {__version__}")
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--cloud", default="auto", choices=CLOUDS)
+    common.add_argument(
+        "--cloud",
+        default="auto",
+        choices=CLOUDS,
+        help="auto (the default): the local cloud where the subscription is its own, else Azure",
+    )
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument(
         "--yes",

@@ -53,7 +53,7 @@ def choose(title: str, choices: Sequence[Choice], preferred: str | None) -> str:
         answer = _read("Number" + ("" if default is None else f" [{default + 1}]") + ": ")
         if answer == "" and default is not None:
             return values[default]
-        if answer.isdigit() and 1 <= int(answer) <= len(values):
+        if answer.isdecimal() and 1 <= int(answer) <= len(values):
             return values[int(answer) - 1]
         named = [each.value for each in choices if answer.lower() in (each.label.lower(), each.value.lower())]
         if len(named) == 1:
@@ -78,7 +78,8 @@ def group_name_problem(name: str) -> str | None:
 
 
 def _read(prompt: str) -> str:
-    """A line from the person. Ctrl-C and the end of input cancel at once: nothing is under way while a question is open."""
+    """A line from the person. Ctrl-C, a request to end, and the end of input cancel at once: nothing is under way while a
+    question is open."""
     print(prompt, end="", file=sys.stderr, flush=True)
     with _interruptible():
         try:
@@ -87,14 +88,15 @@ def _read(prompt: str) -> str:
             line = ""
     if line == "":
         print(file=sys.stderr)
-        raise Cancelled(Text("Cancelled. Nothing was changed."))
+        raise Cancelled(Text("Cancelled. Nothing more is started."))
     return line.strip()
 
 
 @contextmanager
 def _interruptible() -> Generator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

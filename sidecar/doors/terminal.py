@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -33,15 +34,28 @@ class Terminal:
 
     def fail(self, error: SlipwayError) -> None:
         if self._as_json:
-            print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
+            self._print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
         print(f"error: {self.worded(str(error.message))} [{error.code}]", file=sys.stderr)
         if error.suggestion is not None:
             print(f"  → {self.worded(str(error.suggestion))}", file=sys.stderr)
         if error.detail:
             print(error.detail, file=sys.stderr)
 
+    def misused(self, program: str, what: str) -> None:
+        """What is missing on the command line, where nobody can be asked."""
+        if self._as_json:
+            self._print(json.dumps({"error": {"code": "Usage", "message": what}}, ensure_ascii=False))
+        print(f"{program}: error: {what}", file=sys.stderr)
+
     def result(self, text: str, result: wire.Message) -> None:
-        print(json.dumps(self.document(result), ensure_ascii=False) if self._as_json else self.worded(text))
+        self._print(json.dumps(self.document(result), ensure_ascii=False) if self._as_json else self.worded(text))
+
+    def _print(self, text: str) -> None:
+        """To stdout. Who reads it may have left (`| head`): then nobody is told."""
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def document(self, message: BaseModel) -> dict[str, Any]:
         """The message as JSON, with every sentence filled in: nobody outside has the catalogue of templates."""
@@ -132,7 +146,9 @@ def deployed(done: wire.Deployed) -> str:
 
 def status(found: wire.Status) -> str:
     phase = f" ({found.phase})" if found.phase not in (None, found.state) else ""
+    unprovisioned = found.state == "not-provisioned"
     rows = [
+        ("next", "AI Toolkit: Provision Azure Container Apps for inference" if unprovisioned else None),
         ("endpoint", found.url),
         ("revision", found.revision),
         *[("replica", f"{each.name}  {each.state}") for each in found.replicas],
@@ -140,7 +156,7 @@ def status(found: wire.Status) -> str:
         ("reason", None if found.reason is None else spoken(found.reason)),
         *[("note", spoken(each)) for each in found.notes],
     ]
-    return facts(f"{found.app or 'no app'}: {found.state}{phase}", rows)
+    return facts("Nothing is provisioned yet." if unprovisioned else f"{found.app}: {found.state}{phase}", rows)
 
 
 def endpoint(found: wire.EndpointLink) -> str:

@@ -46,8 +46,8 @@ class App:
     max_replicas: int
     tags: dict[str, str]
     target_port: int | None
-    labels: tuple[str, ...] = ()
-    """Traffic labels; each has an address of its own."""
+    labels: tuple[tuple[str, str | None], ...] = ()
+    """Traffic labels, each with an address of its own, and the revision behind it (None: whichever is the latest)."""
     custom_domains: tuple[str, ...] = ()
     """Host names that the app's ingress is bound to."""
 
@@ -177,7 +177,9 @@ def app(place: AppPlace) -> App:
         tags={str(key): str(value) for key, value in (found.tags or {}).items()},
         target_port=None if ingress is None else ingress.target_port,
         labels=tuple(
-            str(each.label) for each in cast("Any", (ingress.traffic if ingress else None) or []) if each.label
+            (str(each.label), None if each.latest_revision else each.revision_name)
+            for each in cast("Any", (ingress.traffic if ingress else None) or [])
+            if each.label
         ),
         custom_domains=tuple(
             str(each.name) for each in cast("Any", (ingress.custom_domains if ingress else None) or [])

@@ -126,6 +126,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
             if again is None or not runs(again):
                 break
         time.sleep(0.1)
+    process.kill()  # else it may come up later, and nobody would know of it
     raise CloudError(
         Text("The local cloud did not start."),
         Text("The detail holds the end of its log; correct that and try again."),

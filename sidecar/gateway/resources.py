@@ -94,7 +94,14 @@ def group(session: Session, subscription_id: str, name: str) -> Group:
         translated(Text("Reading the resource group {name}", name=name)),
         _resources(session, subscription_id) as client,
     ):
-        found = client.resource_groups.get(name)
+        try:
+            found = client.resource_groups.get(name)
+        except _not_found() as error:
+            raise NotFound(
+                Text("There is no resource group {name} in the subscription.", name=name),
+                Text("Create it first (in a terminal: create-group), or choose another one."),
+                code="ResourceGroupNotFound",
+            ) from error
     return Group(str(found.name), str(found.location), str(found.id))
 
 

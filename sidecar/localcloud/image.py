@@ -150,6 +150,8 @@ def main() -> int:
         if arguments.check:
             return 0 if image.built else 1
         build(image)
+    except KeyboardInterrupt:
+        return 130  # whoever pressed Ctrl-C knows; what is half made is made anew
     except (ImageBuildError, OSError) as problem:
         _say(f"The image could not be built: {problem}")
         return 1

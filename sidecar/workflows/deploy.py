@@ -11,6 +11,7 @@ from sidecar.core.sync import Release, generation_numbers, next_generation, pack
 from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions.serving import (
     TOLERATED_RESTARTS,
+    Address,
     address_of,
     crash_text,
     elsewhere_note,
@@ -18,7 +19,7 @@ from sidecar.decisions.serving import (
     serving_revision,
 )
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import NOT_ASKED, Endpoint, Readiness, Refused, Version, answers_without_key
+from sidecar.gateway.endpoint import NOT_ASKED, Endpoint, Readiness, Refused, Version, status_without_key
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Conflict, EndpointError
@@ -81,7 +82,7 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
     app = apps.app(place)
     revisions = apps.revisions(place)
     revision = serving_revision(app, revisions)
-    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
+    address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
     before = {each.name for each in apps.replicas(place, revision)}
 
     journal.step("sync", Text("Syncing the code in {folder}…", folder=workspace.code.name), increment=10)
@@ -97,7 +98,7 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
             changes = mirror(workspace.code, share, journal)
             published = Published("", 0, bool(changes.upload or changes.delete))
 
-    with Endpoint(address.url, api_key_of(place, app) if address.own else None) as endpoint:
+    with Endpoint(address.url, api_key_of(place, app)) as endpoint:
         if before:
             journal.step("restart", Text("Restarting {revision}…", revision=revision), increment=10, revision=revision)
             apps.restart(place, revision)
@@ -117,8 +118,7 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
         journal.log(
             Text("The server refuses the adapter {name}: {reason}", name=each.name, reason=each.reason), "warning"
         )
-    if address.elsewhere is not None:
-        notes.append(elsewhere_note(address.elsewhere, app, answers_without_key(address.elsewhere)))
+    notes += asked_elsewhere(address, app)
     for note in notes:
         journal.log(note, "warning")
     journal.log(Text("The inference endpoint is available at {url}", url=address.url))
@@ -136,6 +136,15 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
         refused=refused,
         notes=tuple(notes),
     )
+
+
+def asked_elsewhere(address: Address, app: apps.App) -> list[Text]:
+    """What came of one look, without the key, at another host that the workspace names."""
+    if address.elsewhere is None:
+        return []
+    answered = None if address.another_revision else status_without_key(address.elsewhere)
+    note = elsewhere_note(address, app, answered, asked=True)
+    return [] if note is None else [note]
 
 
 def outcome_notes(version: Version | None) -> list[Text]:

@@ -15,9 +15,9 @@ from sidecar.decisions.serving import (
     serving_revision,
 )
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Readiness, Refused, Version, answers_without_key
+from sidecar.gateway.endpoint import Endpoint, Readiness, Refused, Version
 from sidecar.gateway.session import Session
-from sidecar.words.errors import NotFound, WorkspaceError
+from sidecar.words.errors import EndpointError, NotFound, WorkspaceError
 from sidecar.words.names import Phase, State
 from sidecar.words.text import Text, verbatim
 from sidecar.workflows.deploy import api_key_of, outcome_notes
@@ -78,19 +78,21 @@ def status(workspace: Workspace, session: Session) -> Status:
     try:
         app = apps.app(place)
     except NotFound as error:
-        url = session.url(target.endpoint)
-        return Status("missing", endpoint=target.endpoint, url=url, app=target.app, reason=error.message)
+        return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     revisions = apps.revisions(place)
     revision = serving_revision(app, revisions)
-    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
     replicas = apps.replicas(place, revision)
-    notes = noted(address, app, awake=bool(replicas))
+    try:
+        address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
+    except EndpointError as error:
+        return Status("unverified", None, revision, endpoint=target.endpoint, app=target.app, reason=error.message)
+    notes = noted(address, app)
     if not replicas:
         return Status(
-            "asleep", None, revision, (), target.endpoint, address.url, target.app, reason=None, notes=tuple(notes)
+            "asleep", revision=revision, endpoint=target.endpoint, url=address.url, app=target.app, notes=tuple(notes)
         )
     version: Version | None = None
-    with Endpoint(address.url, api_key_of(place, app) if address.own else None) as endpoint:
+    with Endpoint(address.url, api_key_of(place, app)) as endpoint:
         phase = endpoint.phase()
         if phase.ready and is_ours(app):
             version = endpoint.version()
@@ -122,21 +124,20 @@ def status(workspace: Workspace, session: Session) -> Status:
 
 def state_of(ours: bool, found: Readiness, *, crashing: bool) -> State:
     """What an endpoint with a replica is."""
-    if not ours:
-        return "unverified"
-    if found.ready:
+    if found.ready and ours:
         return "ready"
     if found.phase == "failed" or crashing:
         return "failed"
+    if not ours:
+        return "unverified"
     return "waiting-for-first-deploy" if found.phase == "waiting-for-first-deploy" else "starting"
 
 
-def noted(address: Address, app: apps.App, *, awake: bool) -> list[Text]:
-    """What is to be said of the address that the workspace's file names, if it is not the app's. It may lead to the app all
-    the same (a gateway), so it is asked only where that wakes nothing."""
-    if address.elsewhere is None:
-        return []
-    return [elsewhere_note(address.elsewhere, app, answers_without_key(address.elsewhere) if awake else None)]
+def noted(address: Address, app: apps.App) -> list[Text]:
+    """What is to be said of the address that the workspace's file names, if it is not where the app is asked. Nothing is sent
+    there: it may lead to an app that sleeps, and looking never wakes a GPU."""
+    note = elsewhere_note(address, app, None, asked=False)
+    return [] if note is None else [note]
 
 
 def link(workspace: Workspace, session: Session) -> Link:
@@ -146,10 +147,10 @@ def link(workspace: Workspace, session: Session) -> Link:
     app = apps.app(place)
     revisions = apps.revisions(place)
     revision = serving_revision(app, revisions)
-    address = address_of(target.endpoint, session.profile.scheme, app, revisions)
+    address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
     replicas = apps.replicas(place, revision)
-    note = next(iter(noted(address, app, awake=bool(replicas))), None)
-    key = api_key_of(place, app) if address.own else None
+    note = next(iter(noted(address, app)), None)
+    key = api_key_of(place, app)
     if key is None or not replicas:
         return Link(address.url, None, note)
     with Endpoint(address.url, key) as endpoint:

@@ -142,6 +142,15 @@ def sample(home: Home) -> Sample:
     return sample_models(home.settings, threading.Event())
 
 
+@pytest.fixture
+def own_home(tmp_path: Path) -> Iterator[Home]:
+    """A home that no other test looks at, with a local cloud of its own."""
+    home = Home(tmp_path / "home")
+    home.folder.mkdir()
+    yield home
+    home.stop_cloud()
+
+
 def new_place(home: Home, folder: Path, group: str) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     home.cli("init", str(folder))

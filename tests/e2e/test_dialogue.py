@@ -6,12 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-from .conftest import Home
+from .conftest import ROOT, Home
 from .dialogue import Dialogue
 
 
 def slipway(home: Home, folder: Path, *arguments: str) -> Dialogue:
-    environ = {**home.environ, "PYTHONPATH": str(Path.cwd())}
+    environ = {**home.environ, "PYTHONPATH": str(ROOT)}
     return Dialogue([sys.executable, "-m", "sidecar", *arguments], folder, environ)
 
 
@@ -27,8 +27,9 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         person.expect("Select the resource group to provision in")
         person.expect("Create new…")
         person.expect(": ")
-        person.type("99")
-        person.expect("Give a number from 1 to")
+        for wrong in ("99", "²", "no such group"):
+            person.type(wrong)
+            person.expect("Give a number from 1 to")
         person.type("create new…")
         person.expect("Name of the new resource group: ")
         person.type("ends with a dot.")
@@ -68,7 +69,7 @@ def test_ctrl_c_at_a_question_ends_at_once_and_changes_nothing(home: Home, tmp_p
     with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
         person.expect("Create them? [Y/n] ")
         person.press_ctrl_c()
-        person.expect("Cancelled. Nothing was changed. [Cancelled]", 5)
+        person.expect("Cancelled. Nothing more is started. [Cancelled]", 5)
         assert person.ended(10) == 130
     assert list(tmp_path.iterdir()) == []
 
@@ -77,3 +78,23 @@ def test_a_subscription_may_be_given_by_its_name(home: Home) -> None:
     listed = home.cli("groups", "--subscription", "local CLOUD", "--cloud", "local")
     subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
     assert listed == home.cli("groups", "--subscription", subscription)
+
+
+def test_ctrl_c_between_two_questions_asks_nothing_more(own_home: Home, tmp_path: Path) -> None:
+    """While the local cloud starts, nobody is asked; the press is heard when it has."""
+    own_home.cli("init", str(tmp_path))
+    with slipway(own_home, tmp_path, "provision", "--cloud", "local") as person:
+        person.expect("Starting the local cloud…")
+        person.press_ctrl_c()
+        person.expect("Cancelled. Nothing more is started.", 30)
+        assert person.ended(10) == 130
+    assert "Select the subscription" not in person.shown
+
+
+def test_an_unknown_subscription_is_said_with_those_that_there_are(home: Home, tmp_path: Path) -> None:
+    for name in ("nosuch", "my-dev-sub-west-1"):
+        process = home.start("groups", "--subscription", name, "--cloud", "local", "--json")
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert f"no subscription is called {name}; there: Local cloud" in err
+        assert json.loads(out)["error"]["code"] == "Usage"

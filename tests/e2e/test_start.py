@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -50,6 +51,21 @@ def test_ctrl_c_in_the_middle_cancels_and_says_so(tmp_path: Path, line: str) -> 
     assert "Cancelled. Everything has ended." in person.shown
     assert "Traceback" not in person.shown
     assert Home(tmp_path).replica_processes() == []
+
+
+def test_a_press_in_the_set_up_ends_that_and_is_no_failure(tmp_path: Path) -> None:
+    """In a clone of its own, whose set-up has everything before it: no .venv, pip, the environment, the sample."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True, timeout=60)
+    with Dialogue([NPM, "start"], clone, os.environ) as person:
+        person.expect("Setting up Python", 60)
+        until(lambda: any("pip" in " ".join(each.cmdline()) for each in family(person)), 60, "pip to run")
+        processes = family(person)
+        person.press_ctrl_c()
+        assert person.ended(60) in (130, -signal.SIGINT)
+        assert not any(alive(each.pid) for each in processes)
+    assert person.shown.rstrip().endswith("Cancelled. Everything has ended.")
+    assert "✗" not in person.shown
 
 
 def test_closing_the_terminal_ends_everything_too(tmp_path: Path) -> None:

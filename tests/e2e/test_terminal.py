@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import openai
-import pytest
 
 from sidecar.core.journal import last_unfinished
 from sidecar.core.workspace import CONFIG_KEYS
@@ -125,14 +124,6 @@ def test_errors_have_exit_codes_and_say_what_to_do(home: Home, tmp_path: Path) -
     unprovisioned = home.cli("deploy", str(tmp_path), "--yes", expect=1)["error"]
     assert unprovisioned["code"] == "NotProvisioned"
     assert "sidecar provision`" in unprovisioned["suggestion"]
-
-
-@pytest.fixture
-def own_home(tmp_path: Path):
-    home = Home(tmp_path / "home")
-    home.folder.mkdir()
-    yield home
-    home.stop_cloud()
 
 
 def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_it(home: Home, tmp_path: Path) -> None:

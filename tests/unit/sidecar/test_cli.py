@@ -99,14 +99,42 @@ def test_where_nobody_can_be_asked_the_missing_flags_are_named(tmp_path: Path) -
     assert "--group is missing, and nobody can be asked here; this project has used --group g-1" in done.stderr
 
 
-@pytest.mark.parametrize("verb", ["provision", "deploy"])
-def test_an_empty_folder_is_told_what_to_do_first(tmp_path: Path, verb: str) -> None:
-    done = run(tmp_path, verb, "--json")
+def test_an_empty_folder_is_told_what_to_do_first(tmp_path: Path) -> None:
+    where = ("--subscription", "00000000-0000-0000-0000-000000000000", "--group", "g")
+    done = run(tmp_path, "provision", *where, "--json")
     assert done.returncode == 1
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "ProjectFilesMissing"
     assert "`python -m sidecar init`" in error["suggestion"]
     assert list(tmp_path.glob("in*")) == []
+
+
+def test_nothing_is_made_before_it_is_sure_that_it_is_of_use(tmp_path: Path) -> None:
+    done = run(tmp_path, "provision", "--yes", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "Usage")
+    done = run(tmp_path, "deploy", "--yes", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "NotProvisioned")
+    assert list(tmp_path.glob("in*")) == []
+
+
+def test_a_reader_that_leaves_is_no_failure_to_tell(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m sidecar init --json | true; exit ${{PIPESTATUS[0]}}"
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        ["/bin/bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "is not a folder" in run(tmp_path, "status", "file").stderr
+
+
+def test_a_folder_without_an_endpoint_says_what_comes_next(tmp_path: Path) -> None:
+    done = run(tmp_path, "status")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["Nothing is provisioned yet.", "  next       `python -m sidecar provision`"]
 
 
 def test_errors_are_whole_sentences_in_json_too(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def app(mode: str = "Multiple", traffic: tuple[tuple[str | None, int], ...] = ((
         max_replicas=1,
         tags={},
         target_port=7860,
-        labels=("next",),
+        labels=(("next", "app--2"), ("old", "app--1"), ("latest", None)),
         custom_domains=("chat.example.org",),
     )
 
@@ -68,6 +68,10 @@ def test_row_18_an_app_made_by_hand_is_recognised() -> None:
     assert is_ours(app(SLIPWAY_RELEASE="current", SLIPWAY_APP="app"))
 
 
+def asked(named: str, scheme: str = "https", given: App | None = None, serving: str = "app--2") -> Address:
+    return address_of(named, scheme, given or app(), REVISIONS, serving)
+
+
 @pytest.mark.parametrize(
     ("named", "host"),
     [
@@ -77,13 +81,24 @@ def test_row_18_an_app_made_by_hand_is_recognised() -> None:
         (f"https://{FQDN}:443", FQDN),
         (f"{FQDN}.", FQDN),
         (f"https://{FQDN}/v1", FQDN),
-        (FQDN.replace("app.", "app--1.", 1), FQDN.replace("app.", "app--1.", 1)),
+        (FQDN.replace("app.", "app--2.", 1), FQDN.replace("app.", "app--2.", 1)),
         (FQDN.replace("app.", "app---next.", 1), FQDN.replace("app.", "app---next.", 1)),
+        (FQDN.replace("app.", "app---latest.", 1), FQDN.replace("app.", "app---latest.", 1)),
         ("chat.example.org", "chat.example.org"),
     ],
 )
 def test_the_apps_own_addresses_get_its_key(named: str, host: str) -> None:
-    assert address_of(named, "https", app(), REVISIONS) == Address(f"https://{host}", own=True, elsewhere=None)
+    assert asked(named) == Address(f"https://{host}")
+
+
+@pytest.mark.parametrize("host", ["app--1.", "app---old."])
+def test_the_address_of_another_revision_is_not_asked_in_the_place_of_the_one_that_serves(host: str) -> None:
+    """Its replicas are not those that are looked at, and it may sleep."""
+    named = FQDN.replace("app.", host, 1)
+    address = asked(named)
+    assert address == Address(f"https://{FQDN}", f"https://{named}", another_revision=True)
+    assert "another revision" in str(elsewhere_note(address, app(), None, asked=False))
+    assert asked(named, serving="app--1") == Address(f"https://{named}")
 
 
 @pytest.mark.parametrize(
@@ -109,23 +124,29 @@ def test_the_apps_own_addresses_get_its_key(named: str, host: str) -> None:
     ],
 )
 def test_any_other_address_is_told_and_the_apps_own_is_asked(named: str) -> None:
-    address = address_of(named, "https", app(), REVISIONS)
-    assert (address.url, address.own) == (f"https://{FQDN}", True)
+    address = asked(named)
+    assert (address.url, address.another_revision) == (f"https://{FQDN}", False)
     assert address.elsewhere is not None
-    assert str(elsewhere_note(address.elsewhere, app(), None)).endswith("The API key is not sent there.")
+    cases = (
+        (None, False, "The API key is not sent there."),
+        (None, True, "nothing answered."),
+        (401, True, "answered 401."),
+    )
+    for answered, looked, said in cases:
+        assert str(elsewhere_note(address, app(), answered, asked=looked)).endswith(said)
 
 
 def test_an_app_without_an_address_of_its_own_gives_its_key_to_nobody() -> None:
-    internal = replace(app(), fqdn=None, custom_domains=(), labels=())
-    address = address_of("gateway.example", "https", internal, [replace(REVISIONS[0], fqdn=None)])
-    assert address == Address("https://gateway.example", own=False, elsewhere="https://gateway.example")
+    with pytest.raises(EndpointError, match="no ingress") as error:
+        asked("gateway.example", given=replace(app(), fqdn=None))
+    assert error.value.code == "NoIngress"
 
 
 def test_on_the_local_cloud_the_port_is_a_part_of_the_address() -> None:
     local = replace(app(), fqdn="127.0.0.1:40001")
-    assert address_of("127.0.0.1:40001", "http", local, []) == Address("http://127.0.0.1:40001", True, None)
+    assert address_of("127.0.0.1:40001", "http", local, [], "app--2") == Address("http://127.0.0.1:40001")
     for other in ("127.0.0.1:40002", "127.0.0.1", "127.0.0.2:40001", "https://127.0.0.1:40001"):
-        assert address_of(other, "http", local, []).elsewhere is not None
+        assert address_of(other, "http", local, [], "app--2").elsewhere is not None
 
 
 def test_a_container_that_ends_again_and_again_is_found() -> None:
