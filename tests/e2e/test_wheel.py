@@ -81,7 +81,7 @@ def test_the_program_calls_itself_by_its_name(installed: Installed, tmp_path: Pa
     refused = installed.start("deploy", str(tmp_path))
     _, err = refused.communicate(timeout=60)
     assert refused.returncode == 1
-    assert "Create the project files first (`slipway init`)" in err
+    assert "Run `slipway provision`, or fill the keys in by hand." in err
 
 
 def test_a_module_in_the_persons_folder_is_not_taken_for_the_products(installed: Installed, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_module_in_the_persons_folder_is_not_taken_for_the_products(installed:
                 "--cloud",
                 "local",
                 "--subscription",
-                "x",
+                "00000000-0000-0000-0000-000000000000",
                 "--group",
                 "g",
                 "--yes",
