@@ -63,7 +63,7 @@ def _typescript_type(annotation: object) -> str:
     if origin is dict:
         return f"Readonly<Record<string, {_typescript_type(args[1])}>>"
     if origin is Literal:
-        return _union(annotation)
+        return " | ".join(f'"{each}"' for each in args)
     if origin in (types.UnionType, typing.Union):
         return " | ".join(_typescript_type(each) for each in args)
     raise TypeError(f"no TypeScript for {annotation!r}")

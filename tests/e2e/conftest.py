@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from azure.mgmt.appcontainers import ContainerAppsAPIClient
 
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.demo import Question, sample_models, upload_models
@@ -128,6 +129,18 @@ class Place:
 
     def upload_models(self, sample: Path) -> None:
         upload_models(self.home.session(), open_workspace(self.workspace), sample)
+
+
+def apps_of(place: Place) -> ContainerAppsAPIClient:
+    session = place.home.session()
+    return ContainerAppsAPIClient(session.credential, place.subscription, **session.arm_options())
+
+
+def delete_apps(place: Place) -> None:
+    """The GPUs are few: an app that stays has one for minutes, or waits for one."""
+    with apps_of(place) as client:
+        for app in list(client.container_apps.list_by_resource_group(place.group)):
+            client.container_apps.begin_delete(place.group, app.name or "").result()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from .conftest import ROOT, Home
+from .conftest import ROOT, Home, Place, delete_apps
 from .dialogue import Dialogue
 
 
@@ -43,6 +43,7 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         assert person.ended() == 0
     config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert config["RESOURCE_GROUP_NAME"] == "asked"
+    delete_apps(Place(home, tmp_path, config["SUBSCRIPTION_ID"], "asked"))
 
 
 def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_path: Path) -> None:
@@ -63,6 +64,7 @@ def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_pa
         assert person.ended() == 0
     config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert config["RESOURCE_GROUP_NAME"] == "tuned"
+    delete_apps(Place(home, tmp_path, subscription, "tuned"))
 
 
 def test_ctrl_c_at_a_question_ends_at_once_and_changes_nothing(home: Home, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sidecar.gateway.files import Share, open_share
 
-from .conftest import Home, Place, Sample, new_place, until
+from .conftest import Home, Place, Sample, delete_apps, new_place, until
 
 WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 
@@ -55,3 +55,4 @@ def test_a_share_without_an_adapter_is_said_not_to_have_one(home: Home, sample: 
     assert done["verified"]
     assert done["notes"] == ["No adapter was found on the share: the base model slipway/tiny-llama alone answers."]
     assert place.status()["notes"] == done["notes"]
+    delete_apps(place)

@@ -19,7 +19,7 @@ from sidecar.gateway.files import open_share
 from sidecar.words.errors import Conflict
 from sidecar.workflows.provision import register_providers
 
-from .conftest import Home, Place, new_place
+from .conftest import Home, Place, apps_of, delete_apps, new_place
 
 SHIPPED = Path("infra/provision")
 
@@ -28,20 +28,13 @@ SHIPPED = Path("infra/provision")
 def place(home: Home, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     place = new_place(home, tmp_path / "project", request.node.name[:60].replace("[", "-").rstrip("]"))
     yield place
-    with apps_of(place) as client:  # the GPUs are few: an app that stays has one for minutes, or waits for one
-        for app in list(client.container_apps.list_by_resource_group(place.group)):
-            client.container_apps.begin_delete(place.group, app.name or "").result()
+    delete_apps(place)
 
 
 @pytest.fixture
 def apps(place: Place) -> Iterator[ContainerAppsAPIClient]:
     with apps_of(place) as client:
         yield client
-
-
-def apps_of(place: Place) -> ContainerAppsAPIClient:
-    session = place.home.session()
-    return ContainerAppsAPIClient(session.credential, place.subscription, **session.arm_options())
 
 
 def registered(place: Place, scratch: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.core.sync import pack
 
-from .conftest import ROOT, Home, Place, Sample
+from .conftest import ROOT, Home, Place, Sample, delete_apps
 from .dialogue import Dialogue
 
 
@@ -71,6 +71,7 @@ def test_the_main_job_from_an_empty_folder(installed: Installed, sample: Sample,
     assert done["verified"]
     assert done["adapters"] == ["gpu_model"]
     assert place.status()["state"] == "ready"
+    delete_apps(place)
 
 
 def test_the_program_calls_itself_by_its_name(installed: Installed, tmp_path: Path) -> None:
