@@ -16,6 +16,8 @@ from sidecar.words.names import CLOUDS, PHASES
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
+BOOTSTRAP = ROOT / "infra" / "provision" / "bootstrap.py"
+BOOTSTRAP_BEGIN = "var bootstrap = '''\n"
 COMPILED = ROOT / "infra" / "provision" / "inference.json"
 PARAMETERS = ROOT / "infra" / "provision" / "inference.parameters.json"
 TYPESCRIPT = ROOT / "extension" / "protocol.ts"
@@ -28,10 +30,21 @@ def problems() -> list[str]:
     found: list[str] = []
     if TYPESCRIPT.read_text(encoding="utf-8") != typescript():
         found.append("extension/protocol.ts is not what sidecar/wire/protocol.py makes: npm run fix")
+    bicep = BICEP.read_text(encoding="utf-8")
+    if bicep != with_bootstrap(bicep):
+        found.append("infra/provision/inference.bicep does not hold bootstrap.py as it is: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
     found += template_problems() + architecture_problems() + lock_problems() + package_problems() + name_problems()
     return found
+
+
+def with_bootstrap(bicep: str) -> str:
+    """inference.bicep with bootstrap.py in it: ARM takes one file."""
+    code = BOOTSTRAP.read_text(encoding="utf-8")
+    assert "'''" not in code, "Bicep would take it for the end of the text"
+    start = bicep.index(BOOTSTRAP_BEGIN) + len(BOOTSTRAP_BEGIN)
+    return bicep[:start] + code + bicep[bicep.index("'''", start) :]
 
 
 def compiled() -> str:
@@ -145,6 +158,7 @@ def lock_problems() -> list[str]:
 
 
 def write() -> None:
+    BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")
     ARCHITECTURE.write_text(with_file_list(ARCHITECTURE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -28,8 +28,8 @@ def scaffold(workspace: Workspace) -> list[str]:
 
     What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls."""
     made: list[str] = []
-    for top in ("infra/provision", "inference"):
-        for source in sorted((shipped() / top).rglob("*")):
+    for pattern in ("infra/provision/inference.*", "inference/**/*"):
+        for source in sorted(shipped().glob(pattern)):
             relative = source.relative_to(shipped())
             target = workspace.folder / relative
             if not source.is_file() or IGNORED & set(relative.parts) or source.suffix == ".pyc" or target.exists():
