@@ -59,7 +59,7 @@ async function tests() {
     outbase: "tests",
     outdir: "build/tests",
     outExtension: { ".js": ".cjs" },
-    external: ["vscode", "playwright-core"],
+    external: ["vscode", "playwright-core", "eslint"],
     sourcemap: "inline",
   });
 }

@@ -1,5 +1,31 @@
 // Lint rules of the TypeScript and JavaScript sources; the boundaries between the extension's modules are rules here too.
+import { readdirSync } from "node:fs";
+import path from "node:path";
 import tseslint from "typescript-eslint";
+
+/** The extension's modules, from what wires everything down to what the wire brings. Imports point downwards; those of one row do
+ * not know each other; a file that stands in no row is refused. */
+export const ORDER = [
+  ["extension"],
+  ["commands"],
+  ["view", "launch"],
+  ["messages", "environment", "credentials", "picks"],
+  ["client", "python", "tokens", "folders"],
+  ["sentences"],
+  ["protocol"],
+];
+
+/** A rule for each module of `folder`: which others it may not import. */
+export function ordered(modules) {
+  const stray = modules.filter((each) => !ORDER.flat().includes(each));
+  if (stray.length > 0) throw new Error(`extension/${stray.join(", ")}: give it a row in ORDER of eslint.config.mjs`);
+  return modules.map((module) => {
+    const row = ORDER.findIndex((each) => each.includes(module));
+    const above = ORDER.slice(0, row + 1).flat().filter((each) => each !== module);
+    const group = above.map((each) => `./${each}`);
+    return { module, pattern: { group, message: "Imports point downwards: see ORDER in eslint.config.mjs." } };
+  });
+}
 
 const languageClient = {
   group: ["vscode-languageclient", "vscode-languageclient/*", "vscode-jsonrpc", "vscode-jsonrpc/*", "vscode-languageserver-protocol"],
@@ -34,9 +60,10 @@ export default tseslint.config(
       "@typescript-eslint/prefer-nullish-coalescing": ["error", { ignorePrimitives: { string: true } }],
     },
   },
-  { files: ["extension/**/*.ts"], rules: boundaries(languageClient, rooms) },
-  { files: ["extension/client.ts"], rules: boundaries(rooms) },
-  { files: ["extension/extension.ts"], rules: boundaries(languageClient) },
+  ...ordered(readdirSync(path.join(import.meta.dirname, "extension")).filter((each) => each.endsWith(".ts")).map((each) => path.basename(each, ".ts"))).map(({ module, pattern }) => ({
+    files: [`extension/${module}.ts`],
+    rules: boundaries(...(module === "client" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
+  })),
   { files: ["tests/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
   { files: ["**/*.mjs"], extends: [tseslint.configs.recommended], rules: { eqeqeq: "error" } },
 );
