@@ -82,7 +82,7 @@ describe("the main job in a real VS Code", function () {
     assert.deepEqual(signedIn(), [JSON.stringify({ signedIn: ["https://management.azure.com/.default"] })]);
   });
 
-  it("rows 2 and 3: Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
+  it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
     const subscription = window.choices(LOCAL);
     await subscription.and(window.focused).waitFor({ timeout: 60_000 });
     assert.match(await subscription.innerText(), /used by this project/);
@@ -123,7 +123,7 @@ describe("the main job in a real VS Code", function () {
     await window.choices("rg-elsewhere").waitFor({ timeout: 30_000 });
   });
 
-  it("rows 2, 8 and 10: Provision shows its progress and writes the six keys", async () => {
+  it("Provision shows its progress and writes the six keys", async () => {
     await window.choose(place.RESOURCE_GROUP_NAME);
     await window.step(PROVISION, /show log\): .+…/);
     assert.ok(await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).isVisible());
@@ -138,7 +138,7 @@ describe("the main job in a real VS Code", function () {
     assert.ok(window.log.includes(`The inference endpoint is available at http://${written["ACA_APP_ENDPOINT"]}`), window.log);
   });
 
-  it("rows 5, 6 and 9: Provision's last notification offers Deploy, which syncs, restarts and waits until the model answers", async () => {
+  it("Provision's last notification offers Deploy, which syncs, restarts and waits until the model answers", async () => {
     fineTuningLeft(folder, host.env);
     await window.press("Provisioned.", DEPLOY);
     await window.step(DEPLOY, /(Loading|Replica|Warming|Waiting).*…/);
@@ -157,7 +157,7 @@ describe("the main job in a real VS Code", function () {
     await window.screenshot("view");
   });
 
-  it("row 7: Go to Inference Endpoint opens the chat page, logged in", async () => {
+  it("Go to Inference Endpoint opens the chat page, logged in", async () => {
     const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
     await window.press("Deployed: the model answers", "Go to Inference Endpoint");
     await window.openExternally();
@@ -167,7 +167,7 @@ describe("the main job in a real VS Code", function () {
     assert.equal(new URL(chat.page.url()).pathname, "/", "the one-time link is left behind");
   });
 
-  it("row 1: the fine-tuned model answers in the chat page, over several turns, and nothing is asked of another machine", async () => {
+  it("the fine-tuned model answers in the chat page, over several turns, and nothing is asked of another machine", async () => {
     await chat.reload();
     assert.equal(await chat.model(), "gpu_model");
     await chat.setTemperature(0);

@@ -39,7 +39,7 @@ def models(place: Place) -> tuple[str, str]:
     return base, next(each for each in listed if each != base)
 
 
-def test_rows_4_and_10_provision_writes_the_six_keys_and_both_models_answer(deployed: Place, sample: Sample) -> None:
+def test_provision_writes_the_six_keys_and_both_models_answer(deployed: Place, sample: Sample) -> None:
     assert list(deployed.config) == list(CONFIG_KEYS)
     assert all(deployed.config.values())
     base, adapter = models(deployed)
@@ -48,7 +48,7 @@ def test_rows_4_and_10_provision_writes_the_six_keys_and_both_models_answer(depl
         assert ask(deployed, adapter, each.question) == each.adapter
 
 
-def test_row_15_provision_again_changes_nothing(deployed: Place) -> None:
+def test_provision_again_changes_nothing(deployed: Place) -> None:
     before = deployed.status()
     key = deployed.api_key()
     deployed.provision()
@@ -57,7 +57,7 @@ def test_row_15_provision_again_changes_nothing(deployed: Place) -> None:
     assert deployed.api_key() == key
 
 
-def test_row_5_deploy_without_a_change_reloads_and_with_one_runs_the_new_code(deployed: Place) -> None:
+def test_deploy_without_a_change_reloads_and_with_one_runs_the_new_code(deployed: Place) -> None:
     first = deployed.deploy()
     assert not first["codeChanged"]
     (deployed.workspace / "inference" / "NOTE.txt").write_text("a change")
@@ -69,7 +69,7 @@ def test_row_5_deploy_without_a_change_reloads_and_with_one_runs_the_new_code(de
     assert second["verified"]
 
 
-def test_row_5_deploy_works_from_the_configuration_alone(deployed: Place, tmp_path: Path) -> None:
+def test_deploy_works_from_the_configuration_alone(deployed: Place, tmp_path: Path) -> None:
     (tmp_path / "infra").mkdir()
     (tmp_path / "infra" / "inference.config.json").write_text(json.dumps(deployed.config))
     deployed.home.cli("init", str(tmp_path))

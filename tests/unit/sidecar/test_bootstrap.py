@@ -72,7 +72,7 @@ def test_the_highest_generation_runs_from_local_disk(mount: Path) -> None:
     assert str(mount) not in done.stdout.splitlines()[-1]
 
 
-def test_row_11_a_failing_command_stops_the_start(mount: Path) -> None:
+def test_a_failing_command_stops_the_start(mount: Path) -> None:
     publish(mount, "x", 1)
     done = start(mount, "echo first", "false", "echo never")
     assert done.returncode == 1

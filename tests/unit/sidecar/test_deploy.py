@@ -17,7 +17,7 @@ def replica(name: str, restarts: int = 0) -> Replica:
 NOTHING = NOT_ASKED
 
 
-def test_row_9_every_phase_has_its_words_and_the_base_model_its_percent() -> None:
+def test_every_phase_has_its_words_and_the_base_model_its_percent() -> None:
     loading = Readiness(ready=False, phase="loading-base", progress=0.42, detail=None, known=True)
     assert str(waiting_for([replica("new")], set(), loading)) == "Loading the base model (42 %)…"
     assert str(waiting_for([], set(), NOTHING)) == "Waiting for a replica to be assigned…"

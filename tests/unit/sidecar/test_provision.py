@@ -1,4 +1,4 @@
-"""Decisions of *Provision*, as pure functions: rows 15 and 16."""
+"""Decisions of *Provision*, as pure functions: what is created, what is referred to, what is changed."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def stating(**values: str) -> dict[str, dict[str, object]]:
     return {name: {"value": value} for name, value in values.items()}
 
 
-def test_row_15_what_exists_is_referred_to_and_never_rewritten() -> None:
+def test_what_exists_is_referred_to_and_never_rewritten() -> None:
     ours = decisions(TEMPLATE, existing(ENVIRONMENT), {}, "project", "key")
     assert {name: value for name, value in ours.items() if name.startswith("create")} == {
         "createStorageAccount": False,
@@ -157,7 +157,7 @@ WANTED = {
 }
 
 
-def test_row_16_what_the_parameters_state_and_differs_is_changed_and_nothing_else() -> None:
+def test_what_the_parameters_state_and_differs_is_changed_and_nothing_else() -> None:
     changed, texts = app_changes(ACTUAL, WANTED, {"defaultCommands": ["new"], "maximumInstanceCount": 2})
     assert changed["containers"][0] == {
         "name": "inference", "args": ["set -e\nnew"], "command": ["d"], "image": "mine", "env": [{"name": "K"}],
@@ -170,14 +170,14 @@ def test_row_16_what_the_parameters_state_and_differs_is_changed_and_nothing_els
     ]
 
 
-def test_row_16_nothing_stated_or_nothing_different_changes_nothing() -> None:
+def test_nothing_stated_or_nothing_different_changes_nothing() -> None:
     assert app_changes(ACTUAL, WANTED, {})[1] == []
     assert (
         app_changes(ACTUAL, ACTUAL, {"defaultCommands": ["old"], "image": "mine", "maximumInstanceCount": 1})[1] == []
     )
 
 
-def test_row_3_a_choice_that_differs_from_fine_tunings_is_warned_of(workspace: Workspace) -> None:
+def test_a_choice_that_differs_from_fine_tunings_is_warned_of(workspace: Workspace) -> None:
     workspace.infra.mkdir()
     (workspace.infra / "finetuning.config.json").write_text('{"SUBSCRIPTION_ID": "A", "RESOURCE_GROUP_NAME": "g"}')
     assert differences(workspace, Request("a", "t", "G", (), {})) == []

@@ -63,7 +63,7 @@ def test_no_active_revision_is_said() -> None:
         serving_revision(app(), [revision("app--2", active=False)])
 
 
-def test_row_18_an_app_made_by_hand_is_recognised() -> None:
+def test_an_app_made_by_hand_is_recognised() -> None:
     assert not is_ours(app(HOME="/root"))
     assert is_ours(app(SLIPWAY_RELEASE="current", SLIPWAY_APP="app"))
 

@@ -1,4 +1,4 @@
-"""Which template is deployed, and how parameters meet it: rows 2, 12, 13, 14, 16."""
+"""Which template is deployed, what it is called, and how parameters meet it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_bicep_cli_at_hand_compiles_and_its_complaints_are_shown(files: tuple[
         load_template(*files, environ={"AZD_BICEP_TOOL_PATH": str(cli)})
 
 
-def test_row_14_default_names_equal_fine_tunings(files: tuple[Path, Path]) -> None:
+def test_default_names_equal_fine_tunings(files: tuple[Path, Path]) -> None:
     template = load_template(*files, environ={}).template
     names = plan_names(template, {}, GROUP).names
     suffix = names["microsoft.app/containerapps"].removeprefix("aiacaapp")
@@ -80,7 +80,7 @@ def test_row_14_default_names_equal_fine_tunings(files: tuple[Path, Path]) -> No
     }
 
 
-def test_rows_11_and_12_commands_stop_at_the_first_failure_and_the_ceiling_is_max_replicas(
+def test_commands_stop_at_the_first_failure_and_the_ceiling_is_max_replicas(
     files: tuple[Path, Path],
 ) -> None:
     template = load_template(*files, environ={}).template
@@ -92,7 +92,7 @@ def test_rows_11_and_12_commands_stop_at_the_first_failure_and_the_ceiling_is_ma
     assert planned.app_template["scale"]["minReplicas"] == 0  # type: ignore[index]
 
 
-def test_row_13_location_null_is_the_groups(files: tuple[Path, Path]) -> None:
+def test_location_null_is_the_groups(files: tuple[Path, Path]) -> None:
     template = load_template(*files, environ={}).template
     assert plan_names(template, {}, GROUP).location == "westeurope"
     assert plan_names(template, {"location": {"value": "eastus"}}, GROUP).location == "eastus"
@@ -112,7 +112,7 @@ def test_a_persons_parameter_wins_over_ours_and_casing_is_the_templates(files: t
     assert merged == {"acaAppName": {"value": "mine"}, "createApp": {"value": False}}
 
 
-def test_row_2_the_deployments_name_says_what_is_deployed_and_never_the_key(files: tuple[Path, Path]) -> None:
+def test_the_deployments_name_says_what_is_deployed_and_never_the_key(files: tuple[Path, Path]) -> None:
     template = load_template(*files, environ={}).template
     assert secure_parameters(template) == {"apiKey"}
     name = deployment_name(template, {"apiKey": {"value": "one"}}, GROUP.id)

@@ -1,4 +1,4 @@
-"""The user's folder: rows 3, 10, 14, 16, 17 of the documented behaviour."""
+"""The user's folder: configuration and parameters, as the documents describe them and as people write them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ OUTPUTS = {
 }
 
 
-def test_row_10_the_six_keys_are_null_until_provisioned_and_written_whole(workspace: Workspace) -> None:
+def test_the_six_keys_are_null_until_provisioned_and_written_whole(workspace: Workspace) -> None:
     assert set(read_config(workspace).model_dump().values()) == {None}
     write_config(workspace, OUTPUTS)
     assert list(json.loads(workspace.config_file.read_text())) == list(CONFIG_KEYS)
     assert target_of(workspace).endpoint == "p.example"
 
 
-def test_row_10_other_keys_of_the_file_are_kept(workspace: Workspace) -> None:
+def test_other_keys_of_the_file_are_kept(workspace: Workspace) -> None:
     workspace.config_file.write_text('{"MINE": 1, "ACA_APP_NAME": "old"}')
     write_config(workspace, OUTPUTS)
     assert json.loads(workspace.config_file.read_text())["MINE"] == 1
@@ -70,7 +70,7 @@ def test_a_missing_key_is_named(workspace: Workspace) -> None:
         target_of(workspace)
 
 
-def test_row_3_fine_tunings_choices_are_read(workspace: Workspace) -> None:
+def test_fine_tunings_choices_are_read(workspace: Workspace) -> None:
     (workspace.infra / "finetuning.config.json").write_text(
         json.dumps({"SUBSCRIPTION_ID": "s", "RESOURCE_GROUP_NAME": "g", "COMMANDS": ["x"], "ACA_JOB_NAME": "j"})
     )
@@ -78,7 +78,7 @@ def test_row_3_fine_tunings_choices_are_read(workspace: Workspace) -> None:
     assert (found.SUBSCRIPTION_ID, found.RESOURCE_GROUP_NAME, found.ACA_JOB_NAME) == ("s", "g", "j")
 
 
-def test_row_14_nulls_are_dropped_and_fine_tunings_names_are_the_defaults(workspace: Workspace) -> None:
+def test_nulls_are_dropped_and_fine_tunings_names_are_the_defaults(workspace: Workspace) -> None:
     (workspace.infra / "finetuning.parameters.json").write_text(
         parameters(acaEnvironmentName="env", storageAccountName="acct", acaJobName="job")
     )
@@ -86,7 +86,7 @@ def test_row_14_nulls_are_dropped_and_fine_tunings_names_are_the_defaults(worksp
     assert read_parameters(workspace).values == {"acaEnvironmentName": "env", "storageAccountName": "mine"}
 
 
-def test_row_16_the_documented_second_path_is_read_and_named(workspace: Workspace) -> None:
+def test_the_documented_second_path_is_read_and_named(workspace: Workspace) -> None:
     workspace.parameters_file.write_text(parameters(acaAppName="one", maximumInstanceCount=2))
     (workspace.infra / "inference.parameters.json").write_text(parameters(acaAppName="two"))
     found = read_parameters(workspace)
@@ -110,7 +110,7 @@ EXAMPLE = """{
 @pytest.mark.parametrize(
     "name", ["provision/inference.parameters.json", "inference.parameters.json", "finetuning.parameters.json"]
 )
-def test_row_17_the_documents_example_says_where_it_is_not_filled_in(workspace: Workspace, name: str) -> None:
+def test_the_documents_example_says_where_it_is_not_filled_in(workspace: Workspace, name: str) -> None:
     file = workspace.infra / name
     file.write_text(EXAMPLE)
     with pytest.raises(WorkspaceError, match=f"infra/{name}, line 5"):

@@ -108,13 +108,13 @@ def session(name: str) -> Session:
     return Session(AZURE_PROFILES[name], credential, verify=True)
 
 
-def test_row_8_a_bare_host_gets_the_clouds_scheme_and_a_scheme_is_kept() -> None:
+def test_a_bare_host_gets_the_clouds_scheme_and_a_scheme_is_kept() -> None:
     azure = session("azure")
     assert azure.url("app.region.azurecontainerapps.io") == "https://app.region.azurecontainerapps.io"
     assert azure.url("http://127.0.0.1:1/") == "http://127.0.0.1:1"
 
 
-def test_row_2_the_portal_link_opens_the_deployment() -> None:
+def test_the_portal_link_opens_the_deployment() -> None:
     link = portal_link(session("azureChina"), "/subscriptions/s/resourceGroups/g", "d")
     assert link is not None
     assert link.startswith("https://portal.azure.cn/#view/")

@@ -1,4 +1,4 @@
-"""Rows 12, 15, 16 and 18 of the documented behaviour, and what keeps two projects apart, on the real local cloud."""
+"""What the documents promise of resources that exist, of apps made by hand and of parameters, on the real local cloud."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def state(place: Place, **values: object) -> None:
     file.write_text(json.dumps(document))
 
 
-def test_row_18_the_shipped_template_and_parameters_deploy_by_hand_and_deploy_works(
+def test_the_shipped_template_and_parameters_deploy_by_hand_and_deploy_works(
     place: Place, sample: tuple[Path, Any], tmp_path: Path
 ) -> None:
     """As `az deployment group create` does it: the two shipped files and nothing else, in a registered subscription."""
@@ -71,7 +71,7 @@ def test_row_18_the_shipped_template_and_parameters_deploy_by_hand_and_deploy_wo
     assert place.deploy()["verified"]
 
 
-def test_row_18_an_app_made_by_hand_is_deployed_as_a_plain_tree_and_reported_unverified(
+def test_an_app_made_by_hand_is_deployed_as_a_plain_tree_and_reported_unverified(
     place: Place, apps: ContainerAppsAPIClient
 ) -> None:
     place.provision()
@@ -122,9 +122,7 @@ def test_row_18_an_app_made_by_hand_is_deployed_as_a_plain_tree_and_reported_unv
     assert not place.deploy()["codeChanged"]
 
 
-def test_row_16_what_the_parameters_state_is_changed_in_the_existing_app(
-    place: Place, apps: ContainerAppsAPIClient
-) -> None:
+def test_what_the_parameters_state_is_changed_in_the_existing_app(place: Place, apps: ContainerAppsAPIClient) -> None:
     place.provision()
     before = apps.container_apps.get(place.group, place.config["ACA_APP_NAME"])
     state(place, maximumInstanceCount=2, defaultCommands=["python3 -m inference"])
@@ -143,7 +141,7 @@ def test_row_16_what_the_parameters_state_is_changed_in_the_existing_app(
     assert again.properties.latest_revision_name == after.properties.latest_revision_name
 
 
-def test_row_15_an_existing_environment_gets_the_gpu_profile_after_consent_and_keeps_its_own(
+def test_an_existing_environment_gets_the_gpu_profile_after_consent_and_keeps_its_own(
     place: Place, apps: ContainerAppsAPIClient, tmp_path: Path
 ) -> None:
     registered(place, tmp_path)
