@@ -91,7 +91,6 @@ export interface Provisioned {
   readonly portalUrl: string | null;
   readonly configPath: string;
   readonly deployment: string;
-  readonly nextCommand: string;
 }
 
 export interface DeployParams {

@@ -24,6 +24,7 @@ from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Endpoint
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.local import PACKAGES, known_local_cloud, runs
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, Settings, open_session, prepare, settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
@@ -195,9 +196,8 @@ def fresh_workspace(folder: Path, context: Context) -> Workspace:
 def upload_models(session: Session, workspace: Workspace, sample: Path) -> None:
     """Puts base model and adapter where fine-tuning leaves them; what is there already with the same size stays."""
     target = target_of(workspace)
-    with open_share(
-        session, target.subscription_id, target.resource_group, target.storage_account, target.file_share
-    ) as share:
+    place = GroupPlace(session, target.subscription_id, target.resource_group)
+    with open_share(place, target.storage_account, target.file_share) as share:
         files = [
             each for top in ("model-cache", "models") for each in sorted((sample / top).rglob("*")) if each.is_file()
         ]

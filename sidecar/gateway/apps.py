@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sidecar.gateway.session import Session, translated, word
+from sidecar.gateway.place import AppPlace, GroupPlace
+from sidecar.gateway.session import translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
-API_KEY_SECRET = "api-key"  # noqa: S105  (the secret's name, as the template states it)
 PROJECT_TAG = "slipway-project"
 
 
@@ -24,13 +24,9 @@ class Environment:
 
 @dataclass(frozen=True)
 class App:
-    id: str
     name: str
-    state: str
     fqdn: str | None
-    environment_id: str
     latest_revision: str | None
-    latest_ready_revision: str | None
     mode: str
     traffic: tuple[tuple[str | None, int], ...]
     """Revision name (None: whichever is the latest) and weight in percent."""
@@ -38,14 +34,7 @@ class App:
     """Plain environment variables of the first container; those from secrets have no value here."""
     secret_env: dict[str, str]
     """Environment variables that come from secrets: variable name → secret name."""
-    command: tuple[str, ...]
-    args: tuple[str, ...]
-    mounts: tuple[tuple[str, str], ...]
-    """Environment storage name and mount path of the first container's Azure Files volumes."""
-    image: str
-    max_replicas: int
     tags: dict[str, str]
-    target_port: int | None
     labels: tuple[tuple[str, str | None], ...] = ()
     """Traffic labels, each with an address of its own, and the revision behind it (None: whichever is the latest)."""
     custom_domains: tuple[str, ...] = ()
@@ -74,20 +63,10 @@ class Replica:
     ready: bool
 
 
-@dataclass(frozen=True)
-class AppPlace:
-    """Where an app is; passed to everything that asks about it."""
-
-    session: Session
-    subscription_id: str
-    group: str
-    name: str
-
-
-def environment(session: Session, subscription_id: str, group: str, name: str) -> Environment | None:
-    with translated(Text("Reading the environment {name}", name=name)), _client(session, subscription_id) as client:
+def environment(place: GroupPlace, name: str) -> Environment | None:
+    with translated(Text("Reading the environment {name}", name=name)), _client(place) as client:
         try:
-            found = client.managed_environments.get(group, name)
+            found = client.managed_environments.get(place.group, name)
         except _not_found():
             return None
     properties = found.properties
@@ -96,36 +75,24 @@ def environment(session: Session, subscription_id: str, group: str, name: str) -
     return Environment(str(found.id), str(found.location), state, tuple(profiles))
 
 
-def add_profile(
-    session: Session, subscription_id: str, group: str, name: str, environment: Environment, profile: dict[str, Any]
-) -> None:
+def add_profile(place: GroupPlace, name: str, environment: Environment, profile: dict[str, Any]) -> None:
     """Adds a workload profile by PATCH, every existing one kept as it is."""
-    with translated(Text("Adding a GPU profile to {name}", name=name)), _client(session, subscription_id) as client:
+    with translated(Text("Adding a GPU profile to {name}", name=name)), _client(place) as client:
         body: Any = {
             "location": environment.location,
             "properties": {"workloadProfiles": [*environment.profiles, profile]},
         }
-        client.managed_environments.begin_update(group, name, body).result(timeout=900)
+        client.managed_environments.begin_update(place.group, name, body).result(timeout=900)
 
 
-def storage_exists(session: Session, subscription_id: str, group: str, environment: str, name: str) -> bool:
+def storage_exists(place: GroupPlace, environment: str, name: str) -> bool:
     doing = Text("Reading the storage {name} of {environment}", name=name, environment=environment)
-    with translated(doing), _client(session, subscription_id) as client:
+    with translated(doing), _client(place) as client:
         try:
-            client.managed_environments_storages.get(group, environment, name)
+            client.managed_environments_storages.get(place.group, environment, name)
         except _not_found():
             return False
     return True
-
-
-def storage_of(place: AppPlace, storage: str, environment_name: str) -> tuple[str, str]:
-    """Account and share behind an environment storage."""
-    with translated(Text("Reading the storage {name}", name=storage)), _client_of(place) as client:
-        found = client.managed_environments_storages.get(place.group, environment_name, storage)
-    azure_file = None if found.properties is None else found.properties.azure_file
-    if azure_file is None:
-        raise CloudError(Text("The storage {name} is no Azure Files share.", name=storage), code="StorageUnsupported")
-    return str(azure_file.account_name), str(azure_file.share_name)
 
 
 def find_app(place: AppPlace) -> App | None:
@@ -144,20 +111,11 @@ def app(place: AppPlace) -> App:
     template, configuration = properties.template, properties.configuration
     first = template.containers[0]
     ingress = None if configuration is None else configuration.ingress
-    volumes = {
-        str(each.name): str(each.storage_name)
-        for each in cast("Any", template.volumes or [])
-        if each.storage_type == "AzureFile"
-    }
     env = cast("Any", first.env or [])
     return App(
-        id=str(found.id),
         name=str(found.name),
-        state=word(properties.provisioning_state),
         fqdn=None if ingress is None else ingress.fqdn,
-        environment_id=str(properties.environment_id or properties.managed_environment_id or ""),
         latest_revision=properties.latest_revision_name,
-        latest_ready_revision=properties.latest_ready_revision_name,
         mode=word(configuration.active_revisions_mode if configuration is not None else "Single"),
         traffic=tuple(
             (None if each.latest_revision else each.revision_name, int(each.weight or 0))
@@ -165,17 +123,7 @@ def app(place: AppPlace) -> App:
         ),
         env={str(each.name): str(each.value or "") for each in env if not each.secret_ref},
         secret_env={str(each.name): str(each.secret_ref) for each in env if each.secret_ref},
-        command=tuple(first.command or ()),
-        args=tuple(first.args or ()),
-        mounts=tuple(
-            (volumes[each.volume_name], str(each.mount_path))
-            for each in cast("Any", first.volume_mounts or [])
-            if each.volume_name in volumes
-        ),
-        image=str(first.image),
-        max_replicas=int((template.scale.max_replicas if template.scale is not None else None) or 10),
         tags={str(key): str(value) for key, value in (found.tags or {}).items()},
-        target_port=None if ingress is None else ingress.target_port,
         labels=tuple(
             (str(each.label), None if each.latest_revision else each.revision_name)
             for each in cast("Any", (ingress.traffic if ingress else None) or [])
@@ -256,14 +204,14 @@ def _location(client: Any, place: AppPlace) -> str:
     return str(client.container_apps.get(place.group, place.name).location)
 
 
-def _client(session: Session, subscription_id: str) -> Any:
+def _client(place: GroupPlace) -> Any:
     from azure.mgmt.appcontainers import ContainerAppsAPIClient
 
-    return ContainerAppsAPIClient(session.credential, subscription_id, **session.arm_options())
+    return ContainerAppsAPIClient(place.session.credential, place.subscription_id, **place.session.arm_options())
 
 
 def _client_of(place: AppPlace) -> Any:
-    return _client(place.session, place.subscription_id)
+    return _client(place.around)
 
 
 def _not_found() -> type[Exception]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import storage_key
-from sidecar.gateway.session import Session, translated
+from sidecar.gateway.session import translated
 from sidecar.words.errors import Conflict
 from sidecar.words.text import Text
 
@@ -132,13 +133,13 @@ class Share:
                 client.upload_range(block, offset, len(block), validate_content=True)
 
 
-def open_share(session: Session, subscription_id: str, group: str, account: str, share: str) -> Share:
+def open_share(place: GroupPlace, account: str, share: str) -> Share:
     """Opens a share of a storage account that this person may list the keys of."""
     from azure.storage.fileshare import ShareClient
 
-    key, url = storage_key(session, subscription_id, group, account)
+    key, url = storage_key(place, account)
     options: dict[str, Any] = {
-        "connection_verify": session.verify,
+        "connection_verify": place.session.verify,
         "retry_total": 4,
         "initial_backoff": 1,
         "increment_base": 2,

@@ -35,7 +35,6 @@ class LocalCloud:
     client_id: str
     client_secret: str
     subscriptions: tuple[tuple[str, str], ...]
-    file_suffix: str
 
 
 def known_local_cloud(state: Path) -> LocalCloud | None:
@@ -54,7 +53,6 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
         client_id=str(said["clientId"]),
         client_secret=str(said["clientSecret"]),
         subscriptions=tuple((each["id"], each["name"]) for each in subscriptions),
-        file_suffix=str(said.get("fileSuffix", "")),
     )
 
 

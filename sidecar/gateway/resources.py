@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
@@ -131,35 +132,38 @@ def register_provider(session: Session, subscription_id: str, namespace: str) ->
         client.providers.register(namespace)
 
 
-def storage_exists(session: Session, subscription_id: str, group_name: str, account: str) -> bool:
+def storage_exists(place: GroupPlace, account: str) -> bool:
     with (
         translated(Text("Reading the storage account {name}", name=account)),
-        _storage(session, subscription_id) as client,
+        _storage(place.session, place.subscription_id) as client,
     ):
         try:
-            client.storage_accounts.get_properties(group_name, account)
+            client.storage_accounts.get_properties(place.group, account)
         except _not_found():
             return False
     return True
 
 
-def share_exists(session: Session, subscription_id: str, group_name: str, account: str, share: str) -> bool:
-    with translated(Text("Reading the file share {name}", name=share)), _storage(session, subscription_id) as client:
+def share_exists(place: GroupPlace, account: str, share: str) -> bool:
+    with (
+        translated(Text("Reading the file share {name}", name=share)),
+        _storage(place.session, place.subscription_id) as client,
+    ):
         try:
-            client.file_shares.get(group_name, account, share)
+            client.file_shares.get(place.group, account, share)
         except _not_found():
             return False
     return True
 
 
-def storage_key(session: Session, subscription_id: str, group_name: str, account: str) -> tuple[str, str]:
+def storage_key(place: GroupPlace, account: str) -> tuple[str, str]:
     """The account's first key, and the base URL of its file service."""
     with (
         translated(Text("Reading the key of the storage account {name}", name=account)),
-        _storage(session, subscription_id) as client,
+        _storage(place.session, place.subscription_id) as client,
     ):
-        properties = client.storage_accounts.get_properties(group_name, account)
-        keys = client.storage_accounts.list_keys(group_name, account).keys_property or []
+        properties = client.storage_accounts.get_properties(place.group, account)
+        keys = client.storage_accounts.list_keys(place.group, account).keys_property or []
     endpoints = properties.primary_endpoints
     url = endpoints.file if endpoints is not None else None
     if not keys or not url:
@@ -171,19 +175,19 @@ def storage_key(session: Session, subscription_id: str, group_name: str, account
     return str(keys[0].value), str(url)
 
 
-def find_deployment(session: Session, subscription_id: str, group_name: str, name: str) -> Deployment | None:
+def find_deployment(place: GroupPlace, name: str) -> Deployment | None:
     try:
-        return deployment(session, subscription_id, group_name, name)
+        return deployment(place, name)
     except NotFound:
         return None
 
 
-def deployment(session: Session, subscription_id: str, group_name: str, name: str) -> Deployment:
+def deployment(place: GroupPlace, name: str) -> Deployment:
     with (
         translated(Text("Following the deployment {name}", name=name)),
-        _deployments(session, subscription_id) as client,
+        _deployments(place.session, place.subscription_id) as client,
     ):
-        found = client.deployments.get(group_name, name)
+        found = client.deployments.get(place.group, name)
     properties = found.properties
     if properties is None:
         raise CloudError(Text("The deployment {name} has no state.", name=name), code="DeploymentUnreadable")
@@ -202,9 +206,7 @@ def deployment(session: Session, subscription_id: str, group_name: str, name: st
 
 
 def start_deployment(
-    session: Session,
-    subscription_id: str,
-    group_name: str,
+    place: GroupPlace,
     name: str,
     template: dict[str, object],
     parameters: dict[str, dict[str, object]],
@@ -213,26 +215,26 @@ def start_deployment(
     body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
     with (
         translated(Text("Starting the deployment {name}", name=name)),
-        _deployments(session, subscription_id) as client,
+        _deployments(place.session, place.subscription_id) as client,
     ):
-        client.deployments.begin_create_or_update(group_name, name, body, polling=False)
+        client.deployments.begin_create_or_update(place.group, name, body, polling=False)
 
 
-def cancel_deployment(session: Session, subscription_id: str, group_name: str, name: str) -> None:
+def cancel_deployment(place: GroupPlace, name: str) -> None:
     with (
         translated(Text("Cancelling the deployment {name}", name=name)),
-        _deployments(session, subscription_id) as client,
+        _deployments(place.session, place.subscription_id) as client,
     ):
-        client.deployments.cancel(group_name, name)
+        client.deployments.cancel(place.group, name)
 
 
-def deployment_operations(session: Session, subscription_id: str, group_name: str, name: str) -> list[Operation]:
+def deployment_operations(place: GroupPlace, name: str) -> list[Operation]:
     with (
         translated(Text("Reading the operations of {name}", name=name)),
-        _deployments(session, subscription_id) as client,
+        _deployments(place.session, place.subscription_id) as client,
     ):
         found: list[Operation] = []
-        for each in client.deployment_operations.list(group_name, name):
+        for each in client.deployment_operations.list(place.group, name):
             properties = each.properties
             target = properties.target_resource if properties is not None else None
             if properties is None or target is None:

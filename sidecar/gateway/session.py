@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -38,7 +37,6 @@ class CloudProfile:
     authority: str
     scheme: Literal["http", "https"]
     portal: str | None
-    file_suffix: str
 
 
 AZURE_PROFILES: dict[str, CloudProfile] = {
@@ -49,7 +47,6 @@ AZURE_PROFILES: dict[str, CloudProfile] = {
         "https://login.microsoftonline.com",
         "https",
         "https://portal.azure.com",
-        "file.core.windows.net",
     ),
     "azureChina": CloudProfile(
         "azureChina",
@@ -58,7 +55,6 @@ AZURE_PROFILES: dict[str, CloudProfile] = {
         "https://login.chinacloudapi.cn",
         "https",
         "https://portal.azure.cn",
-        "file.core.chinacloudapi.cn",
     ),
     "azureUSGovernment": CloudProfile(
         "azureUSGovernment",
@@ -67,7 +63,6 @@ AZURE_PROFILES: dict[str, CloudProfile] = {
         "https://login.microsoftonline.us",
         "https",
         "https://portal.azure.us",
-        "file.core.usgovcloudapi.net",
     ),
 }
 
@@ -267,9 +262,7 @@ def _retry_policy() -> Any:
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:
-    return CloudProfile(
-        "local", running.arm, f"{running.arm}/.default", running.authority, "http", None, running.file_suffix
-    )
+    return CloudProfile("local", running.arm, f"{running.arm}/.default", running.authority, "http", None)
 
 
 def _local_credential(running: LocalCloud) -> TokenCredential:
@@ -290,7 +283,7 @@ def _azure_credential(settings: Settings, profile: CloudProfile, tenant_id: str 
         return _AskingCredential(settings.tokens, profile.name, tenant_id)
     from azure.identity import DefaultAzureCredential
 
-    authority = os.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
+    authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
     return _TerminalCredential(DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True))
 
 

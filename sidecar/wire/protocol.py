@@ -108,7 +108,6 @@ class Provisioned(Message):
     portal_url: str | None
     config_path: str
     deployment: str
-    next_command: str
 
 
 class DeployParams(Message):

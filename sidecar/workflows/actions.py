@@ -123,7 +123,6 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         portal_url=result.portal_url,
         config_path=str(result.config_path),
         deployment=result.deployment,
-        next_command="slipway.deploy",
     )
 
 

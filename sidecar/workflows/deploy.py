@@ -21,6 +21,7 @@ from sidecar.decisions.serving import (
 from sidecar.gateway import apps
 from sidecar.gateway.endpoint import NOT_ASKED, Endpoint, Readiness, Refused, Version, status_without_key
 from sidecar.gateway.files import Share, open_share
+from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Conflict, EndpointError
 from sidecar.words.names import Phase
@@ -76,7 +77,8 @@ class Published:
 def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
     """The whole of *Deploy*. Without a change in the code it still reloads the model."""
     target = target_of(workspace)
-    place = apps.AppPlace(session, target.subscription_id, target.resource_group, target.app)
+    around = GroupPlace(session, target.subscription_id, target.resource_group)
+    place = around.app(target.app)
 
     journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
@@ -86,9 +88,7 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
     before = {each.name for each in apps.replicas(place, revision)}
 
     journal.step("sync", Text("Syncing the code in {folder}…", folder=workspace.code.name), increment=10)
-    with open_share(
-        session, target.subscription_id, target.resource_group, target.storage_account, target.file_share
-    ) as share:
+    with open_share(around, target.storage_account, target.file_share) as share:
         if is_ours(app):
             published = publish(pack(workspace.code), share, target.app, journal)
         else:
@@ -154,7 +154,7 @@ def outcome_notes(version: Version | None) -> list[Text]:
     return [Text("No adapter was found on the share: the base model {base} alone answers.", base=version.base or "?")]
 
 
-def api_key_of(place: apps.AppPlace, app: apps.App) -> str | None:
+def api_key_of(place: AppPlace, app: apps.App) -> str | None:
     """The key from the app's own secret; None for an app that has none."""
     secret = app.secret_env.get("SLIPWAY_API_KEY")
     return None if secret is None else apps.secrets(place).get(secret) or None
@@ -196,7 +196,7 @@ def publish(release: Release, share: Share, app: str, journal: Journal) -> Publi
 
 
 def await_release(
-    place: apps.AppPlace, revision: str, endpoint: Endpoint, before: set[str], published: Published, journal: Journal
+    place: AppPlace, revision: str, endpoint: Endpoint, before: set[str], published: Published, journal: Journal
 ) -> tuple[list[str], Version]:
     """Waits until a replica that did not run before serves exactly this release; returns the replicas' names and what it says
     of itself.
@@ -230,9 +230,7 @@ def await_release(
     raise not_ready(revision)
 
 
-def await_replicas(
-    place: apps.AppPlace, revision: str, endpoint: Endpoint, before: set[str], journal: Journal
-) -> list[str]:
+def await_replicas(place: AppPlace, revision: str, endpoint: Endpoint, before: set[str], journal: Journal) -> list[str]:
     """For a server without our health routes: new replicas run and `/` answers. Reported as unverified."""
     began = time.monotonic()
     while time.monotonic() - began < READY_SECONDS:

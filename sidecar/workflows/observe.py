@@ -16,6 +16,7 @@ from sidecar.decisions.serving import (
 )
 from sidecar.gateway import apps
 from sidecar.gateway.endpoint import Endpoint, Readiness, Refused, Version
+from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, WorkspaceError
 from sidecar.words.names import Phase, State
@@ -67,8 +68,8 @@ class Link:
 NOT_PROVISIONED = Status("not-provisioned")
 
 
-def place_of(session: Session, target: Target) -> apps.AppPlace:
-    return apps.AppPlace(session, target.subscription_id, target.resource_group, target.app)
+def place_of(session: Session, target: Target) -> AppPlace:
+    return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
 
 def status(workspace: Workspace, session: Session) -> Status:

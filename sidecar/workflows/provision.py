@@ -21,6 +21,7 @@ from sidecar.core.template import (
 )
 from sidecar.core.workspace import Workspace, project_id, read_finetuning, read_parameters, write_config
 from sidecar.gateway import apps, resources
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, portal_link
 from sidecar.words.errors import Cancelled, CloudError, Conflict, ConsentNeeded, SlipwayError
 from sidecar.words.text import Text
@@ -82,19 +83,20 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
     planned = plan_names(compiled.template, stated, facts)
     name = deployment_name(compiled.template, stated, group.id)
     portal = portal_link(session, group.id, name)
+    place = GroupPlace(session, request.subscription_id, group.name)
 
-    running = resources.find_deployment(session, request.subscription_id, group.name, name)
+    running = resources.find_deployment(place, name)
     if running is None or running.finished:
         journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
-        existing = look(session, request, planned)
+        existing = look(place, planned)
         refuse_foreign(existing, planned, workspace)
-        prepare_environment(session, request, planned, existing, stated, journal)
+        prepare_environment(place, request.consents, planned, existing, stated, journal)
         ours = decisions(compiled.template, existing, stated, project_id(workspace), secrets.token_urlsafe(32))
         complete = merge_parameters(compiled.template, parameters.values, ours)
         journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
-        resources.start_deployment(session, request.subscription_id, group.name, name, compiled.template, complete)
+        resources.start_deployment(place, name, compiled.template, complete)
         if existing.app is not None:
-            update_app(session, request, planned, parameters.values, journal)
+            update_app(place, planned, parameters.values, journal)
     else:
         journal.step(
             "adopt", Text("The deployment {name} is under way already: following it…", name=name), deployment=name
@@ -102,7 +104,7 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
     if portal is not None:
         journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
 
-    outcome = follow(session, request, name, journal)
+    outcome = follow(place, name, journal)
     journal.step("write", Text("Writing infra/inference.config.json…"), increment=5)
     write_config(workspace, outcome.outputs)
     endpoint = next(value for key, value in outcome.outputs.items() if key.upper() == "ACA_APP_ENDPOINT")
@@ -153,24 +155,24 @@ def register_providers(session: Session, subscription_id: str, journal: Journal)
             waited += POLL_SECONDS
 
 
-def look(session: Session, request: Request, planned: Planned) -> Existing:
+def look(place: GroupPlace, planned: Planned) -> Existing:
     """Asks for each resource that the template names, whether it is there."""
-    names, subscription, group = planned.names, request.subscription_id, request.resource_group
+    names = planned.names
     account = names.get("microsoft.storage/storageaccounts", "")
     share = names.get("microsoft.storage/storageaccounts/fileservices/shares", "").rpartition("/")[2]
     environment_name = names.get("microsoft.app/managedenvironments", "")
     storage_name = names.get("microsoft.app/managedenvironments/storages", "").rpartition("/")[2]
     app_name = names.get("microsoft.app/containerapps", "")
-    storage = bool(account) and resources.storage_exists(session, subscription, group, account)
-    environment = apps.environment(session, subscription, group, environment_name) if environment_name else None
+    storage = bool(account) and resources.storage_exists(place, account)
+    environment = apps.environment(place, environment_name) if environment_name else None
     return Existing(
         storage=storage,
-        share=storage and bool(share) and resources.share_exists(session, subscription, group, account, share),
+        share=storage and bool(share) and resources.share_exists(place, account, share),
         environment=environment,
         environment_storage=environment is not None
         and bool(storage_name)
-        and apps.storage_exists(session, subscription, group, environment_name, storage_name),
-        app=apps.find_app(apps.AppPlace(session, subscription, group, app_name)) if app_name else None,
+        and apps.storage_exists(place, environment_name, storage_name),
+        app=apps.find_app(place.app(app_name)) if app_name else None,
     )
 
 
@@ -189,8 +191,8 @@ def refuse_foreign(existing: Existing, planned: Planned, workspace: Workspace) -
 
 
 def prepare_environment(
-    session: Session,
-    request: Request,
+    place: GroupPlace,
+    consents: tuple[str, ...],
     planned: Planned,
     existing: Existing,
     stated: dict[str, dict[str, object]],
@@ -226,7 +228,7 @@ def prepare_environment(
             Text("Choose a serverless GPU in gpuProfileType, or a new environment in acaEnvironmentName."),
             code="DedicatedProfileMissing",
         )
-    if GPU_CONSENT not in request.consents:
+    if GPU_CONSENT not in consents:
         raise ConsentNeeded(
             GPU_CONSENT,
             Text(
@@ -238,7 +240,7 @@ def prepare_environment(
         )
     journal.step("profile", Text("Adding the GPU profile to {name}…", name=name), environment=name)
     profile = {"name": added, "workloadProfileType": kind}
-    apps.add_profile(session, request.subscription_id, request.resource_group, name, environment, profile)
+    apps.add_profile(place, name, environment, profile)
 
 
 def profile_type(stated: dict[str, dict[str, object]]) -> str:
@@ -283,13 +285,9 @@ def decisions(
     return {name: value for name, value in ours.items() if has_parameter(template, name)}
 
 
-def update_app(
-    session: Session, request: Request, planned: Planned, stated: dict[str, object], journal: Journal
-) -> None:
+def update_app(around: GroupPlace, planned: Planned, stated: dict[str, object], journal: Journal) -> None:
     """Changes of an existing app what the parameters state and it differs in, by PATCH; nothing else."""
-    place = apps.AppPlace(
-        session, request.subscription_id, request.resource_group, planned.names["microsoft.app/containerapps"]
-    )
+    place = around.app(planned.names["microsoft.app/containerapps"])
     actual = apps.template_of(place)
     changed, texts = app_changes(actual, planned.app_template or {}, stated)
     if not texts:
@@ -328,14 +326,14 @@ def app_changes(
     return {**actual, "containers": containers, "scale": scale}, texts
 
 
-def follow(session: Session, request: Request, name: str, journal: Journal) -> resources.Deployment:
+def follow(place: GroupPlace, name: str, journal: Journal) -> resources.Deployment:
     """Shows what is being made until the deployment ends. Cancelling cancels it in the cloud too, and says what came of it."""
     seen: dict[tuple[str, str], str] = {}
     deadline = time.monotonic() + DEPLOYMENT_SECONDS
     try:
         while True:
-            outcome = resources.deployment(session, request.subscription_id, request.resource_group, name)
-            operations = resources.deployment_operations(session, request.subscription_id, request.resource_group, name)
+            outcome = resources.deployment(place, name)
+            operations = resources.deployment_operations(place, name)
             for each in operations:
                 if seen.get((each.resource_type, each.name)) != each.state:
                     seen[(each.resource_type, each.name)] = each.state
@@ -356,7 +354,7 @@ def follow(session: Session, request: Request, name: str, journal: Journal) -> r
                 )
             journal.wait(POLL_SECONDS)
     except Cancelled as cancelled:
-        raise cancelled_outcome(session, request, name) from cancelled
+        raise cancelled_outcome(place, name) from cancelled
     if outcome.state != "Succeeded":
         error = resources.failure_of(operations, outcome)
         journal.failed(error.code)
@@ -364,12 +362,12 @@ def follow(session: Session, request: Request, name: str, journal: Journal) -> r
     return outcome
 
 
-def cancelled_outcome(session: Session, request: Request, name: str) -> SlipwayError:
+def cancelled_outcome(place: GroupPlace, name: str) -> SlipwayError:
     """Asks the cloud to cancel, and tells honestly which outcome it was."""
     try:
-        resources.cancel_deployment(session, request.subscription_id, request.resource_group, name)
+        resources.cancel_deployment(place, name)
     except CloudError as error:
-        current = resources.deployment(session, request.subscription_id, request.resource_group, name)
+        current = resources.deployment(place, name)
         if current.state == "Succeeded":
             return Cancelled(
                 Text("The deployment {name} had already succeeded when it was cancelled.", name=name),
@@ -384,7 +382,7 @@ def cancelled_outcome(session: Session, request: Request, name: str) -> SlipwayE
             ),
             Text("Run Provision again to follow it."),
         )
-    operations = resources.deployment_operations(session, request.subscription_id, request.resource_group, name)
+    operations = resources.deployment_operations(place, name)
     made = ", ".join(each.name for each in operations if each.state == "Succeeded") or "–"
     return Cancelled(
         Text("The deployment {name} was cancelled. Already made: {made}.", name=name, made=made),

@@ -21,6 +21,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.demo import Question, sample_models, upload_models
 from sidecar.gateway.local import known_local_cloud
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, Settings, open_session, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,6 +114,10 @@ class Place:
     @property
     def config(self) -> dict[str, str]:
         return json.loads((self.workspace / "infra" / "inference.config.json").read_text())
+
+    @property
+    def around(self) -> GroupPlace:
+        return GroupPlace(self.home.session(), self.subscription, self.group)
 
     def provision(self, *more: str) -> Any:
         where = ("--subscription", self.subscription, "--group", self.group)

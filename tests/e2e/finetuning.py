@@ -16,6 +16,7 @@ from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors.demo import sample_models, upload_models
 from sidecar.gateway import resources
 from sidecar.gateway.files import open_share
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import open_session, prepare, settings_from
 
 WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
@@ -36,8 +37,8 @@ def main(verb: str, argument: str) -> None:
         print(json.dumps({"SUBSCRIPTION_ID": subscription.id, "RESOURCE_GROUP_NAME": argument}))
     elif verb == "broke":
         target = target_of(open_workspace(argument))
-        place = (target.subscription_id, target.resource_group, target.storage_account, target.file_share)
-        with open_share(session, *place) as share:
+        place = GroupPlace(session, target.subscription_id, target.resource_group)
+        with open_share(place, target.storage_account, target.file_share) as share:
             share.replace(WEIGHTS, share.read(WEIGHTS)[:-1000])
     elif verb == "left":
         folder, _ = sample_models(settings, threading.Event())

@@ -103,10 +103,7 @@ def test_an_app_made_by_hand_is_deployed_as_a_plain_tree_and_reported_unverified
         },
     }
     # the folder must be there, or the first start fails: a person made it when they made the app
-    session = place.home.session()
-    with open_share(
-        session, place.subscription, place.group, config["STORAGE_ACCOUNT_NAME"], config["FILE_SHARE_NAME"]
-    ) as share:
+    with open_share(place.around, config["STORAGE_ACCOUNT_NAME"], config["FILE_SHARE_NAME"]) as share:
         share.replace("inference/index.html", b"by hand")
     made = apps.container_apps.begin_create_or_update(place.group, "by-hand", body).result()
     assert made.properties is not None
@@ -227,11 +224,11 @@ def test_two_projects_in_one_group_do_not_overwrite_each_other(place: Place, tmp
 
 def test_a_name_on_the_share_is_taken_once(place: Place) -> None:
     place.provision()
-    config, session = place.config, place.home.session()
+    config = place.config
     account, name = config["STORAGE_ACCOUNT_NAME"], config["FILE_SHARE_NAME"]
     with (
-        open_share(session, place.subscription, place.group, account, name) as one,
-        open_share(session, place.subscription, place.group, account, name) as two,
+        open_share(place.around, account, name) as one,
+        open_share(place.around, account, name) as two,
     ):
         one.create(".slipway/x/generations/1.json", b"one")
         with pytest.raises(Conflict):

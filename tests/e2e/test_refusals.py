@@ -11,7 +11,7 @@ WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 
 def share_of(place: Place) -> Share:
     account, name = place.config["STORAGE_ACCOUNT_NAME"], place.config["FILE_SHARE_NAME"]
-    return open_share(place.home.session(), place.subscription, place.group, account, name)
+    return open_share(place.around, account, name)
 
 
 def test_a_broken_adapter_is_no_success_and_the_servers_reason_is_shown(deployed: Place) -> None:

@@ -135,23 +135,20 @@ def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_i
             break
     process.kill()
     process.wait()
-    session = home.session()
     known = {
         name
         for file in (home.folder / "state" / "journals").glob("*-provision.jsonl")
         if (last := last_unfinished(file)) is not None and (name := str(last.get("deployment", "")))
     }
     (name,) = known
-    if (
-        resources.find_deployment(session, place.subscription, "killed", name) is not None
-    ):  # the PUT was out before the kill
+    if resources.find_deployment(place.around, name) is not None:  # the PUT was out before the kill
 
         def ended() -> bool:
-            found = resources.find_deployment(session, place.subscription, "killed", name)
+            found = resources.find_deployment(place.around, name)
             return found is not None and found.finished
 
         until(ended, 60, "the deployment to end without its sidecar")
-        assert resources.deployment(session, place.subscription, "killed", name).state == "Succeeded"
+        assert resources.deployment(place.around, name).state == "Succeeded"
     result = place.provision()
     assert result["deployment"] == name
     assert result["endpoint"] == place.config["ACA_APP_ENDPOINT"]

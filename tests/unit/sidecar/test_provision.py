@@ -47,7 +47,7 @@ PLANNED = Planned({"microsoft.app/containerapps": "app"}, None, "westeurope")
 
 
 def app(**tags: str) -> App:
-    return App("id", "app", "Succeeded", "f", "e", "r", "r", "Multiple", (), {}, {}, (), (), (), "image", 1, tags, 7860)
+    return App("app", "f", "r", "Multiple", (), {}, {}, tags)
 
 
 def existing(environment: Environment | None = None, found: App | None = None) -> Existing:
@@ -123,10 +123,9 @@ def test_a_profiles_name_that_another_type_has_is_refused_before_anything_is_ask
     nobody: Any = None  # no cloud is asked
     journal = Journal(tmp_path / "journal", "test", lambda _: None, threading.Event())
     planned = Planned({"microsoft.app/managedenvironments": "env"}, None, "westeurope")
-    request = Request("s", "t", "g", (GPU_CONSENT,), {})
     wanted = stating(gpuProfileName="T4", gpuProfileType="Consumption-GPU-NC24-A100")
     with pytest.raises(CloudError, match=r"profile T4 already, of the type Consumption-GPU-NC8as-T4") as error:
-        prepare_environment(nobody, request, planned, existing(BOTH), wanted, journal)
+        prepare_environment(nobody, (GPU_CONSENT,), planned, existing(BOTH), wanted, journal)
     assert error.value.code == "ProfileNameTaken"
 
 

@@ -15,24 +15,14 @@ FQDN = "app.happy-sky.westeurope.azurecontainerapps.io"
 
 def app(mode: str = "Multiple", traffic: tuple[tuple[str | None, int], ...] = ((None, 100),), **env: str) -> App:
     return App(
-        id="id",
         name="app",
-        state="Succeeded",
         fqdn=FQDN,
-        environment_id="e",
         latest_revision="app--2",
-        latest_ready_revision="app--1",
         mode=mode,
         traffic=traffic,
         env=env,
         secret_env={},
-        command=(),
-        args=(),
-        mounts=(),
-        image="image",
-        max_replicas=1,
         tags={},
-        target_port=7860,
         labels=(("next", "app--2"), ("old", "app--1"), ("latest", None)),
         custom_domains=("chat.example.org",),
     )
