@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from sidecar.core.journal import Journal
-from sidecar.core.template import (
+from sidecar.armlang.deployment import (
     GroupFacts,
     Planned,
     Template,
     deployment_name,
     has_parameter,
-    load_template,
     merge_parameters,
     plan_names,
 )
+from sidecar.core.journal import Journal
+from sidecar.core.template import load_template
 from sidecar.core.workspace import Workspace, project_id, read_finetuning, read_parameters, write_config
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace

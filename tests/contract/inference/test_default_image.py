@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.sync import Generation, pack
-from sidecar.core.template import GroupFacts, load_template, merge_parameters, plan_names
+from sidecar.core.template import load_template
 from sidecar.core.workspace import open_workspace, read_parameters
 from tests.contract.inference.conftest import KEY, ROOT, Endpoint, Sample, answers, eventually, free_port, status
 from tests.contract.inference.system_python import SystemPython, hindrance, make_system_python

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.sync import Generation, pack
-from sidecar.core.template import GroupFacts, merge_parameters, plan_names
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"

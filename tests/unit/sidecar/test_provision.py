@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sidecar.armlang.deployment import Planned
 from sidecar.core.journal import Journal
-from sidecar.core.template import Planned
 from sidecar.core.workspace import Workspace, project_id
 from sidecar.gateway.apps import App, Environment
 from sidecar.words.errors import CloudError, Conflict

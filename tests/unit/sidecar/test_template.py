@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.template import (
-    GroupFacts,
-    deployment_name,
-    load_template,
-    merge_parameters,
-    plan_names,
-    secure_parameters,
-)
+from sidecar.armlang.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
+from sidecar.core.template import load_template
 from sidecar.words.errors import TemplateError
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
