@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
+import shtab
+
 from sidecar import __version__
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal
@@ -202,6 +204,9 @@ VERBS: dict[str, Verb[Any]] = {
 }
 """Parser, request, text and exit code are read from here and nowhere else."""
 
+COMPLETION = "completion"
+"""The one verb that asks nothing of the wire."""
+
 NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
@@ -215,7 +220,11 @@ class UsageError(Exception):
 
 
 def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
-    options = _parser(program).parse_args(arguments)
+    parser = _parser(program)
+    options = parser.parse_args(arguments)
+    if options.verb == COMPLETION:
+        print(shtab.complete(parser, options.shell))
+        return 0
     verb = VERBS[options.verb]
     # What the SDKs have to say is in the error that they raise; their log would say it twice.
     logging.getLogger("azure").addHandler(logging.NullHandler())
@@ -407,6 +416,10 @@ def _parser(program: str) -> argparse.ArgumentParser:
     for name, each in VERBS.items():
         made = verbs.add_parser(name, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES)
         each.arguments(made)
+    made = verbs.add_parser(
+        COMPLETION, help="print the shell's completion of all this: source it, or put it where yours looks"
+    )
+    made.add_argument("shell", choices=shtab.SUPPORTED_SHELLS)
     return parser
 
 

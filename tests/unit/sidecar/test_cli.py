@@ -57,6 +57,23 @@ def test_an_unknown_verb_is_a_usage_error_and_prints_no_key(tmp_path: Path, verb
     assert "usage:" in done.stderr
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes_every_verb(tmp_path: Path, shell: str) -> None:
+    done = run(tmp_path, "completion", shell)
+    assert done.returncode == 0
+    for verb in VERBS:
+        assert verb in done.stdout
+
+
+def test_bash_takes_what_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "completion").write_text(run(tmp_path, "completion", "bash").stdout)
+    command = "source completion && complete -p python"
+    done = subprocess.run(
+        ["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_titles_are_those_of_the_palette() -> None:
     titles = json.loads((ROOT / "package.nls.json").read_text(encoding="utf-8"))
     commands = {f"AI Toolkit: {text}" for key, text in titles.items() if key.startswith("command.")}
