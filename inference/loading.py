@@ -31,14 +31,14 @@ def load(service: Service) -> Served:
     from inference.engine.schedule.scheduler import Limits
     from inference.engine.text.tokenizer import load_tokenizer
     from inference.engine.text.tokenizer_grammars import TokenizerGrammars
-    from inference.engine.weights.nf4 import size_in_nf4
+    from inference.engine.weights.nf4 import four_bits, size_in_nf4
 
     settings = service.settings
     note("checking", None, "")
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
-    in_nf4 = size_in_nf4(folder) if settings.weights == "nf4" else 0
+    in_nf4 = size_in_nf4(folder) if four_bits(settings.weights) else 0
     shapes = [place.shape for place in folder.tensors.values()]
     on_disk = in_nf4 or folder.size
     scores = SCORES * settings.max_running * tokenizer.vocabulary
@@ -59,8 +59,8 @@ def load(service: Service) -> Served:
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
-    said = ", weights in nf4" if settings.weights == "nf4" else ""
-    log.info("%s on %s, engine %s, context %d tokens%s", name, device.name, engine.kind, engine.context, said)
+    said = "%s on %s, engine %s, context %d tokens, weights in %s"
+    log.info(said, name, device.name, engine.kind, engine.context, settings.weights)
     note("loading-adapters", 0.0, "")
     tokenizers = AdapterTokenizers(tokenizer, path, settings.mount)
     adapters = Adapters(settings.mount, settings.max_adapters, engine.install, engine.remove, tokenizers.of)
@@ -75,10 +75,12 @@ def load(service: Service) -> Served:
 
 def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:
     """Our own engine where it knows the architecture, transformers where not; and the number of KV blocks."""
+    from inference.engine.compute.choice import CacheShape
     from inference.engine.compute.device import LEAST_BLOCKS, kv_blocks
     from inference.engine.compute.fallback import TransformersRunner
     from inference.engine.compute.model_runner import ModelRunner
     from inference.engine.files.spec import UnsupportedModel, read_spec
+    from inference.engine.weights.nf4 import four_bits
 
     settings = service.settings
 
@@ -102,18 +104,13 @@ def make_runner(service: Service, folder: "ModelFolder", device: "Device", conte
             runner = ModelRunner.load(
                 folder,
                 spec,
-                device.device,
-                device.dtype,
-                blocks,
-                BLOCK_SIZE,
-                context,
-                progress,
-                device.attention,
-                settings.max_running,
-                settings.weights == "nf4",
+                backend=device,
+                cache=CacheShape(blocks, BLOCK_SIZE, context, settings.max_running),
+                packing=settings.weights,
+                note=progress,
             )
             return runner, blocks
-    if settings.weights == "nf4":
+    if four_bits(settings.weights):
         raise UnsupportedModel("SLIPWAY_WEIGHTS=nf4 needs our own engine, which does not serve this model")
     return TransformersRunner(folder, device.device, device.dtype, progress), most
 

@@ -3,8 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeVar
 
 DEFAULT_PORT = 7860
+
+Engine = Literal["auto", "own", "transformers"]
+Device = Literal["auto", "cpu", "cuda"]
+Weights = Literal["full", "nf4"]
+Choice = TypeVar("Choice", bound=str)
+
+ENGINES: dict[str, Engine] = {"auto": "auto", "own": "own", "transformers": "transformers"}
+DEVICES: dict[str, Device] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
+WEIGHTS: dict[str, Weights] = {"auto": "full", "nf4": "nf4"}
 
 
 class SettingsError(ValueError):
@@ -25,9 +35,9 @@ class Settings:
     revision: str = ""
     replica: str = ""
     app: str = ""
-    engine: str = "auto"  # auto, own or transformers
-    device: str = "auto"  # auto, cpu or cuda
-    weights: str = "auto"  # auto: as they are stored; nf4: the layers' matrices in 4 bits, a quarter of the memory
+    engine: Engine = "auto"
+    device: Device = "auto"
+    weights: Weights = "full"  # nf4: the layers' matrices in 4 bits, a quarter of the memory
     max_running: int = 32
     max_waiting: int = 64
     max_context: int = 0  # 0: what the model and the memory allow
@@ -59,9 +69,9 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         revision=environment.get("CONTAINER_APP_REVISION", ""),
         replica=environment.get("CONTAINER_APP_REPLICA_NAME", ""),
         app=environment.get("CONTAINER_APP_NAME", ""),
-        engine=one_of(environment, "SLIPWAY_ENGINE", ("auto", "own", "transformers")),
-        device=one_of(environment, "SLIPWAY_DEVICE", ("auto", "cpu", "cuda")),
-        weights=one_of(environment, "SLIPWAY_WEIGHTS", ("auto", "nf4")),
+        engine=one_of(environment, "SLIPWAY_ENGINE", ENGINES),
+        device=one_of(environment, "SLIPWAY_DEVICE", DEVICES),
+        weights=one_of(environment, "SLIPWAY_WEIGHTS", WEIGHTS),
         max_running=whole(environment, "SLIPWAY_MAX_RUNNING", Settings.max_running, 1, 4096),
         max_waiting=whole(environment, "SLIPWAY_MAX_WAITING", Settings.max_waiting),
         max_context=whole(environment, "SLIPWAY_MAX_CONTEXT", Settings.max_context),
@@ -97,8 +107,9 @@ def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
     return float(text)
 
 
-def one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
-    text = environment.get(name) or choices[0]
+def one_of(environment: Mapping[str, str], name: str, choices: Mapping[str, Choice]) -> Choice:
+    """What a word stands for; the first where nothing is said."""
+    text = environment.get(name) or next(iter(choices))
     if text not in choices:
         raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
-    return text
+    return choices[text]

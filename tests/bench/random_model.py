@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.files.spec import ModelSpec, read_spec
 from inference.engine.schedule.block_manager import BlockManager
@@ -171,7 +171,8 @@ def make_runner(
     blocks: int,
     rows: int,
 ) -> ModelRunner:
-    return ModelRunner(spec, weights, device, dtype, blocks, BLOCK_SIZE, spec.context, attention, rows)
+    backend, cache = Backend(device, dtype, attention), CacheShape(blocks, BLOCK_SIZE, spec.context, rows)
+    return ModelRunner(spec, weights, backend=backend, cache=cache)
 
 
 def prompt_of(length: int, vocabulary: int, seed: int) -> list[int]:

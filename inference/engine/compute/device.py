@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import torch
 
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Attention, Backend
 
 log = logging.getLogger(__name__)
 
+Wanted = Literal["auto", "cpu", "cuda"]
 SPARE = 1 << 30  # bytes of GPU memory for activations, graphs and cuBLAS's workspaces
 # Bytes for each row and token of the vocabulary: float32 logits, and the four float64 copies of a usual draw.
 SCORES = 36
@@ -54,15 +55,12 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Device:
-    """Where and how to compute. `kv_bytes` is the memory that the KV cache may take."""
+class Device(Backend):
+    """And what it has room and time for. `kv_bytes` is the memory that the KV cache may take."""
 
-    device: torch.device
-    dtype: torch.dtype
     kv_bytes: int
     prefill: int  # prompt tokens that a step may mix in while others decode
     tokens: int  # prompt tokens of a step in which none decodes
-    attention: Attention = "dense"
 
     @property
     def name(self) -> str:
@@ -70,9 +68,9 @@ class Device:
 
 
 def choose(
-    wanted: str, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
+    wanted: Wanted, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
 ) -> Device:
-    """`wanted` is auto, cpu or cuda; the model's bytes on disk and, by format, once it is loaded, what its steps need
+    """`on_disk` and `loaded` are the model's bytes there and, by format, once it is loaded, what its steps need
     for logits included; `stored` are the formats of its tensors."""
     plan = plan_for(wanted, look(wanted), stored)
     for note in plan.notes:
@@ -81,14 +79,17 @@ def choose(
         import psutil
 
         share = cpu_share(psutil.virtual_memory().available, on_disk)
-        return Device(torch.device("cpu"), plan.dtype, kv_bytes or share, 64, 512, plan.attention)
+        return Device(
+            torch.device("cpu"), plan.dtype, plan.attention, kv_bytes=kv_bytes or share, prefill=64, tokens=512
+        )
     set_up_cuda()
     device = torch.device("cuda", 0)
     free, _ = torch.cuda.mem_get_info(device)
-    return Device(device, plan.dtype, kv_bytes or gpu_share(free, loaded(plan.dtype)), 512, 4096, plan.attention)
+    share = kv_bytes or gpu_share(free, loaded(plan.dtype))
+    return Device(device, plan.dtype, plan.attention, kv_bytes=share, prefill=512, tokens=4096)
 
 
-def plan_for(wanted: str, hardware: Hardware, stored: frozenset[str]) -> Plan:
+def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str]) -> Plan:
     """The decision; DeviceError when CUDA is wanted and there is none."""
     if wanted == "cuda" and hardware.capability is None:
         why = f" ({hardware.unseen})" if hardware.unseen else ""
@@ -109,7 +110,7 @@ def plan_for(wanted: str, hardware: Hardware, stored: frozenset[str]) -> Plan:
     return Plan("cuda", torch.bfloat16, "triton", tuple(notes))
 
 
-def look(wanted: str) -> Hardware:
+def look(wanted: Wanted) -> Hardware:
     """What this machine has."""
     if not torch.cuda.is_available():
         return Hardware(unseen=unseen_gpu(gpu_nodes(), torch.version.cuda), cpu_bfloat16=has_bfloat16())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inference.engine.compute.attention import KeyValues
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.decoder import forward, logits
 from inference.engine.compute.device import noticing_loss, set_up_cuda
 from inference.engine.compute.lora_batch import LoraSlots
@@ -19,6 +19,7 @@ from inference.engine.schedule.scheduler import Slice
 from inference.engine.schedule.sequence import Choice, Sequence
 from inference.engine.weights.loader import load_weights
 from inference.engine.weights.lora import Lora, read_lora
+from inference.engine.weights.nf4 import Packing
 from inference.engine.weights.rope import rotations
 from inference.engine.weights.weights import Weights
 
@@ -38,51 +39,36 @@ class ModelRunner:
         cls,
         folder: ModelFolder,
         spec: ModelSpec,
-        device: torch.device,
-        dtype: torch.dtype,
-        blocks: int,
-        block_size: int,
-        context: int,
-        note: Callable[[float], None],
-        attention: Attention = "dense",
-        rows: int = 32,
-        four_bits: bool = False,
+        *,
+        backend: Backend,
+        cache: CacheShape,
+        packing: Packing = "full",
+        note: Callable[[float], None] = lambda share: None,
     ) -> "ModelRunner":
         """Reads the weights; `note` gets the share that is read."""
-        weights = load_weights(folder, spec, dtype, device, note, four_bits)
-        return cls(spec, weights, device, dtype, blocks, block_size, context, attention, rows)
+        weights = load_weights(folder, spec, dtype=backend.dtype, device=backend.device, packing=packing, note=note)
+        return cls(spec, weights, backend=backend, cache=cache)
 
-    def __init__(
-        self,
-        spec: ModelSpec,
-        weights: Weights,
-        device: torch.device,
-        dtype: torch.dtype,
-        blocks: int,
-        block_size: int,
-        context: int,
-        attention: Attention = "dense",
-        rows: int = 32,
-    ) -> None:
-        """`attention` as device.py chose it; `rows`: the most sequences that decode together."""
+    def __init__(self, spec: ModelSpec, weights: Weights, *, backend: Backend, cache: CacheShape) -> None:
+        device, dtype = backend.device, backend.dtype
         if device.type == "cuda":
             set_up_cuda()
         self.spec = spec
         self.weights = weights
         self._dtype = dtype
         self._device = device
-        self.short_context = spec.rope.original if spec.rope.kind == "longrope" else context
-        self._rotations = rotations(spec.rope, context, device).unsqueeze(2)
-        self._slots = LoraSlots(stacks=attention == "dense" and dtype == torch.float32)
+        self.short_context = spec.rope.original if spec.rope.kind == "longrope" else cache.context
+        self._rotations = rotations(spec.rope, cache.context, device).unsqueeze(2)
+        self._slots = LoraSlots(stacks=backend.attention == "dense" and dtype == torch.float32)
         self.gpu: GpuPath | None = None
         # What a step is to the cache only the cache knows: its type is open here.
         self._cache: Any
-        if attention == "dense":
-            self._cache = KeyValues(spec, blocks, block_size, dtype, device)
+        if backend.attention == "dense":
+            self._cache = KeyValues(spec, cache.blocks, cache.block_size, dtype, device)
         else:
             from inference.engine.compute.gpu.assembly import gpu_path
 
-            self.gpu = gpu_path(spec, weights, self._rotations, attention, blocks, block_size, context, dtype, rows)
+            self.gpu = gpu_path(spec, weights, self._rotations, backend=backend, shape=cache)
             self._cache = self.gpu.cache
 
     @torch.inference_mode()

@@ -15,6 +15,7 @@ from torch import Tensor
 from inference.engine.files.folder import FolderError, ModelFolder, TensorPlace
 from inference.engine.files.spec import ModelSpec
 from inference.engine.weights.matrix import Matrix
+from inference.engine.weights.nf4 import Packing, four_bits
 from inference.engine.weights.nf4 import check as check_nf4
 from inference.engine.weights.weights import Draft, LayerWeights, Part, Weights
 
@@ -47,17 +48,20 @@ class Target:
 def load_weights(
     folder: ModelFolder,
     spec: ModelSpec,
+    *,
     dtype: torch.dtype,
     device: torch.device,
-    note: Callable[[float], None],
-    four_bits: bool = False,
+    packing: Packing = "full",
+    note: Callable[[float], None] = lambda share: None,
 ) -> Weights:
-    """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1. With `four_bits` the layers'
-    matrices become nf4 one by one: they are read into memory, and only their 4 bits reach the device."""
-    if four_bits:
+    """Allocates the model and fills it; `note` gets the share that is read, from 0 to 1. In nf4 the layers' matrices are
+    packed one by one: they are read into memory, and only their 4 bits reach the device."""
+    if four_bits(packing):
         check_nf4(device, spec.hidden, spec.intermediate, spec.query)
-    draft, targets = allocate(spec, dtype, torch.device("cpu") if four_bits else device)
-    draft.four_bits_on = device if four_bits else None
+        draft, targets = allocate(spec, dtype, torch.device("cpu"))
+        draft.four_bits_on = device
+    else:
+        draft, targets = allocate(spec, dtype, device)
     places = {strip(name): place for name, place in folder.tensors.items()}
     missing = sorted(targets.keys() - places.keys())
     if missing:

@@ -5,7 +5,7 @@ matrices and reordering their rows changes nothing as long as the inputs are a m
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch.nn.functional import linear
 
 from inference.engine.files.folder import ModelFolder
 
+Packing = Literal["full", "nf4"]  # how a model's matrices are held: in the format of the others, or in 4 bits
 BLOCK = 64
 DEVICES = ("cpu", "cuda")
 
@@ -43,6 +44,10 @@ class Nf4:
     def unfolded(self) -> Tensor:
         weight: Tensor = library().functional.dequantize_4bit(self.data, self.state)
         return weight
+
+
+def four_bits(packing: Packing) -> bool:
+    return packing == "nf4"
 
 
 def quantised(weight: Tensor, device: torch.device) -> Nf4:

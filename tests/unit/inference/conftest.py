@@ -22,7 +22,7 @@ if KERNELS.type == "cpu":
 
 from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import BatchingEngine, Delta
 from inference.engine.files.folder import check_adapter, check_model
@@ -32,6 +32,7 @@ from inference.engine.schedule.scheduler import Limits
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
+from inference.engine.weights.nf4 import Packing
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
@@ -218,17 +219,17 @@ def make_rig() -> Generator[RigMaker]:
         dtype=torch.float32,
         tokenizer=None,
         attention: Attention = "dense",
-        four_bits: bool = False,
+        packing: Packing = "full",
         **limits,
     ) -> Rig:
         mount = family.path.parents[2]
         folder = check_model("test/model", family.path, mount)
         spec = read_spec(folder.config)
         context = spec.context
-        device = KERNELS if attention == "triton" else torch.device("cpu")
         bounds = Limits(**limits)
-        at = (attention, bounds.sequences, four_bits)
-        runner = ModelRunner.load(folder, spec, device, dtype, blocks, block_size, context, lambda share: None, *at)
+        backend = Backend(KERNELS if attention == "triton" else torch.device("cpu"), dtype, attention)
+        cache = CacheShape(blocks, block_size, context, bounds.sequences)
+        runner = ModelRunner.load(folder, spec, backend=backend, cache=cache, packing=packing)
 
         def deliver(events) -> None:
             for sink, delta in events:

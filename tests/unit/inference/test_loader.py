@@ -41,7 +41,7 @@ def small_pieces(monkeypatch):
 def load(path, note=lambda share: None, dtype=torch.float32, **changes):
     folder = check_model("test/model", path, path.parent)
     spec = read_spec({**folder.config, **changes})
-    return spec, load_weights(folder, spec, dtype, torch.device("cpu"), note)
+    return spec, load_weights(folder, spec, dtype=dtype, device=torch.device("cpu"), note=note)
 
 
 def read_by_safetensors(path):

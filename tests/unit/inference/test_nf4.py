@@ -50,7 +50,7 @@ def family(request, tmp_path_factory, families):
 
 def test_tokens_equal_those_of_rounded_weights(family, make_rig):
     made, reference = family
-    rig = make_rig(made, four_bits=True)
+    rig = make_rig(made, packing="nf4")
     chance = random.Random(4)
     asked = []
     for number in range(9):
@@ -87,7 +87,7 @@ def test_the_matrices_take_a_seventh_of_their_memory(family, make_rig):
         layers = rig.runner.weights.layers
         return sum(getattr(each, name).nbytes for each in layers for name in ("qkv", "output", "gate_up", "down"))
 
-    whole, small = bytes_of(make_rig(made)), bytes_of(make_rig(made, four_bits=True))
+    whole, small = bytes_of(make_rig(made)), bytes_of(make_rig(made, packing="nf4"))
     assert small < whole / 6.5  # 4 bits and a 32-bit scale for each 64, of 32
 
 

@@ -17,6 +17,22 @@ def test_the_platform_tells_the_port():
 
 
 @pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("SLIPWAY_ENGINE", {"": "auto", "auto": "auto", "own": "own", "transformers": "transformers"}),
+        ("SLIPWAY_DEVICE", {"": "auto", "auto": "auto", "cpu": "cpu", "cuda": "cuda"}),
+        ("SLIPWAY_WEIGHTS", {"": "full", "auto": "full", "nf4": "nf4"}),
+    ],
+)
+def test_a_choice_is_one_of_its_words(name, chosen):
+    field = name.removeprefix("SLIPWAY_").lower()
+    for word, meant in chosen.items():
+        assert getattr(settings_from({name: word} if word else {}), field) == meant
+    with pytest.raises(SettingsError, match=f"{name} must be one of {', '.join(filter(None, chosen))}, not 'Auto'"):
+        settings_from({name: "Auto"})
+
+
+@pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("CONTAINER_APP_PORT", "http", "CONTAINER_APP_PORT must be a whole number, not 'http'"),

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.gpu.decode import Capture, DecodePath, Scores
 from inference.engine.compute.gpu.graphs import CudaCapture
 from inference.engine.compute.gpu.lora_stacks import LoraStacks
@@ -37,28 +36,18 @@ class GpuPath:
             yield each, self.stacks.installed_in(each)
 
 
-def gpu_path(
-    spec: ModelSpec,
-    weights: Weights,
-    rotations: Tensor,
-    attention: Attention,
-    blocks: int,
-    block_size: int,
-    context: int,
-    dtype: torch.dtype,
-    rows: int,
-) -> GpuPath:
+def gpu_path(spec: ModelSpec, weights: Weights, rotations: Tensor, *, backend: Backend, shape: CacheShape) -> GpuPath:
     """`rotations` complex [2, positions, 1, pairs]; their device is where everything runs."""
-    device = rotations.device
-    cache = PagedKeyValues(spec, blocks, block_size, dtype, device)
+    device = rotations.device  # with its index, which the backend's may lack
+    cache = PagedKeyValues(spec, shape.blocks, shape.block_size, backend.dtype, device)
     operations: Operations = TorchOperations(spec, rotations)
     capture: Capture | None = None
-    if attention == "triton":
+    if backend.attention == "triton":
         from inference.engine.compute.gpu.triton_operations import TritonOperations
 
         operations = TritonOperations(spec, rotations)
         capture = CudaCapture[Scores]() if device.type == "cuda" else None
     cache.operations = operations
     stacks = LoraStacks(spec)
-    batch = StaticBatch(rows, context, block_size, cache.spare, device)
+    batch = StaticBatch(shape.rows, shape.context, shape.block_size, cache.spare, device)
     return GpuPath(cache, stacks, DecodePath(spec, weights, cache, operations, stacks, batch, capture))
