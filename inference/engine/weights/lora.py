@@ -75,7 +75,32 @@ def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device
         return read_checked(folder, spec, dtype, device)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """An adapter's matrices as its files hold them, by layer, projection and `A` or `B`; and the model that they are for."""
+
+    folder: AdapterFolder
+    spec: ModelSpec
+    tensors: Mapping[tuple[int, str, str], Tensor]
+
+
 def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+    stored = read_stored(folder, spec)
+    saved = read_saved(folder, spec, dtype, device)
+    if not stored.tensors and saved is None:
+        raise AdapterError(f"{folder.path} holds no LoRA weights")
+    layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
+    blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
+    for layer in range(spec.layers):
+        for place in FUSED if spec.fused else SPLIT:
+            fused = fuse(stored, layer, place, dtype)
+            if fused is not None:
+                (left, right), blocks[layer][place] = fused
+                layers[layer][place] = left.to(device), right.to(device)
+    return Lora(tuple(layers), tuple(blocks), saved)
+
+
+def read_stored(folder: AdapterFolder, spec: ModelSpec) -> Stored:
     found: dict[tuple[int, str, str], Tensor] = {}
     known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
     for key, place in folder.tensors.items():
@@ -88,17 +113,7 @@ def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, dev
         if not bool(torch.isfinite(tensor).all()):
             raise AdapterError(f"{folder.path}: tensor {key} is not finite")
         found[int(match[1]), match[2], match[3]] = tensor
-    saved = read_saved(folder, spec, dtype, device)
-    if not found and saved is None:
-        raise AdapterError(f"{folder.path} holds no LoRA weights")
-    layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
-    blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
-    for layer in range(spec.layers):
-        for place, names in (FUSED if spec.fused else SPLIT).items():
-            fused = fuse(folder, spec, layer, place, names, found, dtype, device)
-            if fused is not None:
-                layers[layer][place], blocks[layer][place] = fused
-    return Lora(tuple(layers), tuple(blocks), saved)
+    return Stored(folder, spec, found)
 
 
 # What changes the arithmetic or the model's shape in ways that are not computed here.
@@ -146,38 +161,17 @@ def refuse_changed_base(folder: AdapterFolder) -> None:
         )
 
 
-def fuse(
-    folder: AdapterFolder,
-    spec: ModelSpec,
-    layer: int,
-    place: Place,
-    names: tuple[str, ...],
-    found: Mapping[tuple[int, str, str], Tensor],
-    dtype: torch.dtype,
-    device: torch.device,
-) -> tuple[Pair, tuple[Block, ...]] | None:
+def fuse(stored: Stored, layer: int, place: Place, dtype: torch.dtype) -> tuple[Pair, tuple[Block, ...]] | None:
     """The projections of one matrix as one pair: A's side by side, B's on the diagonal, and where those stand."""
+    spec = stored.spec
+    names = (FUSED if spec.fused else SPLIT)[place]
     inputs = {"qkv": spec.hidden, "output": spec.query, "gate_up": spec.hidden, "down": spec.intermediate}[place]
-    heights = out_features(spec, place, names)
     parts: list[tuple[int, Tensor, Tensor]] = []
     row = 0
-    for name, height in zip(names, heights, strict=True):
-        a, b = found.get((layer, name, "A")), found.get((layer, name, "B"))
-        if a is not None or b is not None:
-            where = f"{folder.path}: layer {layer} {name}"
-            if a is None or b is None:
-                raise AdapterError(f"{where} has only one of its two matrices")
-            rank = a.shape[0]
-            if tuple(a.shape) != (rank, inputs) or tuple(b.shape) != (height, rank):
-                shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-                raise AdapterError(f"{where} has shapes {shapes}; the base needs (r, {inputs}) and ({height}, r)")
-            if rank > MAX_RANK:
-                raise AdapterError(f"{where} has rank {rank}; at most {MAX_RANK} is supported")
-            said = rank_of(folder.config, f"model.layers.{layer}.{name}")
-            if said and said != rank:
-                raise AdapterError(f"{where} has rank {rank}; {folder.path / 'adapter_config.json'} says {said}")
-            scaled = b * scale_of(folder.config, f"model.layers.{layer}.{name}", rank)
-            parts.append((row, a, reorder(spec, name, scaled)))
+    for name, height in zip(names, out_features(spec, place, names), strict=True):
+        pair = scaled_pair(stored, layer, name, inputs, height)
+        if pair is not None:
+            parts.append((row, *pair))
         row += height
     if not parts:
         return None
@@ -193,8 +187,31 @@ def fuse(
     joined = joined.to(dtype)
     if not bool(left.isfinite().all() and joined.isfinite().all()):
         # Beside others in a batch: what is not finite would spoil their rows too.
-        raise AdapterError(f"{folder.path}: layer {layer} {place} is not finite once it is scaled and in {dtype}")
-    return (left.to(device), joined.to(device)), tuple(blocks)
+        where = f"{stored.folder.path}: layer {layer} {place}"
+        raise AdapterError(f"{where} is not finite once it is scaled and in {dtype}")
+    return (left, joined), tuple(blocks)
+
+
+def scaled_pair(stored: Stored, layer: int, name: str, inputs: int, outputs: int) -> tuple[Tensor, Tensor] | None:
+    """One projection's A, and its B with the scale in it and its rows in the base's order; None when it has neither."""
+    config = stored.folder.config
+    a, b = stored.tensors.get((layer, name, "A")), stored.tensors.get((layer, name, "B"))
+    if a is None and b is None:
+        return None
+    where = f"{stored.folder.path}: layer {layer} {name}"
+    if a is None or b is None:
+        raise AdapterError(f"{where} has only one of its two matrices")
+    rank = a.shape[0]
+    if tuple(a.shape) != (rank, inputs) or tuple(b.shape) != (outputs, rank):
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise AdapterError(f"{where} has shapes {shapes}; the base needs (r, {inputs}) and ({outputs}, r)")
+    if rank > MAX_RANK:
+        raise AdapterError(f"{where} has rank {rank}; at most {MAX_RANK} is supported")
+    module = f"model.layers.{layer}.{name}"
+    said = rank_of(config, module)
+    if said and said != rank:
+        raise AdapterError(f"{where} has rank {rank}; {stored.folder.path / 'adapter_config.json'} says {said}")
+    return a, reorder(stored.spec, name, b * scale_of(config, module, rank))
 
 
 def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:
