@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference import loading as assembly
 from inference.api import adapters_api, completions
+from inference.carried import carried
 from inference.gpu_metrics import families
 from inference.messages import ApiError, json_response
 from inference.service import Service
@@ -136,8 +137,8 @@ class Guard:
             return
         path: str = scope["path"]
         known = self._gate.admits(scope)
-        scope["slipway.known"] = known
-        scope["slipway.send"] = send
+        ours = carried(scope)
+        ours.known, ours.send = known, send
 
         async def counted(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
@@ -204,7 +205,7 @@ async def ready(request: Request) -> Response:
     """A bare status for probes; with the key, how far the start has come."""
     service = service_of(request)
     status = 200 if service.answers else 503
-    if request.scope["slipway.known"]:
+    if carried(request.scope).known:
         return json_response(service.readiness.body(), status)
     return Response(status_code=status)
 

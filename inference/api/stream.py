@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from inference.api.generation import Generation
+from inference.carried import carried
 from inference.engine.engine import Delta
 from inference.messages import DONE, KEEP_ALIVE, ApiError, Usage, event
 
@@ -107,7 +108,7 @@ class EventStream(Response):
         generation, shape = self._generation, self._shape
         watcher = asyncio.create_task(close_on_disconnect(receive, generation))
         # The layers between us and the server look at the start of a response only: bodies go past them.
-        pipe = Pipe(scope.get("slipway.send", send), self._due.set, generation.service.settings.send_timeout)
+        pipe = Pipe(carried(scope).send or send, self._due.set, generation.service.settings.send_timeout)
         try:
             await self._start(send)
             self._written = generation.service.loop.time()
@@ -127,7 +128,7 @@ class EventStream(Response):
             log.warning(
                 "a client did not read its stream for %.0f s: cut off", generation.service.settings.send_timeout
             )
-            scope["slipway.abort"]()
+            carried(scope).abort()
             await watcher
         finally:
             watcher.cancel()

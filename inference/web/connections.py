@@ -3,8 +3,12 @@
 import asyncio
 import re
 from enum import Enum
+from typing import cast
 
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from inference.carried import carried
 
 LONGEST_HEAD = 64 << 10  # bytes
 
@@ -43,7 +47,7 @@ def without_upgrade(data: bytes) -> bytes:
 class Connection(HttpToolsProtocol):
     """uvicorn's own, which waits for the end of the headers for ever and keeps whatever comes until then.
 
-    A request's scope has `slipway.abort`, which drops the connection whether or not the client reads.
+    A request carries the way to drop its connection.
     """
 
     header_timeout = 15.0  # seconds
@@ -92,7 +96,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._forget_deadline()
         self._part = Part.BODY
-        self.scope["slipway.abort"] = self.transport.abort  # pyright: ignore[reportGeneralTypeIssues]
+        carried(cast("Scope", self.scope)).abort = self.transport.abort
         super().on_headers_complete()
         self._cycles = (*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle)
         if 0 < len(self.pipeline) < MOST_QUEUED:

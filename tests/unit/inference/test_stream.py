@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from inference.api.stream import Pipe, StalledError
+from inference.carried import carried
 from inference.engine.adapters.adapters import Adapters
 from inference.engine.adapters.watch import Watch
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
@@ -148,7 +149,8 @@ def test_a_client_that_stalls_at_the_start_or_the_end_is_cut_off(llama, make_rig
 
         headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
         scope = {"type": "http", "method": "POST", "path": "/v1/completions", "headers": headers, "query_string": b""}
-        more = {"http_version": "1.1", "scheme": "http", "root_path": "", "slipway.abort": abort}
+        more = {"http_version": "1.1", "scheme": "http", "root_path": ""}
+        carried(scope).abort = abort
         await asyncio.wait_for(app({**scope, **more}, requests.get, send), 30)
         assert service.in_flight == 0
 
