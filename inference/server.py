@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
+from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
@@ -95,26 +96,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 def application(service: Service, gate: Gate, page: ChatPage) -> ASGIApp:
     """Every route of ours; what is none of them belongs to the chat page."""
-    routes = [
-        Route("/health/live", live),
-        Route("/health/ready", ready),
-        Route("/version", version),
-        Route("/metrics", metrics),
-        Route("/login", login, methods=["POST"]),
-        Route("/login/link", login_link, methods=["POST"]),
-        Route("/login/{ticket}", login_by_link),
-        Route("/v1/models", adapters_api.models),
-        Route("/v1/models/{model:path}", adapters_api.model),
-        Route("/v1/chat/completions", posted(completions.chat), methods=["POST"]),
-        Route("/v1/completions", posted(completions.complete), methods=["POST"]),
-        Route("/v1/embeddings", no_embeddings, methods=["POST"]),
-        Route("/v1/load_lora_adapter", posted(adapters_api.load), methods=["POST"]),
-        Route("/v1/unload_lora_adapter", posted(adapters_api.unload), methods=["POST"]),
-        Route("/tokenize", posted(adapters_api.tokenize), methods=["POST"]),
-        Route("/detokenize", posted(adapters_api.detokenize), methods=["POST"]),
-        Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-    ]
-    app = Starlette(routes=routes, exception_handlers=HANDLERS)
+    app = Starlette(routes=[*ROUTES, *DOORS, UNKNOWN], exception_handlers=HANDLERS)
     app.state.service = service
     app.state.gate = gate
     app.router.default = page
@@ -142,7 +124,7 @@ class Guard:
 
         async def counted(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
-                self._service.metrics.requests.labels(label(path), str(message["status"])).inc()
+                self._service.metrics.requests.labels(label(path, ROUTES), str(message["status"])).inc()
             await send(message)
 
         answer: ASGIApp = self._app if known or self._is_open(scope["method"], path) else self._refuse(path)
@@ -169,26 +151,12 @@ STATIC_POLICY = {
 }
 
 
-LABELS = {
-    "/health/live",
-    "/health/ready",
-    "/version",
-    "/metrics",
-    "/tokenize",
-    "/detokenize",
-    "/v1/models",
-    "/v1/chat",
-    "/v1/completions",
-    "/v1/embeddings",
-    "/v1/load_lora_adapter",
-    "/v1/unload_lora_adapter",
-}
-
-
-def label(path: str) -> str:
-    """A route's name for the metrics: one of a few, whatever is asked for, and free of tickets."""
-    head = "/".join(path.split("/", 3)[:3])
-    return head if head in LABELS else "other" if head.startswith("/v1") else "page"
+def label(path: str, routes: Iterable[Route]) -> str:
+    """What a path is counted under: the first two fixed parts of its route, so one of a few, whatever is asked for."""
+    for route in routes:
+        if route.path_regex.match(path):
+            return "/".join(route.path.partition("{")[0].rstrip("/").split("/", 3)[:3])
+    return "other" if path.startswith("/v1") else "page"
 
 
 def service_of(request: Request) -> Service:
@@ -327,6 +295,28 @@ def too_large(most: int) -> ApiError:
 
 
 def form_field(raw: bytes, name: str) -> str:
-    from urllib.parse import parse_qs
-
     return parse_qs(raw.decode("utf-8", "replace")).get(name, [""])[0]
+
+
+# Each is counted under its own name. What lets people in is counted with the page that it opens, free of tickets.
+ROUTES = (
+    Route("/health/live", live),
+    Route("/health/ready", ready),
+    Route("/version", version),
+    Route("/metrics", metrics),
+    Route("/v1/models", adapters_api.models),
+    Route("/v1/models/{model:path}", adapters_api.model),
+    Route("/v1/chat/completions", posted(completions.chat), methods=["POST"]),
+    Route("/v1/completions", posted(completions.complete), methods=["POST"]),
+    Route("/v1/embeddings", no_embeddings, methods=["POST"]),
+    Route("/v1/load_lora_adapter", posted(adapters_api.load), methods=["POST"]),
+    Route("/v1/unload_lora_adapter", posted(adapters_api.unload), methods=["POST"]),
+    Route("/tokenize", posted(adapters_api.tokenize), methods=["POST"]),
+    Route("/detokenize", posted(adapters_api.detokenize), methods=["POST"]),
+)
+DOORS = (
+    Route("/login", login, methods=["POST"]),
+    Route("/login/link", login_link, methods=["POST"]),
+    Route("/login/{ticket}", login_by_link),
+)
+UNKNOWN = Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
