@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -173,23 +174,22 @@ def too_long(context: int, prompt: str) -> ApiError:
 
 
 async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
+    """Starts the generation. It ends here, but a stream takes it along and ends it when it has been sent."""
     headers = {"x-slipway-model": quote(shape.model, safe=IN_HEADERS)}
-    generation.__enter__()
     if generation.adapter.digest:
         headers["x-slipway-adapter-hash"] = generation.adapter.digest
-    if stream:
-        return EventStream(generation, shape, headers)
-    watcher = asyncio.create_task(close_on_disconnect(request.receive, generation))
-    try:
+    with ExitStack() as lifetime:
+        lifetime.enter_context(generation)
+        if stream:
+            return EventStream(generation, shape, headers, lifetime.pop_all())
+        watcher = asyncio.create_task(close_on_disconnect(request.receive, generation))
+        lifetime.callback(watcher.cancel)
         answers = await collect(generation)
         spellings = sum(len(answer.choices) for answer in answers) * (2 + (generation.params.logprobs or 0))
         if spellings < MANY_SPELLINGS:
             return json_response(shape.whole(answers, usage_of(generation)), headers=headers)
         body = await asyncio.to_thread(shape.whole, answers, usage_of(generation))
         return await asyncio.to_thread(json_response, body, headers=headers)
-    finally:
-        watcher.cancel()
-        generation.close()
 
 
 async def collect(generation: Generation) -> list[Answer]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from starlette.responses import Response
@@ -91,15 +92,17 @@ class StalledError(Exception):
 
 
 class EventStream(Response):
-    """Sends deltas as server-sent events; a client that goes away ends the generation at once."""
+    """Sends deltas as server-sent events; a client that goes away ends the generation at once. `lifetime` is the generation's,
+    which has begun, and ends with the stream."""
 
-    def __init__(self, generation: Generation, shape: Shape, headers: dict[str, str]) -> None:
+    def __init__(self, generation: Generation, shape: Shape, headers: dict[str, str], lifetime: ExitStack) -> None:
         super().__init__(
             None, 200, {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}, "text/event-stream"
         )
         del self.headers["content-length"]
         self._generation = generation
         self._shape = shape
+        self._lifetime = lifetime
         self._due = asyncio.Event()  # the task has something to do: the pipe is stalled, or the generation is over
         self._written = 0.0  # when the last event was, by the loop's clock
         self._error: Exception | None = None
@@ -132,7 +135,7 @@ class EventStream(Response):
             await watcher
         finally:
             watcher.cancel()
-            generation.close()
+            self._lifetime.close()
             pipe.close()
 
     async def _start(self, send: Send) -> None:
