@@ -21,6 +21,8 @@ from inference.engine.text.tokenizer import Detokenizer, Tokenizer
 log = logging.getLogger(__name__)
 
 PRIVATE = 1 << 40  # salts from here on are a sequence's own: nothing is shared
+# What one request can make a step fail with, which the others survive. Anything else is the end of the engine.
+STEP_ERRORS = (RuntimeError, ValueError, MemoryError, IndexError)
 
 
 class Engine(Protocol):
@@ -294,7 +296,7 @@ class BatchingEngine:
         """Runs the batch; when that fails, each part alone, so that only the guilty request dies."""
         try:
             return slices, self._runner.run(slices)
-        except (RuntimeError, ValueError, MemoryError, IndexError) as error:
+        except STEP_ERRORS as error:
             log.warning("a step of %d requests failed (%s); running them one by one", len(slices), type(error).__name__)
         done: list[Slice] = []
         choices: list[Choice] = []
@@ -302,7 +304,7 @@ class BatchingEngine:
             try:
                 choices.extend(self._runner.run([part]))
                 done.append(part)
-            except (RuntimeError, ValueError, MemoryError, IndexError) as error:
+            except STEP_ERRORS as error:
                 log.error("request %d failed: %s: %s", part.sequence.id, type(error).__name__, error)
                 flight = self._flights[part.sequence.id]
                 self._end(flight)
