@@ -79,11 +79,11 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         watch_seconds=seconds(environment, "SLIPWAY_WATCH_SECONDS", Settings.watch_seconds),
         kv_bytes=whole(environment, "SLIPWAY_KV_BYTES", Settings.kv_bytes),
         max_body=whole(environment, "SLIPWAY_MAX_BODY", Settings.max_body),
-        header_timeout=float(whole(environment, "SLIPWAY_HEADER_TIMEOUT", int(Settings.header_timeout))),
-        body_timeout=float(whole(environment, "SLIPWAY_BODY_TIMEOUT", int(Settings.body_timeout))),
-        send_timeout=float(whole(environment, "SLIPWAY_SEND_TIMEOUT", int(Settings.send_timeout), 1)),
-        keep_alive=float(whole(environment, "SLIPWAY_KEEP_ALIVE", int(Settings.keep_alive), 1, 15)),
-        drain_timeout=float(whole(environment, "SLIPWAY_DRAIN_TIMEOUT", int(Settings.drain_timeout))),
+        header_timeout=seconds(environment, "SLIPWAY_HEADER_TIMEOUT", Settings.header_timeout),
+        body_timeout=seconds(environment, "SLIPWAY_BODY_TIMEOUT", Settings.body_timeout),
+        send_timeout=seconds(environment, "SLIPWAY_SEND_TIMEOUT", Settings.send_timeout, 1),
+        keep_alive=seconds(environment, "SLIPWAY_KEEP_ALIVE", Settings.keep_alive, 1, 15),
+        drain_timeout=seconds(environment, "SLIPWAY_DRAIN_TIMEOUT", Settings.drain_timeout),
     )
 
 
@@ -98,12 +98,12 @@ def whole(environment: Mapping[str, str], name: str, default: int, least: int = 
     return int(text)
 
 
-def seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+def seconds(environment: Mapping[str, str], name: str, default: float, least: float = 0, most: float = 86400) -> float:
     text = environment.get(name, "")
     if not text:
         return default
-    if not text.replace(".", "", 1).isdecimal() or float(text) > 86400:
-        raise SettingsError(f"{name} must be seconds between 0 and 86400, not {text!r}")
+    if not text.replace(".", "", 1).isdecimal() or not least <= float(text) <= most:
+        raise SettingsError(f"{name} must be seconds between {least:g} and {most:g}, not {text!r}")
     return float(text)
 
 

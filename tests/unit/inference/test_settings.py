@@ -16,6 +16,11 @@ def test_the_platform_tells_the_port():
     assert settings_from({"CONTAINER_APP_PORT": "8080"}).port == 8080
 
 
+def test_times_may_be_parts_of_a_second():
+    settings = settings_from({"SLIPWAY_KEEP_ALIVE": "1.5", "SLIPWAY_DRAIN_TIMEOUT": "0", "SLIPWAY_BODY_TIMEOUT": ".5"})
+    assert (settings.keep_alive, settings.drain_timeout, settings.body_timeout) == (1.5, 0.0, 0.5)
+
+
 @pytest.mark.parametrize(
     ("name", "chosen"),
     [
@@ -36,9 +41,12 @@ def test_a_choice_is_one_of_its_words(name, chosen):
     ("name", "value", "said"),
     [
         ("CONTAINER_APP_PORT", "http", "CONTAINER_APP_PORT must be a whole number, not 'http'"),
-        ("SLIPWAY_KEEP_ALIVE", "16", "SLIPWAY_KEEP_ALIVE must lie between 1 and 15, not 16"),
-        ("SLIPWAY_KEEP_ALIVE", "0", "SLIPWAY_KEEP_ALIVE must lie between 1 and 15, not 0"),
-        ("SLIPWAY_SEND_TIMEOUT", "0", "SLIPWAY_SEND_TIMEOUT must lie between 1"),
+        ("SLIPWAY_KEEP_ALIVE", "16", "SLIPWAY_KEEP_ALIVE must be seconds between 1 and 15, not '16'"),
+        ("SLIPWAY_KEEP_ALIVE", "0", "SLIPWAY_KEEP_ALIVE must be seconds between 1 and 15, not '0'"),
+        ("SLIPWAY_SEND_TIMEOUT", "0", "SLIPWAY_SEND_TIMEOUT must be seconds between 1 and 86400, not '0'"),
+        ("SLIPWAY_HEADER_TIMEOUT", "soon", "SLIPWAY_HEADER_TIMEOUT must be seconds between 0 and 86400, not 'soon'"),
+        ("SLIPWAY_WATCH_SECONDS", "1.5.2", "SLIPWAY_WATCH_SECONDS must be seconds between 0 and 86400, not '1.5.2'"),
+        ("SLIPWAY_MAX_RUNNING", "0", "SLIPWAY_MAX_RUNNING must lie between 1 and 4096, not 0"),
         ("SLIPWAY_MAX_RUNNING", "-1", "SLIPWAY_MAX_RUNNING must be a whole number"),
         ("SLIPWAY_ENGINE", "vllm", "SLIPWAY_ENGINE must be one of auto, own, transformers, not 'vllm'"),
         ("SLIPWAY_DEVICE", "tpu", "SLIPWAY_DEVICE must be one of auto, cpu, cuda"),
