@@ -116,7 +116,7 @@ class Gpu:
 def find_gpu(uuid: str) -> Gpu | None:
     """The GPU of that name in NVML; None without the package."""
     try:
-        import pynvml
+        import pynvml  # noqa: PLC0415  (only there for a GPU)
     except ImportError:
         log.info("no figures of the GPU in /metrics: nvidia-ml-py is not installed")
         return None

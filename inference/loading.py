@@ -2,15 +2,25 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
+from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.watch import Watch
+from inference.engine.compute.choice import CacheShape
+from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, kv_blocks, uuid_of
+from inference.engine.compute.model_runner import ModelRunner
+from inference.engine.engine import BatchingEngine, Runner
+from inference.engine.files.folder import ModelFolder, check_model, find_base
+from inference.engine.files.spec import ModelSpec, UnsupportedModel, read_spec
+from inference.engine.schedule.block_manager import BlockManager
+from inference.engine.schedule.scheduler import Limits
+from inference.engine.text.tokenizer import load_tokenizer
+from inference.engine.text.tokenizer_grammars import TokenizerGrammars
+from inference.engine.weights.nf4 import four_bits, size_in_nf4
 from inference.gpu_metrics import find_gpu
 from inference.service import Note, Served, Service
-
-if TYPE_CHECKING:
-    from inference.engine.compute.device import Device
-    from inference.engine.engine import Runner
-    from inference.engine.files.folder import ModelFolder
+from inference.settings import Engine
 
 log = logging.getLogger(__name__)
 
@@ -18,21 +28,8 @@ BLOCK_SIZE = 16
 
 
 def load(service: Service) -> Served:
-    """Runs on the loader's thread. The heavy imports are in here, so that the server listens before they are done."""
+    """Runs on the loader's thread. torch is imported by this module, so only there."""
     note: Note = service.note
-    note("dependencies", None, "importing torch")
-    from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
-    from inference.engine.adapters.adapters import Adapters
-    from inference.engine.adapters.watch import Watch
-    from inference.engine.compute.device import SCORES, bytes_in, choose, uuid_of
-    from inference.engine.engine import BatchingEngine
-    from inference.engine.files.folder import check_model, find_base
-    from inference.engine.schedule.block_manager import BlockManager
-    from inference.engine.schedule.scheduler import Limits
-    from inference.engine.text.tokenizer import load_tokenizer
-    from inference.engine.text.tokenizer_grammars import TokenizerGrammars
-    from inference.engine.weights.nf4 import four_bits, size_in_nf4
-
     settings = service.settings
     note("checking", None, "")
     name, path = find_base(settings.mount, settings.base_model)
@@ -73,52 +70,50 @@ def load(service: Service) -> Served:
     return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch)
 
 
-def make_runner(service: Service, folder: "ModelFolder", device: "Device", context: int) -> tuple["Runner", int]:
+def make_runner(service: Service, folder: ModelFolder, device: Device, context: int) -> tuple[Runner, int]:
     """Our own engine where it knows the architecture, transformers where not; and the number of KV blocks."""
-    from inference.engine.compute.choice import CacheShape
-    from inference.engine.compute.device import LEAST_BLOCKS, kv_blocks
-    from inference.engine.compute.fallback import TransformersRunner
-    from inference.engine.compute.model_runner import ModelRunner
-    from inference.engine.files.spec import UnsupportedModel, read_spec
-    from inference.engine.weights.nf4 import four_bits
-
     settings = service.settings
 
     def progress(share: float) -> None:
         service.note("loading-base", share, folder.name)
 
     most = -(-settings.max_running * context // BLOCK_SIZE)
-    if settings.engine != "transformers":
-        try:
-            spec = read_spec(folder.config)
-        except UnsupportedModel as error:
-            if settings.engine == "own":
-                raise
-            log.warning("our engine does not know this model (%s): transformers serves it, more slowly", error)
-        else:
-            token = spec.layers * spec.key_value * device.dtype.itemsize
-            # A CPU's memory is taken when it is used; a GPU's at once, so there the bytes are the bound, and the engine's
-            # context follows from the blocks.
-            least = LEAST_BLOCKS if device.device.type == "cuda" else max(-(-context // BLOCK_SIZE) // 8, LEAST_BLOCKS)
-            blocks = kv_blocks(device.kv_bytes, token * BLOCK_SIZE, most, least)
-            runner = ModelRunner.load(
-                folder,
-                spec,
-                backend=device,
-                cache=CacheShape(blocks, BLOCK_SIZE, context, settings.max_running),
-                packing=settings.weights,
-                note=progress,
-            )
-            return runner, blocks
+    spec = spec_for_ours(settings.engine, folder.config)
+    if spec is not None:
+        blocks = blocks_for(spec, device, context, most)
+        cache = CacheShape(blocks, BLOCK_SIZE, context, settings.max_running)
+        runner = ModelRunner.load(folder, spec, backend=device, cache=cache, packing=settings.weights, note=progress)
+        return runner, blocks
     if four_bits(settings.weights):
         raise UnsupportedModel("SLIPWAY_WEIGHTS=nf4 needs our own engine, which does not serve this model")
-    return TransformersRunner(folder, device.device, device.dtype, progress), most
+    from inference.engine.compute import fallback  # noqa: PLC0415  (it imports transformers, which takes seconds)
+
+    return fallback.TransformersRunner(folder, device.device, device.dtype, progress), most
+
+
+def spec_for_ours(engine: Engine, config: Mapping[str, Any]) -> ModelSpec | None:
+    """The model's shape where our own engine is to serve it; None where transformers is."""
+    if engine == "transformers":
+        return None
+    try:
+        return read_spec(config)
+    except UnsupportedModel as error:
+        if engine == "own":
+            raise
+        log.warning("our engine does not know this model (%s): transformers serves it, more slowly", error)
+        return None
+
+
+def blocks_for(spec: ModelSpec, device: Device, context: int, most: int) -> int:
+    """How many blocks of keys and values there are. A CPU's memory is taken when it is used; a GPU's at once, so there the
+    bytes are the bound, and the engine's context follows from the blocks."""
+    token = spec.layers * spec.key_value * device.dtype.itemsize
+    least = LEAST_BLOCKS if device.device.type == "cuda" else max(-(-context // BLOCK_SIZE) // 8, LEAST_BLOCKS)
+    return kv_blocks(device.kv_bytes, token * BLOCK_SIZE, most, least)
 
 
 def contexts_of(config: Mapping[str, Any]) -> tuple[int, int]:
     """The tokens of a sequence that the model is good for: without being asked, and at most."""
-    from inference.engine.files.spec import UnsupportedModel, read_spec
-
     try:
         return read_spec(config).rope.contexts
     except UnsupportedModel:

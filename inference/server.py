@@ -15,12 +15,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference import loading as assembly
 from inference.api import adapters_api, completions
 from inference.carried import carried
 from inference.gpu_metrics import families
 from inference.messages import ApiError, json_response
-from inference.service import Service
+from inference.service import Served, Service
 from inference.settings import Settings
 from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
 from inference.web.connections import connections
@@ -43,13 +42,21 @@ async def serve(settings: Settings, leaving: Callable[[], None] = lambda: None) 
         loop.add_signal_handler(name, lambda: draining.add(asyncio.create_task(drain(service, listener))))
     if not settings.api_key:
         log.error("no API key: set the secret SLIPWAY_API_KEY; until then everything but health answers 503")
-    service.start_loading(assembly.load, page.prepare)
+    service.start_loading(load, page.prepare)
     await listener.serve()
     leaving()
     await page.close()
     if service.served is not None:
         await asyncio.to_thread(service.served.watch.stop)
         await asyncio.to_thread(service.served.engine.stop)
+
+
+def load(service: Service) -> Served:
+    """Runs on the loader's thread."""
+    service.note("dependencies", None, "importing torch")
+    from inference import loading  # noqa: PLC0415  (torch takes seconds to import: the server listens meanwhile)
+
+    return loading.load(service)
 
 
 async def drain(service: Service, listener: uvicorn.Server) -> None:

@@ -11,6 +11,8 @@ import torch
 from torch.nn import Parameter
 from torch.nn.functional import linear, pad
 from torch.overrides import TorchFunctionMode
+from transformers import AutoModelForCausalLM, DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from inference.engine.compute.device import noticing_loss
 from inference.engine.compute.sampler import sample
@@ -153,8 +155,6 @@ class TransformersRunner:
         self._adapted.pop(slot, None)
 
     def _cache(self) -> Any:
-        from transformers import DynamicCache
-
         return DynamicCache(config=self._config) if self._recurrent else DynamicCache()
 
     def _forward(self, part: Slice) -> torch.Tensor:
@@ -180,8 +180,6 @@ def model_of(folder: ModelFolder, dtype: torch.dtype, note: Callable[[float], No
     """transformers' model with the tensors that were checked, read as our own are. Left to itself, transformers would map the
     files of a network mount into memory, prefer one that was not checked, put an adapter that lies beside them into the
     base, and draw at random what is missing."""
-    from transformers import AutoModelForCausalLM
-
     auto: Any = AutoModelForCausalLM
     config = configuration(folder.config, folder.path)
     with torch.device("meta"):
@@ -202,9 +200,6 @@ def model_of(folder: ModelFolder, dtype: torch.dtype, note: Callable[[float], No
 
 def only_keys_and_values(config: Any) -> bool:
     """Whether every layer keeps keys and values and no other state."""
-    from transformers import DynamicCache
-    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
-
     layers: list[Any] = DynamicCache(config=config).layers
     return all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers)
 
@@ -221,7 +216,7 @@ def frame_of(model: Any) -> Any:
 
 def adapted(frame: Any, folder: AdapterFolder) -> Any:
     """The model of a frame, with an adapter in it; AdapterError names what does not fit. The frame itself stays as it is."""
-    from peft import PeftConfig, PeftModel
+    from peft import PeftConfig, PeftModel  # noqa: PLC0415  (takes seconds, which no base needs to wait for)
 
     kind: Any = PeftConfig
     peft: Any = PeftModel

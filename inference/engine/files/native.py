@@ -18,7 +18,7 @@ def is_known(config: Mapping[str, Any]) -> bool:
     kind = str(config.get("model_type"))
     if kind in FAMILIES:
         return True
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: PLC0415  (seconds, and our families need none of it)
 
     return kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -33,7 +33,7 @@ def code_named(auto_map: Any) -> str:
 def configuration(config: Mapping[str, Any], path: Path) -> Any:
     """transformers' own configuration of the model in `path`. It is not shown `auto_map`, be it of a part of the model: it
     would look for the code, and for a part that it does not know ask at the terminal whether to run it."""
-    from transformers import AutoConfig
+    from transformers import AutoConfig  # noqa: PLC0415  (seconds, and our families need none of it)
 
     reader: Any = AutoConfig
     cleaned = json.loads(json.dumps(dict(config)), object_hook=without_code)
@@ -51,8 +51,12 @@ def without_code(entries: dict[str, Any]) -> dict[str, Any]:
 def tokenizer_class(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
     """transformers' own class for a tokenizer: the one that its settings or the model's name, or that its kind of model has,
     or the one for all that need none in particular. None when it is not there, or only code of the folder's own is named."""
-    from transformers import PreTrainedTokenizerBase
-    from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
+    # Takes seconds, and only a folder without a tokenizer.json needs it.
+    from transformers import PreTrainedTokenizerBase  # noqa: PLC0415
+    from transformers.models.auto.tokenization_auto import (  # noqa: PLC0415
+        TOKENIZER_MAPPING_NAMES,
+        tokenizer_class_from_name,
+    )
 
     kinds: Any = TOKENIZER_MAPPING_NAMES
     name = settings.get("tokenizer_class") or config.get("tokenizer_class") or kinds.get(str(config.get("model_type")))

@@ -100,7 +100,7 @@ class Grammars:
         return known
 
     def _compiled(self, parts: Sequence[Part]) -> Grammar:
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher  # noqa: PLC0415  (the GPU benchmark has PyTorch alone)
 
         start = LLMatcher(self._read_vocabulary(), grammar_of(parts), log_level=0, limits=limits())
         if start.is_error():
@@ -112,7 +112,7 @@ class Grammars:
 
     def _read_vocabulary(self) -> "LLTokenizer":
         if self._vocabulary is None:
-            from llguidance import LLTokenizer
+            from llguidance import LLTokenizer  # noqa: PLC0415  (the GPU benchmark has PyTorch alone)
 
             try:
                 self._vocabulary = LLTokenizer(self._fast.to_str(), eos_token=sorted(self._eos))
@@ -132,7 +132,7 @@ def grammar_of(parts: Sequence[Part]) -> str:
 
 def limits() -> "LLParserLimits":
     """What one schema may cost: some tens of megabytes, and some tens of milliseconds a token at the very worst."""
-    from llguidance import LLParserLimits
+    from llguidance import LLParserLimits  # noqa: PLC0415  (the GPU benchmark has PyTorch alone)
 
     # Errors without the state of the parser, for that holds the answer.
     return LLParserLimits(max_lexer_states=20_000, max_grammar_size=200_000, verbose_errors=False)

@@ -70,7 +70,7 @@ def check(device: torch.device, hidden: int, intermediate: int, query: int) -> N
 
 def library() -> Any:
     try:
-        import bitsandbytes
+        import bitsandbytes  # noqa: PLC0415  (only nf4 needs the package)
     except ImportError as error:
         raise Nf4Error("SLIPWAY_WEIGHTS=nf4 needs the package bitsandbytes, which is not installed") from error
     return bitsandbytes

@@ -43,7 +43,7 @@ def gpu_path(spec: ModelSpec, weights: Weights, rotations: Tensor, *, backend: B
     operations: Operations = TorchOperations(spec, rotations)
     capture: Capture | None = None
     if backend.attention == "triton":
-        from inference.engine.compute.gpu.triton_operations import TritonOperations
+        from inference.engine.compute.gpu.triton_operations import TritonOperations  # noqa: PLC0415  (Triton is not everywhere)
 
         operations = TritonOperations(spec, rotations)
         capture = CudaCapture[Scores]() if device.type == "cuda" else None
