@@ -9,12 +9,13 @@ from torch import Tensor
 
 from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
+from inference.engine.files.families import PLACES, Place
 from inference.engine.files.spec import ModelSpec, read_spec
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits, Scheduler
 from inference.engine.schedule.sequence import Choice, SamplingParams, Sequence
 from inference.engine.weights.loader import allocate
-from inference.engine.weights.lora import Lora, Place
+from inference.engine.weights.lora import Lora
 from inference.engine.weights.weights import Weights
 
 T = TypeVar("T")
@@ -82,12 +83,7 @@ def random_weights(spec: ModelSpec, dtype: torch.dtype, device: torch.device) ->
 def random_adapter(spec: ModelSpec, rank: int, dtype: torch.dtype, device: torch.device, seed: int) -> Lora:
     """All projections, as one fused pair for each place."""
     chance = torch.Generator(device).manual_seed(seed)
-    sizes: dict[Place, tuple[int, int]] = {
-        "qkv": (spec.hidden, spec.query + spec.key_value),
-        "output": (spec.query, spec.hidden),
-        "gate_up": (spec.hidden, 2 * spec.intermediate),
-        "down": (spec.intermediate, spec.hidden),
-    }
+    sizes: dict[Place, tuple[int, int]] = {place: (spec.inputs(place), spec.outputs(place)) for place in PLACES}
 
     def normal(rows: int, columns: int, scale: float) -> Tensor:
         return torch.empty(rows, columns, dtype=dtype, device=device).normal_(0, scale, generator=chance)

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from inference.engine.files.adapter import BASE_SLOT
-from inference.engine.weights.lora import Block, Lora, Pair, Place
+from inference.engine.files.families import Place
+from inference.engine.weights.lora import Block, Lora, Pair
 from inference.engine.weights.matrix import makes_code
 from inference.engine.weights.saved import Saved
 

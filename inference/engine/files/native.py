@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from inference.engine.files.spec import FAMILIES
+from inference.engine.files.families import FAMILIES
 
 
 def is_known(config: Mapping[str, Any]) -> bool:

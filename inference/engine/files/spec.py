@@ -1,10 +1,10 @@
-"""A model's shape, read from its config.json: what the decoder has to know of the Llama, Mistral, Phi-3 and Qwen families."""
+"""A model's shape, read from its config.json: what the decoder has to know of a model of families.py."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-FAMILIES = ("llama", "mistral", "phi3", "qwen2", "qwen3")
+from inference.engine.files.families import FAMILIES, Family, Has, Place
 
 
 class UnsupportedModel(ValueError):
@@ -43,6 +43,14 @@ class Rope:
         return int(self.scaling.get("original_max_position_embeddings") or self.max_positions)
 
 
+class Projection(NamedTuple):
+    """Rows of a matrix that the files hold under one name. The first `turning` are rotated, head by head."""
+
+    name: str
+    rows: int
+    turning: int = 0
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A decoder's shape. `windows` holds each layer's sliding window, 0 for none."""
@@ -65,11 +73,6 @@ class ModelSpec:
     windows: tuple[int, ...]
 
     @property
-    def fused(self) -> bool:
-        """Whether the weights on disk hold q, k, v (and gate, up) as one."""
-        return self.family == "phi3"
-
-    @property
     def query(self) -> int:
         return self.heads * self.head_dim
 
@@ -83,12 +86,40 @@ class ModelSpec:
         """Tokens of a sequence, unless more are asked for."""
         return self.rope.contexts[0]
 
+    def biased(self, place: Place) -> bool:
+        """Whether a layer's matrix has a bias."""
+        biases = {"qkv": self.qkv_bias, "output": self.output_bias, "gate_up": self.mlp_bias, "down": self.mlp_bias}
+        return biases[place]
+
+    def inputs(self, place: Place) -> int:
+        """Columns of a layer's matrix."""
+        return {"qkv": self.hidden, "output": self.query, "gate_up": self.hidden, "down": self.intermediate}[place]
+
+    def outputs(self, place: Place) -> int:
+        """Its rows."""
+        return sum(projection.rows for projection in self.projections(place))
+
+    def projections(self, place: Place) -> tuple[Projection, ...]:
+        """Its rows as the files hold them: one after the other, or all of them under one name."""
+        kv = self.kv_heads * self.head_dim
+        sizes: dict[Place, tuple[tuple[int, int], ...]] = {
+            "qkv": ((self.query, self.query), (kv, kv), (kv, 0)),
+            "output": ((self.hidden, 0),),
+            "gate_up": ((self.intermediate, 0), (self.intermediate, 0)),
+            "down": ((self.hidden, 0),),
+        }
+        names = FAMILIES[self.family].projections[place]
+        if len(names) == 1:
+            return (Projection(names[0], sum(rows for rows, _ in sizes[place]), sum(turn for _, turn in sizes[place])),)
+        return tuple(Projection(name, *size) for name, size in zip(names, sizes[place], strict=True))
+
 
 def read_spec(config: Mapping[str, Any]) -> ModelSpec:
     """The shape from a configuration, in the forms of several transformers versions; raises UnsupportedModel."""
-    family = str(config.get("model_type"))
-    if family not in FAMILIES:
-        raise UnsupportedModel(f"model type {family!r}")
+    name = str(config.get("model_type"))
+    family = FAMILIES.get(name)
+    if family is None:
+        raise UnsupportedModel(f"model type {name!r}")
     if config.get("hidden_act", "silu") != "silu":
         raise UnsupportedModel(f"activation {config.get('hidden_act')!r}")
     if config.get("quantization_config"):
@@ -98,7 +129,7 @@ def read_spec(config: Mapping[str, Any]) -> ModelSpec:
     biased = bool(config.get("attention_bias", False))
     layers = int(config["num_hidden_layers"])
     return ModelSpec(
-        family=family,
+        family=name,
         layers=layers,
         hidden=int(config["hidden_size"]),
         intermediate=int(config["intermediate_size"]),
@@ -107,14 +138,18 @@ def read_spec(config: Mapping[str, Any]) -> ModelSpec:
         head_dim=head_dim,
         vocabulary=int(config["vocab_size"]),
         eps=float(config.get("rms_norm_eps", 1e-6)),
-        qkv_bias=family == "qwen2" or (biased and family in {"llama", "qwen3"}),
-        output_bias=biased and family in {"llama", "qwen3"},
-        mlp_bias=family == "llama" and bool(config.get("mlp_bias", False)),
-        qk_norm=family == "qwen3",
+        qkv_bias=has(family.qkv_bias, biased),
+        output_bias=has(family.output_bias, biased),
+        mlp_bias=has(family.mlp_bias, bool(config.get("mlp_bias", False))),
+        qk_norm=family.qk_norm,
         tied=bool(config.get("tie_word_embeddings", False)),
         rope=read_rope(config, head_dim),
         windows=tuple(window_of(config, family, layer) for layer in range(layers)),
     )
+
+
+def has(it: Has, configured: bool) -> bool:
+    return it == "always" or (it == "if configured" and configured)
 
 
 def read_rope(config: Mapping[str, Any], head_dim: int) -> Rope:
@@ -133,13 +168,13 @@ def read_rope(config: Mapping[str, Any], head_dim: int) -> Rope:
     return Rope(kind, float(theta), int(head_dim * float(partial)), scaling, positions)
 
 
-def window_of(config: Mapping[str, Any], family: str, layer: int) -> int:
+def window_of(config: Mapping[str, Any], family: Family, layer: int) -> int:
     window = int(config.get("sliding_window") or 0)
+    if family.windows != "the layers configured":
+        return window if family.windows == "every layer" else 0
     kinds = config.get("layer_types")
-    if family in {"qwen2", "qwen3"}:
-        if not config.get("use_sliding_window", False):
-            return 0
-        if kinds:
-            return window if kinds[layer] == "sliding_attention" else 0
-        return window if layer >= int(config.get("max_window_layers") or 0) else 0
-    return window if family in {"mistral", "phi3"} else 0
+    if not config.get("use_sliding_window", False):
+        return 0
+    if kinds:
+        return window if kinds[layer] == "sliding_attention" else 0
+    return window if layer >= int(config.get("max_window_layers") or 0) else 0

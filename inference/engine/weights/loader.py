@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inference.engine.files.families import Place
 from inference.engine.files.folder import FolderError, ModelFolder, TensorPlace
 from inference.engine.files.spec import ModelSpec
 from inference.engine.weights.matrix import Matrix
@@ -135,57 +136,34 @@ def allocate(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> tuple
 
 def allocate_layer(spec: ModelSpec, index: int, new: Callable[..., Tensor], targets: dict[str, Target]) -> LayerWeights:
     prefix = f"layers.{index}."
-    kv = spec.kv_heads * spec.head_dim
-    width = spec.query + 2 * kv
-    turning = spec.query + kv
 
-    def joined(kind: str, names: list[tuple[str, int, int]], fused: str, *inputs: int) -> Tensor:
-        tensor = new(sum(rows for _, rows, _ in names), *inputs)
-        part = (index, fused)
-        if spec.fused:
-            targets[f"{prefix}{fused}.{kind}"] = Target(tensor, part, sum(turn for _, _, turn in names))
-            return tensor
+    def joined(place: Place, kind: str, *inputs: int) -> Tensor:
+        tensor = new(spec.outputs(place), *inputs)
         first = 0
-        for name, rows, turn in names:
-            targets[f"{prefix}{name}.{kind}"] = Target(tensor[first : first + rows], part, turn)
+        for name, rows, turning in spec.projections(place):
+            targets[f"{prefix}{name}.{kind}"] = Target(tensor[first : first + rows], (index, place), turning)
             first += rows
         return tensor
 
-    def single(name: str, *shape: int, turning: int = 0) -> Tensor:
-        tensor = new(*shape)
-        targets[prefix + name] = Target(tensor, (index, name.rpartition(".")[0]), turning)
+    def matrix(place: Place) -> Matrix:
+        weight = joined(place, "weight", spec.inputs(place))
+        return Matrix(weight, joined(place, "bias") if spec.biased(place) else None)
+
+    def norm(name: str, size: int, turning: int = 0) -> Tensor:
+        tensor = new(size)
+        targets[f"{prefix}{name}.weight"] = Target(tensor, (index, name), turning)
         return tensor
 
-    qkv = [
-        ("self_attn.q_proj", spec.query, spec.query),
-        ("self_attn.k_proj", kv, kv),
-        ("self_attn.v_proj", kv, 0),
-    ]
-    mlp = [("mlp.gate_proj", spec.intermediate, 0), ("mlp.up_proj", spec.intermediate, 0)]
-    assert width == sum(rows for _, rows, _ in qkv)
-    assert turning == sum(turn for _, _, turn in qkv)
     dim = spec.head_dim
     return LayerWeights(
-        input_norm=single("input_layernorm.weight", spec.hidden),
-        qkv=Matrix(
-            joined("weight", qkv, "self_attn.qkv_proj", spec.hidden),
-            joined("bias", qkv, "self_attn.qkv_proj") if spec.qkv_bias else None,
-        ),
-        query_norm=single("self_attn.q_norm.weight", dim, turning=dim) if spec.qk_norm else None,
-        key_norm=single("self_attn.k_norm.weight", dim, turning=dim) if spec.qk_norm else None,
-        output=Matrix(
-            single("self_attn.o_proj.weight", spec.hidden, spec.query),
-            single("self_attn.o_proj.bias", spec.hidden) if spec.output_bias else None,
-        ),
-        mlp_norm=single("post_attention_layernorm.weight", spec.hidden),
-        gate_up=Matrix(
-            joined("weight", mlp, "mlp.gate_up_proj", spec.hidden),
-            joined("bias", mlp, "mlp.gate_up_proj") if spec.mlp_bias else None,
-        ),
-        down=Matrix(
-            single("mlp.down_proj.weight", spec.hidden, spec.intermediate),
-            single("mlp.down_proj.bias", spec.hidden) if spec.mlp_bias else None,
-        ),
+        input_norm=norm("input_layernorm", spec.hidden),
+        qkv=matrix("qkv"),
+        query_norm=norm("self_attn.q_norm", dim, dim) if spec.qk_norm else None,
+        key_norm=norm("self_attn.k_norm", dim, dim) if spec.qk_norm else None,
+        output=matrix("output"),
+        mlp_norm=norm("post_attention_layernorm", spec.hidden),
+        gate_up=matrix("gate_up"),
+        down=matrix("down"),
     )
 
 

@@ -5,35 +5,21 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from inference.engine.files.adapter import AdapterError
+from inference.engine.files.families import PLACES, Place
 from inference.engine.files.folder import AdapterFolder
-from inference.engine.files.spec import ModelSpec
+from inference.engine.files.spec import ModelSpec, Projection
 from inference.engine.weights.loader import interleaved, read_tensor
 from inference.engine.weights.saved import KEY as WHOLE_KEY
 from inference.engine.weights.saved import WHOLE, Saved, read_saved
 
 MAX_RANK = 256
-Place = Literal["qkv", "output", "gate_up", "down"]
 Pair = tuple[Tensor, Tensor]  # [in, rank] and [rank, out], the scale in the second
-
-# Where each projection's rows stand in its (fused) matrix: place and the names in their order.
-SPLIT: dict[Place, tuple[str, ...]] = {
-    "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
-    "output": ("self_attn.o_proj",),
-    "gate_up": ("mlp.gate_proj", "mlp.up_proj"),
-    "down": ("mlp.down_proj",),
-}
-FUSED: dict[Place, tuple[str, ...]] = {
-    "qkv": ("self_attn.qkv_proj",),
-    "output": ("self_attn.o_proj",),
-    "gate_up": ("mlp.gate_up_proj",),
-    "down": ("mlp.down_proj",),
-}
 KEY = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
 
 
@@ -92,7 +78,7 @@ def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, dev
     layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
     blocks: list[dict[Place, tuple[Block, ...]]] = [{} for _ in range(spec.layers)]
     for layer in range(spec.layers):
-        for place in FUSED if spec.fused else SPLIT:
+        for place in PLACES:
             fused = fuse(stored, layer, place, dtype)
             if fused is not None:
                 (left, right), blocks[layer][place] = fused
@@ -102,7 +88,7 @@ def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, dev
 
 def read_stored(folder: AdapterFolder, spec: ModelSpec) -> Stored:
     found: dict[tuple[int, str, str], Tensor] = {}
-    known = {name for names in (FUSED if spec.fused else SPLIT).values() for name in names}
+    known = {projection.name for place in PLACES for projection in spec.projections(place)}
     for key, place in folder.tensors.items():
         if WHOLE_KEY.match(key):
             continue
@@ -163,16 +149,13 @@ def refuse_changed_base(folder: AdapterFolder) -> None:
 
 def fuse(stored: Stored, layer: int, place: Place, dtype: torch.dtype) -> tuple[Pair, tuple[Block, ...]] | None:
     """The projections of one matrix as one pair: A's side by side, B's on the diagonal, and where those stand."""
-    spec = stored.spec
-    names = (FUSED if spec.fused else SPLIT)[place]
-    inputs = {"qkv": spec.hidden, "output": spec.query, "gate_up": spec.hidden, "down": spec.intermediate}[place]
     parts: list[tuple[int, Tensor, Tensor]] = []
     row = 0
-    for name, height in zip(names, out_features(spec, place, names), strict=True):
-        pair = scaled_pair(stored, layer, name, inputs, height)
+    for projection in stored.spec.projections(place):
+        pair = scaled_pair(stored, layer, projection, stored.spec.inputs(place))
         if pair is not None:
             parts.append((row, *pair))
-        row += height
+        row += projection.rows
     if not parts:
         return None
     ranks = [a.shape[0] for _, a, _ in parts]
@@ -192,9 +175,9 @@ def fuse(stored: Stored, layer: int, place: Place, dtype: torch.dtype) -> tuple[
     return (left, joined), tuple(blocks)
 
 
-def scaled_pair(stored: Stored, layer: int, name: str, inputs: int, outputs: int) -> tuple[Tensor, Tensor] | None:
+def scaled_pair(stored: Stored, layer: int, projection: Projection, inputs: int) -> tuple[Tensor, Tensor] | None:
     """One projection's A, and its B with the scale in it and its rows in the base's order; None when it has neither."""
-    config = stored.folder.config
+    config, name, outputs = stored.folder.config, projection.name, projection.rows
     a, b = stored.tensors.get((layer, name, "A")), stored.tensors.get((layer, name, "B"))
     if a is None and b is None:
         return None
@@ -211,28 +194,12 @@ def scaled_pair(stored: Stored, layer: int, name: str, inputs: int, outputs: int
     said = rank_of(config, module)
     if said and said != rank:
         raise AdapterError(f"{where} has rank {rank}; {stored.folder.path / 'adapter_config.json'} says {said}")
-    return a, reorder(stored.spec, name, b * scale_of(config, module, rank))
+    return a, reorder(stored.spec, projection.turning, b * scale_of(config, module, rank))
 
 
-def out_features(spec: ModelSpec, place: Place, names: tuple[str, ...]) -> list[int]:
-    kv = spec.kv_heads * spec.head_dim
-    heights = {
-        "qkv": [spec.query, kv, kv],
-        "output": [spec.hidden],
-        "gate_up": [spec.intermediate] * 2,
-        "down": [spec.hidden],
-    }
-    return heights[place] if len(names) == len(heights[place]) else [sum(heights[place])]
-
-
-def reorder(spec: ModelSpec, name: str, b: Tensor) -> Tensor:
+def reorder(spec: ModelSpec, turning: int, b: Tensor) -> Tensor:
     """The same order of rows that the base's q and k have."""
-    if name.endswith(("q_proj", "k_proj")):
-        return interleaved(b, spec.head_dim, spec.rope.dims)
-    if name.endswith("qkv_proj"):
-        turning = (spec.heads + spec.kv_heads) * spec.head_dim
-        return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]])
-    return b
+    return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]]) if turning else b
 
 
 def rank_of(config: Mapping[str, Any], module: str) -> int:

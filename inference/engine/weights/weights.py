@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from inference.engine.files.families import PLACES
 from inference.engine.weights.matrix import Matrix, in_four_bits, packed
 
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One layer. q, k, v are one matrix, gate and up another."""
+    """One layer. q, k, v are one matrix, gate and up another; the matrices are called by their places."""
 
     input_norm: Tensor
     qkv: Matrix
@@ -34,12 +35,6 @@ class Weights:
 
 TIED_HEAD = 128 << 20  # bytes up to which a tied head is worth a packed copy of its own
 Part = tuple[int, str]  # a layer (-1: none) and what of it is read and packed together
-FIELDS = {
-    "self_attn.qkv_proj": "qkv",
-    "self_attn.o_proj": "output",
-    "mlp.gate_up_proj": "gate_up",
-    "mlp.down_proj": "down",
-}
 
 
 @dataclass
@@ -59,12 +54,11 @@ class Draft:
             to_cpu = self.four_bits_on is None or self.four_bits_on.type == "cpu"
             if name == "lm_head.weight" and to_cpu:
                 self.head = packed(self.head)
-        elif name in FIELDS:
-            field = FIELDS[name]
-            matrix: Matrix = getattr(self.layers[index], field)
+        elif name in PLACES:
+            matrix: Matrix = getattr(self.layers[index], name)
             device = self.four_bits_on
             made = packed(matrix) if device is None else in_four_bits(matrix, device)
-            self.layers[index] = replace(self.layers[index], **{field: made})
+            self.layers[index] = replace(self.layers[index], **{name: made})
 
     def packed(self) -> Weights:
         """The whole model. A tied head gets a packed copy of its own where that is cheap. The draft is used up."""

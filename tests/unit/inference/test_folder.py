@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from inference.engine.files.adapter import AdapterError
+from inference.engine.files.families import FAMILIES
 from inference.engine.files.folder import (
     FolderError,
     check_adapter,
@@ -19,7 +20,7 @@ from inference.engine.files.folder import (
     name_among,
     read_header,
 )
-from inference.engine.files.spec import FAMILIES, read_spec
+from inference.engine.files.spec import read_spec
 from inference.engine.weights.lora import read_lora
 
 CONFIG = {

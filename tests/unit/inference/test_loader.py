@@ -62,7 +62,7 @@ def turned(rows, spec):
 
 def joined(take, prefix, kind, spec):
     """A layer's q, k and v as one matrix (or bias), turned but for v; and gate and up as another."""
-    if spec.fused:
+    if spec.family == "phi3":
         rows = take(f"{prefix}self_attn.qkv_proj.{kind}")
         turning = spec.query + spec.kv_heads * spec.head_dim
         qkv = [turned(rows[:turning], spec), rows[turning:]]

@@ -7,8 +7,9 @@ between two steps; when it has to grow, graphs that were captured over the old t
 import torch
 from torch import Tensor
 
+from inference.engine.files.families import PLACES, Place
 from inference.engine.files.spec import ModelSpec
-from inference.engine.weights.lora import Lora, Place
+from inference.engine.weights.lora import Lora
 
 RANK_UNIT = 16  # what the kernels read at once
 Stack = tuple[Tensor, Tensor]  # [slots, in, rank] and [slots, rank, out]
@@ -116,17 +117,11 @@ class LoraStacks:
 
 def first_layer_of_zeros(spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
     """An adapter that adds nothing, in every place of the first layer."""
-    sizes: dict[Place, tuple[int, int]] = {
-        "qkv": (spec.hidden, spec.query + spec.key_value),
-        "output": (spec.query, spec.hidden),
-        "gate_up": (spec.hidden, 2 * spec.intermediate),
-        "down": (spec.intermediate, spec.hidden),
-    }
 
     def zeros(*shape: int) -> Tensor:
         return torch.zeros(shape, dtype=dtype, device=device)
 
     first: dict[Place, Stack] = {
-        place: (zeros(inputs, RANK_UNIT), zeros(RANK_UNIT, outputs)) for place, (inputs, outputs) in sizes.items()
+        place: (zeros(spec.inputs(place), RANK_UNIT), zeros(RANK_UNIT, spec.outputs(place))) for place in PLACES
     }
     return Lora((first, *({} for _ in range(spec.layers - 1))))
