@@ -20,7 +20,7 @@ from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.engine.weights.nf4 import four_bits, size_in_nf4
 from inference.gpu_metrics import find_gpu
 from inference.service import Note, Served, Service
-from inference.settings import Engine
+from inference.settings import Engine, Settings
 
 log = logging.getLogger(__name__)
 
@@ -35,24 +35,11 @@ def load(service: Service) -> Served:
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
-    in_nf4 = size_in_nf4(folder) if four_bits(settings.weights) else 0
-    shapes = [place.shape for place in folder.tensors.values()]
-    on_disk = in_nf4 or folder.size
-    scores = SCORES * settings.max_running * tokenizer.vocabulary
-    device = choose(
-        settings.device,
-        settings.kv_bytes,
-        on_disk,
-        folder.dtypes,
-        lambda dtype: (in_nf4 or bytes_in(dtype, shapes)) + scores,
-    )
+    device = device_for(settings, folder, tokenizer.vocabulary)
     if device.device.type == "cuda":
         service.gpu = find_gpu(uuid_of(device.device))
     note("loading-base", 0.0, name)
-    usual, most = contexts_of(folder.config)
-    if settings.max_context > most:
-        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, most)
-    context = min(settings.max_context or usual, most)
+    context = context_for(settings, folder.config)
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
     engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
@@ -68,6 +55,27 @@ def load(service: Service) -> Served:
     watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
     watch.start()
     return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch)
+
+
+def device_for(settings: Settings, folder: ModelFolder, vocabulary: int) -> Device:
+    in_nf4 = size_in_nf4(folder) if four_bits(settings.weights) else 0
+    shapes = [place.shape for place in folder.tensors.values()]
+    scores = SCORES * settings.max_running * vocabulary
+    return choose(
+        settings.device,
+        settings.kv_bytes,
+        in_nf4 or folder.size,
+        folder.dtypes,
+        lambda dtype: (in_nf4 or bytes_in(dtype, shapes)) + scores,
+    )
+
+
+def context_for(settings: Settings, config: Mapping[str, Any]) -> int:
+    """Tokens of a sequence: what is asked for, as far as the model has positions."""
+    usual, most = contexts_of(config)
+    if settings.max_context > most:
+        log.warning("SLIPWAY_MAX_CONTEXT is %d, but the model has positions for %d only", settings.max_context, most)
+    return min(settings.max_context or usual, most)
 
 
 def make_runner(service: Service, folder: ModelFolder, device: Device, context: int) -> tuple[Runner, int]:

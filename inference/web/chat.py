@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import gradio as gr
@@ -13,7 +13,7 @@ from inference.api.completions import encode_chat, room
 from inference.api.generation import Generation, raise_failure
 from inference.engine.schedule.sequence import SamplingParams
 from inference.messages import ApiError
-from inference.service import Service
+from inference.service import Served, Service
 
 STYLE = """
 footer { display: none !important }
@@ -61,22 +61,12 @@ def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any
 
 def page(service: Service) -> Any:
     ui: Any = gr
-    served = service.model()
-    names = served.names()
-    first = names[1] if len(names) > 1 else names[0]
-    most = min(2048, max(served.engine.context // 2, 16))
     with ui.Blocks(title="Slipway chat", analytics_enabled=False, fill_height=True) as blocks:
-        ui.Markdown(f"### Chat with {served.base}")
+        ui.Markdown(f"### Chat with {service.model().base}")
         # A box of plain text: the reasons hold names of files and tensors, which anybody may have chosen.
         refused = ui.Textbox(label="On the share, but not served", interactive=False, visible=False, max_lines=6)
         with ui.Accordion("Model and sampling", open=False, render=True):
-            model = ui.Dropdown(names, value=first, label="Model or adapter", interactive=True)
-            system = ui.Textbox("", label="System prompt", lines=2)
-            tokens = ui.Slider(1, most, value=min(512, most), step=1, label="Max new tokens")
-            temperature = ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature")
-            top_p = ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p")
-            top_k = ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)")
-        sampling = [system, tokens, temperature, top_p, top_k]
+            model, *sampling = controls(service)
         with ui.Tab("Chat"):
             conversation: Any = Conversation(
                 turn(service),
@@ -89,13 +79,7 @@ def page(service: Service) -> Any:
             )
             conversation.textbox.placeholder = ASK
         with ui.Tab("Compare"):
-            question = ui.Textbox(label="Question", placeholder="Ask the base and the model chosen above", lines=1)
-            with ui.Row():
-                left = ui.Textbox(label=f"Base: {served.base}", lines=8, min_width=280, interactive=False)
-                right = ui.Textbox(label=f"Chosen model: {first}", lines=8, min_width=280, interactive=False)
-            model.change(titled, [model], [right], api_name=False, queue=False, show_progress="hidden")
-            inputs = [question, model, *sampling]
-            question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
+            compare_tab(service, model, sampling)
 
         def state(chosen: str) -> Any:
             """Adapters come and go while the server runs, and some are refused."""
@@ -112,6 +96,39 @@ def page(service: Service) -> Any:
     queue: Any = blocks._queue
     queue.sleep_when_free, queue.progress_update_sleep_when_free = 0.05, 0.1
     return blocks
+
+
+def controls(service: Service) -> list[Any]:
+    """The model to choose and how to draw, in the order in which `turn` and `comparison` take them."""
+    ui: Any = gr
+    served = service.model()
+    most = min(2048, max(served.engine.context // 2, 16))
+    return [
+        ui.Dropdown(served.names(), value=first_choice(served), label="Model or adapter", interactive=True),
+        ui.Textbox("", label="System prompt", lines=2),
+        ui.Slider(1, most, value=min(512, most), step=1, label="Max new tokens"),
+        ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature"),
+        ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p"),
+        ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)"),
+    ]
+
+
+def first_choice(served: Served) -> str:
+    """An adapter where there is one: it is what was fine-tuned."""
+    names = served.names()
+    return names[1] if len(names) > 1 else names[0]
+
+
+def compare_tab(service: Service, model: Any, sampling: list[Any]) -> None:
+    ui: Any = gr
+    served = service.model()
+    question = ui.Textbox(label="Question", placeholder="Ask the base and the model chosen above", lines=1)
+    with ui.Row():
+        left = ui.Textbox(label=f"Base: {served.base}", lines=8, min_width=280, interactive=False)
+        right = ui.Textbox(label=f"Chosen model: {first_choice(served)}", lines=8, min_width=280, interactive=False)
+    model.change(titled, [model], [right], api_name=False, queue=False, show_progress="hidden")
+    inputs = [question, model, *sampling]
+    question.submit(comparison(service), inputs, [left, right], api_name="compare", concurrency_limit=None)
 
 
 def refusals(service: Service) -> str:
@@ -163,40 +180,48 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
     ) -> AsyncGenerator[tuple[str, str]]:
         messages = [{"role": "system", "content": system}] if system.strip() else []
         messages.append({"role": "user", "content": question})
-        texts = ["", ""]
-        changed: asyncio.Queue[bool] = asyncio.Queue()
-
-        async def follow(place: int, name: str) -> None:
-            try:
-                async for text in stream(service, name, messages, max_new_tokens, temperature, top_p, top_k):
-                    texts[place] = text
-                    changed.put_nowait(True)
-            finally:
-                changed.put_nowait(False)
-
         try:
             base = service.model().base
         except ApiError as error:
             raise gr.Error(error.message) from error
-        tasks = [asyncio.create_task(follow(place, name)) for place, name in enumerate((base, model))]
-        try:
-            running = 2
-            while running:
-                running -= not await changed.get()
-                yield texts[0], texts[1]
-            await asyncio.wait(tasks)
-        finally:  # also when whoever asked has left
-            for task in tasks:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-        refused = [error for error in ended if isinstance(error, ApiError)]
-        for error in ended:
-            if error is not None and error not in refused:
-                raise error
-        if refused:
-            raise gr.Error("; ".join(error.message for error in refused))
+        streams = [stream(service, name, messages, max_new_tokens, temperature, top_p, top_k) for name in (base, model)]
+        async with aclosing(side_by_side(*streams)) as texts:  # also when whoever asked has left
+            async for left, right in texts:
+                yield left, right
 
     return compare
+
+
+async def side_by_side(*streams: AsyncGenerator[str]) -> AsyncGenerator[tuple[str, ...]]:
+    """The texts of several streams, each time that one has grown. One that is refused lets the others end, and is told then."""
+    texts = [""] * len(streams)
+    changed: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def follow(place: int, given: AsyncGenerator[str]) -> None:
+        try:
+            async for text in given:
+                texts[place] = text
+                changed.put_nowait(True)
+        finally:
+            changed.put_nowait(False)
+
+    tasks = [asyncio.create_task(follow(place, given)) for place, given in enumerate(streams)]
+    try:
+        running = len(tasks)
+        while running:
+            running -= not await changed.get()
+            yield tuple(texts)
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    refused = [error for error in ended if isinstance(error, ApiError)]
+    for error in ended:
+        if error is not None and error not in refused:
+            raise error
+    if refused:
+        raise gr.Error("; ".join(error.message for error in refused))
 
 
 async def stream(

@@ -64,16 +64,7 @@ def load_weights(
     else:
         draft, targets = allocate(spec, dtype, device)
     places = {strip(name): place for name, place in folder.tensors.items()}
-    missing = sorted(targets.keys() - places.keys())
-    if missing:
-        raise FolderError(f"{folder.path} lacks the tensors {', '.join(missing[:3])}{' …' if missing[3:] else ''}")
-    for name, target in targets.items():
-        if places[name].shape != tuple(target.tensor.shape):
-            shapes = f"{places[name].shape}, not {tuple(target.tensor.shape)}"
-            raise FolderError(f"{places[name].file}: tensor {name} has the shape {shapes}")
-        if not DTYPES[places[name].dtype].is_floating_point:
-            stored = f"{places[name].dtype}: quantised weights, whose scales we do not know"
-            raise FolderError(f"{places[name].file}: tensor {name} is stored as {stored}")
+    refuse_misfits(folder, targets, places)
     total = sum(places[name].length for name in targets)
     done = 0
     with ThreadPoolExecutor(READERS, "reader") as pool:
@@ -87,6 +78,20 @@ def load_weights(
             done += finish_part(draft, *under_way.popleft())
             note(done / total)
     return draft.packed()
+
+
+def refuse_misfits(folder: ModelFolder, targets: dict[str, Target], places: dict[str, TensorPlace]) -> None:
+    """FolderError names a tensor that is missing, or is not what the configuration says."""
+    missing = sorted(targets.keys() - places.keys())
+    if missing:
+        raise FolderError(f"{folder.path} lacks the tensors {', '.join(missing[:3])}{' …' if missing[3:] else ''}")
+    for name, target in targets.items():
+        if places[name].shape != tuple(target.tensor.shape):
+            shapes = f"{places[name].shape}, not {tuple(target.tensor.shape)}"
+            raise FolderError(f"{places[name].file}: tensor {name} has the shape {shapes}")
+        if not DTYPES[places[name].dtype].is_floating_point:
+            stored = f"{places[name].dtype}: quantised weights, whose scales we do not know"
+            raise FolderError(f"{places[name].file}: tensor {name} is stored as {stored}")
 
 
 def parts_of(targets: dict[str, Target]) -> dict[Part, list[str]]:
