@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -24,12 +24,12 @@ from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
-from inference.engine.engine import BatchingEngine, Delta
+from inference.engine.engine import BatchingEngine, Deliver, Delta, Runner, Sink
 from inference.engine.files.folder import check_adapter, check_model
 from inference.engine.files.spec import read_spec
 from inference.engine.schedule.block_manager import BlockManager
-from inference.engine.schedule.scheduler import Limits
-from inference.engine.schedule.sequence import SamplingParams
+from inference.engine.schedule.scheduler import Limits, Slice
+from inference.engine.schedule.sequence import Choice, SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.engine.weights.nf4 import Packing
@@ -80,13 +80,35 @@ class Asked:
         return self.deltas[-1].finish
 
 
+class Interposed:
+    """The runner as the engine has it: each step goes by way of `step`, which a test may put there to fail, wait or ask."""
+
+    def __init__(self, runner: ModelRunner) -> None:
+        self.step: Callable[[list[Slice]], list[Choice]] = runner.run
+        self._runner = runner
+
+    def run(self, slices: list[Slice]) -> list[Choice]:
+        return self.step(slices)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
+
+
+def straight(events: list[tuple[Sink, Delta]]) -> None:
+    """Deltas to who asked, on the engine's thread."""
+    for sink, delta in events:
+        sink(delta)
+
+
 @dataclass
 class Rig:
-    """An engine to ask; deltas go straight to who asked, on the engine's thread."""
+    """An engine to ask. What it makes goes straight to who asked; to a server, where `deliver` is one's."""
 
     engine: BatchingEngine
     runner: ModelRunner
-    installed: dict[str, InstalledAdapter]
+    steps: Interposed
+    installed: dict[str, InstalledAdapter] = field(default_factory=dict)
+    deliver: Deliver = straight
 
     def ask(
         self, prompt: list[int], adapter: str = "", then: Callable[[Asked], None] = lambda asked: None, **params
@@ -230,21 +252,17 @@ def make_rig() -> Generator[RigMaker]:
         backend = Backend(KERNELS if attention == "triton" else torch.device("cpu"), dtype, attention)
         cache = CacheShape(blocks, block_size, context, bounds.sequences)
         runner = ModelRunner.load(folder, spec, backend=backend, cache=cache, packing=packing)
-
-        def deliver(events) -> None:
-            for sink, delta in events:
-                sink(delta)
-
-        manager = BlockManager(blocks, block_size)
+        manager, steps = BlockManager(blocks, block_size), Interposed(runner)
         words = tokenizer or word_tokenizer(VOCABULARY)
-        engine = BatchingEngine(runner, words, manager, bounds, context, deliver)
-        installed = {"": BASE}
+        engine = BatchingEngine(
+            cast("Runner", steps), words, manager, bounds, context, lambda events: rig.deliver(events)
+        )
+        rig = Rig(engine, runner, steps, {"": BASE})
+        rigs.append(rig)
         for slot, (name, path) in enumerate(family.adapters.items(), start=1):
             adapter = check_adapter(name, path, mount)
             engine.install(slot, adapter)
-            installed[name] = InstalledAdapter(name, slot, slot, adapter.digest, path)
-        rig = Rig(engine, runner, installed)
-        rigs.append(rig)
+            rig.installed[name] = InstalledAdapter(name, slot, slot, adapter.digest, path)
         return rig
 
     yield make
@@ -258,7 +276,7 @@ def serve(tmp_path) -> Callable[[Rig], tuple[Service, ASGIApp]]:
 
     def around(rig: Rig) -> tuple[Service, ASGIApp]:
         service = Service(Settings(api_key="key", mount=tmp_path), asyncio.get_running_loop())
-        rig.engine._deliver = service.deliver
+        rig.deliver = service.deliver
         adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
         watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
         service.served = Served("base", rig.engine, adapters, TokenizerGrammars(rig.engine.tokenizer), watch)

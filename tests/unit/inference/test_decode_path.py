@@ -43,8 +43,8 @@ CPU = torch.device("cpu")
 def large_tiles(monkeypatch):
     """The interpreter takes its time for each program: fewer and wider ones. test_kernels.py runs those of a GPU."""
     if KERNELS_ON.type == "cpu":
-        monkeypatch.setattr(gemv, "N_STEP", 256)
-        monkeypatch.setattr(gemv, "K_STEP", 64)
+        monkeypatch.setattr(gemv, "N_STEP", 256)  # patched: constants of a kernel, for the interpreter only
+        monkeypatch.setattr(gemv, "K_STEP", 64)  # patched: constants of a kernel, for the interpreter only
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,6 @@ def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, ma
     """So that /health/live answers 503 and the container is restarted."""
     family, _ = made("llama")
     rig = make_rig(family, attention="torch")
-    run = rig.runner.run
     lost = torch.AcceleratorError("CUDA error: unspecified launch failure")
 
     def waiting():
@@ -166,9 +165,9 @@ def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, ma
     def failing(slices):
         if slices[0].sequence.tokens[0] == 13:
             raise_if_lost(lost, waiting)
-        return run(slices)
+        return rig.runner.run(slices)
 
-    rig.runner.run = failing
+    rig.steps.step = failing
     fine = rig.ask([9, 8], max_tokens=3)
     assert fine.done.wait(60)
     assert (fine.finish, rig.engine.failure) == ("length", "")
@@ -219,7 +218,8 @@ class Launches:
             for name, kernel in vars(module).items():
                 if hasattr(kernel, "pre_run_hooks"):
                     general = set(getattr(kernel, "kwargs", {}).get("do_not_specialize") or ())
-                    patch.setattr(kernel, "pre_run_hooks", [self.hook(name, kernel, general)])
+                    hooks = [self.hook(name, kernel, general)]
+                    patch.setattr(kernel, "pre_run_hooks", hooks)  # patched: Triton's own hook
 
     def hook(self, name, kernel, general):
         def seen(*values, **constants):
@@ -330,7 +330,7 @@ def test_every_tensor_is_where_it_is_computed_with(heads, window, monkeypatch):
     def corner(count, total):  # torch's own is a subclass of Tensor, which cannot be fake
         return torch.ones(count, total, dtype=torch.bool, device=device).tril(total - count)
 
-    monkeypatch.setattr(paged_cache, "causal_lower_right", corner)
+    monkeypatch.setattr(paged_cache, "causal_lower_right", corner)  # patched: torch's own cannot be fake
     with FakeTensorMode(), Indexed(), torch.no_grad():
         draft, _ = allocate(spec, torch.float16, device)
         weights, lora = draft.packed(), first_layer_of_zeros(spec, torch.float16, device)

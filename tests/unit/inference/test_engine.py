@@ -93,16 +93,16 @@ def test_a_cancel_is_done_before_another_step_has_ended(llama, make_rig, where, 
 
 def test_a_cancel_during_a_step_is_done_when_that_step_has_ended(llama, make_rig):
     rig = make_rig(llama)
-    run, known, steps = rig.runner.run, threading.Event(), []
+    known, steps = threading.Event(), []
 
     def cancelling(slices):
         """The fifth step is not counted yet when the cancel comes."""
         if rig.engine.gauges().steps == 4:
             assert known.wait(30)
             rig.engine.cancel(asked.number)
-        return run(slices)
+        return rig.runner.run(slices)
 
-    rig.runner.run = cancelling
+    rig.steps.step = cancelling
     asked = rig.ask([5, 6, 7], then=lambda _: steps.append(rig.engine.gauges().steps), max_tokens=60)
     known.set()
     assert asked.done.wait(30)

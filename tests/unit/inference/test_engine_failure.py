@@ -17,15 +17,15 @@ def llama(families, tmp_path_factory):
 
 
 def break_for_good(rig) -> threading.Event:
-    """From the next step after the event is set on, the weights' place is empty: no batch can be run, nor its parts."""
-    run, broken = rig.runner.run, threading.Event()
+    """From the next step after the event is set on, no batch can be run, nor its parts, and no request is to blame."""
+    broken = threading.Event()
 
     def failing(slices):
         if broken.is_set():
-            del rig.runner.weights
-        return run(slices)
+            raise AttributeError("there are no weights")
+        return rig.runner.run(slices)
 
-    rig.runner.run = failing
+    rig.steps.step = failing
     return broken
 
 
@@ -48,7 +48,7 @@ def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
 
 def test_who_failed_just_before_the_engine_did_is_told_as_well(llama, make_rig):
     rig = make_rig(llama)
-    run, begun = rig.runner.run, threading.Event()
+    begun = threading.Event()
 
     def failing(slices):
         begun.wait(30)
@@ -58,9 +58,9 @@ def test_who_failed_just_before_the_engine_did_is_told_as_well(llama, make_rig):
             raise RuntimeError("this one")
         if slices[0].sequence.tokens[2] == 2:
             raise AttributeError("the engine")
-        return run(slices)
+        return rig.runner.run(slices)
 
-    rig.runner.run = failing
+    rig.steps.step = failing
     asked = [rig.ask([9, 8, number], max_tokens=5) for number in (0, 1, 2)]
     begun.set()
     for request in asked:

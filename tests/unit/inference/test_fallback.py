@@ -56,9 +56,9 @@ def made(tmp_path_factory, families):
 def make_engine(words):
     engines = []
 
-    def make(path, **limits):
+    def make(path, kind=TransformersRunner, **limits):
         folder = check_model("test/model", path, path.parents[2])
-        runner = TransformersRunner(folder, torch.device("cpu"), torch.float32)
+        runner = kind(folder, torch.device("cpu"), torch.float32)
 
         def deliver(events):
             for sink, delta in events:
@@ -273,16 +273,16 @@ def test_an_adapter_of_extreme_weights_does_not_keep_the_base_from_starting(made
     assert ask(engine, 0) == expected(made, "")
 
 
-def test_a_model_that_forgets_between_steps_is_refused(made, make_engine, monkeypatch):
-    """As an architecture would whose state is not in its cache."""
-    forward = TransformersRunner._logits
+class Forgetful(TransformersRunner):
+    """As an architecture would be whose state is not in its cache."""
 
-    def forgetful(self, slot, tokens, cache):
-        return forward(self, slot, tokens, self._cache())
+    def _logits(self, slot, tokens, cache):
+        return super()._logits(slot, tokens, self._cache())
 
-    monkeypatch.setattr(TransformersRunner, "_logits", forgetful)
+
+def test_a_model_that_forgets_between_steps_is_refused(made, make_engine):
     with pytest.raises(UnsupportedModel, match="computes other logits step by step"):
-        make_engine(made.path)
+        make_engine(made.path, Forgetful)
 
 
 def test_nothing_beside_the_checked_files_is_read(made, make_engine, tmp_path):
@@ -314,18 +314,20 @@ def test_loading_tells_how_far_it_is_and_what_is_missing(made, tmp_path):
         TransformersRunner(check_model("org/model", path, tmp_path), torch.device("cpu"), torch.float32)
 
 
-def test_a_step_that_failed_half_way_is_run_again_for_the_others(made, engine, monkeypatch):
-    """The cache of those that came before the guilty one is a step ahead then."""
-    alone = ask(engine, 0, 6)
-    forward, failed = TransformersRunner._forward, []
+class FailingOnce(TransformersRunner):
+    """After the cache has grown: that of those who came before the guilty one is a step ahead then."""
 
-    def failing(self, part):
-        logits = forward(self, part)
-        if len(part.sequence.tokens) == len(PROMPT) + 3 and not failed:
-            failed.append(part)
+    failed = False
+
+    def _forward(self, part):
+        logits = super()._forward(part)
+        if len(part.sequence.tokens) == len(PROMPT) + 3 and not self.failed:
+            self.failed = True
             raise RuntimeError("after the cache has grown")
         return logits
 
-    monkeypatch.setattr(TransformersRunner, "_forward", failing)
-    assert ask(engine, 0, 6) == alone
-    assert failed
+
+def test_a_step_that_failed_half_way_is_run_again_for_the_others(made, engine, make_engine):
+    failing = make_engine(made.path, FailingOnce)
+    assert ask(failing, 0, 6) == ask(engine, 0, 6)
+    assert failing._runner.failed

@@ -6,14 +6,16 @@ import shutil
 import threading
 
 import pytest
+from starlette.requests import Request
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models
 
+from inference.api.completions import respond, text_generation
 from inference.api.generation import Generation
 from inference.api.shapes import TextShape
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
-from inference.messages import ApiError
+from inference.messages import ApiError, CompletionRequest
 
 VOCABULARY = 160  # of the models of these tests
 
@@ -114,33 +116,47 @@ def test_a_stop_string_that_is_found_at_the_end_only_is_the_reason(llama, expect
         assert (asked.text, asked.finish) == (cut, reason)
 
 
+class Watched(TextShape):
+    """Remembers on which thread it wrote."""
+
+    wrote: threading.Thread | None = None
+
+    def whole(self, answers, usage):
+        self.wrote = threading.current_thread()
+        return super().whole(answers, usage)
+
+
+def long_answers(tokens):
+    asked = {"model": "base", "prompt": [5, 6, 7], "max_tokens": tokens, "ignore_eos": True, "temperature": 0}
+    return asked | {"n": 8, "logprobs": 5}
+
+
 @pytest.mark.parametrize("tokens", [20, 100])
-def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_rig, serve, monkeypatch, tokens):
-    """And say what a stream of the same says."""
+def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_rig, serve, tokens):
     rig = make_rig(llama)
-    wrote: list[threading.Thread] = []
-    whole = TextShape.whole
 
-    def watched(*args):
-        wrote.append(threading.current_thread())
-        return whole(*args)
+    async def scenario():
+        service, _ = serve(rig)
+        asked = CompletionRequest.model_validate(long_answers(tokens))
+        with service.holding("base") as base:
+            generation, shape = await text_generation(service, base, asked)
+            watched = Watched(shape.id, shape.created, shape.model, shape.usage, shape.spell)
+            request = Request({"type": "http"}, asyncio.Queue().get)
+            await respond(generation, watched, stream=False, request=request)
+        assert (watched.wrote is threading.current_thread()) == (tokens == 20)
 
-    monkeypatch.setattr(TextShape, "whole", watched)
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("tokens", [20, 100])
+def test_long_answers_with_logprobs_say_what_a_stream_of_the_same_says(llama, make_rig, serve, tokens):
+    rig = make_rig(llama)
 
     async def scenario():
         _, app = serve(rig)
-        asked = {
-            "model": "base",
-            "prompt": [5, 6, 7],
-            "max_tokens": tokens,
-            "ignore_eos": True,
-            "temperature": 0,
-            "n": 8,
-        }
-        asked |= {"logprobs": 5}
+        asked = long_answers(tokens)
         answer = await post(app, asked)
         assert answer[0]["status"] == 200
-        assert (wrote == [threading.current_thread()]) == (tokens == 20)
         choices = json.loads(b"".join(each["body"] for each in answer[1:]))["choices"]
         streamed = await post(app, {**asked, "stream": True})
         said: dict[int, list[str]] = {index: [] for index in range(8)}

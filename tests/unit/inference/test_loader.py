@@ -32,7 +32,7 @@ def shards(request, tmp_path_factory, families):
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(loader, "PIECE", PIECE)
+    monkeypatch.setattr(loader, "PIECE", PIECE)  # patched: a model of many pieces would be many megabytes
     monkeypatch.setattr(
         torch.backends.mkldnn, "is_available", lambda: False
     )  # or matrices are packed beyond recognition

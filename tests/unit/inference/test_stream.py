@@ -29,15 +29,15 @@ def llama(families, tmp_path_factory):
 
 def hold_after(rig, steps) -> threading.Event:
     """The engine's steps after the first few wait for the event."""
-    run, go, taken = rig.runner.run, threading.Event(), []
+    go, taken = threading.Event(), []
 
     def holding(slices):
         taken.append(slices)
         if len(taken) > steps:
             assert go.wait(30)
-        return run(slices)
+        return rig.runner.run(slices)
 
-    rig.runner.run = holding
+    rig.steps.step = holding
     return go
 
 
@@ -49,7 +49,7 @@ def test_silence_is_counted_from_the_last_token(llama, make_rig, tmp_path):
     async def scenario():
         loop = asyncio.get_running_loop()
         service = Service(Settings(api_key="key", mount=tmp_path, keep_alive=SILENCE), loop)
-        rig.engine._deliver = service.deliver
+        rig.deliver = service.deliver
         adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
         watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
         service.served = Served("base", rig.engine, adapters, TokenizerGrammars(rig.engine.tokenizer), watch)
