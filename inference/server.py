@@ -21,8 +21,9 @@ from inference.gpu_metrics import families
 from inference.messages import ApiError, json_response
 from inference.service import Served, Service
 from inference.settings import Settings
-from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, login_page, notice_page
+from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
 from inference.web.connections import connections
+from inference.web.login import login_page, notice_page
 from inference.web.page import ChatPage
 
 log = logging.getLogger(__name__)
