@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
-from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.table import Adapters
+from inference.engine.adapters.tokenizer import AdapterTokenizers
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import CacheShape
 from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, kv_blocks, uuid_of

@@ -15,16 +15,16 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.api import adapters_api, completions
+from inference.api import completions, models
 from inference.carried import carried
 from inference.gpu_metrics import families
 from inference.messages import ApiError, json_response
 from inference.service import Served, Service
 from inference.settings import Settings
-from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
+from inference.web.chat_mount import ChatPage
 from inference.web.connections import connections
+from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
 from inference.web.login import login_page, notice_page
-from inference.web.page import ChatPage
 
 log = logging.getLogger(__name__)
 
@@ -312,15 +312,15 @@ ROUTES = (
     Route("/health/ready", ready),
     Route("/version", version),
     Route("/metrics", metrics),
-    Route("/v1/models", adapters_api.models),
-    Route("/v1/models/{model:path}", adapters_api.model),
+    Route("/v1/models", models.models),
+    Route("/v1/models/{model:path}", models.model),
     Route("/v1/chat/completions", posted(completions.chat), methods=["POST"]),
     Route("/v1/completions", posted(completions.complete), methods=["POST"]),
     Route("/v1/embeddings", no_embeddings, methods=["POST"]),
-    Route("/v1/load_lora_adapter", posted(adapters_api.load), methods=["POST"]),
-    Route("/v1/unload_lora_adapter", posted(adapters_api.unload), methods=["POST"]),
-    Route("/tokenize", posted(adapters_api.tokenize), methods=["POST"]),
-    Route("/detokenize", posted(adapters_api.detokenize), methods=["POST"]),
+    Route("/v1/load_lora_adapter", posted(models.load), methods=["POST"]),
+    Route("/v1/unload_lora_adapter", posted(models.unload), methods=["POST"]),
+    Route("/tokenize", posted(models.tokenize), methods=["POST"]),
+    Route("/detokenize", posted(models.detokenize), methods=["POST"]),
 )
 DOORS = (
     Route("/login", login, methods=["POST"]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from inference.engine.adapters.adapters import Adapters, InstalledAdapter
+from inference.engine.adapters.table import Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.files.adapter import BASE_SLOT

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.settings import settings_from
-from inference.web.auth import Gate
+from inference.web.gate import Gate
 
 
 class Routes:

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.api.generation import Generation, raise_failure
-from inference.api.shapes import Answer, ChatShape, TextShape
 from inference.api.stream import EventStream, close_on_disconnect, usage_of
 from inference.api.tools import CallShape, Demand, demanded
-from inference.engine.adapters.adapters import InstalledAdapter
+from inference.api.writers import Answer, ChatShape, TextShape
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.engine import Engine
 from inference.engine.text.grammar import Grammar, GrammarError, Part
 from inference.engine.text.tokenizer import TemplateError, Tokenizer

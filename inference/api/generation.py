@@ -8,7 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from inference.engine.adapters.adapters import InstalledAdapter
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.engine import Delta
 from inference.engine.schedule.sequence import SamplingParams
 from inference.messages import ApiError

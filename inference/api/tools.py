@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from inference.api.generation import raise_failure
-from inference.api.shapes import Answer, ChatShape
+from inference.api.writers import Answer, ChatShape
 from inference.engine.engine import Delta
 from inference.engine.text.grammar import Part
 from inference.messages import ApiError, ChatRequest, NamedTool

@@ -10,7 +10,7 @@ from itertools import count
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from inference.engine.adapters.adapters import BASE, InstalledAdapter
+from inference.engine.adapters.table import BASE, InstalledAdapter
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import AdapterFolder
 from inference.engine.schedule.block_manager import BlockManager

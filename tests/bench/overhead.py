@@ -39,7 +39,7 @@ asyncio.run(main())
 
 def ours() -> Any:
     """The server's own application on an engine whose tokens are ready-made; only the drawing is not real."""
-    from inference.engine.adapters.adapters import Adapters
+    from inference.engine.adapters.table import Adapters
     from inference.engine.adapters.watch import Watch
     from inference.engine.engine import Delta, Gauges, Sink
     from inference.engine.text.tokenizer import Detokenizer, Tokenizer, compile_template
@@ -47,8 +47,8 @@ def ours() -> Any:
     from inference.server import application
     from inference.service import Served, Service, hand_out
     from inference.settings import Settings
-    from inference.web.auth import Gate
-    from inference.web.page import ChatPage
+    from inference.web.chat_mount import ChatPage
+    from inference.web.gate import Gate
 
     class Ready:
         kind, context, failure = "ready", 1 << 20, ""

@@ -10,7 +10,7 @@ import logging
 import threading
 from pathlib import Path
 
-from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.table import Adapters
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import Fingerprint, FolderError, fingerprint, is_adapter, name_among, walk_adapters
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import rms_norm, silu
 
-from inference.engine.compute.lora_batch import LoraBatch
+from inference.engine.compute.lora_rows import LoraBatch
 from inference.engine.files.spec import ModelSpec
-from inference.engine.weights.saved import Saved, draw_logits, embed
 from inference.engine.weights.weights import LayerWeights, Weights
+from inference.engine.weights.whole_modules import Saved, draw_logits, embed
 
 Attend = Callable[[int, Tensor, Tensor], Tensor]
 

@@ -11,9 +11,9 @@ from inference.engine.compute.attention import KeyValues
 from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.decoder import forward, logits
 from inference.engine.compute.device import noticing_loss, set_up_cuda
-from inference.engine.compute.gpu.assembly import GpuPath, gpu_path
 from inference.engine.compute.gpu.decode import DecodePath
-from inference.engine.compute.lora_batch import LoraSlots
+from inference.engine.compute.gpu.path import GpuPath, gpu_path
+from inference.engine.compute.lora_rows import LoraSlots
 from inference.engine.compute.sampler import sample, whole_numbers
 from inference.engine.files.folder import AdapterFolder, ModelFolder
 from inference.engine.files.spec import ModelSpec

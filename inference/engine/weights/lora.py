@@ -15,8 +15,8 @@ from inference.engine.files.families import PLACES, Place
 from inference.engine.files.folder import AdapterFolder
 from inference.engine.files.spec import ModelSpec, Projection
 from inference.engine.weights.loader import interleaved, read_tensor
-from inference.engine.weights.saved import KEY as WHOLE_KEY
-from inference.engine.weights.saved import WHOLE, Saved, read_saved
+from inference.engine.weights.whole_modules import KEY as WHOLE_KEY
+from inference.engine.weights.whole_modules import WHOLE, Saved, read_saved
 
 MAX_RANK = 256
 Pair = tuple[Tensor, Tensor]  # [in, rank] and [rank, out], the scale in the second

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from inference.web.auth import Gate
+from inference.web.gate import Gate
 
 
 def bare(endpoint, **options) -> httpx.Client:

@@ -20,7 +20,7 @@ from tests.unit.inference.gpu import KERNELS
 if KERNELS.type == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
 
-from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
+from inference.engine.adapters.table import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
@@ -36,8 +36,8 @@ from inference.engine.weights.nf4 import Packing
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
-from inference.web.auth import Gate
-from inference.web.page import ChatPage
+from inference.web.chat_mount import ChatPage
+from inference.web.gate import Gate
 
 VOCABULARY = 160
 

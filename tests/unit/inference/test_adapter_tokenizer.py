@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.adapters.adapter_tokenizer import AdapterTokenizers
+from inference.engine.adapters.tokenizer import AdapterTokenizers
 from inference.engine.files.folder import FolderError, check_adapter
 from inference.engine.text.tokenizer import load_tokenizer
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import InstalledAdapter
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.compute.fallback import TransformersRunner
 from inference.engine.engine import BatchingEngine
 from inference.engine.files.adapter import AdapterError

@@ -17,7 +17,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import BASE, Adapters, InstalledAdapter
+from inference.engine.adapters.table import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.fallback import TransformersRunner, frame_of
 from inference.engine.engine import BatchingEngine

@@ -12,7 +12,7 @@ from tokenizers import decoders, models
 
 from inference.api.completions import respond, text_generation
 from inference.api.generation import Generation
-from inference.api.shapes import TextShape
+from inference.api.writers import TextShape
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
 from inference.messages import ApiError, CompletionRequest

@@ -54,7 +54,7 @@ COUNT = """
 import torch
 from transformers.pytorch_utils import Conv1D
 from inference.engine.compute.fallback import FewRows
-from inference.engine.compute.lora_batch import Product, Up, add_product
+from inference.engine.compute.lora_rows import Product, Up, add_product
 from inference.engine.weights.matrix import Matrix, packed
 torch.manual_seed(1)
 layer = torch.nn.Linear(64, 48).bfloat16()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from inference.api.shapes import Answer, ChatShape, TextShape
+from inference.api.writers import Answer, ChatShape, TextShape
 from inference.engine.schedule.sequence import Choice
 from inference.engine.text.spelling import Spellings
 from inference.engine.text.tokenizer import Tokenizer

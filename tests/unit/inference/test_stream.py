@@ -9,15 +9,15 @@ import pytest
 
 from inference.api.stream import Pipe, StalledError
 from inference.carried import carried
-from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.table import Adapters
 from inference.engine.adapters.watch import Watch
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.messages import KEEP_ALIVE
 from inference.server import application
 from inference.service import Served, Service
 from inference.settings import Settings
-from inference.web.auth import Gate
-from inference.web.page import ChatPage
+from inference.web.chat_mount import ChatPage
+from inference.web.gate import Gate
 
 SILENCE = 1.0
 

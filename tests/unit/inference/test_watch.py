@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference.engine.adapters.adapters import Adapters
+from inference.engine.adapters.table import Adapters
 from inference.engine.adapters.watch import Watch
 from inference.engine.files.adapter import AdapterError
 from inference.settings import SettingsError, settings_from

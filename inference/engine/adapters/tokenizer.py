@@ -17,7 +17,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from inference.engine.files.folder import MAX_JSON, TOKENIZER_FILES, AdapterFolder, FolderError, inside, read_json
 from inference.engine.text.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_sources
-from inference.engine.weights.saved import own_vocabulary
+from inference.engine.weights.whole_modules import own_vocabulary
 
 
 class AdapterTokenizers:

@@ -47,7 +47,7 @@ class ChatPage:
     def prepare(self) -> None:
         """Runs on the loader's thread: importing Gradio takes seconds."""
         try:
-            from inference.web.chat import chat_app  # noqa: PLC0415  (Gradio takes seconds: the API is up before)
+            from inference.web.chat_page import chat_app  # noqa: PLC0415  (Gradio takes seconds: the API is up before)
 
             app, lifespan = chat_app(self._service)
         except (ImportError, RuntimeError, ValueError, TypeError, AttributeError, OSError) as error:

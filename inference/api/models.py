@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from inference.api.completions import encode, encode_chat
-from inference.engine.adapters.adapters import InstalledAdapter
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import FolderError
 from inference.engine.text.tokenizer import Tokenizer

@@ -18,7 +18,7 @@ from inference.engine.files.adapter import BASE_SLOT
 from inference.engine.files.families import Place
 from inference.engine.weights.lora import Block, Lora, Pair
 from inference.engine.weights.matrix import makes_code
-from inference.engine.weights.saved import Saved
+from inference.engine.weights.whole_modules import Saved
 
 STACKS = 4  # combinations kept
 STACK_AFTER = 8  # steps that a combination must be used in before its stack is worth making

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from inference.engine.adapters.adapters import InstalledAdapter
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter
 from inference.engine.files.spec import read_spec

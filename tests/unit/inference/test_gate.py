@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.web.auth import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
+from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
 
 
 class Clock:

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference.engine.compute import lora_batch
-from inference.engine.compute.lora_batch import STACK_AFTER, LoraSlots, runs_of
+from inference.engine.compute import lora_rows
+from inference.engine.compute.lora_rows import STACK_AFTER, LoraSlots, runs_of
 from inference.engine.weights.lora import Block, Lora
 
 INPUTS, OUTPUTS = 6, 10
@@ -49,12 +49,12 @@ def expected(adapters, x, out, place):
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans(), st.sampled_from([0, lora_batch.WORTH]))
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans(), st.sampled_from([0, lora_rows.WORTH]))
 def test_grouped_products_equal_those_row_by_row(adapters, ordered, worth):
     """`worth` 0: every projection is multiplied alone."""
     slots = LoraSlots()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lora_batch, "WORTH", worth)  # patched: matrices beyond the real one would be megabytes
+        patch.setattr(lora_rows, "WORTH", worth)  # patched: matrices beyond the real one would be megabytes
         compare(slots, adapters, ordered)
 
 
