@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from inference.api.generation import Generation, raise_failure
 from inference.api.stream import EventStream, close_on_disconnect, usage_of
-from inference.api.tools import CallShape, Demand, demanded
-from inference.api.writers import Answer, ChatShape, TextShape
+from inference.api.tools import CallWriter, Demand, demanded
+from inference.api.writers import Answer, ChatWriter, TextWriter
 from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.engine import Engine
 from inference.engine.text.grammar import Grammar, GrammarError, Part
@@ -40,7 +40,7 @@ async def chat(service: Service, raw: bytes, request: Request) -> Response:
 
 async def chat_generation(
     service: Service, adapter: InstalledAdapter, asked: ChatRequest
-) -> tuple[Generation, ChatShape]:
+) -> tuple[Generation, ChatWriter]:
     """What the adapter is to make of the conversation, and how it is written."""
     served = service.model()
     tokenizer = served.tokenizer(adapter)
@@ -54,8 +54,8 @@ async def chat_generation(
     params = sampling_params(asked, most, logprobs, tokenizer.known, grammar)
     named = (f"chatcmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage_wanted(asked))
     spell = tokenizer.spellings.of
-    shape = ChatShape(*named, spell=spell) if demand is None else CallShape(*named, spell=spell, demand=demand)
-    return Generation(service, adapter, [prompt], params, asked.n or 1), shape
+    writer = ChatWriter(*named, spell=spell) if demand is None else CallWriter(*named, spell=spell, demand=demand)
+    return Generation(service, adapter, [prompt], params, asked.n or 1), writer
 
 
 async def complete(service: Service, raw: bytes, request: Request) -> Response:
@@ -70,7 +70,7 @@ async def complete(service: Service, raw: bytes, request: Request) -> Response:
 
 async def text_generation(
     service: Service, adapter: InstalledAdapter, asked: CompletionRequest
-) -> tuple[Generation, TextShape]:
+) -> tuple[Generation, TextWriter]:
     """What the adapter is to make of the prompts, and how it is written."""
     served = service.model()
     tokenizer = served.tokenizer(adapter)
@@ -87,8 +87,8 @@ async def text_generation(
         texts += [each if isinstance(each, str) else tokenizer.decode(each)] * (asked.n or 1)
         await asyncio.sleep(0)  # one of many: the streams have their turn between two
     named = (f"cmpl-{secrets.token_hex(12)}", int(time.time()), asked.model, usage_wanted(asked))
-    shape = TextShape(*named, spell=tokenizer.spellings.of, echo=tuple(texts))
-    return Generation(service, adapter, prompts, params, asked.n or 1), shape
+    writer = TextWriter(*named, spell=tokenizer.spellings.of, echo=tuple(texts))
+    return Generation(service, adapter, prompts, params, asked.n or 1), writer
 
 
 def usage_wanted(asked: ChatRequest | CompletionRequest) -> bool:
@@ -173,22 +173,24 @@ def too_long(context: int, prompt: str) -> ApiError:
     return ApiError(400, message, code="context_length_exceeded", param="messages")
 
 
-async def respond(generation: Generation, shape: ChatShape | TextShape, *, stream: bool, request: Request) -> Response:
+async def respond(
+    generation: Generation, writer: ChatWriter | TextWriter, *, stream: bool, request: Request
+) -> Response:
     """Starts the generation. It ends here, but a stream takes it along and ends it when it has been sent."""
-    headers = {"x-slipway-model": quote(shape.model, safe=IN_HEADERS)}
+    headers = {"x-slipway-model": quote(writer.model, safe=IN_HEADERS)}
     if generation.adapter.digest:
         headers["x-slipway-adapter-hash"] = generation.adapter.digest
     with ExitStack() as lifetime:
         lifetime.enter_context(generation)
         if stream:
-            return EventStream(generation, shape, headers, lifetime.pop_all())
+            return EventStream(generation, writer, headers, lifetime.pop_all())
         watcher = asyncio.create_task(close_on_disconnect(request.receive, generation))
         lifetime.callback(watcher.cancel)
         answers = await collect(generation)
         spellings = sum(len(answer.choices) for answer in answers) * (2 + (generation.params.logprobs or 0))
         if spellings < MANY_SPELLINGS:
-            return json_response(shape.whole(answers, usage_of(generation)), headers=headers)
-        body = await asyncio.to_thread(shape.whole, answers, usage_of(generation))
+            return json_response(writer.whole(answers, usage_of(generation)), headers=headers)
+        body = await asyncio.to_thread(writer.whole, answers, usage_of(generation))
         return await asyncio.to_thread(json_response, body, headers=headers)
 
 

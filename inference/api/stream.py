@@ -18,7 +18,7 @@ from inference.messages import DONE, KEEP_ALIVE, ApiError, Usage, event
 log = logging.getLogger(__name__)
 
 
-class Shape(Protocol):
+class Writer(Protocol):
     """How an answer is written; each method gives whole events."""
 
     @property
@@ -95,27 +95,27 @@ class EventStream(Response):
     """Sends deltas as server-sent events; a client that goes away ends the generation at once. `lifetime` is the generation's,
     which has begun, and ends with the stream."""
 
-    def __init__(self, generation: Generation, shape: Shape, headers: dict[str, str], lifetime: ExitStack) -> None:
+    def __init__(self, generation: Generation, writer: Writer, headers: dict[str, str], lifetime: ExitStack) -> None:
         super().__init__(
             None, 200, {"cache-control": "no-cache", "x-accel-buffering": "no", **headers}, "text/event-stream"
         )
         del self.headers["content-length"]
         self._generation = generation
-        self._shape = shape
+        self._writer = writer
         self._lifetime = lifetime
         self._due = asyncio.Event()  # the task has something to do: the pipe is stalled, or the generation is over
         self._written = 0.0  # when the last event was, by the loop's clock
         self._error: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        generation, shape = self._generation, self._shape
+        generation, writer = self._generation, self._writer
         watcher = asyncio.create_task(close_on_disconnect(receive, generation))
         # The layers between us and the server look at the start of a response only: bodies go past them.
         pipe = Pipe(carried(scope).send or send, self._due.set, generation.service.settings.send_timeout)
         try:
             await self._start(send)
             self._written = generation.service.loop.time()
-            pipe.write(b"".join(shape.opening(index) for index in range(generation.answers)))
+            pipe.write(b"".join(writer.opening(index) for index in range(generation.answers)))
             self._follow(pipe)
             while not generation.over and self._error is None:
                 await self._wait(pipe)
@@ -124,7 +124,7 @@ class EventStream(Response):
                 raise self._error
             if not generation.closed:
                 await pipe.drain()
-                usage = shape.usage_event(usage_of(generation)) if shape.usage else b""
+                usage = writer.usage_event(usage_of(generation)) if writer.usage else b""
                 pipe.write(usage + DONE, last=True)
                 await pipe.drain()
         except StalledError:
@@ -147,7 +147,7 @@ class EventStream(Response):
             raise StalledError from error
 
     def _follow(self, pipe: Pipe) -> None:
-        part, write, now = self._shape.part, pipe.write, self._generation.service.loop.time
+        part, write, now = self._writer.part, pipe.write, self._generation.service.loop.time
 
         def take(index: int, delta: Delta) -> None:
             self._written = now()

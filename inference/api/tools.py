@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from inference.api.generation import raise_failure
-from inference.api.writers import Answer, ChatShape
+from inference.api.writers import Answer, ChatWriter
 from inference.engine.engine import Delta
 from inference.engine.text.grammar import Part
 from inference.messages import ApiError, ChatRequest, NamedTool
@@ -88,7 +88,7 @@ class CallReader:
 
 
 @dataclass(eq=False, kw_only=True)
-class CallShape(ChatShape):
+class CallWriter(ChatWriter):
     """How answers that are one demanded call are written."""
 
     demand: Demand

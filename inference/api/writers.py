@@ -58,7 +58,7 @@ class Told:
 
 
 @dataclass(eq=False)
-class ChatShape:
+class ChatWriter:
     """How chat answers are written. Streamed events are prefabricated but for their text."""
 
     id: str
@@ -142,7 +142,7 @@ def entry(spelling: Spelling, logprob: float | None) -> dict[str, Any]:
 
 
 @dataclass(eq=False)
-class TextShape:
+class TextWriter:
     """How plain completions are written."""
 
     id: str

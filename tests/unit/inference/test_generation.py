@@ -12,7 +12,7 @@ from tokenizers import decoders, models
 
 from inference.api.completions import respond, text_generation
 from inference.api.generation import Generation
-from inference.api.writers import TextShape
+from inference.api.writers import TextWriter
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
 from inference.messages import ApiError, CompletionRequest
@@ -116,7 +116,7 @@ def test_a_stop_string_that_is_found_at_the_end_only_is_the_reason(llama, expect
         assert (asked.text, asked.finish) == (cut, reason)
 
 
-class Watched(TextShape):
+class Watched(TextWriter):
     """Remembers on which thread it wrote."""
 
     wrote: threading.Thread | None = None
@@ -139,8 +139,8 @@ def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_r
         service, _ = serve(rig)
         asked = CompletionRequest.model_validate(long_answers(tokens))
         with service.holding("base") as base:
-            generation, shape = await text_generation(service, base, asked)
-            watched = Watched(shape.id, shape.created, shape.model, shape.usage, shape.spell)
+            generation, writer = await text_generation(service, base, asked)
+            watched = Watched(writer.id, writer.created, writer.model, writer.usage, writer.spell)
             request = Request({"type": "http"}, asyncio.Queue().get)
             await respond(generation, watched, stream=False, request=request)
         assert (watched.wrote is threading.current_thread()) == (tokens == 20)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from inference.api.writers import Answer, ChatShape, TextShape
+from inference.api.writers import Answer, ChatWriter, TextWriter
 from inference.engine.schedule.sequence import Choice
 from inference.engine.text.spelling import Spellings
 from inference.engine.text.tokenizer import Tokenizer
@@ -112,7 +112,7 @@ def test_a_decoder_that_needs_the_neighbours_is_asked_for_the_token_alone():
 
 def shapes(tokenizer):
     named = ("id", 0, "model", False)
-    return ChatShape(*named, spell=tokenizer.spellings.of), TextShape(*named, spell=tokenizer.spellings.of)
+    return ChatWriter(*named, spell=tokenizer.spellings.of), TextWriter(*named, spell=tokenizer.spellings.of)
 
 
 def number_of(word: str) -> int:
