@@ -54,7 +54,7 @@ def test_grouped_products_equal_those_row_by_row(adapters, ordered, worth):
     """`worth` 0: every projection is multiplied alone."""
     slots = LoraSlots()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lora_rows, "WORTH", worth)  # patched: matrices beyond the real one would be megabytes
+        patch.setattr(lora_rows, "WORTH", worth)  # patched: matrices this small never reach the real bound
         compare(slots, adapters, ordered)
 
 
