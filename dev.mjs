@@ -167,6 +167,7 @@ function check() {
   npm("run", "lint");
   npm("run", "check:l10n");
   run(python, ["-m", "tests.drift"]);
+  run(python, ["-m", "tests.habits"]);
 }
 
 function fix() {

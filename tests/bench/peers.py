@@ -99,7 +99,7 @@ def server(command: list[str], probe: str, more: Callable[[int], dict[str, str]]
         while not answers(f"http://127.0.0.1:{port}{probe}"):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{command[1:4]} did not start; see {log.name}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # sleeps: between two looks at a server that starts
         yield port
     finally:
         process.send_signal(signal.SIGTERM)

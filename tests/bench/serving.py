@@ -191,7 +191,7 @@ def swaps(report: Report, mount: Path, base: Target) -> None:
             began = time.perf_counter()
             swap(mount, base, len(windows))
             windows.append((began, time.perf_counter()))
-            time.sleep(windows[-1][1] - began)
+            time.sleep(windows[-1][1] - began)  # sleeps: the window that is measured
         failed = streams.returncode != 0
         output.seek(0)
         seen: dict[str, Any] = {"gaps": [1e9], "ends": [1e9], "began": 0} if failed else json.load(output)

@@ -99,7 +99,7 @@ def until(condition: Any, seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
+        time.sleep(0.05)  # sleeps: between two looks
 
 
 @dataclass(frozen=True)

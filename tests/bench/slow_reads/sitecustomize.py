@@ -20,7 +20,7 @@ if RATE:
         with turn:
             free_at = max(free_at, time.monotonic()) + read / RATE
             until = free_at
-        time.sleep(max(until - time.monotonic(), 0))
+        time.sleep(max(until - time.monotonic(), 0))  # sleeps: it plays a slow disk
         return read
 
     os.preadv = slowed

@@ -150,7 +150,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "this did not become true in time"
-        time.sleep(0.02)
+        time.sleep(0.02)  # sleeps: between two looks
 
 
 def free_port() -> int:

@@ -90,7 +90,7 @@ def test_an_idle_server_wakes_seldom(endpoint, chat):
         return int(status.read_text().rpartition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
     before, began = wakes(), time.monotonic()
-    time.sleep(2)  # it is counted what happens in that time
+    time.sleep(2)  # sleeps: it is counted what happens in that time
     assert (wakes() - before) / (time.monotonic() - began) < 200
 
 

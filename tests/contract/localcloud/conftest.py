@@ -188,5 +188,5 @@ def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = ""
         value = condition()
         if value:
             return value
-        time.sleep(0.05)
+        time.sleep(0.05)  # sleeps: between two looks
     raise AssertionError(f"not within {seconds} s: {what or condition}")

@@ -102,7 +102,7 @@ def _until_ended(http: httpx.Client, path: str, answer: httpx.Response) -> httpx
         )
         if not running:
             return answer
-        time.sleep(0.05)
+        time.sleep(0.05)  # sleeps: between two looks
         answer = http.get(path)
     raise AssertionError(f"{path} did not end")
 

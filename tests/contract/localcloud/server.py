@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/lost":
             self.answer(200, json.dumps(STATE["lost"]).encode())
         elif url.path == "/slow":
-            time.sleep(float(query["seconds"]))
+            time.sleep(float(query["seconds"]))  # sleeps: it plays a server that takes its time
             self.answer(200, b"done")
         elif url.path == "/stream":
             self.stream(int(query["count"]), float(query["pause"]))
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
                 line = f"line {number}\n".encode()
                 self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
                 self.wfile.flush()
-                time.sleep(pause)
+                time.sleep(pause)  # sleeps: it plays a server that takes its time
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
             STATE["lost"] += 1
@@ -88,7 +88,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    time.sleep(float(os.environ.get("START_AFTER", "0")))
+    time.sleep(float(os.environ.get("START_AFTER", "0")))  # sleeps: it plays a server that takes its time
     port = int(os.environ.get("FIXED_PORT") or os.environ["CONTAINER_APP_PORT"])
     print(f"listening on {port}", file=sys.stdout, flush=True)
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

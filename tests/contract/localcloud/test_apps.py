@@ -119,7 +119,7 @@ def test_single_mode_keeps_the_old_revision_until_the_new_one_is_ready(world: Wo
             answer = httpx.get(f"{url}/env")
             if answer.status_code != 200:
                 failures.append(answer.status_code)
-            time.sleep(0.02)
+            time.sleep(0.02)  # sleeps: between two looks
 
     asking = threading.Thread(target=ask)
     asking.start()

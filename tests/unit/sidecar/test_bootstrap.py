@@ -138,7 +138,7 @@ def waiting(mount: Path) -> Iterator[int]:
             if ask(port, "/health/live")[0] == 200:
                 break
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.05)  # sleeps: between two looks
     yield port
     process.terminate()
     said, _ = process.communicate(timeout=10)
