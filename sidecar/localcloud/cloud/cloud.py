@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.localcloud.core.certificates import Certificates, certificates_in
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import TOKEN_LIFETIME, Directory, Subscription, directory_in, issue
 from sidecar.localcloud.core.operations import Operations, utc_now
 from sidecar.localcloud.core.resource_id import ResourceId, group_id

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.identity import Subscription
 from sidecar.localcloud.core.resource_id import group_id

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from sidecar.localcloud.core.envelope import invalid
+from sidecar.localcloud.core.errors import invalid
 
 Json = dict[str, Any]
 

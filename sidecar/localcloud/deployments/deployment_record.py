@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.armlang.expressions import evaluate
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.parameters import invalid_template

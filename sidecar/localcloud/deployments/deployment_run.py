@@ -10,7 +10,7 @@ from typing import Any
 from sidecar.armlang.expressions import ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member, objects
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import parse_resource_id

@@ -9,7 +9,7 @@ from typing import Any
 
 from sidecar.armlang.expressions import ExpressionError, Scope
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource

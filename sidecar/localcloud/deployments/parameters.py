@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member
 
 Json = dict[str, Any]

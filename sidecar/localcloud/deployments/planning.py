@@ -8,7 +8,7 @@ from typing import Any
 
 from sidecar.armlang.digests import guid
 from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member, objects, strings
 from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
 from sidecar.localcloud.deployments.scope_functions import Place, canonical_id

@@ -5,7 +5,7 @@ import uuid
 from sidecar.armlang.expressions import Deferred, ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, plan_dependencies, plan_providers

@@ -6,7 +6,7 @@ from typing import Any
 
 from sidecar.armlang.expressions import Deferred
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployment_record import Ordered

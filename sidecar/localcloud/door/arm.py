@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from sidecar.localcloud.cloud import groups
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.capacity import gpu_rows, location_usages
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.identity import Caller
 from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_resource_id

@@ -6,7 +6,7 @@ import uuid
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource

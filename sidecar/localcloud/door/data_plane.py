@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError, error_response
+from sidecar.localcloud.core.errors import ArmError, error_response
 from sidecar.localcloud.core.identity import verify
 from sidecar.localcloud.runtime.logs import Line, Log
 

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import files_contents as contents
 from sidecar.localcloud.files import files_directories as directories
 from sidecar.localcloud.files import files_shares as shares

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, verify
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.files.share_tree import FilesError

@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import member, objects
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.runtime.probes import probe_problem

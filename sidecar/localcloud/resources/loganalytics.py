@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
-from sidecar.localcloud.core.envelope import invalid
+from sidecar.localcloud.core.errors import invalid
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Json, ResourceType, tracked_body

@@ -5,7 +5,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
-from sidecar.localcloud.core.envelope import ArmError, invalid, not_found
+from sidecar.localcloud.core.errors import ArmError, invalid, not_found
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage

@@ -3,7 +3,7 @@
 import secrets
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import member, objects
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource

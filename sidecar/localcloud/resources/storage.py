@@ -10,7 +10,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
-from sidecar.localcloud.core.envelope import ArmError, invalid
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource

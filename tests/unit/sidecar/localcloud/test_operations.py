@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.localcloud.core.envelope import ArmError
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.operations import Operations
 from sidecar.localcloud.core.state import Resource, StateError, Store
 
