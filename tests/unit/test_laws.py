@@ -89,6 +89,7 @@ def test_an_import_against_a_law_is_refused_whichever_law_it_is(copy: Path) -> N
             "sidecar.localcloud.core.settings",
             "sidecar.words.text",
         ),
+        "In the local cloud only the doors know Starlette": ("sidecar.localcloud.core.errors", "starlette"),
         "Only the gateway speaks Azure's SDKs": ("sidecar.workflows.provision", "azure.identity"),
         "Only the JSON-RPC door knows pygls": ("sidecar.doors.cli", "pygls"),
         "Tensors are in compute and weights only": (

@@ -1,8 +1,6 @@
-"""ARM's error: status, code, message, target, details; and the envelope that it travels in."""
+"""ARM's error: status, code, message, target, details. A value: the doors make responses of it."""
 
 from typing import Any
-
-from starlette.responses import JSONResponse, Response
 
 
 class ArmError(Exception):
@@ -34,10 +32,6 @@ class ArmError(Exception):
         if self.details:
             error["details"] = self.details
         return error
-
-
-def error_response(error: ArmError) -> Response:
-    return JSONResponse({"error": error.body()}, status_code=error.status, headers=error.headers)
 
 
 def not_found(resource_type: str, name: str, group: str | None) -> ArmError:

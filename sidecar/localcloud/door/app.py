@@ -15,11 +15,12 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.errors import ArmError, error_response
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import ARM_AUDIENCES, Caller, claims_challenge, verify
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.door import arm, arm_deployments, authority
 from sidecar.localcloud.door.arm import Call
+from sidecar.localcloud.door.responses import error_response
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 4 * 1024 * 1024

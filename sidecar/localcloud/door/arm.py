@@ -16,7 +16,7 @@ from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_reso
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.resources import environments, providers, storage
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Json
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Json
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,7 @@ def _delete(call: Call, address: ResourceId) -> Response:
     return _accepted(call, found, finish or nothing)
 
 
-def _answer(call: Call, answer: Any) -> Response:
-    if isinstance(answer, Response):
-        return answer
+def _answer(call: Call, answer: Answer) -> Response:
     if isinstance(answer, Change):
         return _changed(call, answer, 200, "location")
     return Response(status_code=200) if answer is None else JSONResponse(answer)

@@ -9,8 +9,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.errors import ArmError, error_response
+from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import verify
+from sidecar.localcloud.door.responses import error_response
 from sidecar.localcloud.runtime.logs import Line, Log
 
 _APP = "/subscriptions/{subscription}/resourceGroups/{group}/containerApps/{app}"

@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from starlette.responses import Response
-
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
@@ -37,7 +35,7 @@ class Change:
     finish: Finish | None = None
 
 
-Answer = Json | Change | Response | None
+Answer = Json | Change | None
 
 
 def _shown(_cloud: "LocalCloud", resource: Resource) -> Json:
