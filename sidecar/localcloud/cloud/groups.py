@@ -3,17 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import unquote
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.identity import Subscription
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource
 
-Json = dict[str, Any]
 _NAME = re.compile(r"^[-\w._()]{1,90}$")
 _FILTER = re.compile(r"(\w+)\s+eq\s+'([^']*)'")
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sidecar.localcloud.core.fields import objects
+from sidecar.localcloud.core.fields import Json, objects
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Members of JSON that came over the wire: a missing or null one is empty, one of the wrong kind is refused."""
+"""JSON that came over the wire. A member that is missing or null is empty, one of the wrong kind is refused."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -6,6 +6,17 @@ from typing import Any, cast
 from sidecar.localcloud.core.errors import invalid
 
 Json = dict[str, Any]
+"""An object of JSON."""
+
+
+def as_object(value: Any) -> Json | None:
+    """`value` where it is an object."""
+    return cast("Json", value) if isinstance(value, dict) else None
+
+
+def as_list(value: Any) -> list[Any] | None:
+    """`value` where it is a list."""
+    return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def member(holder: Mapping[str, Any], name: str) -> Json:
@@ -13,9 +24,10 @@ def member(holder: Mapping[str, Any], name: str) -> Json:
     value = holder.get(name)
     if value is None:
         return {}
-    if not isinstance(value, dict):
+    found = as_object(value)
+    if found is None:
         raise invalid(f"The request content was invalid: '{name}' must be an object.", target=name)
-    return cast("Json", value)
+    return found
 
 
 def objects(holder: Mapping[str, Any], name: str) -> list[Json]:
@@ -23,9 +35,10 @@ def objects(holder: Mapping[str, Any], name: str) -> list[Json]:
     value = holder.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in cast("list[Any]", value)):
+    found = as_list(value)
+    if found is None or not all(isinstance(each, dict) for each in found):
         raise invalid(f"The request content was invalid: '{name}' must be a list of objects.", target=name)
-    return cast("list[Json]", value)
+    return found
 
 
 def strings(holder: Mapping[str, Any], name: str) -> list[str]:
@@ -33,6 +46,7 @@ def strings(holder: Mapping[str, Any], name: str) -> list[str]:
     value = holder.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in cast("list[Any]", value)):
+    found = as_list(value)
+    if found is None or not all(isinstance(each, str) for each in found):
         raise invalid(f"The request content was invalid: '{name}' must be a list of strings.", target=name)
-    return cast("list[str]", value)
+    return found

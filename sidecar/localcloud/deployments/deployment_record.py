@@ -3,16 +3,15 @@
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from sidecar.armlang.expressions import evaluate
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, template_hash
 
-Json = dict[str, Any]
 TYPE = "Microsoft.Resources/deployments"
 
 
@@ -32,12 +31,11 @@ class Ordered:
 
 
 def checked_template(ordered: Ordered) -> Json:
-    template = ordered.properties.get("template")
-    if ordered.properties.get("templateLink") and template is None:
+    checked = as_object(ordered.properties.get("template"))
+    if ordered.properties.get("templateLink") and ordered.properties.get("template") is None:
         raise ArmError(400, "InvalidTemplateDeployment", "Linked templates can't be read by the local cloud.")
-    if not isinstance(template, dict):
+    if checked is None:
         raise ArmError(400, "InvalidTemplate", "Deployment template validation failed: 'The template is missing.'.")
-    checked: Json = dict(template)  # pyright: ignore[reportUnknownArgumentType]
     schema = str(checked.get("$schema", ""))
     if "deploymentTemplate.json" not in schema and "DeploymentTemplate.json" not in schema:
         raise invalid_template("Required property '$schema' not found or not that of a deployment template.")

@@ -11,7 +11,7 @@ from sidecar.armlang.expressions import ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
@@ -20,8 +20,6 @@ from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, expand, mangled
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.resource_type import ArmRequest
-
-Json = dict[str, Any]
 
 
 class DeploymentRun:

@@ -10,7 +10,7 @@ from typing import Any
 from sidecar.armlang.expressions import ExpressionError, Scope
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, checked_template, deployment_record
@@ -20,7 +20,6 @@ from sidecar.localcloud.deployments.planning import Plan, plan_template, user_fu
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
 
 log = logging.getLogger(__name__)
-Json = dict[str, Any]
 ENDED = ("Succeeded", "Failed", "Canceled")
 
 

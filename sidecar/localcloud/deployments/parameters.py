@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member
-
-Json = dict[str, Any]
+from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -103,9 +101,9 @@ def _definition(stated: Json, definitions: Json) -> Json:
 
 
 def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: str) -> Any:
-    if stated is not None and not isinstance(stated, dict):
+    entry = as_object(stated)
+    if stated is not None and entry is None:
         raise invalid_template(f"The value of the parameter '{name}' must be an object with a 'value'.")
-    entry = cast("Json | None", stated)
     if entry and entry.get("reference"):
         raise ArmError(400, "KeyVaultParameterReferenceNotFound", f"The key vault reference of '{name}' can't be read.")
     value = entry.get("value") if entry else None
@@ -151,7 +149,7 @@ def _check(name: str, declaration: Json, value: Any) -> None:
             f"The provided value{repeated} for the template parameter '{name}' is not valid. The value is not part of "
             f"the allowed value(s): '{','.join(str(entry) for entry in allowed)}'."
         )
-    size = value if isinstance(value, int) else len(cast("list[Any]", value))
+    size = value if isinstance(value, int) else len(value)
     low, high = ("minValue", "maxValue") if isinstance(value, int) else ("minLength", "maxLength")
     if (low in declaration and size < declaration[low]) or (high in declaration and size > declaration[high]):
         raise invalid_template(
@@ -162,7 +160,8 @@ def _check(name: str, declaration: Json, value: Any) -> None:
 
 def _all_in(value: Any, allowed: list[Any]) -> bool:
     """An array may hold any of the allowed values."""
-    return isinstance(value, list) and all(each in allowed for each in cast("list[Any]", value))
+    items = as_list(value)
+    return items is not None and all(each in allowed for each in items)
 
 
 def _token(value: Any) -> str:

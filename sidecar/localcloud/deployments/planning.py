@@ -9,11 +9,9 @@ from typing import Any
 from sidecar.armlang.digests import guid
 from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member, objects, strings
+from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects, strings
 from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
 from sidecar.localcloud.deployments.scope_functions import Place, canonical_id
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -123,25 +121,22 @@ def plan_template(
 
 def expand(value: Any, scope: Scope) -> Any:
     """`value` with its expressions evaluated and its property copy loops written out."""
-    if isinstance(value, dict):
-        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
-        loops = entries.get("copy")
-        if isinstance(loops, list) and all(isinstance(loop, dict) and "input" in loop for loop in _items(loops)):
-            made: Json = {loop["name"]: _repeat(loop, scope) for loop in _items(loops)}
+    if (entries := as_object(value)) is not None:
+        loops = as_list(entries.get("copy"))
+        if loops is not None and all(isinstance(loop, dict) and "input" in loop for loop in loops):
+            made: Json = {loop["name"]: _repeat(loop, scope) for loop in loops}
             return {**expand({k: v for k, v in entries.items() if k != "copy"}, scope), **made}
         return {evaluate(name, scope): expand(item, scope) for name, item in entries.items()}
-    if isinstance(value, list):
-        return [expand(item, scope) for item in _items(value)]
+    if (items := as_list(value)) is not None:
+        return [expand(item, scope) for item in items]
     return evaluate(value, scope)
 
 
 def unevaluated(value: Any, scope: Scope) -> Any:
     """`value` evaluated as far as it can be before a deployment; the rest stays as the expression that it is."""
-    if isinstance(value, dict):
-        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (entries := as_object(value)) is not None:
         return {name: unevaluated(item, scope) for name, item in entries.items()}
-    if isinstance(value, list):
-        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (items := as_list(value)) is not None:
         return [unevaluated(item, scope) for item in items]
     try:
         return evaluate(value, scope)
@@ -372,7 +367,3 @@ def _repeat(loop: Json, scope: Scope) -> list[Any]:
         expand(loop.get("input"), replace(scope, copy_index={**scope.copy_index, "": index, name: index}))
         for index in range(count)
     ]
-
-
-def _items(value: Any) -> list[Any]:
-    return value

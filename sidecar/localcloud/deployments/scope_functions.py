@@ -8,8 +8,7 @@ from typing import Any
 
 from sidecar.armlang.dates import format_time
 from sidecar.armlang.functions import ExpressionError
-
-Json = dict[str, Any]
+from sidecar.localcloud.core.fields import Json
 
 
 @dataclass(frozen=True)

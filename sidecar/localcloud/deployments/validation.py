@@ -6,13 +6,12 @@ from sidecar.armlang.expressions import Deferred, ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, plan_dependencies, plan_providers
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, nested_properties, template_hash
-from sidecar.localcloud.resources.resource_type import Json
 
 
 def validated(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> Json:

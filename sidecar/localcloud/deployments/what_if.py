@@ -7,13 +7,12 @@ from typing import Any
 from sidecar.armlang.expressions import Deferred
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployment_record import Ordered
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
 from sidecar.localcloud.resources import providers
-from sidecar.localcloud.resources.resource_type import Json
 
 _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connectionstring"))
 
@@ -111,9 +110,10 @@ def _differences(before: Any, after: Json, path: str) -> list[Json]:
     changes: list[Json] = []
     for name, value in after.items():
         place = f"{path}.{name}" if path else name
-        old = before.get(name) if isinstance(before, dict) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        if isinstance(value, dict) and isinstance(old, dict):
-            changes += _differences(old, dict(value), place)  # pyright: ignore[reportUnknownArgumentType]
+        old = (as_object(before) or {}).get(name)
+        inner = as_object(value)
+        if inner is not None and as_object(old) is not None:
+            changes += _differences(old, inner, place)
         elif (
             value == old
             or (value in (None, [], {}) and old in (None, [], {}))
@@ -131,9 +131,9 @@ def _over(before: Json, after: Json) -> Json:
     """What will be there: the template's values over those that it leaves alone."""
     merged = {**before, **after}
     for name, value in after.items():
-        old = before.get(name)
-        if isinstance(value, dict) and isinstance(old, dict):
-            merged[name] = _over(dict(old), dict(value))  # pyright: ignore[reportUnknownArgumentType]
+        old, inner = as_object(before.get(name)), as_object(value)
+        if old is not None and inner is not None:
+            merged[name] = _over(old, inner)
     return merged
 
 
@@ -162,8 +162,7 @@ def _ignored(cloud: LocalCloud, scope: str, seen: set[str]) -> list[Json]:
 
 def _masked(value: Any) -> Any:
     """Secret values are never part of a what-if."""
-    if isinstance(value, dict):
-        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (entries := as_object(value)) is not None:
         named_secret = set(entries) <= {"name", "value", "keyVaultUrl", "identity"}
         return {
             name: "*******"
@@ -171,8 +170,7 @@ def _masked(value: Any) -> Any:
             else _masked(item)
             for name, item in entries.items()
         }
-    if isinstance(value, list):
-        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (items := as_list(value)) is not None:
         return [_masked(item) for item in items]
     return value
 

@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.identity import ARM_AUDIENCES, Caller, claims_challenge, verify
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.door import arm, arm_deployments, authority
@@ -230,7 +231,7 @@ def _too_large(limit: int) -> ArmError:
     )
 
 
-def _content(method: str, body: bytes) -> dict[str, Any]:
+def _content(method: str, body: bytes) -> Json:
     if method in ("GET", "HEAD", "DELETE") or not body.strip():
         return {}
     problem = "The request content was invalid and could not be deserialized"
@@ -241,9 +242,10 @@ def _content(method: str, body: bytes) -> dict[str, Any]:
         raise ArmError(400, "InvalidRequestContent", f"{problem}: '{str(invalid)[:200]}'.") from invalid
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    found = as_object(content)
+    if found is None:
         raise ArmError(400, "InvalidRequestContent", f"{problem}: an object is expected.")
-    return cast("dict[str, Any]", content)
+    return found
 
 
 def _json(text: str) -> Any:

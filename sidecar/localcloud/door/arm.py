@@ -10,13 +10,13 @@ from sidecar.localcloud.cloud import groups
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.capacity import gpu_rows, location_usages
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.identity import Caller
 from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.resources import environments, providers, storage
-from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Json
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import uuid
 from starlette.responses import JSONResponse, Response
 
 from sidecar.localcloud.core.errors import ArmError, invalid
+from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource
@@ -16,7 +17,6 @@ from sidecar.localcloud.deployments.planning import template_hash
 from sidecar.localcloud.deployments.validation import validated
 from sidecar.localcloud.deployments.what_if import what_if
 from sidecar.localcloud.door.arm import Call
-from sidecar.localcloud.resources.resource_type import Json
 
 
 def put(call: Call) -> Response:
@@ -153,14 +153,13 @@ def _record(call: Call) -> Resource:
 
 
 def _ordered(call: Call) -> Ordered:
-    properties = call.body.get("properties")
-    if not isinstance(properties, dict):
+    properties = as_object(call.body.get("properties"))
+    if properties is None:
         raise invalid("The request content was invalid: the deployment's properties are missing.")
     scope, name = _scope(call), call.names["name"]
     if "group" not in call.names and not call.body.get("location"):
         raise invalid("The location property is required for a deployment at this scope.", "LocationRequired")
-    parameters: Json = dict(properties)  # pyright: ignore[reportUnknownArgumentType]
-    if parameters.get("parameters") is not None and not isinstance(parameters["parameters"], dict):
+    if properties.get("parameters") is not None and as_object(properties["parameters"]) is None:
         raise invalid("The deployment's parameters must be an object.")
     return Ordered(
         f"{scope}/providers/Microsoft.Resources/deployments/{name}",
@@ -168,7 +167,7 @@ def _ordered(call: Call) -> Ordered:
         scope,
         call.subscription.id,
         call.body.get("location"),
-        parameters,
+        properties,
         call.body.get("tags"),
         call.caller.object_id,
     )

@@ -2,17 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.responses import Response
 
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.files.files_call import FilesCall, endpoint_of, times_of
 from sidecar.localcloud.files.files_xml import shares_listing, xml_response
 from sidecar.localcloud.files.share_tree import FilesError
 from sidecar.localcloud.resources.storage import make_share
-
-Json = dict[str, Any]
 
 
 def list_shares(call: FilesCall) -> Response:

@@ -8,9 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-Json = dict[str, Any]
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"\\/:|<>*?]')
 LONGEST_NAME = 255
 LONGEST_PATH = 2048

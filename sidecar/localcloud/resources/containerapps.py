@@ -8,7 +8,7 @@ from typing import Any
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.containerapps_rules import (
@@ -22,7 +22,6 @@ from sidecar.localcloud.resources.resource_type import (
     ArmRequest,
     Change,
     Finish,
-    Json,
     ResourceType,
     tracked_body,
 )
@@ -50,10 +49,10 @@ _STATED = ("managedEnvironmentId", "environmentId", "workloadProfileName", "conf
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """JSON merge patch: objects are merged, null removes, everything else (lists too) is replaced."""
-    if not isinstance(patch, dict):
+    changes = as_object(patch)
+    if changes is None:
         return patch
-    merged: Json = dict(target) if isinstance(target, dict) else {}  # pyright: ignore[reportUnknownArgumentType]
-    changes: Json = dict(patch)  # pyright: ignore[reportUnknownArgumentType]
+    merged = {**(as_object(target) or {})}
     for name, value in changes.items():
         if value is None:
             merged.pop(name, None)
@@ -195,11 +194,9 @@ def _meant(template: Json) -> Json:
 
 
 def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        entries: Json = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (entries := as_object(value)) is not None:
         return {name: _without_empty(item) for name, item in entries.items() if item not in (None, "", [], {})}
-    if isinstance(value, list):
-        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+    if (items := as_list(value)) is not None:
         return [_without_empty(item) for item in items]
     return value
 

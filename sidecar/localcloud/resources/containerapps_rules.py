@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, as_list, member
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.runtime.probes import probe_problem
 
-Json = dict[str, Any]
 NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
 _APP_NAME = re.compile(r"^[a-z](?!.*--)[-a-z0-9]{0,30}[a-z0-9]$")
 _CONTAINER_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -180,10 +179,7 @@ def _list(holder: Json, name: str) -> list[Any]:
     value = holder.get(name)
     if value is None:
         return []
-    if not isinstance(value, list):
+    found = as_list(value)
+    if found is None:
         raise invalid(f"'{name}' must be a list.", "InvalidRequestContent", name)
-    return _items(value)
-
-
-def _items(value: Any) -> list[Any]:
-    return value
+    return found

@@ -8,10 +8,10 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
 from sidecar.localcloud.core.capacity import gpu_quota, usage_row
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.containerapps_rules import NAME
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Json, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, ResourceType, tracked_body
 
 TYPE = "Microsoft.App/managedEnvironments"
 STORAGES = "Microsoft.App/managedEnvironments/storages"

@@ -9,9 +9,9 @@ from dataclasses import replace
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
 from sidecar.localcloud.core.errors import invalid
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, ResourceType, tracked_body
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$")
 

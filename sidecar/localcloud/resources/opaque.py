@@ -3,9 +3,9 @@
 import uuid
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Json, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, ResourceType, tracked_body
 
 _TRACKED_ONLY = ("location", "tags", "properties", "systemData")
 

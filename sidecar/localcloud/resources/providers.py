@@ -1,16 +1,16 @@
 """Which provider answers for a resource type, and what ARM itself does around it: find, put, patch, delete, act."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
 from sidecar.localcloud.core.errors import ArmError, invalid, not_found
+from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage
 from sidecar.localcloud.resources.opaque import opaque_type
-from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Json, ResourceType
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, ResourceType
 
 _TYPES: Mapping[str, ResourceType] = {
     each.name.lower(): each
@@ -111,12 +111,3 @@ def resume(cloud: LocalCloud) -> None:
         kind = type_of(resource.type) if resource.type.lower() in _TYPES else None
         if kind and kind.resume and (finish := kind.resume(cloud, resource)):
             cloud.operations.adopt(resource.id, finish)
-
-
-def as_object(body: Any) -> Json:
-    """A request's body as an object; ArmError where it is something else."""
-    if body is None:
-        return {}
-    if not isinstance(body, dict):
-        raise invalid("The request content was invalid and could not be deserialized: an object is expected.")
-    return dict(body)  # pyright: ignore[reportUnknownArgumentType]

@@ -4,14 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 
 if TYPE_CHECKING:
     from sidecar.localcloud.cloud.cloud import LocalCloud
 
-Json = dict[str, Any]
 Finish = Callable[[], Awaitable[None]]
 
 

@@ -4,10 +4,10 @@ import secrets
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Json, ResourceType
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, ResourceType
 from sidecar.localcloud.runtime.containers import Container
 from sidecar.localcloud.runtime.replicas import Replica
 

@@ -11,10 +11,10 @@ from typing import Any
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Json, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, ResourceType, tracked_body
 
 _ACCOUNT_NAME = re.compile(r"^[a-z0-9]{3,24}$")
 _SHARE_NAME = re.compile(r"^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$")

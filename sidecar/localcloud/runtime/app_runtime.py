@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sidecar.localcloud.core.capacity import GpuNeed, gpu_need
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
 from sidecar.localcloud.runtime.ingress import Ingress
@@ -22,7 +21,6 @@ from sidecar.localcloud.runtime.replicas import Replica, ReplicaNames, ReplicaSp
 from sidecar.localcloud.runtime.scaling import Candidate, Demand, desired_replicas, routes, scale_of
 
 log = logging.getLogger(__name__)
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 import h11
 
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.runtime.replicas import Replica
 
-Json = dict[str, Any]
 _CHUNK = 65536
 # A request line and headers longer than this are refused, as Envoy refuses them.
 _HEAD_LIMIT = 60 * 1024

@@ -5,11 +5,8 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from sidecar.localcloud.core.fields import strings
-
-Json = dict[str, Any]
+from sidecar.localcloud.core.fields import Json, strings
 
 
 def make_layer(folder: Path, image_python: Path) -> Path:

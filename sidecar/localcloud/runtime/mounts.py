@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.state import Resource, Store
 from sidecar.localcloud.runtime.replicas import Unmountable
-
-Json = dict[str, Any]
 
 
 def mounts_of(store: Store, folder: Path, app: Resource, template: Json, layer: Path) -> Mapping[str, Path]:

@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from sidecar.localcloud.core.fields import member, objects
+from sidecar.localcloud.core.fields import Json, member, objects
 
-Json = dict[str, Any]
 Kind = Literal["Startup", "Liveness", "Readiness"]
 
 # Upper limits that ACA puts on a declared probe: field → (lowest, highest) and, for failures, the highest by kind.

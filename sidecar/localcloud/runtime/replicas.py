@@ -9,11 +9,11 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import psutil
 
-from sidecar.localcloud.core.fields import objects
+from sidecar.localcloud.core.fields import Json, objects
 from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec
 from sidecar.localcloud.runtime.layers import command_line, container_environment, make_layer
@@ -21,7 +21,6 @@ from sidecar.localcloud.runtime.logs import Event, Log
 from sidecar.localcloud.runtime.probes import probes_of
 
 log = logging.getLogger(__name__)
-Json = dict[str, Any]
 Phase = Literal["Assigning", "Pulling", "Mounting", "Running", "Stopping", "Gone"]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 

@@ -3,11 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sidecar.localcloud.core.fields import member, objects
-
-Json = dict[str, Any]
+from sidecar.localcloud.core.fields import Json, member, objects
 
 
 @dataclass(frozen=True)
