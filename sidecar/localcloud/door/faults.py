@@ -6,7 +6,7 @@ import random
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +47,7 @@ class Faults:
         self._seen: list[int] = []
         self._hits: list[int] = []
         self._random = random.Random(0)  # noqa: S311 - repeatable, not secret
-        self._last: dict[str, tuple[list[Message], bytes]] = {}
+        self._last: dict[str, list[Message]] = {}
 
     def set(self, rules: list[Rule], seed: int) -> None:
         self._rules = rules
@@ -105,7 +105,7 @@ class Faults:
         async def remember(message: Message) -> None:
             messages.append(message)
             if not message.get("more_body") and message["type"] == "http.response.body":
-                self._last[key] = (messages, b"")
+                self._last[key] = messages
             await send(message)
 
         return remember
@@ -115,32 +115,37 @@ class Faults:
     ) -> None:
         if rule.seconds:
             await asyncio.sleep(rule.seconds)
-        if rule.kind == "delay":
-            await app(scope, receive, send)
-        elif rule.kind == "status":
-            await _answer(send, rule.status, rule.headers, _error_body(rule, part))
-        elif rule.kind == "reset-before":
-            await _reset(send)
-        elif rule.kind in ("reset-after", "truncate", "body", "never-ending"):
-            answer = await _run(app, scope, receive)
-            if rule.kind == "reset-after":
+        match rule.kind:
+            case "delay":
+                await app(scope, receive, send)
+            case "status":
+                await _answer(send, rule.status, rule.headers, _error_body(rule, part))
+            case "reset-before":
                 await _reset(send)
-            elif rule.kind == "truncate":
-                await send(answer[0])
-                await send({"type": "http.response.body", "body": answer[1][: len(answer[1]) // 2], "more_body": True})
+            case "reset-after":
+                await _run(app, scope, receive)
                 await _reset(send)
-            elif rule.kind == "never-ending":
-                body = json.dumps({"status": "InProgress"}).encode()
-                await _answer(send, 200, {"content-type": "application/json", "retry-after": "0"}, body)
-            else:
+            case "truncate":
+                start, body = await _run(app, scope, receive)
+                await send(start)
+                await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+                await _reset(send)
+            case "body":
+                await _run(app, scope, receive)
                 await _answer(send, rule.status, rule.headers, (rule.body or "").encode())
-        elif rule.kind == "duplicate":
-            await _twice(app, scope, receive, send)
-        elif key in self._last:
-            for message in self._last[key][0]:
-                await send(message)
-        else:
-            await app(scope, receive, send)
+            case "never-ending":
+                await _run(app, scope, receive)
+                unfinished = json.dumps({"status": "InProgress"}).encode()
+                await _answer(send, 200, {"content-type": "application/json", "retry-after": "0"}, unfinished)
+            case "duplicate":
+                await _twice(app, scope, receive, send)
+            case "stale":
+                if key not in self._last:
+                    await app(scope, receive, send)
+                for message in self._last.get(key, ()):
+                    await send(message)
+            case _:
+                assert_never(rule.kind)
 
 
 def admin(faults: Faults, token: str) -> Callable[[str, str, bytes], tuple[int, dict[str, Any]]]:
