@@ -1,7 +1,7 @@
 """Microsoft.App/containerApps: PUT, PATCH, secrets, start and stop; a changed template makes a revision."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.containerapps_rules import (
     check_app_name,
-    check_configuration,
-    check_template,
+    checked_configuration,
+    checked_template,
     secret_values,
 )
 from sidecar.localcloud.resources.resource_type import (
@@ -66,14 +66,13 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
     profile_name, profile = _profile(cloud, environment, given)
     configuration: Json = member(given, "configuration")
     template: Json = member(given, "template")
-    check_configuration(configuration)
+    asked = checked_configuration(configuration)
     values = secret_values(configuration, (member(old.private, "secrets")) if old else {})
-    check_template(template, list(values), profile)
-    ingress: Json | None = configuration.get("ingress")
+    suffix = checked_template(template, list(values), profile).suffix
+    ingress = asked.ingress
     names = [revision.name for revision in revisions_of(cloud, old)] if old else []
-    if ingress and (problem := traffic_problem(objects(ingress, "traffic"), names)):
+    if ingress and (problem := traffic_problem(ingress.traffic, names)):
         raise invalid(problem, "ContainerAppInvalidTraffic", "configuration.ingress.traffic")
-    suffix = template.get("revisionSuffix")
     changed = old is None or _meant(template) != _meant(old.properties["template"])
     if changed and suffix and f"{request.id.name}--{suffix}" in names:
         raise invalid(f"The revision suffix '{suffix}' is already in use.", "ContainerAppRevisionSuffixInUse")
@@ -82,7 +81,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "secrets": values,
         "port": (old.private.get("port") if old else None) or free_port(cloud),
     }
-    private["labelPorts"] = _label_ports(cloud, ingress, member(private, "labelPorts"))
+    private["labelPorts"] = _label_ports(cloud, ingress.labels if ingress else (), member(private, "labelPorts"))
     properties: Json = {
         "provisioningState": "InProgress",
         "runningStatus": old.properties.get("runningStatus", "Running") if old else "Running",
@@ -271,9 +270,7 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
     }
 
 
-def _label_ports(cloud: LocalCloud, ingress: Json | None, before: Mapping[str, int]) -> dict[str, int]:
-    traffic: list[Json] = (ingress or {}).get("traffic") or []
-    labels = [str(entry["label"]).lower() for entry in traffic if entry.get("label")]
+def _label_ports(cloud: LocalCloud, labels: Sequence[str], before: Mapping[str, int]) -> dict[str, int]:
     return {label: before.get(label) or free_port(cloud) for label in labels}
 
 

@@ -1,4 +1,4 @@
-"""What Azure refuses in a container app before anything runs. Pure: settings and values in, ArmError out."""
+"""What Azure refuses in a container app before anything runs. Pure: JSON in, frozen values or ArmError out."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, member
 from sidecar.localcloud.core.settings import Profile
+from sidecar.localcloud.runtime.configuration import Configuration, Template, configuration_of, template_of
 from sidecar.localcloud.runtime.probes import probe_problem
 
 NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
@@ -27,7 +28,7 @@ def check_app_name(name: str) -> None:
         )
 
 
-def check_template(template: Json, secrets: Sequence[str], profile: Profile | None) -> None:
+def checked_template(template: Json, secrets: Sequence[str], profile: Profile | None) -> Template:
     """Containers, resources, probes, volumes, scale. `profile` is the workload profile that the app runs on."""
     containers = _list(template, "containers")
     if not containers:
@@ -44,6 +45,12 @@ def check_template(template: Json, secrets: Sequence[str], profile: Profile | No
     suffix = template.get("revisionSuffix")
     if suffix and not _SUFFIX.match(str(suffix)):
         raise invalid(f"Invalid revision suffix '{suffix}'.", "ContainerAppInvalidRevisionSuffix", "revisionSuffix")
+    grace = template.get("terminationGracePeriodSeconds")
+    if grace is not None and (type(grace) is not int or grace < 0):
+        raise invalid(
+            f"terminationGracePeriodSeconds '{grace}' must not be negative.", target="terminationGracePeriodSeconds"
+        )
+    return template_of(template)
 
 
 def _check_container(container: Json, secrets: Sequence[str], template: Json) -> None:
@@ -130,13 +137,13 @@ def _check_scale(scale: Json) -> None:
             raise invalid(f"{name} '{value}' must not be negative.", "ContainerAppInvalidScaleSettings", name)
 
 
-def check_configuration(configuration: Json) -> None:
+def checked_configuration(configuration: Json) -> Configuration:
     """Ingress, secrets, revision mode."""
     mode = configuration.get("activeRevisionsMode", "Single")
     if str(mode).lower() not in ("single", "multiple", "labels"):
         raise invalid(f"activeRevisionsMode '{mode}' is not valid.", "ContainerAppInvalidActiveRevisionsMode")
-    ingress: Json | None = configuration.get("ingress")
-    if ingress is not None:
+    if configuration.get("ingress") is not None:
+        ingress = member(configuration, "ingress")
         port = ingress.get("targetPort")
         if port is not None and (type(port) is not int or not 0 <= port <= 65535):
             raise invalid(f"targetPort '{port}' must be between 1 and 65535.", "ContainerAppInvalidIngressTargetPort")
@@ -149,6 +156,7 @@ def check_configuration(configuration: Json) -> None:
         if not _SECRET_NAME.match(name) or name in seen:
             raise invalid(f"Invalid or repeated secret name '{name}'.", "ContainerAppSecretInvalidName")
         seen.add(name)
+    return configuration_of(configuration)
 
 
 def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import secrets
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import Json, member, objects
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, ResourceType
@@ -145,18 +145,16 @@ def _shown_replica(cloud: LocalCloud, app: Resource, revision: Resource, replica
     running = {container.spec.name: container for container in replica.containers}
     scope = app.id.split("/providers/")[0]
     base = f"{cloud.endpoints.data}{scope}/containerApps/{app.name}/revisions/{revision.name}/replicas/{replica.name}"
-    template: Json = revision.properties["template"]
+    template = replica.spec.template
     properties: Json = {
         "createdTime": replica.created,
         "runningState": replica.running_state,
         "runningStateDetails": replica.details or None,
         "containers": [
-            _shown_container(base, entry["name"], running.get(entry["name"]), replica)
-            for entry in template["containers"]
+            _shown_container(base, entry.name, running.get(entry.name), replica) for entry in template.containers
         ],
         "initContainers": [
-            _shown_container(base, entry["name"], running.get(entry["name"]), replica)
-            for entry in objects(template, "initContainers")
+            _shown_container(base, entry.name, running.get(entry.name), replica) for entry in template.init_containers
         ],
     }
     body: Json = {"id": f"{revision.id}/replicas/{replica.name}", "name": replica.name, "type": REPLICAS}

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.localcloud.core.capacity import GpuNeed, gpu_need
-from sidecar.localcloud.core.fields import Json, member, objects
+from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
+from sidecar.localcloud.runtime.configuration import configuration_of, template_of
 from sidecar.localcloud.runtime.ingress import Ingress
 from sidecar.localcloud.runtime.logs import Event, Log
 from sidecar.localcloud.runtime.mounts import mounts_of
 from sidecar.localcloud.runtime.replicas import Replica, ReplicaNames, ReplicaSpec
-from sidecar.localcloud.runtime.scaling import Candidate, Demand, desired_replicas, routes, scale_of
+from sidecar.localcloud.runtime.scaling import Candidate, Demand, desired_replicas, routes
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +81,15 @@ class AppRuntime:
         app = self.resource
         if app is None:
             return {}
-        configuration: Json = app.properties["configuration"]
-        traffic: list[Json] = objects(member(configuration, "ingress"), "traffic")
+        configuration = configuration_of(app.properties["configuration"])
         candidates = [
             Candidate(
                 revision.name, revision.properties["active"], revision.properties["provisioningState"] == "Provisioned"
             )
             for revision in self.revisions()
         ]
-        return routes(traffic, candidates, configuration["activeRevisionsMode"])
+        traffic = configuration.ingress.traffic if configuration.ingress else ()
+        return routes(traffic, candidates, configuration.mode)
 
     def gpus(self, location: str, row: str) -> int:
         held = [need for replica, need in self._gpus.items() if replica.phase != "Gone"]
@@ -152,7 +153,7 @@ class AppRuntime:
         if app is None:
             return
         revisions = self.revisions()
-        if app.properties["configuration"]["activeRevisionsMode"].lower() == "single":
+        if configuration_of(app.properties["configuration"]).mode == "single":
             self._retire_replaced(revisions)
         running = [
             revision
@@ -189,7 +190,7 @@ class AppRuntime:
         if in_flight:
             self._last_used[revision.name] = now
         demand = Demand(in_flight, now - self._last_used[revision.name], count)
-        return desired_replicas(scale_of(revision.properties["template"]), demand)
+        return desired_replicas(template_of(revision.properties["template"]).scale, demand)
 
     def _adjust(self, app: Resource, revision: Resource | None, name: str, wanted: int) -> None:
         group = self.replicas.setdefault(name, [])
@@ -249,15 +250,15 @@ class AppRuntime:
 
     def _new_replica(self, app: Resource, revision: Resource) -> Replica:
         name = self._names.setdefault(revision.name, ReplicaNames(revision.name)).next()
-        ingress: Json = member(app.properties["configuration"], "ingress")
-        template: Json = revision.properties["template"]
+        ingress = configuration_of(app.properties["configuration"]).ingress
+        template = template_of(revision.properties["template"])
         layer = self.folder / "layers" / name
         self.report("ReplicaCreated", f"Creating replica '{name}'", revision.name)
         spec = ReplicaSpec(
             app=self.name,
             revision=revision.name,
             template=template,
-            target_port=ingress.get("targetPort"),
+            target_port=ingress.target_port if ingress else None,
             folder=layer,
             environment={
                 "CONTAINER_APP_NAME": self.name,

@@ -13,12 +13,15 @@ from sidecar.localcloud.runtime.logs import Log
 from sidecar.localcloud.runtime.probes import Health, Probe, observe, run_probe
 
 State = Literal["Waiting", "Running", "Terminated"]
+Restart = Literal["always", "until-success"]
 Report = Callable[[str, str, str], None]
 """(kind, reason, message) of a system event."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ContainerSpec:
+    """One command of a replica. An init container runs until it succeeds, then is done."""
+
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -27,8 +30,7 @@ class ContainerSpec:
     grace: float
     backoff: float
     backoff_limit: float
-    restart_always: bool = True
-    """False for an init container: it runs until it succeeds, then is done."""
+    restart: Restart
 
 
 class Container:
@@ -54,7 +56,7 @@ class Container:
         while not self._stopping:
             began = time.monotonic()
             await self._run_once()
-            if self._stopping or (not self.spec.restart_always and self.exit_code == 0):
+            if self._stopping or (self.spec.restart == "until-success" and self.exit_code == 0):
                 return
             # A container that ran for a while starts afresh; one that keeps crashing waits longer each time.
             backoff = self.spec.backoff if time.monotonic() - began > 10 * backoff + 30 else backoff

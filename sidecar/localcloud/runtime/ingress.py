@@ -11,9 +11,10 @@ from typing import Any, Protocol
 
 import h11
 
-from sidecar.localcloud.core.fields import Json, member, objects
+from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.runtime.configuration import configuration_of
 from sidecar.localcloud.runtime.replicas import Replica
 
 _CHUNK = 65536
@@ -109,7 +110,7 @@ class Ingress:
 
     def _wanted_ports(self) -> dict[str, int]:
         app = self._app.resource
-        if app is None or not app.properties["configuration"].get("ingress"):
+        if app is None or configuration_of(app.properties["configuration"]).ingress is None:
             return {}
         labels: Json = member(app.private, "labelPorts")
         return {"": app.private["port"], **labels}
@@ -150,13 +151,13 @@ class Ingress:
         if app is None or app.private.get("stopped"):
             raise Refused(NOT_FOUND)
         if label:
-            traffic: list[Json] = objects(app.properties["configuration"]["ingress"], "traffic")
-            named = [entry for entry in traffic if str(entry.get("label", "")).lower() == label]
-            chosen = named[0].get("revisionName") if named else None
+            ingress = configuration_of(app.properties["configuration"]).ingress
+            named = [entry for entry in (ingress.traffic if ingress else ()) if entry.label == label]
+            chosen = named[0].revision if named else None
             if not named or (chosen and not self._app.is_active(chosen)):
                 raise Refused(NOT_FOUND)
             if chosen:
-                return str(chosen)
+                return chosen
         weights = self._app.routes()
         if not weights:
             raise Refused(NOT_FOUND)

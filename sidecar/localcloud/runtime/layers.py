@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from sidecar.localcloud.core.fields import Json, strings
-
 
 def make_layer(folder: Path, image_python: Path) -> Path:
     """A Python environment in `folder` that sees the image's packages and takes new ones itself; returns its bin folder."""
@@ -62,8 +60,3 @@ def container_environment(
         "PYTHONUNBUFFERED": "1",
     }
     return {**base, **passed, **{name: replace_mounts(value, mounts) for name, value in own.items()}}
-
-
-def command_line(container: Json, mounts: Mapping[str, Path]) -> list[str]:
-    stated = [*strings(container, "command"), *strings(container, "args")]
-    return [replace_mounts(part, mounts) for part in stated]

@@ -3,46 +3,42 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from sidecar.localcloud.core.fields import Json, member, objects
+from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.state import Resource, Store
+from sidecar.localcloud.runtime.configuration import SecretFile, Template, Volume
 from sidecar.localcloud.runtime.replicas import Unmountable
 
 
-def mounts_of(store: Store, folder: Path, app: Resource, template: Json, layer: Path) -> Mapping[str, Path]:
+def mounts_of(store: Store, folder: Path, app: Resource, template: Template, layer: Path) -> Mapping[str, Path]:
     """Mount path → folder, for every volume mount of the template. Unmountable as the mount command would say it."""
-    volumes = {volume["name"]: volume for volume in objects(template, "volumes")}
+    volumes = {volume.name: volume for volume in template.volumes}
     found: dict[str, Path] = {}
-    for container in [*(objects(template, "initContainers")), *template["containers"]]:
-        for mount in objects(container, "volumeMounts"):
-            volume: Json = volumes[mount["volumeName"]]
-            base = _volume_folder(store, folder, app, volume, layer)
-            relative = str(mount.get("subPath") or "").strip("/")
-            target = (base / relative).resolve()
+    for container in (*template.init_containers, *template.containers):
+        for mount in container.mounts:
+            base = _volume_folder(store, folder, app, volumes[mount.volume], layer)
+            target = (base / mount.sub_path).resolve()
             if not target.is_relative_to(base.resolve()):
-                raise Unmountable(f"subPath '{relative}' leaves the volume '{volume['name']}'")
+                raise Unmountable(f"subPath '{mount.sub_path}' leaves the volume '{mount.volume}'")
             target.mkdir(parents=True, exist_ok=True)
-            found[mount["mountPath"].rstrip("/") or "/"] = target
-            found[mount["mountPath"]] = target
+            found[mount.path.rstrip("/") or "/"] = target
+            found[mount.path] = target
     return found
 
 
-def _volume_folder(store: Store, folder: Path, app: Resource, volume: Json, layer: Path) -> Path:
-    kind = str(volume.get("storageType") or "EmptyDir").lower()
+def _volume_folder(store: Store, folder: Path, app: Resource, volume: Volume, layer: Path) -> Path:
+    kind = volume.kind.lower()
     if kind == "azurefile":
-        return _share(store, folder, app, str(volume.get("storageName") or ""))
-    place = layer / "volumes" / volume["name"]
+        return _share(store, folder, app, volume.storage)
+    place = layer / "volumes" / volume.name
     place.mkdir(parents=True, exist_ok=True)
     if kind == "secret":
         secrets: Mapping[str, str] = member(app.private, "secrets")
-        listed = volume.get("secrets") or [{"secretRef": name, "path": name} for name in secrets]
-        for entry in listed:
-            file = place / Path(str(entry.get("path") or entry["secretRef"])).name
+        for entry in volume.secrets or [SecretFile(name, name) for name in secrets]:
+            file = place / Path(entry.path).name
             file.touch(mode=0o600)
-            file.write_text(secrets.get(entry["secretRef"], ""))
+            file.write_text(secrets.get(entry.secret, ""))
     elif kind != "emptydir":
-        raise Unmountable(
-            f"volume '{volume['name']}': storage type '{volume.get('storageType')}' is not available here"
-        )
+        raise Unmountable(f"volume '{volume.name}': storage type '{volume.kind}' is not available here")
     return place
 
 
@@ -51,7 +47,7 @@ def _share(store: Store, folder: Path, app: Resource, storage_name: str) -> Path
     storage = store.get(f"{environment}/storages/{storage_name}")
     if storage is None:
         raise Unmountable(f"the storage '{storage_name}' is not defined in the environment")
-    azure: Json = member(storage.properties, "azureFile")
+    azure = member(storage.properties, "azureFile")
     account_name, share = str(azure.get("accountName")), str(azure.get("shareName"))
     source = f"//{account_name}.file.core.windows.net/{share}"
     account = next(

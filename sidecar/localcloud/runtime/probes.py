@@ -52,9 +52,12 @@ def observe(health: Health, probe: Probe, result: Literal["success", "failure"])
     return Health(False if run >= probe.failure_threshold else health.passed, 0, run)
 
 
-def probes_of(container: Json, target_port: int | None) -> tuple[Probe, ...]:
+def declared_probes(container: Json) -> tuple[Probe, ...]:
+    return tuple(_probe(entry) for entry in objects(container, "probes"))
+
+
+def probes_of(declared: tuple[Probe, ...], target_port: int | None) -> tuple[Probe, ...]:
     """The probes that run for a container: those it declares; where it declares none and has ingress, ACA's own."""
-    declared = tuple(_probe(entry) for entry in objects(container, "probes"))
     if declared or target_port is None:
         return declared
     return (
@@ -70,7 +73,7 @@ def _probe(entry: Json) -> Probe:
         entry["type"],
         (http.get("path") or "/") if http else None,
         int(target.get("port", 0)),
-        tuple((header["name"], header["value"]) for header in objects(http, "httpHeaders")),
+        tuple((str(header.get("name")), str(header.get("value"))) for header in objects(http, "httpHeaders")),
     )
     given = {
         "initial_delay": entry.get("initialDelaySeconds"),
@@ -92,6 +95,9 @@ def probe_problem(entry: Json) -> str | None:
     port = (member(entry, "httpGet") or member(entry, "tcpSocket")).get("port")
     if type(port) is not int or not 1 <= port <= 65535:
         return f"Port '{port}' must be between 1 and 65535."
+    headers = objects(member(entry, "httpGet"), "httpHeaders")
+    if not all(isinstance(header.get(part), str) for header in headers for part in ("name", "value")):
+        return "Each of httpHeaders must have a name and a value."
     limits = {**_LIMITS, "failureThreshold": (1, _FAILURES[kind])}
     for name, (low, high) in limits.items():
         value = entry.get(name)

@@ -13,10 +13,10 @@ from typing import Literal
 
 import psutil
 
-from sidecar.localcloud.core.fields import Json, objects
 from sidecar.localcloud.core.operations import utc_now
-from sidecar.localcloud.runtime.containers import Container, ContainerSpec
-from sidecar.localcloud.runtime.layers import command_line, container_environment, make_layer
+from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
+from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Restart
+from sidecar.localcloud.runtime.layers import container_environment, make_layer, replace_mounts
 from sidecar.localcloud.runtime.logs import Event, Log
 from sidecar.localcloud.runtime.probes import probes_of
 
@@ -35,7 +35,7 @@ class ReplicaSpec:
 
     app: str
     revision: str
-    template: Json
+    template: Template
     target_port: int | None
     folder: Path
     """Its writable layer; removed with it."""
@@ -121,12 +121,12 @@ class Replica:
 
     async def _prepare_and_run(self) -> None:
         template, spec = self.spec.template, self.spec
-        cannot = _cannot_run(template, spec)
+        cannot = _cannot_run(spec)
         if cannot:
             self.details = cannot
             self.report("Warning", "ImagePullFailure", cannot)
             return
-        image = template["containers"][0].get("image", "")
+        image = template.containers[0].image
         self.phase = "Pulling"
         self.report("Normal", "PullingImage", f"Pulling image '{image}'")
         binaries = await asyncio.to_thread(make_layer, spec.folder, spec.image_python or Path())
@@ -135,45 +135,40 @@ class Replica:
         )
         self.phase = "Mounting"
         mounts = spec.mounts(spec.folder)
-        grace = template.get("terminationGracePeriodSeconds")
-        grace = 30 if grace is None else float(grace)
         self.phase = "Running"
-        for entry in objects(template, "initContainers"):
-            first = self._container(entry, binaries, mounts, grace, "until-success")
+        for entry in template.init_containers:
+            first = self._container(entry, binaries, mounts, "until-success")
             self.containers = [first]
             await first.run()
-        self.containers = [
-            self._container(entry, binaries, mounts, grace, "always") for entry in template["containers"]
-        ]
+        self.containers = [self._container(entry, binaries, mounts, "always") for entry in template.containers]
         await asyncio.gather(*(container.run() for container in self.containers), self._find_port())
 
     def _container(
-        self, entry: Json, binaries: Path, mounts: Mapping[str, Path], grace: float, restart: str
+        self, entry: ContainerTemplate, binaries: Path, mounts: Mapping[str, Path], restart: Restart
     ) -> Container:
         own = {
-            variable["name"]: self.spec.secrets.get(variable["secretRef"], "")
-            if variable.get("secretRef")
-            else str(variable.get("value") or "")
-            for variable in objects(entry, "env")
+            variable.name: self.spec.secrets.get(variable.secret, "") if variable.secret else variable.value
+            for variable in entry.variables
         }
         platform = {
             **self.spec.environment,
             "CONTAINER_APP_PORT": str(self.port),
             "CONTAINER_APP_REPLICA_NAME": self.name,
         }
-        mine = {mount["mountPath"]: mounts[mount["mountPath"]] for mount in objects(entry, "volumeMounts")}
+        mine = {mount.path: mounts[mount.path] for mount in entry.mounts}
+        variables = {**platform, **own, **_kept(platform)}
         spec = ContainerSpec(
-            entry["name"],
-            command_line(entry, mine),
-            container_environment({**platform, **own, **_kept(platform)}, binaries, self.spec.machine, mine),
-            self.spec.folder,
-            probes_of(entry, self.spec.target_port) if restart == "always" else (),
-            grace,
-            self.spec.backoff,
-            self.spec.backoff_limit,
-            restart == "always",
+            name=entry.name,
+            command=[replace_mounts(part, mine) for part in (*entry.command, *entry.arguments)],
+            environment=container_environment(variables, binaries, self.spec.machine, mine),
+            folder=self.spec.folder,
+            probes=probes_of(entry.probes, self.spec.target_port) if restart == "always" else (),
+            grace=self.spec.template.grace,
+            backoff=self.spec.backoff,
+            backoff_limit=self.spec.backoff_limit,
+            restart=restart,
         )
-        console = Log(self._logs / f"{self.name}.{entry['name']}.log")
+        console = Log(self._logs / f"{self.name}.{entry.name}.log")
         return Container(spec, console, self._reached, self.report)
 
     def _reached(self, port: int) -> int:
@@ -205,11 +200,11 @@ def _kept(platform: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in platform.items() if name.startswith("CONTAINER_APP_")}
 
 
-def _cannot_run(template: Json, spec: ReplicaSpec) -> str | None:
-    for container in template["containers"]:
-        if not container.get("command"):
+def _cannot_run(spec: ReplicaSpec) -> str | None:
+    for container in spec.template.containers:
+        if not container.command:
             return (
-                f"ImageCannotRun: the local cloud pulls no images, so '{container.get('image')}' has no command of its "
+                f"ImageCannotRun: the local cloud pulls no images, so '{container.image}' has no command of its "
                 "own here. Give the container a command."
             )
     if spec.image_python is None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sidecar.localcloud.core.fields import Json, member, objects
 
@@ -34,6 +35,30 @@ class Candidate:
     ready: bool
 
 
+Mode = Literal["single", "multiple", "labels"]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What part of an ingress's traffic goes where."""
+
+    revision: str | None
+    latest: bool
+    """The latest revision, whichever that is."""
+    weight: int
+    label: str
+    """In lower case; empty where it has none."""
+
+
+def traffic_of(entry: Json) -> Traffic:
+    return Traffic(
+        revision=str(entry["revisionName"]) if entry.get("revisionName") else None,
+        latest=bool(entry.get("latestRevision")),
+        weight=int(entry.get("weight") or 0),
+        label=str(entry.get("label") or "").lower(),
+    )
+
+
 def scale_of(template: Json) -> Scale:
     """The scale of a revision's template, ACA's defaults filled in."""
     scale: Json = member(template, "scale")
@@ -56,35 +81,33 @@ def desired_replicas(scale: Scale, demand: Demand) -> int:
     return max(scale.minimum, min(needed, scale.maximum))
 
 
-def routes(traffic: Sequence[Json], candidates: Sequence[Candidate], mode: str) -> dict[str, int]:
+def routes(traffic: Sequence[Traffic], candidates: Sequence[Candidate], mode: Mode) -> dict[str, int]:
     """Weight by revision. `latestRevision` is the latest that is ready, as long as none is ready the latest at all."""
     active = [candidate for candidate in candidates if candidate.active]
     if not active:
         return {}
     ready = [candidate for candidate in active if candidate.ready]
     latest = (ready or active)[-1].name
-    if mode.lower() == "single" or not traffic:
+    if mode == "single" or not traffic:
         return {latest: 100}
     weights: dict[str, int] = {}
     for entry in traffic:
-        name = latest if entry.get("latestRevision") else str(entry.get("revisionName", ""))
-        weight = int(entry.get("weight") or 0)
-        if weight and any(candidate.name == name for candidate in active):
-            weights[name] = weights.get(name, 0) + weight
+        name = latest if entry.latest else entry.revision
+        if name and entry.weight and any(candidate.name == name for candidate in active):
+            weights[name] = weights.get(name, 0) + entry.weight
     return weights
 
 
-def traffic_problem(traffic: Sequence[Json], names: Sequence[str]) -> str | None:
+def traffic_problem(traffic: Sequence[Traffic], names: Sequence[str]) -> str | None:
     """Why ACA refuses these weights; None where they are fine."""
     if not traffic:
         return None
-    if sum(int(entry.get("weight") or 0) for entry in traffic) != 100:
+    if sum(entry.weight for entry in traffic) != 100:
         return "The sum of all traffic weights must equal 100."
     for entry in traffic:
-        name = entry.get("revisionName")
-        if bool(name) == bool(entry.get("latestRevision")):
+        if bool(entry.revision) == entry.latest:
             return "Exactly one of revisionName and latestRevision must be given for each traffic weight."
-        if name and name not in names:
-            return f"The revision '{name}' in the traffic weights was not found."
-    labels = [str(entry["label"]).lower() for entry in traffic if entry.get("label")]
+        if entry.revision and entry.revision not in names:
+            return f"The revision '{entry.revision}' in the traffic weights was not found."
+    labels = [entry.label for entry in traffic if entry.label]
     return "Each label can be used once only." if len(labels) != len(set(labels)) else None

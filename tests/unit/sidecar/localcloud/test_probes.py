@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.localcloud.runtime.probes import Health, Probe, observe, probe_problem, probes_of
+from sidecar.localcloud.runtime.probes import Health, Probe, declared_probes, observe, probe_problem, probes_of
 
 PROBE = Probe("Readiness", "/", 80, failure_threshold=3, success_threshold=2)
 
@@ -34,10 +34,11 @@ def test_the_conclusion_is_that_of_the_last_long_enough_run(results: list[Any], 
 
 
 def test_declared_probes_replace_those_of_the_platform():
-    declared = {"probes": [{"type": "Liveness", "httpGet": {"port": 1, "path": "/live"}, "timeoutSeconds": 5}]}
+    stated = {"probes": [{"type": "Liveness", "httpGet": {"port": 1, "path": "/live"}, "timeoutSeconds": 5}]}
+    declared = declared_probes(stated)
     assert [(probe.kind, probe.path, probe.timeout) for probe in probes_of(declared, 80)] == [("Liveness", "/live", 5)]
-    assert [probe.kind for probe in probes_of({}, 80)] == ["Startup", "Readiness"]
-    assert probes_of({}, None) == ()
+    assert [probe.kind for probe in probes_of((), 80)] == ["Startup", "Readiness"]
+    assert probes_of((), None) == ()
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,8 @@ def test_declared_probes_replace_those_of_the_platform():
         ({"type": "Other"}, True),
         ({"tcpSocket": {"port": 1}}, True),
         ({"httpGet": {"port": 0}}, True),
+        ({"httpGet": {"port": 80, "httpHeaders": [{"name": "X-A", "value": "1"}]}}, False),
+        ({"httpGet": {"port": 80, "httpHeaders": [{"value": "1"}]}}, True),
     ],
 )
 def test_limits_of_a_declared_probe(change: dict[str, Any], wrong: bool):

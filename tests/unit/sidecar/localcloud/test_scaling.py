@@ -10,6 +10,7 @@ from sidecar.localcloud.runtime.scaling import (
     desired_replicas,
     routes,
     scale_of,
+    traffic_of,
     traffic_problem,
 )
 
@@ -45,27 +46,27 @@ OLD, NEW = Candidate("old", active=True, ready=True), Candidate("new", active=Tr
 
 
 def test_the_latest_revision_gets_traffic_when_it_is_ready():
-    latest = [{"latestRevision": True, "weight": 100}]
-    assert routes(latest, [OLD, NEW], "Multiple") == {"old": 100}
-    assert routes(latest, [OLD, Candidate("new", active=True, ready=True)], "Multiple") == {"new": 100}
-    assert routes(latest, [NEW], "Multiple") == {"new": 100}
-    assert routes(latest, [], "Multiple") == {}
+    latest = [traffic_of({"latestRevision": True, "weight": 100})]
+    assert routes(latest, [OLD, NEW], "multiple") == {"old": 100}
+    assert routes(latest, [OLD, Candidate("new", active=True, ready=True)], "multiple") == {"new": 100}
+    assert routes(latest, [NEW], "multiple") == {"new": 100}
+    assert routes(latest, [], "multiple") == {}
 
 
 def test_single_mode_ignores_weights():
     both = [OLD, Candidate("new", active=True, ready=True)]
-    assert routes([{"revisionName": "old", "weight": 100}], both, "Single") == {"new": 100}
+    assert routes([traffic_of({"revisionName": "old", "weight": 100})], both, "single") == {"new": 100}
 
 
 def test_an_inactive_revision_gets_nothing():
-    traffic = [{"revisionName": "old", "weight": 50}, {"latestRevision": True, "weight": 50}]
+    traffic = [traffic_of({"revisionName": "old", "weight": 50}), traffic_of({"latestRevision": True, "weight": 50})]
     gone = Candidate("old", active=False, ready=True)
-    assert routes(traffic, [gone, Candidate("new", active=True, ready=True)], "Multiple") == {"new": 50}
+    assert routes(traffic, [gone, Candidate("new", active=True, ready=True)], "multiple") == {"new": 50}
 
 
 def test_weights_that_azure_refuses():
     assert traffic_problem([], []) is None
-    assert "100" in str(traffic_problem([{"latestRevision": True, "weight": 90}], []))
-    assert "not found" in str(traffic_problem([{"revisionName": "x", "weight": 100}], ["y"]))
-    both = [{"revisionName": "x", "latestRevision": True, "weight": 100}]
+    assert "100" in str(traffic_problem([traffic_of({"latestRevision": True, "weight": 90})], []))
+    assert "not found" in str(traffic_problem([traffic_of({"revisionName": "x", "weight": 100})], ["y"]))
+    both = [traffic_of({"revisionName": "x", "latestRevision": True, "weight": 100})]
     assert "Exactly one" in str(traffic_problem(both, ["x"]))
