@@ -11,7 +11,7 @@ from pathlib import Path
 from sidecar.localcloud.core.certificates import Certificates, certificates_in
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import TOKEN_LIFETIME, Directory, Subscription, directory_in, issue
-from sidecar.localcloud.core.operations import Operations, utc_now
+from sidecar.localcloud.core.operations import Operations
 from sidecar.localcloud.core.resource_id import ResourceId, group_id
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
@@ -47,9 +47,6 @@ class LocalCloud:
     def now(self) -> float:
         """The cloud's clock, in seconds since 1970: the machine's, or one that is wrong on purpose."""
         return time.time() + self.settings.clock_skew
-
-    def timestamp(self) -> str:
-        return utc_now()
 
     def used(self) -> None:
         """A client was here: the time until the cloud stops for want of clients starts again."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.state import Resource, Store
 
@@ -102,7 +102,3 @@ class Operations:
         for operation in self._all()[:-_KEPT]:
             if operation.name not in self._tasks:
                 self._store.delete(operation.id)
-
-
-def utc_now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")

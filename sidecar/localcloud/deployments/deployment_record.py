@@ -5,9 +5,9 @@ import uuid
 from dataclasses import dataclass
 
 from sidecar.armlang.expressions import evaluate
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object
-from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, template_hash

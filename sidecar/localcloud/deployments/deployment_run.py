@@ -10,9 +10,9 @@ from typing import Any
 from sidecar.armlang.expressions import ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member, objects
-from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered

@@ -9,9 +9,9 @@ from typing import Any
 
 from sidecar.armlang.expressions import ExpressionError, Scope
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, checked_template, deployment_record
 from sidecar.localcloud.deployments.deployment_run import DeploymentRun, deployment_failed

@@ -5,9 +5,9 @@ import uuid
 from sidecar.armlang.expressions import Deferred, ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, plan_dependencies, plan_providers
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.parameters import invalid_template

@@ -6,9 +6,9 @@ import uuid
 
 from starlette.responses import JSONResponse, Response
 
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
-from sidecar.localcloud.core.operations import utc_now
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered

@@ -7,6 +7,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
 from sidecar.localcloud.core.settings import Profile
@@ -96,7 +97,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/containerApps/{request.id.name}/eventstream",
         "delegatedIdentities": [],
     }
-    body = tracked_body(request, old, properties, cloud.timestamp(), {"identity": _identity(cloud, request, old)})
+    body = tracked_body(request, old, properties, utc_now(), {"identity": _identity(cloud, request, old)})
     body["location"] = normal_location(cloud, body.get("location") or environment.body["location"])
     resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
     step = "new-revision" if changed else "same-revision"

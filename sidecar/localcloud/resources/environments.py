@@ -7,6 +7,7 @@ from typing import Any
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
 from sidecar.localcloud.core.capacity import gpu_quota, usage_row
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.state import Resource
@@ -88,7 +89,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "peerTrafficConfiguration": given.get("peerTrafficConfiguration") or {"encryption": {"enabled": False}},
         "publicNetworkAccess": given.get("publicNetworkAccess") or "Enabled",
     }
-    body = tracked_body(request, old, properties, cloud.timestamp())
+    body = tracked_body(request, old, properties, utc_now())
     body["location"] = location
     private = {"sharedKey": analytics.get("sharedKey") or (old.private.get("sharedKey") if old else None)}
     resource = cloud.store.put(Resource(body["id"], TYPE, body, private))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
@@ -21,7 +22,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
         raise invalid(f"The workspace name '{request.id.name}' is not valid.", "InvalidParameter", "workspaceName")
     old = cloud.store.get(request.id.text)
     location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
-    now = cloud.timestamp()
+    now = utc_now()
     properties: Json = {
         "sku": {"name": "PerGB2018", "lastSkuUpdate": now},
         "retentionInDays": 30,

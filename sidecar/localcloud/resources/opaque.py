@@ -3,6 +3,7 @@
 import uuid
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources.resource_type import ArmRequest, Change, ResourceType, tracked_body
@@ -23,7 +24,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     }
     if sku := member(further, "sku"):
         further["sku"] = {"tier": sku.get("name"), **sku}
-    body = tracked_body(request, old, properties, cloud.timestamp(), further)
+    body = tracked_body(request, old, properties, utc_now(), further)
     return Change(cloud.store.put(Resource(body["id"], request.id.type, body)), created=old is None)
 
 

@@ -3,6 +3,7 @@
 import secrets
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
@@ -20,7 +21,7 @@ def create_revision(cloud: LocalCloud, app: Resource) -> str:
     template: Json = app.properties["template"]
     suffix = template.get("revisionSuffix") or _suffix()
     name = f"{app.name}--{suffix}"
-    now = cloud.timestamp()
+    now = utc_now()
     ingress: Json = member(app.properties["configuration"], "ingress")
     properties: Json = {
         "createdTime": now,
@@ -110,9 +111,7 @@ def _restart(cloud: LocalCloud, revision: Resource, _request: ArmRequest) -> Ans
 
 
 def _activate(cloud: LocalCloud, revision: Resource, _request: ArmRequest) -> Answer:
-    cloud.store.put(
-        revision.with_properties(active=True, lastActiveTime=cloud.timestamp(), provisioningState="Provisioning")
-    )
+    cloud.store.put(revision.with_properties(active=True, lastActiveTime=utc_now(), provisioningState="Provisioning"))
     cloud.runtime.app(revision.id.split("/revisions/")[0]).begin(revision.name)
     return {}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
@@ -89,7 +90,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
             "a new resource name.",
         )
     given = member(request.body, "properties")
-    now = cloud.timestamp()
+    now = utc_now()
     properties: Json = {
         **_ACCOUNT_DEFAULTS,
         **(old.properties if old else {"creationTime": now, "keyCreationTime": {"key1": now, "key2": now}}),
@@ -163,7 +164,7 @@ def _regenerate_key(cloud: LocalCloud, account: Resource, request: ArmRequest) -
             f"Values for request parameters are invalid: keyName ('{name}').", "InvalidValuesForRequestParameters"
         )
     changed = replace(account, private={**account.private, "keys": {**account.private["keys"], name: _new_key()}})
-    created = {**account.properties["keyCreationTime"], name: cloud.timestamp()}
+    created = {**account.properties["keyCreationTime"], name: utc_now()}
     return show_keys(cloud, cloud.store.put(changed.with_properties(keyCreationTime=created)), request)
 
 
@@ -239,7 +240,7 @@ def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> 
         raise invalid("The value for shareQuota is out of range.", "InvalidHeaderValue", "shareQuota")
     share_id = f"{account.id}/fileServices/default/shares/{name}"
     old = cloud.store.get(share_id)
-    now = cloud.timestamp()
+    now = utc_now()
     properties: Json = {
         "accessTier": "TransactionOptimized",
         "shareQuota": 5120,

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-import datetime
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sidecar.localcloud.core.clock import utc_now
 
 KEPT_LINES = 300
 
@@ -31,7 +32,7 @@ class Log:
         self._ended = False
 
     def write(self, stream: str, text: str) -> None:
-        line = Line(_now(), stream, text)
+        line = Line(utc_now(), stream, text)
         self._recent = [*self._recent[-KEPT_LINES + 1 :], line]
         with self._file.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"{line.time} {line.stream} {line.text}\n")
@@ -79,7 +80,7 @@ class Event:
 
     def text(self) -> str:
         shown: dict[str, Any] = {
-            "TimeStamp": _now(),
+            "TimeStamp": utc_now(),
             "Type": self.kind,
             "ContainerAppName": self.app,
             "RevisionName": self.revision,
@@ -99,7 +100,3 @@ def _last_lines(file: Path) -> list[Line]:
         found = [line.rstrip("\n").split(" ", 2) for line in lines]
         return [Line(*parts) for parts in found[-KEPT_LINES:] if len(parts) == 3]
     return []
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat().replace("+00:00", "Z")

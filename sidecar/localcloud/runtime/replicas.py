@@ -13,7 +13,7 @@ from typing import Literal
 
 import psutil
 
-from sidecar.localcloud.core.operations import utc_now
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Restart
 from sidecar.localcloud.runtime.layers import container_environment, make_layer, replace_mounts
