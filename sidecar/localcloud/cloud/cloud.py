@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sidecar.localcloud.core.accounts import share_folder
 from sidecar.localcloud.core.certificates import Certificates, certificates_in
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import TOKEN_LIFETIME, Directory, Subscription, directory_in, issue
@@ -67,7 +68,7 @@ class LocalCloud:
 
     def share_folder(self, account: str, share: str) -> Path:
         """The plain folder that a share's files lie in, and that a replica sees as its mount."""
-        return self.folder / "shares" / account.lower() / share.lower()
+        return share_folder(self.folder, account, share)
 
     def parent_of(self, resource_id: ResourceId) -> Resource:
         """The resource that this one is a child of; ArmError ParentResourceNotFound where there is none."""

@@ -12,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.accounts import find_account
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import files_contents as contents
 from sidecar.localcloud.files import files_directories as directories
@@ -20,7 +21,6 @@ from sidecar.localcloud.files.files_access import authenticate
 from sidecar.localcloud.files.files_call import RANGE_LIMIT, FilesCall
 from sidecar.localcloud.files.files_xml import error_response
 from sidecar.localcloud.files.share_tree import FilesError
-from sidecar.localcloud.resources.storage import find_account
 
 log = logging.getLogger(__name__)
 Handler = Callable[[FilesCall], Response]
@@ -95,7 +95,7 @@ class _Door:
         raw_path = (request.scope.get("raw_path") or b"").decode("ascii", "replace").split("?")[0]
         # the SDK escapes a directory's slashes too, and Azure takes an escaped slash for a separator
         parts = unquote(raw_path, errors="strict").strip("/").split("/")
-        account = find_account(self._cloud, parts[0]) if parts[0] else None
+        account = find_account(self._cloud.store, parts[0]) if parts[0] else None
         if account is None:
             raise FilesError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")
         if any(part in (".", "..") or "\\" in part for part in parts):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.accounts import account_keys, takes_shared_keys
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, verify
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.files.sas import sas_permissions
 from sidecar.localcloud.files.share_tree import FilesError
 from sidecar.localcloud.files.sharedkey import signed_by, string_to_sign
-from sidecar.localcloud.resources.storage import account_keys
 
 Needs = Callable[[str, str, str], None]
 """(method, kind of resource, comp): raises where what was proved does not allow it."""
@@ -32,8 +33,6 @@ def authenticate(
         _token(cloud, authorization, headers)
         return _everything
     if any(name == "sig" for name, _ in query):
-        from sidecar.localcloud.files.sas import sas_permissions
-
         return sas_permissions(cloud, account, dict(query), raw_path)
     raise FilesError(
         401,
@@ -61,7 +60,7 @@ def _shared_key(
         "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including "
         "the signature.",
     )
-    if account.properties.get("allowSharedKeyAccess") is False:
+    if not takes_shared_keys(account):
         raise FilesError(
             403,
             "KeyBasedAuthenticationNotPermitted",

@@ -9,6 +9,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.files.files_xml import etag_of, smb_time
 from sidecar.localcloud.files.share_tree import FilesError, Notes, ShareTree, held_open_for_writing
@@ -38,7 +39,7 @@ class FilesCall:
 
     @property
     def share_resource(self) -> Resource:
-        found = self.cloud.store.get(f"{self.account.id}/fileServices/default/shares/{self.share}")
+        found = self.cloud.store.get(share_id(self.account, self.share))
         if found is None:
             raise FilesError(404, "ShareNotFound", "The specified share does not exist.")
         return found

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.files.files_call import FilesCall, endpoint_of, times_of
 from sidecar.localcloud.files.files_xml import shares_listing, xml_response
@@ -28,7 +29,7 @@ def service_properties(_call: FilesCall) -> Response:
 
 
 def create_share(call: FilesCall) -> Response:
-    if call.cloud.store.get(f"{call.account.id}/fileServices/default/shares/{call.share}"):
+    if call.cloud.store.get(share_id(call.account, call.share)):
         raise FilesError(409, "ShareAlreadyExists", "The specified share already exists.")
     quota = call.headers.get("x-ms-share-quota", "5120")
     given: Json = {"shareQuota": int(quota) if quota.isdigit() else 0}

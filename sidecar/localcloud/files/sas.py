@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.accounts import account_keys, takes_shared_keys
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.files.share_tree import FilesError
 from sidecar.localcloud.files.sharedkey import signed_by
-from sidecar.localcloud.resources.storage import account_keys
 
 # What a request needs, by method and comp; a file's creation may also be done with write.
 _NEEDED: Mapping[tuple[str, str], str] = {
@@ -26,7 +26,7 @@ def sas_permissions(
     cloud: LocalCloud, account: Resource, query: Mapping[str, str], raw_path: str
 ) -> Callable[[str, str, str], None]:
     """Checks the signature and its times; returns the check of what it permits."""
-    if account.properties.get("allowSharedKeyAccess") is False:
+    if not takes_shared_keys(account):
         raise FilesError(403, "KeyBasedAuthenticationNotPermitted", "Key based authentication is not permitted.")
     text = _account_text(account, query) if "ss" in query else _service_text(account, query, raw_path)
     if not signed_by(list(account_keys(account).values()), text, query["sig"]):

@@ -10,6 +10,7 @@ from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.core.accounts import TYPE, account_folder, account_keys, find_account, share_id
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
@@ -30,28 +31,11 @@ _SKUS = (
 )
 
 
-def find_account(cloud: LocalCloud, name: str) -> Resource | None:
-    """Account names are unique in all of Azure, so here in all of the cloud."""
-    wanted = name.lower()
-    return next(
-        (
-            resource
-            for resource in cloud.store
-            if resource.type == "Microsoft.Storage/storageAccounts" and resource.name.lower() == wanted
-        ),
-        None,
-    )
-
-
-def account_keys(account: Resource) -> Mapping[str, str]:
-    return account.private["keys"]
-
-
 def check_name(cloud: LocalCloud, body: Json) -> Json:
     name = str(body.get("name", ""))
     if not _ACCOUNT_NAME.match(name):
         return {"nameAvailable": False, "reason": "AccountNameInvalid", "message": _invalid_name(name)}
-    if find_account(cloud, name):
+    if find_account(cloud.store, name):
         message = f"The storage account named {name} is already taken."
         return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
     return {"nameAvailable": True}
@@ -66,20 +50,8 @@ def _invalid_name(name: str) -> str:
 
 def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
     name = request.id.name
-    if not _ACCOUNT_NAME.match(name):
-        raise invalid(_invalid_name(name), "AccountNameInvalid")
     old = cloud.store.get(request.id.text)
-    other = find_account(cloud, name)
-    if other and not old:
-        raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
-    for required in ("location", "sku", "kind"):
-        if required not in request.body and not old:
-            raise invalid(f"The required property '{required}' is missing.", "InvalidRequestPropertyName", required)
-    sku = str((member(request.body, "sku") or (member(old.body, "sku") if old else Json())).get("name"))
-    if sku not in _SKUS:
-        raise invalid(
-            f"Values for request parameters are invalid: sku.name ('{sku}').", "InvalidValuesForRequestParameters"
-        )
+    sku = _checked_sku(cloud, request, old)
     location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
     if old and old.body["location"] != location:
         raise ArmError(
@@ -89,12 +61,11 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
             f"'{request.id.group}'. A resource with the same name cannot be created in location '{location}'. Please select "
             "a new resource name.",
         )
-    given = member(request.body, "properties")
     now = utc_now()
     properties: Json = {
         **_ACCOUNT_DEFAULTS,
         **(old.properties if old else {"creationTime": now, "keyCreationTime": {"key1": now, "key2": now}}),
-        **given,
+        **member(request.body, "properties"),
         "provisioningState": "Succeeded",
         "primaryLocation": location,
         "statusOfPrimary": "available",
@@ -109,8 +80,25 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
     body.setdefault("tags", {})
     body.pop("systemData")
     private = old.private if old else {"keys": {"key1": _new_key(), "key2": _new_key()}}
-    resource = Resource(body["id"], "Microsoft.Storage/storageAccounts", body, private)
-    return Change(cloud.store.put(resource), created=old is None)
+    return Change(cloud.store.put(Resource(body["id"], TYPE, body, private)), created=old is None)
+
+
+def _checked_sku(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> str:
+    """The account's SKU; refused with it: a name that is not valid or taken, and what a new account has to state."""
+    name = request.id.name
+    if not _ACCOUNT_NAME.match(name):
+        raise invalid(_invalid_name(name), "AccountNameInvalid")
+    if not old and find_account(cloud.store, name):
+        raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
+    for required in ("location", "sku", "kind"):
+        if required not in request.body and not old:
+            raise invalid(f"The required property '{required}' is missing.", "InvalidRequestPropertyName", required)
+    sku = str((member(request.body, "sku") or (member(old.body, "sku") if old else Json())).get("name"))
+    if sku not in _SKUS:
+        raise invalid(
+            f"Values for request parameters are invalid: sku.name ('{sku}').", "InvalidValuesForRequestParameters"
+        )
+    return sku
 
 
 _ACCOUNT_DEFAULTS: Mapping[str, Any] = {
@@ -143,7 +131,7 @@ def _patch_account(cloud: LocalCloud, account: Resource, request: ArmRequest) ->
 
 
 def _remove_account(cloud: LocalCloud, account: Resource) -> Finish | None:
-    cloud.discard_folder(cloud.folder / "shares" / account.name.lower())
+    cloud.discard_folder(account_folder(cloud.folder, account.name))
     return None
 
 
@@ -238,8 +226,8 @@ def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> 
     quota = given.get("shareQuota")
     if quota is not None and (type(quota) is not int or not 1 <= quota <= 102400):
         raise invalid("The value for shareQuota is out of range.", "InvalidHeaderValue", "shareQuota")
-    share_id = f"{account.id}/fileServices/default/shares/{name}"
-    old = cloud.store.get(share_id)
+    place = share_id(account, name)
+    old = cloud.store.get(place)
     now = utc_now()
     properties: Json = {
         "accessTier": "TransactionOptimized",
@@ -252,9 +240,9 @@ def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> 
         "lastModifiedTime": now,
     }
     kind = "Microsoft.Storage/storageAccounts/fileServices/shares"
-    body: Json = {"id": share_id, "name": name, "type": kind, "etag": f'"{_etag(now)}"', "properties": properties}
+    body: Json = {"id": place, "name": name, "type": kind, "etag": f'"{_etag(now)}"', "properties": properties}
     cloud.share_folder(account.name, name).mkdir(parents=True, exist_ok=True)
-    return cloud.store.put(Resource(share_id, kind, body))
+    return cloud.store.put(Resource(place, kind, body))
 
 
 def _etag(now: str) -> str:
@@ -275,7 +263,7 @@ def _remove_share(cloud: LocalCloud, share: Resource) -> Finish | None:
 
 TYPES = (
     ResourceType(
-        "Microsoft.Storage/storageAccounts",
+        TYPE,
         _put_account,
         patch=_patch_account,
         remove=_remove_account,

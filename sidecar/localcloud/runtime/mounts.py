@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from sidecar.localcloud.core.accounts import account_keys, find_account, share_folder, share_id, takes_shared_keys
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.state import Resource, Store
 from sidecar.localcloud.runtime.configuration import SecretFile, Template, Volume
@@ -50,26 +51,18 @@ def _share(store: Store, folder: Path, app: Resource, storage_name: str) -> Path
     azure = member(storage.properties, "azureFile")
     account_name, share = str(azure.get("accountName")), str(azure.get("shareName"))
     source = f"//{account_name}.file.core.windows.net/{share}"
-    account = next(
-        (
-            resource
-            for resource in store
-            if resource.type == "Microsoft.Storage/storageAccounts" and resource.name == account_name.lower()
-        ),
-        None,
-    )
+    account = find_account(store, account_name)
     if account is None:
         raise Unmountable(f"MountVolume.MountDevice failed: mount error: could not resolve address for {source}")
-    refused = account.properties.get("allowSharedKeyAccess") is False
-    if refused or storage.private.get("accountKey") not in account.private["keys"].values():
+    if not takes_shared_keys(account) or storage.private.get("accountKey") not in account_keys(account).values():
         # What mount.cifs says both for a wrong key and where the account allows no shared key at all.
         raise Unmountable(
             f"MountVolume.MountDevice failed for {source}: mount error(13): Permission denied\n"
             "Refer to the mount.cifs(8) manual page (e.g. man mount.cifs) and kernel log messages (dmesg)"
         )
-    if store.get(f"{account.id}/fileServices/default/shares/{share}") is None:
+    if store.get(share_id(account, share)) is None:
         raise Unmountable(
             f"MountVolume.MountDevice failed for {source}: mount error(2): No such file or directory\n"
             "Refer to the mount.cifs(8) manual page (e.g. man mount.cifs) and kernel log messages (dmesg)"
         )
-    return folder / "shares" / account.name.lower() / share.lower()
+    return share_folder(folder, account.name, share)
