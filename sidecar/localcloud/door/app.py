@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.body import TooLarge, read_body
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.identity import ARM_AUDIENCES, Caller, claims_challenge, verify
@@ -142,7 +143,7 @@ class _Door:
 
     async def _answer(self, request: Request) -> Response:
         path = request.url.path.rstrip("/") or "/"
-        body = await read_body(request, BODY_LIMIT)
+        body = await _body(request)
         caller = self._authenticate(request, path)
         self._cloud.used()
         query = {("$" + k.lstrip("$") if k.startswith("$") else k): v for k, v in request.query_params.items()}
@@ -212,23 +213,11 @@ def _authorize(caller: Caller, method: str, path: str) -> None:
     )
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, refused as soon as it is longer than `limit`."""
-    stated = request.headers.get("content-length", "")
-    if stated.isdigit() and int(stated) > limit:
-        raise _too_large(limit)
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise _too_large(limit)
-    return bytes(data)
-
-
-def _too_large(limit: int) -> ArmError:
-    return ArmError(
-        413, "RequestContentTooLarge", f"The request content size exceeds the maximum size of '{limit}' bytes."
-    )
+async def _body(request: Request) -> bytes:
+    try:
+        return await read_body(request.stream(), request.headers.get("content-length", ""), BODY_LIMIT)
+    except TooLarge as problem:
+        raise ArmError(413, "RequestContentTooLarge", str(problem)) from problem
 
 
 def _content(method: str, body: bytes) -> Json:

@@ -9,8 +9,14 @@ from collections.abc import Callable
 from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sidecar.localcloud.core.body import TooLarge, read_body
+
+_RULES_LIMIT = 1_000_000
+# Above the limit of every door, so that the door is the one that refuses.
+_REPEATED_LIMIT = 8 * 1024 * 1024
 Kind = Literal[
     "status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body"
 ]
@@ -183,9 +189,14 @@ def with_admin(app: ASGIApp, faults: Faults, token: str) -> ASGIApp:
         if scope["type"] != "http" or scope["path"] != "/admin/faults":
             await app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        body = await _body(receive, 1_000_000)
-        status, shown = handle(scope["method"], headers.get(b"authorization", b"").decode("latin-1"), body)
+        request = Request(scope, receive)
+        try:
+            body = await read_body(request.stream(), request.headers.get("content-length", ""), _RULES_LIMIT)
+            status, shown = handle(request.method, request.headers.get("authorization", ""), body)
+        except TooLarge as problem:
+            status, shown = 413, {"error": str(problem)}
+        except ClientDisconnect:
+            return
         await _answer(send, status, {"content-type": "application/json"}, json.dumps(shown).encode())
 
     return front
@@ -228,7 +239,13 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, b
 
 async def _twice(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """The same request takes effect two times; the second answer is the one that is sent."""
-    body = await _body(receive, 8 * 1024 * 1024)
+    try:
+        body = await read_body(Request(scope, receive).stream(), "", _REPEATED_LIMIT)
+    except TooLarge as problem:
+        await _answer(send, 413, {}, json.dumps({"error": str(problem)}).encode())
+        return
+    except ClientDisconnect:
+        return
 
     def again() -> Receive:
         sent = False
@@ -244,16 +261,6 @@ async def _twice(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> No
 
     await _run(app, scope, again())
     await app(scope, again(), send)
-
-
-async def _body(receive: Receive, limit: int) -> bytes:
-    data = bytearray()
-    more = True
-    while more and len(data) <= limit:
-        message = await receive()
-        data += message.get("body", b"")
-        more = message.get("more_body", False)
-    return bytes(data[:limit])
 
 
 async def _reset(send: Send) -> None:

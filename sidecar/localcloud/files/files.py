@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import find_account
+from sidecar.localcloud.core.body import TooLarge, read_body
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import files_contents as contents
 from sidecar.localcloud.files import files_directories as directories
@@ -107,7 +108,7 @@ class _Door:
             self._cloud, account, request.method, raw_path, request.scope["query_string"].decode(), headers
         )
         self._cloud.used()
-        body = await _read(request, RANGE_LIMIT)
+        body = await _body(request)
         query = {name.lower(): value for name, value in request.query_params.items()}
         call = FilesCall(self._cloud, account, share, path, query, headers, body)
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
@@ -118,16 +119,10 @@ class _Door:
         return handler(call)
 
 
-async def _read(request: Request, limit: int) -> bytes:
-    stated = request.headers.get("content-length", "")
-    too_large = FilesError(
-        413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
-    )
-    if stated.isdigit() and int(stated) > limit:
-        raise too_large
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > limit:
-            raise too_large
-    return bytes(data)
+async def _body(request: Request) -> bytes:
+    try:
+        return await read_body(request.stream(), request.headers.get("content-length", ""), RANGE_LIMIT)
+    except TooLarge as problem:
+        raise FilesError(
+            413, "RequestBodyTooLarge", "The request body is too large and exceeds the maximum permissible limit."
+        ) from problem
