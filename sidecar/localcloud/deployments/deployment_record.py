@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from sidecar.armlang.expressions import evaluate
 from sidecar.localcloud.core.clock import utc_now
@@ -15,7 +16,7 @@ from sidecar.localcloud.deployments.planning import Plan, Planned, template_hash
 TYPE = "Microsoft.Resources/deployments"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ordered:
     """A deployment as it was asked for: where, by whom, and its properties."""
 
@@ -28,6 +29,38 @@ class Ordered:
     properties: Json
     tags: Json | None
     caller: str
+    outer: str | None = None
+    """Id of the deployment around it; None for one that a client asked for."""
+
+    @classmethod
+    def at(
+        cls, scope: str, name: str, properties: Json, *, location: str | None, tags: Json | None, caller: str
+    ) -> Self:
+        return cls(
+            id=f"{scope}/providers/{TYPE}/{name}",
+            name=name,
+            scope=scope,
+            subscription=scope.split("/")[2],
+            location=location,
+            properties=properties,
+            tags=tags,
+            caller=caller,
+        )
+
+    def nested(
+        self, planned: Planned, properties: Json, *, location: str | None = None, tags: Json | None = None
+    ) -> Self:
+        """A deployment that is a resource of this one."""
+        scope = planned.id.rpartition("/providers/")[0]
+        made = self.at(
+            scope,
+            planned.name,
+            {"mode": "Incremental", **properties},
+            location=location,
+            tags=tags,
+            caller=self.caller,
+        )
+        return replace(made, outer=self.id)
 
 
 def checked_template(ordered: Ordered) -> Json:

@@ -105,24 +105,14 @@ class DeploymentRun:
             await asyncio.sleep(0.2)
 
     async def _deploy_nested(self, planned: Planned, body: Json) -> None:
-        scope = planned.id.split("/providers/Microsoft.Resources/deployments/")[0]
-        nested = Ordered(
-            planned.id,
-            planned.name,
-            scope,
-            planned.id.split("/")[2],
-            body.get("location"),
-            {"mode": "Incremental", **body["properties"]},
-            body.get("tags"),
-            self._ordered.caller,
-        )
-        if "/resourcegroups/" in scope.lower():
-            self._cloud.group(nested.subscription, scope.rsplit("/", 1)[1])
+        nested = self._ordered.nested(planned, body["properties"], location=body.get("location"), tags=body.get("tags"))
+        if "/resourcegroups/" in nested.scope.lower():
+            self._cloud.group(nested.subscription, nested.scope.rsplit("/", 1)[1])
         task = self._start_nested(nested)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.cancel("cancelled with the deployment around it")
+            task.cancel()
             raise
         ended = self._cloud.store.get(planned.id)
         if ended is None or ended.properties["provisioningState"] != "Succeeded":

@@ -6,7 +6,6 @@ from sidecar.armlang.expressions import Deferred, ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
 from sidecar.localcloud.core.clock import utc_now
-from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, plan_dependencies, plan_providers
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -63,22 +62,11 @@ def nested_plan(deployments: Deployments, ordered: Ordered, plan: Plan, nested_i
         properties = nested_properties(member(planned.source, "properties"), planned.scope)
     except (ExpressionError, Deferred):
         return None
-    inner = Ordered(
-        planned.id,
-        planned.name,
-        planned.id.split("/providers/Microsoft.Resources/deployments/")[0],
-        planned.id.split("/")[2],
-        _location_of_group(plan, planned.id),
-        {"mode": "Incremental", **properties},
-        None,
-        ordered.caller,
-    )
+    inner = ordered.nested(planned, properties, location=_location_of_group(plan, planned.id))
     try:
         return inner, deployments.plan(inner)
     except (ExpressionError, Deferred) as problem:
         raise invalid_template(f"The nested deployment '{planned.name}' is not valid: {problem}") from problem
-    except ArmError:
-        raise
 
 
 def _location_of_group(plan: Plan, nested_id: str) -> str | None:

@@ -19,23 +19,22 @@ _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connection
 
 def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
     """The changes, sorted by resource id: Create, Modify (with a delta), NoChange, and Ignore for what is not in it."""
-    return sorted(_changes(cloud, deployments, ordered), key=lambda change: str(change["resourceId"]).lower())
+    found = _changes(cloud, deployments, ordered)
+    if "/resourcegroups/" in ordered.scope.lower():
+        found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found})
+    return sorted(found, key=lambda change: str(change["resourceId"]).lower())
 
 
 def _changes(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
     plan = deployments.plan(ordered, _unknown_functions())
     found: list[Json] = []
-    seen: set[str] = set()
     for planned in plan.resources:
         if not planned.wanted or planned.existing:
             continue
-        seen.add(planned.key)
         if planned.nested:
             found += _nested(cloud, deployments, ordered, planned)
         else:
             found.append(_change(cloud, planned))
-    if "/resourcegroups/" in ordered.scope.lower() and ordered.properties.get("isNested") is None:
-        found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found} | seen)
     return found
 
 
@@ -50,16 +49,7 @@ def _nested(cloud: LocalCloud, deployments: Deployments, ordered: Ordered, plann
         rest = nested_properties({**properties, "parameters": {}}, scope)
     except Deferred:
         rest = {**properties}
-    inner = Ordered(
-        planned.id,
-        planned.name,
-        planned.id.split("/providers/Microsoft.Resources/deployments/")[0],
-        planned.id.split("/")[2],
-        planned.source.get("location"),
-        {"mode": "Incremental", **rest, "parameters": parameters, "isNested": True},
-        None,
-        ordered.caller,
-    )
+    inner = ordered.nested(planned, {**rest, "parameters": parameters}, location=planned.source.get("location"))
     return _changes(cloud, deployments, inner)
 
 

@@ -156,20 +156,17 @@ def _ordered(call: Call) -> Ordered:
     properties = as_object(call.body.get("properties"))
     if properties is None:
         raise invalid("The request content was invalid: the deployment's properties are missing.")
-    scope, name = _scope(call), call.names["name"]
     if "group" not in call.names and not call.body.get("location"):
         raise invalid("The location property is required for a deployment at this scope.", "LocationRequired")
     if properties.get("parameters") is not None and as_object(properties["parameters"]) is None:
         raise invalid("The deployment's parameters must be an object.")
-    return Ordered(
-        f"{scope}/providers/Microsoft.Resources/deployments/{name}",
-        name,
-        scope,
-        call.subscription.id,
-        call.body.get("location"),
+    return Ordered.at(
+        _scope(call),
+        call.names["name"],
         properties,
-        call.body.get("tags"),
-        call.caller.object_id,
+        location=call.body.get("location"),
+        tags=call.body.get("tags"),
+        caller=call.caller.object_id,
     )
 
 
