@@ -29,6 +29,7 @@ class Deployments:
     def __init__(self, cloud: LocalCloud) -> None:
         self._cloud = cloud
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
 
     @property
     def running(self) -> int:
@@ -74,7 +75,7 @@ class Deployments:
     def start(self, ordered: Ordered) -> tuple[Resource, bool]:
         """Accepts a deployment and runs it in the background. (its record, whether it is new)"""
         old = self._cloud.store.get(ordered.id)
-        if old and old.properties["provisioningState"] not in ENDED:
+        if old and old.key in self._running:
             raise ArmError(
                 409,
                 "DeploymentActive",
@@ -103,22 +104,23 @@ class Deployments:
                 f"The deployment '{found.name}' cannot be cancelled because it is not running: its state is "
                 f"'{found.properties['provisioningState']}'.",
             )
-        task.cancel("cancelled by a client")
+        task.cancel()
 
     def resume(self) -> None:
-        """Runs again what a stop of the cloud cut off: a deployment is idempotent."""
-        for record in self._cloud.store:
-            if (
-                record.type == TYPE
-                and record.properties["provisioningState"] not in ENDED
-                and "order" in record.private
-            ):
-                order = Ordered(**record.private["order"])
+        """Runs again what a stop of the cloud cut off: a deployment is idempotent. One inside another runs with that one."""
+        for record in filter(self._cut_off, self._cloud.store):
+            order = Ordered(**record.private["order"])
+            around = self._cloud.store.get(order.outer) if order.outer else None
+            if around is None or not self._cut_off(around):
                 self._running[record.key] = asyncio.create_task(self._run_again(order, record))
 
+    def _cut_off(self, record: Resource) -> bool:
+        return record.type == TYPE and record.properties["provisioningState"] not in ENDED and "order" in record.private
+
     async def stop(self) -> None:
+        self._stopping = True
         for task in list(self._running.values()):
-            task.cancel("the cloud stops")
+            task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def _run_again(self, ordered: Ordered, record: Resource) -> None:
@@ -127,6 +129,7 @@ class Deployments:
         except (ArmError, ExpressionError) as problem:
             error = problem if isinstance(problem, ArmError) else ArmError(400, problem.code, str(problem))
             self._end(record, "Failed", error=deployment_failed(ordered, [error]))
+            self._running.pop(record.key, None)
             return
         await self._run(ordered, plan, record)
 
@@ -137,9 +140,9 @@ class Deployments:
             await run.execute()
             outputs, private = run.outputs()
             self._end(record, "Succeeded", outputs=outputs, private=private, created=run.created)
-        except asyncio.CancelledError as cancelled:
-            if "the cloud stops" in str(cancelled):
-                raise
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise  # it stays Running on disk, and the next start runs it again
             self._end(record, "Canceled", created=run.created)
         except ArmError as error:
             self._end(record, "Failed", error=error, created=run.created)

@@ -12,9 +12,11 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
 
 from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed
+from tests.contract.localcloud.test_deployments import template
 
 Start = Callable[..., World]
 
@@ -124,6 +126,39 @@ def test_a_deployment_cut_off_is_finished_by_the_next_start(another: Start, tmp_
     assert again.apps.managed_environments.get("g", "env").properties.provisioning_state == "Succeeded"
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_nested_deployment_cut_off_is_finished_with_the_one_around_it(
+    another: Start, tmp_path: Path, how: signal.Signals
+):
+    slow = {"times": {"poll": 0, "environment": 2}}
+    world = another(state=tmp_path / "cut", settings=slow)
+    world.register()
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    environment = {
+        "type": "Microsoft.App/managedEnvironments",
+        "apiVersion": "2025-07-01",
+        "name": "env",
+        "location": "westus3",
+        "properties": {},
+    }
+    inner = {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2025-04-01",
+        "name": "inner",
+        "properties": {"mode": "Incremental", "template": template([environment])},
+    }
+    body: Any = {"properties": {"mode": "Incremental", "template": template([inner])}}
+    world.deployments.deployments.begin_create_or_update("g", "outer", body, polling=False)
+    eventually(lambda: _deployed(world, "inner") == "Running")
+    eventually(lambda: "env" in {each.name for each in world.groups.resources.list_by_resource_group("g")})
+    world.process.send_signal(how)
+    world.process.wait(timeout=30)
+    again = another(state=tmp_path / "cut", settings=slow)
+    eventually(lambda: _deployed(again, "outer") in ("Succeeded", "Failed"))
+    assert (_deployed(again, "outer"), _deployed(again, "inner")) == ("Succeeded", "Succeeded")
+    assert again.apps.managed_environments.get("g", "env").properties.provisioning_state == "Succeeded"
+
+
 def test_state_of_another_version_is_refused_with_its_name(another: Start, tmp_path: Path):
     world = another(state=tmp_path / "old")
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
@@ -141,6 +176,13 @@ def test_another_address_than_loopback_is_refused(tmp_path: Path):
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert refused.returncode == 2
     assert "loopback" in refused.stderr
+
+
+def _deployed(world: World, name: str) -> str | None:
+    with world.http() as http:
+        path = f"/subscriptions/{world.subscription}/resourcegroups/g/providers/Microsoft.Resources/deployments/{name}"
+        found = http.get(path, params={"api-version": "2025-04-01"})
+    return found.json()["properties"]["provisioningState"] if found.status_code == 200 else None
 
 
 def _status(url: str) -> int | None:
