@@ -26,7 +26,7 @@ from sidecar.localcloud.door.responses import error_response
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 4 * 1024 * 1024
-Handler = Callable[[Call], Response | None]
+Handler = Callable[[Call], Response]
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ ROUTES: list[Route] = [
         _GROUP + "/providers/Microsoft.App/managedEnvironments/{environment}/workloadProfileStates",
         arm.profile_states,
     ),
-    Route("GET", _SUB + "/operationresults/{operation}", arm_deployments.what_if_result),
-    Route("GET", _SUB + "/operationresults/{operation}", arm.operation_result),
+    Route("GET", _SUB + "/operationresults/{operation}", arm_deployments.operation_result),
     Route(
         "GET", _SUB + "/providers/{namespace}/locations/{location}/operationStatuses/{operation}", arm.operation_status
     ),
@@ -159,9 +158,7 @@ class _Door:
             if names is not None:
                 _authorize(caller, request.method, path)
                 call = Call(self._cloud, self._deployments, request.method, path, query, content, caller, names)
-                response = route.handler(call)
-                if response is not None:
-                    return response
+                return route.handler(call)
         raise ArmError(404, "InvalidResourceType", f"'{request.method} {path}' is not a resource of this cloud.")
 
     def _authenticate(self, request: Request, path: str) -> Caller:

@@ -16,6 +16,7 @@ from sidecar.localcloud.deployments.deployments import ENDED
 from sidecar.localcloud.deployments.planning import template_hash
 from sidecar.localcloud.deployments.validation import validated
 from sidecar.localcloud.deployments.what_if import what_if
+from sidecar.localcloud.door import arm
 from sidecar.localcloud.door.arm import Call
 
 
@@ -81,10 +82,10 @@ def start_what_if(call: Call) -> Response:
     return Response(status_code=202, headers={"Location": url, "Retry-After": f"{call.cloud.settings.times.poll}"})
 
 
-def what_if_result(call: Call) -> Response | None:
-    """The answer to the poll of a what-if; None where the name is that of another operation."""
+def operation_result(call: Call) -> Response:
+    """What a subscription's Location URL answers: what a what-if found, or how another operation ended."""
     found = call.cloud.store.get(f"/operations/{call.names['operation']}")
-    return JSONResponse(dict(found.body)) if found and found.type == "whatIf" else None
+    return JSONResponse(dict(found.body)) if found and found.type == "whatIf" else arm.operation_result(call)
 
 
 def cancel(call: Call) -> Response:
