@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -98,7 +99,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
     )
 
 
-def _usage(role: str) -> x509.KeyUsage:
+def _usage(role: Literal["authority", "server"]) -> x509.KeyUsage:
     authority = role == "authority"
     return x509.KeyUsage(
         digital_signature=not authority,

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sidecar.armlang.expressions import ExpressionError, Scope
 from sidecar.localcloud.cloud.cloud import LocalCloud
@@ -20,7 +20,8 @@ from sidecar.localcloud.deployments.planning import Plan, plan_template, user_fu
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
 
 log = logging.getLogger(__name__)
-ENDED = ("Succeeded", "Failed", "Canceled")
+End = Literal["Succeeded", "Failed", "Canceled"]
+ENDED: tuple[End, ...] = get_args(End)
 
 
 class Deployments:
@@ -157,7 +158,7 @@ class Deployments:
     def _end(
         self,
         record: Resource,
-        state: str,
+        state: End,
         *,
         outputs: Json | None = None,
         private: Json | None = None,

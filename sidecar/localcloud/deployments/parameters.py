@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
 from sidecar.localcloud.core.errors import ArmError
@@ -100,7 +100,7 @@ def _definition(stated: Json, definitions: Json) -> Json:
     return {**definitions.get(reference.removeprefix("#/definitions/"), {}), **stated}
 
 
-def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: str) -> Any:
+def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: Literal["now", "deferred"]) -> Any:
     entry = as_object(stated)
     if stated is not None and entry is None:
         raise invalid_template(f"The value of the parameter '{name}' must be an object with a 'value'.")

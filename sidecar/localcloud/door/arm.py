@@ -16,7 +16,7 @@ from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_reso
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.resources import environments, providers, storage
-from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Style
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _answer(call: Call, answer: Answer) -> Response:
     return Response(status_code=200) if answer is None else JSONResponse(answer)
 
 
-def _changed(call: Call, change: Change, status: int, style: str) -> Response:
+def _changed(call: Call, change: Change, status: int, style: Style) -> Response:
     if change.finish is None:
         return JSONResponse(providers.show(call.cloud, change.resource), status)
     if style == "location":

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
@@ -30,6 +30,7 @@ from sidecar.localcloud.resources.revisions import create_revision, revisions_of
 from sidecar.localcloud.runtime.scaling import traffic_problem
 
 TYPE = "Microsoft.App/containerApps"
+Step = Literal["new-revision", "same-revision"]
 
 
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
@@ -104,7 +105,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
     return Change(resource, old is None, lambda: _finish(cloud, resource.id, step))
 
 
-async def _finish(cloud: LocalCloud, app_id: str, step: str) -> None:
+async def _finish(cloud: LocalCloud, app_id: str, step: Step) -> None:
     """The rest of a PUT: the revision, where the template changed, and the app at work."""
     await cloud.pass_time(cloud.settings.times.app)
     app = cloud.store.get(app_id)
@@ -324,7 +325,7 @@ def _start(cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
     return _switched(cloud, app, "started")
 
 
-def _switched(cloud: LocalCloud, app: Resource, to: str) -> Change:
+def _switched(cloud: LocalCloud, app: Resource, to: Literal["started", "stopped"]) -> Change:
     _refuse_while_busy(app)
     stored = cloud.store.put(replace(app, private={**app.private, "stopped": to == "stopped"}))
     runtime = cloud.runtime.app(app.id)

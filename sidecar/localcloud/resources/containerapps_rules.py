@@ -10,7 +10,6 @@ from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.runtime.configuration import Configuration, Template, configuration_of, template_of
 from sidecar.localcloud.runtime.probes import probe_problem
 
-NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
 _APP_NAME = re.compile(r"^[a-z](?!.*--)[-a-z0-9]{0,30}[a-z0-9]$")
 _CONTAINER_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _SECRET_NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")

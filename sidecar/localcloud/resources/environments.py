@@ -1,8 +1,9 @@
 """Microsoft.App/managedEnvironments: environments, their workload profiles, their storages, usages."""
 
+import re
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import normal_location
@@ -11,15 +12,15 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.containerapps_rules import NAME
 from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, ResourceType, tracked_body
 
 TYPE = "Microsoft.App/managedEnvironments"
 STORAGES = "Microsoft.App/managedEnvironments/storages"
+_NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
 
 
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
-    if not NAME.match(request.id.name) or len(request.id.name) > 60:
+    if not _NAME.match(request.id.name) or len(request.id.name) > 60:
         raise invalid(f"Invalid ManagedEnvironment name '{request.id.name}'.", "ManagedEnvironmentInvalidName")
     old = cloud.store.get(request.id.text)
     _refuse_while_busy(old)
@@ -134,7 +135,7 @@ def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json
             )
 
 
-def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: str) -> None:
+def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: Literal["old", "new"]) -> None:
     kind, name = str(profile.get("workloadProfileType")), str(profile.get("name"))
     offered = offered_profiles(cloud, location)
     if kind not in cloud.settings.profiles:
@@ -326,5 +327,3 @@ TYPES = (
     ),
     ResourceType(STORAGES, _put_storage, remove=_remove_storage, created_status=200),
 )
-
-__all__ = ["TYPES", "offered_profiles", "profile_states", "profile_types", "usages"]

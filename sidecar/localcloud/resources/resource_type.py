@@ -11,6 +11,7 @@ from sidecar.localcloud.core.state import Resource
 if TYPE_CHECKING:
     from sidecar.localcloud.cloud.cloud import LocalCloud
 
+Style = Literal["sync", "azure-async", "location"]
 Finish = Callable[[], Awaitable[None]]
 
 
@@ -63,7 +64,7 @@ class ResourceType:
     """What a start of the cloud has to take up again for this resource."""
     created_status: int = 201
     """What a PUT that creates answers."""
-    style: Literal["sync", "azure-async", "location"] = "sync"
+    style: Style = "sync"
 
 
 def tracked_body(

@@ -1,6 +1,7 @@
 """Microsoft.App/containerApps/revisions and their replicas: made by an app's template, shown as they run."""
 
 import secrets
+from typing import Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.clock import utc_now
@@ -78,7 +79,7 @@ def _show(cloud: LocalCloud, revision: Resource) -> Json:
     return dict(revision.with_properties(**changed).body)
 
 
-def _running_state(revision: Resource, replicas: list[Replica], switch: str) -> str:
+def _running_state(revision: Resource, replicas: list[Replica], switch: Literal["running", "stopped"]) -> str:
     if switch == "stopped":
         return "Stopped"
     if not replicas:

@@ -16,7 +16,7 @@ from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
 from sidecar.localcloud.runtime.configuration import configuration_of, template_of
 from sidecar.localcloud.runtime.ingress import Ingress
-from sidecar.localcloud.runtime.logs import Event, Log
+from sidecar.localcloud.runtime.logs import Event, EventKind, Log
 from sidecar.localcloud.runtime.mounts import mounts_of
 from sidecar.localcloud.runtime.replicas import Replica, ReplicaNames, ReplicaSpec
 from sidecar.localcloud.runtime.scaling import Candidate, Demand, desired_replicas, routes
@@ -98,7 +98,7 @@ class AppRuntime:
     def wake(self) -> None:
         self._wake.set()
 
-    def report(self, reason: str, message: str, revision: str = "", kind: str = "Normal") -> None:
+    def report(self, reason: str, message: str, revision: str = "", kind: EventKind = "Normal") -> None:
         self.events.write("system", Event(self.name, reason, message, revision, kind=kind).text())
 
     def begin(self, revision: str) -> None:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sidecar.localcloud.runtime.logs import Log
+from sidecar.localcloud.runtime.logs import EventKind, Log
 from sidecar.localcloud.runtime.probes import Health, Probe, observe, run_probe
 
 State = Literal["Waiting", "Running", "Terminated"]
 Restart = Literal["always", "until-success"]
-Report = Callable[[str, str, str], None]
+Report = Callable[[EventKind, str, str], None]
 """(kind, reason, message) of a system event."""
 
 

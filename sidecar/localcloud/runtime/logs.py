@@ -6,11 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sidecar.localcloud.core.clock import utc_now
 
 KEPT_LINES = 300
+EventKind = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Event:
     message: str
     revision: str = ""
     replica: str = ""
-    kind: str = "Normal"
+    kind: EventKind = "Normal"
     source: str = "ContainerAppController"
 
     def text(self) -> str:

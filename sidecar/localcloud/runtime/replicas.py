@@ -17,7 +17,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Restart
 from sidecar.localcloud.runtime.layers import container_environment, make_layer, replace_mounts
-from sidecar.localcloud.runtime.logs import Event, Log
+from sidecar.localcloud.runtime.logs import Event, EventKind, Log
 from sidecar.localcloud.runtime.probes import probes_of
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Replica:
         self.phase = "Gone"
         await asyncio.to_thread(shutil.rmtree, self.spec.folder, ignore_errors=True)
 
-    def report(self, kind: str, reason: str, message: str) -> None:
+    def report(self, kind: EventKind, reason: str, message: str) -> None:
         event = Event(self.spec.app, reason, message, self.spec.revision, self.name, kind)
         self._events.write("system", event.text())
 
