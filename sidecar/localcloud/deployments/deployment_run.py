@@ -18,6 +18,7 @@ from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, expand, mangled
+from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.resource_type import ArmRequest
 
@@ -172,8 +173,7 @@ class DeploymentRun:
 
             return call
 
-        actions = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
-        return {"reference": reference, **{action.lower(): lister(action) for action in actions}}
+        return {"reference": reference, **{action.lower(): lister(action) for action in LISTING}}
 
     def _address(self, name: str) -> tuple[str, Planned | None]:
         planned = self._plan.find(name)

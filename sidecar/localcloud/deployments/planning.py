@@ -1,7 +1,6 @@
 """A template and its parameters → the resources to deploy and what each waits for. Pure: nothing is created here."""
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +10,7 @@ from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scop
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects, strings
 from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
-from sidecar.localcloud.deployments.scope_functions import Place, canonical_id
+from sidecar.localcloud.deployments.scope_functions import LISTING, Place, canonical_id
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,11 @@ _CONTROL = frozenset(
         "scope",
         "metadata",
         "@options",
+        "resourceGroup",
+        "subscriptionId",
     )
-) | {"resourceGroup", "subscriptionId"}
-_LISTS = re.compile(r"^list\w*$", re.IGNORECASE)
+)
+_READING = frozenset(("reference", *(name.lower() for name in LISTING)))
 
 
 def plan_template(
@@ -314,7 +315,7 @@ def _references(planned: Planned, plan: Plan) -> Iterator[tuple[str, str | None,
             body["properties"] = {k: v for k, v in body["properties"].items() if k != "template"}
     seen: set[str] = set()
     for call in calls(body):
-        if not (call.name.lower() == "reference" or _LISTS.match(call.name)) or not call.arguments:
+        if call.name.lower() not in _READING or not call.arguments:
             continue
         found = plan.find(str(_early(call.arguments[0], planned.scope)))
         if found and found.key != planned.key and found.key not in seen:

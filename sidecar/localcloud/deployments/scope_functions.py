@@ -10,6 +10,9 @@ from sidecar.armlang.dates import format_time
 from sidecar.armlang.functions import ExpressionError
 from sidecar.localcloud.core.fields import Json
 
+LISTING = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
+"""The functions that ask a resource's provider, as reference() reads the resource."""
+
 
 @dataclass(frozen=True)
 class Place:

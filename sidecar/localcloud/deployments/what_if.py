@@ -12,6 +12,7 @@ from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployment_record import Ordered
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
 
 _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connectionstring"))
@@ -174,14 +175,4 @@ def _unknown_functions() -> Mapping[str, Callable[..., Any]]:
 
         return call
 
-    names = (
-        "reference",
-        "listKeys",
-        "listSecrets",
-        "sharedKeys",
-        "listAccountSas",
-        "listCredentials",
-        "newGuid",
-        "utcNow",
-    )
-    return {name.lower(): unknown(name) for name in names}
+    return {name.lower(): unknown(name) for name in ("reference", *LISTING, "newGuid", "utcNow")}

@@ -201,7 +201,7 @@ def operation_result(call: Call) -> Response:
         raise ArmError(409, error["code"], error["message"], details=error.get("details"))
     resource = call.cloud.store.get(found.body["resourceId"])
     if resource is None:
-        # The clients of a group's deletion poll a subscription's URL and take 200 for its end, those of a provider's 204.
+        # As in Azure: the deletion of a group, polled at its subscription, ends with 200, one by a provider with 204.
         return Response(status_code=204 if "namespace" in call.names else 200)
     return JSONResponse(providers.show(call.cloud, resource))
 

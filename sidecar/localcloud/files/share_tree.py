@@ -58,9 +58,7 @@ class ShareTree:
 
     def file(self, path: str) -> Path:
         found = self.locate(path)
-        if found.is_dir():
-            raise not_found()
-        if not found.exists():
+        if found.is_dir() or not found.exists():
             raise not_found()
         return found
 
@@ -165,7 +163,7 @@ def held_open_for_writing(place: Path, processes: Iterable[int]) -> bool:
 def _writable(descriptor: Path) -> bool:
     info = descriptor.parent.parent / "fdinfo" / descriptor.name
     flags = re.search(r"flags:\s*0?(\d+)", info.read_text())
-    return bool(flags) and int(flags.group(1), 8) & 3 != 0 if flags else False
+    return flags is not None and int(flags.group(1), 8) & (os.O_WRONLY | os.O_RDWR) != 0
 
 
 def _actual_name(folder: Path, name: str) -> str | None:

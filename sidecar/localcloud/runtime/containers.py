@@ -153,7 +153,7 @@ class Container:
         startup = [probe for probe in self.spec.probes if probe.kind == "Startup"]
         for probe in startup:
             if not await self._until_concluded(probe):
-                self._fail(probe, "will be restarted")
+                self._fail(probe)
                 return
         self.started = True
         readiness = [probe for probe in self.spec.probes if probe.kind == "Readiness"]
@@ -185,7 +185,7 @@ class Container:
         while health.passed is not False:
             health = await self._observe(probe, health)
             await asyncio.sleep(probe.period if health.passed is not False else 0)
-        self._fail(probe, "will be restarted")
+        self._fail(probe)
 
     async def _observe(self, probe: Probe, health: Health) -> Health:
         problem = await run_probe(probe, self._port_of(probe.port))
@@ -193,9 +193,9 @@ class Container:
             self._report("Warning", "ProbeFailed", problem)
         return observe(health, probe, "failure" if problem else "success")
 
-    def _fail(self, probe: Probe, consequence: str) -> None:
+    def _fail(self, probe: Probe) -> None:
         self._report(
-            "Warning", "ContainerUnhealthy", f"Container {self.spec.name} failed {probe.kind} probe, {consequence}"
+            "Warning", "ContainerUnhealthy", f"Container {self.spec.name} failed {probe.kind} probe, will be restarted"
         )
         self._order(b"T")
         asyncio.get_running_loop().call_later(self.spec.grace, self._order, b"K", self._process)
