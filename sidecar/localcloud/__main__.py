@@ -27,11 +27,11 @@ from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
 from sidecar.localcloud.core.settings import Settings, SettingsError, read_settings
 from sidecar.localcloud.core.state import StateError, Store, write_private
 from sidecar.localcloud.deployments.deployments import Deployments
-from sidecar.localcloud.door.app import arm_app
-from sidecar.localcloud.door.data_plane import data_app
+from sidecar.localcloud.door.arm_app import arm_app
 from sidecar.localcloud.door.faults import Faults, with_admin
+from sidecar.localcloud.door.log_streams import data_app
 from sidecar.localcloud.door.recorder import recorded
-from sidecar.localcloud.files.files import files_app
+from sidecar.localcloud.files.door import files_app
 from sidecar.localcloud.image import image_for, shipped_requirements
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.runtime.app_runtime import Surroundings

@@ -13,10 +13,10 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, checked_template, deployment_record
-from sidecar.localcloud.deployments.deployment_run import DeploymentRun, deployment_failed
 from sidecar.localcloud.deployments.parameters import resolve_parameters
 from sidecar.localcloud.deployments.planning import Plan, plan_template, user_functions
+from sidecar.localcloud.deployments.record import TYPE, Ordered, checked_template, deployment_record
+from sidecar.localcloud.deployments.run import DeploymentRun, deployment_failed
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import require_registered
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered, plan_dependencies, plan_providers
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, nested_properties, template_hash
+from sidecar.localcloud.deployments.record import TYPE, Ordered, plan_dependencies, plan_providers
 
 
 def validated(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> Json:

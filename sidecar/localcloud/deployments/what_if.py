@@ -9,9 +9,9 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
-from sidecar.localcloud.deployments.deployment_record import Ordered
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
 

@@ -11,9 +11,9 @@ from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered
 from sidecar.localcloud.deployments.deployments import ENDED
 from sidecar.localcloud.deployments.planning import template_hash
+from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.validation import validated
 from sidecar.localcloud.deployments.what_if import what_if
 from sidecar.localcloud.door import arm

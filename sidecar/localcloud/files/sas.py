@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import account_keys, takes_shared_keys
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.files.share_tree import FilesError
 from sidecar.localcloud.files.sharedkey import signed_by
+from sidecar.localcloud.files.tree import FilesError
 
 # What a request needs, by method and comp; a file's creation may also be done with write.
 _NEEDED: Mapping[tuple[str, str], str] = {

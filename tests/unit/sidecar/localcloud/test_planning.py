@@ -6,8 +6,8 @@ import pytest
 
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.planning import mangled
-from sidecar.localcloud.files.share_tree import FilesError, check_name
 from sidecar.localcloud.files.sharedkey import signature, signed_by, string_to_sign
+from sidecar.localcloud.files.tree import FilesError, check_name
 from sidecar.localcloud.runtime.layers import replace_mounts
 
 

@@ -6,7 +6,7 @@ import re
 
 from starlette.responses import Response
 
-from sidecar.localcloud.files.files_call import (
+from sidecar.localcloud.files.call import (
     RANGE_LIMIT,
     FilesCall,
     already_there,
@@ -21,8 +21,8 @@ from sidecar.localcloud.files.files_call import (
     shown_metadata,
     times_of,
 )
-from sidecar.localcloud.files.files_xml import range_list, xml_response
-from sidecar.localcloud.files.share_tree import FilesError, Notes
+from sidecar.localcloud.files.tree import FilesError, Notes
+from sidecar.localcloud.files.xml import range_list, xml_response
 
 
 def create_file(call: FilesCall) -> Response:

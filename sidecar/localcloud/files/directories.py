@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from starlette.responses import Response
 
-from sidecar.localcloud.files.files_call import (
+from sidecar.localcloud.files.call import (
     FilesCall,
     already_there,
     check_sharing,
@@ -14,8 +14,8 @@ from sidecar.localcloud.files.files_call import (
     properties_of,
     shown_metadata,
 )
-from sidecar.localcloud.files.files_xml import Entry, listing, xml_response
-from sidecar.localcloud.files.share_tree import FilesError, Notes, not_found, split_path
+from sidecar.localcloud.files.tree import FilesError, Notes, not_found, split_path
+from sidecar.localcloud.files.xml import Entry, listing, xml_response
 
 
 def create_directory(call: FilesCall) -> Response:

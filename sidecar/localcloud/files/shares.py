@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.files.files_call import FilesCall, endpoint_of, times_of
-from sidecar.localcloud.files.files_xml import shares_listing, xml_response
-from sidecar.localcloud.files.share_tree import FilesError
+from sidecar.localcloud.files.call import FilesCall, endpoint_of, times_of
+from sidecar.localcloud.files.tree import FilesError
+from sidecar.localcloud.files.xml import shares_listing, xml_response
 from sidecar.localcloud.resources.storage import make_share
 
 

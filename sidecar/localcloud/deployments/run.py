@@ -15,9 +15,9 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.deployment_record import TYPE, Ordered
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, expand, mangled
+from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.resource_type import ArmRequest

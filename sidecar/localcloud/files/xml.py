@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from starlette.responses import Response
 
-from sidecar.localcloud.files.share_tree import FilesError
+from sidecar.localcloud.files.tree import FilesError
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 

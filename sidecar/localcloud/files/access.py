@@ -10,8 +10,8 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, verify
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.files.sas import sas_permissions
-from sidecar.localcloud.files.share_tree import FilesError
 from sidecar.localcloud.files.sharedkey import signed_by, string_to_sign
+from sidecar.localcloud.files.tree import FilesError
 
 Needs = Callable[[str, str, str], None]
 """(method, kind of resource, comp): raises where what was proved does not allow it."""

@@ -15,13 +15,11 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import find_account
 from sidecar.localcloud.core.body import TooLarge, read_body
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.files import files_contents as contents
-from sidecar.localcloud.files import files_directories as directories
-from sidecar.localcloud.files import files_shares as shares
-from sidecar.localcloud.files.files_access import authenticate
-from sidecar.localcloud.files.files_call import RANGE_LIMIT, FilesCall
-from sidecar.localcloud.files.files_xml import error_response
-from sidecar.localcloud.files.share_tree import FilesError
+from sidecar.localcloud.files import contents, directories, shares
+from sidecar.localcloud.files.access import authenticate
+from sidecar.localcloud.files.call import RANGE_LIMIT, FilesCall
+from sidecar.localcloud.files.tree import FilesError
+from sidecar.localcloud.files.xml import error_response
 
 log = logging.getLogger(__name__)
 Handler = Callable[[FilesCall], Response]

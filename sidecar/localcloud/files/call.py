@@ -11,8 +11,8 @@ from pathlib import Path
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.files.files_xml import etag_of, smb_time
-from sidecar.localcloud.files.share_tree import FilesError, Notes, ShareTree, held_open_for_writing
+from sidecar.localcloud.files.tree import FilesError, Notes, ShareTree, held_open_for_writing
+from sidecar.localcloud.files.xml import etag_of, smb_time
 
 RANGE_LIMIT = 4 * 1024 * 1024
 _CONTENT_HEADERS = (
