@@ -29,7 +29,7 @@ from sidecar.localcloud.core.state import StateError, Store, write_private
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.door.arm_app import arm_app
 from sidecar.localcloud.door.faults import Faults, with_admin
-from sidecar.localcloud.door.log_streams import data_app
+from sidecar.localcloud.door.log_streams import log_streams_app
 from sidecar.localcloud.door.recorder import recorded
 from sidecar.localcloud.files.door import files_app
 from sidecar.localcloud.image import image_for, shipped_requirements
@@ -145,7 +145,7 @@ async def _serve(options: Options, settings: Settings) -> None:
     apps: dict[str, ASGIApp] = {
         "arm": arm_app(cloud, deployments),
         "files": files_app(cloud),
-        "data": data_app(cloud),
+        "data": log_streams_app(cloud),
     }
     if options.record:
         apps["arm"] = recorded(apps["arm"], options.record, urls["arm"])

@@ -33,6 +33,8 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Principal:
+    """Who can sign in: the owner, or one that the settings state."""
+
     client_id: str
     client_secret: str
     object_id: str

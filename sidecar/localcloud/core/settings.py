@@ -44,8 +44,8 @@ class Times(_Value):
     """How often an app's replicas are looked at."""
 
 
-class Principal(_Value):
-    """Somebody who can sign in with a secret: a service principal."""
+class StatedPrincipal(_Value):
+    """Somebody who shall be able to sign in with a secret: a service principal, as settings.json states it."""
 
     client_id: str
     client_secret: str
@@ -109,7 +109,7 @@ class Settings(_Value):
     """Providers that a subscription has registered from its start."""
     share_quota_bytes: int | None = None
     """A smaller limit for every share than its quota, to see a full one."""
-    principals: tuple[Principal, ...] = ()
+    principals: tuple[StatedPrincipal, ...] = ()
     clock_skew: float = 0
     """Seconds that the cloud's clock is ahead."""
     times: Times = Times()

@@ -17,7 +17,7 @@ from sidecar.localcloud.runtime.logs import Line, Log
 _APP = "/subscriptions/{subscription}/resourceGroups/{group}/containerApps/{app}"
 
 
-def data_app(cloud: LocalCloud) -> Starlette:
+def log_streams_app(cloud: LocalCloud) -> Starlette:
     async def console(request: Request) -> Response:
         def find(app_id: str) -> Log | None:
             runtime = cloud.runtime.app(app_id)
