@@ -1,4 +1,4 @@
-"""Subscriptions, tenants, locations, resource groups and the registration of providers."""
+"""Resource groups: created, changed, and which of the resources in one a list's filter lets through."""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.identity import Subscription
@@ -14,91 +15,6 @@ from sidecar.localcloud.core.state import Resource
 
 _NAME = re.compile(r"^[-\w._()]{1,90}$")
 _FILTER = re.compile(r"(\w+)\s+eq\s+'([^']*)'")
-
-# The types that a provider offers, as `GET /providers/{namespace}` lists them.
-PROVIDER_TYPES: Mapping[str, tuple[str, ...]] = {
-    "Microsoft.App": (
-        "managedEnvironments",
-        "managedEnvironments/storages",
-        "containerApps",
-        "containerApps/revisions",
-    ),
-    "Microsoft.Storage": ("storageAccounts", "storageAccounts/fileServices", "storageAccounts/fileServices/shares"),
-    "Microsoft.OperationalInsights": ("workspaces",),
-    "Microsoft.Resources": ("resourceGroups", "deployments"),
-    "Microsoft.Authorization": ("roleAssignments",),
-}
-_VERSIONS: Mapping[str, list[str]] = {
-    "Microsoft.App": ["2026-07-01", "2026-01-01", "2025-07-01", "2025-01-01", "2024-03-01", "2023-05-01"],
-    "Microsoft.Storage": ["2026-09-01", "2025-06-01", "2024-01-01", "2023-05-01", "2022-05-01"],
-    "Microsoft.OperationalInsights": ["2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01"],
-    "Microsoft.Resources": ["2026-06-01", "2025-04-01", "2024-07-01", "2021-04-01"],
-    "Microsoft.Authorization": ["2022-04-01"],
-}
-
-
-def show_subscription(subscription: Subscription) -> Json:
-    return {
-        "id": f"/subscriptions/{subscription.id}",
-        "subscriptionId": subscription.id,
-        "tenantId": subscription.tenant,
-        "displayName": subscription.name,
-        "state": "Enabled",
-        "subscriptionPolicies": {
-            "locationPlacementId": "Public_2014-09-01",
-            "quotaId": "PayAsYouGo_2014-09-01",
-            "spendingLimit": "Off",
-        },
-        "authorizationSource": "RoleBased",
-        "managedByTenants": [],
-    }
-
-
-def show_tenants(cloud: LocalCloud) -> Json:
-    return {
-        "value": [
-            {
-                "id": f"/tenants/{tenant}",
-                "tenantId": tenant,
-                "tenantCategory": "Home",
-                "displayName": f"Local cloud {number + 1}" if number else "Local cloud",
-                "countryCode": "US",
-                "country": "United States",
-                "domains": ["localhost"],
-                "tenantType": "AAD",
-            }
-            for number, tenant in enumerate(cloud.directory.tenants)
-        ]
-    }
-
-
-def show_locations(cloud: LocalCloud, subscription: Subscription) -> Json:
-    return {
-        "value": [
-            {
-                "id": f"/subscriptions/{subscription.id}/locations/{name}",
-                "name": name,
-                "type": "Region",
-                "displayName": shown,
-                "regionalDisplayName": shown,
-                "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "geographyGroup": "Local"},
-            }
-            for name, shown in cloud.settings.locations.items()
-        ]
-    }
-
-
-def normal_location(cloud: LocalCloud, location: str) -> str:
-    """`West US 3` and `westus3` are the same place; an unknown one is refused as ARM refuses it."""
-    short = location.replace(" ", "").lower()
-    if short not in cloud.settings.locations:
-        known = ",".join(cloud.settings.locations)
-        raise invalid(
-            f"The provided location '{location}' is not available for resource group. List of available regions is "
-            f"'{known}'.",
-            "LocationNotAvailableForResourceGroup",
-        )
-    return short
 
 
 def put_group(cloud: LocalCloud, subscription: Subscription, name: str, body: Json) -> tuple[Resource, int]:
@@ -160,61 +76,3 @@ def _fits(resource: Resource, wanted: Mapping[str, str]) -> bool:
     if "location" in wanted and str(resource.body.get("location", "")).lower() != wanted["location"].lower():
         return False
     return "name" not in wanted or resource.name.lower() == wanted["name"].lower()
-
-
-def registration(cloud: LocalCloud, subscription: Subscription, namespace: str) -> str:
-    """Registered or NotRegistered."""
-    stored = cloud.store.get(f"/subscriptions/{subscription.id}/registrations/{namespace}")
-    if stored:
-        return stored.body["state"]
-    known = {name.lower() for name in cloud.settings.preregistered}
-    # Providers that we know nothing of are opaque: nothing is refused there.
-    ours = namespace.lower() in {name.lower() for name in PROVIDER_TYPES}
-    return "NotRegistered" if ours and namespace.lower() not in known else "Registered"
-
-
-def register(cloud: LocalCloud, subscription: Subscription, namespace: str, state: str) -> Json:
-    key = f"/subscriptions/{subscription.id}/registrations/{namespace}"
-    cloud.store.put(Resource(key, "registration", {"state": state}))
-    return show_provider(cloud, subscription, namespace)
-
-
-def require_registered(cloud: LocalCloud, subscription: Subscription, namespace: str) -> None:
-    if registration(cloud, subscription, namespace) != "Registered":
-        raise ArmError(
-            409,
-            "MissingSubscriptionRegistration",
-            f"The subscription is not registered to use namespace '{namespace}'. See https://aka.ms/rps-not-found for how "
-            "to register subscriptions.",
-            details=[
-                {
-                    "code": "MissingSubscriptionRegistration",
-                    "target": namespace,
-                    "message": f"The subscription is not registered to use namespace '{namespace}'. See "
-                    "https://aka.ms/rps-not-found for how to register subscriptions.",
-                }
-            ],
-        )
-
-
-def show_provider(cloud: LocalCloud, subscription: Subscription, namespace: str) -> Json:
-    known = next((name for name in PROVIDER_TYPES if name.lower() == namespace.lower()), None)
-    if known is None:
-        raise ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
-    places = list(cloud.settings.locations.values())
-    return {
-        "id": f"/subscriptions/{subscription.id}/providers/{known}",
-        "namespace": known,
-        "resourceTypes": [
-            {
-                "resourceType": kind,
-                "locations": places,
-                "apiVersions": _VERSIONS[known],
-                "defaultApiVersion": _VERSIONS[known][0],
-                "capabilities": "CrossResourceGroupResourceMove, SupportsTags, SupportsLocation",
-            }
-            for kind in PROVIDER_TYPES[known]
-        ],
-        "registrationState": registration(cloud, subscription, known),
-        "registrationPolicy": "RegistrationFree" if known == "Microsoft.Resources" else "RegistrationRequired",
-    }

@@ -4,7 +4,7 @@ import uuid
 
 from sidecar.armlang.expressions import Deferred, ExpressionError, evaluate
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import require_registered
+from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.deployments.deployments import Deployments

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.cloud import groups
+from sidecar.localcloud.cloud import groups, registration, subscriptions
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.capacity import gpu_rows, location_usages
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.core.identity import Caller
+from sidecar.localcloud.core.identity import Caller, Subscription
 from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -38,25 +37,25 @@ class Call:
         return self.query.get("api-version", "")
 
     @property
-    def subscription(self) -> Any:
+    def subscription(self) -> Subscription:
         return self.cloud.subscription(self.names["subscription"])
 
 
-def subscriptions(call: Call) -> Response:
+def list_subscriptions(call: Call) -> Response:
     mine = [each for each in call.cloud.directory.subscriptions if each.tenant == call.caller.tenant]
-    return JSONResponse({"value": [groups.show_subscription(each) for each in mine]})
+    return JSONResponse({"value": [subscriptions.show_subscription(each) for each in mine]})
 
 
-def subscription(call: Call) -> Response:
-    return JSONResponse(groups.show_subscription(call.subscription))
+def get_subscription(call: Call) -> Response:
+    return JSONResponse(subscriptions.show_subscription(call.subscription))
 
 
-def tenants(call: Call) -> Response:
-    return JSONResponse(groups.show_tenants(call.cloud))
+def list_tenants(call: Call) -> Response:
+    return JSONResponse(subscriptions.show_tenants(call.cloud))
 
 
-def locations(call: Call) -> Response:
-    return JSONResponse(groups.show_locations(call.cloud, call.subscription))
+def list_locations(call: Call) -> Response:
+    return JSONResponse(subscriptions.show_locations(call.cloud, call.subscription))
 
 
 def list_groups(call: Call) -> Response:
@@ -127,18 +126,18 @@ def list_resources(call: Call) -> Response:
 
 
 def list_providers(call: Call) -> Response:
-    shown = [groups.show_provider(call.cloud, call.subscription, name) for name in groups.PROVIDER_TYPES]
+    shown = [registration.show_provider(call.cloud, call.subscription, name) for name in registration.PROVIDER_TYPES]
     return JSONResponse({"value": shown})
 
 
 def get_provider(call: Call) -> Response:
-    return JSONResponse(groups.show_provider(call.cloud, call.subscription, call.names["namespace"]))
+    return JSONResponse(registration.show_provider(call.cloud, call.subscription, call.names["namespace"]))
 
 
 def register_provider(call: Call) -> Response:
     state = "Registered" if call.names["action"].lower() == "register" else "NotRegistered"
-    groups.show_provider(call.cloud, call.subscription, call.names["namespace"])
-    return JSONResponse(groups.register(call.cloud, call.subscription, call.names["namespace"], state))
+    registration.show_provider(call.cloud, call.subscription, call.names["namespace"])
+    return JSONResponse(registration.register(call.cloud, call.subscription, call.names["namespace"], state))
 
 
 def check_storage_name(call: Call) -> Response:
@@ -146,13 +145,13 @@ def check_storage_name(call: Call) -> Response:
 
 
 def app_usages(call: Call) -> Response:
-    cloud, place = call.cloud, groups.normal_location(call.cloud, call.names["location"])
+    cloud, place = call.cloud, subscriptions.normal_location(call.cloud, call.names["location"])
     in_use = {(place, row): cloud.runtime.gpus_in_use(place, row) for row in gpu_rows(cloud.settings)}
     return JSONResponse({"value": location_usages(cloud.settings, cloud.store, place, in_use)})
 
 
 def profile_types(call: Call) -> Response:
-    place = groups.normal_location(call.cloud, call.names["location"])
+    place = subscriptions.normal_location(call.cloud, call.names["location"])
     return JSONResponse({"value": environments.profile_types(call.cloud, place, call.subscription.id)})
 
 

@@ -53,10 +53,10 @@ def _both(method: str, path: str, handler: Handler) -> list[Route]:
 
 
 ROUTES: list[Route] = [
-    Route("GET", "/subscriptions", arm.subscriptions),
-    Route("GET", "/tenants", arm.tenants),
-    Route("GET", _SUB, arm.subscription),
-    Route("GET", _SUB + "/locations", arm.locations),
+    Route("GET", "/subscriptions", arm.list_subscriptions),
+    Route("GET", "/tenants", arm.list_tenants),
+    Route("GET", _SUB, arm.get_subscription),
+    Route("GET", _SUB + "/locations", arm.list_locations),
     Route("GET", _SUB + "/resources", arm.list_resources),
     Route("GET", _SUB + "/resourcegroups", arm.list_groups),
     Route("GET", _GROUP, arm.get_group),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects

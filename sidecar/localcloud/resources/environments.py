@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.capacity import gpu_quota, usage_row
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid

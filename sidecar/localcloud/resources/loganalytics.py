@@ -7,7 +7,7 @@ import uuid
 from dataclasses import replace
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import invalid
 from sidecar.localcloud.core.fields import Json, member

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import require_registered
+from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.errors import ArmError, invalid, not_found
 from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.resource_id import ResourceId

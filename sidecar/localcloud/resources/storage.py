@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.cloud.groups import normal_location
+from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.accounts import TYPE, account_folder, account_keys, find_account, share_id
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
