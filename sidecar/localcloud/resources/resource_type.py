@@ -2,14 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
-
-if TYPE_CHECKING:
-    from sidecar.localcloud.cloud.cloud import LocalCloud
 
 Style = Literal["sync", "azure-async", "location"]
 Finish = Callable[[], Awaitable[None]]
@@ -38,7 +36,7 @@ class Change:
 Answer = Json | Change | None
 
 
-def _shown(_cloud: "LocalCloud", resource: Resource) -> Json:
+def _shown(_cloud: LocalCloud, resource: Resource) -> Json:
     return dict(resource.body)
 
 
@@ -47,20 +45,20 @@ class ResourceType:
     """`style` is how its long operations are polled: Azure-AsyncOperation, Location, or not at all."""
 
     name: str
-    put: Callable[["LocalCloud", ArmRequest], Change] | None
+    put: Callable[[LocalCloud, ArmRequest], Change] | None
     """None: nobody writes it, it comes about by itself."""
-    show: Callable[["LocalCloud", Resource], Json] = _shown
-    patch: Callable[["LocalCloud", Resource, ArmRequest], Change] | None = None
-    remove: Callable[["LocalCloud", Resource], Finish | None] | None = None
-    actions: Mapping[str, Callable[["LocalCloud", Resource, ArmRequest], Answer]] = field(
-        default_factory=dict[str, Callable[["LocalCloud", Resource, ArmRequest], Answer]]
+    show: Callable[[LocalCloud, Resource], Json] = _shown
+    patch: Callable[[LocalCloud, Resource, ArmRequest], Change] | None = None
+    remove: Callable[[LocalCloud, Resource], Finish | None] | None = None
+    actions: Mapping[str, Callable[[LocalCloud, Resource, ArmRequest], Answer]] = field(
+        default_factory=dict[str, Callable[[LocalCloud, Resource, ArmRequest], Answer]]
     )
     """POST …/{action}, by its name in lower case."""
-    find: Callable[["LocalCloud", ResourceId], Resource | None] | None = None
+    find: Callable[[LocalCloud, ResourceId], Resource | None] | None = None
     """Where the resource is not in the store: computed when asked for."""
-    listed: Callable[["LocalCloud", str], list[Resource]] | None = None
+    listed: Callable[[LocalCloud, str], list[Resource]] | None = None
     """The same for a list; the argument is the id of what is listed under."""
-    resume: Callable[["LocalCloud", Resource], Finish | None] | None = None
+    resume: Callable[[LocalCloud, Resource], Finish | None] | None = None
     """What a start of the cloud has to take up again for this resource."""
     created_status: int = 201
     """What a PUT that creates answers."""
