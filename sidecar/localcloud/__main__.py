@@ -18,12 +18,12 @@ import uuid
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
+from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.settings import Settings, SettingsError, read_settings
 from sidecar.localcloud.core.state import StateError, Store, write_private
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -258,7 +258,7 @@ def _guarded(app: ASGIApp, port: int, bind: str) -> ASGIApp:
     return guard
 
 
-def _description(cloud: LocalCloud) -> dict[str, Any]:
+def _description(cloud: LocalCloud) -> Json:
     """cloud.json: what a client on this machine needs to sign in."""
     directory, owner = cloud.directory, cloud.directory.owner
     write_private(cloud.folder / "ports.json", json.dumps(dict(cloud.endpoints.ports)))

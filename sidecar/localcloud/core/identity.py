@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import write_private
 
@@ -114,7 +115,7 @@ def directory_in(file: Path, settings: Settings) -> Directory:
     )
 
 
-def _new_directory() -> dict[str, Any]:
+def _new_directory() -> Json:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return {
@@ -217,7 +218,7 @@ def claims_challenge(authority: str, tenant: str) -> ArmError:
     )
 
 
-def key_set(directory: Directory) -> dict[str, Any]:
+def key_set(directory: Directory) -> Json:
     """The public half of the signing key, as OIDC publishes it."""
     numbers = directory.signing_key.public_key().public_numbers()
     modulus = _encode(numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big"))

@@ -5,10 +5,10 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.state import Resource, Store
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Operations:
                 await task
 
     async def _run(self, operation: Resource, finish: Callable[[], Awaitable[None]]) -> None:
-        outcome: dict[str, Any] = {"status": "Succeeded"}
+        outcome: Json = {"status": "Succeeded"}
         try:
             await finish()
         except ArmError as error:
@@ -91,7 +91,7 @@ class Operations:
             self._tasks.pop(operation.name, None)
         self._record(operation.name, {**operation.body, **outcome, "endTime": utc_now()})
 
-    def _record(self, name: str, body: dict[str, Any]) -> Resource:
+    def _record(self, name: str, body: Json) -> Resource:
         record = {"startTime": utc_now(), **body}
         return self._store.put(Resource(f"/operations/{name}", "operation", record))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sidecar.localcloud.core.fields import member
+from sidecar.localcloud.core.fields import Json, member
 
 VERSION = 1
 
@@ -98,7 +98,7 @@ def write_private(file: Path, text: str) -> None:
     unfinished.replace(file)
 
 
-def _record(resource: Resource) -> dict[str, Any]:
+def _record(resource: Resource) -> Json:
     return {
         "version": VERSION,
         "id": resource.id,

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sidecar.localcloud.core.body import TooLarge, read_body
+from sidecar.localcloud.core.fields import Json
 
 _RULES_LIMIT = 1_000_000
 # Above the limit of every door, so that the door is the one that refuses.
@@ -61,7 +62,7 @@ class Faults:
         self._hits = [0] * len(rules)
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> Json:
         return {
             "rules": [
                 {**rule.model_dump(), "seen": seen, "hits": hits}
@@ -154,10 +155,10 @@ class Faults:
                 assert_never(rule.kind)
 
 
-def admin(faults: Faults, token: str) -> Callable[[str, str, bytes], tuple[int, dict[str, Any]]]:
+def admin(faults: Faults, token: str) -> Callable[[str, str, bytes], tuple[int, Json]]:
     """The admin route: GET shows rules and hits, PUT replaces them. Only with the admin token of cloud.json."""
 
-    def handle(method: str, authorization: str, body: bytes) -> tuple[int, dict[str, Any]]:
+    def handle(method: str, authorization: str, body: bytes) -> tuple[int, Json]:
         if not secrets.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             return 401, {"error": "the admin token of cloud.json is needed"}
         if method == "PUT":

@@ -6,9 +6,10 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sidecar.localcloud.core.clock import utc_now
+from sidecar.localcloud.core.fields import Json
 
 KEPT_LINES = 300
 EventKind = Literal["Normal", "Warning"]
@@ -80,7 +81,7 @@ class Event:
     source: str = "ContainerAppController"
 
     def text(self) -> str:
-        shown: dict[str, Any] = {
+        shown: Json = {
             "TimeStamp": utc_now(),
             "Type": self.kind,
             "ContainerAppName": self.app,
