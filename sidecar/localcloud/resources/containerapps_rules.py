@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import Json, as_list, member
+from sidecar.localcloud.core.fields import Json, member, objects, strings
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.runtime.configuration import Configuration, Template, configuration_of, template_of
 from sidecar.localcloud.runtime.probes import probe_problem
@@ -29,7 +28,7 @@ def check_app_name(name: str) -> None:
 
 def checked_template(template: Json, secrets: Sequence[str], profile: Profile | None) -> Template:
     """Containers, resources, probes, volumes, scale. `profile` is the workload profile that the app runs on."""
-    containers = _list(template, "containers")
+    containers = objects(template, "containers")
     if not containers:
         raise invalid(
             "The container app must have at least one container.", "ContainerAppContainerRequired", "containers"
@@ -37,7 +36,7 @@ def checked_template(template: Json, secrets: Sequence[str], profile: Profile | 
     names = [str(container.get("name")) for container in containers]
     if len(set(names)) != len(names):
         raise invalid("Container names must be unique.", "ContainerAppDuplicateContainerName")
-    for container in [*containers, *_list(template, "initContainers")]:
+    for container in [*containers, *objects(template, "initContainers")]:
         _check_container(container, secrets, template)
     _check_resources(containers, profile)
     _check_scale(member(template, "scale"))
@@ -61,9 +60,8 @@ def _check_container(container: Json, secrets: Sequence[str], template: Json) ->
             f"Container '{name}' has no image.", "ContainerAppImageRequired", f"template.containers.{name}.image"
         )
     for part in ("command", "args"):
-        if any(not isinstance(item, str) for item in _list(container, part)):
-            raise invalid(f"Container '{name}': {part} must be a list of strings.", "InvalidRequestContent")
-    for variable in _list(container, "env"):
+        strings(container, part)
+    for variable in objects(container, "env"):
         if not variable.get("name"):
             raise invalid(
                 f"Container '{name}' has an environment variable without a name.", "ContainerAppInvalidEnvVarName"
@@ -73,14 +71,14 @@ def _check_container(container: Json, secrets: Sequence[str], template: Json) ->
             raise invalid(
                 f"SecretRef '{reference}' defined for container '{name}' not found.", "ContainerAppSecretRefNotFound"
             )
-    kinds = [entry.get("type") for entry in _list(container, "probes")]
+    kinds = [entry.get("type") for entry in objects(container, "probes")]
     if len(set(kinds)) != len(kinds):
         raise invalid(f"Container '{name}' has two probes of one type.", "ContainerAppProbeInvalid")
-    for entry in _list(container, "probes"):
+    for entry in objects(container, "probes"):
         if problem := probe_problem(entry):
             raise invalid(f"Container '{name}': {problem}", "ContainerAppProbeInvalid")
-    volumes = {volume.get("name") for volume in _list(template, "volumes")}
-    for mount in _list(container, "volumeMounts"):
+    volumes = {volume.get("name") for volume in objects(template, "volumes")}
+    for mount in objects(container, "volumeMounts"):
         if mount.get("volumeName") not in volumes:
             raise invalid(
                 f"Volume '{mount.get('volumeName')}' mounted by container '{name}' is not defined.",
@@ -149,8 +147,11 @@ def checked_configuration(configuration: Json) -> Configuration:
         transport = str(ingress.get("transport") or "auto").lower()
         if transport not in ("auto", "http", "http2", "tcp"):
             raise invalid(f"transport '{transport}' is not valid.", "ContainerAppInvalidIngressTransport")
+        for entry in objects(ingress, "traffic"):
+            if entry.get("weight") is not None and type(entry["weight"]) is not int:
+                raise invalid(f"The weight '{entry['weight']}' is not a number.", "ContainerAppInvalidTraffic")
     seen: set[str] = set()
-    for secret in _list(configuration, "secrets"):
+    for secret in objects(configuration, "secrets"):
         name = str(secret.get("name") or "")
         if not _SECRET_NAME.match(name) or name in seen:
             raise invalid(f"Invalid or repeated secret name '{name}'.", "ContainerAppSecretInvalidName")
@@ -161,7 +162,7 @@ def checked_configuration(configuration: Json) -> Configuration:
 def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, str]:
     """The values of the secrets; one that is named without a value keeps what it was."""
     values: dict[str, str] = {}
-    for secret in _list(configuration, "secrets"):
+    for secret in objects(configuration, "secrets"):
         name = secret["name"]
         if isinstance(secret.get("value"), str) and secret["value"]:
             values[name] = secret["value"]
@@ -180,13 +181,3 @@ def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, s
                 "are invalid: value or keyVaultUrl and identity should be provided.",
             )
     return values
-
-
-def _list(holder: Json, name: str) -> list[Any]:
-    value = holder.get(name)
-    if value is None:
-        return []
-    found = as_list(value)
-    if found is None:
-        raise invalid(f"'{name}' must be a list.", "InvalidRequestContent", name)
-    return found
