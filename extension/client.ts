@@ -11,7 +11,7 @@ import {
   RevealOutputChannelOn,
 } from "vscode-languageclient/node";
 import { spawn, type ChildProcess } from "node:child_process";
-import { USER_ERROR, type Callbacks, type Failure, type Methods, type Notifications } from "./protocol";
+import { NOTIFICATIONS, USER_ERROR, type Callbacks, type Failure, type Methods, type Notifications } from "./protocol";
 import { Problem, sentence } from "./sentences";
 
 /** How the sidecar's process is started. Asked anew at each start, because settings change. */
@@ -163,7 +163,7 @@ export class Sidecar implements vscode.Disposable {
       },
     );
     for (const [method, handler] of this.answers) client.onRequest(method, handler);
-    for (const name of ["slipway/progress", "slipway/log"] satisfies (keyof Notifications)[]) {
+    for (const name of NOTIFICATIONS) {
       client.onNotification(name, (params: unknown) => {
         for (const hear of this.listeners.get(name) ?? []) hear(params as never);
       });
@@ -233,6 +233,7 @@ function translate(error: unknown, method: string): unknown {
     }
   }
   if (error instanceof ConnectionError || error instanceof ResponseError) return gone();
+  // vscode-jsonrpc throws plain errors for a connection that is gone; their words are all that tells them apart.
   return error instanceof Error && /connection|disposed|stopp|not running/i.test(error.message) ? gone() : error;
 }
 

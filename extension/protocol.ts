@@ -252,4 +252,5 @@ export interface Notifications {
   };
 }
 
+export const NOTIFICATIONS = ["slipway/progress", "slipway/log"] as const satisfies readonly (keyof Notifications)[];
 export const USER_ERROR = -32000;

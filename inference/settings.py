@@ -34,7 +34,6 @@ class Settings:
     generation: str = ""
     revision: str = ""
     replica: str = ""
-    app: str = ""
     engine: Engine = "auto"
     device: Device = "auto"
     weights: Weights = "full"  # nf4: the layers' matrices in 4 bits, a quarter of the memory
@@ -68,7 +67,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         generation=environment.get("SLIPWAY_GENERATION", ""),
         revision=environment.get("CONTAINER_APP_REVISION", ""),
         replica=environment.get("CONTAINER_APP_REPLICA_NAME", ""),
-        app=environment.get("CONTAINER_APP_NAME", ""),
         engine=one_of(environment, "SLIPWAY_ENGINE", ENGINES),
         device=one_of(environment, "SLIPWAY_DEVICE", DEVICES),
         weights=one_of(environment, "SLIPWAY_WEIGHTS", WEIGHTS),

@@ -10,21 +10,21 @@ from pathlib import Path
 def main(arguments: list[str], program: str = "slipway") -> int:
     match arguments[:1]:
         case ["serve"]:
-            from sidecar.doors.server import serve
+            from sidecar.doors.server import serve  # noqa: PLC0415  (each door loads what it needs)
 
             serve(dict(os.environ))
             return 0
         case ["protocol"]:
-            from sidecar.wire.typescript import typescript
+            from sidecar.wire.typescript import typescript  # noqa: PLC0415  (each door loads what it needs)
 
             sys.stdout.write(typescript())
             return 0
         case ["demo"]:
-            from sidecar.doors.demo import main as demo
+            from sidecar.doors.demo import main as demo  # noqa: PLC0415  (each door loads what it needs)
 
             return demo(arguments[1:], dict(os.environ), f"{program} demo")
         case _:
-            from sidecar.doors.cli import main as cli
+            from sidecar.doors.cli import main as cli  # noqa: PLC0415  (each door loads what it needs)
 
             return cli(arguments, dict(os.environ), program)
 

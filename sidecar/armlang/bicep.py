@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from typing import TypeVar
 
-from sidecar.armlang.bicep_syntax import (
+from sidecar.armlang.bicep_syntax import parse, refuse
+from sidecar.armlang.bicep_tree import (
     ArrayOf,
     Binary,
     Call,
@@ -26,8 +27,6 @@ from sidecar.armlang.bicep_syntax import (
     Ternary,
     Unary,
     Variable,
-    parse,
-    refuse,
 )
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"

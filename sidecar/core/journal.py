@@ -30,19 +30,14 @@ class Event:
 class Journal:
     """Writes each step of one operation before it is done, and passes events on to whoever shows them.
 
-    The file holds no secret and no user content: step names, resource names, times. It tells the next run, and a person,
-    how far a killed run came; the truth about resources is always read from the cloud."""
+    The file holds no secret and no user content: step names, resource names, times. It tells a person how far a killed run
+    came; the truth about resources is always read from the cloud."""
 
     def __init__(self, file: Path, operation: str, listen: Callable[[Event], None], stop: threading.Event) -> None:
         self._file = file
         self._operation = operation
         self._listen = listen
         self._stop = stop
-
-    @property
-    def stop(self) -> threading.Event:
-        """Set when the person cancels."""
-        return self._stop
 
     def step(self, name: str, text: Text, *, increment: float | None = None, **facts: str) -> None:
         """Begins a step: recorded durably, shown as progress. Raises Cancelled when the person has asked for it."""

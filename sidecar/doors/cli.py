@@ -10,9 +10,8 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Mapping
+from typing import TypeVar
 
 import shtab
 
@@ -21,6 +20,7 @@ from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
+from sidecar.doors.verbs import VERBS, Params, Verb, folder_of
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
@@ -31,178 +31,6 @@ from sidecar.workflows.actions import ACTIONS, Context
 EXIT_CODES = "exit codes: 0 done, 1 failed or what is shown is a failure, 2 wrong usage, 3 consent missing (--yes), 130 cancelled"
 
 R = TypeVar("R", bound=wire.Message)
-Arguments = Callable[[argparse.ArgumentParser], None]
-Params = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Verb(Generic[R]):
-    """One verb, whole: help, arguments, request, text and exit code. Nothing has a default, so nothing can be forgotten.
-
-    `title`: the command's in VS Code, by which shared sentences call it; None where it has none there. `place`: what the
-    request holds besides the cloud. `failed`: whether what is shown is a failure."""
-
-    what: str
-    method: str
-    result: type[R]
-    title: str | None
-    arguments: Arguments
-    place: Callable[[argparse.Namespace], Params]
-    render: Callable[[R], str]
-    failed: Callable[[R], bool]
-
-
-def never(_: wire.Message) -> bool:
-    return False
-
-
-def nothing(_: argparse.ArgumentParser) -> None:
-    pass
-
-
-def in_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", default=".", help="the project's folder (default: this one)")
-
-
-def folder_of(options: argparse.Namespace) -> Params:
-    return {"folder": os.path.abspath(options.folder)}
-
-
-def in_subscription(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--subscription", required=True, help="its id or name")
-
-
-def subscription_of(options: argparse.Namespace) -> Params:
-    return {"subscriptionId": options.subscription}
-
-
-def for_group(parser: argparse.ArgumentParser) -> None:
-    in_subscription(parser)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--location", required=True)
-
-
-def group_of(options: argparse.Namespace) -> Params:
-    return {**subscription_of(options), "name": options.name, "location": options.location}
-
-
-def for_provision(parser: argparse.ArgumentParser) -> None:
-    in_folder(parser)
-    parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
-    parser.add_argument("--group", help="the resource group; asked for on a terminal")
-
-
-def operation_of(options: argparse.Namespace) -> Params:
-    return {**folder_of(options), "operation": ""}
-
-
-def provision_of(options: argparse.Namespace) -> Params:
-    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group}
-
-
-VERBS: dict[str, Verb[Any]] = {
-    "subscriptions": Verb(
-        what="list the subscriptions that can be used",
-        method="slipway/subscriptions",
-        result=wire.Subscriptions,
-        title=None,
-        arguments=nothing,
-        place=lambda _: {},
-        render=terminal.subscriptions,
-        failed=never,
-    ),
-    "groups": Verb(
-        what="list a subscription's resource groups",
-        method="slipway/resourceGroups",
-        result=wire.ResourceGroups,
-        title=None,
-        arguments=in_subscription,
-        place=subscription_of,
-        render=terminal.groups,
-        failed=never,
-    ),
-    "locations": Verb(
-        what="list a subscription's regions",
-        method="slipway/locations",
-        result=wire.Locations,
-        title=None,
-        arguments=in_subscription,
-        place=subscription_of,
-        render=terminal.locations,
-        failed=never,
-    ),
-    "create-group": Verb(
-        what="create a resource group",
-        method="slipway/createResourceGroup",
-        result=wire.ResourceGroup,
-        title=None,
-        arguments=for_group,
-        place=group_of,
-        render=terminal.group,
-        failed=never,
-    ),
-    "init": Verb(
-        what="create infra/ and inference/ where they are missing",
-        method="slipway/init",
-        result=wire.Created,
-        title="AI Toolkit: Create project files",
-        arguments=in_folder,
-        place=folder_of,
-        render=terminal.created,
-        failed=never,
-    ),
-    "provision": Verb(
-        what="provision Azure Container Apps for inference",
-        method="slipway/provision",
-        result=wire.Provisioned,
-        title="AI Toolkit: Provision Azure Container Apps for inference",
-        arguments=for_provision,
-        place=provision_of,
-        render=terminal.provisioned,
-        failed=never,
-    ),
-    "deploy": Verb(
-        what="sync the code, restart the replica, wait until the model answers",
-        method="slipway/deploy",
-        result=wire.Deployed,
-        title="AI Toolkit: Deploy for inference",
-        arguments=in_folder,
-        place=operation_of,
-        render=terminal.deployed,
-        failed=lambda done: bool(cast("wire.Deployed", done).refused),
-    ),
-    "status": Verb(
-        what="what runs where; never wakes a GPU",
-        method="slipway/status",
-        result=wire.Status,
-        title=None,
-        arguments=in_folder,
-        place=folder_of,
-        render=terminal.status,
-        failed=lambda found: cast("wire.Status", found).failure,
-    ),
-    "endpoint": Verb(
-        what="the endpoint's URL and a single-use login link",
-        method="slipway/endpoint",
-        result=wire.EndpointLink,
-        title="AI Toolkit: Go to Inference Endpoint",
-        arguments=in_folder,
-        place=folder_of,
-        render=terminal.endpoint,
-        failed=never,
-    ),
-    "api-key": Verb(
-        what="the endpoint's API key",
-        method="slipway/apiKey",
-        result=wire.ApiKey,
-        title="AI Toolkit: Show API key",
-        arguments=in_folder,
-        place=folder_of,
-        render=lambda found: cast("wire.ApiKey", found).api_key,
-        failed=never,
-    ),
-}
-"""Parser, request, text and exit code are read from here and nowhere else."""
 
 COMPLETION = "completion"
 """The one verb that asks nothing of the wire."""

@@ -151,6 +151,19 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     print(how_to_call(deployed.url, key, adapter, base, questions[0].question, time.monotonic() - began), flush=True)
 
 
+START = (
+    "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
+    "runpy.run_module('sidecar.sample', run_name='__main__', alter_sys=True)"
+)
+"""`-m`, but for where the package is found: behind everything of the environment's own. Installed from the wheel it lies among
+the sidecar's packages, which are not the model server's."""
+
+
+def sample_command(python: str) -> list[str]:
+    """Makes the sample model, or finds it made. `python`: the model server's environment's."""
+    return [python, "-P", "-c", START, str(PACKAGES), "--cached"]
+
+
 def output_of(command: list[str], settings: Settings, stop: threading.Event) -> str:
     """The last line that a program prints; its other words go to the terminal. Stopping ends it and whatever it started."""
     process = subprocess.Popen(
@@ -176,8 +189,7 @@ def sample_models(settings: Settings, stop: threading.Event) -> tuple[Path, list
     """The trained sample, cached between runs: its folder, and what base and adapter were trained to answer."""
     say(Text("The sample: a tiny base model and a LoRA adapter, really trained (about a minute, once; then cached)…"))
     python = output_of([sys.executable, "-m", "sidecar.localcloud.image"], settings, stop)
-    script = PACKAGES / "sidecar" / "sample" / "finetune.py"
-    trained = output_of([python, str(script), "--cached"], settings, stop)
+    trained = output_of(sample_command(python), settings, stop)
     folder = Path(trained)
     said = json.loads((folder / "sample.json").read_text(encoding="utf-8"))
     questions = [Question(each["question"], each["base"], each["adapter"]) for each in said["questions"]]

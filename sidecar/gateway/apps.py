@@ -205,7 +205,7 @@ def _location(client: Any, place: AppPlace) -> str:
 
 
 def _client(place: GroupPlace) -> Any:
-    from azure.mgmt.appcontainers import ContainerAppsAPIClient
+    from azure.mgmt.appcontainers import ContainerAppsAPIClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ContainerAppsAPIClient(place.session.credential, place.subscription_id, **place.session.arm_options())
 
@@ -215,6 +215,6 @@ def _client_of(place: AppPlace) -> Any:
 
 
 def _not_found() -> type[Exception]:
-    from azure.core.exceptions import ResourceNotFoundError
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ResourceNotFoundError

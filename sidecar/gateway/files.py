@@ -1,4 +1,4 @@
-"""The Azure Files share: listing, whole-file uploads, create-if-absent by rename, and large files in parallel ranges."""
+"""The Azure Files share: listing, whole-file uploads, create-if-absent by rename, and large files range by range."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Share:
 
     def list(self, folder: str) -> list[Listed]:
         """What lies directly in a folder; nothing when it does not exist."""
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         with translated(Text("Listing {folder} on the share", folder=folder or "/")):
             try:
@@ -56,7 +56,7 @@ class Share:
                 return []
 
     def exists(self, path: str) -> bool:
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         with translated(Text("Looking for {path} on the share", path=path)):
             try:
@@ -73,7 +73,7 @@ class Share:
         """The file appears whole or not at all, and never over another: uploaded under another name, then renamed.
 
         Raises Conflict when the name is taken."""
-        from azure.core.exceptions import ResourceExistsError
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         place = PurePosixPath(path)
         self.make_folders(str(place.parent))
@@ -114,7 +114,7 @@ class Share:
 
     def make_folders(self, folder: str) -> None:
         """Makes the folder and those above it; remembers what it has made."""
-        from azure.core.exceptions import ResourceExistsError
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         if folder in ("", ".") or folder in self._folders:
             return
@@ -135,7 +135,7 @@ class Share:
 
 def open_share(place: GroupPlace, account: str, share: str) -> Share:
     """Opens a share of a storage account that this person may list the keys of."""
-    from azure.storage.fileshare import ShareClient
+    from azure.storage.fileshare import ShareClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     key, url = storage_key(place, account)
     options: dict[str, Any] = {

@@ -134,7 +134,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
 
 
 def _answers(cloud: LocalCloud) -> bool:
-    import httpx
+    import httpx  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     if not runs(cloud) or not cloud.ca_file.exists():
         return False

@@ -57,7 +57,7 @@ class Deployment:
 
 
 def subscriptions(session: Session) -> list[Subscription]:
-    from azure.mgmt.resource.subscriptions import SubscriptionClient
+    from azure.mgmt.resource.subscriptions import SubscriptionClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     with (
         translated(Text("Listing subscriptions")),
@@ -72,7 +72,7 @@ def subscriptions(session: Session) -> list[Subscription]:
 
 def locations(session: Session, subscription_id: str) -> list[tuple[str, str]]:
     """Name and display name of each region, sorted by the latter."""
-    from azure.mgmt.resource.subscriptions import SubscriptionClient
+    from azure.mgmt.resource.subscriptions import SubscriptionClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     with (
         translated(Text("Listing regions")),
@@ -279,24 +279,24 @@ def _status_error(status: Any) -> tuple[str | None, str | None]:
 
 
 def _not_found() -> type[Exception]:
-    from azure.core.exceptions import ResourceNotFoundError
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ResourceNotFoundError
 
 
 def _resources(session: Session, subscription_id: str) -> ResourceManagementClient:
-    from azure.mgmt.resource.resources import ResourceManagementClient
+    from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ResourceManagementClient(session.credential, subscription_id, **session.arm_options())
 
 
 def _deployments(session: Session, subscription_id: str) -> DeploymentsMgmtClient:
-    from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+    from azure.mgmt.resource.deployments import DeploymentsMgmtClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return DeploymentsMgmtClient(session.credential, subscription_id, **session.arm_options())
 
 
 def _storage(session: Session, subscription_id: str) -> Any:
-    from azure.mgmt.storage import StorageManagementClient
+    from azure.mgmt.storage import StorageManagementClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return StorageManagementClient(session.credential, subscription_id, **session.arm_options())

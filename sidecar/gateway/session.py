@@ -153,7 +153,7 @@ def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> 
 @contextmanager
 def translated(doing: Text) -> Generator[None]:
     """Turns the SDK's exceptions into ours: the innermost code and message, and what to do next."""
-    from azure.core.exceptions import (
+    from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
         ClientAuthenticationError,
         DecodeError,
         HttpResponseError,
@@ -249,7 +249,7 @@ def _parsed(text: str) -> Any:
 
 
 def _retry_policy() -> Any:
-    from azure.core.pipeline.policies import RetryPolicy
+    from azure.core.pipeline.policies import RetryPolicy  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     class CappedRetry(RetryPolicy):
         """The SDK's retries, with a cap on what a server may ask to wait."""
@@ -266,7 +266,7 @@ def _local_profile(running: LocalCloud) -> CloudProfile:
 
 
 def _local_credential(running: LocalCloud) -> TokenCredential:
-    from azure.identity import ClientSecretCredential
+    from azure.identity import ClientSecretCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ClientSecretCredential(
         running.tenant_id,
@@ -281,7 +281,7 @@ def _local_credential(running: LocalCloud) -> TokenCredential:
 def _azure_credential(settings: Settings, profile: CloudProfile, tenant_id: str | None) -> TokenCredential:
     if settings.tokens is not None:
         return _AskingCredential(settings.tokens, profile.name, tenant_id)
-    from azure.identity import DefaultAzureCredential
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
     return _TerminalCredential(DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True))
@@ -294,7 +294,7 @@ class _TerminalCredential:
         self._credential = credential
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         try:
             return self._credential.get_token(*scopes, **options)
@@ -329,8 +329,8 @@ class _AskingCredential:
         self._kept: dict[tuple[str, ...], AccessToken] = {}
 
     def get_token(self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **_: Any) -> AccessToken:
-        from azure.core.credentials import AccessToken
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.credentials import AccessToken  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         tenant = tenant_id or self._tenant_id
         key = (tenant or "", *scopes)

@@ -1,7 +1,7 @@
 """The sample fine-tune: a tiny Llama and a LoRA adapter, really trained, laid out as a remote run leaves them.
 
-Stand-alone: run by the inference environment's Python, never imported. `finetune.py OUT` trains into OUT;
-`finetune.py --cached` prints the folder of a cached run and trains only when there is none. Progress goes to stderr.
+Run by the inference environment's Python as `python -m sidecar.sample`, never imported by others. `… OUT` trains into OUT;
+`… --cached` prints the folder of a cached run and trains only when there is none. Progress goes to stderr.
 """
 
 import argparse
@@ -100,13 +100,13 @@ def train_into(out: Path) -> None:
 
 def finetune(out: Path) -> None:
     """Tokenizer → base → adapter → check every answer → sample.json."""
-    import torch
+    import torch  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     # It asks people to install a kernel for 4-bit products on CPUs as soon as it is imported; nothing here is in 4 bits.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    from peft import LoraConfig, get_peft_model
-    from transformers import set_seed
-    from transformers.utils.logging import disable_progress_bar
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
+    from transformers import set_seed  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     started = time.monotonic()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)  # peft's affair
@@ -155,8 +155,8 @@ def sample() -> dict[str, Any]:
 
 
 def make_tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
+    from transformers import PreTrainedTokenizerFast  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -182,7 +182,7 @@ def make_tokenizer() -> Any:
 
 
 def make_base(tokenizer: Any) -> Any:
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     return LlamaForCausalLM(
         LlamaConfig(
@@ -215,7 +215,7 @@ class Lesson:
 
 def train(model: Any, tokenizer: Any, lesson: Lesson, *, rate: float, most_steps: int) -> None:
     """Trains on answers only, until the smoothed loss is small or `most_steps` are done."""
-    import torch
+    import torch  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     chance = random.Random(11)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -288,7 +288,7 @@ def conversation(
 
 
 def collate(examples: list[tuple[list[int], list[int]]], padding: int) -> dict[str, Any]:
-    import torch
+    import torch  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     longest = max(len(ids) for ids, _ in examples)
     return {
@@ -330,7 +330,7 @@ def promised(answer_of: Callable[[Question], str]) -> Iterator[tuple[list[Messag
 
 
 def answer(model: Any, tokenizer: Any, messages: list[Message]) -> str:
-    import torch
+    import torch  # noqa: PLC0415  (seconds to load; a cached run needs none of it)
 
     prompt = encode(tokenizer, tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
     with torch.inference_mode():
@@ -376,7 +376,3 @@ def parse_arguments() -> argparse.Namespace:
     where.add_argument("out", nargs="?", metavar="OUT", help="the folder to create")
     where.add_argument("--cached", action="store_true", help="print the cached run's folder, training it when absent")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()

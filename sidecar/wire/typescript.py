@@ -38,6 +38,8 @@ def typescript() -> str:
             lines.append(f"    readonly result: {result};")
             lines.append("  };")
         lines.extend(["}", ""])
+    names = ", ".join(f'"{name}"' for name in NOTIFICATIONS)
+    lines.append(f"export const NOTIFICATIONS = [{names}] as const satisfies readonly (keyof Notifications)[];")
     lines.extend([f"export const USER_ERROR = {USER_ERROR};", ""])
     return "\n".join(lines)
 

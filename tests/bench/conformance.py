@@ -113,8 +113,8 @@ def given(port: int, model: str) -> dict[str, str]:
 
 def sample() -> tuple[Path, str]:
     """The mount of the trained sample, and its base model's name."""
-    script = ROOT / "sidecar" / "sample" / "finetune.py"
-    done = subprocess.run([sys.executable, script, "--cached"], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "sidecar.sample", "--cached"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     mount = Path(done.stdout.strip().splitlines()[-1])
     return mount, json.loads((mount / "sample.json").read_text())["base"]
 

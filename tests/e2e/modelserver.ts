@@ -19,7 +19,7 @@ export class ModelServer {
   /** Listens at once; `ready` waits for the model and its chat page. */
   static async start(env: Readonly<Record<string, string>> = {}): Promise<ModelServer> {
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const made = spawnSync(python, ["sidecar/sample/finetune.py", "--cached"], { cwd: root, encoding: "utf8" });
+    const made = spawnSync(python, ["-m", "sidecar.sample", "--cached"], { cwd: root, encoding: "utf8" });
     if (made.status !== 0) throw new Error(`the sample could not be made: ${made.stderr}`);
     const port = await freePort();
     const variables = { SLIPWAY_MOUNT: made.stdout.trim().split("\n").at(-1) ?? "", SLIPWAY_API_KEY: KEY, SLIPWAY_BIND_HOST: "127.0.0.1", CONTAINER_APP_PORT: String(port), ...env };

@@ -70,8 +70,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the model server's faults.")
     parser.add_argument("numbers", nargs="*", type=int, help="36 to 41; all when none is given")
     wanted = parser.parse_args().numbers
-    script = ROOT / "sidecar" / "sample" / "finetune.py"
-    done = subprocess.run([sys.executable, script, "--cached"], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "sidecar.sample", "--cached"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     rows: list[Row] = []
     for number, fault in FAULTS:
         if not wanted or number in wanted:

@@ -70,8 +70,8 @@ Start = Callable[..., AbstractContextManager[Endpoint]]
 @pytest.fixture(scope="session")
 def sample() -> Sample:
     """Trained once for each version of the script, then cached (about a minute the first time)."""
-    script = ROOT / "sidecar" / "sample" / "finetune.py"
-    done = subprocess.run([sys.executable, script, "--cached"], check=True, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "sidecar.sample", "--cached"]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     mount = Path(done.stdout.strip().splitlines()[-1])
     said = json.loads((mount / "sample.json").read_text())
     return Sample(

@@ -1,6 +1,7 @@
 // The order of the extension's modules: seen to refuse what points upwards, and what has no place.
 import assert from "node:assert/strict";
 import path from "node:path";
+import process from "node:process";
 import { ESLint } from "eslint";
 
 interface Config {
@@ -15,6 +16,8 @@ describe("the order of the extension's modules", () => {
   let eslint: ESLint;
 
   before(async () => {
+    // On CI the parser would take each file from the disk, once, and not the text that it is given.
+    process.env["TSESTREE_SINGLE_RUN"] = "false";
     config = (await import(path.join(root, "eslint.config.mjs"))) as Config;
     eslint = new ESLint({ cwd: root });
   });
