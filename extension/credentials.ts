@@ -1,12 +1,10 @@
 // Sign-in: answers the sidecar's token requests from VS Code's own Microsoft session. Tokens are never stored or logged.
 import * as vscode from "vscode";
-import type { CloudName, Token, TokenParams } from "./protocol";
+import type { AzureCloud, Token, TokenParams } from "./protocol";
 import { Problem, sentence } from "./sentences";
 import { expiry } from "./tokens";
 
-const MANAGEMENT: Readonly<Record<CloudName, string>> = {
-  auto: "https://management.azure.com/.default",
-  local: "https://management.azure.com/.default",
+const MANAGEMENT: Readonly<Record<AzureCloud, string>> = {
   azure: "https://management.azure.com/.default",
   azureChina: "https://management.chinacloudapi.cn/.default",
   azureUSGovernment: "https://management.usgovcloudapi.net/.default",
@@ -27,7 +25,7 @@ export class Credentials {
   }
 
   /** Opens the sign-in; false when the person leaves it. */
-  async signIn(cloud: CloudName): Promise<boolean> {
+  async signIn(cloud: AzureCloud): Promise<boolean> {
     try {
       await vscode.authentication.getSession(provider(cloud), [MANAGEMENT[cloud]], { createIfNone: true });
       return true;
@@ -46,7 +44,7 @@ export class Credentials {
     return { token: session.accessToken, expiresOn: expiry(session.accessToken) };
   }
 
-  private async session(cloud: CloudName, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
+  private async session(cloud: AzureCloud, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
     if (this.commands === 0) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
     try {
       // Claims mean that Azure wants a stronger sign-in than the session at hand.
@@ -59,7 +57,7 @@ export class Credentials {
   }
 }
 
-function provider(cloud: CloudName): string {
+function provider(cloud: AzureCloud): string {
   return cloud === "azureChina" || cloud === "azureUSGovernment" ? "microsoft-sovereign-cloud" : "microsoft";
 }
 

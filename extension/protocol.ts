@@ -1,6 +1,7 @@
 // GENERATED from sidecar/wire/protocol.py by `npm run fix`. Do not edit.
 
 export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
+export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
 export type State = "not-provisioned" | "missing" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 
@@ -157,7 +158,7 @@ export interface ApiKey {
 }
 
 export interface TokenParams {
-  readonly cloud: CloudName;
+  readonly cloud: AzureCloud;
   readonly scopes: readonly string[];
   readonly tenantId: string | null;
   readonly claims: string | null;

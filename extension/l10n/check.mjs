@@ -45,36 +45,8 @@ function typescriptMessages() {
 
 /** The templates in the sidecar's `Text("…")`. */
 function pythonMessages() {
-  const collect = `
-import ast, json, pathlib, sys
-found, problems = [], []
-root = pathlib.Path(sys.argv[1])
-for file in sorted(root.rglob("*.py")):
-    if "localcloud" in file.parts or file.name in ("cli.py", "demo.py", "questions.py", "terminal.py"):
-        continue  # never shown in VS Code
-    module = ast.parse(file.read_text("utf-8"))
-    # A table of templates, read as Text(TABLE[key], …), is as good as a literal.
-    tables = {
-        target.id: [value.value for value in node.value.values]
-        for node in module.body
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Dict)
-        if all(isinstance(value, ast.Constant) and isinstance(value.value, str) for value in node.value.values)
-        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(target, ast.Name)
-    }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Text" and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                found.append(first.value)
-            elif isinstance(first, ast.Subscript) and isinstance(first.value, ast.Name) and first.value.id in tables:
-                found.extend(tables[first.value.id])
-            elif file.name != "text.py":
-                problems.append(f"{file.relative_to(root.parent)}:{node.lineno}: Text(…) needs a literal")
-print(json.dumps({"found": found, "problems": problems}))
-`;
   const own = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-  const done = spawnSync(existsSync(own) ? own : "python3", ["-c", collect, path.join(root, "sidecar")], { encoding: "utf8" });
+  const done = spawnSync(existsSync(own) ? own : "python3", [path.join(here, "templates.py"), path.join(root, "sidecar")], { encoding: "utf8" });
   if (done.status !== 0) throw new Error(done.stderr);
   const { found, problems: wrong } = JSON.parse(done.stdout);
   problems.push(...wrong);

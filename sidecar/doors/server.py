@@ -22,7 +22,7 @@ from sidecar.core.journal import Event
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
-from sidecar.words.names import CloudName
+from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
 from sidecar.workflows.actions import ACTIONS, Context
 
@@ -68,6 +68,7 @@ class Sidecar(LanguageServer):
             converter_factory=_converter,
             max_workers=4,
         )
+        self._running: asyncio.AbstractEventLoop | None = None
         self._settings = settings_from(environ, tokens=self._ask_for_token, say=self._say)
         for method in wire.METHODS:
             self.feature(method)(self._handler(method))
@@ -93,7 +94,7 @@ class Sidecar(LanguageServer):
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = str(getattr(message, "operation", ""))
+        operation = message.operation if isinstance(message, wire.ProvisionParams | wire.DeployParams) else ""
         context = Context(self._settings, lambda event: self._show(loop, operation, event), stop)
         if request is not None:
             spoken.stops[request] = stop
@@ -126,7 +127,7 @@ class Sidecar(LanguageServer):
         self._loop().call_soon_threadsafe(self.protocol.notify, "slipway/log", message)
 
     def _ask_for_token(
-        self, cloud: CloudName, scopes: list[str], tenant_id: str | None, claims: str | None
+        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
     ) -> tuple[str, int]:
         """From a worker thread: asks VS Code for a token and waits for its answer."""
         params = wire.TokenParams(cloud=cloud, scopes=scopes, tenant_id=tenant_id, claims=claims)
@@ -146,8 +147,6 @@ class Sidecar(LanguageServer):
     def _loop(self) -> asyncio.AbstractEventLoop:
         assert self._running is not None, "actions run only while the loop does"
         return self._running
-
-    _running: asyncio.AbstractEventLoop | None = None
 
 
 def _invalid(error: ValidationError) -> str:

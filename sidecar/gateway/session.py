@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
-from sidecar.words.names import CloudName
+from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class CloudProfile:
     portal: str | None
 
 
-AZURE_PROFILES: dict[str, CloudProfile] = {
+AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
     "azure": CloudProfile(
         "azure",
         "https://management.azure.com",
@@ -71,7 +71,7 @@ class TokenSource(Protocol):
     """Whoever can sign a person in. Returns the token and its expiry in epoch seconds; raises NotSignedIn."""
 
     def __call__(
-        self, cloud: CloudName, scopes: list[str], tenant_id: str | None, claims: str | None
+        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
     ) -> tuple[str, int]: ...
 
 
@@ -141,7 +141,7 @@ def open_session(settings: Settings, cloud: CloudName, tenant_id: str | None = N
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     profile = AZURE_PROFILES[cloud]
-    return Session(profile, _azure_credential(settings, profile, tenant_id), verify=True)
+    return Session(profile, _azure_credential(settings, cloud, tenant_id), verify=True)
 
 
 def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> None:
@@ -278,12 +278,12 @@ def _local_credential(running: LocalCloud) -> TokenCredential:
     )
 
 
-def _azure_credential(settings: Settings, profile: CloudProfile, tenant_id: str | None) -> TokenCredential:
+def _azure_credential(settings: Settings, cloud: AzureCloud, tenant_id: str | None) -> TokenCredential:
     if settings.tokens is not None:
-        return _AskingCredential(settings.tokens, profile.name, tenant_id)
+        return _AskingCredential(settings.tokens, cloud, tenant_id)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
-    authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
+    authority = settings.environ.get("AZURE_AUTHORITY_HOST", AZURE_PROFILES[cloud].authority)
     return _TerminalCredential(DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True))
 
 
@@ -322,9 +322,9 @@ def signed_out(attempts: str) -> NotSignedIn:
 class _AskingCredential:
     """Asks VS Code for a token when one is needed; keeps it in memory until five minutes before it expires."""
 
-    def __init__(self, tokens: TokenSource, cloud: CloudName, tenant_id: str | None) -> None:
+    def __init__(self, tokens: TokenSource, cloud: AzureCloud, tenant_id: str | None) -> None:
         self._tokens = tokens
-        self._cloud: CloudName = cloud
+        self._cloud: AzureCloud = cloud
         self._tenant_id = tenant_id
         self._kept: dict[tuple[str, ...], AccessToken] = {}
 

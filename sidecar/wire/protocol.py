@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from sidecar.words.errors import ConsentNeeded, SlipwayError
-from sidecar.words.names import CloudName, Phase, State
+from sidecar.words.names import AzureCloud, CloudName, Phase, State
 from sidecar.words.text import Text
 
 
@@ -176,7 +176,7 @@ class ApiKey(Message):
 
 
 class TokenParams(Message):
-    cloud: CloudName
+    cloud: AzureCloud
     scopes: list[str]
     tenant_id: str | None
     claims: str | None

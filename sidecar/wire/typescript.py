@@ -10,9 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
-from sidecar.words.names import CloudName, Phase, State
+from sidecar.words.names import AzureCloud, CloudName, Phase, State
 
-NAMED: dict[str, object] = {"CloudName": CloudName, "State": State, "Phase": Phase}
+NAMED: dict[str, object] = {"CloudName": CloudName, "AzureCloud": AzureCloud, "State": State, "Phase": Phase}
 """Unions that the extension must exhaust, by their names there."""
 
 

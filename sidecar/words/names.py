@@ -6,6 +6,9 @@ from typing import Literal, TypeGuard, get_args
 
 CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
 
+AzureCloud = Literal["azure", "azureChina", "azureUSGovernment"]
+"""Those that a person signs in to."""
+
 State = Literal[
     "not-provisioned",
     "missing",

@@ -71,8 +71,9 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
     journal.step("resolve", Text("Reading the project…"), increment=5)
     compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ)
     parameters = read_parameters(workspace)
-    for note in (compiled.how, *parameters.notes, *differences(workspace, request)):
-        journal.log(note, "info" if note is compiled.how else "warning")
+    journal.log(compiled.how)
+    for note in (*parameters.notes, *differences(workspace, request)):
+        journal.log(note, "warning")
     group = resources.group(session, request.subscription_id, request.resource_group)
 
     journal.step("providers", Text("Checking the resource providers…"), increment=5)

@@ -1,4 +1,4 @@
-"""Model and adapter folders: how adapters are named, and what is refused before anything is read (fault 40)."""
+"""Model and adapter folders: how adapters are named, and what is refused before anything is read."""
 
 import json
 import logging

@@ -26,6 +26,7 @@ from sidecar.gateway.session import (
     translated,
 )
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, SlipwayError, Unreachable
+from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
 
 
@@ -103,7 +104,7 @@ def test_each_failure_of_the_sdk_becomes_ours_with_its_code(
     assert ours.code == code
 
 
-def session(name: str) -> Session:
+def session(name: AzureCloud) -> Session:
     credential: Any = object()
     return Session(AZURE_PROFILES[name], credential, verify=True)
 
