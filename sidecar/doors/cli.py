@@ -212,10 +212,17 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
 
 
 def _act(method: str, result: type[R], params: Params, context: Context) -> R:
-    """Runs an action of the wire. What short ones do not hear while they run is heard after them."""
-    done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
+    """Runs an action of the wire. A cancel that a short one does not hear while it runs is heard after it; what fails then may
+    fail of the same press, which reached what it had started."""
+    hears = method in COMPLETE
+    try:
+        done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
+    except SlipwayError as error:
+        if context.stop.is_set() and not hears:
+            raise Cancelled(Text("Cancelled. Nothing more is started.")) from error
+        raise
     assert isinstance(done, result), f"{method} gave {type(done).__name__}"
-    if context.stop.is_set() and method not in COMPLETE:
+    if context.stop.is_set() and not hears:
         raise Cancelled(Text("Cancelled. Nothing more is started."))
     return done
 

@@ -27,6 +27,14 @@ def family(person: Dialogue) -> list[psutil.Process]:
     return [npm, *npm.children(recursive=True)]
 
 
+def command_line(process: psutil.Process) -> str:
+    """Empty for one that has just ended."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
 def test_ctrl_c_ends_everything_before_the_prompt_is_back(tmp_path: Path) -> None:
     with npm_start(tmp_path) as person:
         person.expect("Press Ctrl-C to stop everything.", 240)
@@ -59,7 +67,7 @@ def test_a_press_in_the_set_up_ends_that_and_is_no_failure(tmp_path: Path) -> No
     subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True, timeout=60)
     with Dialogue([NPM, "start"], clone, os.environ) as person:
         person.expect("Setting up Python", 60)
-        until(lambda: any("pip" in " ".join(each.cmdline()) for each in family(person)), 60, "pip to run")
+        until(lambda: any("pip" in command_line(each) for each in family(person)), 60, "pip to run")
         processes = family(person)
         person.press_ctrl_c()
         assert person.ended(60) in (130, -signal.SIGINT)
