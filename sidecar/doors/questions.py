@@ -80,12 +80,12 @@ def group_name_problem(name: str) -> str | None:
 def _read(prompt: str) -> str:
     """A line from the person. Ctrl-C, a request to end, and the end of input cancel at once: nothing is under way while a
     question is open."""
-    print(prompt, end="", file=sys.stderr, flush=True)
-    with _interruptible():
-        try:
+    try:
+        with _interruptible():  # from before the prompt on: whoever sees it may press at once
+            print(prompt, end="", file=sys.stderr, flush=True)
             line = sys.stdin.readline()
-        except KeyboardInterrupt:
-            line = ""
+    except KeyboardInterrupt:
+        line = ""
     if line == "":
         print(file=sys.stderr)
         raise Cancelled(Text("Cancelled. Nothing more is started."))
