@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from sidecar.armlang.bicep_syntax import parse, refuse
@@ -89,7 +89,7 @@ def source_digest(source: str) -> str:
     return hashlib.sha256(normalise(source).encode()).hexdigest()
 
 
-def content_digest(template: dict[str, Json]) -> str:
+def content_digest(template: Mapping[str, object]) -> str:
     """sha256 over everything but the metadata."""
     content = {key: value for key, value in template.items() if key != "metadata"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -37,7 +37,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
         template = _read(compiled)
         stamp = _stamp(template)
         if stamp is not None:
-            if stamp["contentSha256"] != content_digest(cast("dict[str, object]", template)):  # type: ignore[arg-type]
+            if stamp["contentSha256"] != content_digest(template):
                 raise TemplateError(
                     Text("{file} was edited by hand: its content does not match its stamp.", file=compiled.name),
                     Text(
