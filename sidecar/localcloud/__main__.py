@@ -34,7 +34,7 @@ from sidecar.localcloud.door.recorder import recorded
 from sidecar.localcloud.files.door import files_app
 from sidecar.localcloud.image import image_for, shipped_requirements
 from sidecar.localcloud.resources import providers
-from sidecar.localcloud.runtime.app_runtime import Surroundings
+from sidecar.localcloud.runtime.assembly import Surroundings
 from sidecar.localcloud.runtime.runtime import Runtime
 
 log = logging.getLogger("sidecar.localcloud")

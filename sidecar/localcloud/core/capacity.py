@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.localcloud.core.fields import Json, objects
-from sidecar.localcloud.core.settings import Settings
+from sidecar.localcloud.core.settings import Profile, Settings
 from sidecar.localcloud.core.state import Resource, Store
+
+T4_ROW = "SubscriptionConsumptionT4Gpus"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,19 @@ def gpu_need(settings: Settings, store: Store, app: Resource) -> GpuNeed | None:
     return GpuNeed(location, profile.usage, profile.gpus, gpu_quota(settings, location, profile.usage))
 
 
+def offered_profiles(settings: Settings, location: str) -> Mapping[str, Profile]:
+    """The workload profile types of a region: all that have no GPU, and those of its GPUs."""
+    every, t4 = location in settings.gpu_locations, location in settings.t4_locations
+    return {
+        name: profile
+        for name, profile in settings.profiles.items()
+        if not profile.gpus or every or (t4 and profile.usage == T4_ROW)
+    }
+
+
 def gpu_quota(settings: Settings, location: str, row: str) -> int | None:
     """GPUs that a region allows in the unit of a usages row; None where the row is missing."""
-    if location not in settings.gpu_locations:
+    if not any(profile.usage == row for profile in offered_profiles(settings, location).values()):
         return 0
     limit = settings.gpu_quota.get(f"{location}/{row}", settings.gpu_quota.get(row, settings.default_gpu_quota))
     return None if limit < 0 else limit

@@ -25,23 +25,74 @@ class Profile(_Value):
 
 
 class Times(_Value):
-    """Seconds. Azure's own values, but where a shorter one keeps a developer from waiting for nothing."""
+    """Seconds as Azure was seen to take them. Two scales make them shorter and keep their order: `scale` for the platform's own
+    work, `bounds` for what limits the real server's work."""
 
+    scale: float = Field(default=0.1, ge=0)
+    """Multiplies what the platform does by itself: writes, scheduling, pulls, back-off, the cooldown, the logs' lag."""
+    bounds: float = Field(default=1, gt=0)
+    """Multiplies what the server must keep: probes, drain, grace, the ingress's limits, the progress deadline."""
+    cooldown_scale: float | None = None
+    """For the cooldown alone, where a test is not to fall asleep; None: `scale`."""
     poll: int = 1
-    """Retry-After of a running operation; 0 leaves the pace to the client."""
-    environment: float = 0
-    """How long creating an environment takes; minutes in Azure."""
-    app: float = 0
-    """How long a change of a container app takes before its revision is made."""
-    backoff: float = 1
-    """First wait before a crashed container starts again (10 in Azure); doubles up to `backoff_limit`."""
-    backoff_limit: float = 60
-    activation_deadline: float = 600
-    ingress_idle: float = 240
-    cold_start: float = 240
-    """How long a request to an app with no replica is held."""
+    """Retry-After of a running operation; 0 leaves the pace to the client. Not scaled."""
     tick: float = 0.2
-    """How often an app's replicas are looked at."""
+    """How often an app's replicas are looked at. Not scaled."""
+
+    # The platform's own work
+    environment: float = 0
+    """How long creating an environment takes: minutes on Azure, nothing here unless it is asked for."""
+    write: float = 15
+    """A change of a container app, from the request to the end of its operation."""
+    provision: float = 5
+    """From a revision's creation until it reads Provisioned, whatever becomes of its containers."""
+    schedule: float = 1.5
+    """From a replica's assignment to the first pull, where the app has a node already."""
+    schedule_cold: float = 14
+    """The same for an app that was at zero."""
+    pull: float = 3
+    """The first pull of an image on a node; later ones are cached."""
+    create: float = 10
+    """From the pulled image to the started container."""
+    backoff: float = 10
+    """First wait before a container that ended starts again; doubles up to `backoff_limit`."""
+    backoff_limit: float = 300
+    reassign: float = 120
+    """How often a replica that found no node is said to be assigned once more."""
+    log_lag: float = 1
+    """How late a line reaches who follows a log."""
+
+    # What bounds the server's work
+    drain: float = 30
+    """How long replaced replicas of a rollout go on for the requests that they hold, before they are told to end."""
+    kill_after: float = 4
+    """From the end of the grace to SIGKILL."""
+    gpu_grace: float = 60
+    """What a replica with a GPU is given at most, whatever grace its template states."""
+    activation_deadline: float = 600
+    port_mismatch: float = 96
+    """After this an app that listens on another port than its target port is told so."""
+    stale_target: float = 200
+    """After this a revision whose replicas are asked on a port where none of them listens reads Unhealthy."""
+    ingress_idle: float = 240
+    """A silence longer than this ends a request, held ones included."""
+
+    def platform(self, seconds: float) -> float:
+        return seconds * self.scale
+
+    def bound(self, seconds: float) -> float:
+        return seconds * self.bounds
+
+    def cooldown(self, seconds: float) -> float:
+        return seconds * (self.scale if self.cooldown_scale is None else self.cooldown_scale)
+
+
+class Registry(_Value):
+    """A container registry that wants a password; images of registries that are not stated are there for everybody."""
+
+    password: str
+    missing: tuple[str, ...] = ()
+    """`repository:tag` that it does not have."""
 
 
 class StatedPrincipal(_Value):
@@ -70,10 +121,42 @@ class Settings(_Value):
             "eastus2": "East US 2",
             "westeurope": "West Europe",
             "northeurope": "North Europe",
+            "brazilsouth": "Brazil South",
+            "italynorth": "Italy North",
+            "westus": "West US",
+            "westus2": "West US 2",
+            "centralindia": "Central India",
+            "francecentral": "France Central",
+            "japaneast": "Japan East",
+            "northcentralus": "North Central US",
+            "southcentralus": "South Central US",
+            "southeastasia": "Southeast Asia",
+            "southindia": "South India",
+            "koreacentral": "Korea Central",
         }
     )
-    gpu_locations: tuple[str, ...] = ("westus3", "swedencentral", "australiaeast", "westeurope", "eastus")
-    """Regions that offer the GPU profiles."""
+    gpu_locations: tuple[str, ...] = (
+        "westus3",
+        "swedencentral",
+        "australiaeast",
+        "eastus",
+        "brazilsouth",
+        "italynorth",
+        "westus",
+    )
+    """Regions that offer every GPU profile."""
+    t4_locations: tuple[str, ...] = (
+        "westeurope",
+        "westus2",
+        "centralindia",
+        "francecentral",
+        "japaneast",
+        "northcentralus",
+        "southcentralus",
+        "southeastasia",
+        "southindia",
+    )
+    """Regions that offer the T4 alone of the GPUs."""
     profiles: dict[str, Profile] = Field(
         default={
             "Consumption": Profile(category="Consumption", applicability="Serverless", cores=4, memory=8),
@@ -83,7 +166,7 @@ class Settings(_Value):
                 cores=8,
                 memory=56,
                 gpus=1,
-                usage="SubscriptionConsumptionNCT4Gpus",
+                usage="SubscriptionConsumptionT4Gpus",
             ),
             "Consumption-GPU-NC24-A100": Profile(
                 category="Consumption-GPU",
@@ -102,8 +185,12 @@ class Settings(_Value):
         }
     )
     gpu_quota: dict[str, int] = Field(default={})
-    """GPUs by usages row (SubscriptionConsumptionNCT4Gpus, …), or by `<region>/<row>`; -1 leaves the row out."""
-    default_gpu_quota: int = 2
+    """GPUs by usages row (SubscriptionConsumptionT4Gpus, …), or by `<region>/<row>`; -1 leaves the row out."""
+    default_gpu_quota: int = 1
+    gpu_release: Literal["at-once", "after-drain", "deadline"] = "after-drain"
+    """When the GPU of a replica that is told to end is free for another: nobody has seen which of these Azure does."""
+    registries: dict[str, Registry] = Field(default={})
+    """By server name."""
     environments_quota: int = 15
     preregistered: tuple[str, ...] = ("Microsoft.Resources", "Microsoft.Storage", "Microsoft.Authorization")
     """Providers that a subscription has registered from its start."""

@@ -1,6 +1,5 @@
 """Microsoft.App/containerApps: PUT, PATCH, secrets, start and stop; a changed template makes a revision."""
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,7 +25,9 @@ from sidecar.localcloud.resources.resource_type import (
     ResourceType,
     tracked_body,
 )
-from sidecar.localcloud.resources.revisions import create_revision, revisions_of
+from sidecar.localcloud.resources.revisions import create_revision, free_port, revisions_of
+from sidecar.localcloud.runtime.configuration import credentials_of, template_of
+from sidecar.localcloud.runtime.images import refusal
 from sidecar.localcloud.runtime.scaling import traffic_problem
 
 TYPE = "Microsoft.App/containerApps"
@@ -72,16 +73,19 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
     values = secret_values(configuration, (member(old.private, "secrets")) if old else {})
     suffix = checked_template(template, list(values), profile).suffix
     ingress = asked.ingress
-    names = [revision.name for revision in revisions_of(cloud, old)] if old else []
+    made = revisions_of(cloud, old) if old else []
+    names = [revision.name for revision in made]
     if ingress and (problem := traffic_problem(ingress.traffic, names)):
         raise invalid(problem, "ContainerAppInvalidTraffic", "configuration.ingress.traffic")
-    changed = old is None or _meant(template) != _meant(old.properties["template"])
+    # Against the newest revision's, not the app's: a write that failed left its template there and made no revision.
+    changed = not made or _meant(template) != _meant(made[-1].properties["template"])
     if changed and suffix and f"{request.id.name}--{suffix}" in names:
         raise invalid(f"The revision suffix '{suffix}' is already in use.", "ContainerAppRevisionSuffixInUse")
     private: Json = {
         **(old.private if old else {}),
         "secrets": values,
         "port": (old.private.get("port") if old else None) or free_port(cloud),
+        "accepted": bool(old and old.private.get("accepted")),
     }
     private["labelPorts"] = _label_ports(cloud, ingress.labels if ingress else (), member(private, "labelPorts"))
     properties: Json = {
@@ -97,25 +101,53 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "template": _shown_template(template),
         "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/containerApps/{request.id.name}/eventstream",
         "delegatedIdentities": [],
+        "patchingMode": "Automatic",
     }
     body = tracked_body(request, old, properties, utc_now(), {"identity": _identity(cloud, request, old)})
-    body["location"] = normal_location(cloud, body.get("location") or environment.body["location"])
+    location = normal_location(cloud, body.get("location") or environment.body["location"])
+    body["location"] = cloud.settings.locations.get(location, location)
     resource = cloud.store.put(Resource(body["id"], TYPE, body, private))
     step = "new-revision" if changed else "same-revision"
     return Change(resource, old is None, lambda: _finish(cloud, resource.id, step))
 
 
 async def _finish(cloud: LocalCloud, app_id: str, step: Step) -> None:
-    """The rest of a PUT: the revision, where the template changed, and the app at work."""
-    await cloud.pass_time(cloud.settings.times.app)
+    """The rest of a PUT: the images asked for, the revision, where the template changed, and the app at work. Only what is looked
+    at here fails a write; what becomes of the containers does not."""
+    times = cloud.settings.times
+    await cloud.pass_time(times.platform(times.write))
     app = cloud.store.get(app_id)
     if app is None:
         return
+    problem = _refused_image(cloud, app) if step == "new-revision" else None
+    if problem:
+        cloud.store.put(app.with_properties(provisioningState="Failed"))
+        cloud.runtime.app(app_id).wake()
+        raise problem
+    app = cloud.store.put(replace(app, private={**app.private, "accepted": True}))
     if step == "new-revision":
         name = create_revision(cloud, app)
         app = (cloud.store.get(app_id) or app).with_properties(latestRevisionName=name)
     cloud.store.put(app.with_properties(provisioningState="Succeeded"))
     cloud.runtime.app(app_id).wake()
+
+
+def _refused_image(cloud: LocalCloud, app: Resource) -> ArmError | None:
+    credentials = credentials_of(app.properties["configuration"], member(app.private, "secrets"))
+    wrong = [
+        f"Field 'template.containers.{entry.name}.image' is invalid with details: 'Invalid value: \"{entry.image}\": "
+        f"{refused.text}';.."
+        for entry in template_of(app.properties["template"]).containers
+        if (refused := refusal(cloud.settings, entry.image, credentials))
+    ]
+    if not wrong:
+        return None
+    return ArmError(
+        400,
+        "ContainerAppOperationError",
+        f"Failed to provision revision for container app '{app.name}'. Error details: The following field(s) are either "
+        f"invalid or missing. {' '.join(wrong)}",
+    )
 
 
 def _resume(cloud: LocalCloud, app: Resource) -> Finish | None:
@@ -202,6 +234,14 @@ def _without_empty(value: Any) -> Any:
     return value
 
 
+def _disk(resources: Json) -> str:
+    """By the cores, as documented; what a GPU profile has reads empty."""
+    cores = float(resources.get("cpu", 0.5))
+    if cores > 4:
+        return ""
+    return next(size for limit, size in ((0.25, "1Gi"), (0.5, "2Gi"), (1, "4Gi"), (4, "8Gi")) if cores <= limit)
+
+
 def _shown_template(template: Json) -> Json:
     scale: Json = member(template, "scale")
     containers = [
@@ -211,8 +251,9 @@ def _shown_template(template: Json) -> Json:
                 "cpu": member(container, "resources").get("cpu", 0.5),
                 "memory": member(container, "resources").get("memory", "1Gi"),
                 **({"gpu": container["resources"]["gpu"]} if member(container, "resources").get("gpu") else {}),
-                "ephemeralStorage": "2Gi",
+                "ephemeralStorage": _disk(member(container, "resources")),
             },
+            "imageType": "ContainerImage",
         }
         for container in objects(template, "containers")
     ]
@@ -241,6 +282,7 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
         shown_ingress = {
             "external": bool(ingress.get("external")),
             "targetPort": ingress.get("targetPort") or 80,
+            "targetPortHttpScheme": ingress.get("targetPortHttpScheme"),
             "exposedPort": ingress.get("exposedPort") or 0,
             "transport": str(ingress.get("transport") or "Auto").capitalize(),
             "traffic": traffic,
@@ -269,6 +311,8 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
         "maxInactiveRevisions": given.get("maxInactiveRevisions") or 100,
         "service": given.get("service"),
         "identitySettings": objects(given, "identitySettings"),
+        "revisionTransitionThreshold": given.get("revisionTransitionThreshold"),
+        "targetLabel": given.get("targetLabel") or "",
     }
 
 
@@ -276,36 +320,33 @@ def _label_ports(cloud: LocalCloud, labels: Sequence[str], before: Mapping[str, 
     return {label: before.get(label) or free_port(cloud) for label in labels}
 
 
-def free_port(cloud: LocalCloud) -> int:
-    """A port for an ingress: free now, and promised to no other app of this cloud."""
-    taken = {
-        port
-        for app in cloud.store
-        if app.type == TYPE
-        for port in (app.private["port"], *app.private["labelPorts"].values())
-    }
-    while True:
-        with socket.socket() as probe:
-            probe.bind((cloud.runtime.around.ingress_host, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
-
-
 def _show(cloud: LocalCloud, app: Resource) -> Json:
     """What the store holds, with what only the running app knows."""
-    newest = revisions_of(cloud, app)
-    ready = [revision.name for revision in newest if revision.properties["provisioningState"] == "Provisioned"]
-    latest = app.properties.get("latestRevisionName") or ""
-    host = member(app.properties["configuration"], "ingress").get("fqdn", "")
-    running = "Stopped" if app.private.get("stopped") else "Running"
-    return dict(
-        app.with_properties(
-            latestReadyRevisionName=ready[-1] if ready else "",
-            latestRevisionFqdn=host if latest else "",
-            runningStatus=running,
-        ).body
+    runtime = cloud.runtime.app(app.id)
+    revisions = revisions_of(cloud, app)
+    # "Ready" is whatever was provisioned, and that says nothing of the containers.
+    provisioned = [each.name for each in revisions if runtime.condition(each).provisioning == "Provisioned"]
+    latest = next((each for each in revisions if each.name == app.properties.get("latestRevisionName")), None)
+    shown = app.with_properties(
+        latestReadyRevisionName=provisioned[-1] if provisioned else "",
+        latestRevisionName=latest.name if latest else "",
+        latestRevisionFqdn=(latest.properties["fqdn"] or "") if latest else "",
+        runningStatus="Stopped" if app.private.get("stopped") else "Running",
     )
+    refused = app.properties["provisioningState"] == "Failed" and not app.private.get("accepted")
+    return dict(_never_accepted(shown).body if refused else shown.body)
+
+
+def _never_accepted(app: Resource) -> Resource:
+    """An app of which no write was ever carried out has no address and no events."""
+    configuration: Json = app.properties["configuration"]
+    ingress: Json | None = configuration.get("ingress")
+    if ingress is not None:
+        ingress = {**ingress, **dict.fromkeys(("fqdn", "traffic", "transport", "exposedPort"))}
+    properties = {name: value for name, value in app.properties.items() if name != "eventStreamEndpoint"}
+    nothing: Json = dict.fromkeys(("latestRevisionName", "latestReadyRevisionName", "latestRevisionFqdn"))
+    shown = {**properties, **nothing, "configuration": {**configuration, "ingress": ingress}}
+    return replace(app, body={**app.body, "properties": shown})
 
 
 def _remove(cloud: LocalCloud, app: Resource) -> Finish | None:

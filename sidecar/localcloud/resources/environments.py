@@ -2,12 +2,11 @@
 
 import re
 import uuid
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.subscriptions import normal_location
-from sidecar.localcloud.core.capacity import gpu_quota, usage_row
+from sidecar.localcloud.core.capacity import gpu_quota, offered_profiles, usage_row
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects
@@ -98,7 +97,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
 
 
 async def _finish(cloud: LocalCloud, environment_id: str) -> None:
-    await cloud.pass_time(cloud.settings.times.environment)
+    await cloud.pass_time(cloud.settings.times.platform(cloud.settings.times.environment))
     found = cloud.store.get(environment_id)
     if found:
         cloud.store.put(found.with_properties(provisioningState="Succeeded"))
@@ -137,7 +136,7 @@ def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json
 
 def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: Literal["old", "new"]) -> None:
     kind, name = str(profile.get("workloadProfileType")), str(profile.get("name"))
-    offered = offered_profiles(cloud, location)
+    offered = offered_profiles(cloud.settings, location)
     if kind not in cloud.settings.profiles:
         raise invalid(f"Workload profile type '{kind}' of '{name}' is not valid.", "InvalidWorkloadProfileType")
     if kind not in offered:
@@ -174,11 +173,6 @@ def _no_quota(kind: str, location: str, needed: int, quota: int) -> ArmError:
     )
 
 
-def offered_profiles(cloud: LocalCloud, location: str) -> Mapping[str, Any]:
-    here = location in cloud.settings.gpu_locations
-    return {name: profile for name, profile in cloud.settings.profiles.items() if here or not profile.gpus}
-
-
 def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[Json]:
     """`locations/{l}/availableManagedEnvironmentsWorkloadProfileTypes`."""
     kind = "Microsoft.App/availableManagedEnvironmentsWorkloadProfileTypes"
@@ -197,7 +191,7 @@ def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[J
                 "displayName": name,
             },
         }
-        for name, profile in offered_profiles(cloud, location).items()
+        for name, profile in offered_profiles(cloud.settings, location).items()
     ]
 
 

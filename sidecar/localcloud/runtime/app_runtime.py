@@ -2,38 +2,38 @@
 
 import asyncio
 import contextlib
+import datetime
 import logging
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 from sidecar.localcloud.core.capacity import GpuNeed, gpu_need
-from sidecar.localcloud.core.fields import member
-from sidecar.localcloud.core.settings import Settings
-from sidecar.localcloud.core.state import Resource, Store
-from sidecar.localcloud.runtime.configuration import configuration_of, template_of
+from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.runtime.assembly import Assignment, Surroundings, assembled
+from sidecar.localcloud.runtime.conditions import (
+    Condition,
+    ReplicaView,
+    RevisionView,
+    Switch,
+    condition_of,
+    port_mismatch,
+)
+from sidecar.localcloud.runtime.configuration import (
+    Configuration,
+    configuration_of,
+    template_of,
+)
+from sidecar.localcloud.runtime.courses import Course
 from sidecar.localcloud.runtime.ingress import Ingress
-from sidecar.localcloud.runtime.logs import Event, EventKind, Log
-from sidecar.localcloud.runtime.mounts import mounts_of
-from sidecar.localcloud.runtime.replicas import Replica, ReplicaNames, ReplicaSpec
-from sidecar.localcloud.runtime.scaling import Candidate, Demand, desired_replicas, routes
+from sidecar.localcloud.runtime.logs import Event, Events
+from sidecar.localcloud.runtime.replicas import Replica
+from sidecar.localcloud.runtime.rolling import Member, next_step
+from sidecar.localcloud.runtime.scaling import Demand, desired_replicas, weights
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What an app's runtime needs of the cloud that it runs in."""
-
-    folder: Path
-    settings: Settings
-    store: Store
-    ingress_host: str
-    image_python: Callable[[], Path | None]
-    """The python of the built image; None as long as there is none."""
+_SAY_MISMATCH = 15
+"""Seconds between two events on a port that does not match."""
 
 
 class AppRuntime:
@@ -44,15 +44,14 @@ class AppRuntime:
         self.name = app_id.rsplit("/", 1)[-1]
         self.around = around
         self.folder = around.folder / "apps" / app_id.lower().strip("/").replace("/", "_")[-100:]
-        self.events = Log(self.folder / "system.log")
+        self.events = Events(self.name, self.folder / "system.log")
         self.replicas: dict[str, list[Replica]] = {}
+        """Those that are to run, by revision; who is told to end is in here no more."""
         self.ingress = Ingress(self)
         self._gpus_in_use = gpus_in_use
         self._gpus: dict[Replica, GpuNeed] = {}
-        self._names: dict[str, ReplicaNames] = {}
+        self._courses: dict[str, Course] = {}
         self._retiring: dict[Replica, asyncio.Task[None]] = {}
-        self._last_used: dict[str, float] = {}
-        self._wanted_since: dict[str, float] = {}
         self._fixed_port = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -71,49 +70,78 @@ class AppRuntime:
     def revisions(self) -> list[Resource]:
         """Oldest first."""
         found = self.around.store.under(self.id, "Microsoft.App/containerApps/revisions")
-        return sorted(found, key=lambda revision: revision.properties["createdTime"])
+        return sorted(found, key=lambda revision: revision.private.get("number", 0))
+
+    def active(self) -> list[Resource]:
+        """Oldest first."""
+        return [revision for revision in self.revisions() if revision.properties["active"]]
 
     def is_active(self, revision: str) -> bool:
-        return any(each.name == revision and each.properties["active"] for each in self.revisions())
+        return any(each.name == revision for each in self.active())
+
+    def all_replicas(self, revision: str) -> list[Replica]:
+        """Also those that are told to end and have not yet."""
+        going = [replica for replica in self._retiring if replica.spec.revision == revision]
+        return [*self.replicas.get(revision, []), *going]
+
+    def intended(self) -> Mapping[str, int]:
+        """Weight of traffic by revision as the configuration means it, ready or not."""
+        names = [revision.name for revision in self.active()]
+        configuration = self._configuration()
+        return {} if configuration is None else weights(configuration.traffic, names, configuration.mode)
 
     def routes(self) -> Mapping[str, int]:
-        """Weight of traffic by revision."""
+        """Weight of traffic by revision as requests go now. Single mode: to the revision that last took over."""
+        configuration = self._configuration()
+        if configuration is None or configuration.mode != "single":
+            return self.intended()
+        names = [revision.name for revision in self.active()]
+        complete = [name for name in names if self._has_taken_over(name, names)]
+        ready = [name for name in names if self._ready(name)]
+        serving = (complete or ready or names)[-1:]
+        return dict.fromkeys(serving, 100)
+
+    def condition(self, revision: Resource) -> Condition:
+        """What the revision reads as."""
         app = self.resource
-        if app is None:
-            return {}
-        configuration = configuration_of(app.properties["configuration"])
-        candidates = [
-            Candidate(
-                revision.name, revision.properties["active"], revision.properties["provisioningState"] == "Provisioned"
-            )
-            for revision in self.revisions()
-        ]
-        traffic = configuration.ingress.traffic if configuration.ingress else ()
-        return routes(traffic, candidates, configuration.mode)
+        course = self._courses.get(revision.name)
+        now = time.monotonic()
+        template = template_of(revision.properties["template"])
+        view = RevisionView(
+            switch=self._switch(app, revision, course),
+            age=now - course.began if course else 1e9,
+            unready=now - course.unready_since if course and course.unready_since else 0,
+            maximum=template.scale.maximum,
+            target_port=self._target_port(),
+            replicas=[self._view(replica, now) for replica in self.replicas.get(revision.name, [])],
+        )
+        return condition_of(view, self.around.settings.times)
 
     def gpus(self, location: str, row: str) -> int:
-        held = [need for replica, need in self._gpus.items() if replica.phase != "Gone"]
+        held = self._gpus.values()
         return sum(need.count for need in held if (need.location, need.row) == (location, row))
 
     def wake(self) -> None:
         self._wake.set()
 
-    def report(self, reason: str, message: str, revision: str = "", kind: EventKind = "Normal") -> None:
-        self.events.write("system", Event(self.name, reason, message, revision, kind=kind).text())
+    def report(self, event: Event) -> None:
+        self.events.report(event)
 
     def begin(self, revision: str) -> None:
-        """The revision is new, was activated or restarted: it starts with one replica, then the cooldown counts."""
-        self._last_used.pop(revision, None)
-        self._wanted_since.pop(revision, None)
+        """The revision is new or was activated: it starts with as many replicas as who serves has, then the cooldown counts."""
+        serving = max((len(group) for group in self.replicas.values()), default=0)
+        single = (configuration := self._configuration()) is not None and configuration.mode == "single"
+        self._courses[revision] = Course(revision, max(1, serving if single else 1))
         self.wake()
 
     def restart(self, revision: str) -> None:
-        """Replaces every replica of the revision, in the background."""
-        self.report("RevisionRestarted", f"Restarting revision '{revision}'", revision)
-        self._names[revision] = ReplicaNames(revision)
-        for replica in self.replicas.pop(revision, []):
-            self._retire(replica)
-        self.begin(revision)
+        """Replaces every replica of the revision, one after the other; no event names it."""
+        course = self._course(revision)
+        course.renew()
+        if self._fixed_port:
+            for replica in self.replicas.pop(revision, []):
+                self._retire(replica)
+        self.wake()
 
     # Lifetime
 
@@ -131,8 +159,12 @@ class AppRuntime:
             for replica in group:
                 self._retire(replica)
         self.replicas = {}
-        await asyncio.gather(*self._retiring.values())
-        self.events.end()
+        ending = list(self._retiring.items())
+        await asyncio.gather(*(replica.stop() for replica, _ in ending))
+        for _, task in ending:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in ending), return_exceptions=True)
+        self.events.log.end()
 
     async def _run(self) -> None:
         while True:
@@ -152,14 +184,9 @@ class AppRuntime:
         app = self.resource
         if app is None:
             return
-        revisions = self.revisions()
         if configuration_of(app.properties["configuration"]).mode == "single":
-            self._retire_replaced(revisions)
-        running = [
-            revision
-            for revision in self.revisions()
-            if revision.properties["active"] and not app.private.get("stopped")
-        ]
+            self._take_over()
+        running = [] if app.private.get("stopped") else self.active()
         wanted = {revision.name: self._desired(revision) for revision in running}
         if self._fixed_port:
             # A command that insists on its port: one replica of the newest revision, and only when the last has gone.
@@ -169,108 +196,169 @@ class AppRuntime:
             self._adjust(app, None, name, 0)
         for revision in running:
             self._adjust(app, revision, revision.name, wanted[revision.name])
-            self._judge(revision, wanted[revision.name])
+            self._watch(revision.name)
         self._fixed_port = self._fixed_port or any(r.ignores_port for group in self.replicas.values() for r in group)
 
-    def _retire_replaced(self, revisions: list[Resource]) -> None:
-        """Single mode: the newest revision takes over as soon as it is ready; until then the old one serves."""
-        active = [revision for revision in revisions if revision.properties["active"]]
-        if len(active) > 1 and active[-1].properties["provisioningState"] == "Provisioned":
-            for old in active[:-1]:
-                self.around.store.put(old.with_properties(active=False))
-                self.report("RevisionDeactivating", f"Deactivating revision '{old.name}'", old.name)
+    def _take_over(self) -> None:
+        """Single mode: the newest revision takes over when it is as many and as ready as the one before. What it replaces stays
+        until its requests had time to end."""
+        names = [revision.name for revision in self.active()]
+        times = self.around.settings.times
+        if len(names) > 1 and self._has_taken_over(names[-1], names):
+            for name in names[:-1]:
+                course = self._course(name)
+                if course.leaving_since is None:
+                    course.leaving_since = time.monotonic()
+                    text = f"Deactivating old revisions for ContainerApp '{self.name}'"
+                    self.report(Event("RevisionDeactivating", text))
+        for revision in self.active()[:-1]:
+            since = self._course(revision.name).leaving_since
+            if since is not None and time.monotonic() - since > times.bound(times.drain):
+                self.deactivate(revision)
+
+    def deactivate(self, revision: Resource) -> None:
+        ended = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.around.store.put(revision.with_properties(active=False, lastActiveTime=ended))
+        self._courses.pop(revision.name, None)
+        watch = (
+            f"KEDA is stopping the watch for revision '{revision.name}' to monitor scale operations for this revision"
+        )
+        removed = "ScaledObject was removed from KEDA watch and would not be auto-scaled."
+        self.report(Event("KEDAScalersStopped", watch, revision.name, source="KEDA"))
+        self.report(Event("ScaledObjectDeleted", removed, revision.name, kind="Warning", source="KEDA"))
+        self.wake()
+
+    def _has_taken_over(self, name: str, active: list[str]) -> bool:
+        before = [self._ready(each) for each in active[: active.index(name)] if not self._is_leaving(each)]
+        ready = self._ready(name)
+        return ready > 0 and ready >= min(max(before, default=0), self._course(name).wanted)
+
+    def _is_leaving(self, name: str) -> bool:
+        return (course := self._courses.get(name)) is not None and course.leaving_since is not None
+
+    def _ready(self, name: str) -> int:
+        return sum(replica.ready for replica in self.replicas.get(name, []))
 
     def _desired(self, revision: Resource) -> int:
         now = time.monotonic()
-        count = len(self.replicas.get(revision.name, []))
+        course = self._course(revision.name)
+        scale = template_of(revision.properties["template"]).scale
         in_flight = self.ingress.in_flight.get(revision.name, 0)
-        if revision.name not in self._last_used:
-            count = max(count, 1)
-            self._last_used[revision.name] = now
         if in_flight:
-            self._last_used[revision.name] = now
-        demand = Demand(in_flight, now - self._last_used[revision.name], count)
-        return desired_replicas(template_of(revision.properties["template"]).scale, demand)
+            course.last_used = now
+        running = course.wanted
+        if course.first:
+            running, course.first = max(running, course.first), 0
+            course.last_used = now
+        demand = Demand(in_flight, now - course.last_used, running)
+        cooldown = self.around.settings.times.cooldown(scale.cooldown)
+        wanted = max(running, 1) if self._is_leaving(revision.name) else desired_replicas(scale, demand, cooldown)
+        for event in course.scaled_to(wanted):
+            self.report(event)
+        return wanted
 
     def _adjust(self, app: Resource, revision: Resource | None, name: str, wanted: int) -> None:
         group = self.replicas.setdefault(name, [])
-        while len(group) > wanted:
-            replica = min(group, key=lambda each: (each.ready, each.in_flight))
+        course = self._courses.get(name)
+        self._notice_port(group)
+        current = course.names(self._target_port()).hash if course else None
+        members = [Member(replica.name, replica.hash == current, replica.ready, replica.in_flight) for replica in group]
+        step = next_step(wanted, members)
+        for replica in [replica for replica in group if replica.name in step.remove]:
             group.remove(replica)
             self._retire(replica)
-        while revision and len(group) < wanted:
-            group.append(self._new_replica(app, revision))
+        cold = not group
+        for _ in range(step.add if revision else 0):
+            group.append(self._new_replica(app, revision or app))
         for replica in group:
             if replica.phase == "Assigning":
-                self._assign(app, replica)
+                self._assign(app, replica, cold=cold)
         if not group:
             del self.replicas[name]
 
-    def _assign(self, app: Resource, replica: Replica) -> None:
+    def _notice_port(self, group: list[Replica]) -> None:
+        """A new target port replaces the replicas of the same revision; until then they are asked on the new one."""
+        target = self._target_port()
+        for replica in group:
+            if replica.spec.target_port == target:
+                replica.stale_since = None
+            elif replica.stale_since is None:
+                replica.stale_since = time.monotonic()
+
+    def _assign(self, app: Resource, replica: Replica, *, cold: bool) -> None:
         """Starts a replica when its GPUs are free (and, for a fixed port, when its predecessor has gone)."""
+        replica.assign()
         need = gpu_need(self.around.settings, self.around.store, app)
         if need and need.quota is not None and self._gpus_in_use(need.location, need.row) + need.count > need.quota:
-            replica.wait_for("AssigningReplica", f"waiting for {need.count} GPU(s) of {need.row} in {need.location}")
-            return
+            return  # Azure says no more than that it is being assigned, again and again
         if self._fixed_port and self._retiring:
-            replica.wait_for("PortInUse", "waiting for the replica before it to leave its port")
             return
         if need:
             self._gpus[replica] = need
-        replica.start()
+        times = self.around.settings.times
+        replica.start(times.platform(times.schedule_cold if cold else times.schedule))
 
     def _retire(self, replica: Replica) -> None:
+        times = self.around.settings.times
+
         async def end() -> None:
+            began = time.monotonic()
+            if self.around.settings.gpu_release == "at-once":
+                self._gpus.pop(replica, None)
+            while replica.in_flight and time.monotonic() - began < times.bound(times.drain):
+                await asyncio.sleep(0.05)
             await replica.stop()
+            if self.around.settings.gpu_release == "deadline" and replica in self._gpus:
+                await asyncio.sleep(max(0, began + times.bound(times.activation_deadline) - time.monotonic()))
             self._gpus.pop(replica, None)
             self._retiring.pop(replica, None)
-            replica.report("Normal", "ReplicaRemoved", f"Replica '{replica.name}' has been removed")
             self.wake()
 
         replica.phase = "Stopping"
         self._retiring[replica] = asyncio.create_task(end())
 
-    def _judge(self, revision: Resource, wanted: int) -> None:
-        """Notes on the revision that it became ready, or that it did not within ACA's deadline."""
-        state = revision.properties["provisioningState"]
-        group = self.replicas.get(revision.name, [])
+    def _watch(self, name: str) -> None:
+        """Notes since when nothing is ready, and says when a container listens elsewhere."""
+        group = self.replicas.get(name, [])
+        course = self._course(name)
         now = time.monotonic()
-        if any(replica.ready for replica in group):
-            if state != "Provisioned":
-                self.around.store.put(revision.with_properties(provisioningState="Provisioned", provisioningError=None))
-                self.report("RevisionReady", f"Successfully provisioned revision '{revision.name}'", revision.name)
-                self.wake()
+        if not group or any(replica.ready for replica in group):
+            course.unready_since = None
             return
-        since = self._wanted_since.setdefault(revision.name, now)
-        limit = self.around.settings.times.activation_deadline
-        if wanted and state == "Provisioning" and now - since > limit:
-            error = f"Deployment Progress Deadline Exceeded. 0/{wanted} replicas ready."
-            self.around.store.put(revision.with_properties(provisioningState="Failed", provisioningError=error))
-            self.report("RevisionFailed", error, revision.name, "Warning")
+        course.unready_since = course.unready_since or now
+        target, times = self._target_port(), self.around.settings.times
+        for replica in group:
+            if replica.listening and target and now - course.told_mismatch > times.bound(_SAY_MISMATCH):
+                course.told_mismatch = now
+                text = port_mismatch(target, replica.listening)
+                self.report(Event("Pending:PortMismatch", text, name, replica.name))
+
+    # What is read for it
+
+    def _course(self, name: str) -> Course:
+        """Of an active revision; one that this process has not seen begins now, as after a restart of the cloud."""
+        return self._courses.setdefault(name, Course(name, 1))
+
+    def _configuration(self) -> Configuration | None:
+        app = self.resource
+        return None if app is None else configuration_of(app.properties["configuration"])
+
+    def _target_port(self) -> int | None:
+        configuration = self._configuration()
+        return configuration.ingress.target_port if configuration and configuration.ingress else None
+
+    def _switch(self, app: Resource | None, revision: Resource, course: Course | None) -> Switch:
+        if not revision.properties["active"]:
+            return "leaving" if self.all_replicas(revision.name) else "inactive"
+        if app is not None and app.private.get("stopped"):
+            return "stopped"
+        return "leaving" if course and course.leaving_since is not None else "active"
+
+    def _view(self, replica: Replica, now: float) -> ReplicaView:
+        stale = None if replica.stale_since is None else now - replica.stale_since
+        return ReplicaView(replica.ready, replica.alive, replica.trouble, replica.listening, stale)
 
     def _new_replica(self, app: Resource, revision: Resource) -> Replica:
-        name = self._names.setdefault(revision.name, ReplicaNames(revision.name)).next()
-        ingress = configuration_of(app.properties["configuration"]).ingress
-        template = template_of(revision.properties["template"])
-        layer = self.folder / "layers" / name
-        self.report("ReplicaCreated", f"Creating replica '{name}'", revision.name)
-        spec = ReplicaSpec(
-            app=self.name,
-            revision=revision.name,
-            template=template,
-            target_port=ingress.target_port if ingress else None,
-            folder=layer,
-            environment={
-                "CONTAINER_APP_NAME": self.name,
-                "CONTAINER_APP_REVISION": revision.name,
-                "CONTAINER_APP_HOSTNAME": self.ingress.address,
-                "SLIPWAY_BIND_HOST": "127.0.0.1",
-            },
-            machine=os.environ,
-            secrets=member(app.private, "secrets"),
-            image_python=self.around.image_python(),
-            mounts=lambda folder: mounts_of(self.around.store, self.around.folder, app, template, folder),
-            backoff=self.around.settings.times.backoff,
-            backoff_limit=self.around.settings.times.backoff_limit,
-        )
-        return Replica(name, spec, self.events, self.folder / "console")
+        name = self._course(revision.name).names(self._target_port()).next()
+        made_for = Assignment(name, revision, self.folder, self._target_port(), self.ingress.address)
+        return Replica(name, assembled(self.around, app, made_for), self.events, self.folder / "console")

@@ -1,9 +1,11 @@
 """A container app's configuration and template as frozen values, read from the JSON that the rules have let through."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.localcloud.core.fields import Json, member, objects, strings
+from sidecar.localcloud.runtime.images import Credential
 from sidecar.localcloud.runtime.probes import Probe, declared_probes
 from sidecar.localcloud.runtime.scaling import Mode, Scale, Traffic, scale_of, traffic_of
 
@@ -23,6 +25,10 @@ class Configuration:
     mode: Mode
     ingress: IngressConfiguration | None
     """None: nobody reaches the app."""
+
+    @property
+    def traffic(self) -> tuple[Traffic, ...]:
+        return self.ingress.traffic if self.ingress else ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,14 @@ def configuration_of(configuration: Json) -> Configuration:
     mode = cast("Mode", str(configuration.get("activeRevisionsMode") or "single").lower())
     ingress = None if configuration.get("ingress") is None else _ingress(member(configuration, "ingress"))
     return Configuration(mode, ingress)
+
+
+def credentials_of(configuration: Json, secrets: Mapping[str, str]) -> tuple[Credential, ...]:
+    """What the app presents to each registry, its passwords put in."""
+    return tuple(
+        Credential(str(entry.get("server") or "").lower(), secrets.get(str(entry.get("passwordSecretRef")), ""))
+        for entry in objects(configuration, "registries")
+    )
 
 
 def template_of(template: Json) -> Template:

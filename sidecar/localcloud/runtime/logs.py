@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
+import datetime
 import json
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.fields import Json
 
 KEPT_LINES = 300
+"""Of one stream: a storm of failing probes pushes the rest out, as it does on Azure."""
 EventKind = Literal["Normal", "Warning"]
+Stream = Literal["stdout", "stderr", "system"]
+Source = Literal["ContainerAppController", "KEDA", "Scaling"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class Line:
     stream: str
     """stdout, stderr, or system."""
     text: str
+    at: float = 0
+    """time.monotonic() of its writing; 0 for one of an earlier run."""
 
 
 class Log:
@@ -33,8 +40,8 @@ class Log:
         self._followers: set[asyncio.Queue[Line | None]] = set()
         self._ended = False
 
-    def write(self, stream: str, text: str) -> None:
-        line = Line(utc_now(), stream, text)
+    def write(self, stream: Stream, text: str) -> None:
+        line = Line(console_time(), stream, text, time.monotonic())
         self._recent = [*self._recent[-KEPT_LINES + 1 :], line]
         with self._file.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"{line.time} {line.stream} {line.text}\n")
@@ -50,8 +57,8 @@ class Log:
     def tail(self, count: int) -> list[Line]:
         return self._recent[-count:] if count else []
 
-    async def follow(self, count: int) -> AsyncIterator[Line]:
-        """The last `count` lines, then each new one until the end."""
+    async def follow(self, count: int, silence: float) -> AsyncIterator[Line | None]:
+        """The last `count` lines, then each new one until the end; None after each `silence` seconds without any."""
         queue: asyncio.Queue[Line | None] = asyncio.Queue()
         past = self.tail(count)
         if not self._ended:
@@ -60,7 +67,12 @@ class Log:
             for line in past:
                 yield line
             while not self._ended or not queue.empty():
-                line = await queue.get()
+                try:
+                    async with asyncio.timeout(silence):
+                        line = await queue.get()
+                except TimeoutError:
+                    yield None
+                    continue
                 if line is None:
                     return
                 yield line
@@ -70,29 +82,85 @@ class Log:
 
 @dataclass(frozen=True)
 class Event:
-    """A system log event, in ACA's words."""
+    """A system log event, in Container Apps' words. Those of a container are told to the tenth of a microsecond, the controllers'
+    in whole seconds."""
 
-    app: str
     reason: str
     message: str
     revision: str = ""
     replica: str = ""
     kind: EventKind = "Normal"
-    source: str = "ContainerAppController"
+    source: Source = "ContainerAppController"
 
-    def text(self) -> str:
+
+class Events:
+    """The system log of one app. `Count` tells how often one text was written for one replica, never how many are new."""
+
+    def __init__(self, app: str, file: Path) -> None:
+        self.log = Log(file)
+        self._app = app
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def report(self, event: Event) -> None:
+        key = (event.revision, event.replica, event.message)
+        self._counts[key] += 1
         shown: Json = {
-            "TimeStamp": utc_now(),
-            "Type": self.kind,
-            "ContainerAppName": self.app,
-            "RevisionName": self.revision,
-            "ReplicaName": self.replica,
-            "Msg": self.message,
-            "Reason": self.reason,
-            "EventSource": self.source,
-            "Count": 1,
+            "TimeStamp": _event_time(precise=event.reason in _OF_CONTAINERS),
+            "Type": event.kind,
+            "ContainerAppName": self._app,
+            "RevisionName": event.revision,
+            "ReplicaName": event.replica,
+            "Msg": event.message,
+            "Reason": event.reason,
+            "EventSource": event.source,
+            "Count": 0 if event.reason == "AssigningReplica" else self._counts[key],
         }
-        return json.dumps(shown)
+        self.log.write("system", json.dumps(shown))
+
+
+_OF_CONTAINERS = {
+    "PullingImage",
+    "PulledImage",
+    "ImagePullUnauthorized",
+    "ContainerCreated",
+    "ContainerStarted",
+    "ContainerTerminated",
+    "ProcessExited",
+    "ProbeFailed",
+}
+
+
+def preamble_event(message: str, reason: str) -> str:
+    """A line that the event stream itself writes before an app's events."""
+    shown: Json = {
+        "TimeStamp": stream_time(),
+        "Type": "Normal",
+        "ContainerAppName": None,
+        "RevisionName": None,
+        "ReplicaName": None,
+        "Msg": message,
+        "Reason": reason,
+        "EventSource": "ContainerAppController",
+        "Count": 1,
+    }
+    return json.dumps(shown)
+
+
+def stream_time() -> str:
+    """ISO in whole seconds: how a stream dates its own lines."""
+    return _now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def console_time() -> str:
+    return _now().strftime("%Y-%m-%dT%H:%M:%S.%f0+00:00")
+
+
+def _event_time(*, precise: bool) -> str:
+    return _now().strftime("%Y-%m-%d %H:%M:%S.%f0 +0000 UTC" if precise else "%Y-%m-%d %H:%M:%S +0000 UTC")
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
 
 
 def _last_lines(file: Path) -> list[Line]:
@@ -100,5 +168,5 @@ def _last_lines(file: Path) -> list[Line]:
         return []
     with contextlib.suppress(OSError), file.open(encoding="utf-8", errors="replace") as lines:
         found = [line.rstrip("\n").split(" ", 2) for line in lines]
-        return [Line(*parts) for parts in found[-KEPT_LINES:] if len(parts) == 3]
+        return [Line(parts[0], parts[1], parts[2]) for parts in found[-KEPT_LINES:] if len(parts) == 3]
     return []

@@ -7,7 +7,7 @@ from sidecar.localcloud.core.accounts import account_keys, find_account, share_f
 from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.state import Resource, Store
 from sidecar.localcloud.runtime.configuration import SecretFile, Template, Volume
-from sidecar.localcloud.runtime.replicas import Unmountable
+from sidecar.localcloud.runtime.containers import Unmountable
 
 
 def mounts_of(store: Store, folder: Path, app: Resource, template: Template, layer: Path) -> Mapping[str, Path]:
@@ -53,16 +53,14 @@ def _share(store: Store, folder: Path, app: Resource, storage_name: str) -> Path
     source = f"//{account_name}.file.core.windows.net/{share}"
     account = find_account(store, account_name)
     if account is None:
-        raise Unmountable(f"MountVolume.MountDevice failed: mount error: could not resolve address for {source}")
+        raise Unmountable(_mount_error(f"mount error: could not resolve address for {source}"))
     if not takes_shared_keys(account) or storage.private.get("accountKey") not in account_keys(account).values():
         # What mount.cifs says both for a wrong key and where the account allows no shared key at all.
-        raise Unmountable(
-            f"MountVolume.MountDevice failed for {source}: mount error(13): Permission denied\n"
-            "Refer to the mount.cifs(8) manual page (e.g. man mount.cifs) and kernel log messages (dmesg)"
-        )
+        raise Unmountable(_mount_error("mount error(13): Permission denied"))
     if store.get(share_id(account, share)) is None:
-        raise Unmountable(
-            f"MountVolume.MountDevice failed for {source}: mount error(2): No such file or directory\n"
-            "Refer to the mount.cifs(8) manual page (e.g. man mount.cifs) and kernel log messages (dmesg)"
-        )
+        raise Unmountable(_mount_error("mount error(2): No such file or directory"))
     return share_folder(folder, account.name, share)
+
+
+def _mount_error(text: str) -> str:
+    return f"StatusCode = 32 StdErr = {text}\nRefer to the mount.cifs(8) manual page (e.g. man mount.cifs)"

@@ -57,12 +57,27 @@ def declared_probes(container: Json) -> tuple[Probe, ...]:
 
 
 def probes_of(declared: tuple[Probe, ...], target_port: int | None) -> tuple[Probe, ...]:
-    """The probes that run for a container: those it declares; where it declares none and has ingress, ACA's own."""
-    if declared or target_port is None:
+    """The probes that run for a container: those it declares, and, where it has ingress, ACA's own for each missing type."""
+    if target_port is None:
         return declared
-    return (
-        Probe("Startup", None, target_port, period=1, timeout=3, failure_threshold=240),
-        Probe("Readiness", None, target_port, period=5, timeout=5, failure_threshold=48),
+    own = (
+        Probe("Startup", None, target_port, initial_delay=1, period=1, timeout=3, failure_threshold=240),
+        Probe("Readiness", None, target_port, initial_delay=3, period=5, timeout=5, failure_threshold=48),
+        Probe("Liveness", None, target_port),
+    )
+    kinds = {probe.kind for probe in declared}
+    return (*declared, *(probe for probe in own if probe.kind not in kinds))
+
+
+def scaled(probe: Probe, bounds: float) -> Probe:
+    """The same probe on a cloud whose limits are shorter; counts stay."""
+    if bounds == 1:
+        return probe
+    return replace(
+        probe,
+        initial_delay=probe.initial_delay * bounds,
+        period=probe.period * bounds,
+        timeout=probe.timeout * bounds,
     )
 
 
@@ -106,31 +121,48 @@ def probe_problem(entry: Json) -> str | None:
     return None
 
 
-async def run_probe(probe: Probe, port: int) -> str | None:
-    """Tries the probe once against this machine's `port`; None is success, else what went wrong."""
+@dataclass(frozen=True)
+class Failure:
+    """One failed try, in the words of the system log."""
+
+    text: str
+
+
+async def run_probe(probe: Probe, port: int | None) -> Failure | None:
+    """Tries the probe once against this machine's `port` (None: nothing listens there); None is success."""
+    name = PROBE_NAMES[probe.kind]
+    # A refused connection has no status; a TCP probe's exit code is 1.
+    refused = Failure(f"Probe of {name} failed with status code: {'1' if probe.path is None else ''}")
+    if port is None:
+        return refused
     try:
         async with asyncio.timeout(probe.timeout):
-            return await _try(probe, port)
+            status = await _try(probe, port)
     except TimeoutError:
-        return f"{probe.kind} probe failed: no answer within {probe.timeout:g} s"
-    except OSError as problem:
-        return f"{probe.kind} probe failed: {problem.strerror or problem}"
+        return Failure(f"Probe of {name} failed with timeout in {probe.timeout:g} seconds.")
+    except OSError:
+        return refused
+    if status is None or 200 <= status < 400:
+        return None
+    return Failure(f"Probe of {name} failed with status code: {status or ''}")
 
 
-async def _try(probe: Probe, port: int) -> str | None:
+PROBE_NAMES: dict[Kind, str] = {"Startup": "StartUp", "Liveness": "Liveness", "Readiness": "Readiness"}
+"""What the system log calls them."""
+
+
+async def _try(probe: Probe, port: int) -> int | None:
+    """The status of the answer, 0 where it is not HTTP; None for a connection that was all that is asked for."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         if probe.path is None:
             return None
-        lines = [f"GET {probe.path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: kube-probe/1.29", "Accept: */*"]
+        lines = [f"GET {probe.path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: curl/8.11.1", "Accept: */*"]
         lines += [f"{name}: {value}" for name, value in probe.headers if name.lower() != "host"]
         writer.write(("\r\n".join([*lines, "Connection: close"]) + "\r\n\r\n").encode())
         await writer.drain()
         status = (await reader.readline()).split()
-        if len(status) < 2 or not status[1].isdigit():
-            return f"{probe.kind} probe failed: the answer is not HTTP"
-        code = int(status[1])
-        return None if 200 <= code < 400 else f"{probe.kind} probe failed: HTTP probe failed with statuscode: {code}"
+        return int(status[1]) if len(status) > 1 and status[1].isdigit() else 0
     finally:
         writer.close()
         with contextlib.suppress(OSError):

@@ -6,37 +6,34 @@ import logging
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
-from sidecar.localcloud.core.clock import utc_now
+from sidecar.localcloud.core.settings import Times
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
-from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Restart
+from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Prepared, Restart, Trouble
 from sidecar.localcloud.runtime.layers import container_environment, make_layer, replace_mounts
-from sidecar.localcloud.runtime.logs import Event, EventKind, Log
+from sidecar.localcloud.runtime.logs import Event, Events, Log, stream_time
 from sidecar.localcloud.runtime.probes import probes_of
 
 log = logging.getLogger(__name__)
-Phase = Literal["Assigning", "Pulling", "Mounting", "Running", "Stopping", "Gone"]
+Phase = Literal["Assigning", "Running", "Stopping", "Gone"]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 
 
-class Unmountable(Exception):
-    """A volume can't be mounted; the message is the mount command's."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReplicaSpec:
     """All that a replica needs to know; worked out before it starts."""
 
-    app: str
     revision: str
     template: Template
     target_port: int | None
+    grace: float
     folder: Path
     """Its writable layer; removed with it."""
     environment: Mapping[str, str]
@@ -46,26 +43,35 @@ class ReplicaSpec:
     secrets: Mapping[str, str]
     image_python: Path | None
     """None where the image has not been built."""
+    pull: Callable[[ContainerTemplate], int]
+    """The size of a container's image in bytes; raises NotPulled."""
     mounts: Callable[[Path], Mapping[str, Path]]
     """Mount path → folder for this replica's layer; raises Unmountable."""
-    backoff: float
-    backoff_limit: float
+    times: Times
 
 
 class Replica:
-    def __init__(self, name: str, spec: ReplicaSpec, events: Log, logs: Path) -> None:
+    def __init__(self, name: str, spec: ReplicaSpec, events: Events, logs: Path) -> None:
         self.name = name
         self.spec = spec
-        self.created = utc_now()
+        self.created = stream_time()
         self.phase: Phase = "Assigning"
-        self.details = ""
         self.port = _free_port()
         self.ignores_port = False
+        self.listening: int | None = None
+        """The port that it was seen to listen on in place of its target port."""
         self.in_flight = 0
+        self.stale_since: float | None = None
+        """time.monotonic() from which on the app is asked on another port than it was made for."""
         self.containers: list[Container] = []
+        self._assigned_at: float | None = None
         self._events = events
         self._logs = logs
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def hash(self) -> str:
+        return self.name.rsplit("-", 2)[1]
 
     @property
     def ready(self) -> bool:
@@ -73,19 +79,46 @@ class Replica:
         return running and self.phase == "Running"
 
     @property
-    def running_state(self) -> str:
+    def alive(self) -> bool:
+        """Every container runs and has passed its startup probe."""
+        running = bool(self.containers) and all(container.started for container in self.containers)
+        return running and self.phase == "Running"
+
+    @property
+    def trouble(self) -> tuple[Trouble, str] | None:
+        """What keeps it from running, and in which container."""
+        for container in self.containers:
+            if container.trouble:
+                return container.trouble, container.spec.name
+        return None
+
+    @property
+    def running_state(self) -> Literal["Running", "NotRunning"]:
         states = {container.state for container in self.containers}
         return "Running" if self.phase == "Running" and states == {"Running"} else "NotRunning"
 
-    def wait_for(self, reason: str, message: str) -> None:
-        """Notes why the replica is not started yet; said once in the system log."""
-        if not self.details:
-            self.report("Warning", reason, f"Replica '{self.name}' is {message}")
-        self.details = f"{reason}: {message}"
+    def port_for(self, target: int | None) -> int | None:
+        """Where this machine reaches the replica's `target` port; None where nothing listens on it."""
+        return self.port if target is not None and target == self.spec.target_port else None
 
-    def start(self) -> None:
-        self.phase, self.details = "Pulling", ""
-        self._task = asyncio.create_task(self._run())
+    def console(self, container: str) -> Log | None:
+        """The console log of one container; None where it was never created."""
+        found = [each for each in self.containers if each.spec.name == container and each.id]
+        return found[0].log if found else None
+
+    def assign(self) -> None:
+        """Says that it is to run on a node; again from time to time, where none takes it."""
+        now = time.monotonic()
+        again = self.spec.times.platform(self.spec.times.reassign)
+        if self._assigned_at is None or now - self._assigned_at > again:
+            self._assigned_at = now
+            text = f"Replica '{self.name}' has been scheduled to run on a node."
+            self._report(Event("AssigningReplica", text))
+
+    def start(self, wait: float) -> None:
+        """Begins to run it, `wait` seconds after a node took it."""
+        self.phase = "Running"
+        self._task = asyncio.create_task(self._run(wait))
 
     async def stop(self) -> None:
         """Ends every process of the replica and removes its layer."""
@@ -103,49 +136,47 @@ class Replica:
         self.phase = "Gone"
         await asyncio.to_thread(shutil.rmtree, self.spec.folder, ignore_errors=True)
 
-    def report(self, kind: EventKind, reason: str, message: str) -> None:
-        event = Event(self.spec.app, reason, message, self.spec.revision, self.name, kind)
-        self._events.write("system", event.text())
+    def _report(self, event: Event) -> None:
+        self._events.report(replace(event, revision=self.spec.revision, replica=self.name))
 
-    async def _run(self) -> None:
-        self.report("Normal", "AssigningReplica", f"Replica '{self.name}' has been scheduled to run on a node.")
+    async def _run(self, wait: float) -> None:
         try:
-            await self._prepare_and_run()
-        except Unmountable as problem:
-            self.details = f"VolumeMountFailure: {problem}"
-            self.report("Warning", "VolumeMountFailure", str(problem))
+            await self._prepare_and_run(wait)
         except Exception:
-            # The boundary of a background task: the replica shows that it failed, the log shows where.
+            # The boundary of a background task: the log shows where it failed; the replica stays, and is never ready.
             log.exception("replica %s failed", self.name)
-            self.details = "InternalError: the local cloud could not run this replica; see its log"
 
-    async def _prepare_and_run(self) -> None:
+    async def _prepare_and_run(self, wait: float) -> None:
+        await asyncio.sleep(wait)
         template, spec = self.spec.template, self.spec
-        cannot = _cannot_run(spec)
-        if cannot:
-            self.details = cannot
-            self.report("Warning", "ImagePullFailure", cannot)
-            return
-        image = template.containers[0].image
-        self.phase = "Pulling"
-        self.report("Normal", "PullingImage", f"Pulling image '{image}'")
-        binaries = await asyncio.to_thread(make_layer, spec.folder, spec.image_python or Path())
-        self.report(
-            "Normal", "PulledImage", f"Successfully pulled image '{image}' (the prepared environment of this machine)"
-        )
-        self.phase = "Mounting"
-        mounts = spec.mounts(spec.folder)
-        self.phase = "Running"
+        binaries = spec.folder / "bin"
+        if spec.image_python is not None:
+            binaries = await asyncio.to_thread(make_layer, spec.folder, spec.image_python)
         for entry in template.init_containers:
-            first = self._container(entry, binaries, mounts, "until-success")
+            first = self._container(entry, binaries, "until-success")
             self.containers = [first]
             await first.run()
-        self.containers = [self._container(entry, binaries, mounts, "always") for entry in template.containers]
+        self.containers = [self._container(entry, binaries, "always") for entry in template.containers]
         await asyncio.gather(*(container.run() for container in self.containers), self._find_port())
 
-    def _container(
-        self, entry: ContainerTemplate, binaries: Path, mounts: Mapping[str, Path], restart: Restart
-    ) -> Container:
+    def _container(self, entry: ContainerTemplate, binaries: Path, restart: Restart) -> Container:
+        spec = ContainerSpec(
+            name=entry.name,
+            image=entry.image,
+            folder=self.spec.folder,
+            probes=probes_of(entry.probes, self.spec.target_port) if restart == "always" else (),
+            grace=self.spec.grace,
+            times=self.spec.times,
+            restart=restart,
+            pull=lambda: self.spec.pull(entry),
+            prepare=lambda: self._prepared(entry, binaries),
+        )
+        console = Log(self._logs / f"{self.name}.{entry.name}.log")
+        return Container(spec, console, self._reached, self._report)
+
+    def _prepared(self, entry: ContainerTemplate, binaries: Path) -> Prepared:
+        """The container's command and variables; every volume is mounted anew."""
+        mounts = self.spec.mounts(self.spec.folder)
         own = {
             variable.name: self.spec.secrets.get(variable.secret, "") if variable.secret else variable.value
             for variable in entry.variables
@@ -157,31 +188,27 @@ class Replica:
         }
         mine = {mount.path: mounts[mount.path] for mount in entry.mounts}
         variables = {**platform, **own, **_kept(platform)}
-        spec = ContainerSpec(
-            name=entry.name,
+        return Prepared(
             command=[replace_mounts(part, mine) for part in (*entry.command, *entry.arguments)],
             environment=container_environment(variables, binaries, self.spec.machine, mine),
-            folder=self.spec.folder,
-            probes=probes_of(entry.probes, self.spec.target_port) if restart == "always" else (),
-            grace=self.spec.template.grace,
-            backoff=self.spec.backoff,
-            backoff_limit=self.spec.backoff_limit,
-            restart=restart,
         )
-        console = Log(self._logs / f"{self.name}.{entry.name}.log")
-        return Container(spec, console, self._reached, self.report)
 
     def _reached(self, port: int) -> int:
         """Where a port of the container is on this machine: its ingress port is the one that this replica was given."""
         return self.port if port == self.spec.target_port else port
 
     async def _find_port(self) -> None:
-        """A command that ignores CONTAINER_APP_PORT listens on the target port itself: then that one is used."""
+        """A command that ignores CONTAINER_APP_PORT listens on the target port itself: then that one is used. One that listens
+        on neither has a port that does not match."""
         target = self.spec.target_port
         while target is not None and not self.ignores_port and not await _connects(self.port):
-            if self.containers[0].pid and await asyncio.to_thread(_group_listens, self.containers[0].pid, target):
+            ports = await asyncio.to_thread(_listened, self.containers[0].pid) if self.containers[0].pid else set[int]()
+            if target in ports:
                 self.port, self.ignores_port = target, True
+            elif self.port not in ports:
+                self.listening = min(ports, default=None)
             await asyncio.sleep(0.5)
+        self.listening = None
 
 
 @dataclass(frozen=True)
@@ -198,21 +225,6 @@ class ReplicaNames:
 def _kept(platform: Mapping[str, str]) -> dict[str, str]:
     """What the platform sets wins over a template's variable of the same name."""
     return {name: value for name, value in platform.items() if name.startswith("CONTAINER_APP_")}
-
-
-def _cannot_run(spec: ReplicaSpec) -> str | None:
-    for container in spec.template.containers:
-        if not container.command:
-            return (
-                f"ImageCannotRun: the local cloud pulls no images, so '{container.image}' has no command of its "
-                "own here. Give the container a command."
-            )
-    if spec.image_python is None:
-        return (
-            "ImageNotBuilt: the environment that stands in for the image has not been built. Build it with "
-            "`python -m sidecar.localcloud.image`."
-        )
-    return None
 
 
 def _letters(count: int) -> str:
@@ -234,13 +246,15 @@ async def _connects(port: int) -> bool:
     return True
 
 
-def _group_listens(pid: int, port: int) -> bool:
+def _listened(pid: int) -> set[int]:
+    """The ports that a process and its children listen on."""
     try:
         members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        return any(
-            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        return {
+            connection.laddr.port
             for member in members
             for connection in member.net_connections("tcp")
-        )
+            if connection.status == psutil.CONN_LISTEN
+        }
     except psutil.Error:
-        return False
+        return set()

@@ -4,7 +4,8 @@ import asyncio
 
 import psutil
 
-from sidecar.localcloud.runtime.app_runtime import AppRuntime, Surroundings
+from sidecar.localcloud.runtime.app_runtime import AppRuntime
+from sidecar.localcloud.runtime.assembly import Surroundings
 
 
 class Runtime:

@@ -26,15 +26,6 @@ class Demand:
     running: int
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A revision as the traffic decision sees it, oldest first in a list of them."""
-
-    name: str
-    active: bool
-    ready: bool
-
-
 Mode = Literal["single", "multiple", "labels"]
 
 
@@ -73,29 +64,26 @@ def scale_of(template: Json) -> Scale:
     )
 
 
-def desired_replicas(scale: Scale, demand: Demand) -> int:
+def desired_replicas(scale: Scale, demand: Demand, cooldown: float) -> int:
     """Up at once with the requests; down only after the cooldown without any."""
     needed = math.ceil(demand.in_flight / scale.concurrent)
-    if needed < demand.running and demand.idle < scale.cooldown:
+    if needed < demand.running and demand.idle < cooldown:
         needed = demand.running
     return max(scale.minimum, min(needed, scale.maximum))
 
 
-def routes(traffic: Sequence[Traffic], candidates: Sequence[Candidate], mode: Mode) -> dict[str, int]:
-    """Weight by revision. `latestRevision` is the latest that is ready, as long as none is ready the latest at all."""
-    active = [candidate for candidate in candidates if candidate.active]
+def weights(traffic: Sequence[Traffic], active: Sequence[str], mode: Mode) -> dict[str, int]:
+    """Weight by revision as the configuration means it; `active` oldest first. The latest is the newest, ready or not."""
     if not active:
         return {}
-    ready = [candidate for candidate in active if candidate.ready]
-    latest = (ready or active)[-1].name
     if mode == "single" or not traffic:
-        return {latest: 100}
-    weights: dict[str, int] = {}
+        return {active[-1]: 100}
+    found: dict[str, int] = {}
     for entry in traffic:
-        name = latest if entry.latest else entry.revision
-        if name and entry.weight and any(candidate.name == name for candidate in active):
-            weights[name] = weights.get(name, 0) + entry.weight
-    return weights
+        name = active[-1] if entry.latest else entry.revision
+        if name and entry.weight and name in active:
+            found[name] = found.get(name, 0) + entry.weight
+    return found
 
 
 def traffic_problem(traffic: Sequence[Traffic], names: Sequence[str]) -> str | None:

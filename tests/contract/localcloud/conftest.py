@@ -142,7 +142,7 @@ def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = 
 
 
 # Quick where Azure makes people wait; a test that is about waiting brings settings of its own.
-QUICK = {"times": {"poll": 0, "tick": 0.05, "backoff": 0.2}}
+QUICK = {"times": {"poll": 0, "tick": 0.05, "scale": 0.02, "bounds": 0.2}}
 
 
 @pytest.fixture(scope="session")

@@ -57,13 +57,20 @@ KNOWN = (
         "not-in-enum",
         r"Microsoft.App/containerApps/revisions\.properties\.runningState",
         "Azure answers these too: the states are an open set",
-        value="Activating|ScaledToZero",
+        value="Activating|ScaledToZero|RunningAtMaxScale|Deprovisioning",
     ),
     Known(
         "delegatedIdentities",
         "unknown-key",
         r"Microsoft.App/containerApps\.properties\.delegatedIdentities",
         "Azure returns it, as in the recordings",
+    ),
+    Known(
+        "seen on Azure",
+        "unknown-key",
+        r"Microsoft.App/containerApps\S*\.properties\.(.*\.)?(imageType|revisionTransitionThreshold|targetLabel|"
+        r"targetPortHttpScheme|patchingMode|runningStateDetails|debugEndpoint)",
+        "captured from Azure, and in no published types",
     ),
     Known(
         "runtime of another kind",

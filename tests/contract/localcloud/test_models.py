@@ -12,9 +12,17 @@ from tests.contract.localcloud.conftest import World
 from tests.contract.localcloud.test_apps import app_body, deployed
 
 # States that Container Apps returns and its own enums lack.
-OPEN_VALUES = {"Activating", "ScaledToZero"}
-# Keys that Azure returns (they are in the recordings) and the SDK's models lack.
-OPEN_KEYS = {"delegatedIdentities"}
+OPEN_VALUES = {"Activating", "ScaledToZero", "RunningAtMaxScale", "Deprovisioning"}
+# Keys that Azure returns (they are in the recordings and captures) and the SDK's models lack.
+OPEN_KEYS = {
+    "delegatedIdentities",
+    "imageType",
+    "patchingMode",
+    "revisionTransitionThreshold",
+    "runningStateDetails",
+    "targetLabel",
+    "targetPortHttpScheme",
+}
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def test_a_probe_at_its_limits_is_taken(world: World, group: str, environment: s
 
 
 def test_an_app_takes_one_change_at_a_time(another: Start):
-    world = another(settings={"times": {**QUICK["times"], "app": 3}})
+    world = another(settings={"times": {**QUICK["times"], "write": 150}})
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     plain: Any = {"location": "westus3", "properties": {}}

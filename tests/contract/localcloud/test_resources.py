@@ -7,7 +7,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually
-from tests.contract.localcloud.test_apps import app_body, deployed, replicas
+from tests.contract.localcloud.test_apps import app_body, deployed, replicas, system_events
 
 Start = Callable[..., World]
 
@@ -74,7 +74,7 @@ def test_a_workspace_has_keys_and_a_customer_id(world: World, group: str):
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from tests.contract.localcloud.conftest import start_cloud
 
-    quota = {"SubscriptionConsumptionNCT4Gpus": 1, "SubscriptionConsumptionNCA100Gpus": 0, "SubscriptionNCA100Gpus": -1}
+    quota = {"SubscriptionConsumptionT4Gpus": 1, "SubscriptionConsumptionNCA100Gpus": 0, "SubscriptionNCA100Gpus": -1}
     world = start_cloud(tmp_path_factory.mktemp("limited"), settings={**QUICK, "gpu_quota": quota})
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
@@ -90,7 +90,7 @@ def environment(world: World, name: str, *kinds: str, location: str = "westus3",
 
 def test_quota_and_profiles_are_those_of_the_region(limited: World):
     rows = {row.name.value: row for row in limited.apps.usages.list("westus3")}
-    assert rows["SubscriptionConsumptionNCT4Gpus"].limit == 1
+    assert rows["SubscriptionConsumptionT4Gpus"].limit == 1
     assert "SubscriptionNCA100Gpus" not in rows, "an unknown quota has no row"
     offered = {each.name for each in limited.apps.available_workload_profiles.get("westus3")}
     assert "Consumption-GPU-NC24-A100" in offered
@@ -116,14 +116,13 @@ def test_a_second_replica_waits_for_the_gpu_that_is_in_use(limited: World):
     body = app_body(made.id, scale={"minReplicas": 2, "maxReplicas": 2})
     body["properties"]["workloadProfileName"] = "consumption-gpu-nc8as-t4"
     deployed(limited, "g", "gpus", body)
-    waiting = eventually(
-        lambda: [
-            r for r in replicas(limited, "g", "gpus") if "AssigningReplica" in str(r.properties.running_state_details)
-        ]
-    )
-    assert len(waiting) == 1
+    eventually(lambda: len(replicas(limited, "g", "gpus")) == 2)
+    states = sorted(each.properties.running_state for each in replicas(limited, "g", "gpus"))
+    assert states == ["NotRunning", "Running"]
+    pulls = [event for event in system_events(limited, "g", "gpus") if "Pulling image" in event]
+    assert len(pulls) == 1, "the other is assigned, and nothing more is said"
     rows = {row.name.value: row for row in limited.apps.usages.list("westus3")}
-    assert rows["SubscriptionConsumptionNCT4Gpus"].current_value == 1
+    assert rows["SubscriptionConsumptionT4Gpus"].current_value == 1
 
 
 def test_a_profile_in_use_can_not_be_dropped(limited: World):
@@ -149,7 +148,7 @@ def test_a_profile_in_use_can_not_be_dropped(limited: World):
 
 
 def test_a_second_change_waits_for_the_first(another: Start):
-    world = another(settings={"times": {"poll": 0, "environment": 3}})
+    world = another(settings={"times": {"poll": 0, "environment": 30}})
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     body = {"location": "westus3", "properties": {}}

@@ -33,11 +33,18 @@ def test_the_conclusion_is_that_of_the_last_long_enough_run(results: list[Any], 
     assert health.passed == expected
 
 
-def test_declared_probes_replace_those_of_the_platform():
+@pytest.mark.fact(49)
+def test_the_platform_adds_a_probe_for_each_missing_type():
     stated = {"probes": [{"type": "Liveness", "httpGet": {"port": 1, "path": "/live"}, "timeoutSeconds": 5}]}
-    declared = declared_probes(stated)
-    assert [(probe.kind, probe.path, probe.timeout) for probe in probes_of(declared, 80)] == [("Liveness", "/live", 5)]
-    assert [probe.kind for probe in probes_of((), 80)] == ["Startup", "Readiness"]
+    found = probes_of(declared_probes(stated), 80)
+    assert [(probe.kind, probe.path) for probe in found] == [
+        ("Liveness", "/live"),
+        ("Startup", None),
+        ("Readiness", None),
+    ]
+    startup, readiness, _liveness = probes_of((), 80)
+    assert (startup.period, startup.timeout, startup.failure_threshold, startup.initial_delay) == (1, 3, 240, 1)
+    assert (readiness.period, readiness.timeout, readiness.failure_threshold, readiness.initial_delay) == (5, 5, 48, 3)
     assert probes_of((), None) == ()
 
 

@@ -4,14 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.localcloud.runtime.scaling import (
-    Candidate,
     Demand,
     Scale,
     desired_replicas,
-    routes,
     scale_of,
     traffic_of,
     traffic_problem,
+    weights,
 )
 
 
@@ -23,10 +22,10 @@ def test_scale_defaults_are_those_of_container_apps():
 
 def test_up_at_once_and_down_after_the_cooldown_only():
     scale = Scale(0, 5, 1, 300)
-    assert desired_replicas(scale, Demand(in_flight=3, idle=0, running=0)) == 3
-    assert desired_replicas(scale, Demand(in_flight=0, idle=299, running=3)) == 3
-    assert desired_replicas(scale, Demand(in_flight=0, idle=301, running=3)) == 0
-    assert desired_replicas(scale, Demand(in_flight=99, idle=0, running=1)) == 5
+    assert desired_replicas(scale, Demand(in_flight=3, idle=0, running=0), 300) == 3
+    assert desired_replicas(scale, Demand(in_flight=0, idle=299, running=3), 300) == 3
+    assert desired_replicas(scale, Demand(in_flight=0, idle=301, running=3), 300) == 0
+    assert desired_replicas(scale, Demand(in_flight=99, idle=0, running=1), 300) == 5
 
 
 counts = st.integers(0, 50)
@@ -37,31 +36,25 @@ def test_replicas_stay_within_their_limits(
     low: int, more: int, in_flight: int, concurrent: int, idle: float, running: int
 ):
     scale = Scale(low, low + more + 1, concurrent, 300)
-    wanted = desired_replicas(scale, Demand(in_flight, idle, running))
+    wanted = desired_replicas(scale, Demand(in_flight, idle, running), 300)
     assert scale.minimum <= wanted <= scale.maximum
     assert wanted >= 1 or in_flight == 0 or scale.maximum == 0
 
 
-OLD, NEW = Candidate("old", active=True, ready=True), Candidate("new", active=True, ready=False)
-
-
-def test_the_latest_revision_gets_traffic_when_it_is_ready():
+def test_the_latest_revision_has_the_weight_ready_or_not():
     latest = [traffic_of({"latestRevision": True, "weight": 100})]
-    assert routes(latest, [OLD, NEW], "multiple") == {"old": 100}
-    assert routes(latest, [OLD, Candidate("new", active=True, ready=True)], "multiple") == {"new": 100}
-    assert routes(latest, [NEW], "multiple") == {"new": 100}
-    assert routes(latest, [], "multiple") == {}
+    assert weights(latest, ["old", "new"], "multiple") == {"new": 100}
+    assert weights([], ["old", "new"], "multiple") == {"new": 100}
+    assert weights(latest, [], "multiple") == {}
 
 
 def test_single_mode_ignores_weights():
-    both = [OLD, Candidate("new", active=True, ready=True)]
-    assert routes([traffic_of({"revisionName": "old", "weight": 100})], both, "single") == {"new": 100}
+    assert weights([traffic_of({"revisionName": "old", "weight": 100})], ["old", "new"], "single") == {"new": 100}
 
 
-def test_an_inactive_revision_gets_nothing():
-    traffic = [traffic_of({"revisionName": "old", "weight": 50}), traffic_of({"latestRevision": True, "weight": 50})]
-    gone = Candidate("old", active=False, ready=True)
-    assert routes(traffic, [gone, Candidate("new", active=True, ready=True)], "multiple") == {"new": 50}
+def test_an_inactive_revision_has_no_weight():
+    both = [traffic_of({"revisionName": "gone", "weight": 30}), traffic_of({"revisionName": "here", "weight": 70})]
+    assert weights(both, ["here"], "multiple") == {"here": 70}
 
 
 def test_weights_that_azure_refuses():
