@@ -619,7 +619,7 @@ def test_a_wrong_key_is_accepted_and_the_mount_fails_at_each_start_until_it_is_r
     eventually(lambda: revision_of(cloud, "mounts")["healthState"] == "Unhealthy")
     captured = evidence("captured-outputs/azure-files-wrong-key.json")["systemLog"][0]["Msg"]
     found = [
-        message.replace("'main'", "'ca-azfiles-bad'") for reason, message in said(cloud, "mounts") if "Mount" in message
+        message.replace("'main'", "'ca-azfiles-bad'") for _, message in said(cloud, "mounts") if "Mount" in message
     ]
     assert captured in found
     assert len(found) > 1, "it is tried again"
