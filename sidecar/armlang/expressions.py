@@ -308,6 +308,8 @@ _SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_][\w]*)|(?P<mark>[()\[\],]|\.\?|\.))"
 )
+_MARKS = {"(": "LeftParenthesis", ")": "RightParenthesis", "[": "LeftSquareBracket", "]": "RightSquareBracket"}
+_TOKENS = {**_MARKS, ",": "Comma", ".": "Dot", "string": "StringLiteral", "number": "Integer", "name": "Identifier"}
 _DEEPEST = 200
 
 
@@ -337,7 +339,7 @@ class _Parser:
 
     def end(self) -> None:
         if self._body[self._at :].strip():
-            raise self._error(f"unexpected characters at position {self._at + 1}")
+            raise self._unexpected("EndOfData")
 
     def _primary(self) -> Node:
         kind, text = self._take()
@@ -368,7 +370,7 @@ class _Parser:
 
     def _expect(self, mark: str) -> None:
         if self._peek("mark") != mark:
-            raise self._error(f"'{mark}' is expected at position {self._at + 1}")
+            raise self._unexpected(_MARKS[mark])
         self._take()
 
     def _peek(self, kind: str) -> str | None:
@@ -381,6 +383,18 @@ class _Parser:
             raise self._error(f"a value is expected at position {self._at + 1}")
         self._at = found.end()
         return found.lastgroup, found.group(found.lastgroup)
+
+    def _unexpected(self, wanted: str) -> ExpressionError:
+        """ARM's sentence, with ARM's names of tokens."""
+        if not self._body[self._at :].strip():
+            actual = "EndOfData"
+        elif found := _TOKEN.match(self._body, self._at):
+            actual = _TOKENS[found[0].strip()[:1] if found.lastgroup == "mark" else str(found.lastgroup)]
+        else:
+            return self._error(f"unexpected characters at position {self._at + 1}")
+        return ExpressionError(
+            f"Unable to parse language expression '{self._body}': expected token '{wanted}' and actual '{actual}'."
+        )
 
     def _error(self, reason: str) -> ExpressionError:
         return ExpressionError(f"The template language expression '{self._whole}' is not valid: {reason}.")

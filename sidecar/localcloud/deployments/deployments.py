@@ -13,11 +13,12 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import resolve_parameters
+from sidecar.localcloud.deployments.parameters import invalid_template, resolve_parameters
 from sidecar.localcloud.deployments.planning import Plan, plan_template, user_functions
 from sidecar.localcloud.deployments.record import TYPE, Ordered, checked_template, deployment_record
 from sidecar.localcloud.deployments.run import DeploymentRun, deployment_failed
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
+from sidecar.localcloud.deployments.syntax import check_syntax
 
 log = logging.getLogger(__name__)
 End = Literal["Succeeded", "Failed", "Canceled"]
@@ -39,14 +40,23 @@ class Deployments:
     def plan(self, ordered: Ordered, keep_unknown: Mapping[str, Callable[..., Any]] | None = None) -> Plan:
         """Parameters resolved, resources listed; nothing is created. `keep_unknown` is what-if's."""
         template = checked_template(ordered)
+        try:
+            return self._planned(ordered, template, keep_unknown or {})
+        except ExpressionError as problem:
+            raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
+        except RecursionError as problem:
+            raise invalid_template("The template is nested too deeply.") from problem
+
+    def _planned(self, ordered: Ordered, template: Json, keep_unknown: Mapping[str, Callable[..., Any]]) -> Plan:
+        check_syntax(template)
         place = self.place(ordered)
-        functions = {**place_functions(place), **(keep_unknown or {})}
+        functions = {**place_functions(place), **keep_unknown}
         defaults = chance_functions(self._cloud.now())
         parameters = resolve_parameters(
             template,
             member(ordered.properties, "parameters"),
             _defaults_scope(template, functions, {} if keep_unknown else defaults),
-            keep_unknown or {},
+            keep_unknown,
         )
         return plan_template(template, parameters, place, functions)
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.armlang.expressions import Deferred, Scope, calls, evaluate
+from sidecar.armlang.expressions import Literal as Constant
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 
@@ -77,8 +78,8 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
     definitions: Json = member(template, "definitions")
     values: dict[str, Any] = {}
     types: dict[str, str] = {}
-    for name, stated in declared.items():
-        declaration = _definition(stated, definitions)
+    for name in _in_order(declared):
+        declaration = _definition(member(declared, name), definitions)
         types[name] = str(declaration.get("type", "")).lower()
         if types[name] not in _TYPES:
             raise invalid_template(f"The template parameter '{name}' has an invalid type '{declaration.get('type')}'.")
@@ -89,7 +90,30 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
         values[name] = _value_of(
             name, declaration, supplied.get(name.lower()), inner, "deferred" if keep_unknown else "now"
         )
-    return Parameters(values, types)
+    return Parameters({name: values[name] for name in declared}, types)
+
+
+def _in_order(declared: Json) -> list[str]:
+    """The names so that a default comes after those that it reads; circles are refused before (syntax.py)."""
+    needs = {name.lower(): _read_by(entry) for name, entry in declared.items()}
+    done: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        if name in needs and name not in done:
+            for other in sorted(needs[name]):
+                add(other)
+            done[name] = None
+
+    for name in needs:
+        add(name)
+    written = {name.lower(): name for name in declared}
+    return [written[name] for name in done]
+
+
+def _read_by(declaration: Any) -> set[str]:
+    default = (as_object(declaration) or {}).get("defaultValue")
+    read = (call.arguments[0] for call in calls(default) if call.name.lower() == "parameters" and call.arguments)
+    return {str(argument.value).lower() for argument in read if isinstance(argument, Constant)}
 
 
 def _definition(stated: Json, definitions: Json) -> Json:

@@ -9,8 +9,9 @@ from sidecar.armlang.digests import guid
 from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects, strings
+from sidecar.localcloud.deployments.arities import READING
 from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
-from sidecar.localcloud.deployments.scope_functions import LISTING, Place, canonical_id
+from sidecar.localcloud.deployments.scope_functions import Place, canonical_id
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,6 @@ _CONTROL = frozenset(
         "subscriptionId",
     )
 )
-_READING = frozenset(("reference", *(name.lower() for name in LISTING)))
 
 
 def plan_template(
@@ -187,22 +187,32 @@ def template_hash(template: Json) -> str:
 
 def _template_scope(template: Json, parameters: Parameters, functions: Mapping[str, Callable[..., Any]]) -> Scope:
     declared: Json = member(template, "variables")
-    loops = {loop["name"].lower(): loop for loop in objects(declared, "copy")}
+    loops = {str(loop.get("name")).lower(): loop for loop in objects(declared, "copy")}
     names = {name.lower(): value for name, value in declared.items() if name != "copy"}
     known: dict[str, Any] = {}
+    asked: set[str] = set()
 
     def variable(name: str) -> Any:
         key = name.lower()
-        if key not in known:
-            if key in loops:
-                known[key] = _repeat(loops[key], scope)
-            elif key in names:
-                # Where a what-if can't know a part of a value, the rest of it is still known.
-                whole = isinstance(names[key], str) or "reference" not in functions
-                known[key] = expand(names[key], scope) if whole else unevaluated(names[key], scope)
-            else:
-                raise ExpressionError(f"The template variable '{name}' is not found.")
+        if key in known:
+            return known[key]
+        if key in asked:  # by a name that is computed: syntax.py sees the written ones
+            raise ExpressionError(f"Circular dependency detected on template variable: '{name}'.")
+        asked.add(key)
+        try:
+            known[key] = computed(key, name)
+        finally:
+            asked.discard(key)
         return known[key]
+
+    def computed(key: str, name: str) -> Any:
+        if key in loops:
+            return _repeat(loops[key], scope)
+        if key not in names:
+            raise ExpressionError(f"The template variable '{name}' is not found.")
+        # Where a what-if can't know a part of a value, the rest of it is still known.
+        whole = isinstance(names[key], str) or "reference" not in functions
+        return expand(names[key], scope) if whole else unevaluated(names[key], scope)
 
     scope = Scope(parameters.value, variable, functions, user_functions=user_functions(template, functions))
     return scope
@@ -315,7 +325,7 @@ def _references(planned: Planned, plan: Plan) -> Iterator[tuple[str, str | None,
             body["properties"] = {k: v for k, v in body["properties"].items() if k != "template"}
     seen: set[str] = set()
     for call in calls(body):
-        if call.name.lower() not in _READING or not call.arguments:
+        if call.name.lower() not in READING or not call.arguments:
             continue
         found = plan.find(str(_early(call.arguments[0], planned.scope)))
         if found and found.key != planned.key and found.key not in seen:

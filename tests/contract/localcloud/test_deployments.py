@@ -175,6 +175,7 @@ def test_secure_values_are_never_stored_readable(world: World, place: str):
         ({"resources": [thing("a", dependsOn=["b"]), thing("b", dependsOn=["a"])]}, {}, "InvalidTemplate", "Circular"),
         ({"resources": [thing("a"), thing("a")]}, {}, "InvalidTemplate", "defined multiple times"),
         ({"resources": [thing("[bad(]")]}, {}, "InvalidTemplate", "not valid"),
+        ({"parameters": {"p": {"type": "int", "defaultValue": "[div(1, 0)]"}}}, {}, "InvalidTemplate", "div"),
         ({"resources": [thing("a/b")]}, {}, "InvalidTemplate", "incorrect segment lengths"),
     ],
 )
