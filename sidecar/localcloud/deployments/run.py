@@ -23,6 +23,23 @@ from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.resource_type import ArmRequest
 
 
+class EndedFailed(ArmError):
+    """A resource whose PUT was taken and that ended Failed. The deployment tells only that; the cause is in its operations."""
+
+    def __init__(self, resource_id: str, cause: ArmError) -> None:
+        super().__init__(cause.status, cause.code, cause.message, target=cause.target, details=cause.details)
+        self.resource_id = resource_id
+
+    def told(self) -> Json:
+        """What the deployment's error says of it, and no more."""
+        return {
+            "code": "ResourceDeploymentFailure",
+            "target": self.resource_id,
+            "message": "The resource write operation failed to complete successfully, because it reached terminal provisioning "
+            "state 'Failed'.",
+        }
+
+
 class DeploymentRun:
     """One deployment being carried out: each resource as soon as what it waits for is there."""
 
@@ -91,7 +108,10 @@ class DeploymentRun:
         request = ArmRequest(providers.known(address), body, {}, self._ordered.caller)
         change = await self._put_when_free(request)
         if change.finish:
-            await self._cloud.operations.complete(change.finish)
+            try:
+                await self._cloud.operations.complete(change.finish)
+            except ArmError as cause:
+                raise EndedFailed(change.resource.id, cause) from cause
         self.created.append(change.resource.id)
 
     async def _put_when_free(self, request: ArmRequest) -> Any:
@@ -209,7 +229,8 @@ class DeploymentRun:
             "targetResource": {"id": planned.id, "resourceType": planned.type, "resourceName": planned.name},
         }
         if error:
-            properties["statusMessage"] = {"error": error.body()}
+            ended = {"status": "Failed"} if isinstance(error, EndedFailed) else {}
+            properties["statusMessage"] = {**ended, "error": error.body()}
         body: Json = {"id": f"{self._ordered.id}/operations/{name}", "operationId": name, "properties": properties}
         self._cloud.store.put(Resource(body["id"], "deploymentOperation", body))
 
@@ -221,5 +242,5 @@ def deployment_failed(ordered: Ordered, errors: list[ArmError]) -> ArmError:
         "At least one resource deployment operation failed. Please list deployment operations for details. Please see "
         "https://aka.ms/arm-deployment-operations for usage details.",
         target=ordered.id,
-        details=[error.body() for error in errors],
+        details=[error.told() if isinstance(error, EndedFailed) else error.body() for error in errors],
     )
