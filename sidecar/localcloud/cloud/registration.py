@@ -21,7 +21,7 @@ PROVIDER_TYPES: Mapping[str, tuple[str, ...]] = {
     "Microsoft.Resources": ("resourceGroups", "deployments"),
     "Microsoft.Authorization": ("roleAssignments",),
 }
-_VERSIONS: Mapping[str, list[str]] = {
+VERSIONS: Mapping[str, list[str]] = {
     "Microsoft.App": ["2026-07-01", "2026-01-01", "2025-07-01", "2025-01-01", "2024-03-01", "2023-05-01"],
     "Microsoft.Storage": ["2026-09-01", "2025-06-01", "2024-01-01", "2023-05-01", "2022-05-01"],
     "Microsoft.OperationalInsights": ["2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01"],
@@ -77,8 +77,8 @@ def show_provider(cloud: LocalCloud, subscription: Subscription, namespace: str)
             {
                 "resourceType": kind,
                 "locations": places,
-                "apiVersions": _VERSIONS[known],
-                "defaultApiVersion": _VERSIONS[known][0],
+                "apiVersions": VERSIONS[known],
+                "defaultApiVersion": VERSIONS[known][0],
                 "capabilities": "CrossResourceGroupResourceMove, SupportsTags, SupportsLocation",
             }
             for kind in PROVIDER_TYPES[known]

@@ -15,6 +15,7 @@ from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.parameters import invalid_template, resolve_parameters
 from sidecar.localcloud.deployments.planning import Plan, plan_template, user_functions
+from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import TYPE, Ordered, checked_template, deployment_record
 from sidecar.localcloud.deployments.run import DeploymentRun, deployment_failed
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
@@ -94,6 +95,7 @@ class Deployments:
                 "deployment which is still active. Please see https://aka.ms/arm-deploy for usage details.",
             )
         plan = self.plan(ordered)
+        preflight(self._cloud, ordered, plan, self.plan)
         record = self._cloud.store.put(deployment_record(ordered, plan))
         self._running[record.key] = asyncio.create_task(self._run(ordered, plan, record))
         return record, old is None

@@ -37,11 +37,11 @@ class Planned:
     def key(self) -> str:
         return self.id.lower()
 
-    def body(self, functions: Mapping[str, Callable[..., Any]]) -> Json:
+    def body(self, functions: Mapping[str, Callable[..., Any]], leaf: Callable[[Any, Scope], Any] = evaluate) -> Json:
         """What is sent to the provider, with reference() and list*() as `functions` answer them."""
         scope = replace(self.scope, functions={**self.scope.functions, **functions})
         return {
-            name: expand(value, scope)
+            name: expand(value, scope, leaf)
             for name, value in self.source.items()
             if name not in _CONTROL and not (self.nested and name == "properties")
         } | ({"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {})
@@ -120,17 +120,17 @@ def plan_template(
     return plan
 
 
-def expand(value: Any, scope: Scope) -> Any:
-    """`value` with its expressions evaluated and its property copy loops written out."""
+def expand(value: Any, scope: Scope, leaf: Callable[[Any, Scope], Any] = evaluate) -> Any:
+    """`value` with its expressions evaluated (by `leaf`) and its property copy loops written out."""
     if (entries := as_object(value)) is not None:
         loops = as_list(entries.get("copy"))
         if loops is not None and all(isinstance(loop, dict) and "input" in loop for loop in loops):
-            made: Json = {loop["name"]: _repeat(loop, scope) for loop in loops}
-            return {**expand({k: v for k, v in entries.items() if k != "copy"}, scope), **made}
-        return {evaluate(name, scope): expand(item, scope) for name, item in entries.items()}
+            made: Json = {loop["name"]: _repeat(loop, scope, leaf) for loop in loops}
+            return {**expand({k: v for k, v in entries.items() if k != "copy"}, scope, leaf), **made}
+        return {evaluate(name, scope): expand(item, scope, leaf) for name, item in entries.items()}
     if (items := as_list(value)) is not None:
-        return [expand(item, scope) for item in items]
-    return evaluate(value, scope)
+        return [expand(item, scope, leaf) for item in items]
+    return leaf(value, scope)
 
 
 def unevaluated(value: Any, scope: Scope) -> Any:
@@ -369,12 +369,12 @@ def _refuse_cycles(plan: Plan) -> None:
         )
 
 
-def _repeat(loop: Json, scope: Scope) -> list[Any]:
+def _repeat(loop: Json, scope: Scope, leaf: Callable[[Any, Scope], Any] = evaluate) -> list[Any]:
     count = evaluate(loop.get("count"), scope)
     if not isinstance(count, int) or not 0 <= count <= 800:
         raise ExpressionError(f"The copy count of '{loop.get('name')}' must be between 0 and 800.")
     name = str(loop.get("name", "")).lower()
     return [
-        expand(loop.get("input"), replace(scope, copy_index={**scope.copy_index, "": index, name: index}))
+        expand(loop.get("input"), replace(scope, copy_index={**scope.copy_index, "": index, name: index}), leaf)
         for index in range(count)
     ]

@@ -11,6 +11,7 @@ from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
@@ -20,6 +21,7 @@ _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connection
 
 def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
     """The changes, sorted by resource id: Create, Modify (with a delta), NoChange, and Ignore for what is not in it."""
+    preflight(cloud, ordered, deployments.plan(ordered), deployments.plan)
     found = _changes(cloud, deployments, ordered)
     if "/resourcegroups/" in ordered.scope.lower():
         found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found})

@@ -15,6 +15,7 @@ from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_reso
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.resources import environments, providers, storage
+from sidecar.localcloud.resources.namespaces import require_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Style
 
 
@@ -209,12 +210,14 @@ def resource(call: Call) -> Response:
     """Any resource, collection or action of a provider, by the shape of its path."""
     address = parse_resource_id(call.path)
     if address is not None:
+        require_type(address.type, call.version)
         return _on_resource(call, providers.known(_with_group(call, address)))
     parent, _, last = call.path.rstrip("/").rpartition("/")
     if call.method == "POST":
         owner = parse_resource_id(parent)
         if owner is None:
             raise _unknown(call)
+        require_type(owner.type, call.version)
         request = _request(call, providers.known(_with_group(call, owner)))
         return _answer(call, providers.act(call.cloud, request, last))
     if call.method == "GET":
@@ -332,6 +335,7 @@ def _list(call: Call, parent: str, kind: str) -> Response:
         owner = providers.known(_with_group(call, owner))
         found = providers.find(call.cloud, owner)
         type_name, under = f"{owner.type}/{kind}", found.id
+    require_type(type_name, call.version)
     if not providers.is_known(type_name):
         raise _unknown(call)
     values = [providers.show(call.cloud, each) for each in providers.listed(call.cloud, type_name, under)]

@@ -9,12 +9,13 @@ from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
-from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources.containerapps_check import check_app, chosen_profile
 from sidecar.localcloud.resources.containerapps_rules import (
     check_app_name,
     checked_configuration,
     checked_template,
+    require_secret_values,
     secret_values,
 )
 from sidecar.localcloud.resources.resource_type import (
@@ -38,7 +39,10 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     check_app_name(request.id.name)
     old = cloud.store.get(request.id.text)
     _refuse_while_busy(old)
-    return _write(cloud, request, old, member(request.body, "properties"))
+    given = member(request.body, "properties")
+    # A PUT states everything: values that a GET does not show are not kept, as a PATCH keeps them.
+    require_secret_values(member(given, "configuration"))
+    return _write(cloud, request, old, given)
 
 
 def _patch(cloud: LocalCloud, app: Resource, request: ArmRequest) -> Change:
@@ -66,7 +70,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json) -> Change:
     environment = _environment(cloud, given, old)
-    profile_name, profile = _profile(cloud, environment, given)
+    profile_name, profile = chosen_profile(cloud.settings.profiles, dict(environment.body), given)
     configuration: Json = member(given, "configuration")
     template: Json = member(given, "template")
     asked = checked_configuration(configuration)
@@ -187,24 +191,6 @@ def _environment(cloud: LocalCloud, given: Json, old: Resource | None) -> Resour
             "ManagedEnvironmentNotReadyForAppCreation",
         )
     return found
-
-
-def _profile(cloud: LocalCloud, environment: Resource, given: Json) -> tuple[str | None, Profile | None]:
-    held: Mapping[str, str] = {
-        profile["name"]: profile["workloadProfileType"]
-        for profile in objects(environment.properties, "workloadProfiles")
-    }
-    name = given.get("workloadProfileName")
-    if name is None:
-        name = next((each for each, kind in held.items() if kind == "Consumption"), None)
-        return name, None
-    if name not in held:
-        raise invalid(
-            f"Workload profile name '{name}' is not valid: it is not defined in environment '{environment.name}'.",
-            "WorkloadProfileNameNotFound",
-            "workloadProfileName",
-        )
-    return str(name), cloud.settings.profiles.get(held[str(name)])
 
 
 def _identity(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> Json:
@@ -389,6 +375,8 @@ TYPES = (
     ResourceType(
         TYPE,
         _put,
+        check=check_app,
+        check_name=check_app_name,
         show=_show,
         patch=_patch,
         remove=_remove,

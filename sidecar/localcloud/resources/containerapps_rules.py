@@ -159,11 +159,22 @@ def checked_configuration(configuration: Json) -> Configuration:
     return configuration_of(configuration)
 
 
+def require_secret_values(configuration: Json) -> None:
+    """Every secret comes with its value, or with where it is: nothing is kept of before."""
+    missing = [
+        str(secret.get("name") or "")
+        for secret in objects(configuration, "secrets")
+        if not secret.get("value") and not secret.get("keyVaultUrl")
+    ]
+    if missing:
+        raise _without_values(missing)
+
+
 def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, str]:
     """The values of the secrets; one that is named without a value keeps what it was."""
     values: dict[str, str] = {}
     for secret in objects(configuration, "secrets"):
-        name = secret["name"]
+        name = str(secret.get("name") or "")
         if isinstance(secret.get("value"), str) and secret["value"]:
             values[name] = secret["value"]
         elif name in before:
@@ -174,10 +185,14 @@ def secret_values(configuration: Json, before: Mapping[str, str]) -> dict[str, s
                 "ContainerAppSecretKeyVaultUrlInvalid",
             )
         else:
-            raise ArmError(
-                400,
-                "ContainerAppSecretInvalid",
-                f"Invalid Request: Container app secret(s) with name(s) '{name}' "
-                "are invalid: value or keyVaultUrl and identity should be provided.",
-            )
+            raise _without_values([name])
     return values
+
+
+def _without_values(names: Sequence[str]) -> ArmError:
+    return ArmError(
+        400,
+        "ContainerAppSecretInvalid",
+        f"Invalid Request: Container app secret(s) with name(s) '{', '.join(names)}' are invalid: value or keyVaultUrl and "
+        "identity should be provided.",
+    )

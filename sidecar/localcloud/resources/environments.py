@@ -10,17 +10,33 @@ from sidecar.localcloud.core.capacity import gpu_quota, offered_profiles, usage_
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects
+from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Lookup, ResourceType, tracked_body
 
 TYPE = "Microsoft.App/managedEnvironments"
 STORAGES = "Microsoft.App/managedEnvironments/storages"
 _NAME = re.compile(r"^[a-zA-Z](?!.*--)[-a-zA-Z0-9]*[a-zA-Z0-9]$")
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.match(name) or len(name) > 60:
+        raise invalid(f"Invalid ManagedEnvironment name '{name}'.", "ManagedEnvironmentInvalidName")
+
+
+def _check(cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
+    """Not asked before a deployment: what hangs on quotas and on the apps that are there."""
+    _check_name(request.id.name)
+    old = cloud.store.get(request.id.text)
+    location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
+    profiles = objects(member(request.body, "properties"), "workloadProfiles")
+    _check_profile_names(profiles)
+    for profile in profiles:
+        _checked_profile(cloud, profile, location)
+
+
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
-    if not _NAME.match(request.id.name) or len(request.id.name) > 60:
-        raise invalid(f"Invalid ManagedEnvironment name '{request.id.name}'.", "ManagedEnvironmentInvalidName")
+    _check_name(request.id.name)
     old = cloud.store.get(request.id.text)
     _refuse_while_busy(old)
     given: Json = member(request.body, "properties")
@@ -118,9 +134,7 @@ def _refuse_while_busy(old: Resource | None) -> None:
 
 
 def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json], location: str) -> None:
-    names = [str(profile.get("name")) for profile in profiles]
-    if len(names) != len({name.lower() for name in names}):
-        raise invalid("Workload profile names must be unique.", "WorkloadProfileNameNotUnique")
+    names = _check_profile_names(profiles)
     before = {profile["name"] for profile in (objects(old.properties, "workloadProfiles"))} if old else set[str]()
     for profile in profiles:
         _check_profile(cloud, profile, location, "old" if profile.get("name") in before else "new")
@@ -134,12 +148,19 @@ def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json
             )
 
 
-def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: Literal["old", "new"]) -> None:
+def _check_profile_names(profiles: list[Json]) -> list[str]:
+    names = [str(profile.get("name")) for profile in profiles]
+    if len(names) != len({name.lower() for name in names}):
+        raise invalid("Workload profile names must be unique.", "WorkloadProfileNameNotUnique")
+    return names
+
+
+def _checked_profile(cloud: LocalCloud, profile: Json, location: str) -> Profile:
+    """The type of a stated profile, which the place offers and whose counts are right."""
     kind, name = str(profile.get("workloadProfileType")), str(profile.get("name"))
-    offered = offered_profiles(cloud.settings, location)
     if kind not in cloud.settings.profiles:
         raise invalid(f"Workload profile type '{kind}' of '{name}' is not valid.", "InvalidWorkloadProfileType")
-    if kind not in offered:
+    if kind not in offered_profiles(cloud.settings, location):
         raise invalid(
             f"Workload profile type '{kind}' is not available in '{location}'.", "WorkloadProfileTypeNotAvailable"
         )
@@ -151,17 +172,25 @@ def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: Literal
                 f"Workload profile '{name}' of type '{kind}' must not state minimumCount or maximumCount.",
                 "InvalidWorkloadProfileCount",
             )
-        if known.usage and age == "new" and gpu_quota(cloud.settings, location, known.usage) == 0:
-            raise _no_quota(kind, location, known.gpus, 0)
-        return
-    low, high = int(counts[0] or 0), int(counts[1] or 0)
-    if not 0 <= low <= high or high < 1:
+        return known
+    low, high = (count or 0 for count in counts)
+    if type(low) is not int or type(high) is not int or not 0 <= low <= high or high < 1:
         raise invalid(
             f"minimumCount and maximumCount of workload profile '{name}' are not valid.", "InvalidWorkloadProfileCount"
         )
+    return known
+
+
+def _check_profile(cloud: LocalCloud, profile: Json, location: str, age: Literal["old", "new"]) -> None:
+    known, kind = _checked_profile(cloud, profile, location), str(profile.get("workloadProfileType"))
     quota = gpu_quota(cloud.settings, location, known.usage) if known.usage else None
-    if quota is not None and high * known.gpus > quota:
-        raise _no_quota(kind, location, high * known.gpus, quota)
+    if known.applicability == "Serverless":
+        if age == "new" and quota == 0:
+            raise _no_quota(kind, location, known.gpus, 0)
+        return
+    needed = int(profile.get("maximumCount") or 0) * known.gpus
+    if quota is not None and needed > quota:
+        raise _no_quota(kind, location, needed, quota)
 
 
 def _no_quota(kind: str, location: str, needed: int, quota: int) -> ArmError:
@@ -252,9 +281,8 @@ def _remove(cloud: LocalCloud, environment: Resource) -> Finish | None:
     return None
 
 
-def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
-    environment = cloud.parent_of(request.id)
-    given: Json = member(request.body, "properties")
+def _checked_storage(given: Json) -> Json:
+    """The azureFile of an environment's storage."""
     azure: Json = member(given, "azureFile")
     if not azure and not given.get("nfsAzureFile"):
         raise invalid("The storage must have azureFile or nfsAzureFile.", "ManagedEnvironmentStorageInvalidProperty")
@@ -267,6 +295,17 @@ def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
         raise invalid(
             "accessMode must be ReadOnly or ReadWrite.", "ManagedEnvironmentStorageInvalidProperty", "accessMode"
         )
+    return azure
+
+
+def _check_storage(_cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
+    _checked_storage(member(request.body, "properties"))
+
+
+def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
+    environment = cloud.parent_of(request.id)
+    given = member(request.body, "properties")
+    azure = _checked_storage(given)
     old = cloud.store.get(request.id.text)
     key = azure.get("accountKey") or (old.private.get("accountKey") if old else None)
     shown: Json = (
@@ -313,11 +352,13 @@ TYPES = (
     ResourceType(
         TYPE,
         _put,
+        check=_check,
+        check_name=_check_name,
         patch=_patch,
         remove=_remove,
         resume=_resume,
         actions={"getauthtoken": _auth_token},
         style="azure-async",
     ),
-    ResourceType(STORAGES, _put_storage, remove=_remove_storage, created_status=200),
+    ResourceType(STORAGES, _put_storage, check=_check_storage, remove=_remove_storage, created_status=200),
 )

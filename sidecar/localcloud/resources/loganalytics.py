@@ -17,9 +17,13 @@ from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Resou
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$")
 
 
+def _check_name(name: str) -> None:
+    if not _NAME.match(name):
+        raise invalid(f"The workspace name '{name}' is not valid.", "InvalidParameter", "workspaceName")
+
+
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
-    if not _NAME.match(request.id.name):
-        raise invalid(f"The workspace name '{request.id.name}' is not valid.", "InvalidParameter", "workspaceName")
+    _check_name(request.id.name)
     old = cloud.store.get(request.id.text)
     location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
     now = utc_now()
@@ -68,6 +72,7 @@ TYPES = (
     ResourceType(
         "Microsoft.OperationalInsights/workspaces",
         _put,
+        check_name=_check_name,
         patch=_patch,
         actions={"sharedkeys": _shared_keys, "listkeys": _shared_keys},
         style="azure-async",

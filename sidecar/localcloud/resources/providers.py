@@ -10,7 +10,7 @@ from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage
 from sidecar.localcloud.resources.opaque import opaque_type
-from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, ResourceType
+from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Lookup, ResourceType
 
 _TYPES: Mapping[str, ResourceType] = {
     each.name.lower(): each
@@ -59,19 +59,51 @@ def put(cloud: LocalCloud, request: ArmRequest) -> Change:
         cloud.group(request.id.subscription, request.id.group)
     if request.id.subscription:
         require_registered(cloud, cloud.subscription(request.id.subscription), kind.name.partition("/")[0])
-    _check_location(request, kind)
+    _check_shape(request, kind)
+    _check_location(cloud, request, kind)
     return kind.put(cloud, request)
 
 
-def _check_location(request: ArmRequest, kind: ResourceType) -> None:
-    """Tracked resources need a location; ARM says so before the provider is asked."""
-    tracked = kind.name.count("/") == 1 and kind.name.lower() in _TYPES
+def check(cloud: LocalCloud, request: ArmRequest, lookup: Lookup) -> None:
+    """What can be said against a PUT before anything is made: ArmError, ARM's own or the provider's."""
+    kind = type_of(request.id.type)
+    _check_shape(request, kind)
+    if kind.check_name:
+        kind.check_name(request.id.name)
+    _check_location(cloud, request, kind)
+    if kind.check:
+        kind.check(cloud, request, lookup)
+
+
+def check_name(request: ArmRequest) -> None:
+    """The same where no more than the name is known."""
+    kind = type_of(request.id.type)
+    if kind.check_name:
+        kind.check_name(request.id.name)
+
+
+def _check_shape(request: ArmRequest, kind: ResourceType) -> None:
     location = request.body.get("location")
-    if tracked and location is not None and not isinstance(location, str):
+    if _tracked(kind) and location is not None and not isinstance(location, str):
         raise invalid("The location must be a string.", "InvalidRequestContent", "location")
     properties = request.body.get("properties")
     if properties is not None and not isinstance(properties, dict):
         raise invalid("The properties must be an object.", "InvalidRequestContent", "properties")
+
+
+def _check_location(cloud: LocalCloud, request: ArmRequest, kind: ResourceType) -> None:
+    location = request.body.get("location")
+    known = cloud.settings.locations
+    if _tracked(kind) and location and location.replace(" ", "").lower() not in known:
+        raise invalid(
+            f"The provided location '{location}' is not available for resource type '{kind.name}'. List of available regions "
+            f"for the resource type is '{','.join(known)}'.",
+            "LocationNotAvailableForResourceType",
+        )
+
+
+def _tracked(kind: ResourceType) -> bool:
+    return kind.name.count("/") == 1 and kind.name.lower() in _TYPES
 
 
 def patch(cloud: LocalCloud, request: ArmRequest) -> Change:

@@ -34,6 +34,8 @@ class Change:
 
 
 Answer = Json | Change | None
+Lookup = Callable[[str], Json | None]
+"""The body that the resource of an id has; in a preflight, also the one that the deployment would give it."""
 
 
 def _shown(_cloud: LocalCloud, resource: Resource) -> Json:
@@ -47,6 +49,10 @@ class ResourceType:
     name: str
     put: Callable[[LocalCloud, ArmRequest], Change] | None
     """None: nobody writes it, it comes about by itself."""
+    check: Callable[[LocalCloud, ArmRequest, Lookup], None] | None = None
+    """What the provider refuses in a PUT without touching anything: ArmError. ARM's preflight asks it before a deployment."""
+    check_name: Callable[[str], None] | None = None
+    """The same for the name alone, where the rest is not known yet."""
     show: Callable[[LocalCloud, Resource], Json] = _shown
     patch: Callable[[LocalCloud, Resource, ArmRequest], Change] | None = None
     remove: Callable[[LocalCloud, Resource], Finish | None] | None = None

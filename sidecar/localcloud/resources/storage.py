@@ -16,7 +16,7 @@ from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Lookup, ResourceType, tracked_body
 
 _ACCOUNT_NAME = re.compile(r"^[a-z0-9]{3,24}$")
 _SHARE_NAME = re.compile(r"^[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]$")
@@ -83,11 +83,19 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
     return Change(cloud.store.put(Resource(body["id"], TYPE, body, private)), created=old is None)
 
 
+def _check_account_name(name: str) -> None:
+    if not _ACCOUNT_NAME.match(name):
+        raise invalid(_invalid_name(name), "AccountNameInvalid")
+
+
+def _check_account(cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
+    _checked_sku(cloud, request, cloud.store.get(request.id.text))
+
+
 def _checked_sku(cloud: LocalCloud, request: ArmRequest, old: Resource | None) -> str:
     """The account's SKU; refused with it: a name that is not valid or taken, and what a new account has to state."""
     name = request.id.name
-    if not _ACCOUNT_NAME.match(name):
-        raise invalid(_invalid_name(name), "AccountNameInvalid")
+    _check_account_name(name)
     if not old and find_account(cloud.store, name):
         raise ArmError(409, "StorageAccountAlreadyTaken", f"The storage account named {name} is already taken.")
     for required in ("location", "sku", "kind"):
@@ -219,13 +227,26 @@ def _shown_share(stored: Resource | None, resource_id: ResourceId, properties: M
     )
 
 
-def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> Resource:
-    """Creates or updates a share: its record and its folder."""
+def _check_share_name(name: str) -> None:
     if not _SHARE_NAME.match(name):
         raise invalid(f"The specified resource name '{name}' contains invalid characters.", "InvalidResourceName")
+
+
+def _check_share_quota(given: Json) -> None:
     quota = given.get("shareQuota")
     if quota is not None and (type(quota) is not int or not 1 <= quota <= 102400):
         raise invalid("The value for shareQuota is out of range.", "InvalidHeaderValue", "shareQuota")
+
+
+def _check_share(_cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
+    _check_share_name(request.id.name)
+    _check_share_quota(member(request.body, "properties"))
+
+
+def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> Resource:
+    """Creates or updates a share: its record and its folder."""
+    _check_share_name(name)
+    _check_share_quota(given)
     place = share_id(account, name)
     old = cloud.store.get(place)
     now = utc_now()
@@ -265,6 +286,8 @@ TYPES = (
     ResourceType(
         TYPE,
         _put_account,
+        check=_check_account,
+        check_name=_check_account_name,
         patch=_patch_account,
         remove=_remove_account,
         actions={"listkeys": show_keys, "regeneratekey": _regenerate_key},
@@ -281,6 +304,8 @@ TYPES = (
     ResourceType(
         "Microsoft.Storage/storageAccounts/fileServices/shares",
         _put_share,
+        check=_check_share,
+        check_name=_check_share_name,
         patch=_patch_share,
         remove=_remove_share,
     ),

@@ -23,9 +23,9 @@ def template(resources: Any, **parts: Any) -> Json:
 
 
 def thing(name: str, properties: Json | None = None, **parts: Any) -> Json:
-    """A resource of a type that the cloud knows nothing of."""
+    """A resource of a type that the cloud knows nothing of but its namespace."""
     return {
-        "type": "Contoso.Things/things",
+        "type": "Microsoft.Portal/dashboards",
         "apiVersion": "2024-01-01",
         "name": name,
         "properties": properties or {},
@@ -194,26 +194,19 @@ def test_what_is_wrong_with_a_template_is_said_before_anything_runs(
 
 
 def test_a_failure_names_the_resource_and_is_listed_in_the_operations(world: World, place: str):
-    content = template(
-        [
-            {
-                "type": "Microsoft.Storage/storageAccounts",
-                "apiVersion": "2024-01-01",
-                "name": "Not-Valid",
-                "location": "westus3",
-                "kind": "StorageV2",
-                "sku": {"name": "Standard_LRS"},
-            },
-            thing("fine"),
-        ]
-    )
-    error = failure(world, place, content)
+    storage = {
+        "type": "Microsoft.App/managedEnvironments/storages",
+        "apiVersion": "2025-07-01",
+        "name": "nowhere/share",
+        "properties": {"azureFile": {"accountName": "acct", "shareName": "share", "accessMode": "ReadWrite"}},
+    }
+    error = failure(world, place, template([storage, thing("fine")]))
     assert error.code == "DeploymentFailed"
-    assert [each.code for each in error.details] == ["AccountNameInvalid"]
+    assert [each.code for each in error.details] == ["ParentResourceNotFound"]
     operations = list(world.deployments.deployment_operations.list(place, "failing"))
     failed = [each for each in operations if each.properties.provisioning_state == "Failed"]
-    assert [each.properties.target_resource.resource_name for each in failed] == ["Not-Valid"]
-    assert failed[0].properties.status_message.error.code == "AccountNameInvalid"
+    assert [each.properties.target_resource.resource_name for each in failed] == ["nowhere/share"]
+    assert failed[0].properties.status_message.error.code == "ParentResourceNotFound"
 
 
 def test_a_running_deployment_is_cancelled_and_not_overwritten(world: World, place: str):

@@ -25,9 +25,9 @@ def cloud(tmp_path: Path) -> LocalCloud:
     runtime = Runtime(Surroundings(tmp_path, settings, store, "127.0.0.1", lambda: None))
     made = LocalCloud(tmp_path, settings, Endpoints("https://arm", "https://files", "https://data"), runtime, store)
     put_group(made, made.directory.subscriptions[0], "g", {"location": "westus3"})
-    besides = f"{scope(made)}/providers/Contoso.Things/things/besides"
+    besides = f"{scope(made)}/providers/Microsoft.Portal/dashboards/besides"
     body = {"id": besides, "name": "besides", "location": "westus3", "properties": {}}
-    store.put(Resource(besides, "Contoso.Things/things", body))
+    store.put(Resource(besides, "Microsoft.Portal/dashboards", body))
     return made
 
 
@@ -39,7 +39,7 @@ def template(*resources: Any) -> dict[str, Any]:
     return {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "resources": list(resources)}
 
 
-NEW = {"type": "Contoso.Things/things", "apiVersion": "2024-01-01", "name": "new", "properties": {}}
+NEW = {"type": "Microsoft.Portal/dashboards", "apiVersion": "2024-01-01", "name": "new", "properties": {}}
 # A template may write a type in any casing.
 NESTED = {
     "type": "microsoft.resources/deployments",

@@ -1,0 +1,69 @@
+"""Secrets of an app: a PUT states their values, as Azure never shows them; a PATCH keeps those that it does not mention."""
+
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+
+from tests.contract.localcloud.conftest import World, code_of
+from tests.contract.localcloud.test_apps import app_body
+
+
+@pytest.fixture(scope="module")
+def environment(world: World, group: str) -> str:
+    body: Any = {"location": "westus3", "properties": {}}
+    return world.apps.managed_environments.begin_create_or_update(group, "secrets-env", body).result().id
+
+
+def values(world: World, group: str, name: str) -> dict[str, str]:
+    return {each.name: each.value for each in world.apps.container_apps.list_secrets(group, name).value}
+
+
+@pytest.mark.fact(123)
+def test_what_a_get_shows_can_not_be_put_back_for_want_of_the_secrets_values(
+    world: World, group: str, environment: str
+):
+    body = app_body(environment)
+    body["properties"]["configuration"]["secrets"] = [{"name": "key", "value": "s3cret"}, {"name": "b", "value": "x"}]
+    made = world.apps.container_apps.begin_create_or_update(group, "keeper", body).result()
+    assert [(each.name, each.value) for each in made.properties.configuration.secrets] == [("key", None), ("b", None)]
+    path = f"/subscriptions/{world.subscription}/resourceGroups/{group}/providers/Microsoft.App/containerApps/keeper"
+    with world.http() as http:
+        url = f"{path}?api-version=2025-07-01"
+        shown = http.get(url).json()
+        refused = http.put(url, json=shown)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "ContainerAppSecretInvalid")
+        assert "'key, b'" in refused.json()["error"]["message"]
+        assert "value or keyVaultUrl and identity should be provided" in refused.json()["error"]["message"]
+    assert values(world, group, "keeper") == {"key": "s3cret", "b": "x"}
+    world.apps.container_apps.begin_update(group, "keeper", {"location": "westus3", "tags": {"a": "b"}}).result()
+    assert values(world, group, "keeper") == {"key": "s3cret", "b": "x"}
+    full = app_body(environment)
+    full["properties"]["configuration"]["secrets"] = [{"name": "key", "value": "other"}]
+    world.apps.container_apps.begin_create_or_update(group, "keeper", full).result()
+    assert values(world, group, "keeper") == {"key": "other"}
+    world.apps.container_apps.begin_delete(group, "keeper").result()
+
+
+@pytest.mark.parametrize("name", ["", None], ids=["empty", "null"])
+def test_an_empty_profile_name_means_the_consumption_profile(world: World, group: str, name: str | None):
+    profiles = [{"name": "plain", "workloadProfileType": "Consumption"}, {"name": "d", "workloadProfileType": "D4"}]
+    profiles[1] |= {"minimumCount": 0, "maximumCount": 1}
+    stated: Any = {"location": "westus3", "properties": {"workloadProfiles": profiles}}
+    place = world.apps.managed_environments.begin_create_or_update(group, "profiles-env", stated).result()
+    body = app_body(place.id)
+    body["properties"]["workloadProfileName"] = name
+    path = f"/subscriptions/{world.subscription}/resourceGroups/{group}/providers/Microsoft.App/containerApps/unnamed"
+    with world.http() as http:
+        answer = http.put(f"{path}?api-version=2025-07-01", json=body)
+    assert answer.status_code in (200, 201), answer.text
+    assert answer.json()["properties"]["workloadProfileName"] == "plain"
+    world.apps.container_apps.begin_delete(group, "unnamed").result()
+
+
+def test_a_profile_that_is_not_there_is_refused(world: World, group: str, environment: str):
+    body = app_body(environment)
+    body["properties"]["workloadProfileName"] = "nowhere"
+    with pytest.raises(HttpResponseError) as refused:
+        world.apps.container_apps.begin_create_or_update(group, "nowhere", body)
+    assert code_of(refused.value) == "WorkloadProfileNameNotFound"
