@@ -15,6 +15,7 @@ from sidecar.localcloud.resources.containerapps_rules import (
     check_app_name,
     checked_configuration,
     checked_template,
+    repeats_a_variable,
     require_secret_values,
     secret_values,
 )
@@ -70,12 +71,12 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: Json) -> Change:
     environment = _environment(cloud, given, old)
-    profile_name, profile = chosen_profile(cloud.settings.profiles, dict(environment.body), given)
+    profile_name, room = chosen_profile(cloud.settings.profiles, dict(environment.body), given)
     configuration: Json = member(given, "configuration")
     template: Json = member(given, "template")
     asked = checked_configuration(configuration)
     values = secret_values(configuration, (member(old.private, "secrets")) if old else {})
-    suffix = checked_template(template, list(values), profile).suffix
+    suffix = checked_template(request.id.name, template, list(values), room).suffix
     ingress = asked.ingress
     made = revisions_of(cloud, old) if old else []
     names = [revision.name for revision in made]
@@ -83,6 +84,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         raise invalid(problem, "ContainerAppInvalidTraffic", "configuration.ingress.traffic")
     # Against the newest revision's, not the app's: a write that failed left its template there and made no revision.
     changed = not made or _meant(template) != _meant(made[-1].properties["template"])
+    changed = changed and not repeats_a_variable(template)
     if changed and suffix and f"{request.id.name}--{suffix}" in names:
         raise invalid(f"The revision suffix '{suffix}' is already in use.", "ContainerAppRevisionSuffixInUse")
     private: Json = {
@@ -161,6 +163,7 @@ def _resume(cloud: LocalCloud, app: Resource) -> Finish | None:
         return None
     newest = revisions_of(cloud, app)[-1:]
     same = bool(newest) and _meant(newest[0].properties["template"]) == _meant(app.properties["template"])
+    same = same or repeats_a_variable(app.properties["template"])
     return lambda: _finish(cloud, app.id, "same-revision" if same else "new-revision")
 
 

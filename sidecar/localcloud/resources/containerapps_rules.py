@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects, strings
@@ -26,8 +27,37 @@ def check_app_name(name: str) -> None:
         )
 
 
-def checked_template(template: Json, secrets: Sequence[str], profile: Profile | None) -> Template:
-    """Containers, resources, probes, volumes, scale. `profile` is the workload profile that the app runs on."""
+@dataclass(frozen=True)
+class Room:
+    """What all containers of a replica may take together: a workload profile type."""
+
+    kind: str
+    cores: int
+    memory: int
+    """GiB"""
+    stepped: bool
+    """Only CPU and memory in the fixed steps of plain Consumption."""
+
+
+PLAIN = Room("Consumption", 4, 8, stepped=True)
+
+
+def room_of(kind: str, profile: Profile | None) -> Room:
+    """None is the plain Consumption profile, also of an environment that has no profiles."""
+    return Room(kind, profile.cores, profile.memory, profile.category == "Consumption") if profile else PLAIN
+
+
+def repeats_a_variable(template: Json) -> bool:
+    """Whether a container states an environment variable twice: Azure takes the write, and makes no revision of it."""
+    return any(
+        len(names) != len(set(names))
+        for container in objects(template, "containers")
+        if (names := [str(variable.get("name")) for variable in objects(container, "env")])
+    )
+
+
+def checked_template(app: str, template: Json, secrets: Sequence[str], room: Room) -> Template:
+    """Containers, resources, probes, volumes, scale of the app of that name, in the room that its profile gives it."""
     containers = objects(template, "containers")
     if not containers:
         raise invalid(
@@ -37,8 +67,8 @@ def checked_template(template: Json, secrets: Sequence[str], profile: Profile | 
     if len(set(names)) != len(names):
         raise invalid("Container names must be unique.", "ContainerAppDuplicateContainerName")
     for container in [*containers, *objects(template, "initContainers")]:
-        _check_container(container, secrets, template)
-    _check_resources(containers, profile)
+        _check_container(app, container, secrets, template)
+    _check_resources(containers, room)
     _check_scale(member(template, "scale"))
     suffix = template.get("revisionSuffix")
     if suffix and not _SUFFIX.match(str(suffix)):
@@ -51,13 +81,15 @@ def checked_template(template: Json, secrets: Sequence[str], profile: Profile | 
     return template_of(template)
 
 
-def _check_container(container: Json, secrets: Sequence[str], template: Json) -> None:
+def _check_container(app: str, container: Json, secrets: Sequence[str], template: Json) -> None:
     name = str(container.get("name") or "")
     if not _CONTAINER_NAME.match(name):
         raise invalid(f"Invalid container name '{name}'.", "ContainerAppInvalidContainerName")
     if not container.get("image"):
         raise invalid(
-            f"Container '{name}' has no image.", "ContainerAppImageRequired", f"template.containers.{name}.image"
+            f"Container with name '{name}' must have an 'Image' property specified.",
+            "ContainerAppImageRequired",
+            f"template.containers.{name}.image",
         )
     for part in ("command", "args"):
         strings(container, part)
@@ -76,13 +108,14 @@ def _check_container(container: Json, secrets: Sequence[str], template: Json) ->
         raise invalid(f"Container '{name}' has two probes of one type.", "ContainerAppProbeInvalid")
     for entry in objects(container, "probes"):
         if problem := probe_problem(entry):
-            raise invalid(f"Container '{name}': {problem}", "ContainerAppProbeInvalid")
+            code, said = problem
+            raise invalid(f"Container '{name}' {said}", code)
     volumes = {volume.get("name") for volume in objects(template, "volumes")}
     for mount in objects(container, "volumeMounts"):
         if mount.get("volumeName") not in volumes:
             raise invalid(
-                f"Volume '{mount.get('volumeName')}' mounted by container '{name}' is not defined.",
-                "ContainerAppVolumeNotFound",
+                f"Volume '{mount.get('volumeName')}' to mount doesn't defined in the Container App '{app}'.",
+                "ContainerAppInvalidVolumeMount",
             )
         if not str(mount.get("mountPath") or "").startswith("/"):
             raise invalid(f"mountPath '{mount.get('mountPath')}' must be absolute.", "ContainerAppInvalidMountPath")
@@ -90,7 +123,7 @@ def _check_container(container: Json, secrets: Sequence[str], template: Json) ->
             raise invalid(f"subPath '{mount.get('subPath')}' must be relative.", "ContainerAppInvalidSubPath")
 
 
-def _check_resources(containers: Sequence[Json], profile: Profile | None) -> None:
+def _check_resources(containers: Sequence[Json], room: Room) -> None:
     cpu = memory = 0.0
     for container in containers:
         resources: Json = member(container, "resources")
@@ -103,17 +136,20 @@ def _check_resources(containers: Sequence[Json], profile: Profile | None) -> Non
                 "ContainerAppInvalidResource",
             )
         cpu, memory = cpu + float(amount), memory + float(found.group(1))
-    serverless = profile is None or profile.category == "Consumption"
-    cores, size = (profile.cores, profile.memory) if profile else (4, 8)
-    ratio = not serverless or (abs(cpu * 4 - round(cpu * 4)) < 1e-9 and abs(memory - 2 * cpu) < 1e-9)
-    if not ratio or cpu > cores or memory > size:
+    if not room.stepped and cpu > room.cores:
+        raise invalid(
+            f"Invalid {cpu} cores for workloadprofile type {room.kind}. Please keep total CPU cores below {room.cores}.",
+            "ContainerAppContainersInvalidCpu",
+        )
+    ratio = not room.stepped or (abs(cpu * 4 - round(cpu * 4)) < 1e-9 and abs(memory - 2 * cpu) < 1e-9)
+    if not ratio or cpu > room.cores or memory > room.memory:
         raise invalid(
             f"The total requested CPU and memory resources for this application (CPU: {cpu:g}, memory: {memory:g}) is invalid. "
             + (
                 "Total CPU and memory for all containers defined in a Container App must add up to one of the following CPU - "
                 "Memory combinations: [cpu: 0.25, memory: 0.5Gi] and its multiples up to [cpu: 4.0, memory: 8.0Gi]."
-                if serverless
-                else f"The workload profile allows at most CPU: {cores}, memory: {size}Gi."
+                if room.stepped
+                else f"The workload profile allows at most CPU: {room.cores}, memory: {room.memory}Gi."
             ),
             "ContainerAppInvalidResourceTotal",
         )

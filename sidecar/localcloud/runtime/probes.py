@@ -100,24 +100,26 @@ def _probe(entry: Json) -> Probe:
     return replace(probe, **{name: value for name, value in given.items() if value is not None})
 
 
-def probe_problem(entry: Json) -> str | None:
-    """Why ACA refuses a declared probe; None where it is fine."""
+def probe_problem(entry: Json) -> tuple[str, str] | None:
+    """(code, what follows the container's name) of what ACA says against a declared probe; None where it is fine."""
     kind = entry.get("type")
     if kind not in _FAILURES:
-        return f"Probe type '{kind}' is not one of Liveness, Readiness, Startup."
+        return "ContainerAppProbeInvalid", f"has a probe of type '{kind}', not one of Liveness, Readiness, Startup."
     if bool(entry.get("httpGet")) == bool(entry.get("tcpSocket")):
-        return "Exactly one of httpGet and tcpSocket must be given."
+        return "ContainerAppProbeInvalid", f"'{kind}' probe must have exactly one of httpGet and tcpSocket."
     port = (member(entry, "httpGet") or member(entry, "tcpSocket")).get("port")
     if type(port) is not int or not 1 <= port <= 65535:
-        return f"Port '{port}' must be between 1 and 65535."
+        return "ContainerAppProbePortOutOfRange", f"'{kind}' probe's Port must be in the range of ['1', '65535']."
     headers = objects(member(entry, "httpGet"), "httpHeaders")
     if not all(isinstance(header.get(part), str) for header in headers for part in ("name", "value")):
-        return "Each of httpHeaders must have a name and a value."
+        return "ContainerAppProbeInvalid", f"'{kind}' probe's httpHeaders must each have a name and a value."
     limits = {**_LIMITS, "failureThreshold": (1, _FAILURES[kind])}
     for name, (low, high) in limits.items():
         value = entry.get(name)
         if value is not None and (type(value) is not int or not low <= value <= high):
-            return f"{kind} probe's {name} '{value}' must be between {low} and {high}."
+            field = f"{name[:1].upper()}{name[1:]}"
+            said = f"'{kind}' probe's {field} must be in the range of ['{low}', '{high}']."
+            return f"ContainerAppProbe{field}OutOfRange", said
     return None
 
 

@@ -338,7 +338,7 @@ def test_deleting_an_app_ends_its_processes(world: World, group: str, environmen
         (lambda p: p["template"]["scale"].update(minReplicas=5, maxReplicas=2), "ContainerAppInvalidScaleSettings"),
         (
             lambda p: p["template"]["containers"][0]["probes"][0].update(failureThreshold=241),
-            "ContainerAppProbeInvalid",
+            "ContainerAppProbeFailureThresholdOutOfRange",
         ),
         (
             lambda p: p["template"]["containers"][0]["env"].append({"name": "K", "secretRef": "no"}),

@@ -25,6 +25,7 @@ def probed(environment: str, **probe: Any) -> dict[str, Any]:
     return body
 
 
+@pytest.mark.fact(50)
 @pytest.mark.parametrize(
     "probe",
     [
@@ -42,8 +43,9 @@ def probed(environment: str, **probe: Any) -> dict[str, Any]:
 def test_a_probe_beyond_its_limits_is_refused(world: World, group: str, environment: str, probe: dict[str, Any]):
     with pytest.raises(HttpResponseError) as refused:
         world.apps.container_apps.begin_create_or_update(group, "probes", probed(environment, **probe))
-    assert code_of(refused.value) == "ContainerAppProbeInvalid"
-    assert any(name in str(refused.value) for name in probe if name != "type")
+    (field,) = (f"{name[:1].upper()}{name[1:]}" for name in probe if name != "type")
+    assert code_of(refused.value) == f"ContainerAppProbe{field}OutOfRange"
+    assert f"probe's {field} must be in the range of ['" in str(refused.value)
 
 
 @pytest.mark.parametrize(("kind", "failures"), [("Liveness", 30), ("Readiness", 48), ("Startup", 240)])

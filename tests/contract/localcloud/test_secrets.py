@@ -47,7 +47,10 @@ def test_what_a_get_shows_can_not_be_put_back_for_want_of_the_secrets_values(
 
 @pytest.mark.parametrize("name", ["", None], ids=["empty", "null"])
 def test_an_empty_profile_name_means_the_consumption_profile(world: World, group: str, name: str | None):
-    profiles = [{"name": "plain", "workloadProfileType": "Consumption"}, {"name": "d", "workloadProfileType": "D4"}]
+    profiles: list[dict[str, Any]] = [
+        {"name": "plain", "workloadProfileType": "Consumption"},
+        {"name": "d", "workloadProfileType": "D4"},
+    ]
     profiles[1] |= {"minimumCount": 0, "maximumCount": 1}
     stated: Any = {"location": "westus3", "properties": {"workloadProfiles": profiles}}
     place = world.apps.managed_environments.begin_create_or_update(group, "profiles-env", stated).result()
@@ -67,3 +70,16 @@ def test_a_profile_that_is_not_there_is_refused(world: World, group: str, enviro
     with pytest.raises(HttpResponseError) as refused:
         world.apps.container_apps.begin_create_or_update(group, "nowhere", body)
     assert code_of(refused.value) == "WorkloadProfileNameNotFound"
+
+
+@pytest.mark.fact(91)
+def test_the_same_variable_twice_is_a_success_without_a_revision(world: World, group: str, environment: str):
+    create = world.apps.container_apps.begin_create_or_update
+    first = create(group, "twice", app_body(environment)).result()
+    body = app_body(environment)
+    body["properties"]["template"]["containers"][0]["env"] = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    second = create(group, "twice", body).result()
+    assert second.properties.provisioning_state == "Succeeded"
+    assert second.properties.latest_revision_name == first.properties.latest_revision_name
+    assert len(list(world.apps.container_apps_revisions.list_revisions(group, "twice"))) == 1
+    world.apps.container_apps.begin_delete(group, "twice").result()
