@@ -23,6 +23,7 @@ from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.door import arm, arm_deployments, authority
 from sidecar.localcloud.door.arm import Call
 from sidecar.localcloud.door.responses import error_response
+from sidecar.localcloud.door.roles import authorize
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 4 * 1024 * 1024
@@ -156,7 +157,7 @@ class _Door:
         for route in ROUTES:
             names = route.match(request.method, path)
             if names is not None:
-                _authorize(caller, request.method, path)
+                authorize(caller, request.method, path)
                 call = Call(self._cloud, self._deployments, request.method, path, query, content, caller, names)
                 return route.handler(call)
         raise ArmError(404, "InvalidResourceType", f"'{request.method} {path}' is not a resource of this cloud.")
@@ -186,28 +187,6 @@ class _Door:
                 },
             )
         return caller
-
-
-def _authorize(caller: Caller, method: str, path: str) -> None:
-    """A reader reads: everything else is refused in ARM's words."""
-    if caller.role != "Reader" or method in ("GET", "HEAD"):
-        return
-    last = path.rsplit("/", 1)[-1]
-    kind = path.rpartition("/providers/")[2].split("/")
-    namespace = (
-        "/".join([kind[0], *kind[1::2]])
-        if "/providers/" in path
-        else "Microsoft.Resources/subscriptions/resourceGroups"
-    )
-    verb = {"PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(method, f"{last}/action")
-    scope = path.rsplit("/", 1)[0] if method == "POST" else path
-    raise ArmError(
-        403,
-        "AuthorizationFailed",
-        f"The client '{caller.client_id}' with object id '{caller.object_id}' does not have authorization to perform action "
-        f"'{namespace}/{verb}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh "
-        "your credentials.",
-    )
 
 
 async def _body(request: Request) -> bytes:

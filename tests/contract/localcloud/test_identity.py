@@ -2,7 +2,8 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -10,8 +11,9 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.identity import ManagedIdentityCredential
 from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.resource.subscriptions import SubscriptionClient
+from azure.mgmt.storage import StorageManagementClient
 
-from tests.contract.localcloud.conftest import QUICK, World, code_of
+from tests.contract.localcloud.conftest import QUICK, World, code_of, start_cloud
 
 Start = Callable[..., World]
 
@@ -78,6 +80,58 @@ def test_a_reader_reads_and_gets_403_in_azures_words(another: Start):
     assert "does not have authorization to perform action 'Microsoft.Resources/subscriptions/resourceGroups/write'" in (
         refused.value.message
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "action", "scope"),
+    [
+        ("APP/listSecrets", "Microsoft.App/containerApps/listSecrets/action", "APP"),
+        ("APP/stop", "Microsoft.App/containerApps/stop/action", "APP"),
+        ("APP/revisions/r/restart", "Microsoft.App/containerApps/revisions/restart/action", "APP/revisions/r"),
+        ("ACCOUNT/listKeys", "Microsoft.Storage/storageAccounts/listKeys/action", "ACCOUNT"),
+        ("DEPLOYMENT/validate", "Microsoft.Resources/deployments/validate/action", "DEPLOYMENT"),
+        ("DEPLOYMENT/whatIf", "Microsoft.Resources/deployments/whatIf/action", "DEPLOYMENT"),
+        ("SUB/providers/Microsoft.App/register", "Microsoft.App/register/action", "SUB"),
+    ],
+)
+def test_a_reader_is_told_the_action_that_a_role_would_have_to_hold(reading: World, path: str, action: str, scope: str):
+    sub = f"/subscriptions/{reading.subscription}"
+    group = f"{sub}/resourceGroups/g/providers"
+    names = {
+        "APP": f"{group}/Microsoft.App/containerApps/a",
+        "ACCOUNT": f"{group}/Microsoft.Storage/storageAccounts/a",
+        "DEPLOYMENT": f"{group}/Microsoft.Resources/deployments/d",
+        "SUB": sub,
+    }
+    start, _, rest = path.partition("/")
+    token = (
+        reading.credential(("11111111-2222-3333-4444-555555555555", "reads")).get_token(f"{reading.arm}/.default").token
+    )
+    answer = httpx.post(
+        f"{reading.arm}{names[start]}/{rest}?api-version=2025-07-01",
+        headers={"Authorization": f"Bearer {token}"},
+        verify=reading.known["caFile"],
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    start, _, rest = scope.partition("/")
+    over = "/".join((names[start], rest)) if rest else names[start]
+    assert f"to perform action '{action}' over scope '{over}' or" in answer.json()["error"]["message"]
+
+
+def test_a_reader_may_ask_whether_a_name_is_free(reading: World):
+    client = reading.client(
+        StorageManagementClient, reading.credential(("11111111-2222-3333-4444-555555555555", "reads"))
+    )
+    asked: Any = {"name": "readerasks", "type": "Microsoft.Storage/storageAccounts"}
+    assert client.storage_accounts.check_name_availability(asked).name_available
+
+
+@pytest.fixture(scope="module")
+def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    reader = {"client_id": "11111111-2222-3333-4444-555555555555", "client_secret": "reads", "role": "Reader"}
+    made = start_cloud(tmp_path_factory.mktemp("reading"), settings={**QUICK, "principals": [reader]})
+    yield made
+    made.stop()
 
 
 def test_a_tenant_where_nobody_is_signed_in_challenges_for_claims(another: Start):
