@@ -93,7 +93,10 @@ class _Door:
     async def _answer(self, request: Request) -> Response:
         raw_path = (request.scope.get("raw_path") or b"").decode("ascii", "replace").split("?")[0]
         # the SDK escapes a directory's slashes too, and Azure takes an escaped slash for a separator
-        parts = unquote(raw_path, errors="strict").strip("/").split("/")
+        try:
+            parts = unquote(raw_path, errors="strict").strip("/").split("/")
+        except UnicodeDecodeError as problem:
+            raise FilesError(400, "InvalidUri", "The requested URI is not valid UTF-8.") from problem
         account = find_account(self._cloud.store, parts[0]) if parts[0] else None
         if account is None:
             raise FilesError(400, "InvalidUri", "The requested URI does not represent any resource on the server.")

@@ -17,11 +17,12 @@ LONGEST_PATH = 2048
 class FilesError(Exception):
     """An answer of the Files service that is not a success."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.headers = headers or {}
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """The XML that the Files service answers with: errors and listings."""
 
 import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
+from urllib.parse import quote, unquote
 from xml.sax.saxutils import escape, quoteattr
 
 from starlette.responses import Response
 
 from sidecar.localcloud.files.tree import FilesError
 
+# What XML 1.0 has no place for; lone surrogates are bytes of a file name that are no UTF-8.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 
 
@@ -26,9 +30,11 @@ class Entry:
 
 
 def error_response(error: FilesError, method: str) -> Response:
-    body = f"{_HEAD}<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"
-    content = "" if method == "HEAD" else body
-    return Response(content, error.status, {"x-ms-error-code": error.code}, "application/xml")
+    headers = {**error.headers, "x-ms-error-code": error.code}
+    if method == "HEAD":
+        return Response(status_code=error.status, headers=headers)  # no body, and so no type: an SDK would parse it
+    body = f"{_HEAD}<Error><Code>{error.code}</Code><Message>{_text(error.message)}</Message></Error>"
+    return Response(body, error.status, headers, "application/xml")
 
 
 def xml_response(body: str) -> Response:
@@ -46,13 +52,15 @@ def listing(
     marker: str,
 ) -> str:
     """One page of a directory: the entries after `marker`, `limit` at most, the marker of the next page at its end."""
-    after = [entry for entry in entries if entry.name.casefold() > marker] if marker else list(entries)
+    last = unquote(marker, errors="surrogateescape")
+    after = [entry for entry in entries if entry.name.casefold() > last] if last else list(entries)
     page, rest = after[:limit], after[limit:]
     body = "".join(_entry(entry, include.lower()) for entry in page)
-    following = escape(page[-1].name.casefold()) if rest and page else ""
+    shown = quoteattr(_quoted(directory) if _NOT_XML.search(directory) else directory)
+    following = _quoted(page[-1].name.casefold()) if rest and page else ""
     return (
         f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)} ShareName={quoteattr(share)} "
-        f"DirectoryPath={quoteattr(directory)}><Prefix>{escape(prefix)}</Prefix><MaxResults>{limit}</MaxResults>"
+        f"DirectoryPath={shown}>{_named('Prefix', prefix)}<MaxResults>{limit}</MaxResults>"
         f"<Entries>{body}</Entries><NextMarker>{following}</NextMarker></EnumerationResults>"
     )
 
@@ -85,6 +93,21 @@ def smb_time(moment: float) -> str:
     return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
+def _named(tag: str, name: str) -> str:
+    """A name as an element; one that XML can't hold is escaped as in a URL, and says so, as Azure does."""
+    return (
+        f'<{tag} Encoded="true">{_quoted(name)}</{tag}>' if _NOT_XML.search(name) else f"<{tag}>{escape(name)}</{tag}>"
+    )
+
+
+def _text(name: str) -> str:
+    return escape(_quoted(name) if _NOT_XML.search(name) else name)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogateescape")
+
+
 def _entry(entry: Entry, include: str) -> str:
     kind = "Directory" if entry.size is None else "File"
     properties = "" if entry.size is None else f"<Content-Length>{entry.size}</Content-Length>"
@@ -100,6 +123,6 @@ def _entry(entry: Entry, include: str) -> str:
     if "attributes" in include:
         attributes = f"<Attributes>{'Directory' if entry.size is None else 'Archive'}</Attributes>"
     return (
-        f"<{kind}><FileId>{entry.identity}</FileId><Name>{escape(entry.name)}</Name>"
+        f"<{kind}><FileId>{entry.identity}</FileId>{_named('Name', entry.name)}"
         f"<Properties>{properties}</Properties>{attributes}</{kind}>"
     )
