@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import account_keys, takes_shared_keys
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, verify
+from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, Caller, verify
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.files.data_roles import Access, data_role
 from sidecar.localcloud.files.sas import sas_permissions
 from sidecar.localcloud.files.sharedkey import signed_by, string_to_sign
 from sidecar.localcloud.files.tree import FilesError
@@ -30,14 +31,14 @@ def authenticate(
         _shared_key(cloud, account, method, raw_path, query_string, headers, proof)
         return _everything
     if kind == "Bearer":
-        _token(cloud, authorization, headers)
-        return _everything
+        return _permitted(data_role(cloud, account, _token(cloud, authorization, headers)))
     if any(name == "sig" for name, _ in query):
         return sas_permissions(cloud, account, dict(query), raw_path)
     raise FilesError(
         401,
         "NoAuthenticationInformation",
         "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
+        _challenge(cloud),
     )
 
 
@@ -86,10 +87,29 @@ def _check_date(cloud: LocalCloud, headers: Mapping[str, str]) -> None:
         raise FilesError(403, "AuthenticationFailed", f"Request date header too old: '{stated}'.")
 
 
-def _token(cloud: LocalCloud, authorization: str, headers: Mapping[str, str]) -> None:
+def _token(cloud: LocalCloud, authorization: str, headers: Mapping[str, str]) -> Caller:
     try:
-        verify(cloud.directory, cloud.endpoints.arm, authorization, (STORAGE_AUDIENCE,), cloud.now())
+        caller = verify(cloud.directory, cloud.endpoints.arm, authorization, (STORAGE_AUDIENCE,), cloud.now())
     except ArmError as error:
-        raise FilesError(401, "InvalidAuthenticationInfo", error.message) from error
+        raise FilesError(401, "InvalidAuthenticationInfo", error.message, _challenge(cloud)) from error
     if headers.get("x-ms-file-request-intent") != "backup":
         raise FilesError(400, "MissingRequiredHeader", "x-ms-file-request-intent: backup is required with a token.")
+    return caller
+
+
+def _challenge(cloud: LocalCloud) -> dict[str, str]:
+    authority = f"{cloud.endpoints.arm}/{cloud.directory.tenants[0]}/oauth2/authorize"
+    return {"WWW-Authenticate": f"Bearer authorization_uri={authority} resource_id={STORAGE_AUDIENCE}"}
+
+
+def _permitted(access: Access) -> Needs:
+    def needs(method: str, _kind: str, _comp: str) -> None:
+        if access == "write" or (access == "read" and method in ("GET", "HEAD")):
+            return
+        raise FilesError(
+            403,
+            "AuthorizationPermissionMismatch",
+            "This request is not authorized to perform this operation using this permission.",
+        )
+
+    return needs
