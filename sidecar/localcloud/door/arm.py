@@ -301,7 +301,8 @@ def _accepted(call: Call, resource: Resource, finish: Finish) -> Response:
     if resource.type == "Microsoft.Resources/resourceGroups":
         place = f"{call.cloud.endpoints.arm}/subscriptions/{call.names['subscription']}/operationresults"
     headers = {"Location": f"{place}/{operation.name}?api-version={call.version}", **_retry(call.cloud)}
-    if resource.type == "Microsoft.OperationalInsights/workspaces":
+    # A PATCH can be polled either way; a failure is told where the state of the operation is.
+    if resource.type == "Microsoft.OperationalInsights/workspaces" or call.method == "PATCH":
         status = f"{_operations(call, resource)}/operationStatuses"
         headers["Azure-AsyncOperation"] = f"{status}/{operation.name}?api-version={call.version}"
     return Response(status_code=202, headers=headers)
@@ -310,7 +311,7 @@ def _accepted(call: Call, resource: Resource, finish: Finish) -> Response:
 def _operations(call: Call, resource: Resource) -> str:
     namespace = resource.type.partition("/")[0]
     subscription_id = resource.id.split("/")[2]
-    location = resource.body.get("location") or "global"
+    location = str(resource.body.get("location") or "global").replace(" ", "").lower()
     return f"{call.cloud.endpoints.arm}/subscriptions/{subscription_id}/providers/{namespace}/locations/{location}"
 
 

@@ -1,11 +1,11 @@
-"""Secrets of an app: a PUT states their values, as Azure never shows them; a PATCH keeps those that it does not mention."""
+"""PUT and PATCH of an app: what each has to state (secrets, profile, variables), and how a PATCH is polled."""
 
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from tests.contract.localcloud.conftest import World, code_of
+from tests.contract.localcloud.conftest import World, code_of, eventually
 from tests.contract.localcloud.test_apps import app_body
 
 
@@ -83,3 +83,18 @@ def test_the_same_variable_twice_is_a_success_without_a_revision(world: World, g
     assert second.properties.latest_revision_name == first.properties.latest_revision_name
     assert len(list(world.apps.container_apps_revisions.list_revisions(group, "twice"))) == 1
     world.apps.container_apps.begin_delete(group, "twice").result()
+
+
+def test_a_patch_can_be_polled_by_its_state_and_by_its_place(world: World, group: str, environment: str):
+    world.apps.container_apps.begin_create_or_update(group, "patched", app_body(environment)).result()
+    path = f"/subscriptions/{world.subscription}/resourceGroups/{group}/providers/Microsoft.App/containerApps/patched"
+    with world.http() as http:
+        answer = http.patch(f"{path}?api-version=2025-07-01", json={"tags": {"a": "b"}})
+        assert answer.status_code == 202
+        state, place = answer.headers["azure-asyncoperation"], answer.headers["location"]
+        assert "/operationStatuses/" in state
+        assert "/operationResults/" in place
+        eventually(lambda: http.get(state).json()["status"] == "Succeeded")
+        done = http.get(place)
+        assert (done.status_code, done.json()["tags"]) == (200, {"a": "b"})
+    world.apps.container_apps.begin_delete(group, "patched").result()
