@@ -224,15 +224,32 @@ def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[J
     ]
 
 
+# The rows that an environment's usages have, with their limits and the kinds of profiles whose cores each counts.
+_CORES = (
+    ("ManagedEnvironmentGeneralPurposeCores", 500, ("GeneralPurpose",)),
+    ("ManagedEnvironmentMemoryOptimizedCores", 500, ("MemoryOptimized",)),
+    ("ManagedEnvironmentConfidentialGeneralPurposeCores", 50, ("ConfidentialGeneralPurpose",)),
+    ("ManagedEnvironmentConsumptionCores", 500, ("Consumption", "Consumption-GPU")),
+)
+
+
 def usages(cloud: LocalCloud, environment: Resource) -> list[Json]:
-    """`managedEnvironments/{e}/usages`."""
-    cores = sum(
-        float(member(container, "resources").get("cpu") or 0)
-        * sum(map(len, cloud.runtime.app(app.id).replicas.values()))
-        for app in _apps_in(cloud, environment)
-        for container in objects(app.properties["template"], "containers")
-    )
-    return [usage_row("ManagedEnvironmentConsumptionCores", "Managed Environment Consumption Cores", cores, 100)]
+    """`managedEnvironments/{e}/usages`: cores in use, by kind of profile."""
+    kinds = {each["name"]: each["workloadProfileType"] for each in objects(environment.properties, "workloadProfiles")}
+    cores: dict[str, float] = {}
+    for app in _apps_in(cloud, environment):
+        profile = cloud.settings.profiles.get(kinds.get(app.properties.get("workloadProfileName"), ""))
+        category = profile.category if profile else "Consumption"
+        each = sum(
+            float(member(container, "resources").get("cpu") or 0)
+            for container in objects(app.properties["template"], "containers")
+        )
+        running = sum(map(len, cloud.runtime.app(app.id).replicas.values()))
+        cores[category] = cores.get(category, 0) + each * running
+    return [
+        usage_row(name, name, sum(cores.get(category, 0) for category in categories), limit)
+        for name, limit, categories in _CORES
+    ]
 
 
 def profile_states(cloud: LocalCloud, environment: Resource) -> list[Json]:

@@ -8,6 +8,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas, system_events
+from tests.support.evidence import evidence
 
 Start = Callable[..., World]
 
@@ -88,6 +89,32 @@ def environment(world: World, name: str, *kinds: str, location: str = "westus3",
     return world.apps.managed_environments.begin_create_or_update("g", name, body).result()
 
 
+@pytest.mark.fact(127)
+def test_a_missing_row_of_the_t4_is_not_a_zero(another: Start):
+    world = another(settings={**QUICK, "gpu_quota": {"SubscriptionConsumptionT4Gpus": -1}})
+    world.register()
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    names = {row.name.value for row in world.apps.usages.list("westus3")}
+    assert {"SubscriptionConsumptionNCA100Gpus", "SubscriptionNCA100Gpus"} <= names
+    assert not any("T4" in name for name in names)
+    made = environment(world, "env", "Consumption-GPU-NC8as-T4")
+    assert made.properties.provisioning_state == "Succeeded"
+
+
+@pytest.mark.fact(133)
+def test_an_environment_counts_cores_in_azures_rows(limited: World):
+    captured = [line.split() for line in evidence("captured-outputs/environment-usages.txt").splitlines()[1:] if line]
+    made = environment(limited, "counted", "Consumption")
+    body = app_body(made.id, scale={"minReplicas": 2, "maxReplicas": 2})
+    deployed(limited, "g", "counter", body)
+    each = body["properties"]["template"]["containers"][0].get("resources", {}).get("cpu", 0.5)
+    rows = {row.name.value: row for row in limited.apps.managed_environment_usages.list("g", "counted")}
+    assert [(name, row.limit) for name, row in rows.items()] == [(name, int(limit)) for name, _, limit in captured]
+    assert rows["ManagedEnvironmentConsumptionCores"].current_value == 2 * each
+    limited.apps.container_apps.begin_delete("g", "counter").result()
+
+
+@pytest.mark.fact(127)
 def test_quota_and_profiles_are_those_of_the_region(limited: World):
     rows = {row.name.value: row for row in limited.apps.usages.list("westus3")}
     assert rows["SubscriptionConsumptionT4Gpus"].limit == 1
