@@ -5,6 +5,7 @@ numbers of ../shared/design/azure-observed.md.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,9 @@ def read_claims(file: Path) -> tuple[dict[int, list[str]], list[str]]:
     """(the tests that passed, by the fact that they reproduce; the captures that they read)"""
     written: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return {int(number): tests for number, tests in written["facts"].items()}, written["captures"]
+
+
+def listed_facts(text: str) -> set[int]:
+    """The numbers of a list of facts, without its last part: what nobody saw, which nothing may reproduce."""
+    seen = text.partition("\n## Not seen")[0]
+    return {int(number) for number in re.findall(r"^(\d+)\. ", seen, re.MULTILINE)}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.evidence import same_shape, without_nulls
-from tests.support.facts import read_claims
+from tests.support.facts import listed_facts, read_claims
 
 CAPTURE = {"name": "a", "properties": {"state": "Running", "error": None, "items": [{"id": 1}]}}
 
@@ -56,3 +56,9 @@ def test_a_stated_difference_is_let_through_until_it_is_gone():
     with pytest.raises(AssertionError, match="is like it"):
         same_shape(CAPTURE, CAPTURE, {"more": "our own"})
     assert without_nulls(CAPTURE) == {"name": "a", "properties": {"state": "Running", "items": [{"id": 1}]}}
+
+
+def test_facts_are_the_numbered_lines_that_somebody_saw():
+    assert listed_facts(
+        "# Seen\n\n1. One\n2. Two. 3. no line\n\n## More\n\n4. Four\n\n## Not seen: hands off\n\n5. Five\n"
+    ) == {1, 2, 4}
