@@ -15,6 +15,8 @@ from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_reso
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.resources import environments, providers, storage
+from sidecar.localcloud.resources.environment_usages import profile_states as states_of
+from sidecar.localcloud.resources.environment_usages import usages
 from sidecar.localcloud.resources.namespaces import require_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Style
 
@@ -157,11 +159,11 @@ def profile_types(call: Call) -> Response:
 
 
 def environment_usages(call: Call) -> Response:
-    return JSONResponse({"value": environments.usages(call.cloud, _environment(call))})
+    return JSONResponse({"value": usages(call.cloud, _environment(call))})
 
 
 def profile_states(call: Call) -> Response:
-    return JSONResponse({"value": environments.profile_states(call.cloud, _environment(call))})
+    return JSONResponse({"value": states_of(call.cloud, _environment(call))})
 
 
 def _environment(call: Call) -> Resource:

@@ -6,12 +6,13 @@ from typing import Literal
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.subscriptions import normal_location
-from sidecar.localcloud.core.capacity import gpu_quota, offered_profiles, usage_row
+from sidecar.localcloud.core.capacity import gpu_quota, offered_profiles
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.settings import Profile
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.resources.environment_usages import apps_in
 from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Finish, Lookup, ResourceType, tracked_body
 
 TYPE = "Microsoft.App/managedEnvironments"
@@ -47,7 +48,20 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
             "InvalidResourceLocation",
             f"The resource '{request.id.name}' already exists in location '{old.body['location']}'.",
         )
+    if old is None:
+        _refuse_too_many(cloud, request, location)
     return _write(cloud, request, old, given, location)
+
+
+def _refuse_too_many(cloud: LocalCloud, request: ArmRequest, location: str) -> None:
+    """Found out at the PUT, not in a preflight."""
+    here = [each for each in cloud.store if each.type == TYPE and each.body["location"] == location]
+    if len(here) >= cloud.settings.environments_quota:
+        raise invalid(
+            f"The subscription '{request.id.subscription}' cannot have more than {cloud.settings.environments_quota} "
+            f"Container App Environments in {cloud.settings.locations[location]}.",
+            "MaxNumberOfRegionalEnvironmentsInSubExceeded",
+        )
 
 
 def _patch(cloud: LocalCloud, environment: Resource, request: ArmRequest) -> Change:
@@ -138,7 +152,7 @@ def _check_profiles(cloud: LocalCloud, old: Resource | None, profiles: list[Json
     before = {profile["name"] for profile in (objects(old.properties, "workloadProfiles"))} if old else set[str]()
     for profile in profiles:
         _check_profile(cloud, profile, location, "old" if profile.get("name") in before else "new")
-    for app in _apps_in(cloud, old):
+    for app in apps_in(cloud, old):
         used = app.properties.get("workloadProfileName")
         if used and used in before and used not in names:
             raise ArmError(
@@ -224,71 +238,8 @@ def profile_types(cloud: LocalCloud, location: str, subscription: str) -> list[J
     ]
 
 
-# The rows that an environment's usages have, with their limits and the kinds of profiles whose cores each counts.
-_CORES = (
-    ("ManagedEnvironmentGeneralPurposeCores", 500, ("GeneralPurpose",)),
-    ("ManagedEnvironmentMemoryOptimizedCores", 500, ("MemoryOptimized",)),
-    ("ManagedEnvironmentConfidentialGeneralPurposeCores", 50, ("ConfidentialGeneralPurpose",)),
-    ("ManagedEnvironmentConsumptionCores", 500, ("Consumption", "Consumption-GPU")),
-)
-
-
-def usages(cloud: LocalCloud, environment: Resource) -> list[Json]:
-    """`managedEnvironments/{e}/usages`: cores in use, by kind of profile."""
-    kinds = {each["name"]: each["workloadProfileType"] for each in objects(environment.properties, "workloadProfiles")}
-    cores: dict[str, float] = {}
-    for app in _apps_in(cloud, environment):
-        profile = cloud.settings.profiles.get(kinds.get(app.properties.get("workloadProfileName"), ""))
-        category = profile.category if profile else "Consumption"
-        each = sum(
-            float(member(container, "resources").get("cpu") or 0)
-            for container in objects(app.properties["template"], "containers")
-        )
-        running = sum(map(len, cloud.runtime.app(app.id).replicas.values()))
-        cores[category] = cores.get(category, 0) + each * running
-    return [
-        usage_row(name, name, sum(cores.get(category, 0) for category in categories), limit)
-        for name, limit, categories in _CORES
-    ]
-
-
-def profile_states(cloud: LocalCloud, environment: Resource) -> list[Json]:
-    """`managedEnvironments/{e}/workloadProfileStates`."""
-    states: list[Json] = []
-    for profile in objects(environment.properties, "workloadProfiles"):
-        running = sum(
-            sum(map(len, cloud.runtime.app(app.id).replicas.values()))
-            for app in _apps_in(cloud, environment)
-            if app.properties.get("workloadProfileName") == profile["name"]
-        )
-        states.append(
-            {
-                "id": f"{environment.id}/workloadProfileStates/{profile['name']}",
-                "name": profile["name"],
-                "type": "Microsoft.App/managedEnvironments/workloadProfileStates",
-                "properties": {
-                    "minimumCount": profile.get("minimumCount") or 0,
-                    "maximumCount": profile.get("maximumCount") or 0,
-                    "currentCount": running,
-                },
-            }
-        )
-    return states
-
-
-def _apps_in(cloud: LocalCloud, environment: Resource | None) -> list[Resource]:
-    if environment is None:
-        return []
-    return [
-        resource
-        for resource in cloud.store
-        if resource.type == "Microsoft.App/containerApps"
-        and str(resource.properties.get("managedEnvironmentId", "")).lower() == environment.key
-    ]
-
-
 def _remove(cloud: LocalCloud, environment: Resource) -> Finish | None:
-    apps = _apps_in(cloud, environment)
+    apps = apps_in(cloud, environment)
     if apps:
         raise ArmError(
             409,
@@ -350,7 +301,7 @@ def _remove_storage(cloud: LocalCloud, storage: Resource) -> Finish | None:
 def _users(cloud: LocalCloud, environment: Resource | None, storage: str) -> list[str]:
     return [
         app.name
-        for app in _apps_in(cloud, environment)
+        for app in apps_in(cloud, environment)
         for volume in objects(app.properties["template"], "volumes")
         if volume.get("storageName") == storage
     ]

@@ -209,6 +209,59 @@ def test_a_failure_names_the_resource_and_is_listed_in_the_operations(world: Wor
     assert failed[0].properties.status_message.error.code == "ParentResourceNotFound"
 
 
+@pytest.mark.fact(89)
+def test_what_becomes_of_the_containers_does_not_fail_a_deployment(world: World, place: str):
+    def app(name: str, **changes: Any) -> Json:
+        container = {"name": "main", "image": "python:3.12", "command": ["sleep", "600"], **changes}
+        scale = {"minReplicas": 1, "maxReplicas": 1}
+        environment = "[resourceId('Microsoft.App/managedEnvironments', 'lasting-env')]"
+        return {
+            "type": "Microsoft.App/containerApps",
+            "apiVersion": "2025-07-01",
+            "name": name,
+            "location": "westus3",
+            "properties": {
+                "managedEnvironmentId": environment,
+                "configuration": {"ingress": {"external": True, "targetPort": 80}},
+                "template": {"containers": [container], "scale": scale, "volumes": VOLUMES},
+            },
+            "dependsOn": ["lasting-env", "lasting-storage"],
+        }
+
+    environment = {
+        "type": "Microsoft.App/managedEnvironments",
+        "apiVersion": "2025-07-01",
+        "name": "lasting-env",
+        "location": "westus3",
+        "properties": {},
+    }
+    azure = {"accountName": "nosuchaccount", "accountKey": "bm8=", "shareName": "no", "accessMode": "ReadOnly"}
+    storage = {
+        "type": "Microsoft.App/managedEnvironments/storages",
+        "apiVersion": "2025-07-01",
+        "name": "lasting-env/lasting-storage",
+        "properties": {"azureFile": azure},
+        "dependsOn": ["lasting-env"],
+    }
+    probe = {"type": "Startup", "httpGet": {"path": "/", "port": 80}, "periodSeconds": 1, "failureThreshold": 1}
+    apps = [
+        app("crashes", command=["false"]),
+        app("never-probed", probes=[probe]),
+        app("wrong-port"),
+        app("unmounted", volumeMounts=[{"volumeName": "share", "mountPath": "/mount"}]),
+    ]
+    for each in apps:
+        each["dependsOn"][1] = "lasting-env/lasting-storage"
+    done = deploy(world, place, "lasting", template([environment, storage, *apps]))
+    assert done.properties.provisioning_state == "Succeeded"
+    for each in apps:
+        assert world.apps.container_apps.get(place, each["name"]).properties.provisioning_state == "Succeeded"
+        world.apps.container_apps.begin_delete(place, each["name"]).result()
+
+
+VOLUMES = [{"name": "share", "storageType": "AzureFile", "storageName": "lasting-storage"}]
+
+
 def test_a_running_deployment_is_cancelled_and_not_overwritten(world: World, place: str):
     content = template(
         [

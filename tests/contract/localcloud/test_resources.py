@@ -8,7 +8,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas, system_events
-from tests.support.evidence import evidence
+from tests.support.evidence import evidence, same_shape
 
 Start = Callable[..., World]
 
@@ -183,3 +183,33 @@ def test_a_second_change_waits_for_the_first(another: Start):
     poller = create("g", "env", body)
     assert refused(lambda: create("g", "env", body)) == "ManagedEnvironmentOperationInProgress"
     assert poller.result().properties.provisioning_state == "Succeeded"
+
+
+@pytest.mark.fact(137)
+def test_the_number_of_environments_is_limited_and_the_limit_can_be_read(another: Start):
+    world = another(settings={**QUICK, "environments_quota": 1})
+    world.register()
+    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+    environment(world, "first", "Consumption")
+    (row,) = (each for each in world.apps.usages.list("westus3") if each.name.value == "ManagedEnvironmentCount")
+    assert (row.current_value, row.limit) == (1, 1)
+    code = refused(lambda: environment(world, "second", "Consumption"))
+    assert code == "MaxNumberOfRegionalEnvironmentsInSubExceeded"
+    assert environment(world, "first", "Consumption").name == "first"
+    assert environment(world, "second", "Consumption", location="eastus").name == "second"
+
+
+@pytest.mark.fact(123)
+def test_the_key_of_a_workspace_is_not_shown_by_the_environment(limited: World):
+    captured = evidence("image-size-startup-delay/08-environment-logs-config.json")["appLogsConfiguration"]
+    logs = {"customerId": captured["logAnalyticsConfiguration"]["customerId"], "sharedKey": "c2VjcmV0"}
+    stated = {"destination": "log-analytics", "logAnalyticsConfiguration": logs}
+    body: Any = {"location": "westus3", "properties": {"appLogsConfiguration": stated}}
+    limited.apps.managed_environments.begin_create_or_update("g", "logged", body).result()
+    path = f"/subscriptions/{limited.subscription}/resourceGroups/g/providers/Microsoft.App/managedEnvironments/logged"
+    with limited.http() as http:
+        shown = http.get(f"{path}?api-version=2025-07-01").json()["properties"]["appLogsConfiguration"]
+    preview = "dynamicJsonColumns"
+    same_shape(captured, shown, {f"logAnalyticsConfiguration.{preview}": "shown by preview versions of the API only"})
+    del captured["logAnalyticsConfiguration"][preview]
+    assert shown == captured
