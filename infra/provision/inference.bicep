@@ -38,6 +38,7 @@ param acaLogAnalyticsName string?
 @description('Create these, or refer to what exists. An existing resource is never rewritten: a PUT would drop its settings.')
 param createStorageAccount bool = true
 param createFileShare bool = true
+param createLogAnalytics bool = true
 param createEnvironment bool = true
 param createEnvironmentStorage bool = true
 param createApp bool = true
@@ -258,7 +259,7 @@ resource share 'Microsoft.Storage/storageAccounts/fileServices/shares@2023-05-01
   ]
 }
 
-resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (createEnvironment) {
+resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (createLogAnalytics) {
   name: logsName
   location: place
   properties: {
@@ -269,6 +270,10 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (create
   }
 }
 
+resource existingLogs 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = if (createEnvironment && !createLogAnalytics) {
+  name: logsName
+}
+
 resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = if (createEnvironment) {
   name: environmentName
   location: place
@@ -276,8 +281,8 @@ resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = if (create
     appLogsConfiguration: {
       destination: 'log-analytics'
       logAnalyticsConfiguration: {
-        customerId: logs!.properties.customerId
-        sharedKey: logs!.listKeys().primarySharedKey
+        customerId: createLogAnalytics ? logs!.properties.customerId : existingLogs!.properties.customerId
+        sharedKey: createLogAnalytics ? logs!.listKeys().primarySharedKey : existingLogs!.listKeys().primarySharedKey
       }
     }
     workloadProfiles: [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import cast
 
@@ -47,12 +48,28 @@ def secure_parameters(template: Template) -> set[str]:
     return {name for name, each in parameters.items() if str(each.get("type", "")).lower() in _SECURE}
 
 
-def deployment_name(template: Template, parameters: dict[str, dict[str, object]], scope: str) -> str:
-    """A name that carries a digest of what is deployed where: the same again finds, and follows, the same deployment."""
+def deployment_name(template: Template, parameters: dict[str, dict[str, object]], scope: str, project: str) -> str:
+    """A name that carries a digest of what is deployed where and for whom: the same again finds, and follows, the same
+    deployment; another project's is never taken for it."""
     secure = secure_parameters(template)
     shown = {name: each for name, each in parameters.items() if name not in secure}
-    content = json.dumps([template, shown, scope.lower()], sort_keys=True)
+    content = json.dumps([template, shown, scope.lower(), project], sort_keys=True)
     return f"slipway-inference-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A resource that the template itself makes: not an existing one, not a nested deployment, not one of a loop."""
+
+    key: str
+    """Its symbolic name, or its number in a plain list."""
+    kind: str
+    """The type in lower case."""
+    name: str
+    id: str
+    api_version: str
+    switch: str | None
+    """The parameter that alone is its condition; None: always made, or by another condition."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,13 @@ class Planned:
     names: dict[str, str]
     app_template: dict[str, object] | None
     location: str
+    resources: tuple[Stated, ...] = ()
+    profile: str | None = None
+    """The workload profile that the app's resource names."""
+    profiles: tuple[dict[str, object], ...] = ()
+    """Workload profiles as the environment's resource states them."""
+    opaque: tuple[str, ...] = ()
+    """Resources that can't be looked for here, by their keys: nested deployments, loops, extensions of other scopes."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +100,40 @@ class GroupFacts:
 
 
 def plan_names(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Planned:
-    """Evaluates the names and the app's template here, as ARM will there. Raises TemplateError where that is impossible."""
+    """Evaluates the names here, as ARM will there, and what else can be known before anything is deployed.
+
+    Raises TemplateError for a name that can't be evaluated; of other values those that only ARM knows are left out."""
     scope = _scope(template, parameters, group)
     names: dict[str, str] = {}
-    app_template: dict[str, object] | None = None
+    stated: list[Stated] = []
+    opaque: list[str] = []
+    app: dict[str, object] = {}
+    environment: dict[str, object] = {}
     try:
-        for resource in _resources(template):
-            if resource.get("existing") is True:
-                continue
+        for key, resource in _keyed_resources(template).items():
             kind = str(resource["type"]).lower()
-            names[kind] = str(evaluate(resource["name"], scope))
-            if kind == "microsoft.app/containerapps":
-                properties = cast("dict[str, object]", resource.get("properties", {}))
-                app_template = cast("dict[str, object]", evaluate(properties.get("template", {}), scope))
+            if resource.get("existing") is True or _never(resource.get("condition", True), scope):
+                continue
+            if kind == "microsoft.resources/deployments" or "copy" in resource or "scope" in resource:
+                opaque.append(key)
+                continue
+            name = str(evaluate(resource["name"], scope))
+            names.setdefault(kind, name)
+            stated.append(
+                Stated(
+                    key,
+                    kind,
+                    name,
+                    f"{group.id}/providers/{_path(str(resource['type']), name)}",
+                    str(resource.get("apiVersion", "")),
+                    _switch(resource.get("condition")),
+                )
+            )
+            properties = cast("dict[str, object]", resource.get("properties", {}))
+            if kind == "microsoft.app/containerapps" and not app:
+                app = cast("dict[str, object]", _known(properties, scope))
+            if kind == "microsoft.app/managedenvironments" and not environment:
+                environment = cast("dict[str, object]", _known(properties, scope))
         place = template.get("variables", {})
         location = evaluate(cast("dict[str, object]", place).get("place", group.location), scope)
     except ExpressionError as error:
@@ -96,15 +141,88 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
             Text("The template's names can't be evaluated: {problem}", problem=error),
             Text("Correct the expression in the Bicep file."),
         ) from error
-    return Planned(names, app_template, str(location))
+    profile = app.get("workloadProfileName")
+    return Planned(
+        names,
+        cast("dict[str, object] | None", app.get("template")),
+        str(location),
+        tuple(stated),
+        None if profile is None else str(profile),
+        tuple(cast("list[dict[str, object]]", environment.get("workloadProfiles") or [])),
+        tuple(opaque),
+    )
 
 
-def _resources(template: Template) -> list[dict[str, object]]:
-    """Symbolic names (languageVersion 2.0) or a plain list."""
+def referring(template: Template, keys: Collection[str]) -> Template:
+    """The template with these resources referred to in place of made: nothing of theirs is written, their values can be read."""
+    resources = _keyed_resources(template)
+    if not keys:
+        return template
+    changed: dict[str, dict[str, object]] = {}
+    for key, resource in resources.items():
+        if key not in keys:
+            changed[key] = _without_dependencies(resource, keys)
+        elif isinstance(template["resources"], dict):
+            kept = {name: resource[name] for name in ("type", "apiVersion", "name") if name in resource}
+            changed[key] = {"existing": True, **kept}
+        else:
+            changed[key] = {**resource, "condition": False}
+    symbolic = isinstance(template["resources"], dict)
+    return {**template, "resources": changed if symbolic else list(changed.values())}
+
+
+def _without_dependencies(resource: dict[str, object], keys: Collection[str]) -> dict[str, object]:
+    """What exists is not waited for. In a plain list dependencies are ids: ARM itself leaves those out that are not made."""
+    needs = resource.get("dependsOn")
+    if not isinstance(needs, list):
+        return resource
+    return {**resource, "dependsOn": [each for each in cast("list[object]", needs) if each not in keys]}
+
+
+def _path(kind: str, name: str) -> str:
+    """`Microsoft.A/b/c` and `x/y` as the end of an id: `Microsoft.A/b/x/c/y`."""
+    namespace, *types = kind.split("/")
+    return "/".join([namespace, *(part for pair in zip(types, name.split("/"), strict=False) for part in pair)])
+
+
+def _switch(condition: object) -> str | None:
+    found = re.fullmatch(r"\[parameters\('(\w+)'\)\]", condition) if isinstance(condition, str) else None
+    return None if found is None else found[1]
+
+
+def _never(condition: object, scope: Scope) -> bool:
+    """Whether a condition other than a switch is known to be false."""
+    if _switch(condition) is not None:
+        return False
+    try:
+        return evaluate(condition, scope) is False
+    except ExpressionError:
+        return False
+
+
+_UNKNOWN = object()
+
+
+def _known(value: object, scope: Scope) -> object:
+    """`value` evaluated. What only ARM can evaluate (reference(), listKeys()) is left out, and with it the list it stands in."""
+    if isinstance(value, dict):
+        parts = {name: _known(part, scope) for name, part in cast("dict[str, object]", value).items()}
+        return {name: part for name, part in parts.items() if part is not _UNKNOWN}
+    if isinstance(value, list):
+        items = [_known(part, scope) for part in cast("list[object]", value)]
+        return _UNKNOWN if any(item is _UNKNOWN for item in items) else items
+    try:
+        return evaluate(value, scope)
+    except ExpressionError:
+        return _UNKNOWN
+
+
+def _keyed_resources(template: Template) -> dict[str, dict[str, object]]:
+    """Symbolic names (languageVersion 2.0), or the numbers in a plain list."""
     resources = template.get("resources", [])
     if isinstance(resources, dict):
-        return list(cast("dict[str, dict[str, object]]", resources).values())
-    return cast("list[dict[str, object]]", resources)
+        return cast("dict[str, dict[str, object]]", resources)
+    return {str(number): each for number, each in enumerate(cast("list[dict[str, object]]", resources))}
 
 
 def _scope(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Scope:

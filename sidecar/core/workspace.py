@@ -6,7 +6,6 @@ import json
 import os
 import re
 import tempfile
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -196,16 +195,19 @@ def read_parameters(workspace: Workspace) -> Parameters:
     return Parameters(values, tuple(notes))
 
 
-def project_id(workspace: Workspace) -> str:
-    """This project's id, made once and kept beside the template: it marks the app, so that two projects can't mix theirs."""
+def known_project_id(workspace: Workspace) -> str | None:
+    """This project's id, kept beside the template: it marks the app, so that two projects can't mix theirs."""
     file = workspace.infra / "slipway.json"
-    if file.exists():
-        known = _read_object(workspace, file).get("projectId")
-        if isinstance(known, str) and known:
-            return known
-    made = str(uuid.uuid4())
-    write_atomically(file, json.dumps({"projectId": made}, indent=2) + "\n")
-    return made
+    known = _read_object(workspace, file).get("projectId") if file.exists() else None
+    return known if isinstance(known, str) and known else None
+
+
+def keep_project_id(workspace: Workspace, project: str) -> None:
+    """Writes the id where it is not known yet, other keys kept. To be committed: a clone without it is another project."""
+    file = workspace.infra / "slipway.json"
+    if known_project_id(workspace) is None:
+        kept = _read_object(workspace, file) if file.exists() else {}
+        write_atomically(file, json.dumps({**kept, "projectId": project}, indent=2) + "\n")
 
 
 def write_atomically(file: Path, text: str) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.gateway.place import AppPlace, GroupPlace
-from sidecar.gateway.session import translated, word
+from sidecar.gateway.session import innermost, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
 PROJECT_TAG = "slipway-project"
+WRITE_SECONDS = 900
+"""For a change by PATCH. Azure takes seconds for an app, minutes for an environment."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,14 @@ class Environment:
     state: str
     profiles: tuple[dict[str, Any], ...]
     """Workload profiles as Azure gives them, unknown keys included, so that a PATCH keeps them."""
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """Storage account and file share behind an environment's storage; both empty for one that is no Azure Files share."""
+
+    account: str
+    share: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,10 @@ class App:
     """Traffic labels, each with an address of its own, and the revision behind it (None: whichever is the latest)."""
     custom_domains: tuple[str, ...] = ()
     """Host names that the app's ingress is bound to."""
+    state: str = "Succeeded"
+    """What became of the last write of the app; nothing about its revisions."""
+    profile: str | None = None
+    """The workload profile that it runs on."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +96,48 @@ def add_profile(place: GroupPlace, name: str, environment: Environment, profile:
             "location": environment.location,
             "properties": {"workloadProfiles": [*environment.profiles, profile]},
         }
-        client.managed_environments.begin_update(place.group, name, body).result(timeout=900)
+        place.session.completed(
+            Text("Adding a GPU profile to {name}", name=name),
+            lambda: client.managed_environments.begin_update(place.group, name, body),
+            WRITE_SECONDS,
+        )
 
 
-def storage_exists(place: GroupPlace, environment: str, name: str) -> bool:
+def environment_storage(place: GroupPlace, environment: str, name: str) -> Mounted | None:
+    """Which share an environment's storage stands for; None where there is no storage of that name."""
     doing = Text("Reading the storage {name} of {environment}", name=name, environment=environment)
     with translated(doing), _client(place) as client:
         try:
-            client.managed_environments_storages.get(place.group, environment, name)
+            found = client.managed_environments_storages.get(place.group, environment, name)
         except _not_found():
-            return False
-    return True
+            return None
+    azure = None if found.properties is None else found.properties.azure_file
+    return Mounted(*(("", "") if azure is None else (str(azure.account_name), str(azure.share_name))))
+
+
+def residents(place: GroupPlace, environment_id: str) -> list[str]:
+    """Names of the apps and jobs of this resource group that live in an environment."""
+    with translated(Text("Listing what runs in the environment")), _client(place) as client:
+        listed = (*client.container_apps.list_by_resource_group(place.group), *_jobs(client, place))
+    return [
+        str(each.name)
+        for each in listed
+        if each.properties is not None and _environment_of(each.properties).lower() == environment_id.lower()
+    ]
+
+
+def _jobs(client: Any, place: GroupPlace) -> list[Any]:
+    try:
+        return list(client.jobs.list_by_resource_group(place.group))
+    except _not_found() as error:
+        if innermost(error)[0] != "InvalidResourceType":
+            raise
+        return []  # a cloud that knows no jobs, as the local one, holds none
+
+
+def _environment_of(properties: Any) -> str:
+    named = getattr(properties, "environment_id", None) or getattr(properties, "managed_environment_id", None)
+    return str(named or "")
 
 
 def find_app(place: AppPlace) -> App | None:
@@ -132,6 +177,8 @@ def app(place: AppPlace) -> App:
         custom_domains=tuple(
             str(each.name) for each in cast("Any", (ingress.custom_domains if ingress else None) or [])
         ),
+        state=word(properties.provisioning_state or "Succeeded"),
+        profile=properties.workload_profile_name,
     )
 
 
@@ -139,7 +186,11 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
     """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
     with translated(Text("Updating the container app {name}", name=place.name)), _client_of(place) as client:
         body: Any = {"location": _location(client, place), "properties": {"template": change}}
-        client.container_apps.begin_update(place.group, place.name, body).result(timeout=900)
+        place.around.session.completed(
+            Text("Updating the container app {name}", name=place.name),
+            lambda: client.container_apps.begin_update(place.group, place.name, body),
+            WRITE_SECONDS,
+        )
 
 
 def template_of(place: AppPlace) -> dict[str, Any]:
@@ -163,8 +214,11 @@ def replicas(place: AppPlace, revision: str) -> list[Replica]:
 
 def restart(place: AppPlace, revision: str) -> None:
     """Asks for a restart. Azure answers before anything restarted: see it in replicas() and in the server's /version."""
-    with translated(Text("Restarting {name}", name=revision)), _client_of(place) as client:
-        client.container_apps_revisions.restart_revision(place.group, place.name, revision)
+    doing = Text("Restarting {name}", name=revision)
+    with translated(doing), _client_of(place) as client:
+        place.around.session.once_free(
+            doing, lambda: client.container_apps_revisions.restart_revision(place.group, place.name, revision)
+        )
 
 
 def secrets(place: AppPlace) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.gateway.place import GroupPlace
-from sidecar.gateway.session import Session, translated, word
+from sidecar.gateway.session import Session, innermost_of, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
@@ -132,28 +132,30 @@ def register_provider(session: Session, subscription_id: str, namespace: str) ->
         client.providers.register(namespace)
 
 
-def storage_exists(place: GroupPlace, account: str) -> bool:
+def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
+    """Whether a resource of any type is there."""
+    with (
+        translated(Text("Looking for {id}", id=resource_id.rpartition("/providers/")[2])),
+        _resources(place.session, place.subscription_id) as client,
+    ):
+        try:
+            client.resources.get_by_id(resource_id, api_version=api_version)
+        except _not_found():
+            return False
+    return True
+
+
+def takes_keys(place: GroupPlace, account: str) -> bool | None:
+    """Whether a storage account lets its keys be used, as a mount needs them; None where there is no such account."""
     with (
         translated(Text("Reading the storage account {name}", name=account)),
         _storage(place.session, place.subscription_id) as client,
     ):
         try:
-            client.storage_accounts.get_properties(place.group, account)
+            found = client.storage_accounts.get_properties(place.group, account)
         except _not_found():
-            return False
-    return True
-
-
-def share_exists(place: GroupPlace, account: str, share: str) -> bool:
-    with (
-        translated(Text("Reading the file share {name}", name=share)),
-        _storage(place.session, place.subscription_id) as client,
-    ):
-        try:
-            client.file_shares.get(place.group, account, share)
-        except _not_found():
-            return False
-    return True
+            return None
+    return found.allow_shared_key_access is not False
 
 
 def storage_key(place: GroupPlace, account: str) -> tuple[str, str]:
@@ -192,16 +194,14 @@ def deployment(place: GroupPlace, name: str) -> Deployment:
     if properties is None:
         raise CloudError(Text("The deployment {name} has no state.", name=name), code="DeploymentUnreadable")
     outputs = cast("dict[str, Any]", properties.outputs or {})
-    error = cast("Any", properties.error)
-    while error is not None and getattr(error, "details", None):
-        error = error.details[0]
+    code, message = innermost_of(properties.error)
     return Deployment(
         id=str(found.id),
         name=str(found.name),
         state=word(properties.provisioning_state),
         outputs={key: str(each["value"]) for key, each in outputs.items() if "value" in each},
-        code=None if error is None else str(error.code),
-        message=None if error is None else str(error.message),
+        code=code,
+        message=message or None,
     )
 
 
@@ -217,7 +217,10 @@ def start_deployment(
         translated(Text("Starting the deployment {name}", name=name)),
         _deployments(place.session, place.subscription_id) as client,
     ):
-        client.deployments.begin_create_or_update(place.group, name, body, polling=False)
+        place.session.once_free(
+            Text("Starting the deployment {name}", name=name),
+            lambda: client.deployments.begin_create_or_update(place.group, name, body, polling=False),
+        )
 
 
 def cancel_deployment(place: GroupPlace, name: str) -> None:
@@ -272,10 +275,9 @@ def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
 
 
 def _status_error(status: Any) -> tuple[str | None, str | None]:
-    error = getattr(status, "error", None)
-    while error is not None and getattr(error, "details", None):
-        error = error.details[0]
-    return (None, None) if error is None else (error.code, error.message)
+    """From an operation's statusMessage: the SDK's model of it, or its JSON as text."""
+    code, message = innermost_of(status if isinstance(status, str) else getattr(status, "error", None))
+    return code, message or None
 
 
 def _not_found() -> type[Exception]:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
+from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
+from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES, Patience, again_while_busy, await_operation
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core.credentials import TokenCredential
 
 POLL_SECONDS = 2
 """Between two looks at a long-running operation, where the answer names no Retry-After."""
 
 LONGEST_RETRY_AFTER = 30
 """Seconds. Azure's Retry-After is obeyed up to this; the SDK knows no cap of its own."""
+
+TOLD_PAUSE = 3
+"""Seconds. A longer pause between two tries is told."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,14 +73,6 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
 }
 
 
-class TokenSource(Protocol):
-    """Whoever can sign a person in. Returns the token and its expiry in epoch seconds; raises NotSignedIn."""
-
-    def __call__(
-        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
-    ) -> tuple[str, int]: ...
-
-
 @dataclass(frozen=True)
 class Settings:
     """What the doors pass in: read from the environment once, at the start.
@@ -86,6 +84,8 @@ class Settings:
     environ: Mapping[str, str]
     tokens: TokenSource | None = None
     say: Callable[[Text], None] = field(default=lambda _: None)
+    tenant: str | None = None
+    """The tenant that a person named; None: each subscription's own."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,12 @@ class Session:
     credential: TokenCredential
     verify: str | bool
     local: LocalCloud | None = None
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def poll_seconds(self) -> float:
+        """Between two looks at what takes minutes in Azure and seconds here."""
+        return 1.0 if self.local is not None else 4.0
 
     def arm_options(self) -> dict[str, Any]:
         """Keyword arguments for every ARM client."""
@@ -104,9 +110,22 @@ class Session:
             "credential_scopes": [self.profile.scope],
             "connection_verify": self.verify,
             "polling_interval": POLL_SECONDS,
-            "retry_policy": _retry_policy(),
+            "retry_policy": _retry_policy(self.patience),
             "logging_enable": False,
+            **self.transport_options(),
         }
+
+    def transport_options(self) -> dict[str, Any]:
+        """How requests leave this machine: to the local cloud past every proxy, else as the environment says."""
+        return {} if self.local is None else {"use_env_settings": False}
+
+    def once_free(self, doing: Text, call: Callable[[], T]) -> T:
+        """Calls what changes something; where another change is under way, again when that one has ended."""
+        return again_while_busy(self.patience, doing, call, _busy_for)
+
+    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
+        """The result of a long-running operation, begun once nothing else is under way."""
+        return self.once_free(doing, lambda: await_operation(self.patience, doing, begin(), seconds))
 
     def url(self, endpoint: str) -> str:
         """The endpoint as a URL; a bare host name gets the cloud's scheme."""
@@ -133,15 +152,20 @@ def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) 
     return "azure"
 
 
-def open_session(settings: Settings, cloud: CloudName, tenant_id: str | None = None) -> Session:
+def open_session(
+    settings: Settings, cloud: CloudName, tenant_id: str | None = None, patience: Patience | None = None
+) -> Session:
     """Opens a session, for looking and for everything else. The local cloud is started when it does not run."""
+    patience = patience or Patience()
     if cloud == "local":
         running = local_cloud(settings.local_state, settings.environ, settings.say)
-        return Session(_local_profile(running), _local_credential(running), str(running.ca_file), running)
+        return Session(_local_profile(running), local_credential(running), str(running.ca_file), running, patience)
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     profile = AZURE_PROFILES[cloud]
-    return Session(profile, _azure_credential(settings, cloud, tenant_id), verify=True)
+    authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
+    credential = azure_credential(settings.tokens, cloud, authority, tenant_id or settings.tenant)
+    return Session(profile, credential, verify=True, patience=patience)
 
 
 def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> None:
@@ -165,8 +189,10 @@ def translated(doing: Text) -> Generator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
-        if isinstance(error.__cause__, NotSignedIn):
+        if isinstance(error.__cause__, CloudError):
             raise error.__cause__ from error
+        if isinstance(error.__cause__, (ServiceRequestError, ServiceResponseError)):
+            raise unreachable(doing, error.__cause__) from error
         code, message = innermost(error)
         raise NotSignedIn(
             Text("{doing}: the sign-in was not accepted ({message})", doing=doing, message=message),
@@ -190,10 +216,14 @@ def translated(doing: Text) -> Generator[None]:
             Text("{doing}: {message}", doing=doing, message=message), code=code or f"Http{error.status_code}"
         ) from error
     except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
-        raise Unreachable(
-            Text("{doing}: no usable answer ({problem})", doing=doing, problem=error.message or type(error).__name__),
-            Text("Check the network, a proxy and the system clock, then run the command again."),
-        ) from error
+        raise unreachable(doing, error) from error
+
+
+def unreachable(doing: Text, error: Any) -> Unreachable:
+    return Unreachable(
+        Text("{doing}: no usable answer ({problem})", doing=doing, problem=error.message or type(error).__name__),
+        Text("Check the network, a proxy and the system clock, then run the command again."),
+    )
 
 
 def word(value: object) -> str:
@@ -203,11 +233,19 @@ def word(value: object) -> str:
 
 def innermost(error: Any) -> tuple[str | None, str]:
     """Code and message of the most nested cause: ARM wraps them, at times as JSON inside a string."""
-    body = _body_of(error)
+    return innermost_of(_body_of(error), str(getattr(error, "message", error)).strip())
+
+
+def innermost_of(body: Any, message: str = "") -> tuple[str | None, str]:
+    """The same for an error as it is read: an object, the SDK's model of one, or either's JSON as text."""
     code: str | None = None
-    message = str(getattr(error, "message", error)).strip()
-    while isinstance(body, dict):
-        node = cast("dict[str, Any]", body.get("error") if isinstance(body.get("error"), dict) else body)
+    body = _parsed(body) if isinstance(body, str) else body
+    while body is not None:
+        body = _model_body(body) if hasattr(body, "code") and not isinstance(body, dict) else body
+        if not isinstance(body, dict):
+            break
+        known = cast("dict[str, Any]", body)
+        node = cast("dict[str, Any]", known["error"] if isinstance(known.get("error"), dict) else known)
         code = cast("str | None", node.get("code")) or code
         said = node.get("message")
         if isinstance(said, str) and said:
@@ -215,11 +253,33 @@ def innermost(error: Any) -> tuple[str | None, str]:
         details = node.get("details")
         if isinstance(details, list) and details:
             body = cast("list[Any]", details)[0]
-        elif isinstance(said, str) and said.lstrip().startswith("{"):
-            body = _parsed(said)
+        elif isinstance(said, str) and "{" in said:
+            body = _embedded(said)
         else:
             break
     return code, message
+
+
+def _embedded(said: str) -> Any:
+    """An error as JSON inside a sentence, from its first brace on; None where that is no error."""
+    found = _parsed(said[said.index("{") :])
+    if not isinstance(found, dict):
+        return None
+    node = cast("dict[str, Any]", found)
+    node = cast("dict[str, Any]", node["error"] if isinstance(node.get("error"), dict) else node)
+    return node if node.get("message") or node.get("code") else None
+
+
+def _busy_for(error: Exception) -> str | None:
+    """Why a refusal means "later": another change is under way, or the service asks for patience."""
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    if not isinstance(error, HttpResponseError):
+        return None
+    code, _ = innermost(error)
+    if code in BUSY_CODES:
+        return code
+    return f"HTTP {error.status_code}" if error.status_code in BUSY_STATUSES else None
 
 
 def _body_of(error: Any) -> Any:
@@ -243,12 +303,12 @@ def _model_body(model: Any) -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.JSONDecoder().raw_decode(text.lstrip())[0]
     except json.JSONDecodeError:
         return None
 
 
-def _retry_policy() -> Any:
+def _retry_policy(patience: Patience) -> Any:
     from azure.core.pipeline.policies import RetryPolicy  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     class CappedRetry(RetryPolicy):
@@ -258,92 +318,28 @@ def _retry_policy() -> Any:
             asked = super().get_retry_after(response)
             return min(asked, LONGEST_RETRY_AFTER) if asked else asked
 
+        def sleep(self, settings: Any, transport: Any, response: Any = None) -> None:
+            """Between two tries: told, and ended by a cancel."""
+            pausing: Any = _Pause(patience)
+            super().sleep(settings, pausing, response)
+
     return CappedRetry(retry_total=4, retry_backoff_factor=0.4, timeout=180)
+
+
+class _Pause:
+    """What the SDK takes for its transport when it sleeps."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+
+    def sleep(self, seconds: float) -> None:
+        if seconds >= TOLD_PAUSE:
+            self._patience.say(Text("The cloud asks for patience: again in {seconds} s…", seconds=round(seconds)))
+        self._patience.wait(seconds)
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:
     return CloudProfile("local", running.arm, f"{running.arm}/.default", running.authority, "http", None)
-
-
-def _local_credential(running: LocalCloud) -> TokenCredential:
-    from azure.identity import ClientSecretCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    return ClientSecretCredential(
-        running.tenant_id,
-        running.client_id,
-        running.client_secret,
-        authority=running.authority,
-        disable_instance_discovery=True,
-        connection_verify=str(running.ca_file),
-    )
-
-
-def _azure_credential(settings: Settings, cloud: AzureCloud, tenant_id: str | None) -> TokenCredential:
-    if settings.tokens is not None:
-        return _AskingCredential(settings.tokens, cloud, tenant_id)
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    authority = settings.environ.get("AZURE_AUTHORITY_HOST", AZURE_PROFILES[cloud].authority)
-    return _TerminalCredential(DefaultAzureCredential(authority=authority, exclude_interactive_browser_credential=True))
-
-
-class _TerminalCredential:
-    """The terminal's sign-in. Where there is none, one line says what to do in place of the SDK's list of nine attempts."""
-
-    def __init__(self, credential: TokenCredential) -> None:
-        self._credential = credential
-
-    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-        try:
-            return self._credential.get_token(*scopes, **options)
-        except ClientAuthenticationError as error:
-            raise ClientAuthenticationError(message="not signed in") from signed_out(str(error.message))
-
-
-def signed_out(attempts: str) -> NotSignedIn:
-    """From the SDK's list of attempts: the sign-in service's own refusal where one attempt got so far (Entra's codes begin
-    with AADSTS), else that nobody is signed in."""
-    refusal = next((line.strip() for line in attempts.splitlines() if "AADSTS" in line), None)
-    if refusal is not None:
-        return NotSignedIn(
-            Text("The sign-in was refused: {reason}", reason=refusal[:400]),
-            Text("Run az login, or correct AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."),
-        )
-    return NotSignedIn(
-        Text(
-            "You are not signed in to Azure: run az login (or, without a person, set AZURE_TENANT_ID, AZURE_CLIENT_ID "
-            "and AZURE_CLIENT_SECRET)."
-        )
-    )
-
-
-class _AskingCredential:
-    """Asks VS Code for a token when one is needed; keeps it in memory until five minutes before it expires."""
-
-    def __init__(self, tokens: TokenSource, cloud: AzureCloud, tenant_id: str | None) -> None:
-        self._tokens = tokens
-        self._cloud: AzureCloud = cloud
-        self._tenant_id = tenant_id
-        self._kept: dict[tuple[str, ...], AccessToken] = {}
-
-    def get_token(self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **_: Any) -> AccessToken:
-        from azure.core.credentials import AccessToken  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-        tenant = tenant_id or self._tenant_id
-        key = (tenant or "", *scopes)
-        kept = self._kept.get(key)
-        if kept is not None and claims is None and kept.expires_on - time.time() > 300:
-            return kept
-        try:
-            token, expires_on = self._tokens(self._cloud, list(scopes), tenant, claims)
-        except NotSignedIn as error:
-            raise ClientAuthenticationError(message=str(error)) from error
-        made = AccessToken(token, expires_on)
-        self._kept[key] = made
-        return made
 
 
 def portal_link(session: Session, group_id: str, deployment: str) -> str | None:

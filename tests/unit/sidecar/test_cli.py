@@ -16,7 +16,7 @@ from sidecar.doors import terminal
 from sidecar.doors.cli import spoken_verbs
 from sidecar.doors.terminal import Terminal
 from sidecar.doors.verbs import VERBS, Verb
-from sidecar.gateway.session import signed_out
+from sidecar.gateway.credentials import signed_out
 from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS
 

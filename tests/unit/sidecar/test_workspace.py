@@ -10,8 +10,9 @@ import pytest
 from sidecar.core.workspace import (
     CONFIG_KEYS,
     Workspace,
+    keep_project_id,
+    known_project_id,
     open_workspace,
-    project_id,
     read_config,
     read_finetuning,
     read_parameters,
@@ -143,8 +144,13 @@ def test_a_value_of_the_wrong_type_is_named(workspace: Workspace) -> None:
         read_config(workspace)
 
 
-def test_the_project_id_is_made_once(workspace: Workspace) -> None:
-    assert project_id(workspace) == project_id(workspace)
+def test_the_project_id_is_kept_once_and_other_keys_of_its_file_stay(workspace: Workspace) -> None:
+    assert known_project_id(workspace) is None
+    (workspace.infra / "slipway.json").write_text('{"note": 1}')
+    keep_project_id(workspace, "first")
+    keep_project_id(workspace, "second")
+    assert known_project_id(workspace) == "first"
+    assert json.loads((workspace.infra / "slipway.json").read_text())["note"] == 1
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:

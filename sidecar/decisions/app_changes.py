@@ -1,0 +1,135 @@
+"""What of an app that exists is changed to what the parameters state, and what is only said to differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sidecar.words.text import Text
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """`template`: the app's, with what is stated and differs put in. `texts`: a sentence for each change. `notes`: what differs
+    and stays as it is."""
+
+    template: Json
+    texts: tuple[Text, ...]
+    notes: tuple[Text, ...]
+
+
+def app_change(name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]) -> Change:
+    """`actual`: the app's template as Azure gives it; `kind`: the type of profile that it runs on, where it is known;
+    `wanted`: the template's, as it would deploy it."""
+    if not _same_start(actual, wanted):
+        return Change(actual, (), (_left_alone(name, actual),))
+    containers = [dict(each) for each in _containers(actual)]
+    scale = dict(cast("Json", actual.get("scale") or {}))
+    texts = (*_container_changes(containers, _containers(wanted), stated), *_scale_changes(scale, wanted, stated))
+    return Change(
+        {**actual, "containers": containers, "scale": scale}, texts, _not_applied(name, actual, kind, wanted, stated)
+    )
+
+
+def _same_start(actual: Json, wanted: Json) -> bool:
+    """Whether both start releases, or neither does. Our start command lives by variables, a secret and probes that only the app
+    as a whole has; another's command knows nothing of releases."""
+    return _starts_releases(actual) == _starts_releases(wanted)
+
+
+def _starts_releases(template: Json) -> bool:
+    return {"SLIPWAY_RELEASE", "SLIPWAY_APP"} <= set(_variables(template))
+
+
+def _left_alone(name: str, actual: Json) -> Text:
+    if _starts_releases(actual):
+        return Text(
+            "The container app {name} was made by Slipway's template, this project has another: the app stays as it is.",
+            name=name,
+        )
+    return Text(
+        "The container app {name} was not made by Slipway's template: it stays as it is, commands and image included, and Deploy "
+        "syncs the code to it as plain files. For Slipway's server, name a new app in acaAppName, or delete this one and run "
+        "Provision again.",
+        name=name,
+    )
+
+
+def _container_changes(containers: list[Json], wanted: list[Json], stated: dict[str, object]) -> list[Text]:
+    if not containers or not wanted:
+        return []
+    texts: list[Text] = []
+    first, ours = containers[0], wanted[0]
+    if "defaultCommands" in stated and _commands(first) != _commands(ours):
+        first |= {part: ours[part] for part in ("command", "args") if part in ours}
+        texts.append(Text("The start commands change to what defaultCommands states."))
+    if "image" in stated and "image" in ours and first.get("image") != ours["image"]:
+        first["image"] = ours["image"]
+        texts.append(Text("The image changes to {image}.", image=first["image"]))
+    return texts
+
+
+def _commands(container: Json) -> list[object]:
+    """What a person's commands stand in: our start command is the template's own and may be of another version."""
+    args = cast("list[object]", container.get("args") or [])
+    return args or cast("list[object]", container.get("command") or [])
+
+
+def _scale_changes(scale: Json, wanted: Json, stated: dict[str, object]) -> list[Text]:
+    ours = cast("Json", wanted.get("scale") or {})
+    texts: list[Text] = []
+    for name, key in (("maximumInstanceCount", "maxReplicas"), ("cooldownSeconds", "cooldownPeriod")):
+        if name in stated and key in ours and scale.get(key) != ours[key]:
+            texts.append(Text("{key} changes from {old} to {new}.", key=key, old=scale.get(key), new=ours[key]))
+            scale[key] = ours[key]
+    return texts
+
+
+def _not_applied(
+    name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]
+) -> tuple[Text, ...]:
+    """What is stated, differs, and is set only where the app is made."""
+    has, ours = _first_of(actual), _first_of(wanted)
+    resources, asked = cast("Json", has.get("resources") or {}), cast("Json", ours.get("resources") or {})
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("baseModel", _variables(actual).get("SLIPWAY_BASE_MODEL"), stated.get("baseModel")),
+        ("cpu", _number(resources.get("cpu")), _number(asked.get("cpu"))),
+        ("memory", resources.get("memory"), asked.get("memory")),
+        ("gpuProfileType", kind, stated.get("gpuProfileType")),
+    )
+    return tuple(
+        Text(
+            "Not applied to the container app {name}: {parameter} is {new} in the parameters and {old} in the app. It is set "
+            "when an app is made: name a new one in acaAppName, or delete this one and run Provision again.",
+            name=name,
+            parameter=parameter,
+            new=new if new != "" else "“”",
+            old=old if old != "" else "“”",
+        )
+        for parameter, old, new in pairs
+        if parameter in stated and old is not None and new is not None and str(old).lower() != str(new).lower()
+    )
+
+
+def _number(value: object) -> object:
+    try:
+        return f"{float(str(value)):g}"
+    except ValueError:
+        return value
+
+
+def _containers(template: Json) -> list[Json]:
+    return cast("list[Json]", template.get("containers") or [])
+
+
+def _first_of(template: Json) -> Json:
+    containers = _containers(template)
+    return containers[0] if containers else {}
+
+
+def _variables(template: Json) -> dict[str, Any]:
+    """The first container's; None where the value is a secret's."""
+    env = cast("list[Json]", _first_of(template).get("env") or [])
+    return {str(each.get("name")): each.get("value", "" if "secretRef" not in each else None) for each in env}

@@ -1,0 +1,126 @@
+"""Who signs in: the local cloud's own principal, VS Code's session, or a terminal's login."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sidecar.gateway.local import LocalCloud
+from sidecar.words.errors import CloudError, NotSignedIn, Unreachable
+from sidecar.words.names import AzureCloud
+from sidecar.words.text import Text
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken, TokenCredential
+
+_NO_CONNECTION = re.compile(
+    r"(Environment|AzureCli)Credential.*(Failed to establish|Unable to connect to proxy|Failed to resolve|NameResolution|"
+    r"Connection refused|Max retries exceeded|timed out)",
+    re.IGNORECASE,
+)
+"""Words of urllib3 and requests, in the lines of sign-ins that a person has set up: managed identity is tried everywhere."""
+
+
+class TokenSource(Protocol):
+    """Whoever can sign a person in. Returns the token and its expiry in epoch seconds; raises NotSignedIn."""
+
+    def __call__(
+        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
+    ) -> tuple[str, int]: ...
+
+
+def local_credential(running: LocalCloud) -> TokenCredential:
+    from azure.identity import ClientSecretCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    return ClientSecretCredential(
+        running.tenant_id,
+        running.client_id,
+        running.client_secret,
+        authority=running.authority,
+        disable_instance_discovery=True,
+        connection_verify=str(running.ca_file),
+        use_env_settings=False,  # a proxy is for what lies beyond this machine
+    )
+
+
+def azure_credential(
+    tokens: TokenSource | None, cloud: AzureCloud, authority: str, tenant_id: str | None
+) -> TokenCredential:
+    """Without `tokens`, a terminal: the Azure CLI's or the environment's login. `tenant_id` None: the person's own."""
+    if tokens is not None:
+        return _AskingCredential(tokens, cloud, tenant_id)
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    return _TerminalCredential(
+        DefaultAzureCredential(
+            authority=authority, exclude_interactive_browser_credential=True, additionally_allowed_tenants=["*"]
+        ),
+        tenant_id,
+    )
+
+
+class _TerminalCredential:
+    """The terminal's sign-in. Where there is none, one line says what to do in place of the SDK's list of nine attempts."""
+
+    def __init__(self, credential: TokenCredential, tenant_id: str | None) -> None:
+        self._credential = credential
+        self._tenant: dict[str, Any] = {} if tenant_id is None else {"tenant_id": tenant_id}
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        try:
+            return self._credential.get_token(*scopes, **{**self._tenant, **options})
+        except ClientAuthenticationError as error:
+            raise ClientAuthenticationError(message="not signed in") from signed_out(str(error.message))
+
+
+def signed_out(attempts: str) -> CloudError:
+    """From the SDK's list of attempts: the sign-in service's own refusal where one attempt got so far (Entra's codes begin
+    with AADSTS), that it could not be asked, else that nobody is signed in."""
+    refusal = next((line.strip() for line in attempts.splitlines() if "AADSTS" in line), None)
+    if refusal is not None:
+        return NotSignedIn(
+            Text("The sign-in was refused: {reason}", reason=refusal[:400]),
+            Text("Run az login, or correct AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."),
+        )
+    lost = next((line.strip() for line in attempts.splitlines() if _NO_CONNECTION.search(line)), None)
+    if lost is not None:
+        return Unreachable(
+            Text("The sign-in service can't be reached: {reason}", reason=lost[:400]),
+            Text("Check the network, a proxy and the system clock, then run the command again."),
+        )
+    return NotSignedIn(
+        Text(
+            "You are not signed in to Azure: run az login (or, without a person, set AZURE_TENANT_ID, AZURE_CLIENT_ID "
+            "and AZURE_CLIENT_SECRET)."
+        )
+    )
+
+
+class _AskingCredential:
+    """Asks VS Code for a token when one is needed; keeps it in memory until five minutes before it expires."""
+
+    def __init__(self, tokens: TokenSource, cloud: AzureCloud, tenant_id: str | None) -> None:
+        self._tokens = tokens
+        self._cloud: AzureCloud = cloud
+        self._tenant_id = tenant_id
+        self._kept: dict[tuple[str, ...], AccessToken] = {}
+
+    def get_token(self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **_: Any) -> AccessToken:
+        from azure.core.credentials import AccessToken  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        tenant = tenant_id or self._tenant_id
+        key = (tenant or "", *scopes)
+        kept = self._kept.get(key)
+        if kept is not None and claims is None and kept.expires_on - time.time() > 300:
+            return kept
+        try:
+            token, expires_on = self._tokens(self._cloud, list(scopes), tenant, claims)
+        except NotSignedIn as error:
+            raise ClientAuthenticationError(message=str(error)) from error
+        made = AccessToken(token, expires_on)
+        self._kept[key] = made
+        return made
