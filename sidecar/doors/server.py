@@ -37,6 +37,9 @@ def serve(environ: Mapping[str, str]) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # pygls logs whole messages, tokens and keys included, at info and on failure
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    # What the SDKs have to say is in the error that they raise; their log would say it twice, with a trace.
+    logging.getLogger("azure").propagate = False
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server = Sidecar(environ)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import storage_key
-from sidecar.gateway.session import translated
+from sidecar.gateway.share_errors import translated_share
 from sidecar.words.errors import Conflict
 from sidecar.words.text import Text
 
@@ -46,7 +46,7 @@ class Share:
         """What lies directly in a folder; nothing when it does not exist."""
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
-        with translated(Text("Listing {folder} on the share", folder=folder or "/")):
+        with translated_share(self._client, Text("Listing {folder} on the share", folder=folder or "/")):
             try:
                 found = self._client.get_directory_client(folder).list_directories_and_files()
                 return [
@@ -58,7 +58,7 @@ class Share:
     def exists(self, path: str) -> bool:
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
-        with translated(Text("Looking for {path} on the share", path=path)):
+        with translated_share(self._client, Text("Looking for {path} on the share", path=path)):
             try:
                 self._client.get_file_client(path).get_file_properties()
             except ResourceNotFoundError:
@@ -66,7 +66,7 @@ class Share:
         return True
 
     def read(self, path: str) -> bytes:
-        with translated(Text("Reading {path} from the share", path=path)):
+        with translated_share(self._client, Text("Reading {path} from the share", path=path)):
             return self._client.get_file_client(path).download_file().readall()
 
     def create(self, path: str, content: bytes) -> None:
@@ -79,7 +79,7 @@ class Share:
         self.make_folders(str(place.parent))
         unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
         self._upload(unfinished, content)
-        with translated(Text("Putting {path} in place", path=path)):
+        with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
             try:
                 client.rename_file(path, overwrite=False)
@@ -93,13 +93,16 @@ class Share:
         self.make_folders(str(place.parent))
         unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
         self._upload(unfinished, content)
-        with translated(Text("Putting {path} in place", path=path)):
+        with translated_share(self._client, Text("Putting {path} in place", path=path)):
             self._client.get_file_client(unfinished).rename_file(path, overwrite=True)
 
     def upload(self, source: Path, path: str, on_bytes: Callable[[int], None]) -> None:
         """A large file, in ranges of 4 MiB with a checksum each; replaces what stands under the name."""
         self.make_folders(str(PurePosixPath(path).parent))
-        with translated(Text("Uploading {path} to the share", path=path)), source.open("rb") as stream:
+        with (
+            translated_share(self._client, Text("Uploading {path} to the share", path=path)),
+            source.open("rb") as stream,
+        ):
             client = self._client.get_file_client(path)
             client.create_file(source.stat().st_size)
             offset = 0
@@ -109,7 +112,7 @@ class Share:
                 on_bytes(len(block))
 
     def delete(self, path: str) -> None:
-        with translated(Text("Deleting {path} on the share", path=path)):
+        with translated_share(self._client, Text("Deleting {path} on the share", path=path)):
             self._client.get_file_client(path).delete_file()
 
     def make_folders(self, folder: str) -> None:
@@ -119,13 +122,13 @@ class Share:
         if folder in ("", ".") or folder in self._folders:
             return
         self.make_folders(str(PurePosixPath(folder).parent))
-        making = translated(Text("Making {folder} on the share", folder=folder))
+        making = translated_share(self._client, Text("Making {folder} on the share", folder=folder))
         with making, contextlib.suppress(ResourceExistsError):  # made earlier, or by somebody else: just as good
             self._client.get_directory_client(folder).create_directory()
         self._folders.add(folder)
 
     def _upload(self, path: str, content: bytes) -> None:
-        with translated(Text("Uploading {path} to the share", path=path)):
+        with translated_share(self._client, Text("Uploading {path} to the share", path=path)):
             client = self._client.get_file_client(path)
             client.create_file(len(content))
             for offset in range(0, len(content), RANGE):
@@ -139,6 +142,7 @@ def open_share(place: GroupPlace, account: str, share: str) -> Share:
 
     key, url = storage_key(place, account)
     options: dict[str, Any] = {
+        **place.session.transport_options(),
         "connection_verify": place.session.verify,
         "retry_total": 4,
         "initial_backoff": 1,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -26,6 +28,9 @@ POLL_SECONDS = 2
 
 LONGEST_RETRY_AFTER = 30
 """Seconds. Azure's Retry-After is obeyed up to this; the SDK knows no cap of its own."""
+
+BORNE_SKEW = 290
+"""Seconds. Entra's tokens bear five minutes, a signature of Azure Files fifteen."""
 
 TOLD_PAUSE = 3
 """Seconds. A longer pause between two tries is told."""
@@ -193,6 +198,17 @@ def translated(doing: Text) -> Generator[None]:
             raise error.__cause__ from error
         if isinstance(error.__cause__, (ServiceRequestError, ServiceResponseError)):
             raise unreachable(doing, error.__cause__) from error
+        skew = clock_skew(error)
+        if skew is not None:
+            raise CloudError(
+                Text(
+                    "{doing}: the clock of this machine is {minutes} minutes off.",
+                    doing=doing,
+                    minutes=round(skew / 60),
+                ),
+                Text("Set the clock (or let the system set it), then run the command again."),
+                code="ClockSkew",
+            ) from error
         code, message = innermost(error)
         raise NotSignedIn(
             Text("{doing}: the sign-in was not accepted ({message})", doing=doing, message=message),
@@ -217,6 +233,19 @@ def translated(doing: Text) -> Generator[None]:
         ) from error
     except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
         raise unreachable(doing, error) from error
+
+
+def clock_skew(error: Any) -> float | None:
+    """Seconds between this machine's clock and the one that answered, where tokens and signatures do not bear them."""
+    response = getattr(error, "response", None)
+    stated = None if response is None else response.headers.get("Date")
+    if stated is None:
+        return None
+    try:
+        away = abs(time.time() - parsedate_to_datetime(stated).timestamp())
+    except ValueError:
+        return None  # no date as HTTP writes it: nothing can be said
+    return away if away > BORNE_SKEW else None
 
 
 def unreachable(doing: Text, error: Any) -> Unreachable:

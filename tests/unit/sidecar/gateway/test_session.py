@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,15 @@ def test_each_failure_of_the_sdk_becomes_ours_with_its_code(
     ours = raised(error)
     assert type(ours) is kind
     assert ours.code == code
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(-10, "ClockSkew"), (10, "ClockSkew"), (2, "AuthenticationFailed")])
+def test_a_refused_sign_in_on_a_wrong_clock_is_the_clocks_fault(minutes: int, code: str) -> None:
+    answer = Answer(401, {"error": {"code": "AuthenticationFailed", "message": "no"}})
+    answer.headers = {"Date": formatdate(time.time() + 60 * minutes, usegmt=True)}
+    error = raised(ClientAuthenticationError(response=answer))
+    assert error.code == code
+    assert (f"is {abs(minutes)} minutes off" in str(error)) == (code == "ClockSkew")
 
 
 def session(name: AzureCloud) -> Session:

@@ -1,0 +1,63 @@
+"""What a storage account refuses is told by its own code, with what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sidecar.gateway.files import open_share
+from sidecar.words.errors import CloudError, NotAuthorized
+from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.test_existing import account
+
+
+@pytest.fixture
+def name(project: Project) -> str:
+    made = f"share{project.group}"
+    account(project, made)
+    project.world.storage.file_shares.create(project.group, made, "models", {})
+    return made
+
+
+def test_a_rotated_key_is_no_question_of_signing_in(project: Project, name: str) -> None:
+    with open_share(project.place, name, "models") as share:
+        project.world.storage.storage_accounts.regenerate_key(project.group, name, {"keyName": "key1"})
+        with pytest.raises(NotAuthorized, match="did not accept its key") as error:
+            share.list("")
+    assert error.value.code == "AuthenticationFailed"
+    with open_share(project.place, name, "models") as share:
+        assert share.list("") == [], "the key is read anew"
+
+
+def test_an_account_that_forbids_its_key_is_named_with_the_fix_and_nothing_else_is_printed(
+    project: Project, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    change: Any = {"properties": {"allowSharedKeyAccess": False}}
+    project.world.storage.storage_accounts.update(project.group, name, change)
+    with open_share(project.place, name, "models") as share:
+        for call in (lambda: share.list(""), lambda: share.exists("a"), lambda: share.replace("a", b"x")):
+            with pytest.raises(NotAuthorized, match="allowSharedKeyAccess is false") as error:
+                call()
+            assert error.value.code == "KeyBasedAuthenticationNotPermitted"
+            assert "az storage account update" in str(error.value.suggestion)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "AuthorizationFailure", "network rules"),
+        (413, "ShareSizeLimitReached", "is full"),
+        (403, "AccountIsDisabled", "is disabled"),
+    ],
+)
+def test_a_refusal_is_told_by_its_code(
+    project: Project, name: str, faults: Arm, status: int, code: str, said: str
+) -> None:
+    with open_share(project.place, name, "models") as share:
+        hits = faults({"part": "files", "method": "PUT", "status": status, "code": code})
+        with pytest.raises(CloudError, match=said) as error:
+            share.replace("a", b"x")
+    assert (error.value.code, hits()) == (code, [1])
+    assert error.value.suggestion is not None
