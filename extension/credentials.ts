@@ -35,17 +35,17 @@ export class Credentials {
     }
   }
 
-  async token({ cloud, scopes, tenantId, claims }: TokenParams): Promise<Token> {
+  async token({ cloud, scopes, tenantId, claims, silent }: TokenParams): Promise<Token> {
     const wanted = tenantId === null ? [...scopes] : [...scopes, `VSCODE_TENANT:${tenantId}`];
-    const session = await this.session(cloud, wanted, claims);
+    const session = await this.session(cloud, wanted, claims, silent);
     if (session === undefined) {
       throw new Problem(sentence("You are not signed in to Azure."), sentence("Sign in when a command asks you to, or run it again."));
     }
     return { token: session.accessToken, expiresOn: expiry(session.accessToken) };
   }
 
-  private async session(cloud: AzureCloud, scopes: readonly string[], claims: string | null): Promise<vscode.AuthenticationSession | undefined> {
-    if (this.commands === 0) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
+  private async session(cloud: AzureCloud, scopes: readonly string[], claims: string | null, silent: boolean): Promise<vscode.AuthenticationSession | undefined> {
+    if (this.commands === 0 || silent) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
     try {
       // Claims mean that Azure wants a stronger sign-in than the session at hand.
       const how = claims === null ? { createIfNone: true } : { forceNewSession: { detail: vscode.l10n.t("Azure asks you to confirm who you are (multi-factor sign-in).") } };

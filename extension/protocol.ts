@@ -162,6 +162,7 @@ export interface TokenParams {
   readonly scopes: readonly string[];
   readonly tenantId: string | null;
   readonly claims: string | null;
+  readonly silent: boolean;
 }
 
 export interface Token {

@@ -60,7 +60,7 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     shown = Terminal(as_json=options.json, verbs=spoken_verbs(program))
-    context = Context(settings_from(environ, say=shown.say), shown.show, stop)
+    context = Context(settings_from(environ, say=shown.say, tenant=options.tenant), shown.show, stop)
     try:
         _complete(options, context, shown, program)
         result = _with_consents(verb, options, context)
@@ -240,6 +240,9 @@ def _parser(program: str) -> argparse.ArgumentParser:
         default="auto",
         choices=CLOUDS,
         help="auto (the default): the local cloud where the subscription is its own, else Azure",
+    )
+    common.add_argument(
+        "--tenant", help="sign in to this tenant (default: each subscription's own; all of yours are listed)"
     )
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument(

@@ -130,10 +130,10 @@ class Sidecar(LanguageServer):
         self._loop().call_soon_threadsafe(self.protocol.notify, "slipway/log", message)
 
     def _ask_for_token(
-        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
+        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None, silent: bool
     ) -> tuple[str, int]:
         """From a worker thread: asks VS Code for a token and waits for its answer."""
-        params = wire.TokenParams(cloud=cloud, scopes=scopes, tenant_id=tenant_id, claims=claims)
+        params = wire.TokenParams(cloud=cloud, scopes=scopes, tenant_id=tenant_id, claims=claims, silent=silent)
 
         async def ask() -> Any:
             return await self.protocol.send_request_async("slipway/token", params.model_dump(by_alias=True))

@@ -23,10 +23,11 @@ _NO_CONNECTION = re.compile(
 
 
 class TokenSource(Protocol):
-    """Whoever can sign a person in. Returns the token and its expiry in epoch seconds; raises NotSignedIn."""
+    """Whoever can sign a person in; `silent`: without asking. Returns the token and its expiry in epoch seconds; raises
+    NotSignedIn."""
 
     def __call__(
-        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None
+        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None, silent: bool
     ) -> tuple[str, int]: ...
 
 
@@ -45,11 +46,11 @@ def local_credential(running: LocalCloud) -> TokenCredential:
 
 
 def azure_credential(
-    tokens: TokenSource | None, cloud: AzureCloud, authority: str, tenant_id: str | None
+    tokens: TokenSource | None, cloud: AzureCloud, authority: str, tenant_id: str | None, *, silent: bool
 ) -> TokenCredential:
     """Without `tokens`, a terminal: the Azure CLI's or the environment's login. `tenant_id` None: the person's own."""
     if tokens is not None:
-        return _AskingCredential(tokens, cloud, tenant_id)
+        return _AskingCredential(tokens, cloud, tenant_id, silent)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return _TerminalCredential(
@@ -102,10 +103,11 @@ def signed_out(attempts: str) -> CloudError:
 class _AskingCredential:
     """Asks VS Code for a token when one is needed; keeps it in memory until five minutes before it expires."""
 
-    def __init__(self, tokens: TokenSource, cloud: AzureCloud, tenant_id: str | None) -> None:
+    def __init__(self, tokens: TokenSource, cloud: AzureCloud, tenant_id: str | None, silent: bool) -> None:
         self._tokens = tokens
         self._cloud: AzureCloud = cloud
         self._tenant_id = tenant_id
+        self._silent = silent
         self._kept: dict[tuple[str, ...], AccessToken] = {}
 
     def get_token(self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **_: Any) -> AccessToken:
@@ -118,7 +120,7 @@ class _AskingCredential:
         if kept is not None and claims is None and kept.expires_on - time.time() > 300:
             return kept
         try:
-            token, expires_on = self._tokens(self._cloud, list(scopes), tenant, claims)
+            token, expires_on = self._tokens(self._cloud, list(scopes), tenant, claims, self._silent)
         except NotSignedIn as error:
             raise ClientAuthenticationError(message=str(error)) from error
         made = AccessToken(token, expires_on)

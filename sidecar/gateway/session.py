@@ -139,12 +139,17 @@ class Session:
 
 
 def settings_from(
-    environ: Mapping[str, str], tokens: TokenSource | None = None, say: Callable[[Text], None] = lambda _: None
+    environ: Mapping[str, str],
+    tokens: TokenSource | None = None,
+    say: Callable[[Text], None] = lambda _: None,
+    tenant: str | None = None,
 ) -> Settings:
     """State folders: $SLIPWAY_STATE or the XDG data folder; the local cloud's in $SLIPWAY_LOCAL_STATE or below it."""
     data = Path(environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share")
     state = Path(environ.get("SLIPWAY_STATE") or data / "slipway")
-    return Settings(Path(environ.get("SLIPWAY_LOCAL_STATE") or state / "localcloud"), state, environ, tokens, say)
+    return Settings(
+        Path(environ.get("SLIPWAY_LOCAL_STATE") or state / "localcloud"), state, environ, tokens, say, tenant
+    )
 
 
 def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) -> CloudName:
@@ -158,9 +163,16 @@ def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) 
 
 
 def open_session(
-    settings: Settings, cloud: CloudName, tenant_id: str | None = None, patience: Patience | None = None
+    settings: Settings,
+    cloud: CloudName,
+    tenant_id: str | None = None,
+    patience: Patience | None = None,
+    *,
+    silent: bool = False,
 ) -> Session:
-    """Opens a session, for looking and for everything else. The local cloud is started when it does not run."""
+    """Opens a session, for looking and for everything else. The local cloud is started when it does not run.
+
+    `silent`: nobody is asked to sign in for it."""
     patience = patience or Patience()
     if cloud == "local":
         running = local_cloud(settings.local_state, settings.environ, settings.say)
@@ -169,7 +181,7 @@ def open_session(
         raise ValueError("resolve `auto` with cloud_of() first")
     profile = AZURE_PROFILES[cloud]
     authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
-    credential = azure_credential(settings.tokens, cloud, authority, tenant_id or settings.tenant)
+    credential = azure_credential(settings.tokens, cloud, authority, tenant_id or settings.tenant, silent=silent)
     return Session(profile, credential, verify=True, patience=patience)
 
 

@@ -180,6 +180,7 @@ class TokenParams(Message):
     scopes: list[str]
     tenant_id: str | None
     claims: str | None
+    silent: bool
 
 
 class Token(Message):

@@ -16,7 +16,9 @@ from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Refused
-from sidecar.gateway.session import Session, Settings, cloud_of, open_session, prepare
+from sidecar.gateway.patience import Patience
+from sidecar.gateway.session import AZURE_PROFILES, Session, Settings, cloud_of, open_session, prepare
+from sidecar.gateway.tenants import subscriptions_of_all, tenant_of
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
@@ -33,6 +35,11 @@ class Context:
     listen: Callable[[Event], None]
     stop: threading.Event
 
+    @property
+    def patience(self) -> Patience:
+        """Waits that hear the cancel of this action and tell whoever looks on."""
+        return Patience(self.stop, lambda text: self.listen(Event("progress", "info", text)))
+
 
 def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
     """`auto`: the local cloud's, and Azure's where the person is signed in already; a cloud that fails is a problem listed."""
@@ -41,19 +48,30 @@ def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscripti
     problems: list[wire.Sentence] = []
     for cloud in clouds:
         try:
-            session = open_session(context.settings, cloud)
-            found += [
-                wire.Subscription(id=each.id, name=each.name, tenant_id=each.tenant_id, cloud=cloud)
-                for each in resources.subscriptions(session)
-            ]
-        except NotSignedIn:
+            listed, troubles = _subscriptions(cloud, context)
+        except NotSignedIn as error:
             if params.cloud != "auto":
                 raise
+            # Nobody needs to be signed in to Azure; the local cloud signs in by itself.
+            problems += [wire.sentence(error.message)] if cloud == "local" else []
         except SlipwayError as error:
             if params.cloud != "auto":
                 raise
             problems.append(wire.sentence(error.message))
+        else:
+            found += [
+                wire.Subscription(id=each.id, name=each.name, tenant_id=each.tenant_id, cloud=cloud) for each in listed
+            ]
+            problems += [wire.sentence(each.message) for each in troubles]
     return wire.Subscriptions(subscriptions=found, problems=problems)
+
+
+def _subscriptions(cloud: CloudName, context: Context) -> tuple[list[resources.Subscription], list[SlipwayError]]:
+    settings, patience = context.settings, context.patience
+    home = open_session(settings, cloud, patience=patience)
+    if home.local is not None or settings.tenant is not None:
+        return resources.subscriptions(home), []
+    return subscriptions_of_all(home, lambda tenant: open_session(settings, cloud, tenant, patience, silent=True))
 
 
 def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.ResourceGroups:
@@ -108,7 +126,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     workspace = open_workspace(params.folder)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents))
-    session = open_session(context.settings, cloud)
+    session = _opened(cloud, params.subscription_id, context)
     tenant = next(
         (each.tenant_id for each in resources.subscriptions(session) if each.id == params.subscription_id), ""
     )
@@ -131,7 +149,7 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
     config = read_config(workspace)
     cloud = cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID)
     prepare(context.settings, cloud, tuple(params.consents))
-    session = open_session(context.settings, cloud)
+    session = _opened(cloud, config.SUBSCRIPTION_ID, context)
     journal = _journal(workspace.folder, "deploy", params.operation, context)
     result = _journalled(journal, lambda: deploy(workspace, session, journal))
     return wire.Deployed(
@@ -184,12 +202,20 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
 
 
 def _session(cloud: CloudName, subscription_id: str, context: Context) -> Session:
-    return open_session(context.settings, cloud_of(context.settings, cloud, subscription_id))
+    return _opened(cloud_of(context.settings, cloud, subscription_id), subscription_id, context)
 
 
 def _workspace_session(params: wire.FolderCloudParams, context: Context) -> Session:
     config = read_config(open_workspace(params.folder))
-    return open_session(context.settings, cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID))
+    return _opened(cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID), config.SUBSCRIPTION_ID, context)
+
+
+def _opened(cloud: CloudName, subscription_id: str | None, context: Context) -> Session:
+    """A session in the subscription's own tenant, which may be one where the person is a guest."""
+    settings, tenant = context.settings, context.settings.tenant
+    if cloud in AZURE_PROFILES and tenant is None and subscription_id:
+        tenant = tenant_of(AZURE_PROFILES[cloud].arm, subscription_id)
+    return open_session(settings, cloud, tenant, context.patience)
 
 
 def _journal(folder: Path, kind: str, operation: str, context: Context) -> Journal:

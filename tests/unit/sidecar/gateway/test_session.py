@@ -154,7 +154,9 @@ def test_a_subscription_of_the_local_cloud_is_known_by_its_id(tmp_path: Path) ->
 def test_azure_asks_vs_code_for_a_token_once_until_it_nearly_ends_and_again_for_claims(tmp_path: Path) -> None:
     asked: list[tuple[str, list[str], str | None, str | None]] = []
 
-    def tokens(cloud: str, scopes: list[str], tenant_id: str | None, claims: str | None) -> tuple[str, int]:
+    def tokens(
+        cloud: str, scopes: list[str], tenant_id: str | None, claims: str | None, silent: bool
+    ) -> tuple[str, int]:
         asked.append((cloud, scopes, tenant_id, claims))
         return f"token{len(asked)}", int(time.time()) + (3600 if len(asked) > 1 else 120)
 

@@ -1,0 +1,69 @@
+"""Tenants: which one a subscription belongs to, and the subscriptions of all that a person is in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import quote
+
+import httpx
+
+from sidecar.gateway.resources import Subscription, subscriptions
+from sidecar.gateway.session import Session, translated
+from sidecar.words.errors import SlipwayError, Unreachable
+from sidecar.words.text import Text
+
+SECONDS = 20
+_TENANT = re.compile(r'authorization_uri="https?://[^"]*/([0-9a-fA-F-]{36})"')
+
+
+@lru_cache(maxsize=64)
+def tenant_of(arm: str, subscription_id: str) -> str | None:
+    """The tenant of a subscription, as ARM names it in refusing a request without a token; None where it names none.
+
+    A token of another tenant is refused by everything in the subscription, and a project's files know only the subscription."""
+    url = f"{arm}/subscriptions/{quote(subscription_id, safe='')}"
+    try:
+        answer = httpx.get(url, params={"api-version": "2022-12-01"}, timeout=SECONDS)
+    except httpx.HTTPError as error:
+        raise Unreachable(
+            Text("Looking for the subscription's tenant: no usable answer ({problem})", problem=error),
+            Text("Check the network, a proxy and the system clock, then run the command again."),
+        ) from error
+    found = _TENANT.search(answer.headers.get("WWW-Authenticate", ""))
+    return None if found is None else found[1]
+
+
+def tenants(session: Session) -> list[tuple[str, str]]:
+    """Id and name of each tenant that the person is in, guests' included."""
+    from azure.mgmt.resource.subscriptions import SubscriptionClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    with (
+        translated(Text("Listing tenants")),
+        SubscriptionClient(session.credential, **session.arm_options()) as client,
+    ):
+        return [(str(each.tenant_id), str(each.display_name or each.tenant_id)) for each in client.tenants.list()]
+
+
+def subscriptions_of_all(
+    home: Session, elsewhere: Callable[[str], Session]
+) -> tuple[list[Subscription], list[SlipwayError]]:
+    """The subscriptions that a person can use, and what could not be listed. ARM lists those of the token's tenant only, so
+    each further tenant is asked with a token of its own: `elsewhere` opens a session there that asks nobody to sign in."""
+    found = {each.id: each for each in subscriptions(home)}
+    problems: list[SlipwayError] = []
+    seen = {each.tenant_id for each in found.values()}
+    try:
+        others = tenants(home)
+    except SlipwayError as error:
+        return list(found.values()), [error]
+    for tenant, name in others:
+        if tenant in seen:
+            continue
+        try:
+            found |= {each.id: each for each in subscriptions(elsewhere(tenant)) if each.id not in found}
+        except SlipwayError as error:
+            message = Text("The tenant {name}: {problem}", name=name, problem=error.message)
+            problems.append(type(error)(message, error.suggestion, code=error.code))
+    return list(found.values()), problems
