@@ -8,6 +8,7 @@ import threading
 
 import uvloop
 
+from inference.progress import Progress
 from inference.server import serve
 from inference.settings import SettingsError, settings_from
 
@@ -31,23 +32,22 @@ def main() -> int:
     try:
         settings = settings_from(os.environ)
     except SettingsError as error:
-        logging.getLogger("inference").error("%s", error)
+        Progress().failed(str(error))
         return 2
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, leave_soon))
-    return 0
+        return runner.run(serve(settings, leave_soon))
 
 
 LAST = 5.0  # seconds from the last answer on
 
 
-def leave_soon() -> None:
+def leave_soon(code: int) -> None:
     """Ends the process in a while, whatever it still waits for: a thread that reads from a share that hangs never ends."""
 
     def leave() -> None:
         logging.getLogger("inference").warning("a thread has not ended (a share that hangs?): leaving it")
         logging.shutdown()
-        os._exit(0)
+        os._exit(code)
 
     timer = threading.Timer(LAST, leave)
     timer.daemon = True

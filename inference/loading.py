@@ -9,6 +9,7 @@ from inference.engine.adapters.tokenizer import AdapterTokenizers
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import CacheShape
 from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, kv_blocks, uuid_of
+from inference.engine.compute.hardware_report import hardware_report
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import BatchingEngine, Runner
 from inference.engine.files.folder import ModelFolder, check_model, find_base
@@ -35,6 +36,8 @@ def load(service: Service) -> Served:
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
     tokenizer = load_tokenizer(path, folder.config)
+    for line in hardware_report():
+        log.info("%s", line)
     device = device_for(settings, folder, tokenizer.vocabulary)
     if device.device.type == "cuda":
         service.gpu = find_gpu(uuid_of(device.device))

@@ -1,10 +1,10 @@
 """The server: its routes, who may use them, health, and how it starts and stops."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 import uvicorn
@@ -31,9 +31,15 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Service, bytes, Request], Awaitable[Response]]
 
 
-async def serve(settings: Settings, leaving: Callable[[], None] = lambda: None) -> None:
-    """Listens at once, loads in the background, and on SIGTERM finishes what it has begun. `leaving` is called when nothing is
-    left to be answered."""
+LAST_WORD = 10.0
+"""Seconds for which a server that cannot load its model still says why, to whoever asks its readiness."""
+
+
+async def serve(settings: Settings, leaving: Callable[[int], None] = lambda _: None) -> int:
+    """Listens at once, loads in the background, and on SIGTERM finishes what it has begun. `leaving` is called with the exit
+    code when nothing is left to be answered.
+
+    A model that cannot be loaded ends the process with 1: only a container that ends shows as a failure outside."""
     loop = asyncio.get_running_loop()
     service = Service(settings, loop)
     page = ChatPage(service)
@@ -43,13 +49,23 @@ async def serve(settings: Settings, leaving: Callable[[], None] = lambda: None) 
         loop.add_signal_handler(name, lambda: draining.add(asyncio.create_task(drain(service, listener))))
     if not settings.api_key:
         log.error("no API key: set the secret SLIPWAY_API_KEY; until then everything but health answers 503")
-    service.start_loading(load, page.prepare)
+
+    def end() -> None:
+        listener.should_exit = True
+
+    def give_up() -> None:  # called on the loader's thread
+        with contextlib.suppress(RuntimeError):  # the loop has ended: so has the process, nearly
+            loop.call_soon_threadsafe(loop.call_later, LAST_WORD, end)
+
+    service.start_loading(load, page.prepare, give_up)
     await listener.serve()
-    leaving()
+    code = 1 if service.served is None and service.readiness.status == "failed" else 0
+    leaving(code)
     await page.close()
     if service.served is not None:
         await asyncio.to_thread(service.served.watch.stop)
         await asyncio.to_thread(service.served.engine.stop)
+    return code
 
 
 def load(service: Service) -> Served:
@@ -80,7 +96,7 @@ async def drain(service: Service, listener: uvicorn.Server) -> None:
 class Listener(uvicorn.Server):
     """uvicorn with our own signal handling: it would stop accepting before the requests have drained."""
 
-    @contextmanager
+    @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 

@@ -19,6 +19,7 @@ from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.gpu_metrics import Gpu
 from inference.messages import ApiError
 from inference.metrics import Metrics
+from inference.progress import Progress
 from inference.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -74,12 +75,17 @@ class Service:
     draining: bool = False
     in_flight: int = 0
     metrics: Metrics = field(default_factory=Metrics)
+    progress: Progress = field(default_factory=Progress)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    began: float = field(default_factory=time.monotonic)
+    ready_after: float | None = None
+    """Seconds from the start of the process until the model answered."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def start_loading(self, load: Callable[["Service"], Served], afterwards: Callable[[], None]) -> None:
-        """Loads in the background; `afterwards` runs on that thread once the model answers."""
-        began = time.monotonic()
+    def start_loading(
+        self, load: Callable[["Service"], Served], afterwards: Callable[[], None], give_up: Callable[[], None]
+    ) -> None:
+        """Loads in the background; `afterwards` runs on that thread once the model answers, `give_up` when it never will."""
 
         def run() -> None:
             try:
@@ -87,9 +93,11 @@ class Service:
             except Exception as error:
                 self.note("failed", None, f"{error}" or type(error).__name__)
                 log.exception("the model cannot be served")
+                give_up()
                 return
+            self.ready_after = time.monotonic() - self.began
             self.note("ready", 1.0, "")
-            log.info("ready after %.1f s: %s", time.monotonic() - began, ", ".join(self.served.names()))
+            log.info("ready after %.1f s: %s", self.ready_after, ", ".join(self.served.names()))
             afterwards()
 
         threading.Thread(target=run, name="loader", daemon=True).start()
@@ -106,6 +114,10 @@ class Service:
     def note(self, phase: Phase, progress: float | None, detail: str) -> None:
         if phase != self.readiness.phase:
             log.info("phase: %s%s", phase, f" ({detail})" if detail else "")
+        if phase == "failed":
+            self.progress.failed(detail or "no reason given")
+        else:
+            self.progress.phase(phase, progress)
         self.readiness = Readiness(phase, progress, detail)
 
     def deliver(self, events: list[tuple[Sink, Delta]]) -> None:
@@ -183,6 +195,7 @@ class Service:
             "adapters": [{"name": a.name, "hash": a.digest} for a in sorted(adapters, key=lambda a: a.name)],
             "refused": [{"name": name, "reason": reason} for name, reason in sorted(refused.items())],
             "startedAt": self.started.isoformat(timespec="seconds"),
+            "readyAfter": None if self.ready_after is None else round(self.ready_after, 1),
             "engine": served.engine.kind if served else None,
         }
 

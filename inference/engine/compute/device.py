@@ -41,6 +41,7 @@ class Hardware:
     name: str = ""
     obstacle: str = ""  # why Triton's kernels do not run here
     unseen: str = ""  # a GPU that is there and that PyTorch cannot use, and why
+    built_for_gpus: bool = True  # whether this PyTorch could use one
     cpu_bfloat16: bool = False
 
 
@@ -94,6 +95,9 @@ def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str]) -> Plan
     if wanted == "cuda" and hardware.capability is None:
         why = f" ({hardware.unseen})" if hardware.unseen else ""
         raise DeviceError(f"SLIPWAY_DEVICE is cuda, but PyTorch sees no CUDA device{why}; set it to auto or cpu")
+    if wanted == "auto" and hardware.unseen and hardware.built_for_gpus:
+        # A paid GPU would do nothing, and nobody would know: the CPU serves where it is asked for.
+        raise DeviceError(f"{hardware.unseen} Set SLIPWAY_DEVICE to cpu to serve without a GPU")
     if wanted == "cpu" or hardware.capability is None:
         halves = stored <= {"BF16", "F16"} and hardware.cpu_bfloat16
         said = (f"{hardware.unseen}: the CPU serves, slowly",) if hardware.unseen and wanted != "cpu" else ()
@@ -113,7 +117,9 @@ def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str]) -> Plan
 def look(wanted: Wanted) -> Hardware:
     """What this machine has."""
     if not torch.cuda.is_available():
-        return Hardware(unseen=unseen_gpu(gpu_nodes(), torch.version.cuda), cpu_bfloat16=has_bfloat16())
+        cuda = torch.version.cuda
+        unseen = unseen_gpu(gpu_nodes(), cuda)
+        return Hardware(unseen=unseen, built_for_gpus=cuda is not None, cpu_bfloat16=has_bfloat16())
     capability = torch.cuda.get_device_capability(0)
     kernels = wanted != "cpu" and capability >= KERNELS_FROM
     return Hardware(

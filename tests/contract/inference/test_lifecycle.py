@@ -1,8 +1,11 @@
 """How the server starts, drains, refuses and survives: with servers of its own."""
 
 import concurrent.futures
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -53,6 +56,35 @@ def test_a_mount_without_a_base_model_fails_by_name(tmp_path, start):
         body = server.http().get("/health/ready").json()
         assert body["phase"] == "failed"
         assert "model-cache" in body["detail"]
+        told = server.log.read_text().splitlines()
+        (line,) = [each for each in told if each.startswith("slipway: failed: ")]
+        assert "model-cache" in line
+        assert "slipway: phase checking" in told
+        # only a container that ends shows as a failure outside: the process ends, after a while in which it can be asked
+        assert server.process.wait(timeout=30) == 1
+
+
+def test_every_phase_is_a_line_on_the_console(sample, start):
+    with start(sample.mount) as server:
+        told = [line for line in server.log.read_text().splitlines() if line.startswith("slipway: ")]
+        phases = [line.split()[2] for line in told]
+        assert list(dict.fromkeys(phases)) == [
+            "dependencies",
+            "checking",
+            "loading-base",
+            "loading-adapters",
+            "warming-up",
+            "ready",
+        ]
+        assert server.key not in server.log.read_text()
+        assert server.http().get("/version").json()["readyAfter"] > 0
+
+
+def test_a_setting_that_can_not_be_used_is_told_the_same_way(sample, start, tmp_path):
+    environment = {**os.environ, "SLIPWAY_DEVICE": "tpu"}
+    done = subprocess.run([sys.executable, "-m", "inference"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "slipway: failed: SLIPWAY_DEVICE must be one of" in done.stderr
 
 
 def test_several_base_models_need_a_choice(sample, tmp_path, start):

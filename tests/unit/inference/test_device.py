@@ -108,8 +108,11 @@ def test_a_gpu_that_pytorch_cannot_use_is_said():
     assert "CUDA 13.0" in seen
     assert "without CUDA" in unseen_gpu(["/dev/nvidia0"], None)
     assert unseen_gpu([], "13.0") == ""
-    assert plan_for("auto", Hardware(unseen=seen), HALVES).notes == (f"{seen}: the CPU serves, slowly",)
+    built = Hardware(unseen=seen, built_for_gpus=False)
+    assert plan_for("auto", built, HALVES).notes == (f"{seen}: the CPU serves, slowly",)
     assert plan_for("cpu", Hardware(unseen=seen), HALVES).notes == ()
+    with pytest.raises(DeviceError, match=r"driver too old.*Set SLIPWAY_DEVICE to cpu"):
+        plan_for("auto", Hardware(unseen=seen), HALVES)
     with pytest.raises(DeviceError, match="driver too old"):
         plan_for("cuda", Hardware(unseen=seen), HALVES)
 
