@@ -130,8 +130,8 @@ def name_problems() -> list[str]:
     found: list[str] = []
     service = (ROOT / "inference/service.py").read_text(encoding="utf-8")
     (server,) = re.findall(r"^Phase = Literal\[([^\]]+)\]", service, flags=re.MULTILINE)
-    said = re.findall(r'"phase": "([\w-]+)"', BICEP.read_text(encoding="utf-8"))
-    if {*said, *re.findall(r'"([\w-]+)"', server)} != set(PHASES):
+    said = re.findall(r'"phase": "([\w-]+)"|say\("phase ([\w-]+)"\)', BICEP.read_text(encoding="utf-8"))
+    if {*(word for words in said for word in words if word), *re.findall(r'"([\w-]+)"', server)} != set(PHASES):
         found.append("sidecar/words/names.py's phases are not those of inference/service.py and the bootstrap")
     manifest = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))
     if manifest["contributes"]["configuration"]["properties"]["slipway.cloud"]["enum"] != list(CLOUDS):

@@ -12,6 +12,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import sys
 import tarfile
@@ -43,9 +44,10 @@ def main(script: str) -> NoReturn:
             os.chdir(unpacked(bundle))
             os.environ.update(SLIPWAY_RELEASE_DIGEST=digest, SLIPWAY_GENERATION=generation)
             say(f"starting release {digest[:12]}" + (f" (generation {generation})" if generation else ""))
+            say("phase dependencies")
             run(script)
     if offered:
-        sys.exit("slipway: no release on the share is intact: run Deploy for inference again")
+        sys.exit("slipway: failed: no release on the share is intact: run Deploy for inference again")
     wait_for_the_first_deploy()
 
 
@@ -62,8 +64,22 @@ def candidates(home: pathlib.Path) -> list[tuple[str, str]]:
     wanted = os.environ.get("SLIPWAY_RELEASE", "current")
     if wanted != "current":
         return [(wanted, "")]
-    found = sorted(home.glob("generations/*.json"), key=lambda each: int(each.stem), reverse=True)
-    return [(json.loads(each.read_text())["release"], each.stem) for each in found]
+    numbered = [each for each in home.glob("generations/*.json") if each.stem.isascii() and each.stem.isdigit()]
+    found = [(release_of(each), each.stem) for each in sorted(numbered, key=lambda each: int(each.stem), reverse=True)]
+    return [(release, generation) for release, generation in found if release]
+
+
+def release_of(generation: pathlib.Path) -> str:
+    """The release that a generation names; empty, and said, when the file is damaged: an older one may still run."""
+    try:
+        release = json.loads(generation.read_text())["release"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        say(f"generation {generation.stem} can't be read and is skipped ({type(error).__name__})")
+        return ""
+    if isinstance(release, str) and re.fullmatch("[0-9a-f]{64}", release):
+        return release
+    say(f"generation {generation.stem} names no release and is skipped")
+    return ""
 
 
 def verified(home: pathlib.Path, digest: str) -> pathlib.Path | None:
@@ -98,6 +114,7 @@ def unpacked(bundle: pathlib.Path) -> str:
 
 def wait_for_the_first_deploy() -> NoReturn:
     say("waiting for the first deploy: only the probes are answered")
+    say("phase waiting-for-first-deploy")
     signal.signal(signal.SIGTERM, end)
     address = (os.environ.get("SLIPWAY_BIND_HOST", ""), int(os.environ.get("CONTAINER_APP_PORT", "7860")))
     http.server.ThreadingHTTPServer(address, Probes).serve_forever()

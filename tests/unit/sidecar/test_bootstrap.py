@@ -94,6 +94,38 @@ def test_a_release_that_does_not_match_its_digest_is_refused_and_the_one_before_
     assert "no release on the share is intact" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.json", "{}"),
+        ("9 - Copy.json", '{"generation": 9, "release": "x"}'),
+        ("²7.json", "{}"),
+        ("1.json", '{"generation": 1, "rel'),
+        ("9.json", ""),
+        ("9.json", "[]"),
+        ("9.json", '{"release": 7}'),
+        ("9.json", '{"release": "../../models/x"}'),
+        ("9.json", "\x00\x01"),
+    ],
+)
+def test_a_stray_or_damaged_generation_is_skipped_and_the_newest_that_can_be_read_runs(
+    mount: Path, name: str, content: str
+) -> None:
+    digest = publish(mount, "good ", 2)
+    (mount / ".slipway" / "app" / "generations" / name).write_text(content)
+    done = start(mount, SHOW)
+    assert done.returncode == 0, done.stderr
+    assert f"good 2 {digest}" in done.stdout
+    if name == "9.json":
+        assert "slipway: generation 9" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_what_it_does_is_said_in_lines_that_are_meant_to_be_read(mount: Path) -> None:
+    publish(mount, "x", 1)
+    assert "slipway: phase dependencies" in start(mount, "true").stdout.splitlines()
+
+
 def test_a_pinned_release_runs_whatever_is_current(mount: Path) -> None:
     old = publish(mount, "old ", 1)
     publish(mount, "new ", 2)
@@ -144,6 +176,7 @@ def waiting(mount: Path) -> Iterator[int]:
     said, _ = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "waiting for the first deploy" in said
+    assert "slipway: phase waiting-for-first-deploy" in said.splitlines()
     assert "never" not in said
 
 
