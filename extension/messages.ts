@@ -22,7 +22,9 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel):
   log.error(text);
   const detail = error instanceof Problem ? error.detail : error instanceof Error ? error.stack : undefined;
   if (detail !== undefined) log.error(detail);
-  await offerLog(vscode.window.showErrorMessage, text, log);
+  // What was read elsewhere (the end of a container's log) is too long for a notification, which says where it is.
+  const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;
+  await offerLog(vscode.window.showErrorMessage, shown, log);
 }
 
 export async function offerLog(show: (message: string, ...items: string[]) => Thenable<string | undefined>, message: string, log: vscode.LogOutputChannel): Promise<void> {

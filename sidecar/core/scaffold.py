@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 from sidecar.core.sync import IGNORED
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, write_atomically
@@ -16,6 +17,12 @@ def shipped() -> Path:
     """The folder that holds inference/ and infra/: inside the package in the wheel, beside it in the extension and a checkout."""
     inside = PACKAGE / "shipped"
     return inside if inside.is_dir() else PACKAGE.parent
+
+
+def shipped_template() -> dict[str, object]:
+    """The compiled template as it is shipped now, whatever copy a project holds."""
+    file = shipped() / "infra" / "provision" / "inference.json"
+    return cast("dict[str, object]", json.loads(file.read_text(encoding="utf-8")))
 
 
 def in_checkout() -> bool:

@@ -120,7 +120,9 @@ def next_generation(existing: list[str], release: str) -> Generation:
 
 def generation_numbers(names: list[str]) -> list[int]:
     return sorted(
-        int(stem) for name in names if (stem := name.removesuffix(".json")).isdigit() and name.endswith(".json")
+        int(stem)
+        for name in names
+        if name.endswith(".json") and (stem := name.removesuffix(".json")).isascii() and stem.isdigit()
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from sidecar.gateway.apps import App, Replica, Revision
+from sidecar.gateway.apps import App, Mount
+from sidecar.gateway.revisions import Revision
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
 
-TOLERATED_RESTARTS = 3
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -31,20 +31,72 @@ def is_ours(app: App) -> bool:
     return "SLIPWAY_RELEASE" in app.env and "SLIPWAY_APP" in app.env
 
 
-def serving_revision(app: App, revisions: list[Revision]) -> str:
-    """The revision that gets the traffic: by weight, or the latest where the app says so."""
-    if app.mode == "Single" or any(name is None and weight > 0 for name, weight in app.traffic) or not app.traffic:
-        chosen = app.latest_revision
-    else:
-        chosen = max(app.traffic, key=lambda each: each[1])[0]
-    active = {each.name: each for each in revisions if each.active}
-    if chosen is None or chosen not in active:
+def serving_revision(app: App, revisions: list[Revision]) -> Revision:
+    """The revision that answers now: of those that may get traffic the newest that works, else the newest.
+
+    Weight, provisioning state and the app's own words on what is ready say what is meant, not what works."""
+    eligible = _eligible(app, revisions)
+    return next((each for each in eligible if each.healthy), eligible[0])
+
+
+def revision_to_deploy(app: App, revisions: list[Revision]) -> Revision:
+    """The revision that a release is started on: the one that is meant to get the traffic. In Single mode a newest revision
+    that has failed gets none, and the one before goes on serving: then it is that one."""
+    eligible = _eligible(app, revisions)
+    meant = eligible[0]
+    if app.mode == "Single" and (meant.health == "Unhealthy" or meant.state in ("Failed", "Degraded")):
+        return serving_revision(app, revisions)
+    return meant
+
+
+def revision_to_activate(app: App, revisions: list[Revision]) -> Revision | None:
+    """An app without any active revision was stopped, or a Deploy was killed between ending the old replica and starting the
+    new one: the newest revision is to run again."""
+    if not revisions or any(each.active for each in revisions):
+        return None
+    return next((each for each in revisions if each.name == app.latest_revision), max(revisions, key=_age))
+
+
+def _eligible(app: App, revisions: list[Revision]) -> list[Revision]:
+    """Active revisions that traffic may go to, the one that is meant first: by weight where the app names revisions (mode
+    Multiple), else by age."""
+    active = sorted((each for each in revisions if each.active), key=_age, reverse=True)
+    weights = {name: weight for name, weight in app.traffic if weight > 0}
+    if app.mode != "Single" and weights and None not in weights:
+        named = [each for each in active if each.name in weights]
+        active = sorted(named, key=lambda each: weights[each.name], reverse=True)
+    elif (latest := next((each for each in active if each.name == app.latest_revision), None)) is not None:
+        active = [latest, *(each for each in active if each is not latest)]
+    if not active:
         raise EndpointError(
             Text("The container app {name} has no active revision that gets traffic.", name=app.name),
             Text("Run Provision again, or activate a revision in the portal."),
             code="NoActiveRevision",
         )
-    return chosen
+    return active
+
+
+def _age(revision: Revision) -> tuple[str, str]:
+    return revision.created, revision.name
+
+
+def plain_tree_mount(app: App) -> Mount | None:
+    """The mount that the commands change into; None for an app whose commands run from a release.
+
+    Our own start does the same (`cd /mount`), and an app that was made by hand knows nothing else."""
+    script = " ".join((*app.command, *app.args)) if not is_ours(app) else " ".join(app.args)
+    entered = [each for each in app.mounts if each.path and f"cd {each.path}" in script]
+    if entered:
+        return entered[0]
+    if is_ours(app):
+        return None
+    return app.mounts[0] if app.mounts else Mount("", "")
+
+
+def release_mount(app: App) -> Mount | None:
+    """The mount that our start reads releases from."""
+    path = app.env.get("SLIPWAY_MOUNT", "")
+    return next((each for each in app.mounts if each.path == path), None)
 
 
 def address_of(endpoint: str, scheme: str, app: App, revisions: list[Revision], serving: str) -> Address:
@@ -101,20 +153,6 @@ def elsewhere_note(address: Address, app: App, answered: int | None, *, asked: b
         "It was asked without the API key; it answered {status}.",
         status=answered,
         **facts,
-    )
-
-
-def crashed(replicas: list[Replica]) -> Replica | None:
-    """A replica whose container ended so often that waiting for it is no use."""
-    return next((each for each in replicas if each.restarts >= TOLERATED_RESTARTS), None)
-
-
-def crash_text(replica: Replica) -> Text:
-    return Text(
-        "The container of {name} ended {count} times ({detail}).",
-        name=replica.name,
-        count=replica.restarts,
-        detail=replica.details or replica.state,
     )
 
 

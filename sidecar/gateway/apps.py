@@ -1,4 +1,4 @@
-"""Container Apps: environments, apps, revisions and their replicas."""
+"""Container Apps: environments and apps; revisions and replicas are in their own module."""
 
 from __future__ import annotations
 
@@ -51,30 +51,28 @@ class App:
     """Host names that the app's ingress is bound to."""
     state: str = "Succeeded"
     """What became of the last write of the app; nothing about its revisions."""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    environment_id: str = ""
     profile: str | None = None
-    """The workload profile that it runs on."""
+    """The name of the workload profile in the environment."""
+    location: str = ""
+    event_stream: str | None = None
+    """Where the system's events are told; absent for an app whose last update failed."""
+
+    @property
+    def environment(self) -> str:
+        return self.environment_id.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
-class Revision:
-    name: str
-    active: bool
-    replicas: int
-    running_state: str
-    health: str | None
-    provisioning_error: str | None
-    details: str | None
-    traffic: int
-    fqdn: str | None = None
+class Mount:
+    """A share in the first container: where it is mounted, and the environment's storage that names account and share."""
 
-
-@dataclass(frozen=True)
-class Replica:
-    name: str
-    state: str
-    details: str | None
-    restarts: int
-    ready: bool
+    path: str
+    storage: str
+    sub_path: str = ""
 
 
 def environment(place: GroupPlace, name: str) -> Environment | None:
@@ -148,7 +146,7 @@ def find_app(place: AppPlace) -> App | None:
 
 
 def app(place: AppPlace) -> App:
-    with translated(Text("Reading the container app {name}", name=place.name)), _client_of(place) as client:
+    with translated(Text("Reading the container app {name}", name=place.name)), client_of(place) as client:
         found = client.container_apps.get(place.group, place.name)
     properties = found.properties
     if properties is None or properties.template is None or not properties.template.containers:
@@ -178,13 +176,46 @@ def app(place: AppPlace) -> App:
             str(each.name) for each in cast("Any", (ingress.custom_domains if ingress else None) or [])
         ),
         state=word(properties.provisioning_state or "Succeeded"),
-        profile=properties.workload_profile_name,
+        command=tuple(str(each) for each in cast("Any", first.command or [])),
+        args=tuple(str(each) for each in cast("Any", first.args or [])),
+        mounts=_mounts(first, template),
+        environment_id=str(properties.environment_id or properties.managed_environment_id or ""),
+        profile=properties.workload_profile_name or None,
+        location=str(found.location or ""),
+        event_stream=properties.event_stream_endpoint or None,
     )
+
+
+def _mounts(container: Any, template: Any) -> tuple[Mount, ...]:
+    named = {str(each.name): str(each.storage_name) for each in template.volumes or [] if each.storage_name}
+    return tuple(
+        Mount(str(each.mount_path or ""), named[str(each.volume_name)], str(each.sub_path or ""))
+        for each in container.volume_mounts or []
+        if str(each.volume_name) in named
+    )
+
+
+def auth_token(place: AppPlace) -> str:
+    """A token for the app's log streams, good for minutes."""
+    with translated(Text("Asking for access to the logs of {name}", name=place.name)), client_of(place) as client:
+        found = client.container_apps.get_auth_token(place.group, place.name)
+    return str("" if found.properties is None else found.properties.token)
+
+
+def gpu_usage(place: GroupPlace, location: str) -> dict[str, tuple[int, int]]:
+    """GPUs in use and allowed, by the names of the region's rows that count GPUs; a row may be missing."""
+    with translated(Text("Reading the usage of {location}", location=location)), _client(place) as client:
+        rows = list(client.usages.list(location.replace(" ", "").lower()))
+    return {
+        str(row.name.value): (int(row.current_value or 0), int(row.limit or 0))
+        for row in rows
+        if row.name is not None and "gpu" in str(row.name.value).lower()
+    }
 
 
 def update_template(place: AppPlace, change: dict[str, Any]) -> None:
     """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
-    with translated(Text("Updating the container app {name}", name=place.name)), _client_of(place) as client:
+    with translated(Text("Updating the container app {name}", name=place.name)), client_of(place) as client:
         body: Any = {"location": _location(client, place), "properties": {"template": change}}
         place.around.session.completed(
             Text("Updating the container app {name}", name=place.name),
@@ -195,63 +226,16 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
 
 def template_of(place: AppPlace) -> dict[str, Any]:
     """The app's template as Azure gives it: the ground for update_template()."""
-    with translated(Text("Reading the container app {name}", name=place.name)), _client_of(place) as client:
+    with translated(Text("Reading the container app {name}", name=place.name)), client_of(place) as client:
         found = client.container_apps.get(place.group, place.name)
         template = None if found.properties is None else found.properties.template
         return {} if template is None else cast("dict[str, Any]", template.as_dict())
 
 
-def revisions(place: AppPlace) -> list[Revision]:
-    with translated(Text("Listing the revisions of {name}", name=place.name)), _client_of(place) as client:
-        return [_revision(each) for each in client.container_apps_revisions.list_revisions(place.group, place.name)]
-
-
-def replicas(place: AppPlace, revision: str) -> list[Replica]:
-    with translated(Text("Listing the replicas of {name}", name=revision)), _client_of(place) as client:
-        found = client.container_apps_revision_replicas.list_replicas(place.group, place.name, revision)
-    return [_replica(each) for each in found.value or []]
-
-
-def restart(place: AppPlace, revision: str) -> None:
-    """Asks for a restart. Azure answers before anything restarted: see it in replicas() and in the server's /version."""
-    doing = Text("Restarting {name}", name=revision)
-    with translated(doing), _client_of(place) as client:
-        place.around.session.once_free(
-            doing, lambda: client.container_apps_revisions.restart_revision(place.group, place.name, revision)
-        )
-
-
 def secrets(place: AppPlace) -> dict[str, str]:
-    with translated(Text("Reading the secrets of {name}", name=place.name)), _client_of(place) as client:
+    with translated(Text("Reading the secrets of {name}", name=place.name)), client_of(place) as client:
         found = client.container_apps.list_secrets(place.group, place.name)
     return {str(each.name): str(each.value or "") for each in found.value or []}
-
-
-def _revision(found: Any) -> Revision:
-    properties = found.properties
-    return Revision(
-        name=str(found.name),
-        active=bool(properties.active),
-        replicas=int(properties.replicas or 0),
-        running_state=word(properties.running_state or "Unknown"),
-        health=None if properties.health_state is None else word(properties.health_state),
-        provisioning_error=properties.provisioning_error or None,
-        details=getattr(properties, "running_state_details", None),
-        traffic=int(properties.traffic_weight or 0),
-        fqdn=properties.fqdn or None,
-    )
-
-
-def _replica(found: Any) -> Replica:
-    properties = found.properties
-    containers = cast("list[Any]", (properties.containers if properties is not None else None) or [])
-    return Replica(
-        name=str(found.name),
-        state=word((properties.running_state if properties is not None else None) or "Unknown"),
-        details=getattr(properties, "running_state_details", None),
-        restarts=max((int(each.restart_count or 0) for each in containers), default=0),
-        ready=bool(containers) and all(bool(each.ready) for each in containers),
-    )
 
 
 def _location(client: Any, place: AppPlace) -> str:
@@ -264,7 +248,7 @@ def _client(place: GroupPlace) -> Any:
     return ContainerAppsAPIClient(place.session.credential, place.subscription_id, **place.session.arm_options())
 
 
-def _client_of(place: AppPlace) -> Any:
+def client_of(place: AppPlace) -> Any:
     return _client(place.around)
 
 

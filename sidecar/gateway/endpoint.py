@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -15,6 +16,15 @@ from sidecar.words.text import Text
 
 SECONDS = 30
 """For one answer. A request to an app at zero replicas is held while one starts, so a wake-up may run into this."""
+
+SHORT_SECONDS = 5
+"""For a look at a replica that says it is ready."""
+
+KNOCK_SECONDS = 245
+"""The ingress holds a request for 240 s."""
+
+KNOCK_PAUSE = 10
+"""Between two knocks: less than the time after which an app without requests goes to sleep."""
 
 ELSEWHERE_SECONDS = 5
 """For an address that the workspace names beside the app's own: nobody waits long for a stranger."""
@@ -52,6 +62,14 @@ class Version:
     adapters: tuple[str, ...]
     refused: tuple[Refused, ...] | None
     """None: the server does not tell (vLLM in place of ours)."""
+    started: str | None = None
+    ready_after: float | None = None
+    """Seconds that this start took, from the process's first moment."""
+
+    @property
+    def loaded(self) -> bool:
+        """Our server names its base once everything is loaded: before that it has not looked at every adapter."""
+        return self.base is not None or self.refused is None
 
 
 def status_without_key(url: str) -> int | None:
@@ -73,15 +91,38 @@ def status_without_key(url: str) -> int | None:
         return None
 
 
+class Knock:
+    """Requests that wake an app and keep it awake while it starts: held by the ingress until a replica is ready, one at a time,
+    without the key, on a thread of its own. Their answers tell nothing and are not looked at."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="knock", daemon=True)
+
+    def begin(self) -> None:
+        if not self._thread.is_alive() and not self._stop.is_set():
+            self._thread.start()
+
+    def end(self) -> None:
+        """The thread ends with its request, at the latest when the ingress lets go of that; nobody waits for it."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        with httpx.Client(timeout=httpx.Timeout(10, read=KNOCK_SECONDS), trust_env=_trusts(self._url)) as client:
+            while not self._stop.is_set():
+                with contextlib.suppress(httpx.HTTPError):  # not ready yet, or gone: the next one is as good
+                    client.get(f"{self._url}/health/live")
+                self._stop.wait(KNOCK_PAUSE)
+
+
 class Endpoint:
     """One endpoint, by its URL and key (None: it has none, or is not to see it). Close it after use."""
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(self, url: str, api_key: str | None, seconds: float = SECONDS) -> None:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        # A proxy sees whatever goes through it in plain text, and plain text stays on this machine (the local cloud's).
-        trusted = url.startswith("https://")
         self.url = url
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=trusted)
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=seconds, trust_env=_trusts(url))
 
     def __enter__(self) -> Endpoint:
         return self
@@ -97,7 +138,7 @@ class Endpoint:
             return NOT_ASKED
         body = _object(answer)
         if body is None or "phase" not in body:
-            return Readiness(answer.status_code == 200, None, None, None, known=False)
+            return NOT_ASKED  # a proxy's page, a portal's, another server's: a 200 of theirs says nothing of a model
         progress = body.get("progress")
         return Readiness(
             ready=answer.status_code == 200,
@@ -114,7 +155,7 @@ class Endpoint:
         except httpx.HTTPError:
             return None
         body = _object(answer) if answer.status_code == 200 else None
-        if body is None:
+        if body is None or "release" not in body:
             return None
         generation = str(body.get("generation") or "")
         adapters = cast("list[dict[str, Any]]", body.get("adapters") or [])
@@ -128,6 +169,8 @@ class Endpoint:
             refused=None
             if refused is None
             else tuple(Refused(str(each["name"]), str(each["reason"])) for each in refused),
+            started=cast("str | None", body.get("startedAt")) or None,
+            ready_after=float(after) if isinstance(after := body.get("readyAfter"), int | float) else None,
         )
 
     def root_answers(self) -> bool:
@@ -188,6 +231,11 @@ class Endpoint:
                 detail=answer.text[:2000],
             )
         return said
+
+
+def _trusts(url: str) -> bool:
+    """A proxy sees whatever goes through it in plain text, and plain text stays on this machine (the local cloud's)."""
+    return url.startswith("https://")
 
 
 def _object(answer: httpx.Response) -> dict[str, Any] | None:

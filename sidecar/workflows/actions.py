@@ -151,7 +151,7 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
     prepare(context.settings, cloud, tuple(params.consents))
     session = _opened(cloud, config.SUBSCRIPTION_ID, context)
     journal = _journal(workspace.folder, "deploy", params.operation, context)
-    result = _journalled(journal, lambda: deploy(workspace, session, journal))
+    result = _journalled(journal, lambda: deploy(workspace, session, journal, tuple(params.consents)))
     return wire.Deployed(
         endpoint=result.endpoint,
         url=result.url,

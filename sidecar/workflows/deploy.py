@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import time
 from dataclasses import dataclass
 
 from sidecar.core.journal import Journal
-from sidecar.core.sync import Release, generation_numbers, next_generation, pack
+from sidecar.core.sync import Release, pack
 from sidecar.core.workspace import Workspace, target_of
+from sidecar.decisions.restart import Plan, has_gpu, plan_for
 from sidecar.decisions.serving import (
-    TOLERATED_RESTARTS,
     Address,
     address_of,
-    crash_text,
     elsewhere_note,
     is_ours,
-    serving_revision,
+    revision_to_activate,
+    revision_to_deploy,
 )
-from sidecar.gateway import apps
-from sidecar.gateway.endpoint import NOT_ASKED, Endpoint, Readiness, Refused, Version, status_without_key
-from sidecar.gateway.files import Share, open_share
+from sidecar.gateway import apps, revisions
+from sidecar.gateway.endpoint import Endpoint, Refused, Version, status_without_key
+from sidecar.gateway.files import open_share
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import Conflict, EndpointError
-from sidecar.words.names import Phase
+from sidecar.words.errors import CloudError, EndpointError
 from sidecar.words.text import Text
 from sidecar.workflows.mirror import mirror
+from sidecar.workflows.publish import Destination, Published, destination, publish, repair
+from sidecar.workflows.restart import Aim, Patience, answered
+from sidecar.workflows.rollout import Arrived, roll_out
+from sidecar.workflows.upgrade import needs_upgrade, upgrade
 
-POLL_SECONDS = 1.0
-READY_SECONDS = 1800
-"""The template's probe budget (20 minutes) and a margin: nothing is waited for without an end."""
-RESTART_SECONDS = 120
-"""After this, a restart that left every old replica running is asked for once more."""
-
-PHASES: dict[Phase, str] = {
-    "waiting-for-first-deploy": "The replica waits for its first release…",
-    "dependencies": "Installing dependencies…",
-    "checking": "Checking the model's files…",
-    "loading-base": "Loading the base model{percent}…",
-    "loading-adapters": "Loading the adapters…",
-    "warming-up": "Warming up…",
-    "ready": "The model answers.",
-    "failed": "The model could not be loaded.",
-}
-"""What each phase of the server is called in progress messages."""
+PATIENCE = Patience()
+ASK_SECONDS = 60
+"""For one token of a model that is ready."""
 
 
 @dataclass(frozen=True)
@@ -65,53 +52,148 @@ class Result:
     notes: tuple[Text, ...]
 
 
-@dataclass(frozen=True)
-class Published:
-    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree."""
-
-    release: str
-    generation: int
-    changed: bool
-
-
-def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
+def deploy(
+    workspace: Workspace,
+    session: Session,
+    journal: Journal,
+    consents: tuple[str, ...] = (),
+    patience: Patience = PATIENCE,
+) -> Result:
     """The whole of *Deploy*. Without a change in the code it still reloads the model."""
     target = target_of(workspace)
-    around = GroupPlace(session, target.subscription_id, target.resource_group)
-    place = around.app(target.app)
+    place = GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
     journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
-    revisions = apps.revisions(place)
-    revision = serving_revision(app, revisions)
-    address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
-    before = {each.name for each in apps.replicas(place, revision)}
+    older = needs_upgrade(app, consents)
+    found = revisions.revisions(place)
+    revision = awake(place, app, found, journal)
+    address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
+    where = destination(place, app, target, journal)
 
     journal.step("sync", Text("Syncing the code in {folder}…", folder=workspace.code.name), increment=10)
-    with open_share(around, target.storage_account, target.file_share) as share:
-        if is_ours(app):
-            published = publish(pack(workspace.code), share, target.app, journal)
-        else:
-            journal.log(
-                Text("{app} was not made by Slipway: its code is synced as a plain tree, file by file.", app=target.app)
-            )
-            changes = mirror(workspace.code, share, journal)
-            published = Published("", 0, bool(changes.upload or changes.delete))
+    release, published = sync(workspace, place, app, where, journal)
 
-    with Endpoint(address.url, api_key_of(place, app)) as endpoint:
-        if before:
-            journal.step("restart", Text("Restarting {revision}…", revision=revision), increment=10, revision=revision)
-            apps.restart(place, revision)
-        else:
-            journal.step(
-                "wake", Text("No replica is running: waking {app} by a request…", app=target.app), increment=10
+    plan = plan_of(place, app, revision)
+    if older:
+        app, revision = upgrade(place, app, revision, plan, journal)
+        plan = Plan("new")
+    own = address.url if revision.fqdn is None else f"{session.profile.scheme}://{revision.fqdn}"
+    key = api_key_of(place, app)
+    aim = Aim(place, app, revision, own, key, published.release or None, is_ours(app))
+    arrived = roll_out(aim, plan, journal, patience)
+    if not arrived.release_matches:
+        arrived = repaired(aim, release, where, journal, patience)
+    version = arrived.version
+    if version is not None:
+        journal.step("ask", Text("Asking the model…"), increment=5)
+        ask_model(address.url, key, journal)
+    else:
+        journal.log(UNVERIFIED, "warning")
+    return told(target.endpoint, address, app, published, arrived, journal)
+
+
+UNVERIFIED = Text(
+    "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
+)
+
+
+def awake(place: AppPlace, app: apps.App, found: list[revisions.Revision], journal: Journal) -> revisions.Revision:
+    """The revision to deploy to; one that nobody left active is activated."""
+    stopped = revision_to_activate(app, found)
+    if stopped is None:
+        chosen = revision_to_deploy(app, found)
+        if chosen.name != app.latest_revision and app.mode == "Single":
+            failed = Text(
+                "The newest revision, {newest}, has failed; {revision} serves, and is deployed to.",
+                newest=app.latest_revision or "?",
+                revision=chosen.name,
             )
-        if is_ours(app):
-            replicas, version = await_release(place, revision, endpoint, before, published, journal)
-            journal.step("ask", Text("Asking the model…"), increment=5)
-            endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
-        else:
-            replicas, version = await_replicas(place, revision, endpoint, before, journal), None
+            journal.log(failed, "warning")
+        return chosen
+    text = Text("No revision of {app} is active: activating {revision}…", app=app.name, revision=stopped.name)
+    journal.step("activate", text, revision=stopped.name)
+    revisions.activate(place, stopped.name)
+    return stopped
+
+
+def sync(
+    workspace: Workspace, place: AppPlace, app: apps.App, where: Destination, journal: Journal
+) -> tuple[Release | None, Published]:
+    """Brings the code to where the app reads it; None for a plain tree, which is no release."""
+    with open_share(place.around, where.share.account, where.share.share) as share:
+        if where.plain:
+            journal.log(PLAIN_OURS if is_ours(app) else plain_theirs(app))
+            changes = mirror(workspace.code, share, where.folder, journal)
+            return None, Published("", 0, bool(changes.upload or changes.delete))
+        release = pack(workspace.code)
+        return release, publish(release, share, home_of(app, where), journal)
+
+
+PLAIN_OURS = Text("The start commands change into the mount: the code is synced there as a plain tree, file by file.")
+
+
+def plain_theirs(app: apps.App) -> Text:
+    return Text("{app} was not made by Slipway: its code is synced as a plain tree, file by file.", app=app.name)
+
+
+def home_of(app: apps.App, where: Destination) -> str:
+    """Where our start looks for releases."""
+    below = f"{where.folder}/" if where.folder else ""
+    return f"{below}.slipway/{app.env['SLIPWAY_APP']}"
+
+
+def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Plan:
+    """Whether there is a GPU for a second replica; what can't be read is not known."""
+    running = len(revisions.replicas(place, revision.name))
+    if app.profile is None or not running:
+        return plan_for(None, None, running)
+    try:
+        environment = apps.environment(place.around, app.environment)
+        profiles = () if environment is None else environment.profiles
+        kind = next((str(each["workloadProfileType"]) for each in profiles if each["name"] == app.profile), app.profile)
+        usage = apps.gpu_usage(place.around, app.location) if has_gpu(kind) else {}
+    except CloudError:
+        return plan_for(app.profile, None, running)
+    return plan_for(kind, usage, running)
+
+
+def repaired(aim: Aim, release: Release | None, where: Destination, journal: Journal, patience: Patience) -> Arrived:
+    """Another release runs than the current one: its bundle on the share is damaged, or the app starts something else."""
+    if release is not None:
+        with open_share(aim.place.around, where.share.account, where.share.share) as share:
+            mended = repair(release, share, home_of(aim.app, where), journal)
+        if mended:
+            arrived = roll_out(aim, plan_of(aim.place, aim.app, aim.revision), journal, patience)
+            if arrived.release_matches:
+                return arrived
+    raise EndpointError(
+        Text("{revision} serves another release than the one that was deployed.", revision=aim.revision.name),
+        Text("Look whether the app's SLIPWAY_RELEASE names a release; the end of its log says which one it started."),
+        code="OtherReleaseServes",
+    )
+
+
+def ask_model(url: str, key: str | None, journal: Journal) -> None:
+    """One token, at the address that callers use."""
+
+    def ask() -> str:
+        with Endpoint(url, key) as endpoint:
+            return endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
+
+    if answered(journal, ask, ASK_SECONDS) is None:
+        raise EndpointError(
+            Text("The model at {url} did not answer within {seconds} s.", url=url, seconds=ASK_SECONDS),
+            Text("Look at its status, then try again."),
+            code="EndpointUnreachable",
+        )
+
+
+def told(
+    endpoint: str, address: Address, app: apps.App, published: Published, arrived: Arrived, journal: Journal
+) -> Result:
+    """What came of it, in the log and as a value."""
+    version = arrived.version
     notes = outcome_notes(version)
     refused = () if version is None else version.refused or ()
     for each in refused:
@@ -124,13 +206,13 @@ def deploy(workspace: Workspace, session: Session, journal: Journal) -> Result:
     journal.log(Text("The inference endpoint is available at {url}", url=address.url))
     journal.done(release=published.release, generation=str(published.generation))
     return Result(
-        endpoint=target.endpoint,
+        endpoint=endpoint,
         url=address.url,
         release=published.release,
         generation=published.generation,
         code_changed=published.changed,
         verified=version is not None and not refused,
-        replicas=tuple(replicas),
+        replicas=arrived.replicas,
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=refused,
@@ -158,138 +240,3 @@ def api_key_of(place: AppPlace, app: apps.App) -> str | None:
     """The key from the app's own secret; None for an app that has none."""
     secret = app.secret_env.get("SLIPWAY_API_KEY")
     return None if secret is None else apps.secrets(place).get(secret) or None
-
-
-def publish(release: Release, share: Share, app: str, journal: Journal) -> Published:
-    """Puts the release on the share and makes it current; the generation's name is taken once, by one deployer."""
-    home = f".slipway/{app}"
-    bundle = f"{home}/releases/{release.digest}"
-    if share.exists(bundle):
-        journal.log(
-            Text(
-                "Release {digest} ({files} files) is on the share already.",
-                digest=release.digest[:12],
-                files=release.files,
-            )
-        )
-    else:
-        journal.log(
-            Text("Uploading release {digest} ({files} files)…", digest=release.digest[:12], files=release.files)
-        )
-        share.create(bundle, release.bundle)
-    names = [each.name for each in share.list(f"{home}/generations")]
-    current = generation_numbers(names)
-    if current and _release_of(share, home, current[-1]) == release.digest:
-        journal.log(Text("The code has not changed; the model is reloaded."))
-        return Published(release.digest, current[-1], changed=False)
-    generation = next_generation(names, release.digest)
-    try:
-        share.create(f"{home}/generations/{generation.number}.json", generation.to_json())
-    except Conflict as error:
-        raise Conflict(
-            Text("Somebody else deployed at the same moment (generation {number}).", number=generation.number),
-            Text("Run Deploy again if yours is the code that should run."),
-            code="DeployedMeanwhile",
-        ) from error
-    journal.log(Text("Generation {number} is release {digest}.", number=generation.number, digest=release.digest[:12]))
-    return Published(release.digest, generation.number, changed=True)
-
-
-def await_release(
-    place: AppPlace, revision: str, endpoint: Endpoint, before: set[str], published: Published, journal: Journal
-) -> tuple[list[str], Version]:
-    """Waits until a replica that did not run before serves exactly this release; returns the replicas' names and what it says
-    of itself.
-
-    A restart that Azure accepted but did not carry out is asked for once more."""
-    began = time.monotonic()
-    again = bool(before)
-    shown: str | None = None
-    while time.monotonic() - began < READY_SECONDS:
-        replicas = apps.replicas(place, revision)
-        version = endpoint.version()
-        phase = endpoint.phase()
-        fresh = version is not None and version.replica not in before and version.release == published.release
-        # Our server names its base once everything is loaded: before that it has not looked at every adapter, and `ready` may
-        # be the old replica's word.
-        loaded = version is not None and (version.base is not None or version.refused is None)
-        if version is not None and fresh and loaded and phase.ready:
-            return [each.name for each in replicas], version
-        refuse_failed(replicas, before, phase, revision)
-        text = waiting_for(replicas, before, phase)
-        if str(text) != shown:
-            shown = str(text)
-            journal.progress(text)
-            journal.log(text)
-        old_only = {each.name for each in replicas} <= before and bool(replicas)
-        if again and old_only and time.monotonic() - began > RESTART_SECONDS:
-            again = False
-            journal.step("restart-again", Text("Nothing restarted: asking once more…"), revision=revision)
-            apps.restart(place, revision)
-        journal.wait(POLL_SECONDS)
-    raise not_ready(revision)
-
-
-def await_replicas(place: AppPlace, revision: str, endpoint: Endpoint, before: set[str], journal: Journal) -> list[str]:
-    """For a server without our health routes: new replicas run and `/` answers. Reported as unverified."""
-    began = time.monotonic()
-    while time.monotonic() - began < READY_SECONDS:
-        answers = endpoint.root_answers()
-        replicas = apps.replicas(place, revision)
-        refuse_failed(replicas, before, NOT_ASKED, revision)
-        fresh = [each for each in replicas if each.name not in before]
-        if fresh and answers and all(each.state == "Running" for each in fresh) and len(fresh) == len(replicas):
-            journal.log(
-                Text(
-                    "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
-                ),
-                "warning",
-            )
-            return [each.name for each in replicas]
-        journal.progress(Text("Waiting for the new replica…"))
-        journal.wait(POLL_SECONDS)
-    raise not_ready(revision)
-
-
-def refuse_failed(replicas: list[apps.Replica], before: set[str], phase: Readiness, revision: str) -> None:
-    """Stops waiting for what can't become ready: the server says so, or its container dies again and again."""
-    if phase.known and phase.phase == "failed":
-        raise EndpointError(
-            Text("The model could not be loaded: {detail}", detail=phase.detail or "the server gives no reason"),
-            Text("Correct the cause and run Deploy again; the log of {revision} holds more.", revision=revision),
-            code="ModelLoadFailed",
-        )
-    for each in replicas:
-        if each.name not in before and each.restarts >= TOLERATED_RESTARTS:
-            raise EndpointError(
-                crash_text(each),
-                Text("Look at its log: a start command fails, or a dependency is missing."),
-                code="ContainerCrashed",
-            )
-
-
-def waiting_for(replicas: list[apps.Replica], before: set[str], phase: Readiness) -> Text:
-    """What the wait is for, as exactly as can be told."""
-    fresh = [each for each in replicas if each.name not in before]
-    if not fresh and replicas:
-        return Text("Waiting for the old replica to end…")
-    if not fresh:
-        return Text("Waiting for a replica to be assigned…")
-    if phase.phase is not None and not phase.ready:
-        percent = "" if phase.progress is None else f" ({round(phase.progress * 100)} %)"
-        return Text(PHASES[phase.phase], percent=percent)
-    return Text("Replica {name}: {state}…", name=fresh[0].name, state=fresh[0].state)
-
-
-def not_ready(revision: str) -> EndpointError:
-    return EndpointError(
-        Text(
-            "{revision} did not become ready within {minutes} minutes.", revision=revision, minutes=READY_SECONDS // 60
-        ),
-        Text("Look at the log, correct the cause and run Deploy again."),
-        code="NotReady",
-    )
-
-
-def _release_of(share: Share, home: str, number: int) -> str:
-    return str(json.loads(share.read(f"{home}/generations/{number}.json")).get("release", ""))

@@ -13,8 +13,10 @@ from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
 
-def mirror(code: Path, share: Share, journal: Journal) -> Changes:
-    """Brings `<share>/<name of the code folder>/` up to date. Each file is switched whole; the tree as a whole is not."""
+def mirror(code: Path, share: Share, folder: str, journal: Journal) -> Changes:
+    """Brings `<folder>/<name of the code folder>/` up to date; `folder` is what the app's mount shows of the share.
+
+    Each file is switched whole; the tree as a whole is not."""
     entries = scan(code)
     links = [entry.path for entry in entries if entry.kind == "link"]
     if links:
@@ -23,7 +25,8 @@ def mirror(code: Path, share: Share, journal: Journal) -> Changes:
             Text("Replace them by copies, or let Provision make the app: releases carry links."),
         )
     local = manifest_of(entries)
-    manifest = f".slipway/mirror-{code.name}.json"
+    below = f"{folder}/" if folder else ""
+    manifest = f"{below}.slipway/mirror-{code.name}.json"
     changes = diff(local, _known(share, manifest))
     contents = {entry.path: entry.content for entry in entries}
     for number, path in enumerate(changes.upload, 1):
@@ -31,10 +34,10 @@ def mirror(code: Path, share: Share, journal: Journal) -> Changes:
         journal.progress(
             Text("Uploading {path} ({number} of {total})…", path=path, number=number, total=len(changes.upload))
         )
-        share.replace(f"{code.name}/{path}", contents[path])
+        share.replace(f"{below}{code.name}/{path}", contents[path])
     for path in changes.delete:
-        if share.exists(f"{code.name}/{path}"):
-            share.delete(f"{code.name}/{path}")
+        if share.exists(f"{below}{code.name}/{path}"):
+            share.delete(f"{below}{code.name}/{path}")
     if changes.upload or changes.delete:
         share.replace(manifest, (json.dumps(local, sort_keys=True) + "\n").encode())
     return changes
@@ -43,4 +46,7 @@ def mirror(code: Path, share: Share, journal: Journal) -> Changes:
 def _known(share: Share, manifest: str) -> dict[str, str]:
     if not share.exists(manifest):
         return {}
-    return cast("dict[str, str]", json.loads(share.read(manifest)))
+    try:
+        return cast("dict[str, str]", json.loads(share.read(manifest)))
+    except ValueError:  # damaged: everything is uploaded anew, and nothing deleted
+        return {}

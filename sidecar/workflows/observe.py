@@ -1,27 +1,28 @@
-"""Workflow *Status*: what runs where, read from ARM; the endpoint itself is asked only when a replica already runs."""
+"""Workflow *Status*: what runs where, read from ARM and the logs; the endpoint itself is asked only when a replica is ready."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.core.workspace import Target, Workspace, target_of
-from sidecar.decisions.serving import (
-    Address,
-    address_of,
-    crash_text,
-    crashed,
-    elsewhere_note,
-    is_ours,
-    serving_revision,
-)
-from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Readiness, Refused, Version
+from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
+from sidecar.decisions.serving import Address, address_of, elsewhere_note, is_ours, serving_revision
+from sidecar.gateway import apps, revisions
+from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Readiness, Refused, Version
+from sidecar.gateway.log_lines import console_line, system_event
+from sidecar.gateway.logs import last_lines
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import EndpointError, NotFound, WorkspaceError
+from sidecar.words.errors import EndpointError, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.names import Phase, State
-from sidecar.words.text import Text, verbatim
+from sidecar.words.text import Text
 from sidecar.workflows.deploy import api_key_of, outcome_notes
+
+LOG_SECONDS = 4
+"""For a look at the end of a log: a look is short, and tells what it could read."""
+
+CONSOLE_LINES = 100
+EVENT_LINES = 100
 
 FAILURES: frozenset[State] = frozenset({"missing", "failed"})
 """The states that are failures: `status` in a terminal then exits with 1, and so it does when an adapter is refused."""
@@ -73,61 +74,115 @@ def place_of(session: Session, target: Target) -> AppPlace:
 
 
 def status(workspace: Workspace, session: Session) -> Status:
-    """One look. With zero replicas nothing is sent to the endpoint: looking never wakes a GPU."""
+    """One look. The endpoint is asked only where a replica is ready: a request to one that sleeps would wake it, and to one
+    that starts would be held, and keep its GPU."""
     target = target_of(workspace)
     place = place_of(session, target)
     try:
         app = apps.app(place)
     except NotFound as error:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
-    revisions = apps.revisions(place)
-    revision = serving_revision(app, revisions)
-    replicas = apps.replicas(place, revision)
+    found = revisions.revisions(place)
+    revision = serving_revision(app, found)
+    running = revisions.replicas(place, revision.name)
+    where = Status("asleep", revision=revision.name, endpoint=target.endpoint, app=target.app)
     try:
-        address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
+        address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     except EndpointError as error:
-        return Status("unverified", None, revision, endpoint=target.endpoint, app=target.app, reason=error.message)
-    notes = noted(address, app)
-    if not replicas:
-        return Status(
-            "asleep", revision=revision, endpoint=target.endpoint, url=address.url, app=target.app, notes=tuple(notes)
-        )
+        return replace(where, state="unverified", reason=error.message)
+    notes = (*newest_failed(app, found, revision), *noted(address, app))
+    where = replace(where, url=address.url, notes=notes)
+    if not running:
+        return where
+    if not any(each.ready for each in running):
+        return seen_inside(where, place, app, revision, running)
+    return asked(where, address, api_key_of(place, app), running, ours=is_ours(app))
+
+
+def asked(where: Status, address: Address, key: str | None, running: list[revisions.Replica], *, ours: bool) -> Status:
+    """What the endpoint itself says; a replica of it is ready."""
     version: Version | None = None
-    with Endpoint(address.url, api_key_of(place, app)) as endpoint:
+    with Endpoint(address.url, key, SHORT_SECONDS) as endpoint:
         phase = endpoint.phase()
-        if phase.ready and is_ours(app):
+        if phase.ready and ours:
             version = endpoint.version()
-    dead = crashed(replicas)
-    state = state_of(is_ours(app), phase, crashing=dead is not None)
-    problem = next((each.details for each in replicas if each.details), None)
-    reason = phase.detail if phase.phase == "failed" else problem
-    return Status(
-        state=state,
+    return replace(
+        where,
+        state=state_of(ours, phase),
         phase=phase.phase,
-        revision=revision,
-        replicas=tuple(
-            ReplicaStatus(each.name, each.state, phase.phase if len(replicas) == 1 else None) for each in replicas
-        ),
-        endpoint=target.endpoint,
-        url=address.url,
-        app=target.app,
-        reason=crash_text(dead)
-        if dead is not None and state == "failed"
-        else None
-        if reason is None
-        else verbatim(reason),
+        replicas=replica_lines(running, phase.phase),
+        reason=Text("The server has failed: {detail}", detail=phase.detail or "?") if phase.phase == "failed" else None,
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=() if version is None else version.refused or (),
-        notes=(*outcome_notes(version), *notes),
+        notes=(*outcome_notes(version), *where.notes),
     )
 
 
-def state_of(ours: bool, found: Readiness, *, crashing: bool) -> State:
-    """What an endpoint with a replica is."""
+def seen_inside(
+    where: Status, place: AppPlace, app: apps.App, revision: revisions.Revision, running: list[revisions.Replica]
+) -> Status:
+    """What ARM and the ends of the logs say of replicas that are not ready. Nothing is sent to the endpoint."""
+    notes = list(where.notes)
+
+    def lines_of(url: str | None, most: int) -> list[str]:
+        try:
+            return [] if url is None else last_lines(place, url, most, LOG_SECONDS)
+        except SlipwayError as error:
+            notes.append(Text("The log can't be read: {problem}", problem=error.message))
+            return []
+
+    console = {
+        each.name: [
+            line for said in lines_of(each.containers[0].log_stream, CONSOLE_LINES) if (line := console_line(said))
+        ]
+        for each in running
+        if each.containers
+    }
+    events = [event for said in lines_of(app.event_stream, EVENT_LINES) if (event := system_event(said))]
+    found = diagnose(Seen(tuple(running), revision, events=events, console=console))
+    state = state_inside(found)
+    phase = found.phase if isinstance(found, Working) else "failed" if found.code == "ModelLoadFailed" else None
+    return replace(
+        where,
+        state=state,
+        phase=phase,
+        replicas=replica_lines(running, phase),
+        reason=found.sentence if isinstance(found, Cause) else found.warning,
+        notes=tuple(notes),
+    )
+
+
+def state_inside(found: Cause | Working) -> State:
+    if isinstance(found, Cause):
+        return "failed"
+    return "waiting-for-first-deploy" if found.phase == "waiting-for-first-deploy" else "starting"
+
+
+def replica_lines(running: list[revisions.Replica], phase: Phase | None) -> tuple[ReplicaStatus, ...]:
+    return tuple(ReplicaStatus(each.name, each.state, phase if len(running) == 1 else None) for each in running)
+
+
+def newest_failed(app: apps.App, found: list[revisions.Revision], serving: revisions.Revision) -> list[Text]:
+    """A newest revision that does not work while the one before serves: nothing else tells of it."""
+    newest = next((each for each in found if each.name == app.latest_revision and each.active), None)
+    if newest is None or newest.name == serving.name or newest.health != "Unhealthy":
+        return []
+    return [
+        Text(
+            "The newest revision, {newest}, does not work ({details}); {revision} serves.",
+            newest=newest.name,
+            details=newest.details or newest.provisioning_error or newest.state,
+            revision=serving.name,
+        )
+    ]
+
+
+def state_of(ours: bool, found: Readiness) -> State:
+    """What an endpoint with a replica that is ready is."""
     if found.ready and ours:
         return "ready"
-    if found.phase == "failed" or crashing:
+    if found.phase == "failed":
         return "failed"
     if not ours:
         return "unverified"
@@ -146,15 +201,14 @@ def link(workspace: Workspace, session: Session) -> Link:
     target = target_of(workspace)
     place = place_of(session, target)
     app = apps.app(place)
-    revisions = apps.revisions(place)
-    revision = serving_revision(app, revisions)
-    address = address_of(target.endpoint, session.profile.scheme, app, revisions, revision)
-    replicas = apps.replicas(place, revision)
+    found = revisions.revisions(place)
+    revision = serving_revision(app, found)
+    address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     note = next(iter(noted(address, app)), None)
     key = api_key_of(place, app)
-    if key is None or not replicas:
+    if key is None or not any(each.ready for each in revisions.replicas(place, revision.name)):
         return Link(address.url, None, note)
-    with Endpoint(address.url, key) as endpoint:
+    with Endpoint(address.url, key, SHORT_SECONDS) as endpoint:
         path = endpoint.login_path()
     return Link(address.url, None if path is None else address.url + path, note)
 

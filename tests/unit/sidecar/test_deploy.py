@@ -1,44 +1,56 @@
-"""Decisions of *Deploy*, as pure functions: what is waited for, what stops the wait, what is said of the outcome."""
+"""Decisions of *Deploy*, as pure functions: how it restarts, how long that takes, what is said of the outcome."""
 
 from __future__ import annotations
 
 import pytest
 
-from sidecar.gateway.apps import Replica
-from sidecar.gateway.endpoint import NOT_ASKED, Readiness, Refused, Version
-from sidecar.words.errors import EndpointError
-from sidecar.workflows.deploy import PHASES, outcome_notes, refuse_failed, waiting_for
+from sidecar.decisions.restart import downtime, has_gpu, plan_for
+from sidecar.gateway.endpoint import Refused, Version
+from sidecar.workflows.deploy import outcome_notes
+
+T4 = "Consumption-GPU-NC8as-T4"
+A100 = "Consumption-GPU-NC24-A100"
 
 
-def replica(name: str, restarts: int = 0) -> Replica:
-    return Replica(name, "Running", None, restarts, ready=True)
+@pytest.mark.fact(74, 78, 126, 127, 128)
+@pytest.mark.parametrize(
+    ("profile", "usage", "running", "way"),
+    [
+        (T4, {"SubscriptionConsumptionT4Gpus": (1, 1)}, 1, "old-first"),
+        (T4, {"SubscriptionConsumptionNCT4Gpus": (1, 1)}, 1, "old-first"),
+        (T4, {"SubscriptionConsumptionT4Gpus": (1, 2)}, 1, "rolling"),
+        (T4, {"SubscriptionConsumptionT4Gpus": (1, 1)}, 0, "wake"),
+        (
+            T4,
+            {"SubscriptionConsumptionNCA100Gpus": (0, 4)},
+            1,
+            "old-first",
+        ),  # a missing row is not a zero, nor a plenty
+        (T4, {}, 1, "old-first"),
+        (T4, None, 1, "old-first"),
+        (A100, {"SubscriptionConsumptionNCA100Gpus": (1, 2)}, 1, "rolling"),
+        ("NC48-A100", {"SubscriptionNCA100Gpus": (2, 3)}, 1, "old-first"),
+        ("NC48-A100", {"SubscriptionNCA100Gpus": (2, 4)}, 1, "rolling"),
+        ("Consumption-GPU-NEW", {}, 1, "old-first"),
+        ("Consumption", None, 1, "rolling"),
+        (None, None, 1, "rolling"),
+    ],
+)
+def test_the_old_replica_goes_first_where_no_gpu_is_known_to_be_free(
+    profile: str | None, usage: dict[str, tuple[int, int]] | None, running: int, way: str
+) -> None:
+    plan = plan_for(profile, usage, running)
+    assert plan.way == way
+    assert (plan.reason is not None) == (way == "old-first")
+    assert has_gpu(profile) == (profile not in (None, "Consumption"))
 
 
-NOTHING = NOT_ASKED
-
-
-def test_every_phase_has_its_words_and_the_base_model_its_percent() -> None:
-    loading = Readiness(ready=False, phase="loading-base", progress=0.42, detail=None, known=True)
-    assert str(waiting_for([replica("new")], set(), loading)) == "Loading the base model (42 %)…"
-    assert str(waiting_for([], set(), NOTHING)) == "Waiting for a replica to be assigned…"
-    assert str(waiting_for([replica("old")], {"old"}, NOTHING)) == "Waiting for the old replica to end…"
-    assert "new: Running" in str(waiting_for([replica("new")], set(), NOTHING))
-    for phase in PHASES:
-        known = Readiness(ready=False, phase=phase, progress=None, detail=None, known=True)
-        assert "{" not in str(waiting_for([replica("new")], set(), known))
-
-
-def test_a_model_that_can_not_be_loaded_ends_the_wait_with_the_servers_words() -> None:
-    failed = Readiness(ready=False, phase="failed", progress=None, detail="no base model under model-cache", known=True)
-    with pytest.raises(EndpointError, match="no base model under model-cache"):
-        refuse_failed([replica("new")], set(), failed, "app--1")
-
-
-def test_a_container_that_dies_again_and_again_ends_the_wait_but_an_old_one_does_not() -> None:
-    refuse_failed([replica("new", 2), replica("old", 9)], {"old"}, NOTHING, "app--1")
-    with pytest.raises(EndpointError, match="ended 3 times") as error:
-        refuse_failed([replica("new", 3)], {"old"}, NOTHING, "app--1")
-    assert error.value.code == "ContainerCrashed"
+def test_the_downtime_is_that_of_the_last_start_from_the_replicas_creation_on() -> None:
+    assert downtime("2026-06-20T13:00:00Z", "2026-06-20T13:01:30+00:00", 60.0) == 160
+    assert downtime("2026-06-20T13:00:00Z", None, 60.0) is None
+    assert downtime("2026-06-20T13:00:00Z", "2026-06-20T13:01:30+00:00", None) is None
+    assert downtime("", "2026-06-20T13:01:30+00:00", 60.0) is None
+    assert downtime("2026-06-20T13:00:00", "2026-06-20T13:01:30+00:00", 60.0) is None
 
 
 def test_a_base_that_answers_alone_is_said_and_only_where_the_server_tells_what_it_refuses() -> None:

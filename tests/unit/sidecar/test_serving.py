@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from sidecar.decisions.serving import Address, address_of, crashed, elsewhere_note, is_ours, serving_revision
-from sidecar.gateway.apps import App, Replica, Revision
+from sidecar.decisions.serving import (
+    Address,
+    address_of,
+    elsewhere_note,
+    is_ours,
+    plain_tree_mount,
+    release_mount,
+    revision_to_activate,
+    revision_to_deploy,
+    serving_revision,
+)
+from sidecar.gateway.apps import App, Mount
+from sidecar.gateway.revisions import Revision
 from sidecar.words.errors import EndpointError
 
 FQDN = "app.happy-sky.westeurope.azurecontainerapps.io"
@@ -28,24 +40,60 @@ def app(mode: str = "Multiple", traffic: tuple[tuple[str | None, int], ...] = ((
     )
 
 
-def revision(name: str, active: bool = True) -> Revision:
+def revision(name: str, active: bool = True, **more: Any) -> Revision:
     fqdn = FQDN.replace("app.", f"{name}.", 1)
-    return Revision(name, active, 1, "Running", "Healthy", None, None, 0, fqdn)
+    known = Revision(
+        name, active, 1, "RunningAtMaxScale", "Healthy", fqdn=fqdn, created=f"2026-06-20T13:0{name[-1]}:00Z"
+    )
+    return replace(known, **more)
 
 
 REVISIONS = [revision("app--1"), revision("app--2")]
+FAILED: dict[str, Any] = {"state": "Failed", "health": "Unhealthy", "weight": 100, "provisioning": "Provisioned"}
+STARTING: dict[str, Any] = {"state": "Activating", "health": "None", "weight": 100, "provisioning": "Provisioned"}
 
 
+@pytest.mark.fact(2, 5, 6, 16, 22, 23, 28, 29)
 @pytest.mark.parametrize(
-    ("given", "chosen"),
+    ("given", "newest", "serving", "deployed_to"),
     [
-        (app(), "app--2"),
-        (app("Single", (("app--1", 100),)), "app--2"),
-        (app(traffic=(("app--1", 90), ("app--2", 10))), "app--1"),
+        (app(), {}, "app--2", "app--2"),
+        (app("Single"), {}, "app--2", "app--2"),
+        (app("Single", (("app--1", 100),)), {}, "app--2", "app--2"),
+        (app("Single"), STARTING, "app--1", "app--2"),
+        (app(), STARTING, "app--1", "app--2"),
+        (app("Single"), FAILED, "app--1", "app--1"),
+        (app("Single"), {**FAILED, "state": "Degraded"}, "app--1", "app--1"),
+        (app(), FAILED, "app--1", "app--2"),
+        (app(traffic=(("app--1", 90), ("app--2", 10))), {}, "app--1", "app--1"),
+        (app(traffic=(("app--2", 100),)), FAILED, "app--2", "app--2"),
     ],
 )
-def test_the_revision_that_gets_the_traffic_is_the_one_to_restart(given: App, chosen: str) -> None:
-    assert serving_revision(given, REVISIONS) == chosen
+def test_who_serves_is_the_newest_that_works_whatever_weight_and_provisioning_state_say(
+    given: App, newest: dict[str, Any], serving: str, deployed_to: str
+) -> None:
+    """A failed newest revision keeps the weight, and the app goes on calling it its latest ready one."""
+    there = [revision("app--1"), revision("app--2", **newest)]
+    assert serving_revision(given, there).name == serving
+    assert revision_to_deploy(given, there).name == deployed_to
+
+
+def test_a_revision_that_a_killed_deploy_left_deactivated_is_found() -> None:
+    stopped = [revision("app--1", active=False), revision("app--2", active=False, state="Stopped")]
+    found = revision_to_activate(app(), stopped)
+    assert found is not None
+    assert found.name == "app--2"
+    assert revision_to_activate(app(), REVISIONS) is None
+
+
+def test_commands_that_change_into_the_mount_read_the_plain_tree_and_others_a_release() -> None:
+    share = Mount("/mount", "models", "below")
+    ours = replace(app(SLIPWAY_RELEASE="current", SLIPWAY_APP="app", SLIPWAY_MOUNT="/mount"), mounts=(share,))
+    assert plain_tree_mount(ours) is None
+    assert release_mount(ours) == share
+    entering = replace(ours, args=("set -e\ncd /mount/inference\npython3 -m inference",))
+    assert plain_tree_mount(entering) == share
+    assert plain_tree_mount(replace(app(), mounts=(share,))) == share
 
 
 def test_no_active_revision_is_said() -> None:
@@ -137,9 +185,3 @@ def test_on_the_local_cloud_the_port_is_a_part_of_the_address() -> None:
     assert address_of("127.0.0.1:40001", "http", local, [], "app--2") == Address("http://127.0.0.1:40001")
     for other in ("127.0.0.1:40002", "127.0.0.1", "127.0.0.2:40001", "https://127.0.0.1:40001"):
         assert address_of(other, "http", local, [], "app--2").elsewhere is not None
-
-
-def test_a_container_that_ends_again_and_again_is_found() -> None:
-    fine, dead = Replica("a", "Running", None, 2, ready=True), Replica("b", "NotRunning", None, 3, ready=False)
-    assert crashed([fine]) is None
-    assert crashed([fine, dead]) is dead

@@ -1,0 +1,288 @@
+"""Why a release does not answer yet: from states, events and log lines to one named cause, or to what is under way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sidecar.decisions.signs import (
+    ServerSign,
+    Termination,
+    failure,
+    last,
+    server_sign,
+    since_last_start,
+    terminations,
+    waiting_reason,
+)
+from sidecar.gateway.log_lines import ConsoleLine, SystemEvent
+from sidecar.gateway.revisions import Container, Replica, Revision
+from sidecar.words.names import Phase
+from sidecar.words.text import Text
+
+TOLD_LINES = 20
+"""Of the container's log, with a failure."""
+
+NO_GPU_SECONDS = 180
+"""A replica that is assigned for so long and pulls nothing probably waits for a GPU."""
+
+KILL_SECONDS = 60
+"""A process that is stopped or probed to death and does not listen is killed within this, and then has exit code 137 too."""
+
+PHASES: dict[Phase, str] = {
+    "waiting-for-first-deploy": "The replica waits for its first release…",
+    "dependencies": "Installing dependencies…",
+    "checking": "Checking the model's files…",
+    "loading-base": "Loading the base model{percent}…",
+    "loading-adapters": "Loading the adapters…",
+    "warming-up": "Warming up…",
+    "ready": "The model answers.",
+    "failed": "The model could not be loaded.",
+}
+"""What each phase of the server is called in progress messages."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was read at one moment. `fresh`: the replicas that matter, in Deploy those that did not run before.
+
+    `unhealthy_before`: the revision was Unhealthy before anything was done: then its health tells nothing new."""
+
+    fresh: tuple[Replica, ...]
+    revision: Revision | None = None
+    old: int = 0
+    events: Sequence[SystemEvent] = ()
+    console: Mapping[str, Sequence[ConsoleLine]] = field(default_factory=dict[str, Sequence[ConsoleLine]])
+    waited: float = 0.0
+    unhealthy_before: bool = False
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why it can't become ready as it is. `at_once`: nothing that Azure repeats by itself could mend it."""
+
+    code: str
+    sentence: Text
+    advice: Text
+    detail: str | None = None
+    at_once: bool = False
+
+
+@dataclass(frozen=True)
+class Working:
+    """What is under way. `warning`: what a person should know meanwhile."""
+
+    text: Text
+    phase: Phase | None = None
+    percent: int | None = None
+    warning: Text | None = None
+
+
+def diagnose(seen: Seen) -> Cause | Working:
+    for replica in seen.fresh:
+        cause = _cause_of(replica, seen)
+        if cause is not None:
+            return cause
+    return _revision_cause(seen) or _working(seen)
+
+
+def log_tail(lines: Sequence[ConsoleLine], events: Sequence[SystemEvent] = ()) -> str | None:
+    """The end of the container's log; the platform's last events where it never wrote any."""
+    if lines:
+        return "\n".join(line.text for line in lines[-TOLD_LINES:])
+    return "\n".join(f"{event.reason}: {event.message}" for event in events[-TOLD_LINES:]) or None
+
+
+def _cause_of(replica: Replica, seen: Seen) -> Cause | None:
+    lines = seen.console.get(replica.name, ())
+    events = [event for event in seen.events if event.replica == replica.name]
+    waiting = [waiting_reason(each.details) for each in replica.containers if not each.started]
+    given_up = server_sign(lines).failed or (failure(lines) if "CrashLoopBackOff" in waiting else None)
+    if given_up is not None:
+        return Cause(
+            "ModelLoadFailed",
+            Text("The model could not be loaded: {detail}", detail=given_up),
+            Text("Correct the cause and run Deploy again."),
+            log_tail(lines),
+            at_once=True,
+        )
+    if replica.ready:
+        return None
+    recent = since_last_start(events)
+    ended = terminations(recent) or (terminations(events) if "CrashLoopBackOff" in waiting else [])
+    detail = log_tail(lines, events)
+    if ended and (cause := _ending(replica, ended, detail)) is not None:
+        return cause
+    if any(each in ("ImagePullBackOff", "ErrImagePull") for each in waiting) or last(recent, "ImagePullUnauthorized"):
+        return _pull(replica, detail)
+    if "CrashLoopBackOff" in waiting:
+        return _crash(replica, None, detail)
+    if mismatch := last(recent, "Pending:PortMismatch"):
+        return _port(mismatch.message, detail)
+    return None
+
+
+def _ending(replica: Replica, ended: list[Termination], detail: str | None) -> Cause | None:
+    """What the last end of the container means."""
+    final = ended[-1]
+    ordered = next(
+        (
+            each.reason
+            for each in reversed(ended[:-1])
+            if each.reason in ("ProbeFailure", "ManuallyStopped") and final.at - each.at <= KILL_SECONDS
+        ),
+        None,
+    )
+    reason = ordered if final.reason == "ProcessExited" and final.code == 137 and ordered else final.reason
+    if reason == "ManuallyStopped":
+        return None
+    if reason == "ProbeFailure":
+        return Cause(
+            "ProbeFailed",
+            Text("The container of {name} did not answer its probe in time and was stopped.", name=replica.name),
+            Text("Look at its log: the server does not listen, or listens on another port than its probes ask."),
+            detail,
+        )
+    if reason == "ImagePullFailure":
+        return _pull(replica, detail, final.text)
+    if reason == "VolumeMountFailure":
+        return Cause(
+            "MountFailed",
+            Text(
+                "The file share can't be mounted: {reason}", reason=_first_line(final.text) or "Azure names no reason"
+            ),
+            Text(
+                "The storage account's key was changed, its shared-key access is off, the share is gone, or a network rule "
+                "keeps the environment out. Put it right and run Provision again; if the key was renewed and it still "
+                "fails, state another acaEnvironmentStorageName."
+            ),
+            detail,
+        )
+    if reason == "ContainerCreateFailure":
+        return Cause(
+            "StartCommandMissing",
+            Text("The container can't be started: {reason}", reason=_first_line(final.text) or "Azure names no reason"),
+            Text(
+                "The image does not hold the program that the start command names: correct the command, or the image."
+            ),
+            detail,
+        )
+    if final.code == 137:
+        return Cause(
+            "OutOfMemory",
+            Text(
+                "The container of {name} was killed, most likely for lack of memory (exit code 137).", name=replica.name
+            ),
+            Text("Give the app more memory, or serve a smaller model or fewer adapters."),
+            detail,
+        )
+    return _crash(replica, final.code, detail)
+
+
+def _crash(replica: Replica, code: int | None, detail: str | None) -> Cause:
+    return Cause(
+        "ContainerCrashed",
+        Text("The container of {name} has ended.", name=replica.name)
+        if code is None
+        else Text("The container of {name} has ended with exit code {code}.", name=replica.name, code=code),
+        Text("The end of its log says why: a start command fails, or a dependency is missing."),
+        detail,
+    )
+
+
+def _pull(replica: Replica, detail: str | None, said: str = "") -> Cause:
+    return Cause(
+        "ImagePullFailed",
+        Text(
+            "The image of {name} can't be pulled: {reason}",
+            name=replica.name,
+            reason=_first_line(said) or "access denied",
+        ),
+        Text(
+            "Check that the image exists, and that the app may pull it: the registry's credential, firewall, private endpoint."
+        ),
+        detail,
+    )
+
+
+def _port(sentence: str, detail: str | None) -> Cause:
+    return Cause(
+        "PortMismatch",
+        Text("{sentence}", sentence=sentence),
+        Text("Let the server listen on the app's target port, or change the port of the app's ingress."),
+        detail,
+    )
+
+
+def _revision_cause(seen: Seen) -> Cause | None:
+    """From what is said of the revision as a whole, where that is news and nothing of it works."""
+    revision = seen.revision
+    if revision is None or any(each.ready for each in seen.fresh) or not seen.fresh:
+        return None
+    tail = next((log_tail(lines) for lines in seen.console.values() if lines), None)
+    detail = tail or log_tail((), list(seen.events)) or revision.details or None
+    if (at := revision.details.find("The TargetPort ")) >= 0 and not seen.unhealthy_before:
+        return _port(revision.details[at:], detail)
+    if seen.unhealthy_before or revision.health != "Unhealthy":
+        return None
+    if "ImagePullBackOff" in revision.details:
+        return _pull(seen.fresh[0], detail)
+    if "Container crashing" in revision.details:
+        return _crash(seen.fresh[0], None, detail)
+    return None
+
+
+def _working(seen: Seen) -> Working:
+    late = seen.revision is not None and "Deadline Exceeded" in seen.revision.details
+    warning = (
+        Text("Azure's own deadline for a start is over; it goes on all the same, and so does this wait.")
+        if late
+        else None
+    )
+    if not seen.fresh:
+        if seen.old:
+            return Working(Text("Waiting for a new replica…"), warning=warning)
+        return Working(Text("Waiting for a replica to be assigned…"), warning=warning or _no_gpu(seen, pulled=False))
+    replica = next((each for each in seen.fresh if not each.ready), seen.fresh[0])
+    if replica.ready and seen.old:
+        return Working(Text("The new replica is ready; waiting for the old one to end…"), "ready", warning=warning)
+    lines = seen.console.get(replica.name, ())
+    sign = server_sign(lines)
+    events = [event for event in seen.events if event.replica == replica.name]
+    if sign.phase is not None:
+        return Working(_phase_text(sign), sign.phase, sign.percent, warning)
+    pulling, pulled = last(events, "PullingImage"), last(events, "PulledImage")
+    waiting = next((waiting_reason(each.details) for each in replica.containers if not each.started), "")
+    if waiting == "PullingImage" or (pulling is not None and (pulled is None or pulled.at < pulling.at)):
+        return Working(Text("Pulling the image…"), warning=warning)
+    if any(_runs(each) for each in replica.containers):
+        return Working(Text("The container has started…"), warning=warning)
+    touched = pulling is not None or pulled is not None or bool(waiting)
+    return Working(
+        Text("Replica {name}: {state}…", name=replica.name, state=waiting or replica.state),
+        warning=warning or _no_gpu(seen, pulled=touched),
+    )
+
+
+def _no_gpu(seen: Seen, *, pulled: bool) -> Text | None:
+    if pulled or seen.waited < NO_GPU_SECONDS:
+        return None
+    return Text(
+        "No replica has begun to start for {minutes} minutes: perhaps Azure has no free GPU just now (a guess, it does not say).",
+        minutes=int(seen.waited // 60),
+    )
+
+
+def _phase_text(sign: ServerSign) -> Text:
+    assert sign.phase is not None
+    percent = "" if sign.percent is None else f" ({sign.percent} %)"
+    return Text(PHASES[sign.phase], percent=percent)
+
+
+def _runs(container: Container) -> bool:
+    return container.started or container.state == "Running"
+
+
+def _first_line(text: str) -> str:
+    """Azure's words, on one line and of a length that can be read."""
+    return " ".join(text.split())[:300]

@@ -1,0 +1,178 @@
+"""Restarts a revision, or wakes it, and waits until a new replica serves the release: or says what keeps it from that."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sidecar.core.journal import Journal
+from sidecar.decisions.diagnosis import Cause, Seen, diagnose, log_tail
+from sidecar.decisions.restart import Plan
+from sidecar.gateway import revisions
+from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
+from sidecar.words.errors import EndpointError
+from sidecar.words.text import Text
+from sidecar.workflows.restart import Aim, Patience, answered, begin, minutes, version_of
+from sidecar.workflows.watch import Watch, replicas_of
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """`version` None: the server is not ours. `release_matches` False: another release than the one that was asked for runs."""
+
+    replicas: tuple[str, ...]
+    version: Version | None
+    release_matches: bool = True
+
+
+def roll_out(aim: Aim, plan: Plan, journal: Journal, patience: Patience) -> Arrived:
+    running = [] if plan.way == "new" else replicas_of(aim.place, aim.revision.name)
+    before = frozenset(each.name for each in running)
+    knock = Knock(aim.url)
+    try:
+        with Watch(aim.place, aim.app, aim.revision, before) as watch:
+            begin(aim, plan, running, journal, patience)
+            if plan.way in ("wake", "new"):
+                knock.begin()
+            return _Wait(aim, plan, watch, knock, journal, patience).until_it_serves()
+    finally:
+        knock.end()
+
+
+class _Wait:
+    """One wait, from the restart on."""
+
+    def __init__(self, aim: Aim, plan: Plan, watch: Watch, knock: Knock, journal: Journal, patience: Patience) -> None:
+        self._aim = aim
+        self._plan = plan
+        self._watch = watch
+        self._knock = knock
+        self._journal = journal
+        self._patience = patience
+        self._began = time.monotonic()
+        self._asked_again = False
+        self._shown: str | None = None
+        self._warned: str | None = None
+        self._suspect: tuple[str, float] | None = None
+
+    def until_it_serves(self) -> Arrived:
+        while self._waited < self._patience.whole:
+            seen = self._watch.look()
+            found = diagnose(seen)
+            if isinstance(found, Cause):
+                self._weigh(found)
+                self._show(found.sentence)
+            else:
+                self._show(found.text)
+                self._warn(found.warning)
+            arrived = self._ask(seen)
+            if arrived is not None:
+                return arrived
+            self._nudge(seen)
+            self._journal.wait(self._patience.poll)
+        raise self._not_ready()
+
+    @property
+    def _waited(self) -> float:
+        return time.monotonic() - self._began
+
+    def _weigh(self, cause: Cause) -> None:
+        """Ends the wait for a cause that stays, or comes back; what Azure's next try mends is no failure."""
+        first = self._suspect[1] if self._suspect is not None and self._suspect[0] == cause.code else None
+        if cause.at_once or (first is not None and self._waited - first >= self._patience.settle):
+            raise EndpointError(cause.sentence, cause.advice, code=cause.code, detail=cause.detail)
+        if first is None:
+            self._suspect = (cause.code, self._waited)
+
+    def _ask(self, seen: Seen) -> Arrived | None:
+        """Once every new replica says that it is ready and no old one is left: one short question, at the revision's own
+        address. Before that a request would only be held, or answered by the old one."""
+        if not seen.fresh or not all(each.ready for each in seen.fresh):
+            return None
+        if seen.old and self._waited < self._patience.restart + self._patience.release:
+            return None
+        if seen.old:
+            self._journal.log(Text("The new replica is ready, but the old one has not ended yet."), "warning")
+        names = tuple(each.name for each in seen.fresh)
+        if not self._aim.ours:
+            return Arrived(names, None) if answered(self._journal, lambda: _root(self._aim)) else None
+        version = answered(self._journal, lambda: version_of(self._aim))
+        if version is None or not version.loaded or version.replica in self._watch.before:
+            return None
+        return Arrived(names, version, release_matches=version.release == self._aim.release)
+
+    def _nudge(self, seen: Seen) -> None:
+        """What helps a start that does not begin: a request, a second restart."""
+        if seen.fresh or self._waited > self._patience.wake:
+            self._knock.begin()
+        if seen.fresh or self._plan.way in ("wake", "new"):
+            if self._plan.way == "old-first" and self._waited > self._patience.assign and not _begun(seen):
+                raise self._no_gpu()
+            return
+        if self._plan.way == "old-first":
+            if self._waited > self._patience.assign:
+                raise self._no_gpu()
+        elif self._waited > 2 * self._patience.restart:
+            raise EndpointError(
+                Text(
+                    "{revision} was asked twice to restart, and no new replica came.", revision=self._aim.revision.name
+                ),
+                Text("Look at the revision in the portal, then run Deploy again."),
+                code="NothingRestarted",
+                detail=log_tail((), list(seen.events)),
+            )
+        elif self._waited > self._patience.restart and not self._asked_again:
+            self._asked_again = True
+            name = self._aim.revision.name
+            self._journal.step("restart-again", Text("Nothing restarted: asking once more…"), revision=name)
+            revisions.restart(self._aim.place, name)
+
+    def _show(self, text: Text) -> None:
+        if str(text) != self._shown:
+            self._shown = str(text)
+            self._journal.progress(text)
+            self._journal.log(text)
+
+    def _warn(self, warning: Text | None) -> None:
+        if warning is not None and warning.message != self._warned:
+            self._warned = warning.message
+            self._journal.log(warning, "warning")
+
+    def _no_gpu(self) -> EndpointError:
+        return EndpointError(
+            Text(
+                "{revision} has no GPU {minutes} minutes after its old replica ended: Azure has not given it back yet.",
+                revision=self._aim.revision.name,
+                minutes=minutes(self._patience.assign),
+            ),
+            Text("It starts by itself when a GPU is free. Look at its status, or run Deploy again later."),
+            code="GpuNotReleased",
+            detail=log_tail((), list(self._watch.look().events)),
+        )
+
+    def _not_ready(self) -> EndpointError:
+        seen = self._watch.look()
+        lines = next((each for each in seen.console.values() if each), ())
+        return EndpointError(
+            Text(
+                "{revision} did not become ready within {minutes} minutes. Last seen: {state}",
+                revision=self._aim.revision.name,
+                minutes=minutes(self._patience.whole),
+                state=self._shown or "?",
+            ),
+            Text("Look at the log, correct the cause and run Deploy again."),
+            code="NotReady",
+            detail=log_tail(lines, list(seen.events)) or "; ".join(self._watch.log_problems) or None,
+        )
+
+
+def _root(aim: Aim) -> bool:
+    with Endpoint(aim.url, aim.key, SHORT_SECONDS) as endpoint:
+        return endpoint.root_answers()
+
+
+def _begun(seen: Seen) -> bool:
+    """Whether anything says that a new replica has a place to run."""
+    reasons = {event.reason for event in seen.events}
+    started = any(each.started or each.state == "Running" for replica in seen.fresh for each in replica.containers)
+    return started or bool(reasons & {"PullingImage", "PulledImage", "ContainerStarted", "ContainerCreated"})

@@ -1,0 +1,64 @@
+"""Apps of an older Slipway: known by their start, and given the present one."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+
+from sidecar.core.scaffold import shipped_template
+from sidecar.decisions.upgrade import OLDER_STARTS, digest_of, has_older_start, with_present_start
+from sidecar.gateway.apps import App
+
+BEGIN = "var bootstrap = '''\n"
+
+
+def app(bootstrap: str, **env: str) -> App:
+    return App("app", None, None, "Multiple", (), env, {}, {}, command=("python3", "-c", bootstrap))
+
+
+def present() -> str:
+    template: dict[str, Any] = shipped_template()
+    return template["variables"]["bootstrap"]
+
+
+def older() -> str:
+    """The start in the template of the commit before releases were read from the console."""
+    said = subprocess.run(
+        ["git", "show", "2b04a2e:infra/provision/inference.bicep"], capture_output=True, text=True, check=False
+    )
+    if said.returncode != 0:
+        pytest.skip(f"there is no history here: {said.stderr.strip()}")
+    text = said.stdout[said.stdout.index(BEGIN) + len(BEGIN) :]
+    return text[: text.index("'''")]
+
+
+def test_the_start_of_an_older_template_is_known_and_no_other() -> None:
+    ours = {"SLIPWAY_RELEASE": "current", "SLIPWAY_APP": "app"}
+    assert digest_of(present()) not in OLDER_STARTS
+    assert not has_older_start(app(present(), **ours))
+    assert not has_older_start(app("print('written by hand')", **ours))
+    assert has_older_start(app(older(), **ours))
+    assert not has_older_start(app(older()))  # no variables of ours: somebody else's app
+
+
+def test_start_and_probes_are_replaced_and_the_rest_stays() -> None:
+    container: dict[str, Any] = {
+        "name": "inference",
+        "image": "theirs:1",
+        "command": ["python3", "-c", "old"],
+        "args": ["set -e\npython3 -m inference"],
+        "env": [{"name": "A", "value": "b"}],
+        "probes": [],
+    }
+    actual: dict[str, Any] = {"containers": [container, {"name": "beside"}], "scale": {"maxReplicas": 3}}
+    changed = with_present_start(actual, shipped_template())
+    first = changed["containers"][0]
+    assert first["command"] == ["python3", "-c", present()]
+    assert [each["type"] for each in first["probes"]] == ["Startup", "Liveness", "Readiness"]
+    kept = {name: value for name, value in first.items() if name not in ("command", "probes")}
+    assert kept == {name: value for name, value in container.items() if name not in ("command", "probes")}
+    assert changed["containers"][1:] == actual["containers"][1:]
+    assert changed["scale"] == actual["scale"]
+    assert container["probes"] == []
