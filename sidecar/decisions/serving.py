@@ -70,7 +70,7 @@ def _eligible(app: App, revisions: list[Revision]) -> list[Revision]:
     if not active:
         raise EndpointError(
             Text("The container app {name} has no active revision that gets traffic.", name=app.name),
-            Text("Run Provision again, or activate a revision in the portal."),
+            Text("Run Deploy, which activates the newest, or activate a revision in the portal."),
             code="NoActiveRevision",
         )
     return active

@@ -83,7 +83,10 @@ def status(workspace: Workspace, session: Session) -> Status:
     except NotFound as error:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     found = revisions.revisions(place)
-    revision = serving_revision(app, found)
+    try:
+        revision = serving_revision(app, found)
+    except EndpointError as error:
+        return Status("failed", endpoint=target.endpoint, app=target.app, reason=error.message)
     running = revisions.replicas(place, revision.name)
     where = Status("asleep", revision=revision.name, endpoint=target.endpoint, app=target.app)
     try:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import shipped_template
 from sidecar.decisions.restart import Plan
-from sidecar.decisions.serving import revision_to_deploy
 from sidecar.decisions.upgrade import has_older_start, with_present_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.place import AppPlace
-from sidecar.words.errors import ConsentNeeded
+from sidecar.words.errors import ConsentNeeded, EndpointError
 from sidecar.words.text import Text
 
 CONSENT = "upgrade-app"
+NEW_REVISION_SECONDS = 60
 
 
 def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
@@ -41,9 +43,8 @@ def upgrade(
     text = Text("Replacing the start and the probes of {app}…", app=app.name)
     journal.step("upgrade", text, increment=5, revision=old.name)
     apps.update_template(place, with_present_start(apps.template_of(place), shipped_template()))
-    changed = apps.app(place)
-    new = revision_to_deploy(changed, revisions.revisions(place))
-    if plan.way == "old-first" and new.name != old.name:
+    changed, new = _new_revision(place, app, journal)
+    if plan.way == "old-first":
         journal.log(
             Text(
                 "{old} ends before {new} can start: until that answers, the endpoint does not.",
@@ -54,3 +55,19 @@ def upgrade(
         )
         revisions.deactivate(place, old.name)
     return changed, new
+
+
+def _new_revision(place: AppPlace, app: apps.App, journal: Journal) -> tuple[apps.App, revisions.Revision]:
+    """A write that Azure calls done has been seen to make no revision: then nothing would ever start."""
+    deadline = time.monotonic() + NEW_REVISION_SECONDS
+    while time.monotonic() < deadline:
+        changed, found = apps.app(place), revisions.revisions(place)
+        new = next((each for each in found if each.name == changed.latest_revision and each.active), None)
+        if new is not None and new.name != app.latest_revision:
+            return changed, new
+        journal.wait(1)
+    raise EndpointError(
+        Text("Azure took the change of {app}, but made no new revision of it.", app=app.name),
+        Text("Look at the app in the portal, then run Deploy again."),
+        code="NoNewRevision",
+    )
