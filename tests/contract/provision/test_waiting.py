@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.gateway import apps, resources
+from sidecar.gateway import resources, revisions
 from sidecar.words.errors import Cancelled, CloudError
 from tests.contract.provision.conftest import Arm, Project, evidence
 from tests.contract.provision.test_existing import A100, CONSUMPTION, environment
@@ -49,12 +49,12 @@ def test_a_patch_is_asked_for_again_while_the_app_is_busy(
 def test_a_restart_is_asked_for_again_while_the_app_is_busy(project: Project, faults: Arm) -> None:
     project.provision()
     name = app_of(project)
-    (revision,) = apps.revisions(project.place.app(name))
+    (revision,) = revisions.revisions(project.place.app(name))
     hits = faults(
         {"method": "POST", "path": "/restart", "status": 502, "times": 1},
         {"method": "POST", "path": "/restart", "times": 2, **BUSY},
     )
-    apps.restart(project.place.app(name), revision.name)
+    revisions.restart(project.place.app(name), revision.name)
     assert hits() == [1, 2]
 
 
