@@ -89,7 +89,7 @@ def test_a_patch_can_be_polled_by_its_state_and_by_its_place(world: World, group
     world.apps.container_apps.begin_create_or_update(group, "patched", app_body(environment)).result()
     path = f"/subscriptions/{world.subscription}/resourceGroups/{group}/providers/Microsoft.App/containerApps/patched"
     with world.http() as http:
-        answer = http.patch(f"{path}?api-version=2025-07-01", json={"tags": {"a": "b"}})
+        answer = http.patch(f"{path}?api-version=2025-07-01", json={"location": "westus3", "tags": {"a": "b"}})
         assert answer.status_code == 202
         state, place = answer.headers["azure-asyncoperation"], answer.headers["location"]
         assert "/operationStatuses/" in state
