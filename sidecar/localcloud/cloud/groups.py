@@ -10,7 +10,7 @@ from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.identity import Subscription
-from sidecar.localcloud.core.resource_id import group_id
+from sidecar.localcloud.core.resource_id import group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 
 _NAME = re.compile(r"^[-\w._()]{1,90}$")
@@ -58,7 +58,7 @@ def patch_group(cloud: LocalCloud, group: Resource, body: Json) -> Resource:
 
 
 def matching(resources: list[Resource], query: Mapping[str, str]) -> list[Resource]:
-    """Those that `$filter` (tagName, tagValue, resourceType, name, location) and `$top` let through."""
+    """Those that `$filter` (tagName, tagValue, resourceType, resourceGroup, name, location) and `$top` let through."""
     wanted = dict(_FILTER.findall(unquote(query.get("$filter", "").replace("+", " "))))
     kept = [resource for resource in resources if _fits(resource, wanted)]
     top = query.get("$top", "")
@@ -74,5 +74,8 @@ def _fits(resource: Resource, wanted: Mapping[str, str]) -> bool:
     if "resourceType" in wanted and resource.type.lower() != wanted["resourceType"].lower():
         return False
     if "location" in wanted and str(resource.body.get("location", "")).lower() != wanted["location"].lower():
+        return False
+    group = parse_resource_id(resource.id)
+    if "resourceGroup" in wanted and str(group.group if group else "").lower() != wanted["resourceGroup"].lower():
         return False
     return "name" not in wanted or resource.name.lower() == wanted["name"].lower()

@@ -29,6 +29,11 @@ _SHOWN = {
 }
 
 
+def shown_type(kind: str) -> str:
+    """A type as a deployment's GET writes it, however the template did."""
+    return _SHOWN.get(kind.lower(), kind)
+
+
 @dataclass(frozen=True)
 class Parameters:
     """Values by declared name. A value that a what-if can't know is a Deferred."""

@@ -15,7 +15,7 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import invalid_template
+from sidecar.localcloud.deployments.parameters import invalid_template, shown_type
 from sidecar.localcloud.deployments.planning import Plan, Planned, expand, mangled
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
@@ -163,13 +163,14 @@ class DeploymentRun:
                 message = f"Unable to evaluate template outputs: '{name}'. Please see error details. {problem}"
                 raise ArmError(400, "DeploymentOutputEvaluationFailed", message) from problem
             kind = str(output["type"])
+            written = shown_type(kind)
             if kind.lower().startswith("secure"):
-                shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:]}
+                shown[mangled(name)] = {"type": written}
                 private[name] = {"type": kind, "value": value}
             elif value is None and output.get("nullable"):
-                shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:]}
+                shown[mangled(name)] = {"type": written}
             else:
-                shown[mangled(name)] = {"type": kind[:1].upper() + kind[1:], "value": value}
+                shown[mangled(name)] = {"type": written, "value": value}
         return shown, private
 
     def _reading_functions(self) -> Mapping[str, Callable[..., Any]]:

@@ -83,6 +83,7 @@ ROUTES: list[Route] = [
     *_both("GET", _DEPLOYMENTS + "/{name}/operationStatuses/{operation}", arm_deployments.operation_status),
     # The real az asks here.
     *_both("GET", "/deployments/{name}/operations", arm_deployments.operations),
+    *_both("GET", "/deployments/{name}/operations/{operation}", arm_deployments.operation),
     Route("POST", "/providers/Microsoft.Resources/calculateTemplateHash", arm_deployments.calculate_hash),
     Route("POST", _SUB + "/providers/Microsoft.Storage/checkNameAvailability", arm.check_storage_name),
     Route("GET", _SUB + "/providers/Microsoft.App/locations/{location}/usages", arm.app_usages),

@@ -147,9 +147,7 @@ def test_secure_values_are_never_stored_readable(world: World, place: str):
     secret = "correct-horse-battery"
     done = deploy(world, place, "secure", content, {"secret": secret, "object": {"k": secret}})
     shown = world.deployments.deployments.get(place, "secure")
-    assert shown.properties.outputs == {"hidden": {"type": "Securestring"}} or "value" not in str(
-        shown.properties.outputs
-    )
+    assert shown.properties.outputs == {"hidden": {"type": "SecureString"}}
     assert done.properties.parameters["secret"] == {"type": "SecureString"}
     assert secret not in json.dumps(shown.as_dict())
     for file in world.state.rglob("*"):
@@ -207,6 +205,8 @@ def test_a_failure_names_the_resource_and_is_listed_in_the_operations(world: Wor
     failed = [each for each in operations if each.properties.provisioning_state == "Failed"]
     assert [each.properties.target_resource.resource_name for each in failed] == ["nowhere/share"]
     assert failed[0].properties.status_message.error.code == "ParentResourceNotFound"
+    alone = world.deployments.deployment_operations.get(place, "failing", failed[0].operation_id)
+    assert alone.properties.target_resource.resource_name == "nowhere/share"
 
 
 @pytest.mark.fact(89)

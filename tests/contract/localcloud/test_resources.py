@@ -34,6 +34,15 @@ def test_a_group_is_made_found_whatever_its_case_and_deleted(world: World):
     assert code_of(missing.value) == "ResourceGroupNotFound"
 
 
+def test_a_list_can_be_kept_to_a_group(world: World):
+    for group in ("list-a", "list-b"):
+        world.groups.resource_groups.create_or_update(group, {"location": "westus3"})
+        body: Any = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        world.storage.storage_accounts.begin_create(group, group.replace("-", ""), body).result()
+    wanted = "resourceType eq 'Microsoft.Storage/storageAccounts' and resourceGroup eq 'LIST-A'"
+    assert [each.name for each in world.groups.resources.list(filter=wanted)] == ["lista"]
+
+
 def test_providers_are_refused_until_registered(another: Start):
     world = another()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
