@@ -15,6 +15,8 @@ from sidecar.localcloud.files.tree import FilesError, Notes, ShareTree, held_ope
 from sidecar.localcloud.files.xml import etag_of, smb_time
 
 RANGE_LIMIT = 4 * 1024 * 1024
+# There are no leases here, and an SDK takes a missing state for a lock.
+UNLEASED = {"x-ms-lease-status": "unlocked", "x-ms-lease-state": "available"}
 _CONTENT_HEADERS = (
     "content-type",
     "content-encoding",

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from sidecar.localcloud.files.call import (
     RANGE_LIMIT,
+    UNLEASED,
     FilesCall,
     already_there,
     byte_range,
@@ -21,6 +22,7 @@ from sidecar.localcloud.files.call import (
     shown_metadata,
     times_of,
 )
+from sidecar.localcloud.files.ranges import within, written_ranges
 from sidecar.localcloud.files.tree import FilesError, Notes
 from sidecar.localcloud.files.xml import range_list, xml_response
 
@@ -63,7 +65,7 @@ def file_properties(call: FilesCall) -> Response:
         **shown_metadata(notes),
         "Content-Length": str(place.stat().st_size),
     }
-    return Response(headers={**headers, "x-ms-type": "File", "x-ms-server-encrypted": "true"})
+    return Response(headers={**headers, **UNLEASED, "x-ms-type": "File", "x-ms-server-encrypted": "true"})
 
 
 def read_file(call: FilesCall) -> Response:
@@ -71,7 +73,8 @@ def read_file(call: FilesCall) -> Response:
     place = tree.file(call.path)
     size = place.stat().st_size
     notes = tree.read_notes(place)
-    shared = {**properties_of(place), **shown_metadata(notes), "x-ms-type": "File", "Accept-Ranges": "bytes"}
+    shared = {**properties_of(place), **shown_metadata(notes), **UNLEASED}
+    shared |= {"x-ms-type": "File", "Accept-Ranges": "bytes", "x-ms-server-encrypted": "true"}
     asked = call.headers.get("x-ms-range") or call.headers.get("range")
     first, last = byte_range(asked, size) if asked else (0, size - 1)
     with place.open("rb") as file:
@@ -87,8 +90,9 @@ def read_file(call: FilesCall) -> Response:
             shared["Content-MD5"] = base64.b64encode(md5(data)).decode()
     elif whole_md5:
         shared["Content-MD5"] = whole_md5
-    media = content.pop("Content-Type", "application/octet-stream")
-    return Response(data, 206 if asked else 200, {**shared, **content}, media)
+    # As it was stored: a media type given to the response would get a charset added.
+    media = {"Content-Type": content.pop("Content-Type", "application/octet-stream")}
+    return Response(data, 206 if asked else 200, {**shared, **content, **media})
 
 
 def put_range(call: FilesCall) -> Response:
@@ -121,8 +125,11 @@ def put_range(call: FilesCall) -> Response:
 
 def list_ranges(call: FilesCall) -> Response:
     place = call.tree.file(call.path)
-    headers = {**times_of(place), "x-ms-content-length": str(place.stat().st_size)}
-    response = xml_response(range_list(place.stat().st_size))
+    size = place.stat().st_size
+    headers = {**times_of(place), "x-ms-content-length": str(size)}
+    asked = call.headers.get("x-ms-range") or call.headers.get("range")
+    first, last = byte_range(asked, size) if asked else (0, size - 1)
+    response = xml_response(range_list(within(written_ranges(place), first, last)))
     response.headers.update(headers)
     return response
 

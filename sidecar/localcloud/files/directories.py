@@ -10,6 +10,7 @@ from sidecar.localcloud.files.call import (
     FilesCall,
     already_there,
     check_sharing,
+    content_headers,
     endpoint_of,
     properties_of,
     shown_metadata,
@@ -30,7 +31,8 @@ def create_directory(call: FilesCall) -> Response:
 
 def directory_properties(call: FilesCall) -> Response:
     place = call.tree.directory(call.path)
-    return Response(headers={**properties_of(place), **shown_metadata(call.tree.read_notes(place))})
+    shown = {**properties_of(place), **shown_metadata(call.tree.read_notes(place)), "x-ms-server-encrypted": "true"}
+    return Response(headers=shown)
 
 
 def set_metadata(call: FilesCall) -> Response:
@@ -110,6 +112,9 @@ def rename(call: FilesCall) -> Response:
     check_sharing(call, source)
     tree.move(source, target if target != source else target.with_name(wanted))
     place = target if target != source else target.with_name(wanted)
+    notes, media = tree.read_notes(place), content_headers(call.headers)
+    if call.metadata or media:
+        tree.write_notes(place, Notes(call.metadata or notes.metadata, {**notes.headers, **media}))
     return Response(headers=properties_of(place))
 
 

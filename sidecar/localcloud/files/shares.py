@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.files.call import FilesCall, endpoint_of, times_of
+from sidecar.localcloud.files.call import UNLEASED, FilesCall, endpoint_of, times_of
 from sidecar.localcloud.files.tree import FilesError
 from sidecar.localcloud.files.xml import shares_listing, xml_response
 from sidecar.localcloud.resources.storage import make_share
@@ -46,6 +46,7 @@ def share_properties(call: FilesCall) -> Response:
         "x-ms-share-quota": str(share.properties["shareQuota"]),
         "x-ms-access-tier": "TransactionOptimized",
         "x-ms-enabled-protocols": "SMB",
+        **UNLEASED,
         **{f"x-ms-meta-{name}": value for name, value in metadata.items()},
     }
     return Response(headers={**times_of(call.tree.root), **headers})

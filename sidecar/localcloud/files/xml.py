@@ -76,8 +76,8 @@ def shares_listing(endpoint: str, shares: Sequence[tuple[str, int, float]]) -> s
     return f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)}><Shares>{body}</Shares><NextMarker/></EnumerationResults>"
 
 
-def range_list(size: int, first: int = 0) -> str:
-    body = f"<Range><Start>{first}</Start><End>{size - 1}</End></Range>" if size > first else ""
+def range_list(ranges: Sequence[tuple[int, int]]) -> str:
+    body = "".join(f"<Range><Start>{first}</Start><End>{last}</End></Range>" for first, last in ranges)
     return f"<Ranges>{body}</Ranges>"
 
 

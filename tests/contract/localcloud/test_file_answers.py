@@ -1,4 +1,4 @@
-"""Azure Files: names that UTF-8 or XML can't hold, and answers that have no body."""
+"""Azure Files: names that UTF-8 or XML can't hold, ranges that were never written, what answers state beside their body."""
 
 from typing import Any
 
@@ -43,3 +43,31 @@ def test_a_failed_head_has_neither_body_nor_type(world: World, share: Any):
     assert answer.status_code == 401
     assert "content-type" not in answer.headers
     assert answer.headers["x-ms-error-code"] == "NoAuthenticationInformation"
+
+
+def test_only_written_ranges_are_listed(share: Any):
+    file = share.get_file_client("sparse")
+    file.create_file(4 * 2**20)
+    assert file.get_ranges() == []
+    page = b"x" * 65536
+    file.upload_range(page, offset=2**20, length=len(page))
+    written = {"start": 2**20, "end": 2**20 + len(page) - 1}
+    assert file.get_ranges() == [written]
+    assert file.get_ranges(offset=0, length=512) == []
+    half = file.get_ranges(offset=2**20 + 512, length=1024)
+    assert half == [{"start": 2**20 + 512, "end": 2**20 + 1535}]
+
+
+def test_a_download_says_its_type_as_it_was_stored_and_that_nothing_is_locked(share: Any):
+    from azure.storage.fileshare import ContentSettings
+
+    file = share.get_file_client("typed.x")
+    file.upload_file(b"hello", content_settings=ContentSettings(content_type="text/x"), metadata={"a": "1"})
+    for shown in (file.download_file().properties, file.get_file_properties()):
+        assert shown.content_settings.content_type == "text/x"
+        assert (shown.lease.status, shown.lease.state) == ("unlocked", "available")
+        assert shown.server_encrypted is True
+    assert share.get_share_properties().lease.state == "available"
+    moved = file.rename_file("renamed.y", content_type="text/y", metadata={"b": "2"})
+    shown = moved.get_file_properties()
+    assert (shown.content_settings.content_type, shown.metadata) == ("text/y", {"b": "2"})
