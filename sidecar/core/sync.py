@@ -11,6 +11,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from sidecar.core.textfile import read_bytes
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
@@ -161,4 +162,4 @@ def _entry(folder: Path, path: Path) -> Entry | None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         return None  # sockets and pipes are no code
-    return Entry(name, "file", path.read_bytes(), bool(mode & stat.S_IXUSR))
+    return Entry(name, "file", read_bytes(path, str(path)), bool(mode & stat.S_IXUSR))

@@ -12,6 +12,7 @@ from typing import cast
 
 from sidecar.armlang.bicep import compile_bicep, content_digest, source_digest
 from sidecar.armlang.deployment import Template
+from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
@@ -32,7 +33,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
             Text("There is no {file}.", file=bicep),
             Text("Create the project files first (AI Toolkit: Create project files)."),
         )
-    source = bicep.read_text(encoding="utf-8")
+    source = read_text(bicep, bicep.name)
     if compiled.exists():
         template = _read(compiled)
         stamp = _stamp(template)
@@ -80,7 +81,7 @@ def bicep_cli(environ: dict[str, str]) -> Path | None:
 
 def _read(file: Path) -> Template:
     try:
-        document = json.loads(file.read_text(encoding="utf-8-sig"))
+        document = json.loads(read_text(file, file.name))
     except json.JSONDecodeError as error:
         raise TemplateError(
             Text("{file}, line {line}: {problem}", file=file.name, line=error.lineno, problem=error.msg),

@@ -12,6 +12,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
@@ -268,7 +269,7 @@ def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:
 
 
 def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
-    text = file.read_text(encoding="utf-8-sig")
+    text = read_text(file, _shown(workspace, file))
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip().rstrip(",") == "...":
             raise WorkspaceError(
@@ -305,7 +306,7 @@ def _blanked(match: re.Match[str]) -> str:
 
 def _at(workspace: Workspace, file: Path, needle: str, problem: Text) -> WorkspaceError:
     """An error that names the line on which `needle` stands in the file."""
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_text(file, _shown(workspace, file)).splitlines()
     number = next((index for index, line in enumerate(lines, 1) if f'"{needle}"' in line), 1)
     return WorkspaceError(
         Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=number, problem=problem),

@@ -144,6 +144,41 @@ def test_a_value_of_the_wrong_type_is_named(workspace: Workspace) -> None:
         read_config(workspace)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "named", "line"),
+    [("windows-1252", "windows-1252", 3), ("utf-16", "UTF-16", 1), ("utf-16-le", "UTF-16", 1)],
+)
+def test_a_file_in_another_encoding_is_named_with_it(
+    workspace: Workspace, encoding: str, named: str, line: int
+) -> None:
+    workspace.parameters_file.parent.mkdir(parents=True, exist_ok=True)
+    text = '{\n  "parameters": {\n    "acaAppName": { "value": "für" }\n  }\n}'
+    workspace.parameters_file.write_bytes(text.encode(encoding))
+    with pytest.raises(WorkspaceError) as error:
+        read_parameters(workspace)
+    assert error.value.code == "NotUtf8"
+    assert f"inference.parameters.json is not UTF-8: line {line} reads like {named}" in str(error.value)
+    workspace.parameters_file.write_bytes(text.encode("utf-8-sig"))
+    assert read_parameters(workspace).values == {"acaAppName": "für"}
+
+
+def test_a_parameters_file_from_the_field_is_named_with_its_encoding(workspace: Workspace) -> None:
+    case = Path(__file__).resolve().parents[4] / "shared" / "cases" / "cloud" / "parameters-windows-1252.json"
+    if not case.exists():
+        pytest.skip(f"no cases of the field at {case.parent}")
+    workspace.parameters_file.parent.mkdir(parents=True, exist_ok=True)
+    workspace.parameters_file.write_bytes(case.read_bytes())
+    with pytest.raises(WorkspaceError, match="reads like windows-1252"):
+        read_parameters(workspace)
+
+
+def test_a_file_that_can_not_be_read_is_named(workspace: Workspace) -> None:
+    workspace.config_file.mkdir()  # a folder: even root can't read it as a file
+    with pytest.raises(WorkspaceError, match=r"inference\.config\.json can't be read") as error:
+        read_config(workspace)
+    assert error.value.code == "Unreadable"
+
+
 def test_the_project_id_is_kept_once_and_other_keys_of_its_file_stay(workspace: Workspace) -> None:
     assert known_project_id(workspace) is None
     (workspace.infra / "slipway.json").write_text('{"note": 1}')
