@@ -1,10 +1,16 @@
 """What a container sees as its file system: a writable layer over the image, and its volumes in place of mount paths."""
 
+import contextlib
+import hashlib
 import os
 import re
 import shutil
+import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+_PLAIN = re.compile(r"[\w./@%+=:,-]+")
 
 
 def make_layer(folder: Path, image_python: Path) -> Path:
@@ -34,6 +40,24 @@ def _copy_script(script: Path, target: Path, image_binaries: str, binaries: str)
     if content.startswith(b"#!" + image_binaries.encode()):
         target.write_bytes(content.replace(image_binaries.encode(), binaries.encode(), 1))
         target.chmod(0o755)
+
+
+def plain_path(folder: Path) -> Path:
+    """The folder under a name that every shell reads as one word: itself, or a link to it where it has spaces and the like.
+
+    A mount path stands in scripts, quoted and unquoted, in variables that scripts compare with it, and in code: no one way of
+    quoting fits all of them."""
+    if _PLAIN.fullmatch(str(folder)):
+        return folder
+    links = Path(tempfile.gettempdir(), f"slipway-mounts-{os.getuid()}")
+    links.mkdir(mode=0o700, exist_ok=True)
+    found = links.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{links} belongs to somebody else: links to mounted folders can't be made there")
+    link = links / hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with contextlib.suppress(FileExistsError):  # the same name always leads to the same folder
+        link.symlink_to(folder)
+    return link
 
 
 def replace_mounts(value: str, mounts: Mapping[str, Path]) -> str:

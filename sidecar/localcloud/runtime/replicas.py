@@ -17,7 +17,7 @@ import psutil
 from sidecar.localcloud.core.settings import Times
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Prepared, Restart, Trouble
-from sidecar.localcloud.runtime.layers import container_environment, make_layer, replace_mounts
+from sidecar.localcloud.runtime.layers import container_environment, make_layer, plain_path, replace_mounts
 from sidecar.localcloud.runtime.logs import Event, Events, Log, stream_time
 from sidecar.localcloud.runtime.probes import probes_of
 
@@ -186,7 +186,7 @@ class Replica:
             "CONTAINER_APP_PORT": str(self.port),
             "CONTAINER_APP_REPLICA_NAME": self.name,
         }
-        mine = {mount.path: mounts[mount.path] for mount in entry.mounts}
+        mine = {mount.path: plain_path(mounts[mount.path]) for mount in entry.mounts}
         variables = {**platform, **own, **_kept(platform)}
         return Prepared(
             command=[replace_mounts(part, mine) for part in (*entry.command, *entry.arguments)],

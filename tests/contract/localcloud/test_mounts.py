@@ -1,5 +1,6 @@
 """Shares mounted into apps: what the replica sees, and what mount errors say."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from tests.contract.localcloud.test_apps import app_body, deployed, replicas, sy
 
 @pytest.fixture(scope="module")
 def mounted(world: World, group: str) -> dict[str, Any]:
+    return mounted_in(world, group)
+
+
+def mounted_in(world: World, group: str) -> dict[str, Any]:
     """An environment with one share as storage."""
     account = "mounttests"
     body = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}
@@ -58,6 +63,27 @@ def test_the_mount_path_is_the_shares_folder_wherever_it_stands_as_a_whole_path(
     with pytest.raises(HttpResponseError) as refused:
         share.get_file_client("held.txt").delete_file()
     assert code_of(refused.value) == "SharingViolation"
+
+
+def test_a_mount_path_is_one_word_to_a_shell_in_a_home_with_spaces(another: Callable[..., World], tmp_path: Path):
+    """Unquoted, in either kind of quotes, in a variable and in code: all name the share's folder."""
+    world = another(state=tmp_path / "a home (mine)")
+    world.register()
+    world.groups.resource_groups.create_or_update("spaced", {"location": "westus3"})
+    made = mounted_in(world, "spaced")
+    body = mounting(made["environment"])
+    container = body["properties"]["template"]["containers"][0]
+    server = " ".join(container["command"])
+    container["command"] = ["/bin/bash", "-c"]
+    container["args"] = [
+        'set -e\ncd /mount\ntest -d "/mount"\ntest -d \'/mount\'\ntest "$WHERE" = "/mount/data"\n'
+        f"python3 -c \"open('/mount/found', 'w')\"\nexec {server}"
+    ]
+    url = deployed(world, "spaced", "spaced", body)
+    seen = httpx.get(f"{url}/env").json()
+    folder = world.state / "shares" / "mounttests" / "models"
+    assert Path(seen["WHERE"]).parent.resolve() == folder.resolve()
+    assert (folder / "found").exists()
 
 
 def test_a_storage_in_use_takes_a_new_key_only(world: World, group: str, mounted: Any):
