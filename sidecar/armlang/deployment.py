@@ -48,13 +48,16 @@ def secure_parameters(template: Template) -> set[str]:
     return {name for name, each in parameters.items() if str(each.get("type", "")).lower() in _SECURE}
 
 
+DEPLOYMENT_PREFIX = "slipway-inference-"
+
+
 def deployment_name(template: Template, parameters: dict[str, dict[str, object]], scope: str, project: str) -> str:
     """A name that carries a digest of what is deployed where and for whom: the same again finds, and follows, the same
     deployment; another project's is never taken for it."""
     secure = secure_parameters(template)
     shown = {name: each for name, each in parameters.items() if name not in secure}
     content = json.dumps([template, shown, scope.lower(), project], sort_keys=True)
-    return f"slipway-inference-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    return f"{DEPLOYMENT_PREFIX}{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,9 @@ def environment_storage(place: GroupPlace, environment: str, name: str) -> Mount
 
 
 def residents(place: GroupPlace, environment_id: str) -> list[str]:
-    """Names of the apps and jobs of this resource group that live in an environment."""
+    """Names of the apps and jobs that live in an environment, those of other resource groups too."""
     with translated(Text("Listing what runs in the environment")), _client(place) as client:
-        listed = (*client.container_apps.list_by_resource_group(place.group), *_jobs(client, place))
+        listed = (*client.container_apps.list_by_subscription(), *_jobs(client))
     return [
         str(each.name)
         for each in listed
@@ -124,9 +124,9 @@ def residents(place: GroupPlace, environment_id: str) -> list[str]:
     ]
 
 
-def _jobs(client: Any, place: GroupPlace) -> list[Any]:
+def _jobs(client: Any) -> list[Any]:
     try:
-        return list(client.jobs.list_by_resource_group(place.group))
+        return list(client.jobs.list_by_subscription())
     except _not_found() as error:
         if innermost(error)[0] != "InvalidResourceType":
             raise

@@ -205,6 +205,20 @@ def deployment(place: GroupPlace, name: str) -> Deployment:
     )
 
 
+def active_deployments(place: GroupPlace) -> list[str]:
+    """Names of the deployments of the group that have not ended."""
+    with (
+        translated(Text("Listing the deployments of {name}", name=place.group)),
+        _deployments(place.session, place.subscription_id) as client,
+    ):
+        found = list(client.deployments.list_by_resource_group(place.group))
+    return [
+        str(each.name)
+        for each in found
+        if each.properties is not None and word(each.properties.provisioning_state) not in TERMINAL
+    ]
+
+
 def start_deployment(
     place: GroupPlace,
     name: str,

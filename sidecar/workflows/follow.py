@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from sidecar.armlang.deployment import DEPLOYMENT_PREFIX
 from sidecar.core.journal import Journal
 from sidecar.gateway import resources
 from sidecar.gateway.place import GroupPlace
-from sidecar.words.errors import Cancelled, CloudError, NotAuthorized, NotSignedIn, SlipwayError
+from sidecar.words.errors import Cancelled, CloudError, Conflict, NotAuthorized, NotSignedIn, SlipwayError
 from sidecar.words.text import Text
 
 DEPLOYMENT_SECONDS = 3600
@@ -58,6 +59,20 @@ def look(place: GroupPlace, name: str, journal: Journal) -> tuple[resources.Depl
                 raise
             journal.progress(Text("No answer ({problem}); still following {name}…", problem=error.code, name=name))
             journal.wait(place.session.poll_seconds)
+
+
+def await_others(place: GroupPlace, journal: Journal) -> None:
+    """Waits for other runs of *Provision* in the group: what they make is there when it is looked for, and not made twice."""
+    deadline = time.monotonic() + DEPLOYMENT_SECONDS
+    while others := [each for each in resources.active_deployments(place) if each.startswith(DEPLOYMENT_PREFIX)]:
+        if time.monotonic() > deadline:
+            raise Conflict(
+                Text("The deployment {name} of another run has not ended.", name=others[0]),
+                Text("Cancel it in the portal, or run Provision again when it has ended."),
+                code="ProvisionedMeanwhile",
+            )
+        journal.progress(Text("Waiting for the deployment {name} of another run…", name=others[0]))
+        journal.wait(place.session.poll_seconds)
 
 
 def show(operations: list[resources.Operation], seen: dict[tuple[str, str], str], journal: Journal) -> None:

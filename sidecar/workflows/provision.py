@@ -45,7 +45,7 @@ from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, portal_link
 from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
-from sidecar.workflows.follow import follow
+from sidecar.workflows.follow import await_others, follow
 from sidecar.workflows.look import look
 from sidecar.workflows.registration import MISSING, check_providers, register_providers
 
@@ -108,6 +108,7 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
     running = resources.find_deployment(place, name)
     if running is None or running.finished:
         journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
+        await_others(place, journal)
         existing = look(place, planned, project, journal)
         begin(workspace, place, plan, existing, request, name, journal)
     else:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecar.gateway import resources, revisions
-from sidecar.words.errors import Cancelled, CloudError
-from tests.contract.provision.conftest import Arm, Project, evidence
+from sidecar.words.errors import Cancelled, CloudError, Conflict
+from tests.contract.provision.conftest import Arm, Project, evidence, new_project
 from tests.contract.provision.test_existing import A100, CONSUMPTION, environment
 
 BUSY = {"status": 409, "code": "ContainerAppOperationInProgress"}
@@ -286,3 +287,20 @@ def test_a_long_wait_for_the_clouds_sake_hears_a_cancel(project: Project, faults
     with pytest.raises(Cancelled):
         resources.group(project.session, project.world.subscription, project.group)
     assert time.monotonic() - began < 3
+
+
+def test_another_projects_run_is_waited_for_and_its_app_is_then_another_projects(
+    project: Project, tmp_path: Path, faults: Arm
+) -> None:
+    """Two projects with default names in one group: the second used to follow the first one's deployment, and to take its app."""
+    second = new_project(project.world, tmp_path / "second", project.group)
+    listed = f"/resourcegroups/{project.group}/providers/Microsoft.Resources/deployments/?[?]"
+    running = {"id": "/d", "name": "slipway-inference-theirs", "properties": {"provisioningState": "Running"}}
+    hits = faults(failing(project, listed, {"value": [running]}, times=2))
+    project.provision()
+    assert hits() == [2]
+    assert any("Waiting for the deployment slipway-inference-theirs of another run" in each for each in project.said)
+    faults()
+    with pytest.raises(Conflict, match="another project"):
+        second.provision()
+    assert not second.workspace.config_file.exists()
