@@ -216,12 +216,25 @@ def gpu_usage(place: GroupPlace, location: str) -> dict[str, tuple[int, int]]:
 def update_template(place: AppPlace, change: dict[str, Any]) -> None:
     """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
     with translated(Text("Updating the container app {name}", name=place.name)), client_of(place) as client:
-        body: Any = {"location": _location(client, place), "properties": {"template": change}}
+        body: Any = {"location": _location(client, place), "properties": {"template": _writable(change)}}
         place.around.session.completed(
             Text("Updating the container app {name}", name=place.name),
             lambda: client.container_apps.begin_update(place.group, place.name, body),
             WRITE_SECONDS,
         )
+
+
+def _writable(template: dict[str, Any]) -> dict[str, Any]:
+    """A template as it was read, without what Azure only shows."""
+
+    def without(container: dict[str, Any]) -> dict[str, Any]:
+        resources = {
+            key: value for key, value in (container.get("resources") or {}).items() if key != "ephemeralStorage"
+        }
+        return {**container, "resources": resources} if resources else container
+
+    kinds = [kind for kind in ("containers", "initContainers") if template.get(kind)]
+    return {**template, **{kind: [without(each) for each in template[kind]] for kind in kinds}}
 
 
 def template_of(place: AppPlace) -> dict[str, Any]:

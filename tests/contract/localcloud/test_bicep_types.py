@@ -104,6 +104,12 @@ KNOWN = (
         "Azure returns it, as in the recordings",
     ),
     Known(
+        "action of a dependency",
+        "unknown-key",
+        _DEPLOYMENT + r"\.properties\.dependencies\[\]\.dependsOn\[\]\.actionName",
+        "Azure names the list function that makes a dependency; the types do not know it",
+    ),
+    Known(
         "type of a parameter",
         "unknown-key",
         _DEPLOYMENT + r"\.properties\.parameters\.\*\.type",

@@ -64,8 +64,9 @@ def test_ai_toolkits_template_leaves_environment_account_and_storage_as_they_are
     made = project.world.apps.container_apps.get(project.group, app)
     assert made.properties.workload_profile_name == "GPU"
 
-    made.tags = {"mine": "yes"}
-    project.world.apps.container_apps.begin_update(project.group, app, {"tags": {"mine": "yes"}}).result()
+    project.world.apps.container_apps.begin_update(
+        project.group, app, {"location": "westus3", "tags": {"mine": "yes"}}
+    ).result()
     project.provision()
     assert profiles(project, "theirs") == ["Consumption", "GPU", "cpu"]
     assert project.world.apps.container_apps.get(project.group, app).tags == {"mine": "yes"}
