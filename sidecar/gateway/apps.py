@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.gateway.place import AppPlace, GroupPlace
-from sidecar.gateway.session import innermost, translated, word
+from sidecar.gateway.translation import innermost, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.gateway.place import GroupPlace
-from sidecar.gateway.session import Session, innermost_of, translated, word
+from sidecar.gateway.session import Session
+from sidecar.gateway.translation import innermost_of, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sidecar.gateway.apps import client_of
 from sidecar.gateway.place import AppPlace
-from sidecar.gateway.session import translated
+from sidecar.gateway.translation import translated
 from sidecar.words.text import Text
 
 

@@ -1,22 +1,17 @@
-"""Which cloud answers: its profile, the credential, the SDK clients' common settings, and the translation of their errors."""
+"""Which cloud answers: its profile, the credential, the SDK clients' common settings."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
-from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES, Patience, again_while_busy, await_operation
-from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
+from sidecar.gateway.patience import Patience, again_while_busy, await_operation
+from sidecar.gateway.translation import busy_for
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
 
@@ -28,9 +23,6 @@ POLL_SECONDS = 2
 
 LONGEST_RETRY_AFTER = 30
 """Seconds. Azure's Retry-After is obeyed up to this; the SDK knows no cap of its own."""
-
-BORNE_SKEW = 290
-"""Seconds. Entra's tokens bear five minutes, a signature of Azure Files fifteen."""
 
 TOLD_PAUSE = 3
 """Seconds. A longer pause between two tries is told."""
@@ -108,6 +100,11 @@ class Session:
         """Between two looks at what takes minutes in Azure and seconds here."""
         return 1.0 if self.local is not None else 4.0
 
+    @property
+    def has_one_tenant(self) -> bool:
+        """The local cloud's own principal is in one; a person may be a guest in many."""
+        return self.local is not None
+
     def arm_options(self) -> dict[str, Any]:
         """Keyword arguments for every ARM client."""
         return {
@@ -126,7 +123,7 @@ class Session:
 
     def once_free(self, doing: Text, call: Callable[[], T]) -> T:
         """Calls what changes something; where another change is under way, again when that one has ended."""
-        return again_while_busy(self.patience, doing, call, _busy_for)
+        return again_while_busy(self.patience, doing, call, busy_for)
 
     def completed(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
         """The result of a long-running operation, begun once nothing else is under way."""
@@ -189,164 +186,6 @@ def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> 
     """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine."""
     if cloud == "local":
         prepare_image(settings.environ, consents, settings.say)
-
-
-@contextmanager
-def translated(doing: Text) -> Generator[None]:
-    """Turns the SDK's exceptions into ours: the innermost code and message, and what to do next."""
-    from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-        ClientAuthenticationError,
-        DecodeError,
-        HttpResponseError,
-        ResourceNotFoundError,
-        ServiceRequestError,
-        ServiceResponseError,
-    )
-
-    try:
-        yield
-    except ClientAuthenticationError as error:
-        if isinstance(error.__cause__, CloudError):
-            raise error.__cause__ from error
-        if isinstance(error.__cause__, (ServiceRequestError, ServiceResponseError)):
-            raise unreachable(doing, error.__cause__) from error
-        skew = clock_skew(error)
-        if skew is not None:
-            raise CloudError(
-                Text(
-                    "{doing}: the clock of this machine is {minutes} minutes off.",
-                    doing=doing,
-                    minutes=round(skew / 60),
-                ),
-                Text("Set the clock (or let the system set it), then run the command again."),
-                code="ClockSkew",
-            ) from error
-        code, message = innermost(error)
-        raise NotSignedIn(
-            Text("{doing}: the sign-in was not accepted ({message})", doing=doing, message=message),
-            Text("Sign in again, with an account of the subscription's tenant."),
-            code=code or "NotSignedIn",
-        ) from error
-    except ResourceNotFoundError as error:
-        code, message = innermost(error)
-        raise NotFound(
-            Text("{doing}: {message}", doing=doing, message=message), code=code or "ResourceNotFound"
-        ) from error
-    except HttpResponseError as error:
-        code, message = innermost(error)
-        if error.status_code == 403:
-            raise NotAuthorized(
-                Text("{doing}: {message}", doing=doing, message=message),
-                Text("Ask for a role that holds this permission at this scope, then sign in anew."),
-                code=code or "AuthorizationFailed",
-            ) from error
-        raise CloudError(
-            Text("{doing}: {message}", doing=doing, message=message), code=code or f"Http{error.status_code}"
-        ) from error
-    except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
-        raise unreachable(doing, error) from error
-
-
-def clock_skew(error: Any) -> float | None:
-    """Seconds between this machine's clock and the one that answered, where tokens and signatures do not bear them."""
-    response = getattr(error, "response", None)
-    stated = None if response is None else response.headers.get("Date")
-    if stated is None:
-        return None
-    try:
-        away = abs(time.time() - parsedate_to_datetime(stated).timestamp())
-    except ValueError:
-        return None  # no date as HTTP writes it: nothing can be said
-    return away if away > BORNE_SKEW else None
-
-
-def unreachable(doing: Text, error: Any) -> Unreachable:
-    return Unreachable(
-        Text("{doing}: no usable answer ({problem})", doing=doing, problem=error.message or type(error).__name__),
-        Text("Check the network, a proxy and the system clock, then run the command again."),
-    )
-
-
-def word(value: object) -> str:
-    """A state or kind as the cloud wrote it: the SDK's enums are strings whose str() is the Python name."""
-    return str(value.value) if isinstance(value, Enum) else str(value)
-
-
-def innermost(error: Any) -> tuple[str | None, str]:
-    """Code and message of the most nested cause: ARM wraps them, at times as JSON inside a string."""
-    return innermost_of(_body_of(error), str(getattr(error, "message", error)).strip())
-
-
-def innermost_of(body: Any, message: str = "") -> tuple[str | None, str]:
-    """The same for an error as it is read: an object, the SDK's model of one, or either's JSON as text."""
-    code: str | None = None
-    body = _parsed(body) if isinstance(body, str) else body
-    while body is not None:
-        body = _model_body(body) if hasattr(body, "code") and not isinstance(body, dict) else body
-        if not isinstance(body, dict):
-            break
-        known = cast("dict[str, Any]", body)
-        node = cast("dict[str, Any]", known["error"] if isinstance(known.get("error"), dict) else known)
-        code = cast("str | None", node.get("code")) or code
-        said = node.get("message")
-        if isinstance(said, str) and said:
-            message = said
-        details = node.get("details")
-        if isinstance(details, list) and details:
-            body = cast("list[Any]", details)[0]
-        elif isinstance(said, str) and "{" in said:
-            body = _embedded(said)
-        else:
-            break
-    return code, message
-
-
-def _embedded(said: str) -> Any:
-    """An error as JSON inside a sentence, from its first brace on; None where that is no error."""
-    found = _parsed(said[said.index("{") :])
-    if not isinstance(found, dict):
-        return None
-    node = cast("dict[str, Any]", found)
-    node = cast("dict[str, Any]", node["error"] if isinstance(node.get("error"), dict) else node)
-    return node if node.get("message") or node.get("code") else None
-
-
-def _busy_for(error: Exception) -> str | None:
-    """Why a refusal means "later": another change is under way, or the service asks for patience."""
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    if not isinstance(error, HttpResponseError):
-        return None
-    code, _ = innermost(error)
-    if code in BUSY_CODES:
-        return code
-    return f"HTTP {error.status_code}" if error.status_code in BUSY_STATUSES else None
-
-
-def _body_of(error: Any) -> Any:
-    """The error body: the SDK's model where it has one (long-running operations keep it there), else the response's text."""
-    model = getattr(error, "error", None)
-    if model is not None and getattr(model, "code", None):
-        return _model_body(model)
-    response = getattr(error, "response", None)
-    if response is None:
-        return None
-    try:
-        return _parsed(response.text())
-    except (AttributeError, TypeError, ValueError):
-        return None  # a stream that was never read has no text: the exception's own message is used
-
-
-def _model_body(model: Any) -> dict[str, Any]:
-    details = [_model_body(each) for each in cast("list[Any]", getattr(model, "details", None) or [])]
-    return {"code": model.code, "message": getattr(model, "message", None), "details": details}
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.JSONDecoder().raw_decode(text.lstrip())[0]
-    except json.JSONDecodeError:
-        return None
 
 
 def _retry_policy(patience: Patience) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from sidecar.gateway.session import clock_skew, translated, word
+from sidecar.gateway.translation import clock_skew, translated, word
 from sidecar.words.errors import CloudError, NotAuthorized
 from sidecar.words.text import Text
 

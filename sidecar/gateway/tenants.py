@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 import httpx
 
+from sidecar.gateway.patience import Patience
 from sidecar.gateway.resources import Subscription, subscriptions
-from sidecar.gateway.session import Session, translated
+from sidecar.gateway.session import AZURE_PROFILES, Session, Settings, open_session
+from sidecar.gateway.translation import translated
 from sidecar.words.errors import SlipwayError, Unreachable
+from sidecar.words.names import CloudName
 from sidecar.words.text import Text
 
 SECONDS = 20
@@ -33,6 +36,14 @@ def tenant_of(arm: str, subscription_id: str) -> str | None:
         ) from error
     found = _TENANT.search(answer.headers.get("WWW-Authenticate", ""))
     return None if found is None else found[1]
+
+
+def session_in(settings: Settings, cloud: CloudName, subscription_id: str | None, patience: Patience) -> Session:
+    """A session in a subscription's own tenant, which may be one where the person is a guest, or in the one that was named."""
+    tenant = settings.tenant
+    if cloud in AZURE_PROFILES and tenant is None and subscription_id:
+        tenant = tenant_of(AZURE_PROFILES[cloud].arm, subscription_id)
+    return open_session(settings, cloud, tenant, patience)
 
 
 def tenants(session: Session) -> list[tuple[str, str]]:

@@ -17,8 +17,8 @@ from sidecar.core.workspace import open_workspace, read_config, read_finetuning,
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Refused
 from sidecar.gateway.patience import Patience
-from sidecar.gateway.session import AZURE_PROFILES, Session, Settings, cloud_of, open_session, prepare
-from sidecar.gateway.tenants import subscriptions_of_all, tenant_of
+from sidecar.gateway.session import Session, Settings, cloud_of, open_session, prepare
+from sidecar.gateway.tenants import session_in, subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
@@ -69,7 +69,7 @@ def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscripti
 def _subscriptions(cloud: CloudName, context: Context) -> tuple[list[resources.Subscription], list[SlipwayError]]:
     settings, patience = context.settings, context.patience
     home = open_session(settings, cloud, patience=patience)
-    if home.local is not None or settings.tenant is not None:
+    if home.has_one_tenant or settings.tenant is not None:
         return resources.subscriptions(home), []
     return subscriptions_of_all(home, lambda tenant: open_session(settings, cloud, tenant, patience, silent=True))
 
@@ -211,11 +211,7 @@ def _workspace_session(params: wire.FolderCloudParams, context: Context) -> Sess
 
 
 def _opened(cloud: CloudName, subscription_id: str | None, context: Context) -> Session:
-    """A session in the subscription's own tenant, which may be one where the person is a guest."""
-    settings, tenant = context.settings, context.settings.tenant
-    if cloud in AZURE_PROFILES and tenant is None and subscription_id:
-        tenant = tenant_of(AZURE_PROFILES[cloud].arm, subscription_id)
-    return open_session(settings, cloud, tenant, context.patience)
+    return session_in(context.settings, cloud, subscription_id, context.patience)
 
 
 def _journal(folder: Path, kind: str, operation: str, context: Context) -> Journal:

@@ -183,6 +183,16 @@ def test_the_wanted_profile_is_the_deployed_templates() -> None:
     }  # fmt: skip
 
 
+def test_a_profiles_name_that_stands_in_the_template_is_used_as_it_is_found() -> None:
+    """Nothing that could be stated would lead elsewhere, and the environment is not rewritten."""
+    wanted = Wanted("NC24-A100", "GPU", fixed=True)
+    assert profile_in(BOTH, wanted) == "GPU"
+    assert profile_in(BOTH, Wanted("NC24-A100", "GPU")) is None
+    with pytest.raises(CloudError) as error:
+        missing_profile(BOTH, Wanted(None, "other", fixed=True), "env")
+    assert error.value.code == "ProfileMissing"
+
+
 def test_values_that_only_azure_knows_are_left_out_of_the_planned_app() -> None:
     planned = plan_names(compiled(TOOLKIT), {}, GROUP)
     assert planned.app_template == {"containers": [{"name": "one", "image": "i", "env": [{"name": "KEY"}]}]}

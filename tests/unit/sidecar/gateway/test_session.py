@@ -17,15 +17,8 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 
-from sidecar.gateway.session import (
-    AZURE_PROFILES,
-    Session,
-    cloud_of,
-    open_session,
-    portal_link,
-    settings_from,
-    translated,
-)
+from sidecar.gateway.session import AZURE_PROFILES, Session, cloud_of, open_session, portal_link, settings_from
+from sidecar.gateway.translation import translated
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, SlipwayError, Unreachable
 from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
