@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,8 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError, SlipwayError
 from sidecar.words.text import Text
+
+log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 1.0
 """Between two connections: streams end when they like, and a replica's is not there before the replica is."""
@@ -56,7 +59,7 @@ class LogStreams:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why streams can't be read, if they can't."""
+        """Why streams are refused, if they are; one that only broke off is taken up again."""
         return tuple(dict.fromkeys(self._problems.values()))
 
     def follow(self, url: str, take: Take) -> None:
@@ -93,7 +96,7 @@ class LogStreams:
                             take(line)
                 except (httpx.HTTPError, ssl.SSLError, OSError) as error:
                     # Streams break off at any moment, with or without a word: that is no fault, and nobody is told.
-                    self._problems[url] = f"the log stream broke off ({type(error).__name__})"
+                    log.debug("a log stream broke off: %s", type(error).__name__)
                 except CloudError as error:
                     self._problems[url] = str(error)
             await asyncio.sleep(AGAIN_SECONDS)
@@ -112,6 +115,8 @@ class LogStreams:
                 self._token = None  # too old: another one is asked for
             if answer.is_redirect:
                 raise CloudError(Text("the log stream leads to another address, where the token is not sent"))
+            if answer.status_code in (401, 404):
+                return  # with a newer token, or once the container is there
             if answer.status_code != 200:
                 raise CloudError(Text("the log stream answers {status}", status=answer.status_code))
             lines = Lines()

@@ -53,6 +53,7 @@ class _Wait:
         self._asked_again = False
         self._shown: str | None = None
         self._warned: str | None = None
+        self._logs_told = False
         self._suspect: tuple[str, float] | None = None
 
     def until_it_serves(self) -> Arrived:
@@ -65,6 +66,7 @@ class _Wait:
             else:
                 self._show(found.text)
                 self._warn(found.warning)
+            self._tell_refused_logs()
             arrived = self._ask(seen)
             if arrived is not None:
                 return arrived
@@ -137,6 +139,13 @@ class _Wait:
         if warning is not None and warning.message != self._warned:
             self._warned = warning.message
             self._journal.log(warning, "warning")
+
+    def _tell_refused_logs(self) -> None:
+        """Without its log a start is followed less closely: said once."""
+        problems = self._watch.log_problems
+        if problems and not self._logs_told:
+            self._logs_told = True
+            self._journal.log(Text("The app's logs can't be read: {problem}", problem="; ".join(problems)), "warning")
 
     def _no_gpu(self) -> EndpointError:
         return EndpointError(
