@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sidecar.gateway.apps import client_of
+from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.translation import translated
 from sidecar.words.text import Text
@@ -94,9 +95,12 @@ def restart(place: AppPlace, revision: str) -> None:
 
 
 def activate(place: AppPlace, revision: str) -> None:
+    """Hears no cancel: it is what a cancelled run has to leave behind."""
+    session = replace(place.around.session, patience=Patience())
+    steady = replace(place.around, session=session).app(place.name)
     doing = Text("Activating {name}", name=revision)
-    with translated(doing), client_of(place) as client:
-        place.around.session.once_free(
+    with translated(doing), client_of(steady) as client:
+        session.once_free(
             doing, lambda: client.container_apps_revisions.activate_revision(place.group, place.name, revision)
         )
 
