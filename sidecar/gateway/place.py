@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sidecar.gateway.patience import Patience
 from sidecar.gateway.session import Session
 
 
@@ -14,6 +15,10 @@ class GroupPlace:
     session: Session
     subscription_id: str
     group: str
+
+    def after_cancel(self) -> GroupPlace:
+        """The same place for what is still to be done after a cancel: its waits do not hear that one any more."""
+        return replace(self, session=replace(self.session, patience=Patience()))
 
     def app(self, name: str) -> AppPlace:
         return AppPlace(self, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sidecar.armlang.deployment import DEPLOYMENT_PREFIX
+from sidecar.armlang.deployment import DEPLOYMENT_PREFIX, Template
 from sidecar.core.journal import Journal
 from sidecar.gateway import resources
 from sidecar.gateway.place import GroupPlace
@@ -38,12 +38,24 @@ def follow(place: GroupPlace, name: str, journal: Journal) -> resources.Deployme
                 )
             journal.wait(place.session.poll_seconds)
     except Cancelled as cancelled:
-        raise cancelled_outcome(place, name) from cancelled
+        raise cancelled_outcome(place.after_cancel(), name) from cancelled
     if outcome.state != "Succeeded":
         error = resources.failure_of(operations, outcome)
         journal.failed(error.code)
         raise error
     return outcome
+
+
+def start(place: GroupPlace, name: str, template: Template, parameters: dict[str, dict[str, object]]) -> None:
+    """Starts the deployment. A cancel may come while its request is repeated: what had arrived all the same is cancelled too."""
+    try:
+        resources.start_deployment(place, name, template, parameters)
+    except Cancelled as cancelled:
+        around = place.after_cancel()
+        found = resources.find_deployment(around, name)
+        if found is None or found.finished:
+            raise
+        raise cancelled_outcome(around, name) from cancelled
 
 
 def look(place: GroupPlace, name: str, journal: Journal) -> tuple[resources.Deployment, list[resources.Operation]]:

@@ -45,7 +45,7 @@ from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, portal_link
 from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
-from sidecar.workflows.follow import await_others, follow
+from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
 from sidecar.workflows.registration import MISSING, check_providers, register_providers
 
@@ -157,12 +157,12 @@ def begin(
         )
     journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
     try:
-        resources.start_deployment(place, name, template, complete)
+        start(place, name, template, complete)
     except CloudError as error:
         if error.code != MISSING:
             raise
         register_providers(place.session, request.subscription_id, journal)
-        resources.start_deployment(place, name, template, complete)
+        start(place, name, template, complete)
     if existing.app is not None:
         update_app(place, existing.app, plan, existing, journal)
 

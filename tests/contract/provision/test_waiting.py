@@ -273,6 +273,45 @@ def test_a_missing_registration_at_the_deployment_is_made_up_for_once(project: P
     assert (error.value.code, hits()) == ("MissingSubscriptionRegistration", [2])
 
 
+def test_a_cancel_reaches_the_cloud_though_its_request_must_be_repeated(project: Project, faults: Arm) -> None:
+    """The waits of a cancelled run end at once; those of cancelling do not."""
+    running = {"id": "/d", "name": "d", "properties": {"provisioningState": "Running"}}
+    hits = faults(
+        {"method": "POST", "path": "/cancel[?]", "status": 503, "headers": {"Retry-After": "1"}, "times": 1},
+        {**failing(project, "/deployments/[^/]*[?]", running), "skip": 1},
+    )
+
+    def cancel(said: str) -> None:
+        if "Starting the deployment" in said:
+            threading.Timer(1, project.stop.set).start()
+
+    project.on_said = cancel
+    with pytest.raises(Cancelled, match=r"was cancelled|could not be cancelled .* it is still Running"):
+        project.provision()
+    assert hits()[0] == 1
+
+
+def test_a_cancel_while_the_deployment_is_asked_for_again_tells_what_had_arrived(project: Project, faults: Arm) -> None:
+    """The first request took effect, its answer was lost; the cancel comes before the second."""
+    put = {"method": "PUT", "path": "/deployments/"}
+    faults(
+        {**put, "kind": "reset-after", "times": 1},
+        {**put, "status": 503, "headers": {"Retry-After": "20"}, "times": 1},
+        {
+            **failing(project, "/deployments/[^/]*[?]", {"name": "d", "properties": {"provisioningState": "Running"}}),
+            "skip": 1,
+        },
+    )
+
+    def cancel(said: str) -> None:
+        if "asks for patience" in said:
+            project.stop.set()
+
+    project.on_said = cancel
+    with pytest.raises(Cancelled, match=r"was cancelled|could not be cancelled .* it is still Running"):
+        project.provision()
+
+
 def test_throttling_with_a_time_is_waited_out_and_told(project: Project, faults: Arm) -> None:
     hits = faults({"path": "/resourcegroups/", "status": 429, "headers": {"Retry-After": "4"}, "times": 1})
     resources.group(project.session, project.world.subscription, project.group)
