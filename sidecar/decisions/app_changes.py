@@ -13,18 +13,19 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Change:
     """`template`: the app's, with what is stated and differs put in. `texts`: a sentence for each change. `notes`: what differs
-    and stays as it is."""
+    and stays as it is. `alone`: the app is another template's, and nothing of it is changed."""
 
     template: Json
     texts: tuple[Text, ...]
     notes: tuple[Text, ...]
+    alone: bool = False
 
 
 def app_change(name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]) -> Change:
     """`actual`: the app's template as Azure gives it; `kind`: the type of profile that it runs on, where it is known;
     `wanted`: the template's, as it would deploy it."""
     if not _same_start(actual, wanted):
-        return Change(actual, (), (_left_alone(name, actual),))
+        return Change(actual, (), (_left_alone(name, actual),), alone=True)
     containers = [dict(each) for each in _containers(actual)]
     scale = dict(cast("Json", actual.get("scale") or {}))
     texts = (*_container_changes(containers, _containers(wanted), stated), *_scale_changes(scale, wanted, stated))

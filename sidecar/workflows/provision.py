@@ -247,7 +247,7 @@ def update_app(around: GroupPlace, app: apps.App, plan: Plan, existing: Existing
         journal.log(note, "warning")
     for text in change.texts:
         journal.log(text)
-    failed = app.state in FAILED
+    failed = app.state in FAILED and not change.alone
     if failed:
         journal.log(
             Text("The last change of {name} ended as {state}: it is made once more.", name=app.name, state=app.state)

@@ -13,7 +13,7 @@ import pytest
 from sidecar.gateway import resources, revisions
 from sidecar.words.errors import Cancelled, CloudError, Conflict
 from tests.contract.provision.conftest import Arm, Project, evidence, new_project
-from tests.contract.provision.test_existing import A100, CONSUMPTION, environment
+from tests.contract.provision.test_existing import A100, CONSUMPTION, environment, toolkit
 
 BUSY = {"status": 409, "code": "ContainerAppOperationInProgress"}
 
@@ -181,6 +181,21 @@ def test_an_app_whose_last_change_failed_is_changed_once_more(project: Project, 
     project.provision()
     assert any("it is made once more" in each for each in project.said)
     assert any("Updating the container app" in each for each in project.said)
+
+
+def test_a_failed_app_of_another_template_is_left_alone_all_the_same(
+    project: Project, tmp_path: Path, faults: Arm
+) -> None:
+    toolkit(project)
+    project.provision()
+    name = app_of(project)
+    shown = project.world.apps.container_apps.get(project.group, name).as_dict()
+    shown["properties"]["provisioningState"] = "Failed"
+    ours = new_project(project.world, tmp_path / "ours", project.group)
+    faults(failing(project, f"/containerApps/{name}[?]", shown))
+    ours.provision()
+    assert any("it stays as it is" in each for each in ours.said)
+    assert not any("Updating the container app" in each for each in ours.said)
 
 
 def test_a_lost_look_does_not_end_following(project: Project, faults: Arm) -> None:

@@ -360,7 +360,7 @@ def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
     """Our start command without its variables would end with KeyError, where AI Toolkit's app worked."""
     theirs = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": []}]}  # type: ignore[dict-item]
     change = app_change("app", theirs, None, WANTED, {"defaultCommands": ["new"], "image": "theirs", "cpu": "24"})
-    assert (change.template, change.texts) == (theirs, ())
+    assert (change.template, change.texts, change.alone) == (theirs, (), True)
     (note,) = change.notes
     assert "was not made by Slipway's template: it stays as it is" in str(note)
     (note,) = app_change("app", ACTUAL, None, theirs, {"image": "theirs"}).notes
