@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -59,14 +60,8 @@ def pack(folder: Path) -> Release:
 
     The same content gives the same bytes on every machine: sorted paths, fixed times and owners, modes 755 or 644.
     Raises WorkspaceError for an empty folder, a link that leads out, or more than MAX_BUNDLE bytes."""
-    entries = scan(folder)
-    if not any(entry.kind == "file" for entry in entries):
-        raise WorkspaceError(
-            Text("There is no code in {folder}.", folder=folder),
-            Text("Create the project files first (AI Toolkit: Create project files)."),
-        )
-    size = sum(len(entry.content) for entry in entries)
-    if size > MAX_BUNDLE:
+    size = sum(path.stat().st_size for path in _paths(folder) if path.is_file() and not path.is_symlink())
+    if size > MAX_BUNDLE:  # weights beside the code: told before they are read into memory
         raise WorkspaceError(
             Text(
                 "The code in {folder} holds {size} MiB, more than a release may have.",
@@ -75,25 +70,31 @@ def pack(folder: Path) -> Release:
             ),
             Text("Keep models and data on the share, outside the code folder."),
         )
+    entries = scan(folder)
+    if not any(entry.kind == "file" for entry in entries):
+        raise WorkspaceError(
+            Text("There is no code in {folder}.", folder=folder),
+            Text("Create the project files first (AI Toolkit: Create project files)."),
+        )
     bundle = bundle_of(entries, folder.name)
     return Release(hashlib.sha256(bundle).hexdigest(), bundle, sum(entry.kind == "file" for entry in entries))
 
 
 def scan(folder: Path) -> list[Entry]:
     """Reads every file once, sorted by path; what is read is what is bundled, whatever changes meanwhile."""
-    entries: list[Entry] = []
+    entries = (_entry(folder, path) for path in _paths(folder))
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    """Files and links that are code; links to folders are not followed."""
     for place, folders, files in os.walk(folder):
         kept = [name for name in folders if name not in IGNORED]
         links = [name for name in kept if Path(place, name).is_symlink()]
         folders[:] = [name for name in kept if name not in links]
-        entries.extend(
-            entry
-            for name in [*files, *links]
-            if name not in IGNORED
-            and not name.endswith(".pyc")
-            and (entry := _entry(folder, Path(place, name))) is not None
-        )
-    return sorted(entries, key=lambda entry: entry.path)
+        for name in [*files, *links]:
+            if name not in IGNORED and not name.endswith(".pyc"):
+                yield Path(place, name)
 
 
 def bundle_of(entries: list[Entry], top: str) -> bytes:

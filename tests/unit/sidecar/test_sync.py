@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.core.sync import Entry, Generation, bundle_of, diff, next_generation, pack, scan
+from sidecar.core.sync import MAX_BUNDLE, Entry, Generation, bundle_of, diff, next_generation, pack, scan
 from sidecar.words.errors import WorkspaceError
 
 paths = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)
@@ -58,6 +59,21 @@ def test_links_inside_travel_and_links_out_are_refused(tmp_path: Path) -> None:
     (code / "c.py").symlink_to("../../etc/passwd")
     with pytest.raises(WorkspaceError, match=r"c\.py"):
         pack(code)
+
+
+def test_weights_beside_the_code_are_told_before_they_are_read(tmp_path: Path) -> None:
+    """The sidecar used to hold all of them in memory first."""
+    (tmp_path / "main.py").write_text("x")
+    size = 2 * MAX_BUNDLE
+    with (tmp_path / "model.safetensors").open("wb") as sparse:
+        sparse.truncate(size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(WorkspaceError, match=f"holds {size // 2**20} MiB, more than a release may have"):
+            pack(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_empty_folder_is_no_release(tmp_path: Path) -> None:
