@@ -97,6 +97,7 @@ def test_an_import_against_a_law_is_refused_whichever_law_it_is(copy: Path) -> N
             "torch",
         ),
         "The engine knows nothing of HTTP": ("inference.engine.engine", "starlette"),
+        "In the model server only the doors know Starlette": ("inference.settings", "starlette"),
     }
     for law in CONTRACTS:
         if law["type"] == "layers":
