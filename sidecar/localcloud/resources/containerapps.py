@@ -28,7 +28,7 @@ from sidecar.localcloud.resources.resource_type import (
     tracked_body,
 )
 from sidecar.localcloud.resources.revisions import create_revision, free_port, revisions_of
-from sidecar.localcloud.runtime.configuration import credentials_of, template_of
+from sidecar.localcloud.runtime.configuration import app_of, template_of
 from sidecar.localcloud.runtime.images import refusal
 from sidecar.localcloud.runtime.scaling import traffic_problem
 
@@ -139,7 +139,7 @@ async def _finish(cloud: LocalCloud, app_id: str, step: Step) -> None:
 
 
 def _refused_image(cloud: LocalCloud, app: Resource) -> ArmError | None:
-    credentials = credentials_of(app.properties["configuration"], member(app.private, "secrets"))
+    credentials = app_of(app).credentials
     wrong = [
         f"Field 'template.containers.{entry.name}.image' is invalid with details: 'Invalid value: \"{entry.image}\": "
         f"{refused.text}';.."
@@ -312,6 +312,7 @@ def _label_ports(cloud: LocalCloud, labels: Sequence[str], before: Mapping[str, 
 def _show(cloud: LocalCloud, app: Resource) -> Json:
     """What the store holds, with what only the running app knows."""
     runtime = cloud.runtime.app(app.id)
+    record = app_of(app)
     revisions = revisions_of(cloud, app)
     # "Ready" is whatever was provisioned, and that says nothing of the containers.
     provisioned = [each.name for each in revisions if runtime.condition(each).provisioning == "Provisioned"]
@@ -320,9 +321,9 @@ def _show(cloud: LocalCloud, app: Resource) -> Json:
         latestReadyRevisionName=provisioned[-1] if provisioned else "",
         latestRevisionName=latest.name if latest else "",
         latestRevisionFqdn=(latest.properties["fqdn"] or "") if latest else "",
-        runningStatus="Stopped" if app.private.get("stopped") else "Running",
+        runningStatus="Stopped" if record.stopped else "Running",
     )
-    refused = app.properties["provisioningState"] == "Failed" and not app.private.get("accepted")
+    refused = app.properties["provisioningState"] == "Failed" and not record.accepted
     return dict(_never_accepted(shown).body if refused else shown.body)
 
 
@@ -343,8 +344,7 @@ def _remove(cloud: LocalCloud, app: Resource) -> Finish | None:
 
 
 def _list_secrets(_cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:
-    values: Mapping[str, str] = member(app.private, "secrets")
-    return {"value": [{"name": name, "value": value} for name, value in values.items()]}
+    return {"value": [{"name": name, "value": value} for name, value in app_of(app).secrets.items()]}
 
 
 def _stop(cloud: LocalCloud, app: Resource, _request: ArmRequest) -> Answer:

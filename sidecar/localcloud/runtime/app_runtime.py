@@ -19,11 +19,7 @@ from sidecar.localcloud.runtime.conditions import (
     condition_of,
     port_mismatch,
 )
-from sidecar.localcloud.runtime.configuration import (
-    Configuration,
-    configuration_of,
-    template_of,
-)
+from sidecar.localcloud.runtime.configuration import AppRecord, Configuration, app_of, template_of
 from sidecar.localcloud.runtime.courses import Course
 from sidecar.localcloud.runtime.ingress import Ingress
 from sidecar.localcloud.runtime.logs import Event, Events
@@ -61,6 +57,11 @@ class AppRuntime:
     @property
     def resource(self) -> Resource | None:
         return self.around.store.get(self.id)
+
+    @property
+    def record(self) -> AppRecord | None:
+        app = self.resource
+        return None if app is None else app_of(app)
 
     @property
     def busy_at(self) -> float:
@@ -103,7 +104,7 @@ class AppRuntime:
 
     def condition(self, revision: Resource) -> Condition:
         """What the revision reads as."""
-        app = self.resource
+        app = self.record
         course = self._courses.get(revision.name)
         now = time.monotonic()
         template = template_of(revision.properties["template"])
@@ -184,9 +185,9 @@ class AppRuntime:
         app = self.resource
         if app is None:
             return
-        if configuration_of(app.properties["configuration"]).mode == "single":
+        if app_of(app).configuration.mode == "single":
             self._take_over()
-        running = [] if app.private.get("stopped") else self.active()
+        running = [] if app_of(app).stopped else self.active()
         wanted = {revision.name: self._desired(revision) for revision in running}
         if self._fixed_port:
             # A command that insists on its port: one replica of the newest revision, and only when the last has gone.
@@ -340,17 +341,17 @@ class AppRuntime:
         return self._courses.setdefault(name, Course(name, 1))
 
     def _configuration(self) -> Configuration | None:
-        app = self.resource
-        return None if app is None else configuration_of(app.properties["configuration"])
+        app = self.record
+        return None if app is None else app.configuration
 
     def _target_port(self) -> int | None:
-        configuration = self._configuration()
-        return configuration.ingress.target_port if configuration and configuration.ingress else None
+        app = self.record
+        return None if app is None else app.target_port
 
-    def _switch(self, app: Resource | None, revision: Resource, course: Course | None) -> Switch:
+    def _switch(self, app: AppRecord | None, revision: Resource, course: Course | None) -> Switch:
         if not revision.properties["active"]:
             return "leaving" if self.all_replicas(revision.name) else "inactive"
-        if app is not None and app.private.get("stopped"):
+        if app is not None and app.stopped:
             return "stopped"
         return "leaving" if course and course.leaving_since is not None else "active"
 

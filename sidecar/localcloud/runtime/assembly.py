@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar.localcloud.core.capacity import gpu_need
-from sidecar.localcloud.core.fields import member
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
-from sidecar.localcloud.runtime.configuration import ContainerTemplate, credentials_of, template_of
+from sidecar.localcloud.runtime.configuration import ContainerTemplate, app_of, template_of
 from sidecar.localcloud.runtime.mounts import mounts_of
 from sidecar.localcloud.runtime.pulls import pulled
 from sidecar.localcloud.runtime.replicas import ReplicaSpec
@@ -46,9 +45,8 @@ def assembled(around: Surroundings, app: Resource, made: Assignment) -> ReplicaS
 
     def pull(entry: ContainerTemplate) -> int:
         # The app as it is now: a changed password reaches the next pull.
-        current = around.store.get(app.id) or app
-        credentials = credentials_of(current.properties["configuration"], member(current.private, "secrets"))
-        return pulled(around.settings, entry, credentials, around.image_python())
+        current = app_of(around.store.get(app.id) or app)
+        return pulled(around.settings, entry, current.credentials, around.image_python())
 
     return ReplicaSpec(
         revision=made.revision.name,
@@ -63,9 +61,9 @@ def assembled(around: Surroundings, app: Resource, made: Assignment) -> ReplicaS
             "SLIPWAY_BIND_HOST": "127.0.0.1",
         },
         machine=os.environ,
-        secrets=member(app.private, "secrets"),
+        secrets=app_of(app).secrets,
         image_python=around.image_python(),
         pull=pull,
-        mounts=lambda folder: mounts_of(around.store, around.folder, app, template, folder),
+        mounts=lambda folder: mounts_of(around.store, around.folder, app_of(app), template, folder),
         times=times,
     )

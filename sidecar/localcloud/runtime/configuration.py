@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.localcloud.core.fields import Json, member, objects, strings
+from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.runtime.images import Credential
 from sidecar.localcloud.runtime.probes import Probe, declared_probes
 from sidecar.localcloud.runtime.scaling import Mode, Scale, Traffic, scale_of, traffic_of
@@ -21,14 +22,64 @@ class IngressConfiguration:
 
 
 @dataclass(frozen=True)
+class RegistryLogin:
+    server: str
+    secret: str
+    """Name of the app's secret that holds the password."""
+
+
+@dataclass(frozen=True)
 class Configuration:
     mode: Mode
     ingress: IngressConfiguration | None
     """None: nobody reaches the app."""
+    registries: tuple[RegistryLogin, ...] = ()
 
     @property
     def traffic(self) -> tuple[Traffic, ...]:
         return self.ingress.traffic if self.ingress else ()
+
+
+@dataclass(frozen=True)
+class AppRecord:
+    """A container app as the store holds it, what only the cloud may read included."""
+
+    id: str
+    name: str
+    environment: str
+    """Id of the environment that it runs in."""
+    configuration: Configuration
+    secrets: Mapping[str, str]
+    port: int | None
+    """Of its ingress on this machine."""
+    label_ports: Mapping[str, int]
+    stopped: bool
+    accepted: bool
+    """Whether a write of it was ever carried out."""
+
+    @property
+    def target_port(self) -> int | None:
+        return self.configuration.ingress.target_port if self.configuration.ingress else None
+
+    @property
+    def credentials(self) -> tuple[Credential, ...]:
+        """What it presents to registries."""
+        logins = self.configuration.registries
+        return tuple(Credential(login.server, self.secrets.get(login.secret, "")) for login in logins)
+
+
+def app_of(app: Resource) -> AppRecord:
+    return AppRecord(
+        id=app.id,
+        name=app.name,
+        environment=str(app.properties.get("managedEnvironmentId") or ""),
+        configuration=configuration_of(app.properties["configuration"]),
+        secrets=member(app.private, "secrets"),
+        port=app.private.get("port"),
+        label_ports=member(app.private, "labelPorts"),
+        stopped=bool(app.private.get("stopped")),
+        accepted=bool(app.private.get("accepted")),
+    )
 
 
 @dataclass(frozen=True)
@@ -90,15 +141,11 @@ class Template:
 def configuration_of(configuration: Json) -> Configuration:
     mode = cast("Mode", str(configuration.get("activeRevisionsMode") or "single").lower())
     ingress = None if configuration.get("ingress") is None else _ingress(member(configuration, "ingress"))
-    return Configuration(mode, ingress)
-
-
-def credentials_of(configuration: Json, secrets: Mapping[str, str]) -> tuple[Credential, ...]:
-    """What the app presents to each registry, its passwords put in."""
-    return tuple(
-        Credential(str(entry.get("server") or "").lower(), secrets.get(str(entry.get("passwordSecretRef")), ""))
+    logins = tuple(
+        RegistryLogin(str(entry.get("server") or "").lower(), str(entry.get("passwordSecretRef") or ""))
         for entry in objects(configuration, "registries")
     )
+    return Configuration(mode, ingress, logins)
 
 
 def template_of(template: Json) -> Template:

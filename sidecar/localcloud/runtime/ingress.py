@@ -9,10 +9,9 @@ from typing import Protocol
 
 import h11
 
-from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.runtime.configuration import configuration_of
+from sidecar.localcloud.runtime.configuration import AppRecord
 from sidecar.localcloud.runtime.connections import CHUNK, NOT_FOUND, TIMED_OUT, Connection, Door, Refused
 from sidecar.localcloud.runtime.replicas import Replica
 
@@ -32,7 +31,7 @@ class Behind(Protocol):
     @property
     def around(self) -> Place: ...
     @property
-    def resource(self) -> Resource | None: ...
+    def record(self) -> AppRecord | None: ...
     @property
     def replicas(self) -> Mapping[str, list[Replica]]: ...
     def active(self) -> Sequence[Resource]: ...
@@ -54,8 +53,8 @@ class Ingress:
     @property
     def address(self) -> str:
         """`host:port`, as the app's fqdn."""
-        app = self._app.resource
-        return f"{self._app.around.ingress_host}:{app.private.get('port')}" if app else ""
+        app = self._app.record
+        return f"{self._app.around.ingress_host}:{app.port}" if app else ""
 
     async def listen(self) -> None:
         """Opens the ports that the app's configuration asks for, and closes the others."""
@@ -78,13 +77,14 @@ class Ingress:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _wanted_ports(self) -> dict[Door, int]:
-        app = self._app.resource
-        if app is None or configuration_of(app.properties["configuration"]).ingress is None:
+        app = self._app.record
+        if app is None or app.configuration.ingress is None or app.port is None:
             return {}
-        labels: Json = member(app.private, "labelPorts")
-        ported = [each for each in self._app.active() if each.private.get("port")]
-        revisions = {Door(revision=each.name): each.private["port"] for each in ported}
-        return {Door(): app.private["port"], **{Door(label=name): port for name, port in labels.items()}, **revisions}
+        revisions = {
+            Door(revision=each.name): port for each in self._app.active() if (port := each.private.get("port"))
+        }
+        labels = {Door(label=name): port for name, port in app.label_ports.items()}
+        return {Door(): app.port, **labels, **revisions}
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, door: Door) -> None:
         task = asyncio.current_task()
@@ -120,24 +120,19 @@ class Ingress:
                 replica.in_flight -= 1
 
     def _target_port(self) -> int | None:
-        app = self._app.resource
-        ingress = configuration_of(app.properties["configuration"]).ingress if app else None
-        return ingress.target_port if ingress else None
+        app = self._app.record
+        return app.target_port if app else None
 
     def _choose(self, door: Door) -> str:
-        app = self._app.resource
-        if app is None or app.private.get("stopped"):
+        app = self._app.record
+        if app is None or app.stopped:
             raise Refused(NOT_FOUND)
         if door.revision:
             if not self._app.is_active(door.revision):
                 raise Refused(NOT_FOUND)
             return door.revision
         if door.label:
-            named = [
-                entry
-                for entry in configuration_of(app.properties["configuration"]).traffic
-                if entry.label == door.label
-            ]
+            named = [entry for entry in app.configuration.traffic if entry.label == door.label]
             chosen = named[0].revision if named else None
             if not named or (chosen and not self._app.is_active(chosen)):
                 raise Refused(NOT_FOUND)

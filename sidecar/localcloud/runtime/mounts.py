@@ -5,12 +5,12 @@ from pathlib import Path
 
 from sidecar.localcloud.core.accounts import account_keys, find_account, share_folder, share_id, takes_shared_keys
 from sidecar.localcloud.core.fields import member
-from sidecar.localcloud.core.state import Resource, Store
-from sidecar.localcloud.runtime.configuration import SecretFile, Template, Volume
+from sidecar.localcloud.core.state import Store
+from sidecar.localcloud.runtime.configuration import AppRecord, SecretFile, Template, Volume
 from sidecar.localcloud.runtime.containers import Unmountable
 
 
-def mounts_of(store: Store, folder: Path, app: Resource, template: Template, layer: Path) -> Mapping[str, Path]:
+def mounts_of(store: Store, folder: Path, app: AppRecord, template: Template, layer: Path) -> Mapping[str, Path]:
     """Mount path → folder, for every volume mount of the template. Unmountable as the mount command would say it."""
     volumes = {volume.name: volume for volume in template.volumes}
     found: dict[str, Path] = {}
@@ -26,26 +26,24 @@ def mounts_of(store: Store, folder: Path, app: Resource, template: Template, lay
     return found
 
 
-def _volume_folder(store: Store, folder: Path, app: Resource, volume: Volume, layer: Path) -> Path:
+def _volume_folder(store: Store, folder: Path, app: AppRecord, volume: Volume, layer: Path) -> Path:
     kind = volume.kind.lower()
     if kind == "azurefile":
         return _share(store, folder, app, volume.storage)
     place = layer / "volumes" / volume.name
     place.mkdir(parents=True, exist_ok=True)
     if kind == "secret":
-        secrets: Mapping[str, str] = member(app.private, "secrets")
-        for entry in volume.secrets or [SecretFile(name, name) for name in secrets]:
+        for entry in volume.secrets or [SecretFile(name, name) for name in app.secrets]:
             file = place / Path(entry.path).name
             file.touch(mode=0o600)
-            file.write_text(secrets.get(entry.secret, ""))
+            file.write_text(app.secrets.get(entry.secret, ""))
     elif kind != "emptydir":
         raise Unmountable(f"volume '{volume.name}': storage type '{volume.kind}' is not available here")
     return place
 
 
-def _share(store: Store, folder: Path, app: Resource, storage_name: str) -> Path:
-    environment = str(app.properties.get("managedEnvironmentId"))
-    storage = store.get(f"{environment}/storages/{storage_name}")
+def _share(store: Store, folder: Path, app: AppRecord, storage_name: str) -> Path:
+    storage = store.get(f"{app.environment}/storages/{storage_name}")
     if storage is None:
         raise Unmountable(f"the storage '{storage_name}' is not defined in the environment")
     azure = member(storage.properties, "azureFile")
