@@ -113,6 +113,20 @@ def environment_storage(place: GroupPlace, environment: str, name: str) -> Mount
     return Mounted(*(("", "") if azure is None else (str(azure.account_name), str(azure.share_name))))
 
 
+def renew_storage_key(place: GroupPlace, environment: str, name: str, key: str) -> None:
+    """Gives a storage another account key; everything else of it is put as it was read."""
+    doing = Text("Renewing the key of the storage {name} of {environment}", name=name, environment=environment)
+    with translated(doing), _client(place) as client:
+        found = client.managed_environments_storages.get(place.group, environment, name)
+        azure = (
+            {}
+            if found.properties is None
+            else cast("dict[str, Any]", found.properties.as_dict().get("azureFile") or {})
+        )
+        body: Any = {"properties": {"azureFile": {**azure, "accountKey": key}}}
+        client.managed_environments_storages.create_or_update(place.group, environment, name, body)
+
+
 def residents(place: GroupPlace, environment_id: str) -> list[str]:
     """Names of the apps and jobs that live in an environment, those of other resource groups too."""
     with translated(Text("Listing what runs in the environment")), _client(place) as client:

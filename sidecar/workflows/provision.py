@@ -47,6 +47,7 @@ from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
+from sidecar.workflows.mount_key import renew_failed_key
 from sidecar.workflows.registration import MISSING, check_providers, register_providers
 
 GPU_CONSENT = "gpu-profile"
@@ -164,6 +165,7 @@ def begin(
         register_providers(place.session, request.subscription_id, journal)
         start(place, name, template, complete)
     if existing.app is not None:
+        renew_failed_key(place.app(existing.app.name), existing.app, journal)
         update_app(place, existing.app, plan, existing, journal)
 
 

@@ -2,7 +2,8 @@
 
 `began GROUP` makes the resource group and prints infra/finetuning.config.json's two first keys; `left FOLDER` puts the
 base model and the adapter on the share that the folder's infra/inference.config.json names; `broke FOLDER` cuts the adapter's
-weights there in half, as an upload that broke off leaves them; `asks` prints the sample's questions.
+weights there in half, as an upload that broke off leaves them; `rotated FOLDER` renews the storage account's keys, as an owner
+or a policy does; `asks` prints the sample's questions.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import os
 import sys
 import threading
+
+from azure.mgmt.storage import StorageManagementClient
 
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors.demo import sample_models, upload_models
@@ -40,6 +43,11 @@ def main(verb: str, argument: str) -> None:
         place = GroupPlace(session, target.subscription_id, target.resource_group)
         with open_share(place, target.storage_account, target.file_share) as share:
             share.replace(WEIGHTS, share.read(WEIGHTS)[:-1000])
+    elif verb == "rotated":
+        target = target_of(open_workspace(argument))
+        with StorageManagementClient(session.credential, target.subscription_id, **session.arm_options()) as client:
+            for name in ("key1", "key2"):
+                client.storage_accounts.regenerate_key(target.resource_group, target.storage_account, {"keyName": name})
     elif verb == "left":
         folder, _ = sample_models(settings, threading.Event())
         upload_models(session, open_workspace(argument), folder)

@@ -30,6 +30,11 @@ export function fineTuningBroke(folder: string, env: NodeJS.ProcessEnv): void {
   run(["broke", folder], env);
 }
 
+/** The storage account's keys, renewed by somebody who does not know who mounts with them. */
+export function keysRotated(folder: string, env: NodeJS.ProcessEnv): void {
+  run(["rotated", folder], env);
+}
+
 /** What the sample was trained to answer: the base one way, the adapter another. */
 export function sampleQuestions(env: NodeJS.ProcessEnv): readonly Question[] {
   return JSON.parse(run(["asks"], env)) as readonly Question[];

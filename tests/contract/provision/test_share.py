@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from sidecar.gateway import apps, revisions
 from sidecar.gateway.files import open_share
+from sidecar.gateway.logs import last_lines
 from sidecar.words.errors import CloudError, NotAuthorized
+from tests.contract.localcloud.conftest import eventually
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.test_existing import account
 
@@ -61,3 +64,27 @@ def test_a_refusal_is_told_by_its_code(
             share.replace("a", b"x")
     assert (error.value.code, hits()) == (code, [1])
     assert error.value.suggestion is not None
+
+
+@pytest.mark.fact(119, 120)
+def test_a_key_that_a_mount_failed_with_is_renewed_by_provision(project: Project) -> None:
+    """The share stays what it is; an app that can mount is left alone."""
+    project.provision()
+    (name,) = project.names("Microsoft.App/containerApps")
+    (account,) = project.names("Microsoft.Storage/storageAccounts")
+    place = project.place.app(name)
+    project.provision()
+    assert not any("present key" in each for each in project.said)
+    for key in ("key1", "key2"):
+        project.world.storage.storage_accounts.regenerate_key(project.group, account, {"keyName": key})
+    (revision,) = revisions.revisions(place)
+    revisions.deactivate(place, revision.name)
+    eventually(lambda: not revisions.replicas(place, revision.name))
+    revisions.activate(place, revision.name)
+    stream = apps.app(place).event_stream or ""
+    eventually(lambda: any("VolumeMountFailure" in line for line in last_lines(place, stream, 300, 5)))
+    project.provision()
+    assert any("it gets the present key of" in each for each in project.said)
+    eventually(
+        lambda: any(c.state == "Running" for r in revisions.replicas(place, revision.name) for c in r.containers)
+    )

@@ -1,0 +1,107 @@
+// What a person reads in a real VS Code when the model, the code, the adapter or the share is wrong: where, and after how long.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { fineTuningBegan, fineTuningBroke, fineTuningLeft, keysRotated } from "./finetuning";
+import { Host } from "./host";
+import type { Window } from "./window";
+
+const PROVISION = "Provision Azure Container Apps for inference";
+const DEPLOY = "Deploy for inference";
+const LOCAL = "Runs on this machine";
+
+describe("what goes wrong, as it is read in a real VS Code", function () {
+  this.timeout(240_000);
+  let scratch: string;
+  let folder: string;
+  let host: Host;
+  let window: Window;
+
+  before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-fail-"));
+    folder = path.join(scratch, "phi-finetuned");
+    host = await Host.start();
+    const place = fineTuningBegan("rg-failures", host.env);
+    mkdirSync(path.join(folder, "infra"), { recursive: true });
+    writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
+    window = await host.open(folder);
+    await window.run("AI Toolkit: Create project files");
+    await window.notification(/project files were created/).waitFor({ timeout: 180_000 });
+    await window.clearNotifications();
+    await provision();
+  });
+  after(async () => {
+    await host.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+  afterEach(async function () {
+    await host.keepEvidence(this.currentTest);
+  });
+
+  async function provision(): Promise<void> {
+    await window.run(`AI Toolkit: ${PROVISION}`);
+    await window.choose(LOCAL);
+    await window.choose("rg-failures");
+    await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
+    await window.clearNotifications();
+  }
+
+  /** Runs Deploy; seconds until the notification that is awaited, and its text. */
+  async function deployed(told: string | RegExp, picture: string): Promise<string> {
+    const began = Date.now();
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    const notification = window.notification(told);
+    await notification.waitFor({ timeout: 150_000 });
+    const seconds = ((Date.now() - began) / 1000).toFixed(1);
+    await window.screenshot(picture);
+    const text = (await notification.innerText()).replaceAll(/\s+/g, " ");
+    process.stdout.write(`      ${picture}: after ${seconds} s: ${text.slice(0, 300)}\n`);
+    return text;
+  }
+
+  it("an empty share: Deploy names what is missing, and the state says so too", async () => {
+    const text = await deployed(/The model could not be loaded/, "failure 1 empty share");
+    assert.match(text, /no base model/);
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: failed/ }).waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 1 empty share view");
+    await window.clearNotifications();
+  });
+
+  it("with the model there, the same Deploy works", async () => {
+    fineTuningLeft(folder, host.env);
+    await deployed("Deployed: the model answers", "failure 2 mended");
+    await window.clearNotifications();
+  });
+
+  it("a broken adapter is not a success", async () => {
+    fineTuningBroke(folder, host.env);
+    const text = await deployed(/the server refuses the adapter gpu_model/, "failure 3 broken adapter");
+    assert.match(text, /is truncated/);
+    fineTuningLeft(folder, host.env);
+    await window.clearNotifications();
+  });
+
+  it("a syntax error is told with the end of the container's log", async () => {
+    const file = path.join(folder, "inference/server.py");
+    const good = readFileSync(file, "utf8");
+    writeFileSync(file, `${good}\ndef broken(:\n`);
+    await deployed(/The container of .* has ended/, "failure 4 syntax error");
+    assert.ok(window.log.includes("SyntaxError"), "the log says where");
+    writeFileSync(file, good);
+    await window.clearNotifications();
+    await deployed("Deployed: the model answers", "failure 4 mended");
+    await window.clearNotifications();
+  });
+
+  it("a renewed key is named, and Provision puts it right", async () => {
+    keysRotated(folder, host.env);
+    const text = await deployed(/The file share can't be mounted/, "failure 5 rotated key");
+    assert.match(text, /mount error\(13\)/);
+    await window.clearNotifications();
+    await provision();
+    await deployed("Deployed: the model answers", "failure 5 mended");
+  });
+});
