@@ -62,7 +62,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   }
 
   it("an empty share: Deploy names what is missing, and the state says so too", async () => {
-    const text = await deployed(/The model could not be loaded/, "failure 1 empty share");
+    const text = await deployed(/The model could not be loaded.*Correct the cause/, "failure 1 empty share");
     assert.match(text, /no base model/);
     const view = await window.showView();
     await view.getByRole("treeitem", { name: /^State: failed/ }).waitFor({ timeout: 60_000 });
@@ -88,7 +88,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     const file = path.join(folder, "inference/server.py");
     const good = readFileSync(file, "utf8");
     writeFileSync(file, `${good}\ndef broken(:\n`);
-    await deployed(/The container of .* has ended/, "failure 4 syntax error");
+    await deployed(/has ended.*The end of its log says why/, "failure 4 syntax error");
     assert.ok(window.log.includes("SyntaxError"), "the log says where");
     writeFileSync(file, good);
     await window.clearNotifications();
@@ -98,7 +98,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
 
   it("a renewed key is named, and Provision puts it right", async () => {
     keysRotated(folder, host.env);
-    const text = await deployed(/The file share can't be mounted/, "failure 5 rotated key");
+    const text = await deployed(/can't be mounted.*run Provision again/, "failure 5 rotated key");
     assert.match(text, /mount error\(13\)/);
     await window.clearNotifications();
     await provision();
