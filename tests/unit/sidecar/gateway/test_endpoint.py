@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sidecar.gateway.endpoint import ELSEWHERE_SECONDS, Endpoint, status_without_key
+from sidecar.gateway.endpoint import ELSEWHERE_SECONDS, NOT_ASKED, Endpoint, status_without_key
 
 
 class Listener:
@@ -79,3 +79,16 @@ def test_the_local_clouds_key_goes_through_no_proxy(proxy: Listener, monkeypatch
     with Endpoint("http://127.0.0.1:1", "a-key-to-look-for") as endpoint:
         endpoint.phase()
     assert proxy.heard == b""
+
+
+def test_a_success_that_is_not_our_servers_says_nothing_of_a_model() -> None:
+    """A captive portal, a proxy's page and another server answer 200 to everything."""
+    for body in (b"<html>Welcome</html>", b"{}", b'{"status": "ok"}', b"[]"):
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        listener = Listener(head.encode() + body)
+        try:
+            with Endpoint(f"http://127.0.0.1:{listener.port}", None, 5) as endpoint:
+                assert endpoint.phase() == NOT_ASKED
+                assert endpoint.version() is None
+        finally:
+            listener.close()
