@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,3 +197,33 @@ def deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactor
     place.upload_models(sample[0])
     place.deploy()
     return place
+
+
+BRIEF = {"scale": 0.02, "cooldown_scale": 1, "bounds": 0.2}
+"""Times of a local cloud: grace and drain are a fifth of Azure's too."""
+
+
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home whose region has one GPU, as a new subscription's."""
+    home = Home(tmp_path_factory.mktemp("narrow"))
+    home.hasten(times=BRIEF, default_gpu_quota=1)
+    yield home
+    home.stop_cloud()
+
+
+@pytest.fixture
+def place(narrow: Home, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    """A project there, provisioned and not yet deployed; its app is deleted afterwards."""
+    with provisioned(narrow, tmp_path, re.sub(r"[^\w.-]+", "-", request.node.name)[-60:].strip("-.")) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def provisioned(home: Home, folder: Path, name: str) -> Generator[Place]:
+    place = new_place(home, folder / "project", name)
+    place.provision()
+    try:
+        yield place
+    finally:
+        delete_apps(place)

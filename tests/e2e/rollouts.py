@@ -1,0 +1,56 @@
+"""A Deploy run in this process, what a person saw of it, and faults set in between; for the tests of the wait."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from sidecar.core.journal import Event, Journal
+from sidecar.core.workspace import open_workspace
+from sidecar.workflows.deploy import Result, deploy
+from sidecar.workflows.observe import Status, status
+from sidecar.workflows.restart import Patience
+
+from .conftest import Place
+
+
+@dataclass
+class Told:
+    """What a person saw, with the moment; `stop` is their cancel button."""
+
+    lines: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def listen(self, event: Event) -> None:
+        self.lines.append((time.monotonic(), str(event.text)))
+
+    def at(self, part: str) -> float:
+        return next((moment for moment, line in self.lines if part in line), 0.0)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
+
+def run(place: Place, told: Told, patience: Patience | None = None) -> Result:
+    journal = Journal(place.home.folder / "journal", "test", told.listen, told.stop)
+    return deploy(open_workspace(place.workspace), place.home.session(), journal, patience=patience or Patience())
+
+
+def look(place: Place) -> Status:
+    return status(open_workspace(place.workspace), place.home.session())
+
+
+def faults(place: Place, *rules: dict[str, Any]) -> list[dict[str, int]]:
+    """Sets rules at the local cloud's door of faults; returns how often those before were met and struck."""
+    known = json.loads((place.home.settings.local_state / "cloud.json").read_text())
+    headers = {"Authorization": f"Bearer {known['adminToken']}"}
+    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers) as client:
+        hits = client.get("/admin/faults").json()
+        assert client.put("/admin/faults", json={"seed": 1, "rules": list(rules)}).status_code < 300
+        return hits["rules"]
