@@ -35,7 +35,10 @@ export async function offerLog(show: (message: string, ...items: string[]) => Th
 /** A failure in one line: what, and what to do. */
 export function describe(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
-  return error.suggestion === undefined ? say(error.what) : `${say(error.what)} ${say(error.suggestion)}`;
+  const what = say(error.what);
+  if (error.suggestion === undefined) return what;
+  // A reason in somebody else's words may lack its full stop.
+  return `${/[.!?…:]$/.test(what) ? what : `${what}.`} ${say(error.suggestion)}`;
 }
 
 /** A request that may be repeated with consents. */

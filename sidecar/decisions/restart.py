@@ -27,36 +27,43 @@ GPUS = {"NC48-A100": 2, "NC96-A100": 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """`reason`: said before anything is done, where the old replica goes first."""
+    """`reason`: said before anything is done, where the old replica goes first. `scarce`: shown while a replica waits for a GPU
+    that others have."""
 
     way: Way
     reason: Text | None = None
+    scarce: Text | None = None
 
 
 def has_gpu(profile: str | None) -> bool:
     return profile is not None and (profile in ROWS or "GPU" in profile.upper())
 
 
-def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, running: int) -> Plan:
-    """`profile`: the type of the app's workload profile. `usage`: in use and allowed, by row; None where it can't be read."""
-    if not running:
-        return Plan("wake")
+def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, running: int, holding: int) -> Plan:
+    """`profile`: the type of the app's workload profile. `usage`: in use and allowed, by row; None where it can't be read.
+    `holding`: of the running replicas, those that have begun and so have their GPUs."""
     if profile is None or not has_gpu(profile):
-        return Plan("rolling")
+        return Plan("rolling" if running else "wake")
+    each = GPUS.get(profile, 1)
     row = next((usage[name] for name in ROWS.get(profile, ()) if name in usage), None) if usage else None
     if row is None:
-        return Plan("old-first", Text("It is not known whether there is a GPU for a second replica."))
+        unknown = Text("It is not known whether there is a GPU for a second replica.")
+        return Plan("old-first", unknown) if running else Plan("wake")
     used, limit = row
-    if limit - used >= GPUS.get(profile, 1):
+    others = used - holding * each
+    scarce = None
+    if limit - others < each:
+        scarce = Text(
+            "Waiting for a GPU: {others} of the {limit} of the quota are in use elsewhere…", others=others, limit=limit
+        )
+    if not running:
+        return Plan("wake", scarce=scarce)
+    if limit - used >= each:
         return Plan("rolling")
-    return Plan(
-        "old-first",
-        Text(
-            "{used} of the {limit} GPUs of the quota are in use: none is left for a second replica.",
-            used=used,
-            limit=limit,
-        ),
+    none_left = Text(
+        "{used} of the {limit} GPUs of the quota are in use: none is left for a second replica.", used=used, limit=limit
     )
+    return Plan("old-first", none_left, scarce)
 
 
 ENDING_SECONDS = 10

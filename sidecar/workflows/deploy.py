@@ -145,17 +145,18 @@ def home_of(app: apps.App, where: Destination) -> str:
 
 def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Plan:
     """Whether there is a GPU for a second replica; what can't be read is not known."""
-    running = len(revisions.replicas(place, revision.name))
-    if app.profile is None or not running:
-        return plan_for(None, None, running)
+    running = revisions.replicas(place, revision.name)
+    holding = sum(any(each.state == "Running" for each in replica.containers) for replica in running)
+    if app.profile is None:
+        return plan_for(None, None, len(running), holding)
     try:
         environment = apps.environment(place.around, app.environment)
         profiles = () if environment is None else environment.profiles
         kind = next((str(each["workloadProfileType"]) for each in profiles if each["name"] == app.profile), app.profile)
         usage = apps.gpu_usage(place.around, app.location) if has_gpu(kind) else {}
     except CloudError:
-        return plan_for(app.profile, None, running)
-    return plan_for(kind, usage, running)
+        return plan_for(app.profile, None, len(running), holding)
+    return plan_for(kind, usage, len(running), holding)
 
 
 def repaired(aim: Aim, release: Release | None, where: Destination, journal: Journal, patience: Patience) -> Arrived:

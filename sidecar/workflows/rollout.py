@@ -64,7 +64,8 @@ class _Wait:
                 self._weigh(found)
                 self._show(found.sentence)
             else:
-                self._show(found.text)
+                scarce = self._plan.scarce
+                self._show(found.text if scarce is None or _begun(seen) else scarce)
                 self._warn(found.warning)
             self._tell_refused_logs()
             arrived = self._ask(seen)
@@ -108,7 +109,8 @@ class _Wait:
         if seen.fresh or self._waited > self._patience.wake:
             self._knock.begin()
         if seen.fresh or self._plan.way in ("wake", "new"):
-            if self._plan.way == "old-first" and self._waited > self._patience.assign and not _begun(seen):
+            short = self._plan.way == "old-first" or self._plan.scarce is not None
+            if short and self._waited > self._patience.assign and not _begun(seen):
                 raise self._no_gpu()
             return
         if self._plan.way == "old-first":
@@ -148,6 +150,13 @@ class _Wait:
             self._journal.log(Text("The app's logs can't be read: {problem}", problem="; ".join(problems)), "warning")
 
     def _no_gpu(self) -> EndpointError:
+        if self._plan.scarce is not None:
+            return EndpointError(
+                Text("{revision} got no GPU: others have all of the quota.", revision=self._aim.revision.name),
+                Text("Stop what uses them, or ask for a larger quota; the replica starts by itself when one is free."),
+                code="NoGpuFree",
+                detail=log_tail((), list(self._watch.look().events)),
+            )
         return EndpointError(
             Text(
                 "{revision} has no GPU {minutes} minutes after its old replica ended: Azure has not given it back yet.",

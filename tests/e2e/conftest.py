@@ -51,7 +51,7 @@ class Home:
         """A local cloud whose own work takes a fiftieth of Azure's time, and that falls asleep no sooner than it."""
         state = self.settings.local_state
         state.mkdir(parents=True, exist_ok=True)
-        settings = {"times": {"scale": 0.02, "cooldown_scale": 1}, **more}
+        settings = {"times": {"scale": 0.02, "cooldown_scale": 1}, "environments_quota": 100, **more}
         (state / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -30,7 +30,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.run("AI Toolkit: Create project files");
     await window.notification(/project files were created/).waitFor({ timeout: 180_000 });
     await window.clearNotifications();
-    await provision();
+    await provision(window, "rg-failures");
   });
   after(async () => {
     await host.stop();
@@ -40,12 +40,12 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await host.keepEvidence(this.currentTest);
   });
 
-  async function provision(): Promise<void> {
-    await window.run(`AI Toolkit: ${PROVISION}`);
-    await window.choose(LOCAL);
-    await window.choose("rg-failures");
-    await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
-    await window.clearNotifications();
+  async function provision(at: Window, group: string): Promise<void> {
+    await at.run(`AI Toolkit: ${PROVISION}`);
+    await at.choose(LOCAL);
+    await at.choose(group);
+    await at.notification("Provisioned.").waitFor({ timeout: 120_000 });
+    await at.clearNotifications();
   }
 
   /** Runs Deploy; seconds until the notification that is awaited, and its text. */
@@ -101,7 +101,26 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     const text = await deployed(/can't be mounted.*run Provision again/, "failure 5 rotated key");
     assert.match(text, /mount error\(13\)/);
     await window.clearNotifications();
-    await provision();
+    await provision(window, "rg-failures");
     await deployed("Deployed: the model answers", "failure 5 mended");
+  });
+
+  it("a GPU that another project has is named, in place of a wait without a word", async () => {
+    const second = path.join(scratch, "phi-second");
+    const place = fineTuningBegan("rg-second", host.env);
+    mkdirSync(path.join(second, "infra"), { recursive: true });
+    writeFileSync(path.join(second, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
+    const other = await host.open(second);
+    await other.run("AI Toolkit: Create project files");
+    await other.notification(/project files were created/).waitFor({ timeout: 60_000 });
+    await other.clearNotifications();
+    await provision(other, "rg-second");
+    const began = Date.now();
+    await other.run(`AI Toolkit: ${DEPLOY}`);
+    await other.step(DEPLOY, /Waiting for a GPU: 1 of the 1 of the quota are in use elsewhere/);
+    process.stdout.write(`      failure 6 no GPU: after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+    await other.screenshot("failure 6 no GPU");
+    await other.press(`${DEPLOY} (`, "Cancel");
+    await other.notification("Cancelled.").waitFor({ timeout: 30_000 });
   });
 });

@@ -171,7 +171,7 @@ def test_the_stated_gpu_profile_is_the_one_that_the_app_runs_on(
     """Fine-tuning left an A100 profile under its own name, beside a T4's, which is the default type."""
     registered(place, tmp_path)
     body: Any = {
-        "location": "westeurope",
+        "location": "westus3",
         "properties": {
             "workloadProfiles": [
                 {"name": "Consumption", "workloadProfileType": "Consumption"},

@@ -58,6 +58,7 @@ def test_with_one_gpu_the_old_replica_goes_first_and_the_downtime_is_said_before
     assert look(place).state == "ready"
 
 
+@pytest.mark.long
 @pytest.mark.fact(31, 74, 75, 76)
 def test_with_a_second_gpu_a_deploy_is_no_outage_and_a_lost_restart_is_asked_for_again(
     own_home: Home, sample: Sample, tmp_path: Path
@@ -111,6 +112,7 @@ def asked_all_the_while(place: Place) -> Generator[list[int]]:
         asking.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("release", ["at-once", "after-drain", "deadline"])
 def test_whenever_the_gpu_comes_back_it_ends_right_or_with_a_named_cause(
     own_home: Home, sample: Sample, tmp_path: Path, release: str
@@ -128,6 +130,7 @@ def test_whenever_the_gpu_comes_back_it_ends_right_or_with_a_named_cause(
         assert error.value.code == "GpuNotReleased"
 
 
+@pytest.mark.long
 def test_a_damaged_bundle_is_replaced_whether_its_size_tells_or_only_its_digest(place: Place, sample: Sample) -> None:
     place.upload_models(sample[0])
     first = run(place, Told())
@@ -152,6 +155,7 @@ def test_a_damaged_bundle_is_replaced_whether_its_size_tells_or_only_its_digest(
         assert share.read(other) == whole
 
 
+@pytest.mark.long
 def test_a_stray_and_a_damaged_generation_stop_no_deploy(place: Place, sample: Sample) -> None:
     place.upload_models(sample[0])
     config = place.config
@@ -164,6 +168,7 @@ def test_a_stray_and_a_damaged_generation_stop_no_deploy(place: Place, sample: S
     assert "Generation 7 on the share can't be read and is skipped." in told.text
 
 
+@pytest.mark.long
 def test_two_deployers_of_the_same_code_both_succeed(place: Place, tmp_path: Path) -> None:
     """Whoever is second finds the bundle and the generation there, with the same content: that is no conflict."""
     release = pack(open_workspace(place.workspace).code)

@@ -61,6 +61,7 @@ def test_code_that_dies_at_import_ends_the_wait_with_the_end_of_its_log(place: P
     assert look(place).state == "failed"
 
 
+@pytest.mark.long
 @pytest.mark.fact(119, 120)
 def test_a_share_whose_key_was_changed_is_named(place: Place, sample: Sample) -> None:
     place.upload_models(sample[0])
@@ -79,6 +80,7 @@ def test_a_share_whose_key_was_changed_is_named(place: Place, sample: Sample) ->
     assert time.monotonic() - began < 120
 
 
+@pytest.mark.long
 @pytest.mark.fact(68)
 def test_a_container_that_is_killed_without_an_order_lacked_memory(place: Place) -> None:
     (place.workspace / "inference" / "__main__.py").write_text("import os\nos.kill(os.getpid(), 9)\n")
@@ -87,6 +89,7 @@ def test_a_container_that_is_killed_without_an_order_lacked_memory(place: Place)
     assert error.value.code == "OutOfMemory"
 
 
+@pytest.mark.long
 def test_a_log_stream_that_breaks_off_or_wants_a_newer_token_is_taken_up_again(place: Place) -> None:
     """It says nothing of it: streams end when they like."""
     (place.workspace / "inference" / "__main__.py").write_text(
@@ -114,6 +117,7 @@ def test_a_log_stream_that_breaks_off_or_wants_a_newer_token_is_taken_up_again(p
     assert "broke off" not in told.text
 
 
+@pytest.mark.long
 def test_the_logs_token_follows_no_redirect_to_another_host(place: Place) -> None:
     heard: list[bytes] = []
     told = Told()

@@ -39,10 +39,23 @@ A100 = "Consumption-GPU-NC24-A100"
 def test_the_old_replica_goes_first_where_no_gpu_is_known_to_be_free(
     profile: str | None, usage: dict[str, tuple[int, int]] | None, running: int, way: str
 ) -> None:
-    plan = plan_for(profile, usage, running)
+    plan = plan_for(profile, usage, running, running)
     assert plan.way == way
     assert (plan.reason is not None) == (way == "old-first")
     assert has_gpu(profile) == (profile not in (None, "Consumption"))
+
+
+@pytest.mark.fact(128, 129)
+def test_a_gpu_that_others_have_is_named_before_anybody_waits_for_it() -> None:
+    """Azure says nothing to a replica that finds none: the quota's row does."""
+    full = {"SubscriptionConsumptionT4Gpus": (1, 1)}
+    assert plan_for(T4, full, 1, 1).scarce is None, "it is ours"
+    for running in (0, 1):
+        scarce = plan_for(T4, full, running, 0).scarce
+        assert scarce is not None
+        assert "1 of the 1 of the quota are in use elsewhere" in str(scarce)
+    assert plan_for(T4, {}, 0, 0).scarce is None
+    assert plan_for(A100, full, 0, 0).scarce is None
 
 
 def test_the_downtime_is_that_of_the_last_start_from_the_replicas_creation_on() -> None:
