@@ -10,16 +10,27 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from sidecar.localcloud.runtime.store import link_scripts
+from sidecar.localcloud.runtime.system_python import can_be_made, make_system_python, packages_folder_of, packages_of
+
 _PLAIN = re.compile(r"[\w./@%+=:,-]+")
 
 
 def make_layer(folder: Path, image_python: Path) -> Path:
-    """A Python environment in `folder` that sees the image's packages and takes new ones itself; returns its bin folder."""
-    binaries = folder / "bin"
+    """A Python in `folder` that sees the image's packages and takes new ones itself; returns its bin folder."""
     for part in ("bin", "home", "tmp", "work", "volumes"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    image = image_python.parent.parent
-    image_packages = next((image / "lib").glob("python3*/site-packages"))
+    if can_be_made():
+        make_system_python(folder, image_python)
+    else:
+        make_environment(folder, image_python)
+    return folder / "bin"
+
+
+def make_environment(folder: Path, image_python: Path) -> None:
+    """A virtual environment over the image: where a Python can't be copied. Everything is there at once, pip never refuses."""
+    binaries, image = folder / "bin", image_python.parent.parent
+    image_packages = packages_folder_of(image)
     packages = folder / image_packages.relative_to(image)
     packages.mkdir(parents=True, exist_ok=True)
     (packages / "image.pth").write_text(f"import site; site.addsitedir({str(image_packages)!r})\n")
@@ -28,18 +39,7 @@ def make_layer(folder: Path, image_python: Path) -> Path:
     for name in ("python", "python3", real.name):
         if not (binaries / name).exists():
             (binaries / name).symlink_to(real)
-    for script in image_python.parent.iterdir():
-        if not script.is_symlink() and script.is_file() and not (binaries / script.name).exists():
-            _copy_script(script, binaries / script.name, str(image_python.parent), str(binaries))
-    return binaries
-
-
-def _copy_script(script: Path, target: Path, image_binaries: str, binaries: str) -> None:
-    """A console script that runs in the layer: the same text with the layer's interpreter in its first line."""
-    content = script.read_bytes()
-    if content.startswith(b"#!" + image_binaries.encode()):
-        target.write_bytes(content.replace(image_binaries.encode(), binaries.encode(), 1))
-        target.chmod(0o755)
+    link_scripts(packages_of(image).packages.values(), image_python.parent, binaries)
 
 
 def plain_path(folder: Path) -> Path:
