@@ -109,7 +109,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     began = time.monotonic()
     context = Context(settings, show, stop)
     heading("1  A project, and what a remote fine-tuning run leaves")
-    prepare(settings, "local", ("local-image",))
+    prepare(settings, "local", ("local-image",), context.patience)
     sample, questions = sample_models(settings, stop)
     workspace = fresh_workspace(home / "workspace", context)
     say(Text("Project folder: {folder}", folder=workspace.folder))

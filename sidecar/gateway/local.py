@@ -14,10 +14,9 @@ from typing import cast
 
 import psutil
 
-from sidecar.words.errors import CloudError, ConsentNeeded
+from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
 
-CONSENT = "local-image"
 START_SECONDS = 60
 PACKAGES = Path(__file__).resolve().parents[2]
 """Where `python -m` finds this package, and not a module of the folder that a person happens to work in."""
@@ -63,35 +62,6 @@ def local_cloud(state: Path, environ: Mapping[str, str], say: Callable[[Text], N
         return known
     say(Text("Starting the local cloud…"))
     return _start(state, environ)
-
-
-def prepare_image(environ: Mapping[str, str], consents: tuple[str, ...], say: Callable[[Text], None]) -> None:
-    """Makes the environment that replicas run in, where it is not there yet.
-
-    Raises ConsentNeeded before it is downloaded for the first time."""
-    command = [sys.executable, "-m", "sidecar.localcloud.image"]
-    checked = subprocess.run([*command, "--check"], env=dict(environ), cwd=PACKAGES, capture_output=True, check=False)
-    if checked.returncode == 0:
-        return
-    if CONSENT not in consents:
-        raise ConsentNeeded(
-            CONSENT,
-            Text(
-                "The local cloud runs the model server on this machine. Its environment (PyTorch and the packages of "
-                "inference/requirements.txt) is downloaded once: about 0.3 GB with the CPU build of PyTorch, "
-                "several GB where the CUDA build is the default."
-            ),
-            Text("Agree to the download, or choose an Azure subscription."),
-        )
-    say(Text("Making the model server's environment (once; this takes a few minutes)…"))
-    done = subprocess.run(command, env=dict(environ), cwd=PACKAGES, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise CloudError(
-            Text("The model server's environment could not be made."),
-            Text("Check the network and the disk, then try again; the detail holds pip's last lines."),
-            code="ImageBuildFailed",
-            detail=done.stderr[-4000:],
-        )
 
 
 def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
@@ -156,5 +126,5 @@ def runs(cloud: LocalCloud) -> bool:
     try:
         process = psutil.Process(cloud.pid)
         return process.status() != psutil.STATUS_ZOMBIE and "sidecar.localcloud" in process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False  # gone, or somebody else's under the old number: ours may be read

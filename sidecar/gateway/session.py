@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
-from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud, prepare_image
+from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud
+from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for
 from sidecar.words.names import AzureCloud, CloudName
@@ -182,10 +183,10 @@ def open_session(
     return Session(profile, credential, verify=True, patience=patience)
 
 
-def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...]) -> None:
+def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...], patience: Patience) -> None:
     """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine."""
     if cloud == "local":
-        prepare_image(settings.environ, consents, settings.say)
+        prepare_image(settings.environ, consents, patience)
 
 
 def _retry_policy(patience: Patience) -> Any:

@@ -8,8 +8,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import urllib.parse
 import urllib.request
 from collections.abc import Generator, Mapping
@@ -127,6 +129,13 @@ def _locked(lock: Path) -> Generator[None]:
         yield
 
 
+def _end_with_stdin() -> None:
+    """Whoever asked for the image is gone, however it went: nobody waits for gigabytes any more."""
+    while os.read(0, 1):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -139,7 +148,10 @@ def main() -> int:
     parser.add_argument("--requirements", type=Path, default=shipped_requirements())
     parser.add_argument("--check", action="store_true", help="build nothing; exit 1 when the image is absent")
     parser.add_argument("--size", action="store_true", help="build nothing; print how many bytes it would download")
+    parser.add_argument("--while-open", action="store_true", help="end, with all that was started, when stdin closes")
     arguments = parser.parse_args()
+    if arguments.while_open:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     image = image_for(arguments.requirements, os.environ)
     try:
         if arguments.size:

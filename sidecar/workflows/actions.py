@@ -125,7 +125,7 @@ def init(params: wire.FolderParams, context: Context) -> wire.Created:
 def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Provisioned:
     workspace = open_workspace(params.folder)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
-    prepare(context.settings, cloud, tuple(params.consents))
+    prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = _opened(cloud, params.subscription_id, context)
     tenant = next(
         (each.tenant_id for each in resources.subscriptions(session) if each.id == params.subscription_id), ""
@@ -148,7 +148,7 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
     cloud = cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID)
-    prepare(context.settings, cloud, tuple(params.consents))
+    prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = _opened(cloud, config.SUBSCRIPTION_ID, context)
     journal = _journal(workspace.folder, "deploy", params.operation, context)
     result = _journalled(journal, lambda: deploy(workspace, session, journal, tuple(params.consents)))

@@ -19,6 +19,7 @@ from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors.demo import sample_models, upload_models
 from sidecar.gateway import resources
 from sidecar.gateway.files import open_share
+from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import open_session, prepare, settings_from
 
@@ -31,7 +32,7 @@ def main(verb: str, argument: str) -> None:
         _, questions = sample_models(settings, threading.Event())
         print(json.dumps([vars(each) for each in questions]))
         return
-    prepare(settings, "local", ("local-image",))
+    prepare(settings, "local", ("local-image",), Patience())
     session = open_session(settings, "local")
     if verb == "began":
         subscription = resources.subscriptions(session)[0]
