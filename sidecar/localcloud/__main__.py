@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -132,8 +133,12 @@ def _log_to(folder: Path) -> None:
 
 async def _serve(options: Options, settings: Settings) -> None:
     store = Store(options.state)
-    sockets = {part: _socket(options.bind, port) for part, port in _ports(options.state).items()}
+    last = _ports(options.state)
+    sockets = {part: _socket(options.bind, port) for part, port in last.items()}
     ports = {part: int(each.getsockname()[1]) for part, each in sockets.items()}
+    for part in (part for part in PARTS if last[part] not in (0, ports[part])):
+        log.warning("port %d is taken by another program: %s is on %d now", last[part], part, ports[part])
+        store.move(f"https://{options.bind}:{last[part]}/", f"https://{options.bind}:{ports[part]}/")
     urls = {part: f"https://{options.bind}:{port}" for part, port in ports.items()}
     runtime = Runtime(
         Surroundings(options.state, settings, store, options.ingress_bind, lambda: _image_python(os.environ))
@@ -195,21 +200,26 @@ def _image_python(environ: Mapping[str, str]) -> Path | None:
 
 
 def _ports(state: Path) -> dict[str, int]:
-    """The ports of the last time (0: any), so that what people wrote down stays true."""
+    """The ports of the last time (0: any), so that what people wrote down stays true while nobody else has taken them."""
     file = state / "ports.json"
     kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     return {part: kept.get(part, 0) for part in PARTS}
 
 
 def _socket(host: str, port: int) -> socket.socket:
+    """Bound to the port, or to any where another program has taken it meanwhile."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        made.bind((host, port))
+        try:
+            made.bind((host, port))
+        except OSError as problem:
+            if port == 0 or problem.errno != errno.EADDRINUSE:
+                raise
+            made.bind((host, 0))
     except OSError as problem:
-        raise StartError(
-            f"Port {port} of {host}, which this state folder was served on, is taken: {problem}"
-        ) from problem
+        made.close()
+        raise StartError(f"No port of {host} can be listened on: {problem}") from problem
     return made
 
 

@@ -80,6 +80,13 @@ class Store:
             if key.startswith(start) and (not wanted or resource.type.lower() == wanted)
         ]
 
+    def move(self, before: str, after: str) -> None:
+        """The cloud answers at another address than the one that resources were written with."""
+        for resource in self:
+            body = json.dumps(resource.body)
+            if before in body:
+                self.put(replace(resource, body=json.loads(body.replace(before, after))))
+
     def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._resources.values()))
 

@@ -1,8 +1,10 @@
 """The process itself: ready line, second instance, stop, SIGKILL, restart on the same state, idle exit."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -70,6 +72,26 @@ def test_killing_the_cloud_ends_every_replica_and_nothing_is_lost(another: Start
     app = again.apps.container_apps.get("g", "app")
     assert f"http://{app.properties.configuration.ingress.fqdn}" == url
     eventually(lambda: _status(f"{url}/env") == 200, what="the app is back")
+
+
+def test_ports_that_another_program_has_taken_are_left_to_it(another: Start, tmp_path: Path):
+    """They kept the local cloud from ever starting again. What resources say of their addresses moves along."""
+    world = another(state=tmp_path / "kept")
+    with_app(world)
+    account = {"location": "westus3", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}
+    world.storage.storage_accounts.begin_create("g", "moved", account).result()
+    world.storage.file_shares.create("g", "moved", "share", {})
+    world.stop()
+    with contextlib.ExitStack() as taken:
+        for port in world.known["ports"].values():
+            taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        again = another(state=tmp_path / "kept")
+        assert not set(again.known["ports"].values()) & set(world.known["ports"].values())
+        again.share("moved", "share", "g").get_file_client("file").upload_file(b"it is there")
+        found = again.storage.storage_accounts.get_properties("g", "moved")
+        assert str(again.known["ports"]["files"]) in found.primary_endpoints.file
+        app = again.apps.container_apps.get("g", "app")
+        assert f":{again.known['ports']['data']}/" in app.properties.event_stream_endpoint
 
 
 def test_a_clean_stop_ends_the_replicas_and_exits_0(another: Start):
