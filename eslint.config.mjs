@@ -11,7 +11,7 @@ export const ORDER = [
   ["view", "launch"],
   ["messages", "environment", "credentials", "picks"],
   ["client", "python", "tokens", "folders"],
-  ["sentences"],
+  ["sentences", "config"],
   ["protocol"],
 ];
 

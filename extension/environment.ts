@@ -175,8 +175,8 @@ async function run(program: string, args: readonly string[], line: (text: string
   if (status !== 0) throw new ProgramFailed(program, tail.join("\n"));
 }
 
-/** Without the variables with which somebody else's Python set-up would reach into ours. */
+/** Without the variables with which somebody else's Python set-up would reach into ours, or have pip install elsewhere. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  const foreign = new Set(["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"]);
+  const foreign = new Set(["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"]);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.has(name)));
 }

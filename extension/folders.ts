@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as vscode from "vscode";
+import { configuredApp } from "./config";
 
 export const CONFIG = "infra/inference.config.json";
 
@@ -28,11 +29,9 @@ export function localFolders(): readonly vscode.WorkspaceFolder[] {
 /** The container app that the folder's endpoint runs in: null until provisioned, undefined without a readable file. */
 export async function appName(folder: vscode.WorkspaceFolder): Promise<string | null | undefined> {
   try {
-    const config: unknown = JSON.parse(await readFile(path.join(folder.uri.fsPath, CONFIG), "utf8"));
-    if (typeof config !== "object" || config === null || !("ACA_APP_NAME" in config)) return undefined;
-    return typeof config.ACA_APP_NAME === "string" ? config.ACA_APP_NAME : null;
+    return configuredApp(await readFile(path.join(folder.uri.fsPath, CONFIG), "utf8"));
   } catch {
-    // Missing, or being edited: the sidecar says what is wrong when a command needs it.
+    // Missing, or not ours to read: the sidecar says what is wrong when a command needs it.
     return undefined;
   }
 }

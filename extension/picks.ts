@@ -1,5 +1,6 @@
 // Questions in steps: subscription and resource group, with back, step count and "create new".
 import * as vscode from "vscode";
+import { sameGroup } from "./config";
 import type { CloudName, Location, ResourceGroup, Subscription } from "./protocol";
 
 /** What the questions need to know; each list is asked for when its step opens. */
@@ -104,7 +105,7 @@ async function pickResourceGroup(title: string, source: Source, subscription: Su
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the resource group to provision in"),
       choices: [groupChoices(source, subscription, defaults)],
-      preferred: (value) => value === defaults.resourceGroup,
+      preferred: (value) => value !== CREATE && sameGroup(value, defaults.resourceGroup),
     });
     if (chosen !== CREATE) return chosen;
     const created = await createGroup(title, source, subscription);
@@ -114,7 +115,7 @@ async function pickResourceGroup(title: string, source: Source, subscription: Su
 
 async function groupChoices(source: Source, subscription: Subscription, defaults: Defaults): Promise<readonly Choice<string | Create>[]> {
   const groups = await source.resourceGroups(subscription);
-  const isDefault = (name: string): boolean => subscription.id === defaults.subscriptionId && name === defaults.resourceGroup;
+  const isDefault = (name: string): boolean => subscription.id === defaults.subscriptionId && sameGroup(name, defaults.resourceGroup);
   return [
     { label: `$(add) ${vscode.l10n.t("Create new…")}`, alwaysShow: true, value: CREATE },
     ...groups.map(({ name, location }) => ({

@@ -10,6 +10,8 @@ export interface Python {
   readonly version: string;
   /** The installation behind it: the same for all virtual environments made from one Python. */
   readonly home: string;
+  /** Without it, Debian's Pythons make no environment: the package python3-venv is missing. */
+  readonly hasEnsurepip: boolean;
 }
 
 /** Where an interpreter may be, and who says so (for the log). */
@@ -20,7 +22,7 @@ export interface Candidate {
 
 const OLDEST = { major: 3, minor: 11 };
 const ON_THE_PATH = ["python3.13", "python3.12", "python3.11", "python3.14", "python3", "python"];
-const PROBE = "import json, sys, venv; print(json.dumps({'path': sys.executable, 'version': '%d.%d.%d' % sys.version_info[:3], 'home': sys.base_prefix}))";
+const PROBE = "import importlib.util, json, sys, venv; print(json.dumps({'path': sys.executable, 'version': '%d.%d.%d' % sys.version_info[:3], 'home': sys.base_prefix, 'hasEnsurepip': importlib.util.find_spec('ensurepip') is not None}))";
 
 /** In the order of preference: the setting alone when it is set, else the Python extension's, else the PATH. */
 export function candidates(setting: string, pythonExtension: string | undefined): readonly Candidate[] {
@@ -29,12 +31,17 @@ export function candidates(setting: string, pythonExtension: string | undefined)
   return [...asked, ...ON_THE_PATH.map((path) => ({ path, source: "PATH" as const }))];
 }
 
-/** The first candidate that answers and is new enough; `note` hears why others were passed over. */
+/** The first candidate that answers, is new enough and can make environments; `note` hears why others were passed over. One
+ * that can't make any is better than none: its packages may be there, and else Python itself says what is missing. */
 export async function findPython(among: readonly Candidate[], note: (line: string) => void): Promise<Python> {
+  let last: Python | undefined;
   for (const { path, source } of among) {
     const answer = await probe(path);
     if (answer.python !== undefined && newEnough(answer.python.version)) {
-      return answer.python;
+      if (answer.python.hasEnsurepip || source === "setting") return answer.python;
+      note(`Makes no environment, ensurepip is missing (${source}): ${path}`);
+      last ??= answer.python;
+      continue;
     }
     const reason = answer.python === undefined ? answer.reason : `version ${answer.python.version} is too old`;
     note(`Not usable (${source}): ${path}: ${reason}`);
@@ -45,6 +52,7 @@ export async function findPython(among: readonly Candidate[], note: (line: strin
       );
     }
   }
+  if (last !== undefined) return last;
   throw new Problem(
     sentence("Slipway needs Python 3.11 or newer on this machine and found none."),
     sentence("Install Python from python.org or your system's packages, or give its path in the setting slipway.python.path."),

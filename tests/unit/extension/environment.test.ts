@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { environment, isReady, key, missingModules, type Listener } from "../../../extension/environment";
+import process from "node:process";
+import { cleanEnvironment, environment, isReady, key, missingModules, type Listener } from "../../../extension/environment";
 import { findPython, type Python } from "../../../extension/python";
 import { Problem } from "../../../extension/sentences";
 
@@ -36,6 +37,22 @@ describe("the private Python environment", function () {
     const again = await environment(folder, lock, python, () => Promise.reject(new Error("made again")));
     assert.equal(again, interpreter);
     assert.equal(await isReady(folder, lock, python), true);
+  });
+
+  it("is made in its place whatever pip's own variables say", async () => {
+    const elsewhere = path.join(home, "elsewhere");
+    const own = { PIP_USER: "1", PIP_TARGET: elsewhere, PIP_PREFIX: elsewhere };
+    Object.assign(process.env, own);
+    try {
+      const set = execFileSync("python3", ["-c", "import os; print([n for n in os.environ if n.startswith('PIP_')])"], { encoding: "utf8", env: cleanEnvironment() });
+      assert.doesNotMatch(set, /PIP_USER|PIP_TARGET|PIP_PREFIX/);
+      const interpreter = await environment(path.join(home, "environments"), lock, python, go);
+      const place = execFileSync(interpreter, ["-m", "pip", "--version"], { encoding: "utf8", env: cleanEnvironment() });
+      assert.ok(place.includes(path.join(home, "environments")), place);
+      assert.equal(existsSync(elsewhere), false);
+    } finally {
+      for (const name of Object.keys(own)) Reflect.deleteProperty(process.env, name);
+    }
   });
 
   it("another lock or another Python version has another environment", async () => {

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { candidates, findPython, newEnough } from "../../../extension/python";
 import { Problem } from "../../../extension/sentences";
 
@@ -42,6 +45,18 @@ describe("interpreters", () => {
     const notes: string[] = [];
     await findPython([{ path: "true", source: "PATH" }, { path: "python3", source: "PATH" }], (line) => notes.push(line));
     assert.match(notes[0] ?? "", /^Not usable \(PATH\): true/);
+  });
+
+  it("one that can make no environment is passed over for one that can, and better than none", async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "sw-python-"));
+    const bare = path.join(folder, "python3");
+    writeFileSync(bare, `#!/bin/sh\nexec python3 -c "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'ensurepip' else f(n); import sys; exec(sys.argv[2])" "$@"\n`, { mode: 0o755 });
+    const notes: string[] = [];
+    const among = [{ path: bare, source: "Python extension" }, { path: "python3", source: "PATH" }] as const;
+    assert.equal((await findPython(among, (line) => notes.push(line))).hasEnsurepip, true);
+    assert.match(notes[0] ?? "", /ensurepip is missing \(Python extension\)/);
+    assert.equal((await findPython(among.slice(0, 1), () => undefined)).hasEnsurepip, false);
+    rmSync(folder, { recursive: true });
   });
 
   it("none at all: the message says what to install", async () => {
