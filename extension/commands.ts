@@ -1,6 +1,7 @@
 // The palette: one table of commands. Each asks the person, asks the sidecar, and offers what comes next.
 import * as vscode from "vscode";
 import { Refusal, type Sidecar } from "./client";
+import { sameGroup } from "./config";
 import type { Credentials } from "./credentials";
 import { localFolders, pickFolder } from "./folders";
 import { describe, follow, say, showFailure, type Ask } from "./messages";
@@ -49,7 +50,7 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<
   const title = vscode.l10n.t("Provision Azure Container Apps for inference");
   const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
   if (summary === undefined) return;
-  const target = await pickTarget(title, source(rooms), summary.defaults);
+  const target = await pickTarget(title, source(rooms, summary.clouds), summary.defaults);
   if (target === undefined || !(await agreesWithFineTuning(target, summary.defaults))) return;
   const { subscription, resourceGroup } = target;
   const provisioned = await operate(rooms, title, (operation, consents, stop) =>
@@ -177,10 +178,10 @@ async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, ne
   return ask();
 }
 
-function source({ sidecar, credentials, log }: Rooms): Source {
+function source({ sidecar, credentials, log }: Rooms, auto: readonly CloudName[]): Source {
   const setting = cloudSetting();
   return {
-    clouds: setting === "auto" ? ["local", "azure"] : [setting],
+    clouds: setting === "auto" ? auto : [setting],
     async subscriptions(cloud) {
       try {
         const { subscriptions, problems } = await sidecar.ask("slipway/subscriptions", { cloud });
@@ -208,7 +209,7 @@ function source({ sidecar, credentials, log }: Rooms): Source {
 
 /** The model lies where fine-tuning ran: another place is possible, but has to be meant. */
 async function agreesWithFineTuning({ subscription, resourceGroup }: Target, { subscriptionId, resourceGroup: group }: Defaults): Promise<boolean> {
-  const differs = (subscriptionId !== null && subscriptionId !== subscription.id) || (group !== null && group !== resourceGroup);
+  const differs = (subscriptionId !== null && subscriptionId !== subscription.id) || (group !== null && !sameGroup(group, resourceGroup));
   if (!differs) return true;
   const go = vscode.l10n.t("Continue");
   const message = vscode.l10n.t("This project has used another place so far: resource group {group}.", { group: group ?? "?" });

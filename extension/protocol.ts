@@ -70,6 +70,7 @@ export interface WorkspaceSummary {
   readonly provisioned: boolean;
   readonly hasTemplate: boolean;
   readonly hasCode: boolean;
+  readonly clouds: readonly CloudName[];
   readonly problems: readonly Sentence[];
 }
 

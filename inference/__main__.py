@@ -1,12 +1,12 @@
 """`python3 -m inference`: settings → server, which listens at once and loads in the background."""
 
 import asyncio
+import importlib.util
 import logging
 import os
 import sys
 import threading
-
-import uvloop
+from collections.abc import Callable
 
 from inference.progress import Progress
 from inference.server import serve
@@ -34,8 +34,17 @@ def main() -> int:
     except SettingsError as error:
         Progress().failed(str(error))
         return 2
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=event_loop()) as runner:
         return runner.run(serve(settings, leave_soon))
+
+
+def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's, which streams a token in microseconds; Python's own where it is not published (Windows)."""
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop  # noqa: PLC0415  (see above)
+
+    return uvloop.new_event_loop
 
 
 LAST = 5.0  # seconds from the last answer on

@@ -75,7 +75,8 @@ def bicep_cli(environ: dict[str, str]) -> Path | None:
         return Path(named)
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or os.devnull)
     found = shutil.which("bicep", path=environ.get("PATH", ""))
-    places = [*([Path(found)] if found else []), home / ".azure" / "bin" / "bicep", home / ".azd" / "bin" / "bicep"]
+    own = [home / folder / "bin" / name for folder in (".azure", ".azd") for name in ("bicep", "bicep.exe")]
+    places = [*([Path(found)] if found else []), *own]
     return next((each for each in places if each.is_file()), None)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import signal
 import ssl
 import subprocess
 import sys
@@ -36,6 +39,15 @@ class LocalCloud:
     subscriptions: tuple[tuple[str, str], ...]
 
 
+def hindrance(system: str = sys.platform, machine: str | None = None) -> Text | None:
+    """Why the local cloud can't run on this machine; None where it can. Replicas are process groups, and run PyTorch."""
+    if system == "darwin" and (machine or platform.machine()) == "x86_64":
+        return Text("The local cloud can't run on a Mac with an Intel processor: PyTorch is not published for it.")
+    if system != "win32" and hasattr(os, "killpg") and hasattr(signal, "SIGKILL"):
+        return None
+    return Text("The local cloud can't run on this system: it needs Linux, or macOS on Apple silicon.")
+
+
 def known_local_cloud(state: Path) -> LocalCloud | None:
     """The local cloud of this state folder, running or not; None when there has never been one."""
     file = state / "cloud.json"
@@ -57,6 +69,9 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
 
 def local_cloud(state: Path, environ: Mapping[str, str], say: Callable[[Text], None]) -> LocalCloud:
     """The running local cloud. Starts it when needed, as a process of its own that outlives this one."""
+    reason = hindrance()
+    if reason is not None:
+        raise CloudError(reason, Text("Choose an Azure subscription."), code="LocalCloudUnavailable")
     known = known_local_cloud(state)
     if known is not None and _answers(known):
         return known

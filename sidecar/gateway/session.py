@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
-from sidecar.gateway.local import LocalCloud, known_local_cloud, local_cloud
+from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud
 from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for
@@ -160,6 +160,13 @@ def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) 
     return "azure"
 
 
+def clouds_of(cloud: CloudName) -> tuple[CloudName, ...]:
+    """Where `auto` looks for subscriptions: on this machine, where the local cloud can run on it, and in Azure."""
+    if cloud != "auto":
+        return (cloud,)
+    return ("azure",) if hindrance() else ("local", "azure")
+
+
 def open_session(
     settings: Settings,
     cloud: CloudName,
@@ -185,7 +192,7 @@ def open_session(
 
 def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...], patience: Patience) -> None:
     """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine."""
-    if cloud == "local":
+    if cloud == "local" and hindrance() is None:  # where it can't run, opening a session says so
         prepare_image(settings.environ, consents, patience)
 
 

@@ -86,6 +86,8 @@ class WorkspaceSummary(Message):
     provisioned: bool
     has_template: bool
     has_code: bool
+    clouds: list[CloudName]
+    """Where `auto` looks for subscriptions: on some machines the local cloud can't run."""
     problems: list[Sentence]
 
 

@@ -17,7 +17,7 @@ from sidecar.core.workspace import open_workspace, read_config, read_finetuning,
 from sidecar.gateway import resources
 from sidecar.gateway.endpoint import Refused
 from sidecar.gateway.patience import Patience
-from sidecar.gateway.session import Session, Settings, cloud_of, open_session, prepare
+from sidecar.gateway.session import Session, Settings, cloud_of, clouds_of, open_session, prepare
 from sidecar.gateway.tenants import session_in, subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
@@ -43,10 +43,9 @@ class Context:
 
 def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
     """`auto`: the local cloud's, and Azure's where the person is signed in already; a cloud that fails is a problem listed."""
-    clouds: tuple[CloudName, ...] = ("local", "azure") if params.cloud == "auto" else (params.cloud,)
     found: list[wire.Subscription] = []
     problems: list[wire.Sentence] = []
-    for cloud in clouds:
+    for cloud in clouds_of(params.cloud):
         try:
             listed, troubles = _subscriptions(cloud, context)
         except NotSignedIn as error:
@@ -114,6 +113,7 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         provisioned=provisioned,
         has_template=workspace.bicep_file.exists(),
         has_code=workspace.code.is_dir(),
+        clouds=list(clouds_of("auto")),
         problems=problems,
     )
 

@@ -92,6 +92,7 @@ def test_a_request_is_answered_and_an_empty_folder_is_told_as_it_is(client: Clie
         "provisioned": False,
         "hasTemplate": False,
         "hasCode": False,
+        "clouds": ["local", "azure"],
         "problems": [],
     }
 
