@@ -1,7 +1,6 @@
 """`python3 -m inference`: settings → server, which listens at once and loads in the background."""
 
 import asyncio
-import importlib.util
 import logging
 import os
 import sys
@@ -40,10 +39,10 @@ def main() -> int:
 
 def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop's, which streams a token in microseconds; Python's own where it is not published (Windows)."""
-    if importlib.util.find_spec("uvloop") is None:
+    try:
+        import uvloop  # noqa: PLC0415  (see above)
+    except ModuleNotFoundError:
         return None
-    import uvloop  # noqa: PLC0415  (see above)
-
     return uvloop.new_event_loop
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from sidecar.core.template import bicep_cli
 from sidecar.gateway.local import hindrance
@@ -99,3 +100,12 @@ def test_the_bicep_cli_that_az_installed_is_found_on_windows_too(tmp_path: Path)
     found.parent.mkdir(parents=True)
     found.touch()
     assert bicep_cli({"USERPROFILE": str(tmp_path), "PATH": ""}) == found
+
+
+def test_the_model_server_asks_for_no_uvloop_where_there_is_none(tmp_path: Path):
+    lines = (ROOT / "inference" / "requirements.txt").read_text().splitlines()
+    [line] = [each.partition("#")[0] for each in lines if each.startswith("uvloop")]
+    marker = Requirement(line).marker
+    assert marker is not None
+    assert [marker.evaluate({"sys_platform": system}) for system in ("linux", "darwin", "win32")] == [True, True, False]
+    assert without("from inference.__main__ import event_loop; print(event_loop())", tmp_path).stdout == "None\n"
