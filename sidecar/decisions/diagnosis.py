@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sidecar.decisions.signs import (
     ServerSign,
     Termination,
+    failing_probe,
     failure,
     last,
     server_sign,
@@ -250,7 +251,8 @@ def _working(seen: Seen) -> Working:
     sign = server_sign(lines)
     events = [event for event in seen.events if event.replica == replica.name]
     if sign.phase is not None:
-        return Working(_phase_text(sign), sign.phase, sign.percent, warning)
+        failed = None if replica.ready or sign.phase != "ready" else failing_probe(lines, events)
+        return Working(_phase_text(sign), sign.phase, sign.percent, _unready(failed) if failed else warning)
     pulling, pulled = last(events, "PullingImage"), last(events, "PulledImage")
     waiting = next((waiting_reason(each.details) for each in replica.containers if not each.started), "")
     if waiting == "PullingImage" or (pulling is not None and (pulled is None or pulled.at < pulling.at)):
@@ -270,6 +272,14 @@ def _no_gpu(seen: Seen, *, pulled: bool) -> Text | None:
     return Text(
         "No replica has begun to start for {minutes} minutes: perhaps Azure has no free GPU just now (a guess, it does not say).",
         minutes=int(seen.waited // 60),
+    )
+
+
+def _unready(failed: SystemEvent) -> Text:
+    return Text(
+        "The server says that it is ready, but its probe fails ({probe}): it gets no requests. "
+        "Perhaps the app's port is not the one that is probed, or something that the server needs is gone.",
+        probe=_first_line(failed.message),
     )
 
 

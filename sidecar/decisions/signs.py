@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sidecar.gateway.log_lines import ConsoleLine, SystemEvent
+from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, moment
 from sidecar.words.names import Phase, is_phase
 
 PHASE = re.compile(r"^slipway: phase ([\w-]+)(?: (\d{1,3})%)?$")
 FAILED = re.compile(r"^slipway: failed: (.*)$")
 WAITING = re.compile(r"reason: (\w+)")
 TERMINATED = re.compile(r"with exit code '(-?\d*)'(?: and reason '(\w*)')?[. ]*(.*)", re.DOTALL)
+
+READY_SECONDS = 5.0
+"""A probe that fails no later than this after the server said that it is ready may have been under way: the period of ours."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +81,10 @@ def since_last_start(events: Iterable[SystemEvent]) -> list[SystemEvent]:
 def last(events: Iterable[SystemEvent], *reasons: str) -> SystemEvent | None:
     found = [event for event in events if event.reason in reasons]
     return max(found, key=lambda each: each.at, default=None)
+
+
+def failing_probe(lines: Iterable[ConsoleLine], events: Iterable[SystemEvent]) -> SystemEvent | None:
+    """The last failure of a probe, where the server had said before that it is ready: it is another port's, or it was ready."""
+    ready = [moment(line.time) for line in lines if (told := PHASE.match(line.text)) and told[1] == "ready"]
+    failed = last(events, "ProbeFailed")
+    return failed if failed is not None and ready and failed.at - ready[-1] > READY_SECONDS else None

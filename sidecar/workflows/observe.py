@@ -99,7 +99,11 @@ def status(workspace: Workspace, session: Session) -> Status:
         return where
     if not any(each.ready for each in running):
         return seen_inside(where, place, app, revision, running)
-    return asked(where, address, api_key_of(place, app), running, ours=is_ours(app))
+    found = asked(where, address, api_key_of(place, app), running, ours=is_ours(app))
+    if found.state == "starting" and found.phase is None:
+        # A replica counts as ready, and our server does not answer: the app's port may have been changed under it.
+        return seen_inside(where, place, app, revision, running)
+    return found
 
 
 def asked(where: Status, address: Address, key: str | None, running: list[revisions.Replica], *, ours: bool) -> Status:

@@ -224,3 +224,18 @@ def test_the_wait_says_what_it_is_for() -> None:
     assert "old one to end" in str(working(Seen((replica(ready=True),), old=1)).text)
     assert str(working(Seen((replica(started=True),))).text) == "The container has started…"
     assert str(working(Seen((replica("PullingImage"),))).text) == "Pulling the image…"
+
+
+def test_a_probe_that_fails_after_the_server_said_ready_is_told() -> None:
+    """A port that was changed under the app, or a readiness that was lost: it was shown as a start, for ever."""
+    said = {NAME: (ConsoleLine("2026-06-20T13:35:20.5Z", "slipway: phase ready"),)}
+    began = moment("2026-06-20T13:35:20Z")
+
+    def at(seconds: float, reason: str = "ProbeFailed") -> Working:
+        failed = event(reason, "Probe of Readiness failed with status code: 503", at=began + seconds)
+        return working(Seen((replica(started=True),), events=(failed,), console=said))
+
+    assert at(2).warning is None, "the probe was under way"
+    assert "Probe of Readiness failed with status code: 503" in str(at(10).warning)
+    assert at(10).phase == "ready"
+    assert at(10, "PulledImage").warning is None
