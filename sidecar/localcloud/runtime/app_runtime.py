@@ -319,16 +319,16 @@ class AppRuntime:
         self._retiring[replica] = asyncio.create_task(end())
 
     def _watch(self, name: str) -> None:
-        """Notes since when nothing is ready, and says when a container listens elsewhere."""
+        """Notes since when nothing is ready, and says when a container listens elsewhere, also beside one that is ready."""
         group = self.replicas.get(name, [])
         course = self._course(name)
         now = time.monotonic()
         if not group or any(replica.ready for replica in group):
             course.unready_since = None
-            return
-        course.unready_since = course.unready_since or now
+        else:
+            course.unready_since = course.unready_since or now
         target, times = self._target_port(), self.around.settings.times
-        for replica in group:
+        for replica in (each for each in group if not each.ready):
             if replica.listening and target and now - course.told_mismatch > times.bound(_SAY_MISMATCH):
                 course.told_mismatch = now
                 text = port_mismatch(target, replica.listening)
