@@ -1,0 +1,92 @@
+"""A release without a model for the table of failures: our health routes, /version and one answer, or what it is told to play.
+
+Standard library only. It is copied into a project as `inference/__main__.py`; beside it `mode.txt` says what it plays, and the
+variable MODE, where a revision states it, goes before that.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+BASE = "tiny/base"
+STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
+LIVE = {"hangs": False, "status": 200}
+READY = threading.Event()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/health/live":
+            if LIVE["hangs"]:
+                threading.Event().wait()
+            self.answer(LIVE["status"], {})
+        elif self.path == "/health/ready":
+            ready = READY.is_set()
+            self.answer(200 if ready else 503, {"status": "ok", "phase": "ready" if ready else "loading-base"})
+        elif self.path == "/version":
+            self.answer(200 if READY.is_set() else 503, version())
+        elif self.path == "/v1/models":
+            self.answer(200, {"data": [{"id": BASE}]})
+        else:
+            self.answer(404, {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/unready":
+            READY.clear()
+        self.answer(200, {"choices": [{"message": {"content": "Hello"}}]})
+
+    def answer(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Probes come often."""
+
+
+def version() -> dict[str, object]:
+    return {
+        "release": os.environ.get("SLIPWAY_RELEASE_DIGEST"),
+        "generation": os.environ.get("SLIPWAY_GENERATION"),
+        "replica": os.environ.get("CONTAINER_APP_REPLICA_NAME"),
+        "base": BASE,
+        "adapters": [],
+        "refused": [],
+        "startedAt": STARTED,
+        "readyAfter": 1,
+    }
+
+
+def main(mode: str) -> None:
+    port = int(os.environ["CONTAINER_APP_PORT"])
+    if mode == "crash":
+        print("Traceback: it broke", flush=True)
+        sys.exit(3)
+    if mode == "killed":
+        os.kill(os.getpid(), 9)
+    if mode == "late":
+        print("slipway: phase loading-base 10%", flush=True)
+        time.sleep(float(os.environ.get("LATE", "25")))  # sleeps: it plays a model that loads for long
+    if mode == "elsewhere":
+        port = 0
+    if mode == "no-route":
+        LIVE["status"] = 404
+    if mode == "no-model":
+        print("slipway: failed: no base model under /mount/model-cache", flush=True)
+    elif mode == "hangs":
+        threading.Timer(2, LIVE.update, [{"hangs": True}]).start()
+    else:
+        print("slipway: phase ready", flush=True)
+        READY.set()
+    ThreadingHTTPServer((os.environ.get("SLIPWAY_BIND_HOST", "127.0.0.1"), port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main(os.environ.get("MODE") or Path(__file__).with_name("mode.txt").read_text().strip())
