@@ -49,6 +49,7 @@ export class Sidecar implements vscode.Disposable {
   private again = false;
   private crashes: readonly number[] = [];
   private timer: NodeJS.Timeout | undefined;
+  private starting = new AbortController();
   private stopped = false;
   private readonly answers = new Map<string, (params: never, token: vscode.CancellationToken) => Promise<unknown>>();
   private readonly listeners = new Map<string, Set<(params: never) => void>>();
@@ -57,7 +58,7 @@ export class Sidecar implements vscode.Disposable {
   readonly onDidChangeAlive = this.alive.event;
 
   constructor(
-    private readonly launch: () => Promise<Launch>,
+    private readonly launch: (stop: AbortSignal) => Promise<Launch>,
     private readonly log: vscode.LogOutputChannel,
     private readonly gaveUp: (problem: Problem) => void,
   ) {}
@@ -111,6 +112,8 @@ export class Sidecar implements vscode.Disposable {
     const client = this.client;
     this.client = undefined;
     if (client === undefined) return;
+    // A set-up that is under way takes minutes, and VS Code waits for seconds: pip would go on by itself.
+    this.starting.abort();
     try {
       await (await client).dispose();
     } catch (error) {
@@ -137,7 +140,8 @@ export class Sidecar implements vscode.Disposable {
   }
 
   private async connect(): Promise<LanguageClient> {
-    const launch = await this.launch();
+    this.starting = new AbortController();
+    const launch = await this.launch(this.starting.signal);
     const children: ChildProcess[] = [];
     const client: LanguageClient = new QuietClient(
       "slipway",
@@ -151,6 +155,7 @@ export class Sidecar implements vscode.Disposable {
       {
         documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }],
         outputChannel: this.log,
+        traceOutputChannel: untraced(this.log),
         revealOutputChannelOn: RevealOutputChannelOn.Never,
         initializationFailedHandler: () => false,
         errorHandler: {
@@ -209,6 +214,19 @@ export class Sidecar implements vscode.Disposable {
       () => undefined,
     );
   }
+}
+
+/** The log as the protocol's tracer sees it: never at Trace. Tokens and keys pass between the two, and would be in the file. */
+function untraced(log: vscode.LogOutputChannel): vscode.LogOutputChannel {
+  const never: vscode.Event<vscode.LogLevel> = () => new vscode.Disposable(() => undefined);
+  // Not a proxy of the log itself: VS Code freezes it, and what is frozen can't be answered otherwise.
+  return new Proxy({} as vscode.LogOutputChannel, {
+    get(_, name): unknown {
+      if (name === "logLevel") return vscode.LogLevel.Info;
+      if (name === "onDidChangeLogLevel") return never;
+      return Reflect.get(log, name, log);
+    },
+  });
 }
 
 /** Writes what goes wrong into the log only: whoever asked shows one notification, in plain words. */

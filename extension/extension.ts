@@ -13,7 +13,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("Slipway", { log: true });
   const credentials = new Credentials();
   const running = new Sidecar(
-    () => launch(context, log),
+    (stop) => launch(context, log, stop),
     log,
     (problem) => void showFailure(problem, log),
   );

@@ -8,22 +8,22 @@ import { cleanEnvironment, environment, isReady, missingModules } from "./enviro
 import { candidates, findPython, type Python } from "./python";
 import { Problem, sentence } from "./sentences";
 
-export async function launch(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): Promise<Launch> {
+export async function launch(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, stop: AbortSignal): Promise<Launch> {
   const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
   log.info(`Python ${python.version}: ${python.path}`);
-  const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python);
+  const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python, stop);
   const env = { ...cleanEnvironment(), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
   return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
 }
 
-async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, python: Python): Promise<string> {
+async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, python: Python, stop: AbortSignal): Promise<string> {
   const title = vscode.l10n.t("Slipway: preparing its Python packages (once)");
   return environment(environments(context), lockFile(context), python, (make) =>
     Promise.resolve(
       vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
-        const stop = new AbortController();
-        token.onCancellationRequested(() => { stop.abort(); });
-        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } }, stop.signal);
+        const cancelled = new AbortController();
+        token.onCancellationRequested(() => { cancelled.abort(); });
+        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } }, AbortSignal.any([stop, cancelled.signal]));
       }),
     ),
   );

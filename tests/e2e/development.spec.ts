@@ -16,7 +16,7 @@ describe("the extension, run from the checkout", () => {
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-f5-"));
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
+    const settings = { "slipway.trace.server": "verbose", "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
     host = await Host.start({ settings, development: true });
   });
   after(async () => {
@@ -42,5 +42,14 @@ describe("the extension, run from the checkout", () => {
     await window.screenshot("f5");
     assert.ok(existsSync(path.join(scratch, "workspace/infra/provision/inference.bicep")));
     await eventually("the sidecar runs where the checkout is", 10_000, () => realpathSync(`/proc/${window.sidecar}/cwd`) === realpathSync(root));
+  });
+
+  it("what passes between the two, tokens and keys among it, is in no log, not even at the level Trace", async () => {
+    await window.run("Developer: Set Log Level...");
+    await window.choose("Slipway");
+    await window.choose("Trace");
+    await window.run("AI Toolkit: Create project files");
+    await window.notification("All project files are already there").waitFor({ timeout: 60_000 });
+    assert.doesNotMatch(window.log, /Sending request|Received response|slipway\/init/);
   });
 });
