@@ -20,25 +20,25 @@ export interface Listener {
 const READY = ".slipway-ready";
 const UNUSED_AFTER = 30 * 24 * 3600 * 1000;
 
-/**
- * The interpreter of the environment under `home` for this lock file and this Python. Made in a temporary folder and renamed
- * into place, so that an interrupted start leaves nothing that looks complete. `needed` runs only when it must be made.
- */
-export async function environment(
-  home: string,
-  lock: string,
-  python: Python,
-  needed: (make: (listener: Listener, stop: AbortSignal) => Promise<void>) => Promise<void>,
-): Promise<string> {
+/** The interpreter of the environment under `home` for this lock file and this Python; undefined until it has been made. */
+export async function environment(home: string, lock: string, python: Python): Promise<string | undefined> {
   const folder = path.join(home, await key(lock, python));
   const ready = path.join(folder, READY);
-  if (!existsSync(ready)) {
-    await mkdir(home, { recursive: true });
-    await needed((listener, stop) => make(folder, lock, python, listener, stop));
-    await sweep(home, path.basename(folder));
-  }
+  if (!existsSync(ready)) return undefined;
   const now = new Date();
   await utimes(ready, now, now);
+  return interpreter(folder);
+}
+
+/**
+ * Makes that environment; its interpreter. In a temporary folder that is renamed into place, so that an interrupted start
+ * leaves nothing that looks complete.
+ */
+export async function makeEnvironment(home: string, lock: string, python: Python, listener: Listener, stop: AbortSignal): Promise<string> {
+  const folder = path.join(home, await key(lock, python));
+  await mkdir(home, { recursive: true });
+  await make(folder, lock, python, listener, stop);
+  await sweep(home, path.basename(folder));
   return interpreter(folder);
 }
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import * as vscode from "vscode";
 import type { Launch } from "./client";
-import { cleanEnvironment, environment, isReady, missingModules } from "./environment";
+import { cleanEnvironment, environment, isReady, makeEnvironment, missingModules, type Listener } from "./environment";
 import { candidates, findPython, type Python } from "./python";
 import { Problem, sentence } from "./sentences";
 
@@ -17,16 +17,16 @@ export async function launch(context: vscode.ExtensionContext, log: vscode.LogOu
 }
 
 async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, python: Python, stop: AbortSignal): Promise<string> {
+  const [home, lock] = [environments(context), lockFile(context)];
+  const found = await environment(home, lock, python);
+  if (found !== undefined) return found;
   const title = vscode.l10n.t("Slipway: preparing its Python packages (once)");
-  return environment(environments(context), lockFile(context), python, (make) =>
-    Promise.resolve(
-      vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, async (progress, token) => {
-        const cancelled = new AbortController();
-        token.onCancellationRequested(() => { cancelled.abort(); });
-        await make({ progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } }, AbortSignal.any([stop, cancelled.signal]));
-      }),
-    ),
-  );
+  return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
+    const cancelled = new AbortController();
+    token.onCancellationRequested(() => { cancelled.abort(); });
+    const listener: Listener = { progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } };
+    return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]));
+  });
 }
 
 async function ownPackages(python: Python): Promise<string> {

@@ -17,8 +17,8 @@ INSTALL = f"python3 -m pip install --quiet --disable-pip-version-check -r '{REQU
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """In a folder with a space: interpreters named by scripts have one in their paths then."""
-    world = start_cloud(tmp_path_factory.mktemp("a python"), settings={"times": TIMES})
+    """In a folder whose name has a space and no Latin letters: scripts name their interpreter by it."""
+    world = start_cloud(tmp_path_factory.mktemp("a python 模型"), settings={"times": TIMES})
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     world.apps.managed_environments.begin_create_or_update(

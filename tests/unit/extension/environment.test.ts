@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, wr
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { cleanEnvironment, environment, isReady, key, missingModules, type Listener } from "../../../extension/environment";
+import { cleanEnvironment, environment, isReady, makeEnvironment, key, missingModules, type Listener } from "../../../extension/environment";
 import { findPython, type Python } from "../../../extension/python";
 import { Problem } from "../../../extension/sentences";
 
@@ -14,7 +14,7 @@ describe("the private Python environment", function () {
   let lock: string;
   let python: Python;
   const silent: Listener = { progress: () => undefined, line: () => undefined };
-  const go = (make: (listener: Listener, stop: AbortSignal) => Promise<void>): Promise<void> => make(silent, new AbortController().signal);
+  const made = (folder: string): Promise<string> => makeEnvironment(folder, lock, python, silent, new AbortController().signal);
 
   before(async () => {
     python = await findPython([{ path: "python3", source: "PATH" }], () => undefined);
@@ -30,11 +30,11 @@ describe("the private Python environment", function () {
 
   it("is made once, runs from where it was renamed to, and leaves no temporary folder", async () => {
     const folder = path.join(home, "environments");
-    const interpreter = await environment(folder, lock, python, go);
+    const interpreter = await made(folder);
     const prefix = execFileSync(interpreter, ["-c", "import sys; print(sys.prefix)"], { encoding: "utf8" }).trim();
     assert.equal(prefix, path.join(folder, await key(lock, python)));
     assert.equal(readdirSync(folder).length, 1);
-    const again = await environment(folder, lock, python, () => Promise.reject(new Error("made again")));
+    const again = await environment(folder, lock, python);
     assert.equal(again, interpreter);
     assert.equal(await isReady(folder, lock, python), true);
   });
@@ -46,7 +46,7 @@ describe("the private Python environment", function () {
     try {
       const set = execFileSync("python3", ["-c", "import os; print([n for n in os.environ if n.startswith('PIP_')])"], { encoding: "utf8", env: cleanEnvironment() });
       assert.doesNotMatch(set, /PIP_USER|PIP_TARGET|PIP_PREFIX/);
-      const interpreter = await environment(path.join(home, "environments"), lock, python, go);
+      const interpreter = await made(path.join(home, "environments"));
       const place = execFileSync(interpreter, ["-m", "pip", "--version"], { encoding: "utf8", env: cleanEnvironment() });
       assert.ok(place.includes(path.join(home, "environments")), place);
       assert.equal(existsSync(elsewhere), false);
@@ -65,7 +65,7 @@ describe("the private Python environment", function () {
   it("stopped half-way, nothing that looks complete stays behind", async () => {
     const folder = path.join(home, "environments");
     const stop = new AbortController();
-    const making = environment(folder, lock, python, (make) => make({ ...silent, line: () => { stop.abort(); } }, stop.signal));
+    const making = makeEnvironment(folder, lock, python, { ...silent, line: () => { stop.abort(); } }, stop.signal);
     await assert.rejects(making, { name: "AbortError" });
     assert.deepEqual(readdirSync(folder), []);
     assert.equal(await isReady(folder, lock, python), false);
@@ -73,7 +73,7 @@ describe("the private Python environment", function () {
 
   it("a package without a hash is refused, with a way on", async () => {
     writeFileSync(lock, "pygls==2.1.1\n");
-    const making = environment(path.join(home, "environments"), lock, python, go);
+    const making = made(path.join(home, "environments"));
     await assert.rejects(making, (error) => {
       assert.ok(error instanceof Problem);
       assert.match(error.detail ?? "", /--require-hashes|hashes/i);
@@ -91,14 +91,14 @@ describe("the private Python environment", function () {
       const used = new Date(Date.now() - days * 24 * 3600 * 1000);
       utimesSync(marker, used, used);
     }
-    await environment(folder, lock, python, go);
+    await made(folder);
     assert.equal(existsSync(path.join(folder, "old")), false);
     assert.equal(existsSync(path.join(folder, "recent")), true);
   });
 
   it("two windows that make it at the same time both get the same one", async () => {
     const folder = path.join(home, "environments");
-    const [one, other] = await Promise.all([environment(folder, lock, python, go), environment(folder, lock, python, go)]);
+    const [one, other] = await Promise.all([made(folder), made(folder)]);
     assert.equal(one, other);
     assert.equal(readdirSync(folder).length, 1);
   });
