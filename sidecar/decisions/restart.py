@@ -54,7 +54,7 @@ def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, r
     scarce = None
     if limit - others < each:
         scarce = Text(
-            "Waiting for a GPU: {others} of the {limit} of the quota are in use elsewhere…", others=others, limit=limit
+            "Waiting for a GPU: {others} of the quota of {limit} are in use elsewhere…", others=others, limit=limit
         )
     if not running:
         return Plan("wake", scarce=scarce)
