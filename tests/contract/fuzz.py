@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -39,7 +40,7 @@ class Outcome:
 
 def main() -> int:
     try:
-        import schemathesis  # pyright: ignore[reportMissingImports] - wanted for this only
+        import schemathesis  # pyright: ignore[reportMissingImports]  # noqa: PLC0415  (installed for this command alone)
     except ImportError:
         print("pip install schemathesis==4.32.5 into .venv first: it is used for this only")
         return 1
@@ -76,7 +77,7 @@ def main() -> int:
 
 
 def _fuzz(operation: Any, examples: int, send: Callable[[Any], None]) -> None:
-    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415  (it came with schemathesis)
 
     @settings(
         max_examples=examples,
@@ -109,8 +110,6 @@ def _send(world: World, http: httpx.Client, operation: Any, case: Any, outcome: 
 
 
 def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
     return quote(text, safe="") or "x"
 
 

@@ -306,7 +306,7 @@ def other_kind(adapter: Path) -> None:
 
 def wrong_rank(adapter: Path) -> None:
     """One matrix of a pair has a rank more than the other."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file, save_file  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     file = adapter / "adapter_model.safetensors"
     tensors = load_file(file)

@@ -119,9 +119,9 @@ def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was
 
 def with_head(sample, mount, path, scale=0.1):
     """An adapter with a head of its own, as training would leave it."""
-    import peft
-    import torch
-    import transformers
+    import peft  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    import torch  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     torch.manual_seed(3)
     model = transformers.AutoModelForCausalLM.from_pretrained(mount / "model-cache" / sample.base)

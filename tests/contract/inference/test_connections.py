@@ -8,11 +8,11 @@ import time
 import httpx
 import pytest
 
+from tests.contract.inference.conftest import started
+
 
 @pytest.fixture(scope="module")
 def impatient(sample, tmp_path_factory):
-    from tests.contract.inference.conftest import started
-
     limits = {"SLIPWAY_HEADER_TIMEOUT": "1", "SLIPWAY_BODY_TIMEOUT": "1", "SLIPWAY_SEND_TIMEOUT": "1"}
     with started(sample.mount, tmp_path_factory.mktemp("impatient"), limits) as server:
         yield server

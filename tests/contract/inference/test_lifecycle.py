@@ -191,7 +191,7 @@ def test_an_unknown_architecture_falls_back_and_says_so(sample, tmp_path, start)
 
 
 def make_gemma(folder, sample):
-    from transformers import GemmaConfig, GemmaForCausalLM
+    from transformers import GemmaConfig, GemmaForCausalLM  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     config = GemmaConfig(
         hidden_size=32,

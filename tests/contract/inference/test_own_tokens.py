@@ -20,8 +20,8 @@ def mount(sample, tmp_path):
 @pytest.fixture
 def trained(mount, sample):
     """The sample's adapter as one trained with two more tokens, saved by PEFT; `<|ahoy|>` means what `What` means."""
-    import transformers
-    from peft import PeftModel
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from peft import PeftModel  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(mount / "model-cache" / sample.base)
     like = tokenizer.encode("What do", add_special_tokens=False)[0]

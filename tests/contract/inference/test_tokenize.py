@@ -56,7 +56,7 @@ def mount(sample, tmp_path_factory):
 @pytest.fixture(scope="module")
 def reference(mount, sample):
     """transformers' tokenizer of the same folder."""
-    import transformers
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     return transformers.AutoTokenizer.from_pretrained(mount / "model-cache" / sample.base)
 

@@ -72,31 +72,31 @@ class World:
 
     @property
     def groups(self) -> Any:
-        from azure.mgmt.resource.resources import ResourceManagementClient
+        from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         return self.client(ResourceManagementClient)
 
     @property
     def apps(self) -> Any:
-        from azure.mgmt.appcontainers import ContainerAppsAPIClient
+        from azure.mgmt.appcontainers import ContainerAppsAPIClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         return self.client(ContainerAppsAPIClient)
 
     @property
     def storage(self) -> Any:
-        from azure.mgmt.storage import StorageManagementClient
+        from azure.mgmt.storage import StorageManagementClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         return self.client(StorageManagementClient)
 
     @property
     def logs(self) -> Any:
-        from azure.mgmt.loganalytics import LogAnalyticsManagementClient
+        from azure.mgmt.loganalytics import LogAnalyticsManagementClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         return self.client(LogAnalyticsManagementClient)
 
     @property
     def deployments(self) -> Any:
-        from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+        from azure.mgmt.resource.deployments import DeploymentsMgmtClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         return self.client(DeploymentsMgmtClient)
 
@@ -109,7 +109,7 @@ class World:
         return httpx.Client(base_url=self.arm, verify=self.known["caFile"], headers=headers, timeout=30)
 
     def share(self, account: str, share: str, group: str) -> Any:
-        from azure.storage.fileshare import ShareClient
+        from azure.storage.fileshare import ShareClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         key = self.storage.storage_accounts.list_keys(group, account).keys_property[0].value
         url = self.storage.storage_accounts.get_properties(group, account).primary_endpoints.file.rstrip("/")

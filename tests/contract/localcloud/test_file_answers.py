@@ -59,7 +59,7 @@ def test_only_written_ranges_are_listed(share: Any):
 
 
 def test_a_download_says_its_type_as_it_was_stored_and_that_nothing_is_locked(share: Any):
-    from azure.storage.fileshare import ContentSettings
+    from azure.storage.fileshare import ContentSettings  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
     file = share.get_file_client("typed.x")
     file.upload_file(b"hello", content_settings=ContentSettings(content_type="text/x"), metadata={"a": "1"})

@@ -226,7 +226,7 @@ def test_a_token_works_with_backup_intent(world: World, share: Any):
 
 
 def test_metadata_and_content_headers_are_kept(share: Any):
-    from azure.storage.fileshare import ContentSettings
+    from azure.storage.fileshare import ContentSettings  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
     client = share.get_file_client("typed")
     client.upload_file(b"{}", content_settings=ContentSettings(content_type="application/json"), metadata={"a": "1"})

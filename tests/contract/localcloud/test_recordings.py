@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.localcloud.conftest import World
+from tests.contract.localcloud.conftest import QUICK, World, start_cloud
 from tests.contract.localcloud.replay import SPECS, Pair, differences, read_pairs, replay_all
 
 pytestmark = pytest.mark.skipif(
@@ -22,8 +22,6 @@ def replayed(another_for_recordings: World) -> list[tuple[Pair, Any, list[str]]]
 
 @pytest.fixture(scope="module")
 def another_for_recordings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    from tests.contract.localcloud.conftest import QUICK, start_cloud
-
     subscriptions = sorted({pair.subscription for pair in read_pairs()})
     ours = ("App", "Storage", "OperationalInsights", "Resources", "Authorization")
     preregistered = [f"Microsoft.{name}" for name in ours]

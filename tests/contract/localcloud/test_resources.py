@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually
+from tests.contract.localcloud.conftest import QUICK, World, code_of, eventually, start_cloud
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas, system_events
 from tests.support.evidence import evidence, same_shape
 
@@ -82,8 +82,6 @@ def test_a_workspace_has_keys_and_a_customer_id(world: World, group: str):
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from tests.contract.localcloud.conftest import start_cloud
-
     quota = {"SubscriptionConsumptionT4Gpus": 1, "SubscriptionConsumptionNCA100Gpus": 0, "SubscriptionNCA100Gpus": -1}
     world = start_cloud(tmp_path_factory.mktemp("limited"), settings={**QUICK, "gpu_quota": quota})
     world.register()

@@ -141,8 +141,8 @@ def word_tokenizer(size: int, eos: frozenset[int] = frozenset({2})) -> Tokenizer
 
 def make_family(folder: Path, config_class: str, targets: list[str], **config) -> Family:
     """A random model whose greedy text does not degenerate, saved as a model folder, with two adapters beside it."""
-    import transformers
-    from peft import LoraConfig, get_peft_model
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     torch.manual_seed(len(config_class) + len(config))
     shape = {
@@ -189,11 +189,11 @@ class Reference:
     """`PeftModel.generate` and its logits, in fp32 or as asked."""
 
     def __init__(self, family: Family, dtype: torch.dtype = torch.float32) -> None:
-        from peft import PeftModel
+        from peft import PeftModel  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
         base = family.reference
         if dtype != torch.float32:
-            import transformers
+            import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
             base = transformers.AutoModelForCausalLM.from_pretrained(family.path, dtype=dtype)
         own: Any = {"autocast_adapter_dtype": False}  # PEFT would compute adapters of 16-bit models in fp32

@@ -26,8 +26,8 @@ PROMPT = [5, 9, 31, 77, 12]
 
 def more_adapters(made):
     """Beside plain LoRA: DoRA, and a head of its own."""
-    import transformers
-    from peft import LoraConfig, get_peft_model
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     variants: dict[str, dict[str, Any]] = {
         "dora": {"use_dora": True},
@@ -107,8 +107,8 @@ def ask(engine, slot, number=12):
 
 
 def expected(made, name, number=12):
-    import transformers
-    from peft import PeftModel
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from peft import PeftModel  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     model: Any = transformers.AutoModelForCausalLM.from_pretrained(made.path)
     model.generation_config.eos_token_id = None

@@ -4,6 +4,7 @@ No GPU is needed: the compiler and ptxas come with Triton. What the kernels comp
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,6 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32"])
 def test_kernels_compile_without_spilling(capability, kind):
     """In a process of its own: here Triton was imported to interpret."""
-    import os
-
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.unit.inference.compile_kernels", str(capability), kind],

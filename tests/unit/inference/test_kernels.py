@@ -8,6 +8,7 @@ from torch.nn.functional import rms_norm, silu
 
 pytest.importorskip("triton")
 
+from inference.engine.compute.decoder import norm
 from inference.engine.compute.gpu.kernels import attention, fused, gemv, lora
 from inference.engine.compute.gpu.rows import DecodeRows, page_rows
 from inference.engine.weights.lora import MAX_RANK
@@ -122,8 +123,6 @@ def test_parts_fill_the_gpu_and_no_more(number, key_heads):
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize("width", [48, 96, 3072])
 def test_norm_rounds_as_the_decoder_does(dtype, width):
-    from inference.engine.compute.decoder import norm
-
     x, weight = random(3, width, dtype=dtype), random(width, dtype=dtype, seed=2)
     exact = rms_norm(x.double(), (width,), weight.double(), 1e-5)
     assert close(fused.norm(x, weight, 1e-5), exact, dtype)

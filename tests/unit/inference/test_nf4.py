@@ -64,8 +64,8 @@ def test_tokens_equal_those_of_rounded_weights(family, make_rig):
 
 def test_transformers_rounds_the_same_matrices_to_the_same_numbers(family):
     """As adapters are trained, with `BitsAndBytesConfig`. Its products are not compared: on a CPU they are in bfloat16."""
-    from bitsandbytes.functional import dequantize_4bit
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    from bitsandbytes.functional import dequantize_4bit  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     made, _ = family
     config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)

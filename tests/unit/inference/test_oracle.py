@@ -168,8 +168,8 @@ def test_logprobs_equal_log_softmax(family, make_rig):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory, families):
     """A family with one adapter more, of the largest rank that is served."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from transformers import AutoModelForCausalLM  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     kind, targets, config = FAMILIES["qwen3"]
     made = families.make(tmp_path_factory.mktemp("large"), kind, targets, **config)

@@ -43,8 +43,8 @@ def noisy(model):
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
 def world(request, tmp_path_factory, families):
     """A base with two plain adapters and one of each kind above, and the model that PEFT makes of each."""
-    import transformers
-    from peft import LoraConfig, PeftModel, get_peft_model
+    import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
+    from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     made = families.make(tmp_path_factory.mktemp("saved"), "LlamaConfig", TARGETS, tie_word_embeddings=request.param)
     references = {}
