@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sidecar.localcloud.core.settings import read_settings
+
 from .conftest import ROOT, Home, alive, until
 from .dialogue import Dialogue
 
@@ -40,6 +42,7 @@ def test_ctrl_c_ends_everything_before_the_prompt_is_back(tmp_path: Path) -> Non
         person.expect("Press Ctrl-C to stop everything.", 240)
         processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
         assert len(processes) >= 5, processes
+        assert read_settings(Home(tmp_path).settings.local_state / "settings.json").times.scale == 0.1
         person.press_ctrl_c()
         person.expect("Stopping the local cloud; requests under way may finish", 10)
         assert person.ended(90) in (0, -signal.SIGINT)  # npm's own shell may die of the press, when all else has ended
