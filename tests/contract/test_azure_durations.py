@@ -16,7 +16,7 @@ PARTS = ("AssigningReplica", "PullingImage", "PulledImage", "ContainerCreated", 
 
 
 @pytest.mark.long
-@pytest.mark.fact(25, 83)
+@pytest.mark.fact(25)
 def test_a_deploy_at_azures_pace(tmp_path: Path) -> None:
     with clouded(4, {"scale": 1, "bounds": 1}) as (world, folder):
         stage = Stage(world, folder, "pace")

@@ -19,12 +19,12 @@ def row(name: str) -> list[str]:
         return play(situation, world, folder, EVIDENCE if EVIDENCE.exists() else None)[1]
 
 
-@pytest.mark.fact(58, 59, 60, 65, 71)
+@pytest.mark.fact(58, 59, 60)
 def test_a_release_that_ends_at_its_start_is_told_while_the_one_before_serves() -> None:
     assert row("crash-loop") == []
 
 
-@pytest.mark.fact(36, 37, 43)
+@pytest.mark.fact(36, 37)
 def test_a_port_that_was_changed_under_the_app_is_told_by_status() -> None:
     """The revision reads well, a replica counts as ready, callers get 503: Status said `starting`, and no more."""
     assert row("port-changed") == []
