@@ -21,6 +21,8 @@ from sidecar.gateway.revisions import Container, Replica, Revision
 from sidecar.words.names import Phase
 from sidecar.words.text import Text
 
+NO_INTACT_RELEASE = "NoIntactRelease"
+
 TOLD_LINES = 20
 """Of the container's log, with a failure."""
 
@@ -99,6 +101,14 @@ def _cause_of(replica: Replica, seen: Seen) -> Cause | None:
     events = [event for event in seen.events if event.replica == replica.name]
     waiting = [waiting_reason(each.details) for each in replica.containers if not each.started]
     given_up = server_sign(lines).failed or (failure(lines) if "CrashLoopBackOff" in waiting else None)
+    if given_up is not None and given_up.startswith("no release on the share is intact"):
+        return Cause(
+            NO_INTACT_RELEASE,
+            Text("No release on the share is intact: the container has nothing to start."),
+            Text("Run Deploy again: it replaces what is damaged."),
+            log_tail(lines),
+            at_once=True,
+        )
     if given_up is not None:
         return Cause(
             "ModelLoadFailed",

@@ -33,6 +33,8 @@ class Plan:
     way: Way
     reason: Text | None = None
     scarce: Text | None = None
+    full: bool = False
+    """The quota is known, and has no GPU left."""
 
 
 def has_gpu(profile: str | None) -> bool:
@@ -56,14 +58,15 @@ def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, r
         scarce = Text(
             "Waiting for a GPU: {others} of the quota of {limit} are in use elsewhere…", others=others, limit=limit
         )
+    full = limit - used < each
     if not running:
-        return Plan("wake", scarce=scarce)
-    if limit - used >= each:
+        return Plan("wake", scarce=scarce, full=full)
+    if not full:
         return Plan("rolling")
     none_left = Text(
         "{used} of the {limit} GPUs of the quota are in use: none is left for a second replica.", used=used, limit=limit
     )
-    return Plan("old-first", none_left, scarce)
+    return Plan("old-first", none_left, scarce, full=True)
 
 
 ENDING_SECONDS = 10

@@ -70,7 +70,9 @@ def _eligible(app: App, revisions: list[Revision]) -> list[Revision]:
     if not active:
         raise EndpointError(
             Text("The container app {name} has no active revision that gets traffic.", name=app.name),
-            Text("Run Deploy, which activates the newest, or activate a revision in the portal."),
+            Text(
+                "Activate the revision that its traffic names, or send the traffic to one that is active, in the portal."
+            ),
             code="NoActiveRevision",
         )
     return active

@@ -88,3 +88,11 @@ def failing_probe(lines: Iterable[ConsoleLine], events: Iterable[SystemEvent]) -
     ready = [moment(line.time) for line in lines if (told := PHASE.match(line.text)) and told[1] == "ready"]
     failed = last(events, "ProbeFailed")
     return failed if failed is not None and ready and failed.at - ready[-1] > READY_SECONDS else None
+
+
+def mount_fails(events: Iterable[SystemEvent]) -> bool:
+    """Whether the replica that was told of last can't mount, and has not started since."""
+    told = sorted(events, key=lambda each: each.at)
+    replica = next((each.replica for each in reversed(told) if each.replica), "")
+    recent = since_last_start([each for each in told if each.replica == replica])
+    return any(each.reason == "VolumeMountFailure" for each in terminations(recent))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Self
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ SILENCE_SECONDS = 90
 """A stream that has nothing to say says so every minute."""
 
 TAIL = 300
+MOST_BYTES = 4 * 2**20
+"""Of one log that is read at once."""
 LOG_HOSTS = (".azurecontainerapps.dev", ".azurecontainerapps.io", ".azurecontainerapps.us", ".azurecontainerapps.cn")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -148,22 +151,24 @@ def last_lines(place: AppPlace, url: str, lines: int, seconds: float) -> list[st
         raise CloudError(Text("{host} is no address of Azure's log streams", host=urlsplit(url).hostname or url))
     asked = {"follow": "false", "output": "json", "tailLines": str(lines)}
     headers = {"Authorization": f"Bearer {apps.auth_token(place)}"}
+    deadline = time.monotonic() + seconds
+    content = b""
     try:
-        answer = httpx.get(
-            url,
-            params=asked,
-            headers=headers,
-            verify=_context(session),
-            timeout=seconds,
-            trust_env=session.local is None,
-        )
+        with (
+            httpx.Client(verify=_context(session), timeout=seconds, trust_env=session.local is None) as client,
+            client.stream("GET", url, params=asked, headers=headers) as answer,
+        ):
+            if answer.status_code == 404:
+                return []  # a replica that has not begun, or has gone
+            if answer.status_code != 200:
+                raise CloudError(Text("the log stream answers {status}", status=answer.status_code))
+            for block in answer.iter_bytes():
+                content = (content + block)[-MOST_BYTES:]
+                if time.monotonic() > deadline:
+                    break  # one that goes on by itself has said enough
     except httpx.HTTPError as error:
         raise CloudError(Text("the log stream did not answer ({problem})", problem=type(error).__name__)) from error
-    if answer.status_code == 404:
-        return []  # a replica that has not begun, or has gone
-    if answer.status_code != 200:
-        raise CloudError(Text("the log stream answers {status}", status=answer.status_code))
-    return [line for line in Lines().feed(answer.content + b"\n") if line]
+    return [line for line in Lines().feed(content + b"\n") if line]
 
 
 def _context(session: Session) -> ssl.SSLContext:

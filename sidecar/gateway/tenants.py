@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from urllib.parse import quote
 
 import httpx
@@ -21,11 +20,15 @@ SECONDS = 20
 _TENANT = re.compile(r'authorization_uri="https?://[^"]*/([0-9a-fA-F-]{36})"')
 
 
-@lru_cache(maxsize=64)
+_FOUND: dict[tuple[str, str], str] = {}
+
+
 def tenant_of(arm: str, subscription_id: str) -> str | None:
     """The tenant of a subscription, as ARM names it in refusing a request without a token; None where it names none.
 
     A token of another tenant is refused by everything in the subscription, and a project's files know only the subscription."""
+    if known := _FOUND.get((arm, subscription_id)):
+        return known
     url = f"{arm}/subscriptions/{quote(subscription_id, safe='')}"
     try:
         answer = httpx.get(url, params={"api-version": "2022-12-01"}, timeout=SECONDS)
@@ -35,7 +38,9 @@ def tenant_of(arm: str, subscription_id: str) -> str | None:
             Text("Check the network, a proxy and the system clock, then run the command again."),
         ) from error
     found = _TENANT.search(answer.headers.get("WWW-Authenticate", ""))
-    return None if found is None else found[1]
+    if found is None:
+        return None  # not kept: the next command may get a better answer
+    return _FOUND.setdefault((arm, subscription_id), found[1])
 
 
 def session_in(settings: Settings, cloud: CloudName, subscription_id: str | None, patience: Patience) -> Session:

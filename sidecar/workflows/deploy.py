@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sidecar.core.journal import Journal
 from sidecar.core.sync import Release, pack
 from sidecar.core.workspace import Workspace, target_of
+from sidecar.decisions.diagnosis import NO_INTACT_RELEASE
 from sidecar.decisions.restart import Plan, has_gpu, plan_for
 from sidecar.decisions.serving import (
     Address,
@@ -16,6 +17,7 @@ from sidecar.decisions.serving import (
     revision_to_activate,
     revision_to_deploy,
 )
+from sidecar.decisions.upgrade import has_older_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import Endpoint, Refused, Version, status_without_key
 from sidecar.gateway.files import open_share
@@ -28,6 +30,7 @@ from sidecar.workflows.publish import Destination, Published, destination, publi
 from sidecar.workflows.restart import Aim, Patience, answered
 from sidecar.workflows.rollout import Arrived, roll_out
 from sidecar.workflows.upgrade import needs_upgrade, upgrade
+from sidecar.workflows.watch import replicas_of
 
 PATIENCE = Patience()
 ASK_SECONDS = 60
@@ -65,7 +68,7 @@ def deploy(
 
     journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
-    older = needs_upgrade(app, consents)
+    older = not splits_traffic(app, journal) and needs_upgrade(app, consents)
     found = revisions.revisions(place)
     revision = awake(place, app, found, journal)
     address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
@@ -75,13 +78,19 @@ def deploy(
     release, published = sync(workspace, place, app, where, journal)
 
     plan = plan_of(place, app, revision)
+    plan = make_room(place, app, revision, plan, journal)
     if older:
         app, revision = upgrade(place, app, revision, plan, journal)
         plan = Plan("new")
     own = address.url if revision.fqdn is None else f"{session.profile.scheme}://{revision.fqdn}"
     key = api_key_of(place, app)
     aim = Aim(place, app, revision, own, key, published.release or None, is_ours(app))
-    arrived = roll_out(aim, plan, journal, patience)
+    try:
+        arrived = roll_out(aim, plan, journal, patience)
+    except EndpointError as error:
+        if error.code != NO_INTACT_RELEASE:
+            raise
+        arrived = repaired(aim, release, where, journal, patience)
     if not arrived.release_matches:
         arrived = repaired(aim, release, where, journal, patience)
     version = arrived.version
@@ -96,6 +105,18 @@ def deploy(
 UNVERIFIED = Text(
     "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
 )
+
+
+def splits_traffic(app: apps.App, journal: Journal) -> bool:
+    """Whether traffic goes to revisions by name: a new revision would get none of it, so an older start stays as it is."""
+    named = app.mode != "Single" and any(name is not None for name, _ in app.traffic)
+    if named and has_older_start(app):
+        text = Text(
+            "{app} was provisioned by an older Slipway and stays as it is: its traffic goes to revisions by name.",
+            app=app.name,
+        )
+        journal.log(text, "warning")
+    return named
 
 
 def awake(place: AppPlace, app: apps.App, found: list[revisions.Revision], journal: Journal) -> revisions.Revision:
@@ -145,8 +166,10 @@ def home_of(app: apps.App, where: Destination) -> str:
 
 def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Plan:
     """Whether there is a GPU for a second replica; what can't be read is not known."""
-    running = revisions.replicas(place, revision.name)
-    holding = sum(any(each.state == "Running" for each in replica.containers) for replica in running)
+    running = replicas_of(place, revision.name)
+    others = [name for each in revisions.revisions(place) if each.active and (name := each.name) != revision.name]
+    ours = [*running, *(replica for name in others for replica in replicas_of(place, name))]
+    holding = sum(any(each.state == "Running" for each in replica.containers) for replica in ours)
     if app.profile is None:
         return plan_for(None, None, len(running), holding)
     try:
@@ -157,6 +180,24 @@ def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Pla
     except CloudError:
         return plan_for(app.profile, None, len(running), holding)
     return plan_for(kind, usage, len(running), holding)
+
+
+def make_room(place: AppPlace, app: apps.App, revision: revisions.Revision, plan: Plan, journal: Journal) -> Plan:
+    """Where no GPU is free and an older revision of the app itself has one, that revision ends: in its place nothing would ever
+    start. Not where the app splits its traffic by names."""
+    if plan.way == "rolling" or app.profile is None or any(name is not None for name, _ in app.traffic):
+        return plan
+    if plan.full:
+        for each in revisions.revisions(place):
+            if each.active and each.name != revision.name and replicas_of(place, each.name):
+                text = Text(
+                    "{old} ends, so that {new} gets its GPU: until that answers, the endpoint does not.",
+                    old=each.name,
+                    new=revision.name,
+                )
+                journal.step("room", text, revision=each.name)
+                revisions.deactivate(place, each.name)
+    return plan
 
 
 def repaired(aim: Aim, release: Release | None, where: Destination, journal: Journal, patience: Patience) -> Arrived:

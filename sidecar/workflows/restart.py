@@ -73,8 +73,8 @@ def _old_first(aim: Aim, plan: Plan, running: list[Replica], journal: Journal, p
         journal.log(plan.reason)
     journal.log(_announcement(aim, running, journal), "warning")
     journal.step("release", Text("Ending the replica of {revision}…", revision=name), increment=10, revision=name)
-    revisions.deactivate(aim.place, name)
     try:
+        revisions.deactivate(aim.place, name)
         gone = _until_gone(aim, journal, patience.release)
     finally:
         revisions.activate(aim.place, name)
@@ -98,7 +98,10 @@ def _announcement(aim: Aim, running: list[Replica], journal: Journal) -> Text:
     if not any(each.ready for each in running):
         return Text("The running replica ends before the new one starts. It answers nothing yet, so nobody is cut off.")
     version = answered(journal, lambda: version_of(aim)) if aim.ours else None
-    seconds = None if version is None else downtime(running[0].created, version.started, version.ready_after)
+    told = next((each for each in running if version is not None and each.name == version.replica), None)
+    # A container that was started again in its replica says nothing of how long a replica takes.
+    fresh = told is not None and version is not None and told.restarts == 0
+    seconds = downtime(told.created, version.started, version.ready_after) if fresh and told and version else None
     if seconds is None:
         return Text(
             "The running replica ends before the new one starts: until that answers, usually for several minutes, "

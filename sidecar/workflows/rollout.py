@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sidecar.core.journal import Journal
 from sidecar.decisions.diagnosis import Cause, Seen, diagnose, log_tail
 from sidecar.decisions.restart import Plan
+from sidecar.decisions.signs import waiting_reason
 from sidecar.gateway import revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
 from sidecar.words.errors import EndpointError
@@ -26,7 +27,8 @@ class Arrived:
 
 
 def roll_out(aim: Aim, plan: Plan, journal: Journal, patience: Patience) -> Arrived:
-    running = [] if plan.way == "new" else replicas_of(aim.place, aim.revision.name)
+    # Nothing ran when a wake was planned: what has come since was started by it, or by a caller's request just now.
+    running = [] if plan.way in ("new", "wake") else replicas_of(aim.place, aim.revision.name)
     before = frozenset(each.name for each in running)
     knock = Knock(aim.url)
     try:
@@ -190,7 +192,9 @@ def _root(aim: Aim) -> bool:
 
 
 def _begun(seen: Seen) -> bool:
-    """Whether anything says that a new replica has a place to run."""
-    reasons = {event.reason for event in seen.events}
-    started = any(each.started or each.state == "Running" for replica in seen.fresh for each in replica.containers)
-    return started or bool(reasons & {"PullingImage", "PulledImage", "ContainerStarted", "ContainerCreated"})
+    """Whether anything says that a new replica has a place to run: its container, or its own events."""
+    names = {replica.name for replica in seen.fresh}
+    reasons = {event.reason for event in seen.events if event.replica in names}
+    containers = [each for replica in seen.fresh for each in replica.containers]
+    placed = any(each.started or each.state == "Running" or waiting_reason(each.details) for each in containers)
+    return placed or bool(reasons & {"PullingImage", "PulledImage", "ContainerStarted", "ContainerCreated"})

@@ -192,7 +192,9 @@ def test_commands_that_change_into_the_mount_get_the_plain_tree(narrow: Home, sa
     place = new_place(narrow, tmp_path / "project", "entering")
     file = place.workspace / "infra" / "provision" / "inference.parameters.json"
     document = json.loads(file.read_text())
-    document["parameters"]["defaultCommands"] = {"value": ["cd /mount", "python3 -m inference"]}
+    document["parameters"]["defaultCommands"] = {
+        "value": ["cd /mount", "python3 -m pip install --quiet -r inference/requirements.txt", "python3 -m inference"]
+    }
     file.write_text(json.dumps(document))
     place.provision()
     place.upload_models(sample[0])

@@ -40,11 +40,11 @@ def refuses_at_once() -> None:
     """A request to what is not ready gets 503 in a moment."""
     held = ingress.Ingress._ready_replica
 
-    async def ready_replica(self: ingress.Ingress, door: Any, revision: str) -> Replica:
-        found = self._app.replicas.get(revision, [])
+    async def ready_replica(self: ingress.Ingress, door: Any, waiting: Any) -> Replica:
+        found = self._app.replicas.get(waiting.revision, [])
         if found and not any(replica.ready for replica in found):
             raise Refused(Refusal(503, "no healthy upstream"))
-        return await held(self, door, revision)
+        return await held(self, door, waiting)
 
     _put(ingress.Ingress, "_ready_replica", ready_replica)
 

@@ -5,6 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import h11
@@ -105,19 +106,22 @@ class Ingress:
         """The port of a ready replica for one request (None: it does not listen where it is asked); as long as none is ready, the
         request is held."""
         self.last_request = time.monotonic()
-        revision = self._choose(door)
-        self.in_flight[revision] = self.in_flight.get(revision, 0) + 1
+        held = _Held(self._choose(door))
+        self._count(held.revision, 1)
         self._app.wake()
         replica: Replica | None = None
         try:
-            replica = await self._ready_replica(door, revision)
+            replica = await self._ready_replica(door, held)
             replica.in_flight += 1
             yield replica.port_for(self._target_port())
         finally:
-            self.in_flight[revision] -= 1
+            self._count(held.revision, -1)
             self.last_request = time.monotonic()
             if replica:
                 replica.in_flight -= 1
+
+    def _count(self, revision: str, change: int) -> None:
+        self.in_flight[revision] = self.in_flight.get(revision, 0) + change
 
     def _target_port(self) -> int | None:
         app = self._app.record
@@ -143,15 +147,31 @@ class Ingress:
             raise Refused(NOT_FOUND)
         return random.choices(list(weights), list(weights.values()))[0]  # noqa: S311 - traffic split, not a secret
 
-    async def _ready_replica(self, door: Door, revision: str) -> Replica:
+    async def _ready_replica(self, door: Door, held: "_Held") -> Replica:
         """Held, not refused: a request is answered when a replica is ready, by whichever revision then serves."""
         times = self._app.around.settings.times
         held_until = time.monotonic() + times.bound(times.ingress_idle)
         while True:
-            ready = [replica for replica in self._app.replicas.get(revision, []) if replica.ready]
+            ready = [replica for replica in self._app.replicas.get(held.revision, []) if replica.ready]
             if ready:
                 return min(ready, key=lambda replica: replica.in_flight)
             if time.monotonic() > held_until:
                 raise Refused(TIMED_OUT)
-            self._choose(door)  # stopped, or deactivated, meanwhile
             await asyncio.sleep(0.05)
+            routed = self._choose(door)  # stopped, deactivated or routed elsewhere meanwhile
+            if routed != held.revision and not self._keeps_its_share(door, held.revision):
+                self._count(held.revision, -1)
+                held.revision = routed
+                self._count(held.revision, 1)
+                self._app.wake()
+
+    def _keeps_its_share(self, door: Door, revision: str) -> bool:
+        """Whether requests still go to this revision, beside others that the weights name."""
+        return door == Door() and self._app.routes().get(revision, 0) > 0
+
+
+@dataclass
+class _Held:
+    """Which revision a request waits for."""
+
+    revision: str

@@ -493,6 +493,18 @@ def test_a_request_is_held_until_a_replica_is_ready_and_then_answered(cloud: Wor
     assert (answer.status_code, answer.json()["ANSWER"]) == (200, "late")
 
 
+@pytest.mark.fact(40, 41)
+def test_a_held_request_is_answered_by_the_revision_that_mends_the_first(cloud: World, environment: str):
+    written(cloud, "mended", app_body(environment, env={"START_AFTER": "600"}))
+    url = f"http://{raw(cloud, 'mended')['properties']['configuration']['ingress']['fqdn']}"
+    answers: list[str] = []
+    asking = threading.Thread(target=lambda: answers.append(httpx.get(f"{url}/env", timeout=30).json()["ANSWER"]))
+    asking.start()
+    written(cloud, "mended", app_body(environment, env={"ANSWER": "mended"}))
+    asking.join()
+    assert answers == ["mended"]
+
+
 @pytest.mark.fact(46)
 def test_a_request_that_is_held_too_long_ends_as_azures(hasty: World):
     written(hasty, "toolong", app_body(hasty.apps.managed_environments.get("g", "env").id, env={"START_AFTER": "600"}))

@@ -105,7 +105,6 @@ def test_a_named_tenant_is_the_only_one(two_tenants: World, tokens: Tokens, tmp_
 
 def test_a_session_is_in_the_subscriptions_own_tenant(two_tenants: World, tokens: Tokens, tmp_path: Path) -> None:
     """A project's files know only the subscription: ARM itself says the tenant."""
-    tenant_of.cache_clear()
     assert tenant_of(two_tenants.arm, two_tenants.subscription) == two_tenants.known["tenants"][0]
     params = wire.SubscriptionParams(cloud="azure", subscription_id=two_tenants.subscription)
     resource_groups(params, context(tmp_path, tokens))

@@ -51,6 +51,7 @@ def test_a_gpu_that_others_have_is_named_before_anybody_waits_for_it() -> None:
     full = {"SubscriptionConsumptionT4Gpus": (1, 1)}
     assert plan_for(T4, full, 1, 1).scarce is None, "it is ours"
     for running in (0, 1):
+        assert plan_for(T4, full, running, 1).full, "an older revision of the app itself may have it"
         scarce = plan_for(T4, full, running, 0).scarce
         assert scarce is not None
         assert "1 of the quota of 1 are in use elsewhere" in str(scarce)

@@ -10,6 +10,7 @@ from sidecar.decisions.signs import (
     ServerSign,
     failure,
     last,
+    mount_fails,
     server_sign,
     since_last_start,
     terminations,
@@ -185,3 +186,12 @@ def test_both_forms_of_a_time_are_read() -> None:
     assert azure == pytest.approx(moment("2026-06-20T13:35:27.8328545Z"))
     assert moment("2026-06-20 13:35:27 +0000 UTC") == pytest.approx(azure, abs=1)
     assert moment("whenever") == 0.0
+
+
+def test_a_mount_that_has_healed_or_was_another_replicas_fails_no_more() -> None:
+    refused = "Container 'a' was terminated with exit code '1' and reason 'VolumeMountFailure'. StatusCode = 32"
+    failed = SystemEvent(1, "ContainerTerminated", refused, replica="one")
+    assert mount_fails([failed])
+    assert not mount_fails([failed, SystemEvent(2, "ContainerStarted", "Started container 'a'", replica="one")])
+    assert not mount_fails([failed, SystemEvent(2, "PullingImage", "Pulling image 'i'", replica="two")])
+    assert not mount_fails([])
