@@ -101,11 +101,11 @@ async function test(rest) {
       ["checks", [process.execPath, ["dev.mjs", "check"]]],
       ["extension unit tests", npmScript("test:extension")],
       ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
-      ["model server under mixed load and faults", pytest(...hard)],
       ["the main job in a terminal", pytest("tests/e2e")],
     ],
     [
       ["model server", pytest("tests/unit/inference", "tests/contract/inference", ...hard.map((file) => `--ignore=${file}`))],
+      ["model server under mixed load and faults", pytest(...hard)],
       ["the main job in a real VS Code", npmScript("test:e2e")],
     ],
   ];
