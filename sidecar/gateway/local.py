@@ -67,11 +67,15 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
     )
 
 
-def local_cloud(state: Path, environ: Mapping[str, str], say: Callable[[Text], None]) -> LocalCloud:
-    """The running local cloud. Starts it when needed, as a process of its own that outlives this one."""
+def refuse_where_it_can_not_run() -> None:
     reason = hindrance()
     if reason is not None:
         raise CloudError(reason, Text("Choose an Azure subscription."), code="LocalCloudUnavailable")
+
+
+def local_cloud(state: Path, environ: Mapping[str, str], say: Callable[[Text], None]) -> LocalCloud:
+    """The running local cloud. Starts it when needed, as a process of its own that outlives this one."""
+    refuse_where_it_can_not_run()
     known = known_local_cloud(state)
     if known is not None and _answers(known):
         return known

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
-from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud
+from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
 from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for
@@ -191,8 +191,10 @@ def open_session(
 
 
 def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...], patience: Patience) -> None:
-    """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine."""
-    if cloud == "local" and hindrance() is None:  # where it can't run, opening a session says so
+    """What a cloud needs before models can run in it: ConsentNeeded before a large download to this machine, CloudError where
+    the local cloud can't run, before anything is made for it."""
+    if cloud == "local":
+        refuse_where_it_can_not_run()
         prepare_image(settings.environ, consents, patience)
 
 

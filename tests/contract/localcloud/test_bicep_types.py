@@ -53,6 +53,13 @@ KNOWN = (
         "ingress.transport comes back capitalised, as in the recordings",
     ),
     Known(
+        "transport as it was read",
+        "not-in-enum",
+        r"Microsoft.App/containerApps\.properties\.configuration\.ingress\.transport",
+        "clients send back what a GET showed them",
+        "request",
+    ),
+    Known(
         "state outside the enum",
         "not-in-enum",
         r"Microsoft.App/containerApps/revisions\.properties\.runningState",

@@ -99,7 +99,9 @@ class Project:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    running = start_cloud(tmp_path_factory.mktemp("provision-cloud"), "--throwaway", settings=QUICK)
+    running = start_cloud(
+        tmp_path_factory.mktemp("provision-cloud"), "--throwaway", settings={**QUICK, "environments_quota": 200}
+    )
     running.register()
     yield running
     assert running.stop() == 0
