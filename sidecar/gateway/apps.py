@@ -245,7 +245,8 @@ def _writable(template: dict[str, Any]) -> dict[str, Any]:
         resources = {
             key: value for key, value in (container.get("resources") or {}).items() if key != "ephemeralStorage"
         }
-        return {**container, "resources": resources} if resources else container
+        kept = {key: value for key, value in container.items() if key != "imageType"}
+        return {**kept, "resources": resources} if resources else kept
 
     kinds = [kind for kind in ("containers", "initContainers") if template.get(kind)]
     return {**template, **{kind: [without(each) for each in template[kind]] for kind in kinds}}

@@ -53,6 +53,14 @@ KNOWN = (
         "ingress.transport comes back capitalised, as in the recordings",
     ),
     Known(
+        "what Azure showed",
+        "unknown-key",
+        r"Microsoft.App/containerApps\.properties\.(.*\.)?(imageType|revisionTransitionThreshold|targetLabel|"
+        r"targetPortHttpScheme|patchingMode)",
+        "clients send back what a GET showed them",
+        "request",
+    ),
+    Known(
         "transport as it was read",
         "not-in-enum",
         r"Microsoft.App/containerApps\.properties\.configuration\.ingress\.transport",

@@ -89,7 +89,10 @@ def test_a_change_that_does_not_end_hears_a_cancel(project: Project, faults: Arm
     """The SDK's own wait lasts its 15 minutes, and then counts as success."""
     environment(project, "slow", CONSUMPTION)
     project.state(acaEnvironmentName="slow")
-    faults({"path": "/operationResults/", "status": 202, "body": "{}", "times": None})
+    faults(
+        {"path": "/operationResults/", "status": 202, "body": "{}", "times": None},
+        {"path": "/operationStatuses/", "kind": "never-ending", "times": None},
+    )
 
     def cancel(said: str) -> None:
         if "Adding the GPU profile" in said:
