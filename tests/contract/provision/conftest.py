@@ -23,15 +23,6 @@ from tests.contract.localcloud.conftest import QUICK, ROOT, World, start_cloud
 
 SHARED = ROOT.parent / "shared"
 CASES = SHARED / "cases" / "cloud"
-EVIDENCE = SHARED / "azure-evidence"
-
-
-def evidence(path: str) -> Any:
-    """A capture of real Azure; the test is skipped where the captures are not."""
-    file = EVIDENCE / path
-    if not file.exists():
-        pytest.skip(f"no captures of real Azure at {EVIDENCE}")
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def case(name: str) -> str:

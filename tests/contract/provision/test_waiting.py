@@ -12,8 +12,9 @@ import pytest
 
 from sidecar.gateway import resources, revisions
 from sidecar.words.errors import Cancelled, CloudError, Conflict
-from tests.contract.provision.conftest import Arm, Project, evidence, new_project
+from tests.contract.provision.conftest import Arm, Project, new_project
 from tests.contract.provision.test_existing import A100, CONSUMPTION, environment, toolkit
+from tests.support.evidence import evidence
 
 BUSY = {"status": 409, "code": "ContainerAppOperationInProgress"}
 
