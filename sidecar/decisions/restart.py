@@ -55,9 +55,7 @@ def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, r
     others = used - holding * each
     scarce = None
     if limit - others < each:
-        scarce = Text(
-            "Waiting for a GPU: {others} of the quota of {limit} are in use elsewhere…", others=others, limit=limit
-        )
+        scarce = Text("Waiting for a GPU: {used} of the quota of {limit} are in use…", used=used, limit=limit)
     full = limit - used < each
     if not running:
         return Plan("wake", scarce=scarce, full=full)

@@ -17,6 +17,7 @@ from sidecar.decisions.serving import (
     revision_to_activate,
     revision_to_deploy,
 )
+from sidecar.decisions.signs import waiting_reason
 from sidecar.decisions.upgrade import has_older_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import Endpoint, Refused, Version, status_without_key
@@ -169,7 +170,7 @@ def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Pla
     running = replicas_of(place, revision.name)
     others = [name for each in revisions.revisions(place) if each.active and (name := each.name) != revision.name]
     ours = [*running, *(replica for name in others for replica in replicas_of(place, name))]
-    holding = sum(any(each.state == "Running" for each in replica.containers) for replica in ours)
+    holding = sum(has_place(replica) for replica in ours)
     if app.profile is None:
         return plan_for(None, None, len(running), holding)
     try:
@@ -180,6 +181,11 @@ def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Pla
     except CloudError:
         return plan_for(app.profile, None, len(running), holding)
     return plan_for(kind, usage, len(running), holding)
+
+
+def has_place(replica: revisions.Replica) -> bool:
+    """Whether a replica runs, or is being brought up, on a node: then it has its GPU, long before its container has started."""
+    return any(each.state == "Running" or waiting_reason(each.details) for each in replica.containers)
 
 
 def make_room(place: AppPlace, app: apps.App, revision: revisions.Revision, plan: Plan, journal: Journal) -> Plan:

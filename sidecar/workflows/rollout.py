@@ -154,7 +154,7 @@ class _Wait:
     def _no_gpu(self) -> EndpointError:
         if self._plan.scarce is not None:
             return EndpointError(
-                Text("{revision} got no GPU: others have all of the quota.", revision=self._aim.revision.name),
+                Text("{revision} got no GPU: all of the quota are in use.", revision=self._aim.revision.name),
                 Text("Stop what uses them, or ask for a larger quota; the replica starts by itself when one is free."),
                 code="NoGpuFree",
                 detail=log_tail((), list(self._watch.look().events)),

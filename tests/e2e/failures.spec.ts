@@ -117,7 +117,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await provision(other, "rg-second");
     const began = Date.now();
     await other.run(`AI Toolkit: ${DEPLOY}`);
-    await other.step(DEPLOY, /Waiting for a GPU: 1 of the quota of 1 are in use elsewhere/);
+    await other.step(DEPLOY, /Waiting for a GPU: 1 of the quota of 1 are in use/);
     process.stdout.write(`      failure 6 no GPU: after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
     await other.screenshot("failure 6 no GPU");
     await other.press(`${DEPLOY} (`, "Cancel");

@@ -54,7 +54,7 @@ def test_a_gpu_that_others_have_is_named_before_anybody_waits_for_it() -> None:
         assert plan_for(T4, full, running, 1).full, "an older revision of the app itself may have it"
         scarce = plan_for(T4, full, running, 0).scarce
         assert scarce is not None
-        assert "1 of the quota of 1 are in use elsewhere" in str(scarce)
+        assert "1 of the quota of 1 are in use" in str(scarce)
     assert plan_for(T4, {}, 0, 0).scarce is None
     assert plan_for(A100, full, 0, 0).scarce is None
 
