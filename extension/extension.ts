@@ -5,6 +5,7 @@ import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
 import { say, showFailure } from "./messages";
+import { Problems } from "./problems";
 import { EndpointView } from "./view";
 
 let sidecar: Sidecar | undefined;
@@ -23,11 +24,13 @@ export function activate(context: vscode.ExtensionContext): void {
     log[level === "warning" ? "warn" : level](say(text));
   });
   const view = new EndpointView(running, log, () => needsNoSetUp(context, log));
+  const problems = new Problems();
   context.subscriptions.push(
     log,
+    problems,
     running,
     view,
-    ...registerCommands({ sidecar: running, credentials, view, log }),
+    ...registerCommands({ sidecar: running, credentials, view, problems, log }),
     running.onDidChangeAlive((alive) => {
       if (alive) void view.look();
     }),

@@ -23,6 +23,11 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel):
   const detail = error instanceof Problem ? error.detail : error instanceof Error ? error.stack : undefined;
   if (detail !== undefined) log.error(detail);
   // What was read elsewhere (the end of a container's log) is too long for a notification, which says where it is.
+  if (error instanceof Refusal && error.failure.problems.length > 0) {
+    const panel = vscode.l10n.t("Show problems");
+    if ((await vscode.window.showErrorMessage(text, panel)) === panel) await vscode.commands.executeCommand("workbench.actions.view.problems");
+    return;
+  }
   const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;
   await offerLog(vscode.window.showErrorMessage, shown, log);
 }

@@ -10,6 +10,102 @@ export interface Sentence {
   readonly args: Readonly<Record<string, string>>;
 }
 
+export interface Deployed {
+  readonly endpoint: string;
+  readonly url: string;
+  readonly release: string;
+  readonly generation: number;
+  readonly codeChanged: boolean;
+  readonly verified: boolean;
+  readonly replicas: readonly string[];
+  readonly base: string | null;
+  readonly adapters: readonly string[];
+  readonly refused: readonly RefusedAdapter[];
+  readonly notes: readonly Sentence[];
+  readonly problems: readonly FileProblem[];
+}
+
+export interface DeployParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly code: string;
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
+export interface Difference {
+  readonly added: readonly string[];
+  readonly changed: readonly string[];
+  readonly removed: readonly string[];
+}
+
+export interface FileProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: Sentence;
+  readonly certain: boolean;
+}
+
+export interface Generation {
+  readonly number: number;
+  readonly release: string;
+  readonly at: string;
+  readonly by: string;
+  readonly commit: string;
+  readonly cause: "deploy" | "rollback" | "failed";
+  readonly current: boolean;
+  readonly served: boolean;
+  readonly kept: boolean;
+  readonly difference: Difference | null;
+}
+
+export interface LeftOut {
+  readonly path: string;
+  readonly why: "secret" | "model" | "ignored";
+  readonly by: string;
+}
+
+export interface Preview {
+  readonly release: string;
+  readonly current: string;
+  readonly size: number;
+  readonly files: number;
+  readonly uploads: boolean;
+  readonly difference: Difference | null;
+  readonly leftOut: readonly LeftOut[];
+  readonly problems: readonly FileProblem[];
+  readonly restart: "wake" | "rolling" | "old-first" | "new";
+  readonly downtime: number | null;
+  readonly sentence: Sentence;
+  readonly bases: readonly string[];
+  readonly adapters: readonly string[];
+  readonly notes: readonly Sentence[];
+}
+
+export interface PreviewParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly code: string;
+}
+
+export interface RefusedAdapter {
+  readonly name: string;
+  readonly reason: string;
+}
+
+export interface Releases {
+  readonly generations: readonly Generation[];
+}
+
+export interface RollbackParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly generation: number | null;
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
 export interface CloudParams {
   readonly cloud: CloudName;
 }
@@ -95,32 +191,6 @@ export interface Provisioned {
   readonly deployment: string;
 }
 
-export interface DeployParams {
-  readonly folder: string;
-  readonly cloud: CloudName;
-  readonly consents: readonly string[];
-  readonly operation: string;
-}
-
-export interface RefusedAdapter {
-  readonly name: string;
-  readonly reason: string;
-}
-
-export interface Deployed {
-  readonly endpoint: string;
-  readonly url: string;
-  readonly release: string;
-  readonly generation: number;
-  readonly codeChanged: boolean;
-  readonly verified: boolean;
-  readonly replicas: readonly string[];
-  readonly base: string | null;
-  readonly adapters: readonly string[];
-  readonly refused: readonly RefusedAdapter[];
-  readonly notes: readonly Sentence[];
-}
-
 export interface FolderCloudParams {
   readonly folder: string;
   readonly cloud: CloudName;
@@ -147,6 +217,8 @@ export interface Status {
   readonly url: string | null;
   readonly app: string | null;
   readonly reason: Sentence | null;
+  readonly release: string | null;
+  readonly generation: number | null;
   readonly base: string | null;
   readonly adapters: readonly string[];
   readonly refused: readonly RefusedAdapter[];
@@ -188,6 +260,8 @@ export interface Failure {
   readonly suggestion: Sentence | null;
   readonly consent: string | null;
   readonly detail: string | null;
+  readonly problems: readonly FileProblem[];
+  readonly restored: number | null;
 }
 
 export interface Methods {
@@ -221,6 +295,18 @@ export interface Methods {
   };
   readonly "slipway/deploy": {
     readonly params: DeployParams;
+    readonly result: Deployed;
+  };
+  readonly "slipway/preview": {
+    readonly params: PreviewParams;
+    readonly result: Preview;
+  };
+  readonly "slipway/releases": {
+    readonly params: FolderCloudParams;
+    readonly result: Releases;
+  };
+  readonly "slipway/rollback": {
+    readonly params: RollbackParams;
     readonly result: Deployed;
   };
   readonly "slipway/endpoint": {

@@ -33,7 +33,9 @@ class Journal:
     The file holds no secret and no user content: step names, resource names, times. It tells a person how far a killed run
     came; the truth about resources is always read from the cloud."""
 
-    def __init__(self, file: Path, operation: str, listen: Callable[[Event], None], stop: threading.Event) -> None:
+    def __init__(
+        self, file: Path | None, operation: str, listen: Callable[[Event], None], stop: threading.Event
+    ) -> None:
         self._file = file
         self._operation = operation
         self._listen = listen
@@ -70,6 +72,8 @@ class Journal:
         self._record("failed", {"code": code})
 
     def _record(self, step: str, facts: dict[str, str]) -> None:
+        if self._file is None:  # what only looks leaves nothing to be found
+            return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         entry = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step, **facts}
         with self._file.open("a+b") as stream:

@@ -1,4 +1,4 @@
-"""A project's files: infra/ and inference/ from the shipped ones, never over what is there."""
+"""A project's files: those that are missing, from the shipped ones; and which of both a release is made of."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import shutil
 from pathlib import Path
 from typing import cast
 
-from sidecar.core.sync import IGNORED
+from sidecar import __version__
+from sidecar.core.codefiles import IGNORED, Tree, overlaid, read_tree
+from sidecar.core.packages import stated
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, write_atomically
+from sidecar.words.errors import WorkspaceError
+from sidecar.words.text import Text
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -48,3 +52,44 @@ def scaffold(workspace: Workspace) -> list[str]:
         write_atomically(workspace.config_file, json.dumps(dict.fromkeys(CONFIG_KEYS), indent=2) + "\n")
         made.append(workspace.config_file.relative_to(workspace.folder).as_posix())
     return made
+
+
+WORKSPACE = "workspace"
+SHIPPED = "shipped@"
+
+
+def code_of(workspace: Workspace, choice: str) -> Tree:
+    """What a release is made of: the project's `inference/` (`workspace`), or this Slipway's own with the project's files in
+    place of and beside it (`shipped@<version>`): then every machine of a team makes the same release, or none."""
+    if choice == WORKSPACE:
+        return read_tree(workspace.code, workspace.folder) if workspace.code.is_dir() else Tree(workspace.code.name, ())
+    version = choice.removeprefix(SHIPPED)
+    if not choice.startswith(SHIPPED) or not version:
+        raise WorkspaceError(
+            Text("{choice} is no choice of code.", choice=choice),
+            Text("It is workspace, or shipped@{version}: this Slipway's own server.", version=__version__),
+            code="UnknownCode",
+        )
+    if version != __version__:
+        raise WorkspaceError(
+            Text("The code of Slipway {version} is asked for, and this is {own}.", version=version, own=__version__),
+            Text(
+                "Install Slipway {version}, or change slipway.code to shipped@{own}.", version=version, own=__version__
+            ),
+            code="OtherVersion",
+        )
+    own = code_of(workspace, WORKSPACE)
+    return overlaid(_shipped_code(), own)
+
+
+def shipped_packages() -> frozenset[str]:
+    """What our own lock installs."""
+    file = shipped() / "inference" / "requirements.txt"
+    return stated(file.read_text(encoding="utf-8")).names
+
+
+def _shipped_code() -> Tree:
+    """What a wheel and an extension carry; a checkout may hold more."""
+    found = read_tree(shipped() / "inference")
+    carried = (".py", ".md", "requirements.txt")
+    return Tree(found.top, tuple(entry for entry in found.entries if entry.path.endswith(carried)))

@@ -23,6 +23,14 @@ from sidecar.words.text import Text
 
 NO_INTACT_RELEASE = "NoIntactRelease"
 
+BY_ANOTHER_RELEASE = frozenset(
+    {
+        "ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", "PortMismatch", "NotReady", "OtherReleaseServes",
+        NO_INTACT_RELEASE,
+    }
+)  # fmt: skip
+"""Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
+
 TOLD_LINES = 20
 """Of the container's log, with a failure."""
 

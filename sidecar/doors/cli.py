@@ -39,7 +39,7 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {"slipway/provision", "slipway/deploy"}
+COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback"}
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 
 

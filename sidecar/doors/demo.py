@@ -142,7 +142,8 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
 
     heading("3  AI Toolkit: Deploy for inference")
     deployed = deploy_action(
-        wire.DeployParams(folder=str(workspace.folder), cloud="local", consents=[], operation="demo"), context
+        wire.DeployParams(folder=str(workspace.folder), cloud="local", code="workspace", consents=[], operation="demo"),
+        context,
     )
 
     heading("4  The model answers")

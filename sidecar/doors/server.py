@@ -97,7 +97,11 @@ class Sidecar(LanguageServer):
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = message.operation if isinstance(message, wire.ProvisionParams | wire.DeployParams) else ""
+        operation = (
+            message.operation
+            if isinstance(message, wire.ProvisionParams | wire.DeployParams | wire.RollbackParams)
+            else ""
+        )
         context = Context(self._settings, lambda event: self._show(loop, operation, event), stop)
         if request is not None:
             spoken.stops[request] = stop

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 from sidecar.core.journal import Event
 from sidecar.wire import protocol as wire
@@ -59,7 +60,7 @@ class Terminal:
 
     def document(self, message: BaseModel) -> dict[str, Any]:
         """The message as JSON, with every sentence filled in: nobody outside has the catalogue of templates."""
-        return {wire.to_camel(name): self._plain(getattr(message, name)) for name in type(message).model_fields}
+        return {to_camel(name): self._plain(getattr(message, name)) for name in type(message).model_fields}
 
     def worded(self, text: str) -> str:
         """The sentence with commands called as they are called here."""
@@ -140,8 +141,72 @@ def deployed(done: wire.Deployed) -> str:
         *models(done.base, done.adapters, done.refused),
         ("replica", ", ".join(done.replicas)),
         *[("note", spoken(each)) for each in done.notes],
+        *[("perhaps", problem(each)) for each in done.problems],
     ]
     return facts(title, rows)
+
+
+def preview(found: wire.Preview) -> str:
+    title = (
+        f"Release {found.release[:12]}: {found.files} files, {found.size // 1024} KiB"
+        if found.release
+        else "A plain tree"
+    )
+    if found.release and found.release == found.current:
+        title = f"The code has not changed (release {found.release[:12]}): a deploy reloads the model."
+    rows: list[tuple[str, str | None]] = [
+        *difference(found.difference),
+        ("upload", "the release" if found.uploads and found.release else None),
+        ("restart", spoken(found.sentence)),
+        *[("base", each) for each in found.bases],
+        *[("adapter", each) for each in found.adapters],
+        *[("left out", f"{each.path} ({each.by or each.why})") for each in found.left_out],
+        *[("note", spoken(each)) for each in found.notes],
+        *[("problem" if each.certain else "perhaps", problem(each)) for each in found.problems],
+    ]
+    return facts(title, rows)
+
+
+def problem(found: wire.FileProblem) -> str:
+    """As compilers write it, so that terminals and editors make a link of it."""
+    return f"{found.file}:{found.line}:{found.column}: {spoken(found.message)}"
+
+
+def difference(found: wire.Difference | None) -> list[tuple[str, str | None]]:
+    if found is None:
+        return []
+    return [(name, ", ".join(getattr(found, name)) or None) for name in ("added", "changed", "removed")]
+
+
+def releases(found: wire.Releases) -> str:
+    rows = [
+        (
+            str(each.number),
+            each.release[:12],
+            each.at or "?",
+            each.by or "?",
+            each.commit[:8] + ("+" if each.commit.endswith("+") else "") if each.commit else "–",
+            state_of(each),
+            counted(each.difference) if not each.current else "",
+        )
+        for each in found.generations
+    ]
+    return table(rows, "Nothing has been deployed yet.")
+
+
+def state_of(found: wire.Generation) -> str:
+    if found.current:
+        return "current" if found.served else "current, not seen to answer"
+    if not found.kept:
+        return "cleared"
+    return "served" if found.served else "never answered"
+
+
+def counted(found: wire.Difference | None) -> str:
+    if found is None:
+        return ""
+    parts = [(len(found.added), "added"), (len(found.changed), "changed"), (len(found.removed), "removed")]
+    return ", ".join(f"{count} {what}" for count, what in parts if count) or "same code"
 
 
 def status(found: wire.Status) -> str:
@@ -151,6 +216,7 @@ def status(found: wire.Status) -> str:
         ("next", "AI Toolkit: Provision Azure Container Apps for inference" if unprovisioned else None),
         ("endpoint", found.url),
         ("revision", found.revision),
+        ("release", f"{found.release[:12]} (generation {found.generation})" if found.release else None),
         *[("replica", f"{each.name}  {each.state}") for each in found.replicas],
         *models(found.base, found.adapters, found.refused),
         ("reason", None if found.reason is None else spoken(found.reason)),

@@ -77,6 +77,28 @@ def operation_of(options: argparse.Namespace) -> Params:
     return {**folder_of(options), "operation": ""}
 
 
+def for_deploy(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument(
+        "--code",
+        default="workspace",
+        metavar="WHICH",
+        help="workspace (the default): the project's inference/; shipped@VERSION: this Slipway's own, with the project's "
+        "files in place of and beside it",
+    )
+
+
+def for_rollback(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument(
+        "--to", type=int, metavar="GENERATION", help="of `releases`; default: the last other release that has served"
+    )
+
+
+def deploy_of(options: argparse.Namespace) -> Params:
+    return {**operation_of(options), "code": options.code}
+
+
 def provision_of(options: argparse.Namespace) -> Params:
     return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group}
 
@@ -147,8 +169,38 @@ VERBS: dict[str, Verb[Any]] = {
         method="slipway/deploy",
         result=wire.Deployed,
         title="AI Toolkit: Deploy for inference",
+        arguments=for_deploy,
+        place=deploy_of,
+        render=terminal.deployed,
+        failed=lambda done: bool(cast("wire.Deployed", done).refused),
+    ),
+    "preview": Verb(
+        what="what a deploy would upload and restart, and the downtime to expect; changes nothing",
+        method="slipway/preview",
+        result=wire.Preview,
+        title="AI Toolkit: Preview deployment",
+        arguments=for_deploy,
+        place=lambda options: {**folder_of(options), "code": options.code},
+        render=terminal.preview,
+        failed=lambda found: any(each.certain for each in cast("wire.Preview", found).problems),
+    ),
+    "releases": Verb(
+        what="the releases that are kept: when, by whom, from which commit, what differs",
+        method="slipway/releases",
+        result=wire.Releases,
+        title=None,
         arguments=in_folder,
-        place=operation_of,
+        place=folder_of,
+        render=terminal.releases,
+        failed=never,
+    ),
+    "rollback": Verb(
+        what="make an earlier release current again and wait until it answers",
+        method="slipway/rollback",
+        result=wire.Deployed,
+        title="AI Toolkit: Roll back inference deployment",
+        arguments=for_rollback,
+        place=lambda options: {**operation_of(options), "generation": options.to},
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
     ),

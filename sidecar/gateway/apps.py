@@ -53,6 +53,7 @@ class App:
     """What became of the last write of the app; nothing about its revisions."""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    image: str = ""
     mounts: tuple[Mount, ...] = ()
     environment_id: str = ""
     profile: str | None = None
@@ -192,6 +193,7 @@ def app(place: AppPlace) -> App:
         state=word(properties.provisioning_state or "Succeeded"),
         command=tuple(str(each) for each in cast("Any", first.command or [])),
         args=tuple(str(each) for each in cast("Any", first.args or [])),
+        image=str(first.image or ""),
         mounts=_mounts(first, template),
         environment_id=str(properties.environment_id or properties.managed_environment_id or ""),
         profile=properties.workload_profile_name or None,

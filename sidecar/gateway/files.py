@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import storage_key
-from sidecar.gateway.share_errors import translated_share
+from sidecar.gateway.share_errors import code_of, translated_share
 from sidecar.words.errors import Conflict
 from sidecar.words.text import Text
 
@@ -20,6 +22,16 @@ if TYPE_CHECKING:
 
 RANGE = 4 * 2**20
 """Bytes in one Put Range, Azure's limit."""
+
+SENDS = 3
+"""Of one range whose bytes arrived damaged: Azure compares them with their MD5."""
+
+SHARED_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries while somebody else has a file open."""
+
+T = TypeVar("T")
+Content = bytes | Path
+"""Bytes, or a file of this machine."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +44,9 @@ class Listed:
 class Share:
     """One file share, opened with the account's key, which never leaves this process. Close it after use."""
 
-    def __init__(self, client: ShareClient) -> None:
+    def __init__(self, client: ShareClient, patience: Patience | None = None) -> None:
         self._client = client
+        self._patience = patience or Patience()
         self._folders: set[str] = set()
 
     def __enter__(self) -> Share:
@@ -69,32 +82,46 @@ class Share:
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
             return self._client.get_file_client(path).download_file().readall()
 
-    def create(self, path: str, content: bytes) -> None:
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """A file's content, piece by piece: none is in memory as a whole."""
+        with translated_share(self._client, Text("Reading {path} from the share", path=path)):
+            yield from self._client.get_file_client(path).download_file().chunks()
+
+    def create(self, path: str, content: Content) -> None:
         """The file appears whole or not at all, and never over another: uploaded under another name, then renamed.
 
         Raises Conflict when the name is taken."""
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+            ResourceExistsError,
+            ResourceNotFoundError,
+        )
 
-        place = PurePosixPath(path)
-        self.make_folders(str(place.parent))
-        unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
-        self._upload(unfinished, content)
+        unfinished = self._upload_beside(path, content)
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
             try:
                 client.rename_file(path, overwrite=False)
+            except ResourceNotFoundError:
+                self._look_for(path)
             except ResourceExistsError as error:
-                client.delete_file()
+                try:
+                    client.delete_file()
+                except ResourceNotFoundError:
+                    return  # it is ours: the SDK has asked twice, since the first answer was lost
                 raise Conflict(Text("{path} exists already on the share.", path=path)) from error
 
-    def replace(self, path: str, content: bytes) -> None:
-        """Puts a whole file in place of whatever stands under the name; readers see the old one or the new."""
-        place = PurePosixPath(path)
-        self.make_folders(str(place.parent))
-        unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
-        self._upload(unfinished, content)
+    def replace(self, path: str, content: Content) -> None:
+        """Puts a whole file in place of whatever stands under the name; readers see the old one or the new. While somebody has
+        the old one open, it is tried again."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        unfinished = self._upload_beside(path, content)
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
-            self._client.get_file_client(unfinished).rename_file(path, overwrite=True)
+            client = self._client.get_file_client(unfinished)
+            try:
+                self._once_unshared(lambda: client.rename_file(path, overwrite=True))
+            except ResourceNotFoundError:
+                self._look_for(path)
 
     def upload(self, source: Path, path: str, on_bytes: Callable[[int], None]) -> None:
         """A large file, in ranges of 4 MiB with a checksum each; replaces what stands under the name."""
@@ -107,13 +134,14 @@ class Share:
             client.create_file(source.stat().st_size)
             offset = 0
             while block := stream.read(RANGE):
-                client.upload_range(block, offset, len(block), validate_content=True)
+                self._send(client, block, offset)
                 offset += len(block)
                 on_bytes(len(block))
 
     def delete(self, path: str) -> None:
         with translated_share(self._client, Text("Deleting {path} on the share", path=path)):
-            self._client.get_file_client(path).delete_file()
+            client = self._client.get_file_client(path)
+            self._once_unshared(client.delete_file)
 
     def make_folders(self, folder: str) -> None:
         """Makes the folder and those above it; remembers what it has made."""
@@ -127,13 +155,53 @@ class Share:
             self._client.get_directory_client(folder).create_directory()
         self._folders.add(folder)
 
-    def _upload(self, path: str, content: bytes) -> None:
+    def _look_for(self, path: str) -> None:
+        """After a rename whose first answer was lost: the SDK's second try finds no source, for the file is in place."""
+        self._client.get_file_client(path).get_file_properties()
+
+    def _upload_beside(self, path: str, content: Content) -> str:
+        """Uploads under a name of its own in the same folder; returns its path."""
+        place = PurePosixPath(path)
+        self.make_folders(str(place.parent))
+        unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
         with translated_share(self._client, Text("Uploading {path} to the share", path=path)):
-            client = self._client.get_file_client(path)
-            client.create_file(len(content))
-            for offset in range(0, len(content), RANGE):
-                block = content[offset : offset + RANGE]
+            client = self._client.get_file_client(unfinished)
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            client.create_file(size)
+            with _opened(content) as stream:
+                offset = 0
+                while block := stream.read(RANGE):
+                    self._send(client, block, offset)
+                    offset += len(block)
+        return unfinished
+
+    def _send(self, client: Any, block: bytes, offset: int) -> None:
+        """One range with its checksum; sent again where it arrived damaged."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        for left in reversed(range(SENDS)):
+            try:
                 client.upload_range(block, offset, len(block), validate_content=True)
+                return
+            except HttpResponseError as error:
+                if code_of(error) != "Md5Mismatch" or left == 0:
+                    raise
+
+    def _once_unshared(self, call: Callable[[], T]) -> T:
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        for pause in SHARED_PAUSES:
+            try:
+                return call()
+            except HttpResponseError as error:
+                if code_of(error) != "SharingViolation":
+                    raise
+            self._patience.wait(pause)
+        return call()
+
+
+def _opened(content: Content) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
 def open_share(place: GroupPlace, account: str, share: str) -> Share:
@@ -148,6 +216,5 @@ def open_share(place: GroupPlace, account: str, share: str) -> Share:
         "initial_backoff": 1,
         "increment_base": 2,
     }
-    return Share(
-        ShareClient(url.rstrip("/"), share, credential={"account_name": account, "account_key": key}, **options)
-    )
+    client = ShareClient(url.rstrip("/"), share, credential={"account_name": account, "account_key": key}, **options)
+    return Share(client, place.session.patience)

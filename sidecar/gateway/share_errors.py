@@ -57,13 +57,42 @@ def _disabled(account: str, share: str) -> tuple[Text, Text]:
     )
 
 
+def _open_elsewhere(account: str, share: str) -> tuple[Text, Text]:
+    return (
+        Text(
+            "Somebody else has a file open on the share {share} of {account}, and it can't be replaced.",
+            share=share,
+            account=account,
+        ),
+        Text("Close it there (a mounted drive, an editor), then run the command again."),
+    )
+
+
+def _damaged(account: str, share: str) -> tuple[Text, Text]:
+    return (
+        Text(
+            "What was sent to the share {share} of {account} arrived damaged, several times.",
+            share=share,
+            account=account,
+        ),
+        Text("Look at the network between here and Azure (a proxy that rewrites?), then run the command again."),
+    )
+
+
 REFUSALS: dict[str, Refusal] = {
     "AuthenticationFailed": _key,
     "KeyBasedAuthenticationNotPermitted": _keys_forbidden,
     "AuthorizationFailure": _network,
     "ShareSizeLimitReached": _full,
+    "SharingViolation": _open_elsewhere,
+    "Md5Mismatch": _damaged,
     "AccountIsDisabled": _disabled,
 }
+
+
+def code_of(error: Any) -> str:
+    """Azure Files' own word for a refusal."""
+    return word(getattr(error, "error_code", None) or "")
 
 
 @contextmanager
@@ -75,7 +104,7 @@ def translated_share(client: Any, doing: Text) -> Generator[None]:
         try:
             yield
         except HttpResponseError as error:
-            code = word(getattr(error, "error_code", None) or "")
+            code = code_of(error)
             if code not in REFUSALS or (code == "AuthenticationFailed" and clock_skew(error) is not None):
                 raise
             message, suggestion = REFUSALS[code](client.account_name, client.share_name)

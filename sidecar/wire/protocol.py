@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
-
+from sidecar.wire.message import Message as Message
+from sidecar.wire.message import Sentence as Sentence
+from sidecar.wire.message import sentence as sentence
+from sidecar.wire.releases import Deployed as Deployed
+from sidecar.wire.releases import DeployParams as DeployParams
+from sidecar.wire.releases import Difference as Difference
+from sidecar.wire.releases import FileProblem as FileProblem
+from sidecar.wire.releases import Generation as Generation
+from sidecar.wire.releases import LeftOut as LeftOut
+from sidecar.wire.releases import Preview as Preview
+from sidecar.wire.releases import PreviewParams as PreviewParams
+from sidecar.wire.releases import RefusedAdapter as RefusedAdapter
+from sidecar.wire.releases import Releases as Releases
+from sidecar.wire.releases import RollbackParams as RollbackParams
+from sidecar.wire.releases import file_problems as file_problems
 from sidecar.words.errors import ConsentNeeded, SlipwayError
 from sidecar.words.names import AzureCloud, CloudName, Phase, State
-from sidecar.words.text import Text
-
-
-class Message(BaseModel):
-    """One JSON object on the wire: camelCase names, unknown fields refused."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-
-class Sentence(Message):
-    """A message for a person: the extension translates the template and fills in the arguments."""
-
-    message: str
-    args: dict[str, str]
 
 
 class CloudParams(Message):
@@ -112,34 +110,6 @@ class Provisioned(Message):
     deployment: str
 
 
-class DeployParams(Message):
-    folder: str
-    cloud: CloudName
-    consents: list[str]
-    operation: str
-
-
-class RefusedAdapter(Message):
-    """An adapter on the share that the server does not serve; `reason` is the server's own word."""
-
-    name: str
-    reason: str
-
-
-class Deployed(Message):
-    endpoint: str
-    url: str
-    release: str
-    generation: int
-    code_changed: bool
-    verified: bool
-    replicas: list[str]
-    base: str | None
-    adapters: list[str]
-    refused: list[RefusedAdapter]
-    notes: list[Sentence]
-
-
 class FolderCloudParams(Message):
     folder: str
     cloud: CloudName
@@ -166,6 +136,8 @@ class Status(Message):
     url: str | None
     app: str | None
     reason: Sentence | None
+    release: str | None
+    generation: int | None
     base: str | None
     adapters: list[str]
     refused: list[RefusedAdapter]
@@ -209,6 +181,9 @@ class Failure(Message):
     suggestion: Sentence | None
     consent: str | None
     detail: str | None
+    problems: list[FileProblem]
+    restored: int | None
+    """The generation that serves in place of the one that failed."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +201,9 @@ METHODS: dict[str, Method] = {
     "slipway/init": Method(FolderParams, Created),
     "slipway/provision": Method(ProvisionParams, Provisioned),
     "slipway/deploy": Method(DeployParams, Deployed),
+    "slipway/preview": Method(PreviewParams, Preview),
+    "slipway/releases": Method(FolderCloudParams, Releases),
+    "slipway/rollback": Method(RollbackParams, Deployed),
     "slipway/endpoint": Method(FolderCloudParams, EndpointLink),
     "slipway/status": Method(FolderCloudParams, Status),
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),
@@ -244,10 +222,6 @@ NOTIFICATIONS: dict[str, Method] = {
 USER_ERROR = -32000
 
 
-def sentence(text: Text) -> Sentence:
-    return Sentence(message=text.message, args=dict(text.args))
-
-
 def failure(error: SlipwayError) -> Failure:
     return Failure(
         code=error.code,
@@ -255,4 +229,6 @@ def failure(error: SlipwayError) -> Failure:
         suggestion=None if error.suggestion is None else sentence(error.suggestion),
         consent=error.consent if isinstance(error, ConsentNeeded) else None,
         detail=error.detail,
+        problems=file_problems(error.problems),
+        restored=error.restored,
     )

@@ -16,6 +16,7 @@ SlipwayError                 code, message, suggestion
 
 from __future__ import annotations
 
+from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 
 
@@ -33,6 +34,10 @@ class SlipwayError(Exception):
         self.code = code or type(self).code
         self.detail = detail
         """What was read elsewhere (a server's answer, a log's tail), shown on request only."""
+        self.problems: tuple[Problem, ...] = ()
+        """Places in the person's files that are the cause."""
+        self.restored: int | None = None
+        """The generation that was made current in place of the one that failed, where it serves."""
 
 
 class WorkspaceError(SlipwayError):

@@ -13,17 +13,19 @@ from typing import Any
 
 from sidecar.core.journal import Event, Journal
 from sidecar.core.scaffold import scaffold
-from sidecar.core.workspace import open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.gateway import resources
-from sidecar.gateway.endpoint import Refused
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.session import Session, Settings, cloud_of, clouds_of, open_session, prepare
 from sidecar.gateway.tenants import session_in, subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
-from sidecar.workflows.deploy import deploy
-from sidecar.workflows.observe import NOT_PROVISIONED, Status, api_key, link, status
+from sidecar.workflows.answers import deployed, generation, shown_preview, shown_status
+from sidecar.workflows.deploy import deploy, roll_back
+from sidecar.workflows.history import releases
+from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
+from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import Request, provision
 
 
@@ -146,25 +148,43 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
-    config = read_config(workspace)
-    cloud = cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID)
-    prepare(context.settings, cloud, tuple(params.consents), context.patience)
-    session = _opened(cloud, config.SUBSCRIPTION_ID, context)
+    session = _prepared(params.cloud, params.consents, workspace, context)
     journal = _journal(workspace.folder, "deploy", params.operation, context)
-    result = _journalled(journal, lambda: deploy(workspace, session, journal, tuple(params.consents)))
-    return wire.Deployed(
-        endpoint=result.endpoint,
-        url=result.url,
-        release=result.release,
-        generation=result.generation,
-        code_changed=result.code_changed,
-        verified=result.verified,
-        replicas=list(result.replicas),
-        base=result.base,
-        adapters=list(result.adapters),
-        refused=_refused(result.refused),
-        notes=[wire.sentence(note) for note in result.notes],
+    return deployed(
+        _journalled(journal, lambda: deploy(workspace, session, journal, tuple(params.consents), code=params.code))
     )
+
+
+def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deployed:
+    workspace = open_workspace(params.folder)
+    session = _prepared(params.cloud, params.consents, workspace, context)
+    journal = _journal(workspace.folder, "deploy", params.operation, context)
+    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation)))
+
+
+def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
+    workspace = open_workspace(params.folder)
+    session = _workspace_session(wire.FolderCloudParams(folder=params.folder, cloud=params.cloud), context)
+    found = preview(workspace, session, _silent(context), params.code)
+    return shown_preview(found)
+
+
+def releases_action(params: wire.FolderCloudParams, context: Context) -> wire.Releases:
+    workspace = open_workspace(params.folder)
+    kept = releases(workspace, _workspace_session(params, context), _silent(context))
+    return wire.Releases(generations=[generation(each) for each in kept])
+
+
+def _silent(context: Context) -> Journal:
+    """For what only looks: nothing is written down, and a cancel is heard."""
+    return Journal(None, "", context.listen, context.stop)
+
+
+def _prepared(cloud: CloudName, consents: list[str], workspace: Workspace, context: Context) -> Session:
+    config = read_config(workspace)
+    named = cloud_of(context.settings, cloud, config.SUBSCRIPTION_ID)
+    prepare(context.settings, named, tuple(consents), context.patience)
+    return _opened(named, config.SUBSCRIPTION_ID, context)
 
 
 def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.EndpointLink:
@@ -178,8 +198,8 @@ def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Stat
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
     if not config.ACA_APP_NAME:
-        return _status(NOT_PROVISIONED)
-    return _status(status(workspace, _workspace_session(params, context)))
+        return shown_status(NOT_PROVISIONED)
+    return shown_status(status(workspace, _workspace_session(params, context)))
 
 
 def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.ApiKey:
@@ -195,6 +215,9 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/init": init,
     "slipway/provision": provision_action,
     "slipway/deploy": deploy_action,
+    "slipway/preview": preview_action,
+    "slipway/releases": releases_action,
+    "slipway/rollback": rollback_action,
     "slipway/endpoint": endpoint_action,
     "slipway/status": status_action,
     "slipway/apiKey": api_key_action,
@@ -227,25 +250,3 @@ def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
     except SlipwayError as error:
         journal.failed(error.code)
         raise
-
-
-def _status(found: Status) -> wire.Status:
-    return wire.Status(
-        state=found.state,
-        phase=found.phase,
-        revision=found.revision,
-        replicas=[wire.Replica(name=each.name, state=each.state, phase=each.phase) for each in found.replicas],
-        endpoint=found.endpoint,
-        url=found.url,
-        app=found.app,
-        reason=None if found.reason is None else wire.sentence(found.reason),
-        base=found.base,
-        adapters=list(found.adapters),
-        refused=_refused(found.refused),
-        notes=[wire.sentence(note) for note in found.notes],
-        failure=found.is_failure,
-    )
-
-
-def _refused(found: tuple[Refused, ...]) -> list[wire.RefusedAdapter]:
-    return [wire.RefusedAdapter(name=each.name, reason=each.reason) for each in found]

@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import cast
 
+from sidecar.core.codefiles import Tree
 from sidecar.core.journal import Journal
-from sidecar.core.sync import Changes, diff, manifest_of, scan
+from sidecar.core.sync import Changes, diff, manifest_of
 from sidecar.gateway.files import Share
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
 
-def mirror(code: Path, share: Share, folder: str, journal: Journal) -> Changes:
+def mirror(tree: Tree, share: Share, folder: str, journal: Journal) -> Changes:
     """Brings `<folder>/<name of the code folder>/` up to date; `folder` is what the app's mount shows of the share.
 
     Each file is switched whole; the tree as a whole is not."""
-    entries = scan(code)
-    links = [entry.path for entry in entries if entry.kind == "link"]
+    links = [entry.path for entry in tree.entries if entry.kind == "link"]
     if links:
         raise WorkspaceError(
             Text("A plain tree on the share can't carry links: {links}.", links=", ".join(links)),
             Text("Replace them by copies, or let Provision make the app: releases carry links."),
         )
-    local = manifest_of(entries)
+    local = manifest_of(tree)
     below = f"{folder}/" if folder else ""
-    manifest = f"{below}.slipway/mirror-{code.name}.json"
+    manifest = f"{below}.slipway/mirror-{tree.top}.json"
     changes = diff(local, _known(share, manifest))
-    contents = {entry.path: entry.content for entry in entries}
+    sources = {entry.path: entry.source for entry in tree.entries}
     for number, path in enumerate(changes.upload, 1):
         journal.check()
         journal.progress(
             Text("Uploading {path} ({number} of {total})…", path=path, number=number, total=len(changes.upload))
         )
-        share.replace(f"{below}{code.name}/{path}", contents[path])
+        share.replace(f"{below}{tree.top}/{path}", sources[path])
     for path in changes.delete:
-        if share.exists(f"{below}{code.name}/{path}"):
-            share.delete(f"{below}{code.name}/{path}")
+        if share.exists(f"{below}{tree.top}/{path}"):
+            share.delete(f"{below}{tree.top}/{path}")
     if changes.upload or changes.delete:
         share.replace(manifest, (json.dumps(local, sort_keys=True) + "\n").encode())
     return changes

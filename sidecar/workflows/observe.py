@@ -16,7 +16,7 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.names import Phase, State
 from sidecar.words.text import Text
-from sidecar.workflows.deploy import api_key_of, outcome_notes
+from sidecar.workflows.outcome import api_key_of, outcome_notes
 
 LOG_SECONDS = 4
 """For a look at the end of a log: a look is short, and tells what it could read."""
@@ -37,7 +37,7 @@ class ReplicaStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
+    """`release`, `generation`, `base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
 
     state: State
     phase: Phase | None = None
@@ -47,6 +47,8 @@ class Status:
     url: str | None = None
     app: str | None = None
     reason: Text | None = None
+    release: str | None = None
+    generation: int | None = None
     base: str | None = None
     adapters: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
@@ -119,6 +121,8 @@ def asked(where: Status, address: Address, key: str | None, running: list[revisi
         phase=phase.phase,
         replicas=replica_lines(running, phase.phase),
         reason=Text("The server has failed: {detail}", detail=phase.detail or "?") if phase.phase == "failed" else None,
+        release=None if version is None else version.release,
+        generation=None if version is None else version.generation,
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=() if version is None else version.refused or (),

@@ -1,29 +1,32 @@
-"""Puts the code on the share that the app reads: as a release with its generation, or as a plain tree."""
+"""Puts a release on the share that the app reads and makes it current: each step whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.core.journal import Journal
-from sidecar.core.sync import Release, generation_numbers, next_generation
+from sidecar.core.releases import Generation, generation_from, manifest_json, next_number
+from sidecar.core.sync import Release
 from sidecar.core.workspace import Target
 from sidecar.decisions.serving import plain_tree_mount, release_mount
 from sidecar.gateway import apps
 from sidecar.gateway.files import Share
 from sidecar.gateway.place import AppPlace
-from sidecar.words.errors import Conflict
+from sidecar.words.errors import Conflict, NotFound
 from sidecar.words.text import Text
+from sidecar.workflows.records import Record, now, read_record
 
 
 @dataclass(frozen=True)
 class Published:
-    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree."""
+    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree. `former`: the generation that was
+    current before, where this is another one."""
 
     release: str
     generation: int
     changed: bool
+    former: Generation | None = None
 
 
 @dataclass(frozen=True)
@@ -59,78 +62,92 @@ def destination(place: AppPlace, app: apps.App, target: Target, journal: Journal
     return Destination(found, "" if mount is None else mount.sub_path.strip("/"), plain=entered is not None)
 
 
-def publish(release: Release, share: Share, home: str, journal: Journal) -> Published:
-    """Puts the release on the share and makes it current; the generation's name is taken once, by one deployer."""
-    _put_bundle(release, share, home, journal)
-    names = [each.name for each in share.list(f"{home}/generations")]
-    current = _current(share, home, names, journal)
-    if current is not None and current == (max(generation_numbers(names)), release.digest):
+def home_of(app: apps.App, where: Destination) -> str:
+    """Where our start looks for releases."""
+    below = f"{where.folder}/" if where.folder else ""
+    return f"{below}.slipway/{app.env['SLIPWAY_APP']}"
+
+
+def publish(release: Release, share: Share, home: str, origin: Generation, journal: Journal) -> Published:
+    """Uploads the release and makes it current. `origin`: who, when and from which commit; number and release are put in here."""
+    record = read_record(share, home, journal)
+    _put_bundle(release, share, record, journal)
+    current = record.current
+    if current is not None and (current.number, current.release) == (record.highest, release.digest):
         journal.log(Text("The code has not changed; the model is reloaded."))
-        return Published(release.digest, current[0], changed=False)
-    generation = next_generation(names, release.digest)
+        return Published(release.digest, current.number, changed=False)
+    return make_current(share, record, replace(origin, release=release.digest), journal)
+
+
+def make_current(share: Share, record: Record, wanted: Generation, journal: Journal) -> Published:
+    """Takes the next generation's number, once, for a release that lies on the share. Of two at the same moment one wins."""
+    generation = replace(wanted, number=next_number(record.names), at=wanted.at or now())
+    file = f"{record.home}/generations/{generation.number}.json"
+    told = {"number": generation.number, "digest": generation.release[:12]}
+    journal.step(
+        "switch", Text("Making release {digest} current…", digest=told["digest"]), generation=str(told["number"])
+    )
     try:
-        share.create(f"{home}/generations/{generation.number}.json", generation.to_json())
+        share.create(file, generation.to_json())
     except Conflict as error:
-        if _release_of(share, home, generation.number) == release.digest:
+        if _release_of(share, file, generation.number) == generation.release:
             journal.log(
-                Text("Somebody else has just deployed the same code (generation {number}).", number=generation.number)
+                Text("Somebody else has just deployed the same code (generation {number}).", number=told["number"])
             )
-            return Published(release.digest, generation.number, changed=False)
+            return Published(generation.release, generation.number, changed=False)
         raise Conflict(
-            Text("Somebody else deployed at the same moment (generation {number}).", number=generation.number),
+            Text("Somebody else deployed at the same moment (generation {number}).", number=told["number"]),
             Text("Run Deploy again if yours is the code that should run."),
             code="DeployedMeanwhile",
         ) from error
-    journal.log(Text("Generation {number} is release {digest}.", number=generation.number, digest=release.digest[:12]))
-    return Published(release.digest, generation.number, changed=True)
+    journal.log(Text("Generation {number} is release {digest}.", **told))
+    return Published(generation.release, generation.number, changed=True, former=record.current)
 
 
 def repair(release: Release, share: Share, home: str, journal: Journal) -> bool:
     """Replaces the bundle on the share where its bytes are not those that its name says; whether it was so."""
     bundle = f"{home}/releases/{release.digest}"
-    if share.exists(bundle) and hashlib.sha256(share.read(bundle)).hexdigest() == release.digest:
+    if is_intact(share, home, release.digest):
         return False
     journal.log(
         Text("Release {digest} on the share is damaged: it is replaced.", digest=release.digest[:12]), "warning"
     )
-    share.replace(bundle, release.bundle)
+    share.replace(bundle, release.file)
     return True
 
 
-def _put_bundle(release: Release, share: Share, home: str, journal: Journal) -> None:
-    bundle = f"{home}/releases/{release.digest}"
-    told = {"digest": release.digest[:12], "files": release.files}
-    sizes = {each.name: each.size for each in share.list(f"{home}/releases")}
-    size = sizes.get(release.digest)
-    if size == len(release.bundle):
+def is_intact(share: Share, home: str, release: str) -> bool:
+    """Whether a release's bundle is there, with the bytes that its name says."""
+    seen = hashlib.sha256()
+    try:
+        for block in share.blocks(f"{home}/releases/{release}"):
+            seen.update(block)
+    except NotFound:
+        return False
+    return seen.hexdigest() == release
+
+
+def _put_bundle(release: Release, share: Share, record: Record, journal: Journal) -> None:
+    bundle = f"{record.home}/releases/{release.digest}"
+    told = {"digest": release.digest[:12], "files": len(release.manifest)}
+    size = record.bundles.get(release.digest)
+    if size == release.size:
         journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
         return
+    journal.step("upload", Text("Uploading release {digest} ({files} files)…", **told), increment=5)
+    share.replace(f"{bundle}.json", manifest_json(release.manifest))
     if size is not None:
         journal.log(Text("Release {digest} on the share is damaged: it is replaced.", digest=told["digest"]), "warning")
-        share.replace(bundle, release.bundle)
+        share.replace(bundle, release.file)
         return
-    journal.log(Text("Uploading release {digest} ({files} files)…", **told))
     try:
-        share.create(bundle, release.bundle)
+        share.create(bundle, release.file)
     except Conflict:
         # Another deployer of the same code was faster: what has this name has these bytes.
         journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
 
 
-def _current(share: Share, home: str, names: list[str], journal: Journal) -> tuple[int, str] | None:
-    """The newest generation that can be read, as the container's start sees it, and its release."""
-    for number in reversed(generation_numbers(names)):
-        release = _release_of(share, home, number)
-        if release:
-            return number, release
-        journal.log(Text("Generation {number} on the share can't be read and is skipped.", number=number), "warning")
-    return None
-
-
-def _release_of(share: Share, home: str, number: int) -> str:
+def _release_of(share: Share, file: str, number: int) -> str:
     """The release that a generation names; empty when the file is damaged."""
-    try:
-        said = json.loads(share.read(f"{home}/generations/{number}.json"))
-        return str(said["release"])
-    except (ValueError, LookupError, TypeError):  # no JSON, or not ours: the next Deploy writes a newer one
-        return ""
+    found = generation_from(number, share.read(file))
+    return "" if found is None else found.release

@@ -36,6 +36,9 @@ class Patience:
     """For the GPU that the old replica gave back to come to the new one."""
     wake: float = 5
     """A revision that was activated gets its first replica by itself or, after this, by a request."""
+    again: float = 90
+    """For a container that has ended to be started again by Azure: its first pauses are 10 and 20 s, and a mount may show what
+    was current before for half a minute."""
     settle: float = 5
     """A cause that Azure's own next try may mend has to stay, or to come back, after this."""
 
@@ -97,11 +100,7 @@ def _announcement(aim: Aim, running: list[Replica], journal: Journal) -> Text:
     """Said before it happens: for how long nobody gets an answer."""
     if not any(each.ready for each in running):
         return Text("The running replica ends before the new one starts. It answers nothing yet, so nobody is cut off.")
-    version = answered(journal, lambda: version_of(aim)) if aim.ours else None
-    told = next((each for each in running if version is not None and each.name == version.replica), None)
-    # A container that was started again in its replica says nothing of how long a replica takes.
-    fresh = told is not None and version is not None and told.restarts == 0
-    seconds = downtime(told.created, version.started, version.ready_after) if fresh and told and version else None
+    seconds = expected_downtime(aim, running, journal)
     if seconds is None:
         return Text(
             "The running replica ends before the new one starts: until that answers, usually for several minutes, "
@@ -112,6 +111,15 @@ def _announcement(aim: Aim, running: list[Replica], journal: Journal) -> Text:
         "as long as the last start took.",
         seconds=round(seconds),
     )
+
+
+def expected_downtime(aim: Aim, running: list[Replica], journal: Journal) -> float | None:
+    """As long as the replica that answers took to start; None where that can't be told."""
+    version = answered(journal, lambda: version_of(aim)) if aim.ours else None
+    told = next((each for each in running if version is not None and each.name == version.replica), None)
+    if version is None or told is None or told.restarts > 0:
+        return None  # a container that was started again in its replica says nothing of how long a replica takes
+    return downtime(told.created, version.started, version.ready_after)
 
 
 def _until_gone(aim: Aim, journal: Journal, seconds: float) -> bool:

@@ -42,7 +42,7 @@ describe("the extension, installed from its .vsix", () => {
 
   it("makes the same release of inference/ as the terminal does from the same version", () => {
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const digest = (of: string): string => execFileSync(python, ["-c", "import sys; from pathlib import Path; from sidecar.core.sync import pack; print(pack(Path(sys.argv[1])).digest)", of], { cwd: root, encoding: "utf8" });
+    const digest = (of: string): string => execFileSync(python, ["-c", "import sys; from pathlib import Path; from sidecar.core.codefiles import read_tree; from sidecar.core.sync import pack; print(pack(read_tree(Path(sys.argv[1])), Path(sys.argv[2])).digest)", of, path.join(root, "build", "install.tar")], { cwd: root, encoding: "utf8" });
     assert.equal(digest(path.join(host.extension, "inference")), digest(path.join(root, "inference")));
   });
 

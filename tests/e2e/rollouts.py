@@ -37,8 +37,12 @@ class Told:
         return "\n".join(line for _, line in self.lines)
 
 
+def journal_of(place: Place, told: Told) -> Journal:
+    return Journal(place.home.folder / "journal", "test", told.listen, told.stop)
+
+
 def run(place: Place, told: Told, patience: Patience | None = None) -> Result:
-    journal = Journal(place.home.folder / "journal", "test", told.listen, told.stop)
+    journal = journal_of(place, told)
     return deploy(open_workspace(place.workspace), place.home.session(), journal, patience=patience or Patience())
 
 

@@ -15,7 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from sidecar.core.codefiles import read_tree
 from sidecar.core.journal import Journal
+from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
 from sidecar.core.workspace import open_workspace
 from sidecar.gateway.files import open_share
@@ -171,7 +173,7 @@ def test_a_stray_and_a_damaged_generation_stop_no_deploy(place: Place, sample: S
 @pytest.mark.long
 def test_two_deployers_of_the_same_code_both_succeed(place: Place, tmp_path: Path) -> None:
     """Whoever is second finds the bundle and the generation there, with the same content: that is no conflict."""
-    release = pack(open_workspace(place.workspace).code)
+    release = pack(read_tree(open_workspace(place.workspace).code), tmp_path / "bundle.tar")
     account, name = place.config["STORAGE_ACCOUNT_NAME"], place.config["FILE_SHARE_NAME"]
     journal = Journal(tmp_path / "journal", "test", lambda _: None, threading.Event())
     together = threading.Barrier(4)
@@ -179,7 +181,7 @@ def test_two_deployers_of_the_same_code_both_succeed(place: Place, tmp_path: Pat
     def publish_it(number: int) -> Published:
         with open_share(place.around, account, name) as share:
             together.wait()
-            return publish(release, share, ".slipway/same", journal)
+            return publish(release, share, ".slipway/same", Generation(0, ""), journal)
 
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(publish_it, range(4)))

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
-from sidecar.core.sync import Generation, pack
+from sidecar.core.codefiles import read_tree
+from sidecar.core.releases import Generation
+from sidecar.core.sync import pack
 from sidecar.core.template import load_template
 from sidecar.core.workspace import open_workspace, read_parameters
 from tests.contract.inference.conftest import KEY, ROOT, Endpoint, Sample, answers, eventually, free_port, status
@@ -92,10 +94,10 @@ def container(mount: Path) -> tuple[list[str], dict[str, str]]:
 
 def publish(mount: Path, app: str) -> str:
     """Puts the model server's code on the share, as Deploy does; returns its digest."""
-    release = pack(ROOT / "inference")
+    release = pack(read_tree(ROOT / "inference"), mount.parent / "bundle.tar")
     home = mount / ".slipway" / app
     for file, content in {
-        f"releases/{release.digest}": release.bundle,
+        f"releases/{release.digest}": release.file.read_bytes(),
         "generations/1.json": Generation(1, release.digest).to_json(),
     }.items():
         (home / file).parent.mkdir(parents=True)

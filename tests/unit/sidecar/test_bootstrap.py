@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
-from sidecar.core.sync import Generation, pack
+from sidecar.core.codefiles import read_tree
+from sidecar.core.releases import Generation
+from sidecar.core.sync import pack
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"
@@ -42,11 +44,11 @@ def publish(mount: Path, text: str, number: int) -> str:
     code = mount.parent / f"code{number}" / "inference"
     code.mkdir(parents=True)
     (code / "a.txt").write_text(text)
-    release = pack(code)
+    release = pack(read_tree(code), code.parent / "bundle.tar")
     home = mount / ".slipway" / "app"
     for folder in ("releases", "generations"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    (home / "releases" / release.digest).write_bytes(release.bundle)
+    (home / "releases" / release.digest).write_bytes(release.file.read_bytes())
     (home / "generations" / f"{number}.json").write_bytes(Generation(number, release.digest).to_json())
     return release.digest
 

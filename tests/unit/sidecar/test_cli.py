@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic.alias_generators import to_camel
 
 from sidecar.doors import terminal
 from sidecar.doors.cli import spoken_verbs
@@ -172,6 +173,8 @@ STATUS = wire.Status(
     url="https://host",
     app="app",
     reason=SENTENCE,
+    release="0123456789abcdef",
+    generation=3,
     base="acme/base",
     adapters=["one"],
     refused=[wire.RefusedAdapter(name="two", reason="is truncated")],
@@ -190,6 +193,7 @@ DEPLOYED = wire.Deployed(
     adapters=["one"],
     refused=[],
     notes=[],
+    problems=[],
 )
 
 
@@ -225,7 +229,7 @@ def test_programs_read_the_wire_with_its_sentences_filled_in() -> None:
     assert document["notes"] == ["This is wrong; run `slipway deploy`."]
     assert document["reason"] == document["notes"][0]
     assert document["refused"] == [{"name": "two", "reason": "is truncated"}]
-    assert set(document) == {wire.to_camel(name) for name in wire.Status.model_fields}
+    assert set(document) == {to_camel(name) for name in wire.Status.model_fields}
 
 
 def test_a_failure_that_is_shown_is_a_failure_to_programs() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sidecar.decisions.restart import downtime, has_gpu, plan_for
 from sidecar.gateway.endpoint import Refused, Version
-from sidecar.workflows.deploy import outcome_notes
+from sidecar.workflows.outcome import outcome_notes
 
 T4 = "Consumption-GPU-NC8as-T4"
 A100 = "Consumption-GPU-NC24-A100"

@@ -1,0 +1,52 @@
+// What every command shares: the rooms it works with, the settings it passes on, and long requests with a person at hand.
+import * as vscode from "vscode";
+import type { Sidecar } from "./client";
+import type { Credentials } from "./credentials";
+import { follow, say, type Ask } from "./messages";
+import type { Problems } from "./problems";
+import type { CloudName, WorkspaceSummary } from "./protocol";
+import type { EndpointView } from "./view";
+
+/** What the commands work with. */
+export interface Rooms {
+  readonly sidecar: Sidecar;
+  readonly credentials: Credentials;
+  readonly view: EndpointView;
+  readonly problems: Problems;
+  readonly log: vscode.LogOutputChannel;
+}
+
+/** A long request with its person at hand; whatever comes of it, the view shows the state after it. */
+export async function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
+  try {
+    return await credentials.attended(() => follow(title, sidecar, ask));
+  } finally {
+    void view.look();
+  }
+}
+
+/** The folder's summary, after offering the project files that are missing; undefined when the person declines. */
+export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode"): Promise<WorkspaceSummary | undefined> {
+  const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
+  const summary = await ask();
+  for (const problem of summary.problems) rooms.log.warn(say(problem));
+  if (summary[needed]) return summary;
+  const create = vscode.l10n.t("Create project files");
+  const message =
+    needed === "hasTemplate"
+      ? vscode.l10n.t("The folder {folder} has no infra/provision/inference.bicep.", { folder: folder.name })
+      : vscode.l10n.t("The folder {folder} has no inference code to deploy (inference/).", { folder: folder.name });
+  const detail = vscode.l10n.t("Slipway can put its own infra/ and inference/ there. Files that exist stay as they are.");
+  if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, create)) !== create) return undefined;
+  await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
+  return ask();
+}
+
+export function cloudSetting(): CloudName {
+  return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
+}
+
+/** Which code a release is made of. */
+export function codeSetting(folder: vscode.WorkspaceFolder): string {
+  return vscode.workspace.getConfiguration("slipway", folder).get<string>("code", "workspace");
+}

@@ -1,0 +1,36 @@
+// The Problems panel: places in the project's files that keep, or may keep, the code from starting.
+import * as vscode from "vscode";
+import { say } from "./messages";
+import type { FileProblem } from "./protocol";
+
+export class Problems implements vscode.Disposable {
+  private readonly collection = vscode.languages.createDiagnosticCollection("slipway");
+
+  dispose(): void {
+    this.collection.dispose();
+  }
+
+  /** Forgets what was said of a folder's files. */
+  clear(folder: vscode.WorkspaceFolder): void {
+    const below = folder.uri.toString();
+    this.collection.forEach((file) => {
+      if (file.toString().startsWith(below)) this.collection.delete(file);
+    });
+  }
+
+  /** Adds problems to what is shown. */
+  show(problems: readonly FileProblem[]): void {
+    for (const file of new Set(problems.map((each) => each.file))) {
+      const here = problems.filter((each) => each.file === file);
+      this.collection.set(vscode.Uri.file(file), here.map(diagnostic));
+    }
+  }
+}
+
+function diagnostic({ line, column, message, certain }: FileProblem): vscode.Diagnostic {
+  const place = new vscode.Range(line - 1, column - 1, line - 1, Number.MAX_SAFE_INTEGER);
+  const severity = certain ? vscode.DiagnosticSeverity.Error : vscode.DiagnosticSeverity.Warning;
+  const found = new vscode.Diagnostic(place, say(message), severity);
+  found.source = "Slipway";
+  return found;
+}

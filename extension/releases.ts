@@ -1,0 +1,119 @@
+// Releases: deploying one, looking at what that would do, and going back to an earlier one.
+import * as vscode from "vscode";
+import { openEndpoint } from "./endpoint";
+import { say } from "./messages";
+import { cloudSetting, codeSetting, operate, summaryWithFiles, type Rooms } from "./operate";
+import type { Deployed, Difference, Generation, Preview, WorkspaceSummary } from "./protocol";
+
+export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const title = vscode.l10n.t("Deploy for inference");
+  const code = codeSetting(folder);
+  // The shipped server needs no folder of its own in the project.
+  const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
+  const summary = code === "workspace" ? await summaryWithFiles(rooms, folder, "hasCode") : await ask();
+  if (summary === undefined) return;
+  if (!summary.provisioned) {
+    const provisionNow = vscode.l10n.t("Provision Azure Container Apps for inference");
+    const message = vscode.l10n.t("Nothing is provisioned for this folder yet: infra/inference.config.json names no container app.");
+    if ((await vscode.window.showErrorMessage(message, provisionNow)) === provisionNow) await vscode.commands.executeCommand("slipway.provision", folder);
+    return;
+  }
+  rooms.problems.clear(folder);
+  const deployed = await operate(rooms, title, (operation, consents, stop) =>
+    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, consents, operation }, stop),
+  );
+  if (deployed === undefined) return;
+  rooms.problems.show(deployed.problems);
+  await tellOutcome(rooms, folder, deployed);
+}
+
+/** Success is said where everything on the share answers; what the server refused is said with its reason. */
+async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes }: Deployed): Promise<void> {
+  const go = vscode.l10n.t("Go to Inference Endpoint");
+  const showLog = vscode.l10n.t("Show log");
+  const [first] = refused;
+  // What else is to be known stands after the first sentence, whichever that is.
+  const whole = (message: string): string => [message, ...notes.map(say)].join("\n");
+  let chosen: string | undefined;
+  if (first !== undefined) {
+    const facts = { url, name: first.name, reason: first.reason, more: String(refused.length - 1) };
+    const message =
+      refused.length === 1
+        ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}.", facts)
+        : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}. ({more} more are refused; the log names them.)", facts);
+    chosen = await vscode.window.showErrorMessage(whole(message), go, showLog);
+  } else if (!verified) {
+    const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
+    chosen = await vscode.window.showWarningMessage(whole(message), go);
+  } else {
+    const answering = adapters.length > 0 ? adapters.join(", ") : base;
+    const message =
+      answering === null
+        ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
+        : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${message}.`), go, showLog) : await vscode.window.showInformationMessage(message, go);
+  }
+  if (chosen === go) await openEndpoint(rooms, folder);
+  if (chosen === showLog) rooms.log.show();
+}
+
+/** Says what a Deploy would do, in a dialog from which it can be begun. */
+export async function preview(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const code = codeSetting(folder);
+  const found = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Preview deployment") }, () =>
+    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code })),
+  );
+  rooms.problems.clear(folder);
+  rooms.problems.show(found.problems);
+  const go = vscode.l10n.t("Deploy for inference");
+  const same = found.release !== "" && found.release === found.current;
+  const message = same ? vscode.l10n.t("The code has not changed: a deploy reloads the model.") : vscode.l10n.t("A deploy would do this:");
+  if ((await vscode.window.showInformationMessage(message, { modal: true, detail: previewed(found).join("\n") }, go)) === go) await deploy(rooms, folder);
+}
+
+function previewed({ difference, files, size, uploads, sentence, bases, adapters, leftOut, problems, notes }: Preview): string[] {
+  const named = (paths: readonly string[]): string => (paths.length > MOST_NAMES ? `${paths.slice(0, MOST_NAMES).join(", ")} …` : paths.join(", "));
+  const lines = difference === null ? [] : changes(difference).map(([text, paths]) => `${text}: ${named(paths)}`);
+  if (uploads) lines.push(vscode.l10n.t("Uploaded: {files} files, {size} KiB", { files: String(files), size: String(Math.ceil(size / 1024)) }));
+  lines.push(say(sentence));
+  lines.push(vscode.l10n.t("On the share: base model {bases}; adapters {adapters}", { bases: named(bases) || "–", adapters: named(adapters) || "–" }));
+  if (leftOut.length > 0) lines.push(vscode.l10n.t("Left out: {paths}", { paths: named(leftOut.map(({ path }) => path)) }));
+  if (problems.length > 0) lines.push(vscode.l10n.t("Problems in the code: {count} (see the Problems panel)", { count: String(problems.length) }));
+  return [...lines, ...notes.map(say)];
+}
+
+const MOST_NAMES = 8;
+
+function changes({ added, changed, removed }: Difference): readonly (readonly [string, readonly string[]])[] {
+  const kinds = [
+    [vscode.l10n.t("Added"), added],
+    [vscode.l10n.t("Changed"), changed],
+    [vscode.l10n.t("Removed"), removed],
+  ] as const;
+  return kinds.filter(([, paths]) => paths.length > 0);
+}
+
+/** Lets the person choose one of the releases that are kept, and makes it current again. */
+export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const title = vscode.l10n.t("Roll back inference deployment");
+  const ask = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  const items = ask.then(({ generations }) => generations.filter(({ current, kept }) => kept && !current).map(item));
+  if ((await items).length === 0) {
+    await vscode.window.showInformationMessage(vscode.l10n.t("There is no earlier release to go back to."));
+    return;
+  }
+  const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t("Select the release to make current again"), matchOnDescription: true, matchOnDetail: true });
+  if (chosen === undefined) return;
+  const deployed = await operate(rooms, title, (operation, consents, stop) =>
+    rooms.sidecar.ask("slipway/rollback", { folder: folder.uri.fsPath, cloud: cloudSetting(), generation: chosen.number, consents, operation }, stop),
+  );
+  if (deployed !== undefined) await tellOutcome(rooms, folder, deployed);
+}
+
+function item({ number, release, at, by, commit, served, difference }: Generation): vscode.QuickPickItem & { readonly number: number } {
+  const when = at === "" ? vscode.l10n.t("at an unknown time") : new Date(at).toLocaleString();
+  const changed = difference === null ? [] : changes(difference).map(([text, paths]) => `${text}: ${String(paths.length)}`);
+  const same = difference !== null && changed.length === 0 ? [vscode.l10n.t("the code that is current")] : changed;
+  const parts = [commit === "" ? "" : vscode.l10n.t("commit {commit}", { commit: commit.slice(0, 8) + (commit.endsWith("+") ? "+" : "") }), ...same, served ? "" : vscode.l10n.t("never seen to answer")];
+  return { number, label: `${String(number)}: ${when}`, description: `${release.slice(0, 12)}  ${by}`, detail: parts.filter((part) => part !== "").join(" · ") };
+}

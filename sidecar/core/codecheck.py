@@ -1,0 +1,349 @@
+"""Whether code would start at all: each file is Python, and what the entry module imports is there. Nothing of it is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from sidecar.core.codefiles import Entry, LeftOut, Tree
+from sidecar.core.packages import provided, stated
+from sidecar.words.problems import Problem
+from sidecar.words.text import Text
+
+IMAGE_PYTHON = (3, 12)
+"""Of the default image; a file that this machine's older Python can't read may be right there."""
+
+_REMOVED = frozenset(
+    {
+        "aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "mailcap", "nis", "nntplib", "ossaudiodev", "pipes",
+        "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib",
+    }
+)  # fmt: skip
+"""Modules of Python's library that IMAGE_PYTHON has and a newer one on this machine has no more."""
+
+_LIBRARY = sys.stdlib_module_names | _REMOVED
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a start command runs: `python -m module`, or a script, below the folder that holds the code's. `lock`: the
+    requirements file that pip is given. `known`: whether the commands do nothing else that could install a package."""
+
+    module: str = ""
+    script: str = ""
+    lock: str = ""
+    known: bool = True
+
+    def unknown(self) -> Start:
+        return replace(self, known=False)
+
+
+_PYTHON = re.compile(
+    r"(?:^|\s)(?:exec\s+)?python3?\s+(?:-u\s+)?(?:-m\s+(?P<module>[\w.]+)|(?P<script>[\w./-]+\.py))(?=\s|$)"
+)
+_PIP = re.compile(r"pip3?\s+install\b(?P<rest>.*)$")
+_LOCK = re.compile(r"(?:-r\s*|--requirement[= ])(?P<file>\S+)")
+
+
+def start_of(script: str) -> Start:
+    """What is read from an app's commands, line by line, as the shell runs them."""
+    module = program = lock = ""
+    known = True
+    for line in (each.strip() for each in script.splitlines()):
+        if not line or line.startswith(("#", "set ")):
+            continue
+        if (pip := _PIP.search(line)) is not None:
+            given = _LOCK.findall(pip["rest"])
+            known = known and len(given) == 1 and not lock
+            lock = lock or (given[0] if given else "")
+        elif (found := _PYTHON.search(line)) is not None:
+            module, program = found["module"] or "", found["script"] or ""
+        else:
+            known = False
+    return Start(module, program, lock, known)
+
+
+def check(tree: Tree, start: Start, shipped: frozenset[str]) -> list[Problem]:
+    """Every file that does not parse; then, from the entry module on, each import that leads nowhere. Sorted by file and line.
+
+    `shipped`: the packages of our own lock, which is whole. What another package brings along, nobody here knows."""
+    code = _Code(tree, start, shipped)
+    problems = [problem for module in code.modules.values() if (problem := module.broken) is not None]
+    problems += code.follow()
+    return sorted(problems, key=lambda each: (each.file, each.line, each.column))
+
+
+@dataclass
+class _Module:
+    """A Python file of the code. `name`: dotted, from the folder that holds the code's folder."""
+
+    name: str
+    entry: Entry
+    package: bool
+    tree: ast.Module | None = None
+    broken: Problem | None = None
+    seen: bool = field(default=False)
+
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """What the module defines at its top; None where that can't be told from reading."""
+        if self.tree is None:
+            return None
+        found: set[str] = set()
+        for node in _at_the_top(self.tree.body):
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                    found.add(node.name)
+                case ast.Import() | ast.ImportFrom():
+                    found.update((each.asname or each.name).partition(".")[0] for each in node.names)
+                case _:
+                    found.update(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+                    found.update(
+                        each.name for each in ast.walk(node) if isinstance(each, ast.ExceptHandler) and each.name
+                    )
+                    found.update(_captured(node))
+        return None if found & {"*", "__getattr__", "globals", "setattr", "exec"} else frozenset(found)
+
+
+def _captured(node: ast.AST) -> Iterator[str]:
+    """Names that patterns of a `match` bind."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.MatchAs | ast.MatchStar) and each.name:
+            yield each.name
+        elif isinstance(each, ast.MatchMapping) and each.rest:
+            yield each.rest
+
+
+class _Code:
+    def __init__(self, tree: Tree, start: Start, shipped: frozenset[str]) -> None:
+        self._start = start
+        self._top = tree.top
+        self._left_out = tree.left_out
+        self._files = {f"{tree.top}/{entry.path}": entry for entry in tree.entries}
+        self._folders = {folder for path in self._files for folder in _above(path)}
+        self.modules = {path: _parsed(path, entry) for path, entry in self._files.items() if path.endswith(".py")}
+        lock = self._files.get(start.lock.removeprefix("./"))
+        installed = None if lock is None else stated(lock.source.read_text(encoding="utf-8", errors="replace"))
+        self._packages = shipped if installed is None else shipped | installed.names
+        self._all_known = start.known and installed is not None and installed.within(shipped)
+        self._root = start.script.rpartition("/")[0] if start.script else ""
+        self._problems: list[Problem] = []
+
+    def follow(self) -> list[Problem]:
+        """From the entry module on. One that is not there is a problem of no file, and the start says it: nothing is followed."""
+        entry = self._entry_module()
+        if entry is not None:
+            self._visit(entry)
+        return self._problems
+
+    def _entry_module(self) -> _Module | None:
+        if self._start.script:
+            return self.modules.get(self._start.script.removeprefix("./"))
+        path = self._start.module.replace(".", "/")
+        for each in (f"{path}/__main__.py", f"{path}.py"):
+            if each in self.modules:
+                self._visit_parents(each)
+                return self.modules[each]
+        return None
+
+    def _visit(self, module: _Module) -> None:
+        waiting = [module]
+        while waiting:
+            each = waiting.pop()
+            if each.seen or each.tree is None:
+                continue
+            each.seen = True
+            for node, late in _imports(each.tree.body):
+                waiting += self._followed(each, node, late=late)
+
+    def _visit_parents(self, path: str) -> None:
+        for folder in _above(path):
+            parent = self.modules.get(f"{folder}/__init__.py")
+            if parent is not None:
+                self._visit(parent)
+
+    def _followed(self, module: _Module, node: ast.Import | ast.ImportFrom, *, late: bool) -> list[_Module]:
+        """The modules of the code that a statement loads; what leads nowhere is written down."""
+        if isinstance(node, ast.Import):
+            return [found for alias in node.names for found in self._loaded(module, node, alias.name, late=late)]
+        name = node.module or ""
+        if node.level:
+            base = module.name.split(".") if module.package else module.name.split(".")[:-1]
+            above = base[: len(base) - node.level + 1]
+            if node.level > len(base):
+                self._say(module, node, Text("This import leads out of the code's folder."), late=late)
+                return []
+            name = ".".join([*above, *([node.module] if node.module else [])])
+        found = self._loaded(module, node, name, late=late)
+        place = self._place(name)
+        if place is not None and (place in self._folders or self._module_at(place) is not None):
+            found += self._members(module, node, place, late=late)
+        return found
+
+    def _members(self, module: _Module, node: ast.ImportFrom, place: str, *, late: bool) -> list[_Module]:
+        """`from place import name`: each name is a module below, or one that the module defines."""
+        found: list[_Module] = []
+        own = self.modules.get(f"{place}/__init__.py") or self.modules.get(f"{place}.py")
+        for alias in node.names:
+            below = self._module_at(f"{place}/{alias.name}")
+            if below is not None:
+                found.append(below)
+            elif alias.name == "*" or f"{place}/{alias.name}" in self._folders:
+                continue
+            elif own is None or (own.broken is None and own.names is not None and alias.name not in own.names):
+                dotted = place.replace("/", ".")
+                self._say(module, node, self._no_name(alias.name, dotted, f"{place}/{alias.name}"), late=late)
+        return found
+
+    def _loaded(self, module: _Module, node: ast.stmt, name: str, *, late: bool) -> list[_Module]:
+        """What importing a dotted name runs: each package on the way, and the module itself."""
+        place = self._place(name)
+        if place is None:
+            top = name.partition(".")[0]
+            if top not in _LIBRARY and not provided(top, self._packages):
+                text = Text(
+                    "{name} is in no requirements file, not in the image and not in Python's own library.", name=top
+                )
+                self._problems.append(_problem(module.entry, node, text, certain=self._all_known and not late))
+            return []
+        found: list[_Module] = []
+        parts = place.split("/")
+        for count in range(1, len(parts) + 1):
+            step = "/".join(parts[:count])
+            here = self._module_at(step)
+            if here is not None:
+                found.append(here)
+            elif step not in self._folders:
+                self._say(module, node, self._no_module(step), late=late)
+                break
+        return found
+
+    def _place(self, name: str) -> str | None:
+        """The path of a module of the code, there or not; None for a name that is somebody else's."""
+        top = name.partition(".")[0]
+        below = f"{self._root}/{top}" if self._root else top
+        mine = (
+            below in self._folders
+            or f"{below}.py" in self.modules
+            or any(each.path.rstrip("/") in (f"{top}.py", top) for each in self._left_out)
+        )
+        path = name.replace(".", "/")
+        return (f"{self._root}/{path}" if self._root else path) if mine else None
+
+    def _module_at(self, path: str) -> _Module | None:
+        return self.modules.get(f"{path}/__init__.py") or self.modules.get(f"{path}.py")
+
+    def _no_module(self, path: str) -> Text:
+        left = self._left(path)
+        if left is not None:
+            return Text(
+                "{module} does not travel: {file} leaves it out.",
+                module=path.replace("/", "."),
+                file=left.by or left.why,
+            )
+        return Text("There is no module {module} in the code.", module=path.replace("/", "."))
+
+    def _no_name(self, name: str, module: str, path: str) -> Text:
+        left = self._left(path)
+        if left is not None:
+            return self._out(left, f"{module}.{name}")
+        return Text("{module} has no {name}.", module=module, name=name)
+
+    def _out(self, left: LeftOut, module: str) -> Text:
+        return Text("{module} does not travel: {file} leaves it out.", module=module, file=left.by or left.why)
+
+    def _left(self, path: str) -> LeftOut | None:
+        inside = path.removeprefix(f"{self._top}/")
+        return next((each for each in self._left_out if each.path.rstrip("/") in (inside, f"{inside}.py")), None)
+
+    def _say(self, module: _Module, node: ast.stmt, text: Text, *, late: bool) -> None:
+        self._problems.append(_problem(module.entry, node, text, certain=not late))
+
+
+def _parsed(path: str, entry: Entry) -> _Module:
+    package = path.endswith("/__init__.py")
+    name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    module = _Module(name, entry, package)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a doubtful escape starts all the same
+            module.tree = ast.parse(entry.source.read_bytes(), path)
+    except SyntaxError as error:
+        certain = sys.version_info[:2] >= IMAGE_PYTHON
+        text = Text(
+            "{problem} (read by Python {version})", problem=error.msg, version=".".join(map(str, sys.version_info[:2]))
+        )
+        where = (error.lineno or 1, error.offset or 1)
+        module.broken = Problem(
+            str(entry.source), *where, Text("{problem}", problem=error.msg) if certain else text, certain
+        )
+    except ValueError as error:  # null bytes
+        module.broken = Problem(str(entry.source), 1, 1, Text("{problem}", problem=error))
+    except RecursionError:
+        module.broken = Problem(
+            str(entry.source), 1, 1, Text("The file is nested too deeply to be looked at."), certain=False
+        )
+    return module
+
+
+def _imports(body: Sequence[ast.stmt], *, late: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Imports that run, and whether only later, in a function. What is tried, or meant for type checkers, may be missing."""
+    for node in body:
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                yield node, late
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from _imports(node.body, late=True)
+            case ast.If() if "TYPE_CHECKING" in ast.dump(node.test):
+                yield from _imports(node.orelse, late=late)
+            case ast.If():  # which way it goes is known when it runs
+                yield from _imports([*node.body, *node.orelse], late=True)
+            case ast.Try() | ast.TryStar():
+                yield from () if _forgiving(node) else _imports(node.body, late=late)
+                yield from _imports([*node.orelse, *node.finalbody], late=late)
+            case ast.With() | ast.AsyncWith():
+                yield from _imports(node.body, late=late or "suppress" in ast.dump(node.items[0].context_expr))
+            case ast.ClassDef() | ast.For() | ast.While():
+                yield from _imports(node.body, late=late)
+            case _:
+                pass
+
+
+def _forgiving(node: ast.Try | ast.TryStar) -> bool:
+    """Whether a handler may be there for an import that fails."""
+    kinds = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+    for each in node.handlers:
+        if each.type is None or kinds & {name.id for name in ast.walk(each.type) if isinstance(name, ast.Name)}:
+            return True
+    return False
+
+
+def _at_the_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements whose names are the module's: those of its blocks too."""
+    for node in body:
+        match node:
+            case ast.If() | ast.For() | ast.While():
+                yield ast.Expr(node.target) if isinstance(node, ast.For) else ast.Pass()
+                yield from _at_the_top([*node.body, *node.orelse])
+            case ast.Try() | ast.TryStar():
+                handled = [each for handler in node.handlers for each in handler.body]
+                yield from _at_the_top([*node.body, *handled, *node.orelse, *node.finalbody])
+            case ast.With():
+                yield from (ast.Expr(each.optional_vars) for each in node.items if each.optional_vars is not None)
+                yield from _at_the_top(node.body)
+            case _:
+                yield node
+
+
+def _above(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _problem(entry: Entry, node: ast.stmt, text: Text, *, certain: bool) -> Problem:
+    return Problem(str(entry.source), node.lineno, node.col_offset + 1, text, certain)

@@ -1,0 +1,135 @@
+"""What is written down of releases on the share: which one is current, who put it there, and which ones have served."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+Cause = Literal["deploy", "rollback", "failed"]
+"""Why a generation was made: a Deploy, a person's roll back, or the way back from a release that failed."""
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+KEPT_RELEASES = 5
+"""Releases that have served and stay on the share, beside the current one."""
+
+KEPT_GENERATIONS = 50
+
+
+@dataclass(frozen=True)
+class Generation:
+    """`generations/<number>.json`: which release is current from then on. `at`: UTC in ISO 8601. `commit`: Git's, with `+`
+    where files of the code differed from it. The container's start reads `release` alone."""
+
+    number: int
+    release: str
+    at: str = ""
+    by: str = ""
+    commit: str = ""
+    slipway: str = ""
+    cause: Cause = "deploy"
+
+    def to_json(self) -> bytes:
+        said = {
+            "generation": self.number,
+            "release": self.release,
+            "at": self.at,
+            "by": self.by,
+            "commit": self.commit,
+            "slipway": self.slipway,
+            "cause": self.cause,
+        }
+        return (json.dumps(said, ensure_ascii=False) + "\n").encode()
+
+
+def generation_from(number: int, content: bytes) -> Generation | None:
+    """What a generation's file says; None for one that is damaged, or names no release. What it lacks is empty."""
+    said = _object(content)
+    release = _text(said, "release")
+    if _DIGEST.fullmatch(release) is None:
+        return None
+    cause = _text(said, "cause")
+    return Generation(
+        number,
+        release,
+        at=_text(said, "at"),
+        by=_text(said, "by"),
+        commit=_text(said, "commit"),
+        slipway=_text(said, "slipway"),
+        cause="rollback" if cause == "rollback" else "failed" if cause == "failed" else "deploy",
+    )
+
+
+def generation_numbers(names: Iterable[str]) -> list[int]:
+    """Of file names (`3.json`), rising; other names are somebody else's, and ignored."""
+    return sorted(
+        int(stem)
+        for name in names
+        if name.endswith(".json") and (stem := name.removesuffix(".json")).isascii() and stem.isdigit()
+    )
+
+
+def next_number(names: Iterable[str]) -> int:
+    return max(generation_numbers(names), default=0) + 1
+
+
+def manifest_json(manifest: Mapping[str, str]) -> bytes:
+    """`releases/<digest>.json`: what lies in a release, so that two can be compared without reading either."""
+    return (json.dumps({"files": dict(manifest)}, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def manifest_from(content: bytes) -> dict[str, str] | None:
+    """None for a file that is damaged or somebody else's."""
+    files = _object(content).get("files")
+    if not isinstance(files, dict):
+        return None
+    return {str(path): str(digest) for path, digest in cast("dict[object, object]", files).items()}
+
+
+def is_release(name: str) -> bool:
+    """Whether a name in `releases/` is a bundle's."""
+    return _DIGEST.fullmatch(name) is not None
+
+
+def way_back(
+    current: int, found: Mapping[int, Generation], served: frozenset[int], there: frozenset[str]
+) -> Generation | None:
+    """The generation to go back to when `current` does not work: the newest before it with another release that has served;
+    without such a record the newest with another release. `there`: the releases that lie on the share."""
+    failing = found[current].release if current in found else ""
+    before = [
+        each
+        for number, each in sorted(found.items(), reverse=True)
+        if number < current and each.release != failing and each.release in there
+    ]
+    return next((each for each in before if each.number in served), before[0] if before else None)
+
+
+def collectable(found: Mapping[int, Generation], served: frozenset[int], there: Iterable[str]) -> tuple[str, ...]:
+    """Releases that may go, once the newest generation has served: those that a generation names and that are neither current nor
+    among the last KEPT_RELEASES that served. One that no generation names may be another deployer's, on its way."""
+    ordered = [found[number] for number in sorted(found, reverse=True)]
+    if not ordered:
+        return ()
+    kept = {ordered[0].release}
+    for each in ordered:
+        if len(kept) <= KEPT_RELEASES and each.number in served:
+            kept.add(each.release)
+    named = {each.release for each in ordered}
+    return tuple(sorted(each for each in there if each in named and each not in kept))
+
+
+def _object(content: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(content)
+    except ValueError:  # no JSON, or no text
+        return {}
+    return cast("dict[str, object]", said) if isinstance(said, dict) else {}
+
+
+def _text(said: Mapping[str, object], key: str) -> str:
+    value = said.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,127 @@
+"""Messages about releases: deploying one, looking at what that would do, the list of those that are kept, and going back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sidecar.wire.message import Message, Sentence, sentence
+from sidecar.words.names import CloudName
+from sidecar.words.problems import Problem
+
+
+class DeployParams(Message):
+    folder: str
+    cloud: CloudName
+    code: str
+    """`workspace`, or `shipped@<version>`."""
+    consents: list[str]
+    operation: str
+
+
+class FileProblem(Message):
+    """A place in a file of the person's. `line` and `column` count from 1; what is not certain is a warning."""
+
+    file: str
+    line: int
+    column: int
+    message: Sentence
+    certain: bool
+
+
+class RefusedAdapter(Message):
+    """An adapter on the share that the server does not serve; `reason` is the server's own word."""
+
+    name: str
+    reason: str
+
+
+class Deployed(Message):
+    endpoint: str
+    url: str
+    release: str
+    generation: int
+    code_changed: bool
+    verified: bool
+    replicas: list[str]
+    base: str | None
+    adapters: list[str]
+    refused: list[RefusedAdapter]
+    notes: list[Sentence]
+    problems: list[FileProblem]
+
+
+class RollbackParams(Message):
+    folder: str
+    cloud: CloudName
+    generation: int | None
+    """None: the last one with another release that has served."""
+    consents: list[str]
+    operation: str
+
+
+class Difference(Message):
+    """Paths below the code's folder."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+class Generation(Message):
+    """`at`: UTC in ISO 8601; what nobody wrote down is empty. `difference`: what going back to it changes."""
+
+    number: int
+    release: str
+    at: str
+    by: str
+    commit: str
+    cause: Literal["deploy", "rollback", "failed"]
+    current: bool
+    served: bool
+    kept: bool
+    difference: Difference | None
+
+
+class Releases(Message):
+    generations: list[Generation]
+
+
+class PreviewParams(Message):
+    folder: str
+    cloud: CloudName
+    code: str
+
+
+class LeftOut(Message):
+    path: str
+    why: Literal["secret", "model", "ignored"]
+    by: str
+
+
+class Preview(Message):
+    """What a Deploy would do. `size`: bytes. `downtime`: seconds; None where it can't be told."""
+
+    release: str
+    current: str
+    size: int
+    files: int
+    uploads: bool
+    difference: Difference | None
+    left_out: list[LeftOut]
+    problems: list[FileProblem]
+    restart: Literal["wake", "rolling", "old-first", "new"]
+    downtime: float | None
+    sentence: Sentence
+    bases: list[str]
+    adapters: list[str]
+    notes: list[Sentence]
+
+
+def file_problems(found: Sequence[Problem]) -> list[FileProblem]:
+    return [
+        FileProblem(
+            file=each.file, line=each.line, column=each.column, message=sentence(each.message), certain=each.certain
+        )
+        for each in found
+    ]

@@ -1,0 +1,21 @@
+"""Problems of a person's files: where, what, and whether they stop what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sidecar.words.text import Text
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One place in a file. `line` and `column` count from 1. `certain`: it is wrong whatever else may be installed."""
+
+    file: str
+    line: int
+    column: int
+    message: Text
+    certain: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"

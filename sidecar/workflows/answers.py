@@ -1,0 +1,94 @@
+"""Results of workflows as messages of the wire."""
+
+from __future__ import annotations
+
+from sidecar.core.sync import Changes
+from sidecar.gateway.endpoint import Refused
+from sidecar.wire import protocol as wire
+from sidecar.workflows.history import Kept
+from sidecar.workflows.observe import Status
+from sidecar.workflows.outcome import Result
+from sidecar.workflows.preview import Preview
+
+
+def deployed(result: Result) -> wire.Deployed:
+    return wire.Deployed(
+        endpoint=result.endpoint,
+        url=result.url,
+        release=result.release,
+        generation=result.generation,
+        code_changed=result.code_changed,
+        verified=result.verified,
+        replicas=list(result.replicas),
+        base=result.base,
+        adapters=list(result.adapters),
+        refused=refused(result.refused),
+        notes=[wire.sentence(note) for note in result.notes],
+        problems=wire.file_problems(result.problems),
+    )
+
+
+def difference(changes: Changes | None, added: tuple[str, ...]) -> wire.Difference | None:
+    if changes is None:
+        return None
+    changed = [path for path in changes.upload if path not in added]
+    return wire.Difference(added=list(added), changed=changed, removed=list(changes.delete))
+
+
+def generation(kept: Kept) -> wire.Generation:
+    said = kept.generation
+    return wire.Generation(
+        number=said.number,
+        release=said.release,
+        at=said.at,
+        by=said.by,
+        commit=said.commit,
+        cause=said.cause,
+        current=kept.current,
+        served=kept.served,
+        kept=kept.there,
+        difference=None if kept.changes is None else difference(kept.changes.changes, kept.changes.added),
+    )
+
+
+def shown_preview(found: Preview) -> wire.Preview:
+    return wire.Preview(
+        release=found.release,
+        current=found.current,
+        size=found.size,
+        files=found.files,
+        uploads=found.uploads,
+        difference=difference(found.changes, found.added),
+        left_out=[wire.LeftOut(path=each.path, why=each.why, by=each.by) for each in found.left_out],
+        problems=wire.file_problems(found.problems),
+        restart=found.way,
+        downtime=found.downtime,
+        sentence=wire.sentence(found.sentence),
+        bases=list(found.bases),
+        adapters=list(found.adapters),
+        notes=[wire.sentence(note) for note in found.notes],
+    )
+
+
+def shown_status(found: Status) -> wire.Status:
+    return wire.Status(
+        state=found.state,
+        phase=found.phase,
+        revision=found.revision,
+        replicas=[wire.Replica(name=each.name, state=each.state, phase=each.phase) for each in found.replicas],
+        endpoint=found.endpoint,
+        url=found.url,
+        app=found.app,
+        reason=None if found.reason is None else wire.sentence(found.reason),
+        release=found.release,
+        generation=found.generation,
+        base=found.base,
+        adapters=list(found.adapters),
+        refused=refused(found.refused),
+        notes=[wire.sentence(note) for note in found.notes],
+        failure=found.is_failure,
+    )
+
+
+def refused(found: tuple[Refused, ...]) -> list[wire.RefusedAdapter]:
+    return [wire.RefusedAdapter(name=each.name, reason=each.reason) for each in found]

@@ -1,0 +1,171 @@
+"""Before anything moves: whether the code would start, what of it travels, whether the share holds a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from sidecar.core.codecheck import Start, check, start_of
+from sidecar.core.codefiles import Tree
+from sidecar.core.journal import Journal
+from sidecar.core.scaffold import shipped_packages, shipped_template
+from sidecar.core.sync import Changes, Release, diff
+from sidecar.decisions.models_on_share import CACHE, Models, is_our_server, missing_base, models_among
+from sidecar.decisions.serving import is_ours
+from sidecar.gateway.apps import App
+from sidecar.gateway.files import Share
+from sidecar.words.errors import WorkspaceError
+from sidecar.words.problems import Problem
+from sidecar.words.text import Text
+from sidecar.workflows.records import Record, manifest_on
+
+MOST_FOLDERS = 200
+"""Listed while looking for models: a share of datasets may hold millions of files."""
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Against the current release; None where it is not known what lies in that. `uploads`: whether the bundle has to travel."""
+
+    changes: Changes | None
+    added: tuple[str, ...]
+    uploads: bool
+
+
+class BrokenCode(WorkspaceError):
+    """The code can't start; `problems` say where."""
+
+    code = "BrokenCode"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        first = problems[0]
+        facts = {"file": first.file, "line": first.line, "problem": first.message, "count": len(problems)}
+        super().__init__(
+            Text("The code would not start: {file}, line {line}: {problem}", **facts)
+            if len(problems) == 1
+            else Text(
+                "The code would not start: {count} problems, the first in {file}, line {line}: {problem}", **facts
+            ),
+            Text("Correct it and run Deploy again. Nothing was changed: what served goes on serving."),
+            detail="\n".join(map(str, problems)),
+        )
+        self.problems = tuple(problems)
+
+
+def checked(tree: Tree, app: App, journal: Journal) -> list[Problem]:
+    """Problems that are not certain to be any; raises BrokenCode where some are."""
+    found = check(tree, start_command(app), shipped_packages())
+    certain = [each for each in found if each.certain]
+    if certain:
+        raise BrokenCode(certain)
+    for each in found:
+        journal.log(
+            Text("{file}, line {line}: {problem}", file=each.file, line=each.line, problem=each.message), "warning"
+        )
+    return found
+
+
+def start_command(app: App) -> Start:
+    """What the app runs of the code. Of another image than ours nobody knows what it holds."""
+    start = start_of(app.args[-1] if is_ours(app) and app.args else " ".join((*app.command, *app.args)))
+    return start if app.image == _default_image() else start.unknown()
+
+
+def tell_left_out(tree: Tree, journal: Journal) -> None:
+    """What somebody may miss; that Git's files are left out surprises nobody."""
+    for why, text in (
+        ("secret", Text("{paths}: files of secrets do not travel.", paths=_paths(tree, "secret"))),
+        (
+            "model",
+            Text("{paths}: weights do not travel with the code; put them on the share.", paths=_paths(tree, "model")),
+        ),
+    ):
+        if any(each.why == why for each in tree.left_out):
+            journal.log(text, "warning")
+    ignored = [each for each in tree.left_out if each.why == "ignored"]
+    if ignored:
+        journal.log(Text("Left out: {paths}", paths=_named([f"{each.path} ({each.by})" for each in ignored])))
+
+
+def _paths(tree: Tree, why: str) -> str:
+    return _named([each.path for each in tree.left_out if each.why == why])
+
+
+def models_on(share: Share, folder: str) -> Models:
+    """Looks through the share as the app's mount shows it, folder by folder, the model cache no deeper than its models."""
+    waiting, files, seen = [""], list[str](), 0
+    while waiting and seen < MOST_FOLDERS:
+        place = waiting.pop(0)
+        seen += 1
+        for each in share.list("/".join(part for part in (folder, place) if part)):
+            path = f"{place}/{each.name}" if place else each.name
+            if not each.is_directory:
+                files.append(path)
+            elif not each.name.startswith(".") and each.name != "node_modules" and not _too_deep(path):
+                waiting.append(path)
+    return models_among(files, whole=not waiting)
+
+
+def _too_deep(path: str) -> bool:
+    return path.startswith(f"{CACHE}/") and path.count("/") > 2
+
+
+def models_checked(tree: Tree, app: App, share: Share, folder: str, journal: Journal) -> Models:
+    """What is there; raises WorkspaceError where our server would find no base model, for then nothing would answer any more."""
+    found = models_on(share, folder)
+    missing = missing_base(found, app.env.get("SLIPWAY_BASE_MODEL", "")) if is_our_server(tree) else None
+    if missing is not None and found.whole:
+        raise WorkspaceError(
+            missing,
+            Text("Put it there (fine-tuning leaves it there by itself), then run Deploy again. Nothing was changed."),
+            code="NoBaseModel",
+        )
+    if missing is not None:
+        journal.log(Text("Unverified, for the share holds many folders: {problem}", problem=missing), "warning")
+    elif not found.adapters and found.whole:
+        journal.log(Text("No adapter is on the share: the base model alone will answer."), "warning")
+    return found
+
+
+def difference(release: Release, share: Share, record: Record) -> Difference:
+    uploads = record.bundles.get(release.digest) != release.size
+    current = record.current
+    if current is None:
+        return Difference(Changes(tuple(sorted(release.manifest)), ()), tuple(sorted(release.manifest)), uploads)
+    before = release.manifest if current.release == release.digest else manifest_on(share, record.home, current.release)
+    if before is None:
+        return Difference(None, (), uploads)
+    changes = diff(release.manifest, before)
+    return Difference(changes, tuple(path for path in changes.upload if path not in before), uploads)
+
+
+def tell_difference(found: Difference, release: Release, record: Record, journal: Journal) -> None:
+    """What of the code is new, before it is uploaded."""
+    current = record.current
+    if current is None:
+        told = {"files": len(release.manifest), "size": release.size // 1024}
+        journal.log(Text("This is the first release: {files} files, {size} KiB.", **told))
+    elif found.changes is None:
+        journal.log(Text("What lies in the current release {digest} is not written down.", digest=current.release[:12]))
+    elif found.changes.upload or found.changes.delete:
+        changed = tuple(path for path in found.changes.upload if path not in found.added)
+        kinds = (
+            (found.added, Text("New: {paths}", paths=_named(found.added))),
+            (changed, Text("Changed: {paths}", paths=_named(changed))),
+            (found.changes.delete, Text("Gone: {paths}", paths=_named(found.changes.delete))),
+        )
+        for paths, text in kinds:
+            if paths:
+                journal.log(text)
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:SHOWN]) + (" …" if len(paths) > SHOWN else "")
+
+
+def _default_image() -> str:
+    parameters = cast("dict[str, dict[str, object]]", shipped_template()["parameters"])
+    return str(parameters["image"]["defaultValue"])

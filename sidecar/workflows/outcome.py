@@ -1,0 +1,120 @@
+"""What came of a Deploy: whether the model answers, with what, and what a person should know beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.core.journal import Journal
+from sidecar.decisions.serving import Address, elsewhere_note
+from sidecar.gateway import apps
+from sidecar.gateway.endpoint import Endpoint, Refused, Version, status_without_key
+from sidecar.gateway.place import AppPlace
+from sidecar.words.errors import EndpointError
+from sidecar.words.problems import Problem
+from sidecar.words.text import Text
+from sidecar.workflows.publish import Published
+from sidecar.workflows.restart import answered
+from sidecar.workflows.rollout import Arrived
+
+ASK_SECONDS = 60
+"""For one token of a model that is ready."""
+
+UNVERIFIED = Text(
+    "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """`verified`: the release answers, and with it every adapter that the server found. `base`, `adapters` and `refused` are
+    what it serves and what it does not; None and empty where the server is not ours."""
+
+    endpoint: str
+    url: str
+    release: str
+    generation: int
+    code_changed: bool
+    verified: bool
+    replicas: tuple[str, ...]
+    base: str | None
+    adapters: tuple[str, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[Text, ...]
+    problems: tuple[Problem, ...] = ()
+    """Of the code: what may be wrong with it, and did not keep it from starting."""
+
+
+def ask_model(url: str, key: str | None, journal: Journal) -> None:
+    """One token, at the address that callers use."""
+
+    def ask() -> str:
+        with Endpoint(url, key) as endpoint:
+            return endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
+
+    if answered(journal, ask, ASK_SECONDS) is None:
+        raise EndpointError(
+            Text("The model at {url} did not answer within {seconds} s.", url=url, seconds=ASK_SECONDS),
+            Text("Look at its status, then try again."),
+            code="EndpointUnreachable",
+        )
+
+
+def told(
+    endpoint: str,
+    address: Address,
+    app: apps.App,
+    published: Published,
+    arrived: Arrived,
+    problems: Sequence[Problem],
+    journal: Journal,
+) -> Result:
+    """What came of it, in the log and as a value."""
+    version = arrived.version
+    notes = outcome_notes(version)
+    refused = () if version is None else version.refused or ()
+    for each in refused:
+        journal.log(
+            Text("The server refuses the adapter {name}: {reason}", name=each.name, reason=each.reason), "warning"
+        )
+    notes += asked_elsewhere(address, app)
+    for note in notes:
+        journal.log(note, "warning")
+    journal.log(Text("The inference endpoint is available at {url}", url=address.url))
+    journal.done(release=published.release, generation=str(published.generation))
+    return Result(
+        endpoint=endpoint,
+        url=address.url,
+        release=published.release,
+        generation=published.generation,
+        code_changed=published.changed,
+        verified=version is not None and not refused,
+        replicas=arrived.replicas,
+        base=None if version is None else version.base,
+        adapters=() if version is None else version.adapters,
+        refused=refused,
+        notes=tuple(notes),
+        problems=tuple(problems),
+    )
+
+
+def asked_elsewhere(address: Address, app: apps.App) -> list[Text]:
+    """What came of one look, without the key, at another host that the workspace names."""
+    if address.elsewhere is None:
+        return []
+    answered = None if address.another_revision else status_without_key(address.elsewhere)
+    note = elsewhere_note(address, app, answered, asked=True)
+    return [] if note is None else [note]
+
+
+def outcome_notes(version: Version | None) -> list[Text]:
+    """What a person should know of a release that answers, beside what it refuses."""
+    if version is None or version.refused is None or version.adapters or version.refused:
+        return []
+    return [Text("No adapter was found on the share: the base model {base} alone answers.", base=version.base or "?")]
+
+
+def api_key_of(place: AppPlace, app: apps.App) -> str | None:
+    """The key from the app's own secret; None for an app that has none."""
+    secret = app.secret_env.get("SLIPWAY_API_KEY")
+    return None if secret is None else apps.secrets(place).get(secret) or None

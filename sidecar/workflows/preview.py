@@ -1,0 +1,108 @@
+"""Workflow *Preview*: what a Deploy would upload and restart, and for how long nothing would answer. It changes nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sidecar.core.codecheck import check
+from sidecar.core.codefiles import LeftOut
+from sidecar.core.journal import Journal
+from sidecar.core.scaffold import WORKSPACE, code_of, shipped_packages
+from sidecar.core.sync import Changes, manifest_of, pack
+from sidecar.core.workspace import Workspace
+from sidecar.decisions.models_on_share import is_our_server, missing_base
+from sidecar.decisions.restart import Plan, Way
+from sidecar.gateway.files import open_share
+from sidecar.gateway.session import Session
+from sidecar.words.problems import Problem
+from sidecar.words.text import Text
+from sidecar.workflows.beforehand import difference, models_on, start_command
+from sidecar.workflows.deploy import Stage, aim_of, look
+from sidecar.workflows.placing import plan_of
+from sidecar.workflows.records import read_record
+from sidecar.workflows.restart import expected_downtime
+from sidecar.workflows.watch import replicas_of
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`changes` None: what lies in the current release is unknown. `downtime`: seconds without an answer, 0 where nothing answers
+    now or the old replica stays until the new one is ready, None where it can't be told; `sentence` says it."""
+
+    release: str
+    current: str
+    size: int
+    files: int
+    uploads: bool
+    changes: Changes | None
+    added: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    problems: tuple[Problem, ...]
+    way: Way
+    downtime: float | None
+    sentence: Text
+    bases: tuple[str, ...]
+    adapters: tuple[str, ...]
+    notes: tuple[Text, ...]
+
+
+def preview(workspace: Workspace, session: Session, journal: Journal, code: str = WORKSPACE) -> Preview:
+    tree = code_of(workspace, code)
+    stage = look(workspace, session, journal, None)
+    notes: list[Text] = []
+    problems = check(tree, start_command(stage.app), shipped_packages())
+    with (
+        tempfile.TemporaryDirectory(prefix="slipway-") as folder,
+        open_share(stage.place.around, stage.where.share.account, stage.where.share.share) as share,
+    ):
+        models = models_on(share, stage.where.folder)
+        missing = missing_base(models, stage.app.env.get("SLIPWAY_BASE_MODEL", "")) if is_our_server(tree) else None
+        if missing is not None:
+            notes.append(missing)
+        if stage.where.plain:
+            notes.append(Text("The code is synced as a plain tree, file by file: there is no release to compare with."))
+            digest, size, files, current, found = "", tree.size, len(manifest_of(tree)), "", None
+        else:
+            release = pack(tree, Path(folder, "bundle.tar"))
+            record = read_record(share, stage.home, journal)
+            digest, size, files = release.digest, release.size, len(release.manifest)
+            current = "" if record.current is None else record.current.release
+            found = difference(release, share, record)
+    plan = plan_of(stage.place, stage.app, stage.revision)
+    downtime, sentence = _downtime(stage, plan, journal)
+    return Preview(
+        release=digest,
+        current=current,
+        size=size,
+        files=files,
+        uploads=found is None or found.uploads,
+        changes=None if found is None else found.changes,
+        added=() if found is None else found.added,
+        left_out=tree.left_out,
+        problems=tuple(problems),
+        way=plan.way,
+        downtime=downtime,
+        sentence=sentence,
+        bases=models.bases,
+        adapters=models.adapters,
+        notes=tuple(notes),
+    )
+
+
+def _downtime(stage: Stage, plan: Plan, journal: Journal) -> tuple[float | None, Text]:
+    running = replicas_of(stage.place, stage.revision.name)
+    if not any(each.ready for each in running):
+        return 0, Text("No replica answers now: nobody is cut off.")
+    if plan.way != "old-first":
+        return 0, Text("The running replica stays until the new one is ready: no downtime is expected.")
+    seconds = expected_downtime(aim_of(stage, stage.app, stage.revision, None), running, journal)
+    if seconds is None:
+        return None, Text(
+            "The running replica ends before the new one starts: usually several minutes without an answer."
+        )
+    told = {"seconds": round(seconds)}
+    return seconds, Text(
+        "The running replica ends before the new one starts: about {seconds} s without an answer.", **told
+    )
