@@ -12,11 +12,15 @@ from functools import cached_property
 
 from sidecar.core.codefiles import Entry, LeftOut, Tree
 from sidecar.core.packages import provided, stated
+from sidecar.core.textfile import read_bytes
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 
 IMAGE_PYTHON = (3, 12)
 """Of the default image; a file that this machine's older Python can't read may be right there."""
+
+_NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[fF][rR]?['\"]|\b[rR][fF]['\"]")
+"""Lines that IMAGE_PYTHON may read and the one before it does not: type parameters, `type`, and what it allows in an f-string."""
 
 _REMOVED = frozenset(
     {
@@ -269,19 +273,15 @@ def _parsed(path: str, entry: Entry) -> _Module:
     package = path.endswith("/__init__.py")
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     module = _Module(name, entry, package)
+    source = read_bytes(entry.source, str(entry.source))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a doubtful escape starts all the same
-            module.tree = ast.parse(entry.source.read_bytes(), path)
+            module.tree = ast.parse(source, path)
     except SyntaxError as error:
-        certain = sys.version_info[:2] >= IMAGE_PYTHON
-        text = Text(
-            "{problem} (read by Python {version})", problem=error.msg, version=".".join(map(str, sys.version_info[:2]))
-        )
+        certain = sys.version_info[:2] >= IMAGE_PYTHON or not _NEWER.search(_line(source, error.lineno or 1))
         where = (error.lineno or 1, error.offset or 1)
-        module.broken = Problem(
-            str(entry.source), *where, Text("{problem}", problem=error.msg) if certain else text, certain
-        )
+        module.broken = Problem(str(entry.source), *where, _syntax(error.msg, certain=certain), certain)
     except ValueError as error:  # null bytes
         module.broken = Problem(str(entry.source), 1, 1, Text("{problem}", problem=error))
     except RecursionError:
@@ -289,6 +289,18 @@ def _parsed(path: str, entry: Entry) -> _Module:
             str(entry.source), 1, 1, Text("The file is nested too deeply to be looked at."), certain=False
         )
     return module
+
+
+def _line(source: bytes, number: int) -> str:
+    lines = source.splitlines()
+    return lines[number - 1].decode("utf-8", "replace") if number <= len(lines) else ""
+
+
+def _syntax(message: str, *, certain: bool) -> Text:
+    if certain:
+        return Text("{problem}", problem=message)
+    version = ".".join(map(str, sys.version_info[:2]))
+    return Text("{problem} (read by Python {version}; the container's is newer)", problem=message, version=version)
 
 
 def _imports(body: Sequence[ast.stmt], *, late: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:

@@ -37,7 +37,7 @@ class ReplicaStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """`release`, `generation`, `base`, `adapters` and `refused` are known while it is ready; `notes` are what a person should know beside the state."""
+    """From `release` to `refused` it is known while it is ready; `notes` are what a person should know beside the state."""
 
     state: State
     phase: Phase | None = None

@@ -202,6 +202,7 @@ def test_people_read_sentences() -> None:
         "app: ready",
         "  endpoint   https://host",
         "  revision   app--1",
+        "  release    0123456789ab (generation 3)",
         "  replica    app--1-x  Running",
         "  base       acme/base",
         "  adapter    one",

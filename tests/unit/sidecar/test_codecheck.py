@@ -103,7 +103,17 @@ def test_every_file_that_does_not_parse_is_named_whether_it_is_imported_or_not(t
     files = {"__main__.py": "x = 1\n", "a.py": "def f(:\n", "sub/b.py": "\n\nprint('\n", "c.py": "x = 1\0"}
     problems = found(tmp_path, files)
     assert [each[:2] for each in told(problems)] == [("a.py", 1), ("c.py", 1), ("b.py", 3)]
-    assert all(each.certain for each in problems) == (sys.version_info >= (3, 12))
+    assert all(each.certain for each in problems)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads what the container's reads")
+@pytest.mark.parametrize(
+    "line", ["type Pair = tuple[int, int]", "def first[T](x: T) -> T: ...", "x = f'{'a'}'", "class A[T]: ..."]
+)
+def test_what_an_older_python_here_cannot_read_is_a_warning(tmp_path: Path, line: str) -> None:
+    problems = found(tmp_path, {"__main__.py": f"x = 1\n{line}\n"})
+    assert told(problems) == [("__main__.py", 2, False)]
+    assert "the container's is newer" in str(problems[0].message)
 
 
 def test_a_module_that_an_ignore_file_leaves_out_is_said_to_be(tmp_path: Path) -> None:
