@@ -61,12 +61,9 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     return text;
   }
 
-  it("an empty share: Deploy names what is missing, and the state says so too", async () => {
-    const text = await deployed(/The model could not be loaded.*Correct the cause/, "failure 1 empty share");
-    assert.match(text, /no base model/);
-    const view = await window.showView();
-    await view.getByRole("treeitem", { name: /^State: failed/ }).waitFor({ timeout: 60_000 });
-    await window.screenshot("failure 1 empty share view");
+  it("an empty share: Deploy names what is missing before anything moves", async () => {
+    const text = await deployed(/No base model is on the share.*Nothing was changed/, "failure 1 empty share");
+    assert.match(text, /model-cache\/<organisation>\/<model>\/config.json is expected/);
     await window.clearNotifications();
   });
 
@@ -84,15 +81,52 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("a syntax error is told with the end of the container's log", async () => {
+  it("a syntax error stops the Deploy with file and line in the Problems panel, and what served goes on serving", async () => {
     const file = path.join(folder, "inference/server.py");
     const good = readFileSync(file, "utf8");
+    const line = good.split("\n").length + 1;
     writeFileSync(file, `${good}\ndef broken(:\n`);
-    await deployed(/has ended.*The end of its log says why/, "failure 4 syntax error");
-    assert.ok(window.log.includes("SyntaxError"), "the log says where");
+    await deployed(/The code would not start.*Nothing was changed/, "failure 4 syntax error");
+    await window.press("The code would not start", "Show problems");
+    const problem = window.page.locator(".markers-panel").getByRole("treeitem", { name: new RegExp(`Slipway.*Ln ${String(line)}|Ln ${String(line)}.*`) }).first();
+    await problem.waitFor({ timeout: 30_000 });
+    await window.screenshot("failure 4 problems");
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
     writeFileSync(file, good);
     await window.clearNotifications();
-    await deployed("Deployed: the model answers", "failure 4 mended");
+  });
+
+  it("a release that crashes makes way for the one before, and the person reads why", async () => {
+    const file = path.join(folder, "inference/__main__.py");
+    const good = readFileSync(file, "utf8");
+    writeFileSync(file, good.replace("def main() -> int:\n", "def main() -> int:\n    raise RuntimeError('the tokenizer is wrong')\n"));
+    await deployed(/has ended.*The release before, [0-9a-f]{12}, serves again/, "failure 4b way back");
+    assert.ok(window.log.includes("the tokenizer is wrong"), "the log holds the end of the container's");
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 4b way back view");
+    writeFileSync(file, good);
+    await window.clearNotifications();
+  });
+
+  it("a person looks at what a Deploy would do, and goes back to an earlier release", async () => {
+    writeFileSync(path.join(folder, "inference/NOTE.md"), "the second release");
+    await window.run("AI Toolkit: Preview deployment");
+    await window.dialog.getByText("Added: NOTE.md").waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 4c preview");
+    const told = await window.dialog.innerText();
+    assert.match(told, /about \d+ s without an answer/);
+    await window.answer(DEPLOY);
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await window.clearNotifications();
+    await window.run("AI Toolkit: Roll back inference deployment");
+    await window.choices("Removed: 1").first().waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 4c releases");
+    await window.choose("Removed: 1");
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await window.screenshot("failure 4c rolled back");
+    rmSync(path.join(folder, "inference/NOTE.md"));
     await window.clearNotifications();
   });
 

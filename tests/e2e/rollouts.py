@@ -12,6 +12,7 @@ import httpx
 
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import open_workspace
+from sidecar.gateway.files import open_share
 from sidecar.workflows.deploy import Result, deploy
 from sidecar.workflows.observe import Status, status
 from sidecar.workflows.restart import Patience
@@ -44,6 +45,12 @@ def journal_of(place: Place, told: Told) -> Journal:
 def run(place: Place, told: Told, patience: Patience | None = None) -> Result:
     journal = journal_of(place, told)
     return deploy(open_workspace(place.workspace), place.home.session(), journal, patience=patience or Patience())
+
+
+def empty_base(place: Place) -> None:
+    """A base model that is one by its place alone: Deploy goes on, the server does not."""
+    with open_share(place.around, place.config["STORAGE_ACCOUNT_NAME"], place.config["FILE_SHARE_NAME"]) as share:
+        share.replace("model-cache/acme/base/config.json", b"{}")
 
 
 def look(place: Place) -> Status:
