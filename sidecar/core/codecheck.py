@@ -87,6 +87,7 @@ class _Module:
     """A Python file of the code. `name`: dotted, from the folder that holds the code's folder."""
 
     name: str
+    path: str
     entry: Entry
     package: bool
     tree: ast.Module | None = None
@@ -213,7 +214,7 @@ class _Code:
                 text = Text(
                     "{name} is in no requirements file, not in the image and not in Python's own library.", name=top
                 )
-                self._problems.append(_problem(module.entry, node, text, certain=self._all_known and not late))
+                self._problems.append(_problem(module, node, text, certain=self._all_known and not late))
             return []
         found: list[_Module] = []
         parts = place.split("/")
@@ -266,13 +267,13 @@ class _Code:
         return next((each for each in self._left_out if each.path.rstrip("/") in (inside, f"{inside}.py")), None)
 
     def _say(self, module: _Module, node: ast.stmt, text: Text, *, late: bool) -> None:
-        self._problems.append(_problem(module.entry, node, text, certain=not late))
+        self._problems.append(_problem(module, node, text, certain=not late))
 
 
 def _parsed(path: str, entry: Entry) -> _Module:
     package = path.endswith("/__init__.py")
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    module = _Module(name, entry, package)
+    module = _Module(name, path, entry, package)
     source = read_bytes(entry.source, str(entry.source))
     try:
         with warnings.catch_warnings():
@@ -281,9 +282,9 @@ def _parsed(path: str, entry: Entry) -> _Module:
     except SyntaxError as error:
         certain = sys.version_info[:2] >= IMAGE_PYTHON or not _NEWER.search(_line(source, error.lineno or 1))
         where = (error.lineno or 1, error.offset or 1)
-        module.broken = Problem(str(entry.source), *where, _syntax(error.msg, certain=certain), certain)
+        module.broken = Problem(str(entry.source), path, *where, _syntax(error.msg, certain=certain), certain)
     except ValueError as error:  # null bytes
-        module.broken = Problem(str(entry.source), 1, 1, Text("{problem}", problem=error))
+        module.broken = Problem(str(entry.source), path, 1, 1, Text("{problem}", problem=error))
     except RecursionError:
         module.broken = Problem(
             str(entry.source), 1, 1, Text("The file is nested too deeply to be looked at."), certain=False
@@ -357,5 +358,5 @@ def _above(path: str) -> list[str]:
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def _problem(entry: Entry, node: ast.stmt, text: Text, *, certain: bool) -> Problem:
-    return Problem(str(entry.source), node.lineno, node.col_offset + 1, text, certain)
+def _problem(module: _Module, node: ast.stmt, text: Text, *, certain: bool) -> Problem:
+    return Problem(str(module.entry.source), module.path, node.lineno, node.col_offset + 1, text, certain)

@@ -42,7 +42,7 @@ class BrokenCode(WorkspaceError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         first = problems[0]
-        facts = {"file": first.file, "line": first.line, "problem": first.message, "count": len(problems)}
+        facts = {"file": first.path, "line": first.line, "problem": first.message, "count": len(problems)}
         super().__init__(
             Text("The code would not start: {file}, line {line}: {problem}", **facts)
             if len(problems) == 1
@@ -63,7 +63,7 @@ def checked(tree: Tree, app: App, journal: Journal) -> list[Problem]:
         raise BrokenCode(certain)
     for each in found:
         journal.log(
-            Text("{file}, line {line}: {problem}", file=each.file, line=each.line, problem=each.message), "warning"
+            Text("{file}, line {line}: {problem}", file=each.path, line=each.line, problem=each.message), "warning"
         )
     return found
 

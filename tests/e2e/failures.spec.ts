@@ -88,8 +88,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     writeFileSync(file, `${good}\ndef broken(:\n`);
     await deployed(/The code would not start.*Nothing was changed/, "failure 4 syntax error");
     await window.press("The code would not start", "Show problems");
-    const problem = window.page.locator(".markers-panel").getByRole("treeitem", { name: new RegExp(`Slipway.*Ln ${String(line)}|Ln ${String(line)}.*`) }).first();
-    await problem.waitFor({ timeout: 30_000 });
+    await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 30_000 });
     await window.screenshot("failure 4 problems");
     const view = await window.showView();
     await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
