@@ -287,7 +287,7 @@ def _parsed(path: str, entry: Entry) -> _Module:
         module.broken = Problem(str(entry.source), path, 1, 1, Text("{problem}", problem=error))
     except RecursionError:
         module.broken = Problem(
-            str(entry.source), 1, 1, Text("The file is nested too deeply to be looked at."), certain=False
+            str(entry.source), path, 1, 1, Text("The file is nested too deeply to be looked at."), certain=False
         )
     return module
 

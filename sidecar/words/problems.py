@@ -9,8 +9,8 @@ from sidecar.words.text import Text
 
 @dataclass(frozen=True)
 class Problem:
-    """One place in a file. `path`: as people call it, from the project's folder. `line` and `column` count from 1. `certain`: it is
-    wrong whatever else may be installed."""
+    """One place in a file; `path` is how people call it, from the project's folder. `line` and `column` count from 1.
+    `certain`: it is wrong whatever else may be installed."""
 
     file: str
     path: str
