@@ -39,6 +39,11 @@ export interface Difference {
   readonly removed: readonly string[];
 }
 
+export interface DiscardParams {
+  readonly folder: string;
+  readonly kind: "provision" | "deploy";
+}
+
 export interface FileProblem {
   readonly file: string;
   readonly line: number;
@@ -58,6 +63,18 @@ export interface Generation {
   readonly served: boolean;
   readonly kept: boolean;
   readonly difference: Difference | null;
+}
+
+export interface Interrupted {
+  readonly kind: "provision" | "deploy";
+  readonly at: string;
+  readonly step: string;
+  readonly running: boolean;
+  readonly sentence: Sentence;
+}
+
+export interface Interruptions {
+  readonly interrupted: readonly Interrupted[];
 }
 
 export interface LeftOut {
@@ -308,6 +325,14 @@ export interface Methods {
   readonly "slipway/rollback": {
     readonly params: RollbackParams;
     readonly result: Deployed;
+  };
+  readonly "slipway/interrupted": {
+    readonly params: FolderParams;
+    readonly result: Interruptions;
+  };
+  readonly "slipway/discard": {
+    readonly params: DiscardParams;
+    readonly result: Interruptions;
   };
   readonly "slipway/endpoint": {
     readonly params: FolderCloudParams;

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from sidecar.words.errors import Cancelled
 from sidecar.words.text import Text
@@ -74,14 +74,8 @@ class Journal:
     def _record(self, step: str, facts: dict[str, str]) -> None:
         if self._file is None:  # what only looks leaves nothing to be found
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        entry = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step, **facts}
-        with self._file.open("a+b") as stream:
-            if stream.tell() and not _ends_a_line(stream):
-                stream.write(b"\n")  # a run killed in mid-write left half a line: it stays a line of its own
-            stream.write(json.dumps(entry).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        said = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step}
+        _append(self._file, {**said, **facts})
 
 
 def _ends_a_line(stream: BinaryIO) -> bool:
@@ -89,14 +83,52 @@ def _ends_a_line(stream: BinaryIO) -> bool:
     return stream.read(1) == b"\n"
 
 
-def last_unfinished(file: Path) -> dict[str, object] | None:
-    """The last step of a run that neither finished nor failed; a line cut short by a kill is ignored."""
+ENDS = ("done", "failed", "discarded")
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The last step of a run that has not ended: when it began, in which process, and what was written beside it."""
+
+    step: str
+    time: float
+    pid: int
+    facts: dict[str, object]
+
+
+def unfinished(file: Path) -> Unfinished | None:
+    """None where nothing was begun, or all has ended. A line cut short by a kill, or damaged, is left out."""
     if not file.exists():
         return None
-    entries: list[dict[str, object]] = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    last: dict[str, object] | None = None
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            entries.append(json.loads(line))
-        except json.JSONDecodeError:
+            said = json.loads(line)
+        except ValueError:
             continue
-    return entries[-1] if entries and entries[-1].get("step") not in ("done", "failed") else None
+        if isinstance(said, dict):
+            last = cast("dict[str, object]", said)
+    if last is None or last.get("step") in ENDS:
+        return None
+    at, pid = last.get("time"), last.get("pid")
+    return Unfinished(
+        step=str(last.get("step")),
+        time=float(at) if isinstance(at, int | float) else 0.0,
+        pid=pid if isinstance(pid, int) else 0,
+        facts=last,
+    )
+
+
+def discard(file: Path) -> None:
+    """Writes down that nobody goes on with what was cut off."""
+    _append(file, {"time": time.time(), "pid": os.getpid(), "step": "discarded"})
+
+
+def _append(file: Path, entry: dict[str, object]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+b") as stream:
+        if stream.tell() and not _ends_a_line(stream):
+            stream.write(b"\n")  # a run killed in mid-write left half a line: it stays a line of its own
+        stream.write(json.dumps(entry).encode() + b"\n")
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -11,8 +11,11 @@ from sidecar.wire.message import sentence as sentence
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
 from sidecar.wire.releases import Difference as Difference
+from sidecar.wire.releases import DiscardParams as DiscardParams
 from sidecar.wire.releases import FileProblem as FileProblem
 from sidecar.wire.releases import Generation as Generation
+from sidecar.wire.releases import Interrupted as Interrupted
+from sidecar.wire.releases import Interruptions as Interruptions
 from sidecar.wire.releases import LeftOut as LeftOut
 from sidecar.wire.releases import Preview as Preview
 from sidecar.wire.releases import PreviewParams as PreviewParams
@@ -204,6 +207,8 @@ METHODS: dict[str, Method] = {
     "slipway/preview": Method(PreviewParams, Preview),
     "slipway/releases": Method(FolderCloudParams, Releases),
     "slipway/rollback": Method(RollbackParams, Deployed),
+    "slipway/interrupted": Method(FolderParams, Interruptions),
+    "slipway/discard": Method(DiscardParams, Interruptions),
     "slipway/endpoint": Method(FolderCloudParams, EndpointLink),
     "slipway/status": Method(FolderCloudParams, Status),
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),

@@ -51,6 +51,25 @@ class Deployed(Message):
     problems: list[FileProblem]
 
 
+class Interrupted(Message):
+    """An operation that was cut off. `running`: another window or terminal is at it still."""
+
+    kind: Literal["provision", "deploy"]
+    at: str
+    step: str
+    running: bool
+    sentence: Sentence
+
+
+class Interruptions(Message):
+    interrupted: list[Interrupted]
+
+
+class DiscardParams(Message):
+    folder: str
+    kind: Literal["provision", "deploy"]
+
+
 class RollbackParams(Message):
     folder: str
     cloud: CloudName

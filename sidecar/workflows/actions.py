@@ -7,13 +7,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sidecar.core.journal import Event, Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.decisions.interruption import Kind
 from sidecar.gateway import resources
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.session import Session, Settings, cloud_of, clouds_of, open_session, prepare
@@ -24,6 +25,7 @@ from sidecar.words.names import CloudName
 from sidecar.workflows.answers import deployed, generation, shown_preview, shown_status
 from sidecar.workflows.deploy import deploy, roll_back
 from sidecar.workflows.history import releases
+from sidecar.workflows.interrupted import KINDS, forget, interrupted, note_of
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import Request, provision
@@ -187,6 +189,27 @@ def _prepared(cloud: CloudName, consents: list[str], workspace: Workspace, conte
     return _opened(named, config.SUBSCRIPTION_ID, context)
 
 
+def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Interruptions:
+    files = _journal_files(open_workspace(params.folder).folder, context)
+    return wire.Interruptions(
+        interrupted=[
+            wire.Interrupted(
+                kind=each.kind,
+                at=each.at,
+                step=each.step,
+                running=each.running,
+                sentence=wire.sentence(each.sentence),
+            )
+            for each in interrupted(files)
+        ]
+    )
+
+
+def discard_action(params: wire.DiscardParams, context: Context) -> wire.Interruptions:
+    forget(_journal_files(open_workspace(params.folder).folder, context)[params.kind])
+    return interrupted_action(wire.FolderParams(folder=params.folder), context)
+
+
 def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.EndpointLink:
     workspace, session = open_workspace(params.folder), _workspace_session(params, context)
     found = link(workspace, session)
@@ -197,9 +220,9 @@ def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.En
 def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
-    if not config.ACA_APP_NAME:
-        return shown_status(NOT_PROVISIONED)
-    return shown_status(status(workspace, _workspace_session(params, context)))
+    notes = [note_of(each) for each in interrupted(_journal_files(workspace.folder, context))]
+    found = status(workspace, _workspace_session(params, context)) if config.ACA_APP_NAME else NOT_PROVISIONED
+    return shown_status(replace(found, notes=(*notes, *found.notes)))
 
 
 def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.ApiKey:
@@ -218,6 +241,8 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/preview": preview_action,
     "slipway/releases": releases_action,
     "slipway/rollback": rollback_action,
+    "slipway/interrupted": interrupted_action,
+    "slipway/discard": discard_action,
     "slipway/endpoint": endpoint_action,
     "slipway/status": status_action,
     "slipway/apiKey": api_key_action,
@@ -237,11 +262,15 @@ def _opened(cloud: CloudName, subscription_id: str | None, context: Context) -> 
     return session_in(context.settings, cloud, subscription_id, context.patience)
 
 
-def _journal(folder: Path, kind: str, operation: str, context: Context) -> Journal:
+def _journal(folder: Path, kind: Kind, operation: str, context: Context) -> Journal:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
-    project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    file = context.settings.state / "journals" / f"{project}-{kind}.jsonl"
+    file = _journal_files(folder, context)[kind]
     return Journal(file, operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}", context.listen, context.stop)
+
+
+def _journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
+    project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in KINDS}
 
 
 def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:

@@ -22,7 +22,7 @@ from sidecar.gateway.files import open_share
 from sidecar.gateway.identity import signed_in_as
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import EndpointError, WorkspaceError
+from sidecar.words.errors import Cancelled, EndpointError, WorkspaceError
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.beforehand import checked, difference, models_checked, tell_difference, tell_left_out
@@ -207,6 +207,8 @@ def put_in_service(
     except EndpointError as failure:
         told_instead = go_back(aim, stage.where, published, origin, failure, journal, patience)
         raise told_instead from failure
+    except Cancelled as cancelled:
+        raise cancelled_after(published, cancelled) from cancelled
     if arrived.version is not None:
         journal.step("ask", Text("Asking the model…"), increment=5)
         ask_model(stage.address.url, aim.key, journal)
@@ -216,6 +218,20 @@ def put_in_service(
         with open_share(place.around, stage.where.share.account, stage.where.share.share) as share:
             write_served(share, stage.home, published.generation, journal)
     return told(stage.target.endpoint, stage.address, app, published, arrived, problems, journal)
+
+
+def cancelled_after(published: Published, cancelled: Cancelled) -> Cancelled:
+    """What goes on without the person who cancelled."""
+    if not published.changed or not published.release:
+        return cancelled
+    return Cancelled(
+        Text(
+            "Cancelled. Release {digest} is current already (generation {number}), and starts by itself.",
+            digest=published.release[:12],
+            number=published.generation,
+        ),
+        Text("Run Deploy again to follow it, or AI Toolkit: Roll back inference deployment to go back."),
+    )
 
 
 def aim_of(stage: Stage, app: apps.App, revision: revisions.Revision, release: str | None) -> Aim:

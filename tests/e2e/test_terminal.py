@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import openai
 
-from sidecar.core.journal import last_unfinished
+from sidecar.core.journal import unfinished
 from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.gateway import resources
 
@@ -137,7 +137,7 @@ def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_i
     known = {
         name
         for file in (home.folder / "state" / "journals").glob("*-provision.jsonl")
-        if (last := last_unfinished(file)) is not None and (name := str(last.get("deployment", "")))
+        if (last := unfinished(file)) is not None and (name := str(last.facts.get("deployment", "")))
     }
     (name,) = known
     if resources.find_deployment(place.around, name) is not None:  # the PUT was out before the kill

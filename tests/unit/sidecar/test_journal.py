@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from sidecar.core.journal import Event, Journal, last_unfinished
+from sidecar.core.journal import Event, Journal, discard, unfinished
 from sidecar.words.errors import Cancelled
 from sidecar.words.text import Text
 
@@ -17,19 +18,23 @@ def test_a_step_is_on_disk_before_it_is_shown(tmp_path: Path) -> None:
     seen: list[str] = []
 
     def listen(event: Event) -> None:
-        last = last_unfinished(file)
+        last = unfinished(file)
         assert last is not None
-        seen.append(str(last["step"]))
+        seen.append(last.step)
 
     journal = Journal(file, "op", listen, threading.Event())
     journal.step("deploy", Text("Deploying…"), deployment="d1")
     assert seen == ["deploy", "deploy"]
-    assert last_unfinished(file)["deployment"] == "d1"  # type: ignore[index]
+    last = unfinished(file)
+    assert last is not None
+    assert last.facts["deployment"] == "d1"
     with file.open("a") as stream:
         stream.write('{"step": "cut sho')
-    assert last_unfinished(file)["step"] == "deploy"  # type: ignore[index]
+    last = unfinished(file)
+    assert last is not None
+    assert last.step == "deploy"
     journal.done()
-    assert last_unfinished(file) is None
+    assert unfinished(file) is None
 
 
 def test_cancelling_ends_a_wait_at_once_and_begins_no_step(tmp_path: Path) -> None:
@@ -40,4 +45,16 @@ def test_cancelling_ends_a_wait_at_once_and_begins_no_step(tmp_path: Path) -> No
         journal.wait(60)
     with pytest.raises(Cancelled):
         journal.step("next", Text("Next"))
-    assert last_unfinished(tmp_path / "j.jsonl") is None
+    assert unfinished(tmp_path / "j.jsonl") is None
+
+
+def test_what_was_cut_off_is_told_until_somebody_forgets_it(tmp_path: Path) -> None:
+    file = tmp_path / "j.jsonl"
+    Journal(file, "op", lambda _: None, threading.Event()).step("switch", Text("Switching…"))
+    with file.open("ab") as stream:
+        stream.write(b'[1]\n"x"\n\xff\n')
+    last = unfinished(file)
+    assert last is not None
+    assert (last.step, last.pid) == ("switch", os.getpid())
+    discard(file)
+    assert unfinished(file) is None
