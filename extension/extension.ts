@@ -8,37 +8,39 @@ import { say, showFailure } from "./messages";
 import { Problems } from "./problems";
 import { EndpointView } from "./view";
 
-let sidecar: Sidecar | undefined;
+// VS Code hands `deactivate` nothing, and waits for what it returns, not for what is in `subscriptions`: who must have ended
+// before the window goes stands here.
+const awaited: { stop: () => Promise<void> }[] = [];
 
 export function activate(context: vscode.ExtensionContext): void {
   const log = vscode.window.createOutputChannel("Slipway", { log: true });
   const credentials = new Credentials();
-  const running = new Sidecar(
+  const sidecar = new Sidecar(
     (stop) => launch(context, log, stop),
     log,
     (problem) => void showFailure(problem, log),
   );
-  sidecar = running;
-  running.answer("slipway/token", (params) => credentials.token(params));
-  running.on("slipway/log", ({ level, text }) => {
+  awaited.push(sidecar);
+  sidecar.answer("slipway/token", (params) => credentials.token(params));
+  sidecar.on("slipway/log", ({ level, text }) => {
     log[level === "warning" ? "warn" : level](say(text));
   });
-  const view = new EndpointView(running, log, () => needsNoSetUp(context, log));
+  const view = new EndpointView(sidecar, log, () => needsNoSetUp(context, log));
   const problems = new Problems();
   context.subscriptions.push(
     log,
     problems,
-    running,
+    sidecar,
     view,
-    ...registerCommands({ sidecar: running, credentials, view, problems, log }),
-    running.onDidChangeAlive((alive) => {
+    ...registerCommands({ sidecar, credentials, view, problems, log }),
+    sidecar.onDidChangeAlive((alive) => {
       if (alive) void view.look();
     }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration("slipway.python") && running.isRunning) {
-        running.restart().catch((error: unknown) => showFailure(error, log));
+      if (event.affectsConfiguration("slipway.python") && sidecar.isRunning) {
+        sidecar.restart().catch((error: unknown) => showFailure(error, log));
       }
     }),
   );
@@ -47,5 +49,5 @@ export function activate(context: vscode.ExtensionContext): void {
 }
 
 export async function deactivate(): Promise<void> {
-  await sidecar?.stop();
+  await Promise.all(awaited.splice(0).map((each) => each.stop()));
 }
