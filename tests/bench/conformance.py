@@ -84,7 +84,7 @@ def python_suite(port: int, model: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         results = Path(folder) / "results.xml"
         options = ["-q", "--timeout=120", "-p", "no:cacheprovider", f"--junitxml={results}"]
-        command = [sys.executable, "-m", "pytest", str(SUITES / "test_openai_conformance.py"), *options]
+        command = [sys.executable, "-m", "pytest", str(SUITES / "conformance"), *options]
         done = subprocess.run(command, cwd=ROOT, env=given(port, model), capture_output=True, text=True, check=False)
         if done.returncode not in {0, 1}:  # 1: some cases failed
             raise RuntimeError(f"the suite did not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -10,9 +10,7 @@ import pytest
 from .conftest import ROOT, Place
 
 
-@pytest.mark.parametrize(
-    "suite", ["test_openai_chat.py", "test_openai_conformance.py", "test_gradio_chat.py", "test_access.py"]
-)
+@pytest.mark.parametrize("suite", ["test_openai_chat.py", "conformance", "test_gradio_chat.py", "test_access.py"])
 def test_the_servers_own_suite_passes_through_the_ingress(deployed: Place, suite: str) -> None:
     given = {
         "SLIPWAY_TEST_ENDPOINT": f"http://{deployed.config['ACA_APP_ENDPOINT']}",

@@ -1,5 +1,5 @@
 // The OpenAI API's promises, case by case, through the official npm client. Runs unchanged against any server:
-// SLIPWAY_TEST_ENDPOINT, SLIPWAY_TEST_KEY, SLIPWAY_TEST_MODEL. The Python twin is test_openai_conformance.py.
+// SLIPWAY_TEST_ENDPOINT, SLIPWAY_TEST_KEY, SLIPWAY_TEST_MODEL. The Python twin is the folder conformance/.
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
