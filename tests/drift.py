@@ -12,6 +12,7 @@ from pathlib import Path
 from sidecar import __version__
 from sidecar.armlang.bicep import compile_bicep
 from sidecar.core.workspace import CONFIG_KEYS
+from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
 
@@ -21,6 +22,7 @@ BOOTSTRAP = ROOT / "infra" / "provision" / "bootstrap.py"
 BOOTSTRAP_BEGIN = "var bootstrap = '''\n"
 COMPILED = ROOT / "infra" / "provision" / "inference.json"
 PARAMETERS = ROOT / "infra" / "provision" / "inference.parameters.json"
+UPGRADE = ROOT / "sidecar" / "decisions" / "upgrade.py"
 TYPESCRIPT = ROOT / "extension" / "protocol.ts"
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 MOST_LINES = 120
@@ -39,7 +41,8 @@ def problems() -> list[str]:
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
     found += (
-        template_problems()
+        start_problems(UPGRADE.read_text(encoding="utf-8"), BOOTSTRAP.read_text(encoding="utf-8"))
+        + template_problems()
         + architecture_problems()
         + lock_problems()
         + package_problems()
@@ -59,6 +62,38 @@ def with_bootstrap(bicep: str) -> str:
 
 def compiled() -> str:
     return json.dumps(compile_bicep(BICEP.read_text(encoding="utf-8")), indent=2, ensure_ascii=False) + "\n"
+
+
+def start_problems(upgrade: str, bootstrap: str) -> list[str]:
+    """An app with the start before this one is known by its digest only: a changed start must leave it behind."""
+    present, older = starts_in(upgrade)
+    if present == digest_of(bootstrap) and present not in older:
+        return []
+    return ["sidecar/decisions/upgrade.py does not know bootstrap.py as it is, or calls it an older one: npm run fix"]
+
+
+def starts_in(upgrade: str) -> tuple[str, list[str]]:
+    """The digests in the text of upgrade.py: of the present start, and of those before."""
+    (present,) = re.findall(r'^PRESENT_START = "(\w{64})"$', upgrade, flags=re.MULTILINE)
+    return present, re.findall(r'^ +"(\w{64})",$', upgrade, flags=re.MULTILINE)
+
+
+def with_start(upgrade: str, bootstrap: str, replaced: str) -> str:
+    """upgrade.py with this start as the present one, and the one that it replaces among the older."""
+    present, older = starts_in(upgrade)
+    now = digest_of(bootstrap)
+    kept = [each for each in dict.fromkeys((*older, replaced)) if each != now]
+    listed = "".join(f'        "{each}",\n' for each in kept)
+    changed = upgrade.replace(f'PRESENT_START = "{present}"', f'PRESENT_START = "{now}"')
+    return changed.replace("".join(f'        "{each}",\n' for each in older), listed)
+
+
+def committed_start() -> str:
+    """The start as it was last committed: what was tried since then was in no template. Without history, what is written."""
+    name = UPGRADE.relative_to(ROOT).as_posix()
+    done = subprocess.run(["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    known = done.returncode == 0 and "PRESENT_START" in done.stdout
+    return starts_in(done.stdout if known else UPGRADE.read_text(encoding="utf-8"))[0]
 
 
 def template_problems() -> list[str]:
@@ -158,6 +193,8 @@ def lock_problems() -> list[str]:
 
 
 def write() -> None:
+    upgrade, bootstrap = UPGRADE.read_text(encoding="utf-8"), BOOTSTRAP.read_text(encoding="utf-8")
+    UPGRADE.write_text(with_start(upgrade, bootstrap, committed_start()), encoding="utf-8")
     BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")

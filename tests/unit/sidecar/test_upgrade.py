@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.scaffold import shipped_template
-from sidecar.decisions.upgrade import OLDER_STARTS, digest_of, has_older_start, with_present_start
+from sidecar.decisions.upgrade import OLDER_STARTS, PRESENT_START, digest_of, has_older_start, with_present_start
 from sidecar.gateway.apps import App
 
 BEGIN = "var bootstrap = '''\n"
@@ -23,20 +23,34 @@ def present() -> str:
     return template["variables"]["bootstrap"]
 
 
-def older() -> str:
-    """The start in the template of the commit before releases were read from the console."""
-    said = subprocess.run(
-        ["git", "show", "2b04a2e:infra/provision/inference.bicep"], capture_output=True, text=True, check=False
-    )
+def git(*arguments: str) -> str:
+    said = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if said.returncode != 0:
         pytest.skip(f"there is no history here: {said.stderr.strip()}")
-    text = said.stdout[said.stdout.index(BEGIN) + len(BEGIN) :]
-    return text[: text.index("'''")]
+    return said.stdout
+
+
+def start_in(commit: str) -> str:
+    """The start in the template of a commit; empty before there was one."""
+    _, _, text = git("show", f"{commit}:infra/provision/inference.bicep").partition(BEGIN)
+    return text[: text.index("'''")] if text else ""
+
+
+def older() -> str:
+    """The start in the template of the commit before releases were read from the console."""
+    return start_in("2b04a2e")
+
+
+def test_every_start_of_the_history_is_known() -> None:
+    commits = git("log", "--format=%H", "--diff-filter=AM", "--", "infra/provision/inference.bicep").split()
+    digests = {digest_of(start) for commit in commits if (start := start_in(commit))}
+    assert digests <= OLDER_STARTS | {PRESENT_START}
 
 
 def test_the_start_of_an_older_template_is_known_and_no_other() -> None:
     ours = {"SLIPWAY_RELEASE": "current", "SLIPWAY_APP": "app"}
-    assert digest_of(present()) not in OLDER_STARTS
+    assert digest_of(present()) == PRESENT_START
+    assert PRESENT_START not in OLDER_STARTS
     assert not has_older_start(app(present(), **ours))
     assert not has_older_start(app("print('written by hand')", **ours))
     assert has_older_start(app(older(), **ours))
