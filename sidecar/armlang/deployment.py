@@ -81,7 +81,6 @@ class Planned:
 
     names: dict[str, str]
     app_template: dict[str, object] | None
-    location: str
     resources: tuple[Stated, ...] = ()
     profile: str | None = None
     """The workload profile that the app's resource names."""
@@ -137,8 +136,6 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
                 app = cast("dict[str, object]", _known(properties, scope))
             if kind == "microsoft.app/managedenvironments" and not environment:
                 environment = cast("dict[str, object]", _known(properties, scope))
-        place = template.get("variables", {})
-        location = evaluate(cast("dict[str, object]", place).get("place", group.location), scope)
     except ExpressionError as error:
         raise TemplateError(
             Text("The template's names can't be evaluated: {problem}", problem=error),
@@ -148,7 +145,6 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
     return Planned(
         names,
         cast("dict[str, object] | None", app.get("template")),
-        str(location),
         tuple(stated),
         None if profile is None else str(profile),
         tuple(cast("list[dict[str, object]]", environment.get("workloadProfiles") or [])),

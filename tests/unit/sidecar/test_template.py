@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from sidecar.armlang.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
+from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.core.template import load_template
 from sidecar.words.errors import TemplateError
 
@@ -86,10 +88,13 @@ def test_commands_stop_at_the_first_failure_and_the_ceiling_is_max_replicas(
     assert planned.app_template["scale"]["minReplicas"] == 0  # type: ignore[index]
 
 
-def test_location_null_is_the_groups(files: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(("stated", "meant"), [(None, "westeurope"), ("eastus", "eastus")])
+def test_location_null_is_the_groups(files: tuple[Path, Path], stated: str | None, meant: str) -> None:
     template = load_template(*files, environ={}).template
-    assert plan_names(template, {}, GROUP).location == "westeurope"
-    assert plan_names(template, {"location": {"value": "eastus"}}, GROUP).location == "eastus"
+    given: dict[str, object] = {"location": stated}
+    scope = Scope(given.__getitem__, functions={"resourcegroup": lambda: {"location": GROUP.location}})
+    assert evaluate(cast("dict[str, object]", template["variables"])["place"], scope) == meant
+    assert template["resources"]["app"]["location"] == "[variables('place')]"  # type: ignore[index]
 
 
 def test_an_unknown_parameter_is_named(files: tuple[Path, Path]) -> None:
