@@ -1,4 +1,8 @@
-"""What-if: a plan compared with what is there. `before` and `after` are shown, nothing is changed."""
+"""What-if: a plan compared with what is there. `before` and `after` are shown, nothing is changed.
+
+Both sides are JSON by nature, of whatever type the template states: an app is compared as its provider shows it, not as the
+values that the runtime reads of it, and what has no value before the deployment stands there as its expression.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

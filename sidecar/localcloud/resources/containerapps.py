@@ -28,7 +28,7 @@ from sidecar.localcloud.resources.resource_type import (
     tracked_body,
 )
 from sidecar.localcloud.resources.revisions import create_revision, free_port, revisions_of
-from sidecar.localcloud.runtime.configuration import app_of, template_of
+from sidecar.localcloud.runtime.configuration import Configuration, app_of, template_of
 from sidecar.localcloud.runtime.images import refusal
 from sidecar.localcloud.runtime.scaling import traffic_problem
 
@@ -103,7 +103,7 @@ def _write(cloud: LocalCloud, request: ArmRequest, old: Resource | None, given: 
         "outboundIpAddresses": ["127.0.0.1"],
         "latestRevisionName": (old.properties.get("latestRevisionName") or "") if old else "",
         "customDomainVerificationId": environment.properties["customDomainConfiguration"]["customDomainVerificationId"],
-        "configuration": _shown_configuration(cloud, configuration, values, private),
+        "configuration": _shown_configuration(cloud, configuration, asked, private),
         "template": _shown_template(template),
         "eventStreamEndpoint": f"{cloud.endpoints.data}{request.id.scope}/containerApps/{request.id.name}/eventstream",
         "delegatedIdentities": [],
@@ -232,6 +232,7 @@ def _disk(resources: Json) -> str:
 
 
 def _shown_template(template: Json) -> Json:
+    """The template as an answer has it: every key that was given, also those that only Azure knows, and what is filled in."""
     scale: Json = member(template, "scale")
     containers = [
         {
@@ -263,14 +264,15 @@ def _shown_template(template: Json) -> Json:
     }
 
 
-def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, str], private: Json) -> Json:
-    ingress: Json | None = given.get("ingress")
+def _shown_configuration(cloud: LocalCloud, given: Json, asked: Configuration, private: Json) -> Json:
+    """The configuration as an answer has it: what was given, what is filled in, and no secret's value."""
     shown_ingress: Json | None = None
-    if ingress is not None:
+    if asked.ingress is not None:
+        ingress = member(given, "ingress")
         traffic: list[Json] = ingress.get("traffic") or [{"weight": 100, "latestRevision": True}]
         shown_ingress = {
             "external": bool(ingress.get("external")),
-            "targetPort": ingress.get("targetPort") or 80,
+            "targetPort": asked.ingress.target_port or 80,
             "targetPortHttpScheme": ingress.get("targetPortHttpScheme"),
             "exposedPort": ingress.get("exposedPort") or 0,
             "transport": str(ingress.get("transport") or "Auto").capitalize(),
@@ -285,10 +287,11 @@ def _shown_configuration(cloud: LocalCloud, given: Json, values: Mapping[str, st
             "fqdn": f"{cloud.runtime.around.ingress_host}:{private['port']}",
         }
     kept: list[Json] = objects(given, "secrets")
-    mode = str(given.get("activeRevisionsMode") or "Single").capitalize()
     return {
-        "secrets": [{n: v for n, v in secret.items() if n != "value"} for secret in kept] if values else None,
-        "activeRevisionsMode": mode,
+        "secrets": [{n: v for n, v in secret.items() if n != "value"} for secret in kept]
+        if private["secrets"]
+        else None,
+        "activeRevisionsMode": asked.mode.capitalize(),
         "ingress": shown_ingress,
         "registries": [
             {"username": "", "passwordSecretRef": "", "identity": "", **registry}
