@@ -1,4 +1,4 @@
-"""`npm run faults -- serving`: faults 36 to 41 against real servers, as a table.
+"""`npm run faults -- serving`: faults against real model servers, as a table.
 
 A row counts when its fault was really injected (hits), its outcome was read outside of the server (HTTP status, exit
 code, /proc, the server's metrics), it stayed under a printed bound, and a control run without the fault read differently.
@@ -6,10 +6,8 @@ code, /proc, the server's metrics), it stayed under a printed bound, and a contr
 
 import argparse
 import concurrent.futures
-import json
 import os
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,64 +15,30 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
+from tests.bench.small_model import make
+from tests.contract.inference.conftest import Endpoint, eventually
+from tests.faults.ground import ADAPTER_PATH, LONGER, Row, World, await_text, chat
+from tests.faults.hostile_folders import hostile
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from tests.bench.small_model import make  # noqa: E402
-from tests.contract.inference.conftest import Endpoint, eventually, started  # noqa: E402
-
-Served = AbstractContextManager[Endpoint]
-BASE = "slipway/tiny-llama"
-ADAPTER_PATH = "models/qlora/qlora/gpu_model/adapter"
-ASK = {"messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0}
-LONGER = {**ASK, "model": BASE, "ignore_eos": True}
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a fault came to."""
-
-    number: int
-    fault: str
-    hits: int
-    outcome: str
-    bound: str
-    control: str
-    held: bool
-
-
-@dataclass(frozen=True)
-class World:
-    """The sample mount, and a folder for what a fault needs."""
-
-    mount: Path
-    folder: Path
-
-    def server(self, mount: Path | None = None, wait: str = "ready", **environment: str) -> Served:
-        return started(mount or self.mount, self.folder, environment, wait)
-
-    def copy(self, name: str) -> Path:
-        target = self.folder / name
-        shutil.copytree(self.mount, target, ignore=shutil.ignore_patterns(".*"))
-        return target
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the model server's faults.")
-    parser.add_argument("numbers", nargs="*", type=int, help="36 to 41; all when none is given")
-    wanted = parser.parse_args().numbers
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(FAULTS)}; all when none is given")
+    wanted = parser.parse_args().names
+    if unknown := set(wanted) - FAULTS.keys():
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     command = [sys.executable, "-m", "sidecar.sample", "--cached"]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     rows: list[Row] = []
-    for number, fault in FAULTS:
-        if not wanted or number in wanted:
+    for name, fault in FAULTS.items():
+        if not wanted or name in wanted:
             with tempfile.TemporaryDirectory(prefix="slipway-faults-") as folder:
                 rows.append(fault(World(Path(done.stdout.strip()), Path(folder))))
             show(rows[-1])
@@ -85,25 +49,11 @@ def main() -> int:
 
 def show(row: Row) -> None:
     verdict = "held" if row.held else "BROKEN"
-    print(
-        f"{row.number} | {row.fault} | hits {row.hits} | {row.outcome} | bound {row.bound} | control: {row.control} | {verdict}"
-    )
-
-
-def chat(server: Endpoint, model: str = BASE, **options: object) -> httpx.Response:
-    return server.http().post("/v1/chat/completions", json={**ASK, "model": model, **options})
-
-
-def await_text(lines: Iterator[str]) -> None:
-    """Until the engine is at it: the first event of a stream comes before."""
-    for line in lines:
-        if line.startswith("data: {") and json.loads(line[6:])["choices"][0]["delta"].get("content"):
-            return
-    raise AssertionError("the stream ended without a text")
+    print(f"{row.fault} | hits {row.hits} | {row.outcome} | bound {row.bound} | control: {row.control} | {verdict}")
 
 
 def disconnect(world: World) -> Row:
-    """36: a client goes away in mid-generation."""
+    """A client goes away in mid-generation."""
     body = {**LONGER, "stream": True, "max_tokens": 2000}
     slowest = 0.0
     hits = 10
@@ -122,11 +72,11 @@ def disconnect(world: World) -> Row:
             still = server.metric("slipway_running")
     held = slowest < 2 and blocks == 0 and hits <= drawn < hits * 2000 and still == 1
     outcome = f"slot free after {slowest:.2f} s, {drawn:.0f} of {hits * 2000} tokens drawn, {blocks:.0f} blocks kept"
-    return Row(36, "client disconnects", hits, outcome, "2 s", f"{still:.0f} running while connected", held)
+    return Row("client disconnects", hits, outcome, "2 s", f"{still:.0f} running while connected", held)
 
 
 def overload(world: World) -> Row:
-    """37: ten times the capacity at once."""
+    """Ten times the capacity at once."""
     with world.server(SLIPWAY_MAX_RUNNING="4", SLIPWAY_MAX_WAITING="4") as server:
         http = server.http()  # one for all: to make one takes longer than a refusal
 
@@ -150,7 +100,7 @@ def overload(world: World) -> Row:
     outcome = f"{len(refused)} refused with Retry-After, the slowest after {slowest:.2f} s; slowest admitted {admitted[-1]:.2f} s"
     said = f"{sum(a[0] == 200 for a in control)} of 4 answered"
     bounds = f"{quickly:.1f} s to refuse, {bound:.1f} s to answer"
-    return Row(37, "overload, 10× capacity", len(refused), outcome, bounds, said, held)
+    return Row("overload, 10× capacity", len(refused), outcome, bounds, said, held)
 
 
 def sigterm(world: World) -> Row:
@@ -172,11 +122,11 @@ def sigterm(world: World) -> Row:
     whole = sum(a.status_code == 200 and a.json()["usage"]["completion_tokens"] == 200 for a in finished)
     outcome = f"{whole} of 8 finished whole, one that came late got {late}, exit code {code} after {took:.1f} s"
     held = (whole, late, code, before) == (8, 503, 0, 200)
-    return Row(38, "SIGTERM under load", 1, outcome, "30 s", f"ready was {before}", held)
+    return Row("SIGTERM under load", 1, outcome, "30 s", f"ready was {before}", held)
 
 
 def malformed(world: World) -> Row:
-    """39: malformed, huge and slow requests beside a healthy client."""
+    """Malformed, huge and slow requests beside a healthy client."""
     with world.server(SLIPWAY_BODY_TIMEOUT="2") as server:
         stop = threading.Event()
         healthy: list[int] = []
@@ -206,7 +156,7 @@ def malformed(world: World) -> Row:
     held = all(400 <= s < 500 for s in statuses) and set(healthy) == {200} and after_crawlers == 200 and grown < 400
     outcome = f"statuses {statuses}, memory grew by {grown} MiB"
     control = f"{len(healthy)} healthy requests beside them, all {set(healthy)}"
-    return Row(39, "malformed, huge, slow requests", len(statuses) + len(crawlers), outcome, "400 MiB", control, held)
+    return Row("malformed, huge, slow requests", len(statuses) + len(crawlers), outcome, "400 MiB", control, held)
 
 
 def slow_body(server: Endpoint) -> int:
@@ -244,90 +194,8 @@ def resident(server: Endpoint) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def hostile(world: World) -> Row:
-    """40: hostile model folders; each must be refused before it is loaded, by name."""
-    base = f"model-cache/{BASE}"
-
-    def pickled(mount: Path) -> None:
-        (mount / base / "model.safetensors").rename(mount / base / "pytorch_model.bin")
-
-    def own_code(mount: Path) -> None:
-        needed = {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}
-        change(mount / base / "config.json", model_type="nobody-knows", auto_map=needed)
-
-    def outside(mount: Path) -> None:
-        index = {"weight_map": {"model.norm.weight": "../../../../secret.safetensors"}}
-        (mount / base / "model.safetensors.index.json").write_text(json.dumps(index))
-
-    def linked(mount: Path) -> None:
-        (mount / base / "model.safetensors").rename(world.folder / "elsewhere.safetensors")
-        (mount / base / "model.safetensors").symlink_to(world.folder / "elsewhere.safetensors")
-
-    def truncated(mount: Path) -> None:
-        os.truncate(mount / base / "model.safetensors", 1_000_000)
-
-    def wrong_shape(mount: Path) -> None:
-        change(mount / base / "config.json", hidden_size=96)
-
-    cases: dict[str, tuple[Callable[[Path], None], str]] = {
-        "pickle": (pickled, "pytorch_model.bin"),
-        "auto_map": (own_code, "evil.Model"),
-        "../ in the index": (outside, "shard"),
-        "link out": (linked, "leads out"),
-        "truncated": (truncated, "truncated"),
-        "wrong shapes": (wrong_shape, "shape"),
-    }
-    named: list[str] = []
-    for number, (name, (spoil, word)) in enumerate(cases.items()):
-        mount = world.copy(f"mount{number}")
-        spoil(mount)
-        with world.server(mount, wait="failed") as server:
-            if word in server.http().get("/health/ready").json()["detail"]:
-                named.append(name)
-    mount = world.copy("adapters")
-    for name, (spoil, _) in ADAPTERS.items():
-        shutil.copytree(mount / ADAPTER_PATH, mount / "models" / name)
-        spoil(mount / "models" / name)
-    with world.server(mount) as server:
-        for name, (_, word) in ADAPTERS.items():
-            refused = chat(server, name)
-            if refused.status_code == 404 and word in refused.text:
-                named.append(name)
-        control = [chat(server, model).status_code for model in (BASE, "gpu_model")]
-    number = len(cases) + len(ADAPTERS)
-    outcome = f"{len(named)} of {number} refused by name: {', '.join(named)}"
-    said, held = f"base and untouched adapter answer {control}", len(named) == number and control == [200, 200]
-    return Row(40, "hostile model folder", number, outcome, "before load", said, held)
-
-
-def other_kind(adapter: Path) -> None:
-    change(adapter / "adapter_config.json", peft_type="IA3")
-
-
-def wrong_rank(adapter: Path) -> None:
-    """One matrix of a pair has a rank more than the other."""
-    from safetensors.torch import load_file, save_file  # noqa: PLC0415  (loads in seconds; only who needs it waits)
-
-    file = adapter / "adapter_model.safetensors"
-    tensors = load_file(file)
-    key = next(name for name in tensors if name.endswith(".lora_A.weight"))
-    tensors[key] = tensors[key].new_ones(tensors[key].shape[0] + 1, tensors[key].shape[1])
-    save_file(tensors, file)
-
-
-# What is done to a copy of the adapter, and what its refusal must speak of.
-ADAPTERS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "another-kind": (other_kind, "IA3"),
-    "wrong-rank": (wrong_rank, "has shapes"),
-}
-
-
-def change(file: Path, **values: object) -> None:
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
-
-
 def swapped(world: World) -> Row:
-    """41: an adapter replaced by a broken one, and by itself, while requests run."""
+    """An adapter replaced by a broken one, and by itself, while requests run."""
     mount = world.copy("mount")
     with world.server(mount) as server:
         stop = threading.Event()
@@ -354,11 +222,11 @@ def swapped(world: World) -> Row:
     held = good == [200] * 10 and broken.status_code == 400 and "truncated" in broken.text and alive == 200
     held = held and len(kinds) == 1 and next(iter(kinds))[0] == 200
     outcome = f"{len(answers)} answers of {len(kinds)} kind, the broken adapter refused ({broken.status_code})"
-    return Row(41, "adapter swapped while serving", 11, outcome, "no failed request", "10 good swaps took", held)
+    return Row("adapter swapped while serving", 11, outcome, "no failed request", "10 good swaps took", held)
 
 
 def out_of_memory(world: World) -> Row:
-    """41: one request needs more memory than the process may take, while others run."""
+    """One request needs more memory than the process may take, while others run."""
     mount = world.folder / "long"
     make(mount, adapters=0, layers=6, positions=9000)
     small = {"model": "bench/small", "prompt": [300, 301, 302], "max_tokens": 8, "temperature": 0, "ignore_eos": True}
@@ -392,18 +260,18 @@ def out_of_memory(world: World) -> Row:
     held = held and others != [] and wrong == 0 and after == 200 and ready == 200 and blocks == 0
     outcome = f"that request {failed.status_code}, {len(others) - wrong} of {len(others)} others right, then {after}"
     bound = "only that request fails"
-    return Row(41, "out of memory in one request", 1, outcome, bound, f"with memory {control.status_code}", held)
+    return Row("out of memory in one request", 1, outcome, bound, f"with memory {control.status_code}", held)
 
 
-FAULTS: tuple[tuple[int, Callable[[World], Row]], ...] = (
-    (36, disconnect),
-    (37, overload),
-    (38, sigterm),
-    (39, malformed),
-    (40, hostile),
-    (41, swapped),
-    (41, out_of_memory),
-)
+FAULTS: dict[str, Callable[[World], Row]] = {
+    "disconnect": disconnect,
+    "overload": overload,
+    "sigterm": sigterm,
+    "malformed": malformed,
+    "hostile": hostile,
+    "swapped": swapped,
+    "out-of-memory": out_of_memory,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.contract.inference.conftest import Endpoint
 from tests.faults import serving
-from tests.faults.serving import Endpoint, World
+from tests.faults.ground import World
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class OneServer(World):
         return contextlib.nullcontext(self.running)
 
 
-def test_36_39_and_38_a_client_that_goes_away_malformed_requests_and_sigterm(sample, tmp_path, start):
+def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample, tmp_path, start):
     with start(sample.mount, SLIPWAY_BODY_TIMEOUT="2") as server:
         world = OneServer(sample.mount, tmp_path, server)
         for fault in (serving.disconnect, serving.malformed, serving.sigterm):
@@ -28,12 +29,12 @@ def test_36_39_and_38_a_client_that_goes_away_malformed_requests_and_sigterm(sam
 
 
 @pytest.mark.parametrize("fault", [serving.hostile, serving.swapped, serving.out_of_memory])
-def test_40_and_41_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(sample, tmp_path, fault):
+def test_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(sample, tmp_path, fault):
     row = fault(World(sample.mount, tmp_path))
     assert row.held, row
 
 
 @pytest.mark.long  # it judges times; test_lifecycle.py judges what is answered when the queue is full
-def test_37_ten_times_the_capacity(sample, tmp_path):
+def test_ten_times_the_capacity(sample, tmp_path):
     row = serving.overload(World(sample.mount, tmp_path))
     assert row.held, row
