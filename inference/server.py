@@ -5,17 +5,17 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inference.api import completions, models
+from inference.body import read_body
 from inference.carried import carried
 from inference.gpu_metrics import families
 from inference.messages import ApiError, json_response
@@ -23,8 +23,8 @@ from inference.service import Served, Service
 from inference.settings import Settings
 from inference.web.chat_mount import ChatPage
 from inference.web.connections import connections
-from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
-from inference.web.login import login_page, notice_page
+from inference.web.gate import Gate
+from inference.web.login import DOORS, NO_KEY, front_page
 
 log = logging.getLogger(__name__)
 
@@ -160,19 +160,10 @@ class Guard:
 
     def _refuse(self, path: str) -> ASGIApp:
         if path == "/":
-            return HTMLResponse(login_page() if self._gate.configured else NO_KEY_PAGE, headers=STATIC_POLICY)
+            return front_page(self._gate)
         if not self._gate.configured:
             return ApiError(503, NO_KEY, code="no_api_key").response()
         return ApiError(401, "a valid API key is needed: Authorization: Bearer …", code="invalid_api_key").response()
-
-
-NO_KEY = "the endpoint has no API key: the secret behind SLIPWAY_API_KEY is missing"
-NO_KEY_PAGE = notice_page("No API key", f"{NO_KEY}. Run “Deploy for inference” to add it.", 0)
-STATIC_POLICY = {
-    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'",
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-store",
-}
 
 
 def label(path: str, routes: Iterable[Route]) -> str:
@@ -212,46 +203,6 @@ async def metrics(request: Request) -> Response:
     gpu = service.gpu
     figures = list(families(gpu, await asyncio.to_thread(gpu.read))) if gpu is not None else []
     return Response(service.metrics.render(gauges, service.in_flight, figures), media_type="text/plain; version=0.0.4")
-
-
-async def login(request: Request) -> Response:
-    gate: Gate = request.app.state.gate
-    raw = await read_body(request, 16 << 10, 10.0)
-    given = form_field(raw, "key")
-    if not gate.configured:
-        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
-    if not gate.knows(given):
-        return HTMLResponse(login_page("That is not the key of this endpoint."), 401, STATIC_POLICY)
-    return welcome(request, gate, "./")
-
-
-async def login_link(request: Request) -> Response:
-    gate: Gate = request.app.state.gate
-    return json_response({"path": f"/login/{gate.new_ticket()}", "expires_in": TICKET_LIFETIME})
-
-
-async def login_by_link(request: Request) -> Response:
-    gate: Gate = request.app.state.gate
-    if request.method == "HEAD":  # a preview must not use the ticket up
-        return Response()
-    if not gate.configured:
-        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
-    if not gate.take_ticket(request.path_params["ticket"]):
-        return HTMLResponse(
-            login_page("This link was used or is too old.").replace('action="login"', 'action="../login"'),
-            403,
-            STATIC_POLICY,
-        )
-    return welcome(request, gate, "../")
-
-
-def welcome(request: Request, gate: Gate, where: str) -> Response:
-    response = RedirectResponse(where, 303, {"cache-control": "no-store"})
-    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
-    response.set_cookie(
-        gate.cookie, gate.new_cookie(), max_age=COOKIE_LIFETIME, httponly=True, samesite="lax", secure=secure, path="/"
-    )
-    return response
 
 
 async def no_embeddings(request: Request) -> Response:
@@ -294,35 +245,7 @@ def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
-async def read_body(request: Request, most: int, seconds: float) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > most:
-        raise too_large(most)
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise too_large(most)
-                parts.append(part)
-    except ClientDisconnect as error:
-        raise ApiError(499, "the client went away") from error
-    except TimeoutError as error:
-        raise ApiError(408, f"the body did not arrive within {seconds:.0f} s", code="timeout") from error
-    return b"".join(parts)
-
-
-def too_large(most: int) -> ApiError:
-    return ApiError(413, f"the body is larger than {most} bytes", code="request_too_large")
-
-
-def form_field(raw: bytes, name: str) -> str:
-    return parse_qs(raw.decode("utf-8", "replace")).get(name, [""])[0]
-
-
-# Each is counted under its own name. What lets people in is counted with the page that it opens, free of tickets.
+# Each is counted under its own name. What lets people in (DOORS) is counted with the page that it opens, free of tickets.
 ROUTES = (
     Route("/health/live", live),
     Route("/health/ready", ready),
@@ -337,10 +260,5 @@ ROUTES = (
     Route("/v1/unload_lora_adapter", posted(models.unload), methods=["POST"]),
     Route("/tokenize", posted(models.tokenize), methods=["POST"]),
     Route("/detokenize", posted(models.detokenize), methods=["POST"]),
-)
-DOORS = (
-    Route("/login", login, methods=["POST"]),
-    Route("/login/link", login_link, methods=["POST"]),
-    Route("/login/{ticket}", login_by_link),
 )
 UNKNOWN = Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

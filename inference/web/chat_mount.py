@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.messages import ApiError
 from inference.service import Service
-from inference.web.login import notice_page
+from inference.web.pages import notice_page
 
 log = logging.getLogger(__name__)
 

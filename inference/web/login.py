@@ -1,40 +1,76 @@
-"""The pages for who is not let in yet: where the key is asked for, and what is said instead."""
+"""How people get in: by the key that they type, or by a link that works once. Either gives them the cookie."""
+
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from inference.body import read_body
+from inference.messages import json_response
+from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
+from inference.web.pages import login_page, notice_page
+
+NO_KEY = "the endpoint has no API key: the secret behind SLIPWAY_API_KEY is missing"
+NO_KEY_PAGE = notice_page("No API key", f"{NO_KEY}. Run “Deploy for inference” to add it.", 0)
+STATIC_POLICY = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 
 
-def login_page(message: str = "") -> str:
-    """The static page that stands at `/` for those without a cookie; it loads nothing."""
-    note = f'<p role="alert" class="wrong">{message}</p>' if message else ""
-    return PAGE.replace("{title}", "Sign in").replace(
-        "{body}",
-        "<h1>Inference endpoint</h1><p>Enter the API key of this endpoint to open its chat.</p>"
-        f'{note}<form method="post" action="login"><label for="key">API key</label>'
-        '<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>'
-        "<button>Sign in</button></form>"
-        "<p class=hint>In VS Code, <b>Go to Inference Endpoint</b> opens this page already signed in.</p>",
+def front_page(gate: Gate) -> Response:
+    """What stands at `/` for who is not let in."""
+    return HTMLResponse(login_page() if gate.configured else NO_KEY_PAGE, headers=STATIC_POLICY)
+
+
+async def login(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    raw = await read_body(request, 16 << 10, 10.0)
+    given = form_field(raw, "key")
+    if not gate.configured:
+        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
+    if not gate.knows(given):
+        return HTMLResponse(login_page("That is not the key of this endpoint."), 401, STATIC_POLICY)
+    return welcome(request, gate, "./")
+
+
+async def login_link(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    return json_response({"path": f"/login/{gate.new_ticket()}", "expires_in": TICKET_LIFETIME})
+
+
+async def login_by_link(request: Request) -> Response:
+    gate: Gate = request.app.state.gate
+    if request.method == "HEAD":  # a preview must not use the ticket up
+        return Response()
+    if not gate.configured:
+        return HTMLResponse(NO_KEY_PAGE, 503, STATIC_POLICY)
+    if not gate.take_ticket(request.path_params["ticket"]):
+        return HTMLResponse(
+            login_page("This link was used or is too old.").replace('action="login"', 'action="../login"'),
+            403,
+            STATIC_POLICY,
+        )
+    return welcome(request, gate, "../")
+
+
+def welcome(request: Request, gate: Gate, where: str) -> Response:
+    response = RedirectResponse(where, 303, {"cache-control": "no-store"})
+    secure = request.headers.get("x-forwarded-proto", request.url.scheme) == "https"
+    response.set_cookie(
+        gate.cookie, gate.new_cookie(), max_age=COOKIE_LIFETIME, httponly=True, samesite="lax", secure=secure, path="/"
     )
+    return response
 
 
-def notice_page(title: str, text: str, refresh: int) -> str:
-    """A page that says what is going on, and asks again after `refresh` seconds (0: it does not)."""
-    meta = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
-    return (
-        PAGE.replace("<meta charset", f"{meta}<meta charset")
-        .replace("{title}", title)
-        .replace("{body}", f"<h1>{title}</h1><p role=status>{text}</p>")
-    )
+def form_field(raw: bytes, name: str) -> str:
+    return parse_qs(raw.decode("utf-8", "replace")).get(name, [""])[0]
 
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="icon" href="data:,"><style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f6f7f9, #15181d) }
-main { width: min(24rem, 100% - 4rem); padding: 2rem; border-radius: 12px; background: light-dark(#fff, #1e232b);
-  box-shadow: 0 2px 16px #0002 }
-h1 { font-size: 1.3rem; margin: 0 0 .5rem } label { display: block; font-weight: 600; margin: 1rem 0 .25rem }
-input, button { font: inherit; width: 100%; box-sizing: border-box; padding: .6rem; border-radius: 8px }
-input { border: 1px solid light-dark(#aab, #556) } .hint { font-size: .85rem; opacity: .75 }
-button { margin-top: 1rem; border: 0; background: #0b62c4; color: #fff; font-weight: 600; cursor: pointer }
-.wrong { color: light-dark(#b00020, #ff8a8a) }
-</style></head><body><main>{body}</main></body></html>
-"""
+DOORS = (
+    Route("/login", login, methods=["POST"]),
+    Route("/login/link", login_link, methods=["POST"]),
+    Route("/login/{ticket}", login_by_link),
+)

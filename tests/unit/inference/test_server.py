@@ -4,7 +4,8 @@ import pytest
 from starlette.responses import Response
 from starlette.routing import Route
 
-from inference.server import DOORS, ROUTES, label
+from inference.server import ROUTES, label
+from inference.web.login import DOORS
 
 
 async def answer(request):
