@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -144,7 +145,7 @@ def titled(chosen: str) -> Any:
 def turn(service: Service) -> Turn:
     """One turn of the chat: yields the answer as far as it is there."""
 
-    async def answer(
+    async def answer(  # noqa: PLR0917  (Gradio passes the fields of its form by position)
         message: str,
         history: list[dict[str, Any]],
         model: str,
@@ -158,7 +159,7 @@ def turn(service: Service) -> Turn:
         messages += [{"role": str(m["role"]), "content": text_of(m["content"])} for m in history]
         messages.append({"role": "user", "content": message})
         try:
-            async for text in stream(service, model, messages, max_new_tokens, temperature, top_p, top_k):
+            async for text in stream(service, model, messages, wished(max_new_tokens, temperature, top_p, top_k)):
                 yield text
         except ApiError as error:
             raise gr.Error(error.message) from error
@@ -169,7 +170,7 @@ def turn(service: Service) -> Turn:
 def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]]]:
     """One question to the base and to the chosen model, both answers streamed side by side."""
 
-    async def compare(
+    async def compare(  # noqa: PLR0917  (Gradio passes the fields of its form by position)
         question: str,
         model: str,
         system: str,
@@ -184,7 +185,8 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
             base = service.model().base
         except ApiError as error:
             raise gr.Error(error.message) from error
-        streams = [stream(service, name, messages, max_new_tokens, temperature, top_p, top_k) for name in (base, model)]
+        params = wished(max_new_tokens, temperature, top_p, top_k)
+        streams = [stream(service, name, messages, params) for name in (base, model)]
         async with aclosing(side_by_side(*streams)) as texts:  # also when whoever asked has left
             async for left, right in texts:
                 yield left, right
@@ -224,20 +226,18 @@ async def side_by_side(*streams: AsyncGenerator[str]) -> AsyncGenerator[tuple[st
         raise gr.Error("; ".join(error.message for error in refused))
 
 
+def wished(max_new_tokens: float, temperature: float, top_p: float, top_k: float) -> SamplingParams:
+    """What the sliders say."""
+    return SamplingParams(max_tokens=int(max_new_tokens), temperature=temperature, top_p=top_p, top_k=int(top_k))
+
+
 async def stream(
-    service: Service,
-    model: str,
-    messages: list[dict[str, Any]],
-    max_new_tokens: float,
-    temperature: float,
-    top_p: float,
-    top_k: float,
+    service: Service, model: str, messages: list[dict[str, Any]], wish: SamplingParams
 ) -> AsyncGenerator[str]:
     served = service.model()
     with service.holding(model) as adapter:
         prompt = await encode_chat(served.engine, served.tokenizer(adapter), messages, None)
-        most = min(int(max_new_tokens), room(served, len(prompt), None))
-        params = SamplingParams(max_tokens=most, temperature=temperature, top_p=top_p, top_k=int(top_k))
+        params = replace(wish, max_tokens=min(wish.max_tokens, room(served, len(prompt), None)))
         text = ""
         with Generation(service, adapter, [prompt], params) as generation:
             async for batch in generation.deltas():

@@ -111,7 +111,7 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
         journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
         await_others(place, journal)
         existing = look(place, planned, project, journal)
-        begin(workspace, place, plan, existing, request, name, journal)
+        begin(workspace, place, plan, existing, request, name=name, journal=journal)
     else:
         journal.step(
             "adopt", Text("The deployment {name} is under way already: following it…", name=name), deployment=name
@@ -136,6 +136,7 @@ def begin(
     plan: Plan,
     existing: Existing,
     request: Request,
+    *,
     name: str,
     journal: Journal,
 ) -> None:

@@ -19,7 +19,11 @@ from statistics import median
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    import torch
+    from random_model import Batch
     from report import Report
+
+    from inference.engine.compute.model_runner import ModelRunner
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -96,7 +100,7 @@ def out_of_time(*_: object) -> NoReturn:
 class Bench:
     """One run: the report, where it measures, and at which size."""
 
-    def __init__(self, report: "Report", device, tiny: bool) -> None:
+    def __init__(self, report: "Report", device: "torch.device", tiny: bool) -> None:
         import torch
         from random_model import FULL, SMALL, random_weights, spec_of
 
@@ -166,10 +170,12 @@ class Bench:
         """Whole steps as the engine takes them, copies to and from the GPU and the choice of tokens included."""
         from random_model import BLOCK_SIZE, Batch, make_runner, prompt_of, random_adapter
 
+        from inference.engine.compute.choice import Backend
+
         sizes, spec = self.sizes, self.spec
         most = max(sizes.batches)
         blocks = most * (-(-(sizes.context + 8 * sizes.steps) // BLOCK_SIZE) + 1)
-        runner = make_runner(spec, self.weights, "triton", self.half, self.device, blocks, most)
+        runner = make_runner(spec, self.weights, Backend(self.device, self.half, "triton"), blocks=blocks, rows=most)
         for slot in range(1, 5):
             runner.install_adapter(slot, random_adapter(spec, RANK, self.half, self.device, slot))
         base: dict[int, float] = {}
@@ -210,7 +216,7 @@ class Bench:
         graphs = runner.gpu.decode.graphs
         self.report.figure("graphs captured", len(graphs.captured), failed=len(graphs.failed))
 
-    def prefilled(self, runner, blocks: int, number: int):
+    def prefilled(self, runner: "ModelRunner", blocks: int, number: int):
         """A batch of prompts that decodes from now on, and the seconds that the prompts took."""
         from random_model import Batch, prompt_of
 
@@ -221,8 +227,9 @@ class Bench:
         batch.prefill()
         return batch, time.perf_counter() - began
 
-    def replays(self, batch) -> None:
+    def replays(self, batch: "Batch") -> None:
         """The same buffers once through the graph and once as they are: the same kernels, so the same numbers."""
+        assert batch.runner.gpu is not None
         path = batch.runner.gpu.decode
         parts = batch.scheduler.schedule()
         replayed = path.run(parts).logits.clone()
@@ -239,9 +246,9 @@ class Bench:
     def closeness(self) -> None:
         """Two layers, teacher-forced: our kernels' error against float32 beside that of torch's operations."""
         import torch
-        from random_model import BLOCK_SIZE, Batch, converted, make_runner, prompt_of, random_weights, spec_of
+        from random_model import BLOCK_SIZE, Batch, converted, distance, make_runner, prompt_of, random_weights, spec_of
 
-        from inference.engine.compute.choice import Attention
+        from inference.engine.compute.choice import Attention, Backend
 
         spec = spec_of(self.sizes.model, num_hidden_layers=2)
         weights = random_weights(spec, self.half, self.device)
@@ -255,26 +262,22 @@ class Bench:
         ]
         for name, attention, dtype in ways:
             mine = converted(weights, dtype)
-            runner = make_runner(spec, mine, attention, dtype, self.device, 4 * (length + steps) // BLOCK_SIZE + 8, 4)
+            runner = make_runner(
+                spec,
+                mine,
+                Backend(self.device, dtype, attention),
+                blocks=4 * (length + steps) // BLOCK_SIZE + 8,
+                rows=4,
+            )
             batch = Batch(runner, 4 * (length + steps) // BLOCK_SIZE + 8, 4)
             for index in range(4):
                 batch.add(prompt_of(length + index, spec.vocabulary, index), steps, logprobs=20)
             seen[name] = [batch.step(token) for token in forced]
-        errors = {name: self.error(seen["exact"], seen[name]) for name in ("torch", "ours")}
+        errors = {name: distance(seen["exact"], seen[name]) for name in ("torch", "ours")}
         ratio = errors["ours"] / errors["torch"]
         self.report.figure("error of logprobs, ours / torch's operations", ratio, ours=errors["ours"])
         name = "logits as close to float32 as torch's own operations"
         self.report.goal(name, ratio <= 1.1, f"{name} ({ratio:.2f} of 1.1)")
-
-    @staticmethod
-    def error(exact, found) -> float:
-        """Root of the mean square over the tokens that both report."""
-        squares = []
-        for one, other in zip(exact, found, strict=True):
-            for a, b in zip(one, other, strict=True):
-                known = dict(b.top)
-                squares += [(value - known[token]) ** 2 for token, value in a.top if token in known]
-        return (sum(squares) / len(squares)) ** 0.5
 
     def peer(self) -> None:
         """The same requests through transformers' continuous batching and through our scheduler and runner."""
@@ -301,9 +304,13 @@ class Bench:
         """Tokens a second of two rounds."""
         from random_model import BLOCK_SIZE, Batch, make_runner
 
+        from inference.engine.compute.choice import Backend
+
         sizes, number = self.sizes, len(prompts)
         blocks = number * (-(-(sizes.peer_prompt + sizes.peer_tokens) // BLOCK_SIZE) + 1)
-        runner = make_runner(self.spec, self.weights, "triton", self.half, self.device, blocks, number)
+        runner = make_runner(
+            self.spec, self.weights, Backend(self.device, self.half, "triton"), blocks=blocks, rows=number
+        )
 
         def once() -> float:
             batch = Batch(runner, blocks, number)
@@ -323,7 +330,7 @@ class Bench:
         self.report.figure(f"tokens/s, {number} requests, ours", median(rates), captured_meanwhile=meanwhile)
         return rates
 
-    def step_seconds(self, batch) -> float:
+    def step_seconds(self, batch: "Batch") -> float:
         """Median seconds of a step in which all decode, once their graph is there."""
         for _ in range(3 if self.cuda else 1):
             batch.step()
@@ -345,10 +352,12 @@ class Bench:
         captured = self.capture(work)
         return lambda: captured.replay()
 
-    def device_seconds(self, batch) -> float:
+    def device_seconds(self, batch: "Batch") -> float:
         """Seconds of a step's computation alone: nothing waits for what comes out."""
         parts = batch.scheduler.schedule()
-        return self.seconds(lambda: batch.runner.gpu.decode.run(parts))
+        gpu = batch.runner.gpu
+        assert gpu is not None
+        return self.seconds(lambda: gpu.decode.run(parts))
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Seconds of one call: the best of a few rounds of several calls."""

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from inference.engine.compute.choice import Attention, Backend, CacheShape
+from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.files.families import PLACES, Place
 from inference.engine.files.spec import ModelSpec, read_spec
@@ -158,19 +158,21 @@ class Batch:
             self.end(sequence)
 
 
-def make_runner(
-    spec: ModelSpec,
-    weights: Weights,
-    attention: Attention,
-    dtype: torch.dtype,
-    device: torch.device,
-    blocks: int,
-    rows: int,
-) -> ModelRunner:
-    backend, cache = Backend(device, dtype, attention), CacheShape(blocks, BLOCK_SIZE, spec.context, rows)
+def make_runner(spec: ModelSpec, weights: Weights, backend: Backend, *, blocks: int, rows: int) -> ModelRunner:
+    cache = CacheShape(blocks, BLOCK_SIZE, spec.context, rows)
     return ModelRunner(spec, weights, backend=backend, cache=cache)
 
 
 def prompt_of(length: int, vocabulary: int, seed: int) -> list[int]:
     chance = Random(seed)
     return [chance.randrange(3, vocabulary) for _ in range(length)]
+
+
+def distance(exact: list[list[Choice]], found: list[list[Choice]]) -> float:
+    """Root of the mean square between the logprobs of two runs, over the tokens that both report."""
+    squares: list[float] = []
+    for one, other in zip(exact, found, strict=True):
+        for a, b in zip(one, other, strict=True):
+            known = dict(b.top)
+            squares += [(value - known[token]) ** 2 for token, value in a.top if token in known]
+    return (sum(squares) / len(squares)) ** 0.5

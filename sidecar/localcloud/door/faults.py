@@ -99,7 +99,7 @@ class Faults:
             if rule is None:
                 await app(scope, receive, self._remembering(key, send) if self._wants_stale() else send)
                 return
-            await self._misbehave(rule, key, part, app, scope, receive, send)
+            await self._misbehave(rule, key, part, app=app, scope=scope, receive=receive, send=send)
 
         return faulty
 
@@ -118,7 +118,7 @@ class Faults:
         return remember
 
     async def _misbehave(
-        self, rule: Rule, key: str, part: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send
+        self, rule: Rule, key: str, part: str, *, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if rule.seconds:
             await asyncio.sleep(rule.seconds)

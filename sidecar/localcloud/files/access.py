@@ -28,7 +28,7 @@ def authenticate(
     authorization = headers.get("authorization", "")
     kind, _, proof = authorization.partition(" ")
     if kind == "SharedKey":
-        _shared_key(cloud, account, method, raw_path, query_string, headers, proof)
+        _shared_key(cloud, account, proof, method=method, raw_path=raw_path, query_string=query_string, headers=headers)
         return _everything
     if kind == "Bearer":
         return _permitted(data_role(cloud, account, _token(cloud, authorization, headers)))
@@ -49,11 +49,12 @@ def _everything(_method: str, _kind: str, _comp: str) -> None:
 def _shared_key(
     cloud: LocalCloud,
     account: Resource,
+    proof: str,
+    *,
     method: str,
     raw_path: str,
     query_string: str,
     headers: Mapping[str, str],
-    proof: str,
 ) -> None:
     failed = FilesError(
         403,

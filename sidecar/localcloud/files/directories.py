@@ -77,10 +77,10 @@ def list_directory(call: FilesCall) -> Response:
         call.share,
         call.path,
         entries,
-        prefix,
-        int(limit),
-        call.query.get("include", ""),
-        call.query.get("marker", ""),
+        prefix=prefix,
+        limit=int(limit),
+        include=call.query.get("include", ""),
+        marker=call.query.get("marker", ""),
     )
     return xml_response(page)
 

@@ -46,6 +46,7 @@ def listing(
     share: str,
     directory: str,
     entries: Sequence[Entry],
+    *,
     prefix: str,
     limit: int,
     include: str,

@@ -1,10 +1,13 @@
 """What only a GPU can show: graphs replay what was computed, also after a swap, and 16 bits are as close as torch's own."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from inference.engine.compute.choice import Attention
+from inference.engine.compute.choice import Attention, Backend
 from inference.engine.compute.gpu.graphs import CudaCapture, Graphs
+from inference.engine.files.spec import ModelSpec
 from tests.bench.random_model import (
     BLOCK_SIZE,
     PHI3_MINI,
@@ -28,12 +31,12 @@ BLOCKS = 400
 
 
 @pytest.fixture(scope="module", params=SHAPES)
-def model(request):
+def model(request: pytest.FixtureRequest) -> tuple[ModelSpec, Any]:
     spec = spec_of(SHAPES[request.param])
     return spec, random_weights(spec, HALF, DEVICE)
 
 
-def batch_of(runner, number, adapters=(0,), tokens=12):
+def batch_of(runner: Any, number: int, adapters: Any = (0,), tokens: int = 12):
     batch = Batch(runner, BLOCKS, 16)
     for index in range(number):
         batch.add(prompt_of(40 + index, runner.spec.vocabulary, index), tokens, adapters[index % len(adapters)])
@@ -41,16 +44,16 @@ def batch_of(runner, number, adapters=(0,), tokens=12):
     return batch
 
 
-def gpu_of(runner):
+def gpu_of(runner: Any):
     assert runner.gpu is not None
     return runner.gpu
 
 
 @kernels
 @pytest.mark.parametrize("number", [1, 3, 6, 16])
-def test_a_replay_computes_what_is_computed_without_a_graph(model, number):
+def test_a_replay_computes_what_is_computed_without_a_graph(model: tuple[ModelSpec, Any], number: int):
     spec, weights = model
-    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=16)
     path = gpu_of(runner).decode
     batch = batch_of(runner, number)
     for _ in range(6):
@@ -64,9 +67,9 @@ def test_a_replay_computes_what_is_computed_without_a_graph(model, number):
 
 
 @kernels
-def test_a_swap_between_two_replays_needs_no_new_graph(model):
+def test_a_swap_between_two_replays_needs_no_new_graph(model: tuple[ModelSpec, Any]):
     spec, weights = model
-    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=16)
     path = gpu_of(runner).decode
     runner.install_adapter(1, random_adapter(spec, 16, HALF, DEVICE, 1))
     batch = batch_of(runner, 4, adapters=(0, 1), tokens=30)
@@ -104,17 +107,21 @@ def test_graphs_are_captured_after_a_failure_and_after_all_were_dropped():
 @pytest.mark.parametrize(
     ("attention", "half"), [pytest.param("triton", torch.bfloat16, marks=kernels), ("torch", torch.float16)], ids=str
 )
-def test_half_precision_is_as_close_to_float32_as_torchs_own(model, adapter, attention: Attention, half):
+def test_half_precision_is_as_close_to_float32_as_torchs_own(
+    model: tuple[ModelSpec, Any], adapter: int, attention: Attention, half: torch.dtype
+):
     """The second is a T4's way, which any GPU can go."""
     spec, weights = model
     weights = converted(weights, half)
-    exact = make_runner(spec, converted(weights, torch.float32), "dense", torch.float32, DEVICE, BLOCKS, 16)
+    exact = make_runner(
+        spec, converted(weights, torch.float32), Backend(DEVICE, torch.float32, "dense"), blocks=BLOCKS, rows=16
+    )
     forced = prompt_of(24, spec.vocabulary, 5)
     seen = []
     for runner in (
         exact,
-        make_runner(spec, weights, "dense", half, DEVICE, BLOCKS, 16),
-        make_runner(spec, weights, attention, half, DEVICE, BLOCKS, 16),
+        make_runner(spec, weights, Backend(DEVICE, half, "dense"), blocks=BLOCKS, rows=16),
+        make_runner(spec, weights, Backend(DEVICE, half, attention), blocks=BLOCKS, rows=16),
     ):
         dtype = torch.float32 if runner is exact else half
         lora = random_adapter(spec, 16, half, DEVICE, 1)
@@ -131,7 +138,7 @@ def test_half_precision_is_as_close_to_float32_as_torchs_own(model, adapter, att
     assert sum(a == b for a, b in likeliest) >= 0.9 * len(likeliest)
 
 
-def error(exact, found):
+def error(exact: Any, found: Any):
     squares = []
     for one, other in zip(exact, found, strict=True):
         for a, b in zip(one, other, strict=True):
@@ -140,14 +147,14 @@ def error(exact, found):
     return (sum(squares) / len(squares)) ** 0.5
 
 
-def test_a_whole_run_equals_the_steps_of_torchs_operations(model):
+def test_a_whole_run_equals_the_steps_of_torchs_operations(model: tuple[ModelSpec, Any]):
     """float32 throughout: greedy tokens are the same whatever computes them."""
     spec, weights = model
     wide = converted(weights, torch.float32)
     ways: list[Attention] = ["dense", "torch", *(["triton"] if KERNELS.type == "cuda" else [])]
     told = []
     for attention in ways:
-        runner = make_runner(spec, wide, attention, torch.float32, DEVICE, BLOCKS, 16)
+        runner = make_runner(spec, wide, Backend(DEVICE, torch.float32, attention), blocks=BLOCKS, rows=16)
         batch = batch_of(runner, 5)
         batch.finish()
         told.append([sequence.tokens for sequence in batch.sequences])
@@ -155,9 +162,9 @@ def test_a_whole_run_equals_the_steps_of_torchs_operations(model):
 
 
 @kernels
-def test_padding_leaves_the_pages_of_others_alone(model):
+def test_padding_leaves_the_pages_of_others_alone(model: tuple[ModelSpec, Any]):
     spec, weights = model
-    runner = make_runner(spec, weights, "triton", HALF, DEVICE, BLOCKS, 16)
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=16)
     batch = batch_of(runner, 5)
     used = {block for sequence in batch.sequences for block in sequence.blocks}
     free = [row for block in set(range(BLOCKS)) - used for row in range(block * BLOCK_SIZE, (block + 1) * BLOCK_SIZE)]

@@ -3,12 +3,17 @@ torch operations and with the Triton kernels under Triton's interpreter.
 """
 
 import random
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
+
+from inference.engine.compute.choice import Attention, Backend
+from tests.unit.inference.conftest import Families, Family, Reference, RigMaker
 
 pytest.importorskip("triton")
 
@@ -40,19 +45,22 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def large_tiles(monkeypatch):
+def large_tiles(monkeypatch: pytest.MonkeyPatch):
     """The interpreter takes its time for each program: fewer and wider ones. test_kernels.py runs those of a GPU."""
     if KERNELS_ON.type == "cpu":
         monkeypatch.setattr(gemv, "N_STEP", 256)  # patched: constants of a kernel, for the interpreter only
         monkeypatch.setattr(gemv, "K_STEP", 64)  # patched: constants of a kernel, for the interpreter only
 
 
+Made = Callable[[str], tuple[Family, Reference]]
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, families):
+def made(tmp_path_factory: pytest.TempPathFactory, families: Families) -> Made:
     """Families by name, each made once with its reference."""
     known = {}
 
-    def make(name):
+    def make(name: str):
         if name not in known:
             kind, targets, config = FAMILIES[name]
             family = families.make(tmp_path_factory.mktemp(name), kind, targets, **config)
@@ -71,7 +79,7 @@ def made(tmp_path_factory, families):
     ],
     ids=["plenty", "short-of-everything"],
 )
-def test_tokens_equal_the_reference(made, make_rig, name, settings):
+def test_tokens_equal_the_reference(made: Made, make_rig: RigMaker, name: str, settings: dict[str, Any]):
     family, reference = made(name)
     rig = make_rig(family, attention="torch", **settings)
     chance = random.Random(5)
@@ -89,7 +97,7 @@ def test_tokens_equal_the_reference(made, make_rig, name, settings):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_kernels_give_the_references_tokens(made, make_rig, name, monkeypatch):
+def test_kernels_give_the_references_tokens(made: Made, make_rig: RigMaker, name: str, monkeypatch: pytest.MonkeyPatch):
     """Few rows (our own products, with the norm and the gate in them) and more (torch's), base and adapters, two buckets."""
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)  # or no matrix is left as it was loaded
     family, reference = made(name)
@@ -107,7 +115,7 @@ def test_kernels_give_the_references_tokens(made, make_rig, name, monkeypatch):
 
 
 @pytest.mark.parametrize("attention", ["torch", "triton"])
-def test_longrope_changes_tables_while_decoding(made, make_rig, attention):
+def test_longrope_changes_tables_while_decoding(made: Made, make_rig: RigMaker, attention: Attention):
     family, reference = made("phi3-longrope")
     rig = make_rig(family, attention=attention)
     prompt = [random.Random(9).randrange(3, 160) for _ in range(60)]
@@ -117,7 +125,7 @@ def test_longrope_changes_tables_while_decoding(made, make_rig, attention):
 
 
 @pytest.mark.parametrize("attention", ["dense", "torch"])
-def test_longrope_changes_tables_with_everything_known_already(made, make_rig, attention):
+def test_longrope_changes_tables_with_everything_known_already(made: Made, make_rig: RigMaker, attention: Attention):
     """The second time all tokens are found under the second table: nothing of the first may be read with them."""
     family, reference = made("phi3-longrope")
     rig = make_rig(family, attention=attention, block_size=4)
@@ -140,8 +148,8 @@ def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
     whole, other = (random_adapter(spec, 8, torch.float32, CPU, seed) for seed in (1, 2))
     partial = Lora(tuple({"qkv": pairs["qkv"]} for pairs in other.layers))
 
-    def told(*adapters):
-        runner = make_runner(spec, weights, "torch", torch.float32, CPU, 8, 1)
+    def told(*adapters: Any):
+        runner = make_runner(spec, weights, Backend(CPU, torch.float32, "torch"), blocks=8, rows=1)
         for each in adapters:
             runner.install_adapter(1, each)
         batch = Batch(runner, 8, 1)
@@ -153,7 +161,7 @@ def test_a_slots_next_adapter_answers_as_in_a_fresh_slot():
     assert told(whole) != told(partial)
 
 
-def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, make_rig):
+def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made: Made, make_rig: RigMaker):
     """So that /health/live answers 503 and the container is restarted."""
     family, _ = made("llama")
     rig = make_rig(family, attention="torch")
@@ -162,7 +170,7 @@ def test_a_lost_gpu_ends_the_engine_and_not_one_request_after_the_other(made, ma
     def waiting():
         raise lost
 
-    def failing(slices):
+    def failing(slices: list[Slice]):
         if slices[0].sequence.tokens[0] == 13:
             raise_if_lost(lost, waiting)
         return rig.runner.run(slices)
@@ -185,14 +193,14 @@ class Attended(TorchFunctionMode):
         super().__init__()
         self.calls = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
         if func is torch.nn.functional.scaled_dot_product_attention:
             self.calls.append((*(each.shape[1] for each in args[:3]), (kwargs or {}).get("enable_gqa", False)))
         return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(("count", "total", "window"), [(9, 9, 0), (5, 9, 0), (9, 9, 4), (5, 9, 4)])
-def test_prompts_attend_with_a_key_head_for_each_head(count, total, window):
+def test_prompts_attend_with_a_key_head_for_each_head(count: int, total: int, window: int):
     """Shared key heads have no kernel of little memory on a T4, nor with a mask on any GPU."""
     spec = spec_of(TINY | {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2})
     query, both = torch.randn(count, 32), torch.randn(total, spec.key_value)
@@ -212,7 +220,7 @@ class Launches:
     """The compiled form of each kernel that was launched: Triton compiles one for every combination of constants, number
     formats, and of what its arguments are multiples of."""
 
-    def __init__(self, patch):
+    def __init__(self, patch: pytest.MonkeyPatch):
         self.forms = set()
         for module in (attention, fused, gemv, lora):
             for name, kernel in vars(module).items():
@@ -221,8 +229,8 @@ class Launches:
                     hooks = [self.hook(name, kernel, general)]
                     patch.setattr(kernel, "pre_run_hooks", hooks)  # patched: Triton's own hook
 
-    def hook(self, name, kernel, general):
-        def seen(*values, **constants):
+    def hook(self, name: str, kernel: Any, general: Any):
+        def seen(*values: Any, **constants: Any):
             given = dict(zip(kernel.arg_names, values, strict=False))
             form = [(key, self.kind(value, key in general)) for key, value in given.items()]
             self.forms.add((name, *form, *sorted(constants.items())))
@@ -230,7 +238,7 @@ class Launches:
         return seen
 
     @staticmethod
-    def kind(value, general):
+    def kind(value: Any, general: Any):
         if isinstance(value, torch.Tensor):
             return value.dtype, value.data_ptr() % 16 == 0
         if isinstance(value, int) and not general:
@@ -238,7 +246,7 @@ class Launches:
         return type(value)
 
 
-def requests_of_every_kind(runner, blocks, vocabulary):
+def requests_of_every_kind(runner: Any, blocks: int, vocabulary: int):
     """Alone and together, short and long, base and adapters, decoding alone and beside prompts."""
     batch = Batch(runner, blocks, 5)
     for index, (length, adapter) in enumerate(((3, 0), (70, 1), (1, 1), (21, 0), (2, 2))):
@@ -249,7 +257,9 @@ def requests_of_every_kind(runner, blocks, vocabulary):
 
 
 @pytest.mark.parametrize("attention", ["torch", "triton"])
-def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(attention, monkeypatch):
+def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(
+    attention: Attention, monkeypatch: pytest.MonkeyPatch
+):
     if attention == "triton" and KERNELS_ON.type != "cpu":
         pytest.skip("watches the interpreter; a GPU's kernels do not take a CPU's tensors")
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
@@ -257,7 +267,7 @@ def test_a_warm_up_compiles_what_requests_need_and_touches_nobodys_pages(attenti
     weights, blocks = random_weights(spec, torch.float32, CPU), 14
     told = []
     for warm in (True, False):
-        runner = make_runner(spec, weights, attention, torch.float32, CPU, blocks, 5)
+        runner = make_runner(spec, weights, Backend(CPU, torch.float32, attention), blocks=blocks, rows=5)
         launches = Launches(monkeypatch)
         assert runner.gpu is not None
         pages = runner.gpu.cache.pages
@@ -281,7 +291,7 @@ class Indexed(TorchFunctionMode):
     A copy may go from one device to another, so there only shapes count.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
         if func is torch.Tensor.__getitem__:
             return indexed(*args)
         if func is torch.Tensor.__setitem__:
@@ -293,7 +303,7 @@ class Indexed(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def indexed(tensor, index):
+def indexed(tensor: torch.Tensor, index: Any):
     index = index if isinstance(index, tuple) else (index,)
     left, dim, rows = len([each for each in index if each is not None]), 0, []
     for each in index:
@@ -312,7 +322,7 @@ def indexed(tensor, index):
     return torch.ops.aten.index(tensor, rows) if rows else tensor
 
 
-def slice_of(number, blocks, start, count, adapter):
+def slice_of(number: int, blocks: list[int], start: int, count: int, adapter: int):
     tokens = list(range(3, 3 + start + count))
     sequence = Sequence(number, tokens, len(tokens), SamplingParams(4), adapter, 0, random.Random(1), 0)
     sequence.blocks.extend(blocks)
@@ -321,20 +331,20 @@ def slice_of(number, blocks, start, count, adapter):
 
 @pytest.mark.parametrize("heads", [2, 1], ids=["a key head for each head", "shared key heads"])
 @pytest.mark.parametrize("window", [None, 12])
-def test_every_tensor_is_where_it_is_computed_with(heads, window, monkeypatch):
+def test_every_tensor_is_where_it_is_computed_with(heads: int, window: int | None, monkeypatch: pytest.MonkeyPatch):
     """Without a GPU: torch's fake tensors have a device and a shape, and refuse operations over two devices."""
     config = {"num_attention_heads": 2, "num_key_value_heads": heads, "sliding_window": window}
     spec = spec_of(TINY | config)
     device = torch.device("cuda", 0)
 
-    def corner(count, total):  # torch's own is a subclass of Tensor, which cannot be fake
+    def corner(count: int, total: Any):  # torch's own is a subclass of Tensor, which cannot be fake
         return torch.ones(count, total, dtype=torch.bool, device=device).tril(total - count)
 
     monkeypatch.setattr(paged_cache, "causal_lower_right", corner)  # patched: torch's own cannot be fake
     with FakeTensorMode(), Indexed(), torch.no_grad():
         draft, _ = allocate(spec, torch.float16, device)
         weights, lora = draft.packed(), first_layer_of_zeros(spec, torch.float16, device)
-        runner = make_runner(spec, weights, "torch", torch.float16, device, 12, 4)
+        runner = make_runner(spec, weights, Backend(device, torch.float16, "torch"), blocks=12, rows=4)
         runner.warm_up()
         for slot in (1, 2):
             runner.install_adapter(slot, lora)

@@ -3,7 +3,9 @@
 import json
 import shutil
 import threading
-from typing import Any
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,20 +13,22 @@ from safetensors.torch import load_file, save_file
 
 from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.compute.fallback import TransformersRunner
-from inference.engine.engine import BatchingEngine
+from inference.engine.engine import BatchingEngine, Delta, Sink
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import FolderError, check_adapter, check_model
 from inference.engine.files.spec import UnsupportedModel
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits
 from inference.engine.schedule.sequence import SamplingParams
+from inference.engine.text.tokenizer import Tokenizer
+from tests.unit.inference.conftest import Families, Family
 from tests.unit.inference.foreign_code import lay_trap
 
 SPLIT = ["q_proj", "v_proj", "down_proj"]
 PROMPT = [5, 9, 31, 77, 12]
 
 
-def more_adapters(made):
+def more_adapters(made: Family):
     """Beside plain LoRA: DoRA, and a head of its own."""
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -46,21 +50,24 @@ def more_adapters(made):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, families):
+def made(tmp_path_factory: pytest.TempPathFactory, families: Families) -> Family:
     made = families.make(tmp_path_factory.mktemp("fallback"), "LlamaConfig", SPLIT)
     more_adapters(made)
     return made
 
 
+EngineMaker = Callable[..., BatchingEngine]
+
+
 @pytest.fixture
-def make_engine(words):
+def make_engine(words: Tokenizer) -> Generator[EngineMaker]:
     engines = []
 
-    def make(path, kind=TransformersRunner, **limits):
+    def make(path: Path, kind: Callable[..., Any] = TransformersRunner, **limits: Any):
         folder = check_model("test/model", path, path.parents[2])
         runner = kind(folder, torch.device("cpu"), torch.float32)
 
-        def deliver(events):
+        def deliver(events: list[tuple[Sink, Delta]]):
             for sink, delta in events:
                 sink(delta)
 
@@ -75,18 +82,18 @@ def make_engine(words):
 
 
 @pytest.fixture
-def engine(made, make_engine):
+def engine(made: Family, make_engine: EngineMaker) -> BatchingEngine:
     return make_engine(made.path)
 
 
-def install(engine, made, slot, name):
+def install(engine: BatchingEngine, made: Family, slot: int, name: str):
     engine.install(slot, check_adapter(name, made.adapters[name], made.path.parents[2]))
 
 
-def begin(engine, slot, number=12):
+def begin(engine: BatchingEngine, slot: int, number: int = 12):
     done, tokens = threading.Event(), []
 
-    def sink(delta):
+    def sink(delta: Delta):
         tokens.extend(choice.token for choice in delta.choices)
         if delta.finish:
             done.set()
@@ -96,17 +103,17 @@ def begin(engine, slot, number=12):
     return done, tokens
 
 
-def ended(begun):
+def ended(begun: Any):
     done, tokens = begun
     assert done.wait(60)
     return tokens
 
 
-def ask(engine, slot, number=12):
+def ask(engine: BatchingEngine, slot: int, number: int = 12):
     return ended(begin(engine, slot, number))
 
 
-def expected(made, name, number=12):
+def expected(made: Family, name: str, number: int = 12):
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from peft import PeftModel  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
@@ -120,7 +127,7 @@ def expected(made, name, number=12):
     return out[0, len(PROMPT) :].tolist()
 
 
-def test_adapters_that_only_peft_computes_give_its_tokens(made, engine):
+def test_adapters_that_only_peft_computes_give_its_tokens(made: Family, engine: BatchingEngine):
     base = ask(engine, 0)
     assert base == expected(made, "")
     names = ["dora", "first", "head", "second"]
@@ -155,7 +162,15 @@ LORA = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
     ],
 )
 @pytest.mark.parametrize("before", [[], ["second"]], ids=["as-the-first", "beside-another"])
-def test_what_does_not_fit_is_refused_and_leaves_nothing_behind(made, engine, tmp_path, change, config, said, before):
+def test_what_does_not_fit_is_refused_and_leaves_nothing_behind(  # noqa: PLR0917  (pytest passes them by name)
+    made: Family,
+    engine: BatchingEngine,
+    tmp_path: Path,
+    change: Callable[..., Any],
+    config: dict[str, Any],
+    said: str,
+    before: list[Any] | list[str],
+):
     for slot, name in enumerate(before, start=1):
         install(engine, made, slot, name)
     path = tmp_path / "wrong"
@@ -208,7 +223,9 @@ FOREIGN: dict[str, tuple[str, list[str], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("family", FOREIGN)
-def test_foreign_architectures_give_their_own_tokens(family, families, make_engine, tmp_path):
+def test_foreign_architectures_give_their_own_tokens(
+    family: str, families: Families, make_engine: EngineMaker, tmp_path: Path
+):
     """In chunks smaller than the prompt, and several at once; base and adapter."""
     config, targets, more = FOREIGN[family]
     made = families.make(tmp_path, config, targets, **more)
@@ -224,7 +241,7 @@ def test_foreign_architectures_give_their_own_tokens(family, families, make_engi
     ("family", "config"), [("llama", "LlamaConfig"), ("phi3", "Phi3Config"), ("gemma2", "Gemma2Config")]
 )
 def test_a_known_model_with_code_of_its_own_is_served_by_the_native_class(
-    family, config, families, make_engine, tmp_path
+    family: str, config: str, families: Families, make_engine: EngineMaker, tmp_path: Path
 ):
     """Ours, and one that only transformers knows; the adapter brings code too. None of it is run."""
     targets, more = (FOREIGN[family][1:]) if family in FOREIGN else (["o_proj", "down_proj"], {})
@@ -240,7 +257,12 @@ def test_a_known_model_with_code_of_its_own_is_served_by_the_native_class(
 
 
 @pytest.mark.parametrize("auto_map", [None, [], ["trap.Trap"], "trap.Trap", 7, {"AutoConfig": 7}, {"AutoConfig": None}])
-def test_an_auto_map_that_is_none_is_no_ones_business(auto_map, made, make_engine, tmp_path):
+def test_an_auto_map_that_is_none_is_no_ones_business(
+    auto_map: dict[str, Any] | int | list[Any] | list[str] | str | None,
+    made: Family,
+    make_engine: EngineMaker,
+    tmp_path: Path,
+):
     path = tmp_path / "model-cache/org/model"
     shutil.copytree(made.path, path)
     written = json.loads((path / "config.json").read_text())
@@ -248,13 +270,17 @@ def test_an_auto_map_that_is_none_is_no_ones_business(auto_map, made, make_engin
     assert ask(make_engine(path), 0, 4) == expected(made, "", 4)
 
 
-def test_a_model_whose_state_cannot_be_given_back_is_refused_by_name(families, make_engine, tmp_path):
+def test_a_model_whose_state_cannot_be_given_back_is_refused_by_name(
+    families: Families, make_engine: EngineMaker, tmp_path: Path
+):
     made = families.make(tmp_path, "RwkvConfig", ["key"], attention_hidden_size=48)
     with pytest.raises(UnsupportedModel, match="RwkvForCausalLM keeps no cache that can be given back"):
         make_engine(made.path)
 
 
-def test_a_model_that_keeps_a_state_in_itself_is_refused_by_name(families, make_engine, tmp_path):
+def test_a_model_that_keeps_a_state_in_itself_is_refused_by_name(
+    families: Families, make_engine: EngineMaker, tmp_path: Path
+):
     """Alone it is right; beside another request each would go on with the other's state."""
     more = {"lru_width": 48, "conv1d_width": 4, "head_dim": 8, "num_hidden_layers": 3, "attention_window_size": 16}
     made = families.make(tmp_path, "RecurrentGemmaConfig", ["q_proj"], **more)
@@ -262,7 +288,9 @@ def test_a_model_that_keeps_a_state_in_itself_is_refused_by_name(families, make_
         make_engine(made.path)
 
 
-def test_an_adapter_of_extreme_weights_does_not_keep_the_base_from_starting(made, make_engine, tmp_path):
+def test_an_adapter_of_extreme_weights_does_not_keep_the_base_from_starting(
+    made: Family, make_engine: EngineMaker, tmp_path: Path
+):
     engine = make_engine(made.path)
     path = tmp_path / "extreme"
     shutil.copytree(made.adapters["first"], path)
@@ -276,16 +304,16 @@ def test_an_adapter_of_extreme_weights_does_not_keep_the_base_from_starting(made
 class Forgetful(TransformersRunner):
     """As an architecture would be whose state is not in its cache."""
 
-    def _logits(self, slot, tokens, cache):
+    def _logits(self, slot: int, tokens: list[int], cache: Any):
         return super()._logits(slot, tokens, self._cache())
 
 
-def test_a_model_that_forgets_between_steps_is_refused(made, make_engine):
+def test_a_model_that_forgets_between_steps_is_refused(made: Family, make_engine: EngineMaker):
     with pytest.raises(UnsupportedModel, match="computes other logits step by step"):
         make_engine(made.path, Forgetful)
 
 
-def test_nothing_beside_the_checked_files_is_read(made, make_engine, tmp_path):
+def test_nothing_beside_the_checked_files_is_read(made: Family, make_engine: EngineMaker, tmp_path: Path):
     """transformers would prefer a model.safetensors to the index, and put an adapter that lies there into the base."""
     path = tmp_path / "model-cache/org/model"
     shutil.copytree(made.path, path)
@@ -299,7 +327,7 @@ def test_nothing_beside_the_checked_files_is_read(made, make_engine, tmp_path):
     assert ask(make_engine(path), 0) == expected(made, "")
 
 
-def test_loading_tells_how_far_it_is_and_what_is_missing(made, tmp_path):
+def test_loading_tells_how_far_it_is_and_what_is_missing(made: Family, tmp_path: Path):
     path = tmp_path / "model-cache/org/model"
     shutil.copytree(made.path, path)
     shares = []
@@ -319,7 +347,7 @@ class FailingOnce(TransformersRunner):
 
     failed = False
 
-    def _forward(self, part):
+    def _forward(self, part: Any):
         logits = super()._forward(part)
         if len(part.sequence.tokens) == len(PROMPT) + 3 and not self.failed:
             self.failed = True
@@ -327,7 +355,9 @@ class FailingOnce(TransformersRunner):
         return logits
 
 
-def test_a_step_that_failed_half_way_is_run_again_for_the_others(made, engine, make_engine):
+def test_a_step_that_failed_half_way_is_run_again_for_the_others(
+    made: Family, engine: BatchingEngine, make_engine: EngineMaker
+):
     failing = make_engine(made.path, FailingOnce)
     assert ask(failing, 0, 6) == ask(engine, 0, 6)
-    assert failing._runner.failed
+    assert cast("FailingOnce", failing._runner).failed

@@ -1,5 +1,7 @@
 """The Triton kernels, run by Triton's interpreter (on a GPU: by the GPU), against the same formulas in float64."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,16 +24,16 @@ CLOSE = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 DOTS = [torch.float32, torch.float16] + ([torch.bfloat16] if DEVICE == "cuda" else [])
 
 
-def random(*shape, dtype=torch.float32, seed=1):
+def random(*shape: Any, dtype: torch.dtype = torch.float32, seed: int = 1):
     chance = torch.Generator().manual_seed(seed)
     return torch.randn(*shape, generator=chance).to(dtype).to(DEVICE)
 
 
-def whole(values):
+def whole(values: list[int]):
     return torch.tensor(values, dtype=torch.int32, device=DEVICE)
 
 
-def rows_for(lengths, block_size, seed=1):
+def rows_for(lengths: list[int], block_size: int, seed: int = 1):
     """Rows whose blocks stand anywhere; behind a row's last block its table names blocks of others."""
     chance = torch.Generator().manual_seed(seed)
     width = -(-max(lengths) // block_size) + 1
@@ -40,7 +42,16 @@ def rows_for(lengths, block_size, seed=1):
     return DecodeRows(zeros, whole(lengths), zeros, zeros, tables, block_size, max(lengths))
 
 
-def exact_attention(query, pages, rows, window, heads, key_heads, head_dim):
+def exact_attention(
+    query: torch.Tensor,
+    pages: torch.Tensor,
+    rows: DecodeRows,
+    *,
+    window: int,
+    heads: int,
+    key_heads: int,
+    head_dim: int,
+):
     out = []
     for index, length in enumerate(rows.lengths.tolist()):
         first = max(length - window, 0) if window else 0
@@ -55,19 +66,21 @@ def exact_attention(query, pages, rows, window, heads, key_heads, head_dim):
     return torch.stack(out)
 
 
-def close(found, exact, dtype):
+def close(found: Any, exact: Any, dtype: torch.dtype):
     return torch.allclose(found.double(), exact, rtol=CLOSE[dtype], atol=CLOSE[dtype])
 
 
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize("parts", [1, 3, 16])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 96), (3, 64), (1, 80), (2, 128), (1, 256), (2, 8)])
-def test_attention_with_a_key_head_for_each_head(dtype, parts, heads, head_dim):
+def test_attention_with_a_key_head_for_each_head(dtype: torch.dtype, parts: int, heads: int, head_dim: int):
     rows = rows_for([1, 5, 37, 64], 4)
     pages = random(BLOCKS * 4, 2 * heads * head_dim, dtype=dtype)
     query = random(4, heads * head_dim + 16, dtype=dtype, seed=2)[:, : heads * head_dim]  # part of a wider matrix
     found = attention.attend(query, pages, rows, 0, heads, heads, head_dim, parts)
-    assert close(found, exact_attention(query, pages, rows, 0, heads, heads, head_dim), dtype)
+    assert close(
+        found, exact_attention(query, pages, rows, window=0, heads=heads, key_heads=heads, head_dim=head_dim), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", DOTS)
@@ -75,12 +88,14 @@ def test_attention_with_a_key_head_for_each_head(dtype, parts, heads, head_dim):
 @pytest.mark.parametrize(
     ("heads", "key_heads", "head_dim"), [(4, 2, 64), (7, 1, 80), (6, 2, 96), (8, 1, 128), (4, 1, 256), (32, 1, 64)]
 )
-def test_attention_with_shared_key_heads(dtype, parts, heads, key_heads, head_dim):
+def test_attention_with_shared_key_heads(dtype: torch.dtype, parts: int, heads: int, key_heads: int, head_dim: int):
     rows = rows_for([70, 1, 33], 4)
     pages = random(BLOCKS * 4, 2 * key_heads * head_dim, dtype=dtype)
     query = random(3, heads * head_dim, dtype=dtype, seed=2)
     found = attention.attend(query, pages, rows, 0, heads, key_heads, head_dim, parts)
-    assert close(found, exact_attention(query, pages, rows, 0, heads, key_heads, head_dim), dtype)
+    assert close(
+        found, exact_attention(query, pages, rows, window=0, heads=heads, key_heads=key_heads, head_dim=head_dim), dtype
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -91,13 +106,19 @@ def test_attention_with_shared_key_heads(dtype, parts, heads, key_heads, head_di
     st.sampled_from([1, 2, 5, 32]),
     st.sampled_from([(1, 1), (2, 1)]),
 )
-def test_attention_over_any_lengths_blocks_windows_and_parts(lengths, block_size, window, parts, shape):
+def test_attention_over_any_lengths_blocks_windows_and_parts(
+    lengths: list[int], block_size: int, window: int, parts: int, shape: tuple[int, int]
+):
     heads, key_heads = shape
     rows = rows_for(lengths, block_size) if max(lengths) < (BLOCKS - 1) * block_size else rows_for([9], 1)
     pages = random(BLOCKS * block_size, 2 * key_heads * 16)
     query = random(rows.number, heads * 16, seed=2)
     found = attention.attend(query, pages, rows, window, heads, key_heads, 16, parts)
-    assert close(found, exact_attention(query, pages, rows, window, heads, key_heads, 16), torch.float32)
+    assert close(
+        found,
+        exact_attention(query, pages, rows, window=window, heads=heads, key_heads=key_heads, head_dim=16),
+        torch.float32,
+    )
 
 
 def test_attention_ignores_what_stands_behind_a_row():
@@ -113,7 +134,7 @@ def test_attention_ignores_what_stands_behind_a_row():
 
 @pytest.mark.parametrize("number", [1, 16, 64])
 @pytest.mark.parametrize("key_heads", [1, 8, 32])
-def test_parts_fill_the_gpu_and_no_more(number, key_heads):
+def test_parts_fill_the_gpu_and_no_more(number: int, key_heads: int):
     parts = attention.parts_for(number, key_heads, processors=132, context=4096)
     assert 1 <= parts <= attention.MOST_PARTS
     assert parts == 1 or number * key_heads * parts <= 132 * attention.PROGRAMS_PER_SM
@@ -122,7 +143,7 @@ def test_parts_fill_the_gpu_and_no_more(number, key_heads):
 
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize("width", [48, 96, 3072])
-def test_norm_rounds_as_the_decoder_does(dtype, width):
+def test_norm_rounds_as_the_decoder_does(dtype: torch.dtype, width: int):
     x, weight = random(3, width, dtype=dtype), random(width, dtype=dtype, seed=2)
     exact = rms_norm(x.double(), (width,), weight.double(), 1e-5)
     assert close(fused.norm(x, weight, 1e-5), exact, dtype)
@@ -133,7 +154,7 @@ def test_norm_rounds_as_the_decoder_does(dtype, width):
 
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize("width", [5, 1024, 1500])
-def test_gate(dtype, width):
+def test_gate(dtype: torch.dtype, width: int):
     both = random(2, 2 * width, dtype=dtype)
     exact = silu(both[:, :width].double()) * both[:, width:].double()
     assert close(fused.gate(both), exact, dtype)
@@ -142,7 +163,7 @@ def test_gate(dtype, width):
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize(("head_dim", "pairs"), [(16, 8), (96, 48), (80, 20), (12, 6)])
 @pytest.mark.parametrize("normed", [False, True])
-def test_rotation_and_the_write_to_the_pages(dtype, head_dim, pairs, normed):
+def test_rotation_and_the_write_to_the_pages(dtype: torch.dtype, head_dim: int, pairs: int, normed: bool):
     heads, key_heads, eps = 3, 2, 1e-6
     rows = rows_for([1, 9, 30], 4)
     rows = DecodeRows(rows.tokens, rows.lengths, whole([0, 1, 0]), rows.slots, rows.tables, 4, 30)
@@ -176,7 +197,7 @@ def test_rotation_and_the_write_to_the_pages(dtype, head_dim, pairs, normed):
 @pytest.mark.parametrize("dtype", [*CLOSE])
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 @pytest.mark.parametrize(("inputs", "outputs"), [(48, 10), (1024, 8), (1100, 18)])
-def test_products_of_few_rows(dtype, number, inputs, outputs):
+def test_products_of_few_rows(dtype: torch.dtype, number: int, inputs: int, outputs: int):
     x, weight = random(number, inputs, dtype=dtype), random(outputs, inputs, dtype=dtype, seed=2) / inputs**0.5
     bias, scale = random(outputs, dtype=dtype, seed=3), random(inputs, dtype=dtype, seed=4)
     plain = x.double() @ weight.double().t()
@@ -194,7 +215,7 @@ def test_products_of_few_rows(dtype, number, inputs, outputs):
 @pytest.mark.parametrize("dtype", DOTS)
 @pytest.mark.parametrize("slots", [[1], [0], [0, 0, 3], [1, 1, 2, 0, 3, 3, 1], [2] * 20, [0] * 16 + [1]])
 @pytest.mark.parametrize(("inputs", "outputs"), [(100, 150), (48, 30)])
-def test_adapters_row_by_row(dtype, slots, inputs, outputs):
+def test_adapters_row_by_row(dtype: torch.dtype, slots: list[int], inputs: int, outputs: int):
     ranks = [0, 5, 40, 16]
     down, up = random(4, inputs, 48, dtype=dtype), random(4, 48, outputs, dtype=dtype, seed=2)
     for slot, rank in enumerate(ranks):

@@ -47,6 +47,7 @@ class DecodePath:
         cache: PagedKeyValues,
         operations: Operations,
         stacks: LoraStacks,
+        *,
         batch: StaticBatch,
         capture: Capture | None,
     ) -> None:

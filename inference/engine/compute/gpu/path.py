@@ -50,4 +50,4 @@ def gpu_path(spec: ModelSpec, weights: Weights, rotations: Tensor, *, backend: B
     cache.operations = operations
     stacks = LoraStacks(spec)
     batch = StaticBatch(shape.rows, shape.context, shape.block_size, cache.spare, device)
-    return GpuPath(cache, stacks, DecodePath(spec, weights, cache, operations, stacks, batch, capture))
+    return GpuPath(cache, stacks, DecodePath(spec, weights, cache, operations, stacks, batch=batch, capture=capture))
