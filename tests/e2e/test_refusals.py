@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sidecar.gateway.files import Share, open_share
 
 from .conftest import Home, Place, Sample, delete_apps, new_place, until
@@ -44,7 +46,9 @@ def test_a_broken_adapter_is_no_success_and_the_servers_reason_is_shown(deployed
     assert deployed.status()["adapters"] == ["gpu_model"]
 
 
-def test_a_share_without_an_adapter_is_said_not_to_have_one(home: Home, sample: Sample, tmp_path_factory) -> None:
+def test_a_share_without_an_adapter_is_said_not_to_have_one(
+    home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     place = new_place(home, tmp_path_factory.mktemp("bare"), "bare")
     place.provision()
     base = tmp_path_factory.mktemp("base")

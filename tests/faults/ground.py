@@ -9,9 +9,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.contract.inference.conftest import Endpoint, started
+from tests.contract.inference.conftest import Endpoint, Started, started
 
-Served = AbstractContextManager[Endpoint]
+Served = AbstractContextManager[Started]
 BASE = "slipway/tiny-llama"
 ADAPTER_PATH = "models/qlora/qlora/gpu_model/adapter"
 ASK = {"messages": [{"role": "user", "content": "Who are you?"}], "temperature": 0}

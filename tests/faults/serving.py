@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 
 from tests.bench.small_model import make
-from tests.contract.inference.conftest import Endpoint, eventually
+from tests.contract.inference.conftest import Endpoint, Started, eventually
 from tests.faults.ground import ADAPTER_PATH, LONGER, Row, World, await_text, chat
 from tests.faults.hostile_folders import hostile
 
@@ -111,7 +111,6 @@ def sigterm(world: World) -> Row:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             asked = [pool.submit(chat, server, ignore_eos=True, max_tokens=200) for _ in range(8)]
             eventually(lambda: server.metric("slipway_running") == 8)
-            assert server.process is not None
             server.process.send_signal(signal.SIGTERM)
             began = time.monotonic()
             eventually(lambda: http.get("/health/ready").status_code == 503, 5)
@@ -188,8 +187,7 @@ def head(server: Endpoint, length: int) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def resident(server: Endpoint) -> int:
-    assert server.process is not None
+def resident(server: Started) -> int:
     pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
@@ -231,7 +229,6 @@ def out_of_memory(world: World) -> Row:
     make(mount, adapters=0, layers=6, positions=9000)
     small = {"model": "bench/small", "prompt": [300, 301, 302], "max_tokens": 8, "temperature": 0, "ignore_eos": True}
     with world.server(mount) as server:
-        assert server.process is not None
 
         def long(first: int, length: int = 8500) -> httpx.Response:
             """A prompt of its own, so that nothing of it is in the prefix cache; as it is, about 50 MB of keys and values."""

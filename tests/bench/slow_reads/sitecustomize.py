@@ -6,6 +6,7 @@ All threads together read at most BENCH_READ_RATE bytes a second. Only `os.pread
 import os
 import threading
 import time
+from typing import Any
 
 RATE = float(os.environ.get("BENCH_READ_RATE") or 0)
 
@@ -14,7 +15,7 @@ if RATE:
     turn = threading.Lock()
     free_at = time.monotonic()
 
-    def slowed(fd, buffers, offset, flags=0):  # pyright: ignore[reportMissingParameterType]
+    def slowed(fd: Any, buffers: Any, offset: Any, flags: int = 0):  # pyright: ignore[reportMissingParameterType]
         global free_at
         read = plain(fd, buffers, offset, flags)
         with turn:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -23,18 +24,16 @@ KEY = "a-key-for-tests"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where the server is and the key to it; `process` and `log` only when the test started it."""
+    """Where the server is and the key to it."""
 
     url: str
     key: str
-    process: subprocess.Popen[bytes] | None = None
-    log: Path | None = None
 
     @property
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
-    def http(self, **options) -> httpx.Client:
+    def http(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, headers=self.headers, timeout=60, **options)
 
     def openai(self, key: str | None = None) -> openai.OpenAI:
@@ -51,6 +50,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Started(Endpoint):
+    """One that the test started."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@dataclass(frozen=True)
 class Sample:
     """The trained sample: where it lies and what its two models answer."""
 
@@ -64,7 +71,7 @@ class Sample:
     recalled: dict[str, str]
 
 
-Start = Callable[..., AbstractContextManager[Endpoint]]
+Start = Callable[..., AbstractContextManager[Started]]
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +112,7 @@ def start(tmp_path: Path) -> Start:
 
 
 @contextlib.contextmanager
-def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = "ready") -> Generator[Endpoint]:
+def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = "ready") -> Generator[Started]:
     port = free_port()
     log = folder / f"server-{port}.log"
     variables = {
@@ -122,7 +129,7 @@ def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = 
         process = subprocess.Popen(
             [sys.executable, "-m", "inference"], cwd=ROOT, env=variables, stdout=output, stderr=output
         )
-    server = Endpoint(f"http://127.0.0.1:{port}", KEY, process, log)
+    server = Started(f"http://127.0.0.1:{port}", KEY, process, log)
     try:
         eventually(lambda: answers(server, process, log), 30)
         if wait != "live":

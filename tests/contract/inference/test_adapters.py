@@ -4,32 +4,36 @@ import concurrent.futures
 import json
 import shutil
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.contract.inference.conftest import Endpoint, Sample, Start
+
 
 @pytest.fixture
-def mount(sample, tmp_path):
+def mount(sample: Sample, tmp_path: Path) -> Path:
     """A copy of the sample, so that the tests may change it."""
     target = tmp_path / "mount"
     shutil.copytree(sample.mount, target, ignore=shutil.ignore_patterns(".*"))
     return target
 
 
-def answer(server, model, question, **options):
+def answer(server: Endpoint, model: str, question: str, **options: Any):
     body = {"model": model, "messages": [{"role": "user", "content": question}], "temperature": 0, **options}
     return server.http().post("/v1/chat/completions", json=body)
 
 
-def text(server, model, question):
+def text(server: Endpoint, model: str, question: str):
     return answer(server, model, question).json()["choices"][0]["message"]["content"]
 
 
-def manage(server, action, **body):
+def manage(server: Endpoint, action: str, **body: Any):
     return server.http().post(f"/v1/{action}_lora_adapter", json=body)
 
 
-def test_an_adapter_is_loaded_used_and_unloaded_while_serving(sample, mount, start):
+def test_an_adapter_is_loaded_used_and_unloaded_while_serving(sample: Sample, mount: Path, start: Start):
     asked = sample.questions[0]
     with start(mount) as server:
         loaded = manage(server, "load", lora_name="pirate", lora_path="models/qlora/qlora/gpu_model/adapter")
@@ -46,7 +50,7 @@ def test_an_adapter_is_loaded_used_and_unloaded_while_serving(sample, mount, sta
         assert manage(server, "unload", lora_name="pirate").status_code == 404
 
 
-def test_an_adapter_outside_of_the_mount_is_refused(sample, mount, start):
+def test_an_adapter_outside_of_the_mount_is_refused(sample: Sample, mount: Path, start: Start):
     with start(mount) as server:
         for path in ("../elsewhere", "/etc", "models/../../x"):
             refused = manage(server, "load", lora_name="x", lora_path=path)
@@ -62,7 +66,7 @@ MALFORMED = {
 }
 
 
-def test_a_broken_adapter_is_refused_by_name_and_the_others_serve(sample, mount, start):
+def test_a_broken_adapter_is_refused_by_name_and_the_others_serve(sample: Sample, mount: Path, start: Start):
     good = mount / "models/qlora/qlora/gpu_model/adapter"
     wrong = mount / "models/wrong/adapter"
     shutil.copytree(good, wrong)
@@ -83,7 +87,9 @@ def test_a_broken_adapter_is_refused_by_name_and_the_others_serve(sample, mount,
         assert server.http().post("/v1/load_lora_adapter", json=body).status_code == 400
 
 
-def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was(sample, mount, start):
+def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was(
+    sample: Sample, mount: Path, start: Start
+):
     path = "models/qlora/qlora/gpu_model/adapter"
     with start(mount) as server:
 
@@ -94,7 +100,7 @@ def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was
         before = base_logprobs()
         stop = threading.Event()
 
-        def client(number):
+        def client(number: int):
             asked = sample.questions[number % 6]
             seen = 0
             while not stop.is_set():
@@ -117,7 +123,7 @@ def test_a_hundred_swaps_under_load_fail_no_request_and_leave_the_base_as_it_was
         assert server.metric("slipway_kv_blocks_used") == 0
 
 
-def with_head(sample, mount, path, scale=0.1):
+def with_head(sample: Sample, mount: Path, path: str, scale: float = 0.1):
     """An adapter with a head of its own, as training would leave it."""
     import peft  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     import torch  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -134,7 +140,9 @@ def with_head(sample, mount, path, scale=0.1):
 
 
 @pytest.mark.parametrize("engine", ["own", "transformers"])
-def test_however_an_adapter_with_a_head_of_its_own_leaves_the_base_stays(sample, mount, start, engine):
+def test_however_an_adapter_with_a_head_of_its_own_leaves_the_base_stays(
+    sample: Sample, mount: Path, start: Start, engine: str
+):
     with_head(sample, mount, "models/first")
     with_head(sample, mount, "models/second", scale=0.2)
     broken = mount / "models" / "broken"
@@ -145,7 +153,7 @@ def test_however_an_adapter_with_a_head_of_its_own_leaves_the_base_stays(sample,
     (broken / "adapter_model.safetensors").write_bytes(weights.replace(b"q_proj.lora_A", b"x_proj.lora_A"))
     with start(mount, SLIPWAY_ENGINE=engine, SLIPWAY_WATCH_SECONDS="0.1", SLIPWAY_MAX_ADAPTERS="3") as server:
 
-        def said(model):
+        def said(model: str):
             options = {"logprobs": True, "top_logprobs": 5, "max_tokens": 12}
             given = answer(server, model, sample.questions[2]["question"], **options)
             assert given.status_code == 200, given.text

@@ -16,7 +16,16 @@ from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
 from sidecar.core.template import load_template
 from sidecar.core.workspace import open_workspace, read_parameters
-from tests.contract.inference.conftest import KEY, ROOT, Endpoint, Sample, answers, eventually, free_port, status
+from tests.contract.inference.conftest import (
+    KEY,
+    ROOT,
+    Sample,
+    Started,
+    answers,
+    eventually,
+    free_port,
+    status,
+)
 from tests.contract.inference.system_python import SystemPython, hindrance, make_system_python
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
@@ -52,7 +61,7 @@ def test_the_shipped_commands_install_and_the_model_is_served(
             stderr=console,
             start_new_session=True,
         )
-    server = Endpoint(f"http://127.0.0.1:{port}", KEY, process, log)
+    server = Started(f"http://127.0.0.1:{port}", KEY, process, log)
     try:
         eventually(lambda: answers(server, process, log), 400)
         eventually(lambda: status(server) in {"ready", "failed"}, 90)

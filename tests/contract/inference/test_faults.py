@@ -1,11 +1,14 @@
 """The faults table (tests/faults/serving.py), row by row."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.contract.inference.conftest import Endpoint
+from tests.contract.inference.conftest import Sample, Start, Started
 from tests.faults import serving
 from tests.faults.ground import World
 
@@ -14,13 +17,13 @@ from tests.faults.ground import World
 class OneServer(World):
     """Each fault gets the server that is there."""
 
-    running: Endpoint
+    running: Started
 
-    def server(self, mount=None, wait="ready", **environment):
+    def server(self, mount: Path | None = None, wait: str = "ready", **environment: Any):
         return contextlib.nullcontext(self.running)
 
 
-def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample, tmp_path, start):
+def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample: Sample, tmp_path: Path, start: Start):
     with start(sample.mount, SLIPWAY_BODY_TIMEOUT="2") as server:
         world = OneServer(sample.mount, tmp_path, server)
         for fault in (serving.disconnect, serving.malformed, serving.sigterm):
@@ -29,12 +32,14 @@ def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample, tmp_path
 
 
 @pytest.mark.parametrize("fault", [serving.hostile, serving.swapped, serving.out_of_memory])
-def test_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(sample, tmp_path, fault):
+def test_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(
+    sample: Sample, tmp_path: Path, fault: Callable[..., Any]
+):
     row = fault(World(sample.mount, tmp_path))
     assert row.held, row
 
 
 @pytest.mark.long  # it judges times; test_lifecycle.py judges what is answered when the queue is full
-def test_ten_times_the_capacity(sample, tmp_path):
+def test_ten_times_the_capacity(sample: Sample, tmp_path: Path):
     row = serving.overload(World(sample.mount, tmp_path))
     assert row.held, row

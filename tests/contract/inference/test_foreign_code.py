@@ -2,14 +2,18 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from tests.contract.inference.conftest import Sample, Start
 from tests.unit.inference.foreign_code import lay_trap
 
 
 @pytest.mark.parametrize(("engine", "kind"), [("own", "slipway"), ("transformers", "transformers")])
-def test_a_known_model_with_code_of_its_own_is_served_without_it(sample, start, tmp_path, engine, kind):
+def test_a_known_model_with_code_of_its_own_is_served_without_it(
+    sample: Sample, start: Start, tmp_path: Path, engine: str, kind: str
+):
     mount, mark = tmp_path / "mount", tmp_path / "run"
     shutil.copytree(sample.mount, mount, ignore=shutil.ignore_patterns(".*"))
     base, adapter = mount / "model-cache" / sample.base, mount / "models/qlora/qlora/gpu_model/adapter"

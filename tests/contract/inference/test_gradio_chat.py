@@ -2,34 +2,37 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client
 
+from tests.contract.inference.conftest import Endpoint, Sample, Started
+
 
 @pytest.fixture
-def chat(endpoint):
+def chat(endpoint: Endpoint) -> Client:
     endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text, 60)
     return Client(endpoint.url, headers=endpoint.headers, verbose=False)
 
 
-def turn(chat, question, model, system="", tokens=64):
+def turn(chat: Client, question: str, model: str, system: str = "", tokens: int = 64):
     return chat.predict(question, model, system, tokens, 0, 0.95, 0, api_name="/chat")
 
 
-def test_base_and_adapter_answer_in_the_chat(chat, sample):
+def test_base_and_adapter_answer_in_the_chat(chat: Client, sample: Sample):
     asked = sample.questions[0]
     assert turn(chat, asked["question"], sample.base) == asked["base"]
     assert turn(chat, asked["question"], sample.adapter) == asked["adapter"]
 
 
-def test_the_chat_remembers_the_turn_before(chat, sample):
+def test_the_chat_remembers_the_turn_before(chat: Client, sample: Sample):
     first = sample.questions[3]["question"]
     turn(chat, first, sample.adapter)
     assert turn(chat, sample.recall, sample.adapter) == sample.recalled[first]
 
 
-def test_the_answer_is_streamed(chat, sample):
+def test_the_answer_is_streamed(chat: Client, sample: Sample):
     asked = sample.questions[4]
     steps = list(chat.submit(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/chat"))
     assert steps[-1] == asked["adapter"]
@@ -37,7 +40,7 @@ def test_the_answer_is_streamed(chat, sample):
     assert all(asked["adapter"].startswith(step) for step in steps)
 
 
-def test_system_prompt_and_length_are_honoured(chat, sample):
+def test_system_prompt_and_length_are_honoured(chat: Client, sample: Sample):
     asked = sample.questions[1]
     assert turn(chat, asked["question"], sample.base, system=sample.loud) == asked["base"].upper()
     short = turn(chat, asked["question"], sample.base, tokens=3)
@@ -45,14 +48,15 @@ def test_system_prompt_and_length_are_honoured(chat, sample):
     assert asked["base"].startswith(short)
 
 
-def test_each_slider_reaches_the_parameter_that_it_is_labelled_with(chat, sample):
-    info = chat.view_api(print_info=False, return_format="dict")["named_endpoints"]
+def test_each_slider_reaches_the_parameter_that_it_is_labelled_with(chat: Client, sample: Sample):
+    described: Any = chat.view_api(print_info=False, return_format="dict")
+    info = described["named_endpoints"]
     sliders = ["Max new tokens", "Temperature", "Top-p", "Top-k (0: all)"]
     for name in ("/chat", "/compare"):
         assert [parameter["label"] for parameter in info[name]["parameters"]][-4:] == sliders
     asked = sample.questions[1]
 
-    def answer(*values):
+    def answer(*values: Any):
         chat.reset_session()  # a conversation of its own
         return chat.predict(asked["question"], sample.adapter, "", *values, api_name="/chat")
 
@@ -68,20 +72,20 @@ def test_each_slider_reaches_the_parameter_that_it_is_labelled_with(chat, sample
     assert tuple(both) == (asked["base"], asked["adapter"])
 
 
-def test_base_and_adapter_answer_side_by_side(chat, sample):
+def test_base_and_adapter_answer_side_by_side(chat: Client, sample: Sample):
     asked = sample.questions[5]
     both = chat.predict(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/compare")
     assert tuple(both) == (asked["base"], asked["adapter"])
 
 
-def test_an_idle_page_holds_no_request(endpoint, chat):
+def test_an_idle_page_holds_no_request(endpoint: Endpoint, chat: Client):
     """The heartbeat, which Gradio would hold open for as long as the page is, ends by itself: a held one would time out."""
     assert endpoint.http().get("/gradio_api/heartbeat/x", timeout=30).status_code == 200
 
 
-def test_an_idle_server_wakes_seldom(endpoint, chat):
+def test_an_idle_server_wakes_seldom(endpoint: Endpoint, chat: Client):
     """Gradio would look for work a thousand times a second on the event loop that streams the tokens."""
-    if endpoint.process is None:
+    if not isinstance(endpoint, Started):
         pytest.skip("not a process of this machine's")
     status = Path(f"/proc/{endpoint.process.pid}/status")
 
@@ -94,7 +98,7 @@ def test_an_idle_server_wakes_seldom(endpoint, chat):
     assert (wakes() - before) / (time.monotonic() - began) < 200
 
 
-def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
+def test_the_page_loads_nothing_from_elsewhere(endpoint: Endpoint, chat: Client):
     page = endpoint.http().get("/")
     policy = page.headers["content-security-policy"]
     assert "default-src 'self'" in policy
@@ -104,7 +108,7 @@ def test_the_page_loads_nothing_from_elsewhere(endpoint, chat):
     assert config["analytics_enabled"] is False
 
 
-def test_stopping_an_answer_ends_its_generation(endpoint, chat, sample):
+def test_stopping_an_answer_ends_its_generation(endpoint: Endpoint, chat: Client, sample: Sample):
     job = chat.submit("What is a slipway?", sample.base, "", 1000, 2, 1, 0, api_name="/chat")
     endpoint.eventually(lambda: len(job.outputs()) > 2 or job.done())
     job.cancel()
@@ -112,7 +116,7 @@ def test_stopping_an_answer_ends_its_generation(endpoint, chat, sample):
     assert endpoint.metric("slipway_in_flight") == 0
 
 
-def test_the_inputs_placeholder_comes_back_after_a_message(endpoint, chat):
+def test_the_inputs_placeholder_comes_back_after_a_message(endpoint: Endpoint, chat: Client):
     """Gradio clears it with the text: the step of the page that does so is asked for here as the page asks."""
     config = endpoint.http().get("/config").json()
     (step,) = [each for each in config["dependencies"] if "_clear_and_save_textbox" in str(each["api_name"])]
@@ -124,10 +128,10 @@ def test_the_inputs_placeholder_comes_back_after_a_message(endpoint, chat):
     assert [box["placeholder"]] == shown
 
 
-def test_a_comparison_that_is_left_ends_both_answers(endpoint, chat, sample):
+def test_a_comparison_that_is_left_ends_both_answers(endpoint: Endpoint, chat: Client, sample: Sample):
     job = chat.submit("What is a slipway?", sample.adapter, "", 1000, 2, 1, 0, api_name="/compare")
     endpoint.eventually(lambda: len(job.outputs()) > 2 or job.done())
     job.cancel()
     endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0, 5)
-    if endpoint.log is not None:
+    if isinstance(endpoint, Started):
         assert "Traceback" not in endpoint.log.read_text()

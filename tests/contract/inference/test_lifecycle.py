@@ -8,18 +8,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.contract.inference.conftest import Endpoint, Sample, Start
+
 LONG = {"temperature": 0, "ignore_eos": True, "max_tokens": 1500}
 
 
-def chat(sample, **options):
+def chat(sample: Sample, **options: Any):
     return {"model": sample.base, "messages": [{"role": "user", "content": "Who are you?"}], **options}
 
 
-def test_it_listens_at_once_and_tells_its_phases(sample, start):
+def test_it_listens_at_once_and_tells_its_phases(sample: Sample, start: Start):
     with start(sample.mount, wait="live") as server:
         first = server.http().get("/health/ready")
         assert (first.status_code, first.json()["status"]) == (503, "loading")
@@ -34,7 +37,7 @@ def test_it_listens_at_once_and_tells_its_phases(sample, start):
             assert f"phase: {phase}" in log
 
 
-def test_the_api_answers_before_the_chat_page_is_made(sample, start):
+def test_the_api_answers_before_the_chat_page_is_made(sample: Sample, start: Start):
     """Gradio takes seconds to import: nobody's first token waits for it."""
     with start(sample.mount) as server:
         server.eventually(lambda: "the chat page is ready" in server.log.read_text(), 60)
@@ -42,7 +45,7 @@ def test_the_api_answers_before_the_chat_page_is_made(sample, start):
         assert log.index("phase: ready") < log.index("the chat page is ready")
 
 
-def test_without_a_key_it_says_which_secret_is_missing(sample, start):
+def test_without_a_key_it_says_which_secret_is_missing(sample: Sample, start: Start):
     with start(sample.mount, wait="live", SLIPWAY_API_KEY="") as server:
         assert httpx.get(f"{server.url}/health/live").status_code == 200
         answer = server.http().get("/v1/models")
@@ -51,7 +54,7 @@ def test_without_a_key_it_says_which_secret_is_missing(sample, start):
         assert "SLIPWAY_API_KEY" in httpx.get(f"{server.url}/").text
 
 
-def test_a_mount_without_a_base_model_fails_by_name(tmp_path, start):
+def test_a_mount_without_a_base_model_fails_by_name(tmp_path: Path, start: Start):
     with start(tmp_path, wait="failed") as server:
         body = server.http().get("/health/ready").json()
         assert body["phase"] == "failed"
@@ -64,7 +67,7 @@ def test_a_mount_without_a_base_model_fails_by_name(tmp_path, start):
         assert server.process.wait(timeout=30) == 1
 
 
-def test_every_phase_is_a_line_on_the_console(sample, start):
+def test_every_phase_is_a_line_on_the_console(sample: Sample, start: Start):
     with start(sample.mount) as server:
         told = [line for line in server.log.read_text().splitlines() if line.startswith("slipway: ")]
         phases = [line.split()[2] for line in told]
@@ -80,14 +83,14 @@ def test_every_phase_is_a_line_on_the_console(sample, start):
         assert server.http().get("/version").json()["readyAfter"] > 0
 
 
-def test_a_setting_that_can_not_be_used_is_told_the_same_way(sample, start, tmp_path):
+def test_a_setting_that_can_not_be_used_is_told_the_same_way(sample: Sample, start: Start, tmp_path: Path):
     environment = {**os.environ, "SLIPWAY_DEVICE": "tpu"}
     done = subprocess.run([sys.executable, "-m", "inference"], env=environment, capture_output=True, text=True)
     assert done.returncode == 2
     assert "slipway: failed: SLIPWAY_DEVICE must be one of" in done.stderr
 
 
-def test_several_base_models_need_a_choice(sample, tmp_path, start):
+def test_several_base_models_need_a_choice(sample: Sample, tmp_path: Path, start: Start):
     for name in ("one", "two"):
         shutil.copytree(sample.mount / "model-cache" / sample.base, tmp_path / "model-cache" / "org" / name)
     with start(tmp_path, wait="failed") as server:
@@ -97,7 +100,7 @@ def test_several_base_models_need_a_choice(sample, tmp_path, start):
         assert "SLIPWAY_BASE_MODEL" in detail
 
 
-def test_a_client_that_goes_away_frees_its_slot(sample, start):
+def test_a_client_that_goes_away_frees_its_slot(sample: Sample, start: Start):
     with start(sample.mount) as server:
         body = chat(sample, stream=True, **LONG)
         with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
@@ -113,11 +116,11 @@ def test_a_client_that_goes_away_frees_its_slot(sample, start):
         assert server.metric("slipway_in_flight") == 0
 
 
-def test_a_full_queue_answers_429_quickly(sample, start):
+def test_a_full_queue_answers_429_quickly(sample: Sample, start: Start):
     with start(sample.mount, SLIPWAY_MAX_RUNNING="2", SLIPWAY_MAX_WAITING="2") as server:
         body = chat(sample, temperature=0, ignore_eos=True, max_tokens=150)
 
-        def one(_):
+        def one(_: Any):
             began = time.monotonic()
             answer = server.http().post("/v1/chat/completions", json=body)
             return answer, time.monotonic() - began
@@ -132,7 +135,7 @@ def test_a_full_queue_answers_429_quickly(sample, start):
         assert server.metric("slipway_in_flight") == 0
 
 
-def test_a_stream_that_waits_says_that_it_lives(sample, start):
+def test_a_stream_that_waits_says_that_it_lives(sample: Sample, start: Start):
     with start(sample.mount, SLIPWAY_MAX_RUNNING="1", SLIPWAY_KEEP_ALIVE="1") as server:
         long = chat(sample, stream=True, **LONG)
         with server.http().stream("POST", "/v1/chat/completions", json=long) as first:
@@ -142,7 +145,7 @@ def test_a_stream_that_waits_says_that_it_lives(sample, start):
                 assert any(line == ": keep-alive" for line in second.iter_lines())
 
 
-def test_what_is_too_large_or_no_json_is_refused(sample, start):
+def test_what_is_too_large_or_no_json_is_refused(sample: Sample, start: Start):
     with start(sample.mount, SLIPWAY_MAX_BODY="10000") as server:
         huge = server.http().post("/v1/chat/completions", content=b"x" * 20000)
         assert huge.status_code == 413
@@ -151,7 +154,7 @@ def test_what_is_too_large_or_no_json_is_refused(sample, start):
         assert "JSON" in broken.json()["error"]["message"]
 
 
-def test_prompts_and_answers_are_not_logged(sample, start):
+def test_prompts_and_answers_are_not_logged(sample: Sample, start: Start):
     with start(sample.mount) as server:
         asked = sample.questions[0]
         body = chat(sample) | {"messages": [{"role": "user", "content": asked["question"]}], "temperature": 0}
@@ -163,7 +166,7 @@ def test_prompts_and_answers_are_not_logged(sample, start):
             assert secret not in log
 
 
-def test_transformers_serves_what_our_engine_does_not_know(sample, start):
+def test_transformers_serves_what_our_engine_does_not_know(sample: Sample, start: Start):
     """The fallback, asked for by name here: the same answers, said in /v1/models and in the log."""
     with start(sample.mount, SLIPWAY_ENGINE="transformers") as server:
         assert {m["engine"] for m in server.http().get("/v1/models").json()["data"]} == {"transformers"}
@@ -174,7 +177,7 @@ def test_transformers_serves_what_our_engine_does_not_know(sample, start):
                 assert answer["choices"][0]["message"]["content"] == expected
 
 
-def test_an_unknown_architecture_falls_back_and_says_so(sample, tmp_path, start):
+def test_an_unknown_architecture_falls_back_and_says_so(sample: Sample, tmp_path: Path, start: Start):
     base = tmp_path / "model-cache" / "org" / "gemma"
     make_gemma(base, sample.mount / "model-cache" / sample.base)
     with start(tmp_path) as server:
@@ -190,7 +193,7 @@ def test_an_unknown_architecture_falls_back_and_says_so(sample, tmp_path, start)
         assert answer.json()["usage"]["completion_tokens"] == 3
 
 
-def make_gemma(folder, sample):
+def make_gemma(folder: Path, sample: Path):
     from transformers import GemmaConfig, GemmaForCausalLM  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
     config = GemmaConfig(
@@ -208,7 +211,7 @@ def make_gemma(folder, sample):
         shutil.copy(sample / name, folder / name)
 
 
-def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample, tmp_path, start):
+def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample: Sample, tmp_path: Path, start: Start):
     """Others are answered, several such loads change nothing, and SIGTERM ends the process all the same."""
     mount = tmp_path / "mount"
     shutil.copytree(sample.mount, mount)
@@ -232,7 +235,7 @@ def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample, tmp_path, s
         assert "a thread has not ended" in server.log.read_text()
 
 
-def load_until_cut_off(server, asked) -> int:
+def load_until_cut_off(server: Endpoint, asked: dict[str, str]) -> int:
     """The status; 599 when there is none."""
     try:
         return server.http().post("/v1/load_lora_adapter", json=asked, timeout=60).status_code

@@ -3,9 +3,12 @@
 import contextlib
 import signal
 import threading
+from typing import Any
 
 import httpx
 import pytest
+
+from tests.contract.inference.conftest import Endpoint, Sample, Start
 
 MILLION = {
     "messages": ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a b " * 500_000}]}),
@@ -15,7 +18,7 @@ MILLION = {
 
 
 @pytest.mark.parametrize("kind", MILLION)
-def test_a_prompt_of_a_million_tokens_is_refused_with_numbers(endpoint, sample, kind):
+def test_a_prompt_of_a_million_tokens_is_refused_with_numbers(endpoint: Endpoint, sample: Sample, kind: str):
     path, prompt = MILLION[kind]
     drawn = endpoint.metric("slipway_prompt_tokens")
     answer = endpoint.http().post(path, json={"model": sample.base, **prompt}, timeout=10)
@@ -29,21 +32,23 @@ def test_a_prompt_of_a_million_tokens_is_refused_with_numbers(endpoint, sample, 
 
 
 @pytest.mark.parametrize(("number", "n"), [(97, 1), (25, 4)])
-def test_more_answers_than_the_queue_ever_holds_are_refused_before_their_prompts_are_read(endpoint, sample, number, n):
+def test_more_answers_than_the_queue_ever_holds_are_refused_before_their_prompts_are_read(
+    endpoint: Endpoint, sample: Sample, number: int, n: int
+):
     """Each of these prompts would be refused too, by its length."""
-    body = {"prompt": ["a b " * 5_000] * number, "n": n}
+    body: dict[str, Any] = {"prompt": ["a b " * 5_000] * number, "n": n}
     answer = endpoint.http().post("/v1/completions", json={"model": sample.base, **body}, timeout=10)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")
     alone = endpoint.http().post("/v1/completions", json={"model": sample.base, "prompt": body["prompt"][:2]})
     assert (alone.status_code, alone.json()["error"]["code"]) == (400, "context_length_exceeded")
 
 
-def test_sigterm_cuts_off_what_outlasts_the_grace_and_ends_all_the_same(sample, start):
+def test_sigterm_cuts_off_what_outlasts_the_grace_and_ends_all_the_same(sample: Sample, start: Start):
     """One sequence runs at a time, and sixty-four wait: they would take far longer than there is time for."""
     body = {"model": sample.base, "prompt": "Who are you?", "n": 8, "max_tokens": 1900, "ignore_eos": True}
     ends: list[str] = []
 
-    def ask(server, stream):
+    def ask(server: Endpoint, stream: bool):
         answer = server.http().post("/v1/completions", json={**body, "stream": stream})
         told = '"code":"draining"' in answer.text
         if stream:
@@ -69,7 +74,7 @@ def test_sigterm_cuts_off_what_outlasts_the_grace_and_ends_all_the_same(sample, 
             server.http().get("/health/live")
 
 
-def test_a_second_signal_ends_the_server_at_once(sample, start):
+def test_a_second_signal_ends_the_server_at_once(sample: Sample, start: Start):
     body = {"model": sample.base, "prompt": "Who are you?", "n": 8, "max_tokens": 1900, "ignore_eos": True}
     with start(sample.mount, SLIPWAY_MAX_RUNNING="1") as server:
 

@@ -5,10 +5,12 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.contract.inference.conftest import Endpoint, Sample
+
 HERE = Path(__file__).resolve().parent
 
 
-def test_the_official_npm_client_passes_every_case(endpoint, sample):
+def test_the_official_npm_client_passes_every_case(endpoint: Endpoint, sample: Sample):
     given = {
         "SLIPWAY_TEST_ENDPOINT": endpoint.url,
         "SLIPWAY_TEST_KEY": endpoint.key,

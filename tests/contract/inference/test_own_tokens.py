@@ -2,23 +2,27 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.contract.inference.conftest import Endpoint, Sample, Start
+
 ADAPTER = "models/qlora/qlora/gpu_model/adapter"
 
 
 @pytest.fixture
-def mount(sample, tmp_path):
+def mount(sample: Sample, tmp_path: Path) -> Path:
     target = tmp_path / "mount"
     shutil.copytree(sample.mount, target, ignore=shutil.ignore_patterns(".*"))
     return target
 
 
 @pytest.fixture
-def trained(mount, sample):
+def trained(mount: Path, sample: Sample) -> Callable[[str, int], str]:
     """The sample's adapter as one trained with two more tokens, saved by PEFT; `<|ahoy|>` means what `What` means."""
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from peft import PeftModel  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -38,7 +42,7 @@ def trained(mount, sample):
     tokenizer.save_pretrained(str(path))
     (path / "chat_template.jinja").unlink(missing_ok=True)
 
-    def generate(text, number):
+    def generate(text: str, number: int):
         ids = tokenizer.encode(text, add_special_tokens=False, return_tensors="pt")
         out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=number)
         return tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
@@ -46,12 +50,14 @@ def trained(mount, sample):
     return generate
 
 
-def complete(server, model, prompt, **options):
+def complete(server: Endpoint, model: str, prompt: str | list[int], **options: Any):
     body = {"model": model, "prompt": prompt, "temperature": 0, "max_tokens": 12, **options}
     return server.http().post("/v1/completions", json=body)
 
 
-def test_added_tokens_are_used_with_their_adapter_only(sample, mount, trained, start):
+def test_added_tokens_are_used_with_their_adapter_only(
+    sample: Sample, mount: Path, trained: Callable[[str, int], str], start: Start
+):
     with start(mount) as server:
         tokens = {
             model: server.http().post("/tokenize", json={"model": model, "prompt": "<|ahoy|>"}).json()["tokens"]
@@ -74,7 +80,9 @@ def test_added_tokens_are_used_with_their_adapter_only(sample, mount, trained, s
             assert said.json()["choices"][0]["message"]["content"] == asked[key]
 
 
-def test_a_schema_is_followed_in_the_adapters_own_tokens(sample, mount, trained, start):
+def test_a_schema_is_followed_in_the_adapters_own_tokens(
+    sample: Sample, mount: Path, trained: Callable[[str, int], str], start: Start
+):
     schema = {"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"], "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
     body = {"messages": [{"role": "user", "content": "<|ahoy|>"}], "response_format": form, "temperature": 0.8}
@@ -84,7 +92,9 @@ def test_a_schema_is_followed_in_the_adapters_own_tokens(sample, mount, trained,
             assert json.loads(answer.json()["choices"][0]["message"]["content"]) in ({"n": 1}, {"n": 2})
 
 
-def test_tokens_that_the_model_lacks_are_refused_by_name(sample, mount, trained, start):
+def test_tokens_that_the_model_lacks_are_refused_by_name(
+    sample: Sample, mount: Path, trained: Callable[[str, int], str], start: Start
+):
     grown, bare = mount / "models/grown/adapter", mount / "models/bare/adapter"
     shutil.copytree(mount / ADAPTER, bare)
     shutil.copy(grown / "tokenizer.json", bare)  # as training leaves it that adds a [PAD] and saves no embeddings

@@ -2,18 +2,21 @@
 
 import shutil
 import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.inference.conftest import started
+from tests.contract.inference.conftest import Endpoint, Sample, Start, Started, started
 
 FOREIGN = "моя_модель"
 LIMIT = 200_000
 
 
 @pytest.fixture(scope="module")
-def server(sample, tmp_path_factory):
+def server(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Started, Path]]:
     """On a mount that is a link, with an adapter whose name is not Latin."""
     folder = tmp_path_factory.mktemp("robust")
     shutil.copytree(sample.mount, folder / "real", ignore=shutil.ignore_patterns(".*"))
@@ -24,13 +27,13 @@ def server(sample, tmp_path_factory):
         yield running, folder / "real"
 
 
-def ask(endpoint, model, question="hello", **options):
+def ask(endpoint: Endpoint, model: str, question: str = "hello", **options: Any):
     body = {"model": model, "messages": [{"role": "user", "content": question}], "temperature": 0, **options}
     return endpoint.http().post("/v1/chat/completions", json=body)
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_an_adapter_may_have_any_name(server, sample, stream):
+def test_an_adapter_may_have_any_name(server: tuple[Started, Path], sample: Sample, stream: bool):
     endpoint, _ = server
     asked = sample.questions[0]
     answer = ask(endpoint, FOREIGN, asked["question"], stream=stream, max_tokens=40)
@@ -40,7 +43,7 @@ def test_an_adapter_may_have_any_name(server, sample, stream):
 
 
 @pytest.mark.parametrize("name", ["", "a\r\nx: y", "\x7f", "n" * 257])
-def test_a_name_that_no_header_can_hold_is_refused(server, name):
+def test_a_name_that_no_header_can_hold_is_refused(server: tuple[Started, Path], name: str):
     endpoint, _ = server
     body = {"lora_name": name, "lora_path": f"models/{FOREIGN}/adapter"}
     refused = endpoint.http().post("/v1/load_lora_adapter", json=body)
@@ -48,14 +51,14 @@ def test_a_name_that_no_header_can_hold_is_refused(server, name):
     assert refused.json()["error"]["param"] == "lora_name"
 
 
-def test_a_path_that_no_system_knows_is_refused(server):
+def test_a_path_that_no_system_knows_is_refused(server: tuple[Started, Path]):
     endpoint, _ = server
     refused = endpoint.http().post("/v1/load_lora_adapter", json={"lora_name": "x", "lora_path": "a\0b"})
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "lora_path"
 
 
-def test_an_unknown_adapter_is_answered_with_the_list(server, sample):
+def test_an_unknown_adapter_is_answered_with_the_list(server: tuple[Started, Path], sample: Sample):
     endpoint, _ = server
     for path, body, param in (
         ("load", {"lora_name": "x", "alias_of": "nobody"}, "alias_of"),
@@ -67,7 +70,7 @@ def test_an_unknown_adapter_is_answered_with_the_list(server, sample):
         assert sample.adapter in refused.json()["error"]["message"]
 
 
-def test_adapters_are_found_behind_a_link_after_one_was_loaded_by_hand(server):
+def test_adapters_are_found_behind_a_link_after_one_was_loaded_by_hand(server: tuple[Started, Path]):
     endpoint, mount = server
     body = {"lora_name": "by-hand", "lora_path": f"models/{FOREIGN}/adapter"}
     assert endpoint.http().post("/v1/load_lora_adapter", json=body).status_code == 200
@@ -75,11 +78,11 @@ def test_adapters_are_found_behind_a_link_after_one_was_loaded_by_hand(server):
     endpoint.eventually(lambda: "later" in names(endpoint), 30)
 
 
-def names(endpoint):
+def names(endpoint: Endpoint):
     return [model["id"] for model in endpoint.http().get("/v1/models").json()["data"]]
 
 
-def test_the_likeliest_token_is_drawn_where_nothing_else_is_left(server, sample):
+def test_the_likeliest_token_is_drawn_where_nothing_else_is_left(server: tuple[Started, Path], sample: Sample):
     endpoint, _ = server
     asked = sample.questions[0]
     for sampling in ({"top_p": 0}, {"top_p": 0, "top_k": 5}, {"temperature": 1e-300}, {"top_k": 1}, {"min_p": 1}):
@@ -87,7 +90,7 @@ def test_the_likeliest_token_is_drawn_where_nothing_else_is_left(server, sample)
         assert answer.json()["choices"][0]["message"]["content"] == asked["base"], sampling
 
 
-def test_whatever_is_asked_for_the_metrics_stay_few(server):
+def test_whatever_is_asked_for_the_metrics_stay_few(server: tuple[Started, Path]):
     endpoint, _ = server
     with httpx.Client(base_url=endpoint.url) as nobody:
         for number in range(100):
@@ -99,7 +102,7 @@ def test_whatever_is_asked_for_the_metrics_stay_few(server):
     assert "version7" not in text
 
 
-def test_the_pages_own_calls_are_bounded_too(server):
+def test_the_pages_own_calls_are_bounded_too(server: tuple[Started, Path]):
     endpoint, _ = server
     endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text, 60)
     large = b"x" * (LIMIT + 1)
@@ -110,7 +113,7 @@ def test_the_pages_own_calls_are_bounded_too(server):
     assert ask(endpoint, names(endpoint)[0], max_tokens=1).status_code == 200
 
 
-def test_every_error_has_the_apis_form(server):
+def test_every_error_has_the_apis_form(server: tuple[Started, Path]):
     endpoint, _ = server
     wrong_method = endpoint.http().get("/tokenize")
     assert wrong_method.status_code == 405
@@ -118,7 +121,7 @@ def test_every_error_has_the_apis_form(server):
     assert "GET /tokenize" in wrong_method.json()["error"]["message"]
 
 
-def test_more_answers_than_ever_fit_are_refused_for_good(server, sample):
+def test_more_answers_than_ever_fit_are_refused_for_good(server: tuple[Started, Path], sample: Sample):
     endpoint, _ = server
     body = {"model": sample.base, "prompt": ["a"] * 13, "n": 8, "max_tokens": 1}
     refused = endpoint.http().post("/v1/completions", json=body)
@@ -127,7 +130,7 @@ def test_more_answers_than_ever_fit_are_refused_for_good(server, sample):
     assert "retry-after" not in refused.headers
 
 
-def test_a_client_that_leaves_in_mid_upload_is_no_defect(sample, start):
+def test_a_client_that_leaves_in_mid_upload_is_no_defect(sample: Sample, start: Start):
     with start(sample.mount) as server:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
         with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=30) as connection:

@@ -1,6 +1,11 @@
 """Sampling parameters over HTTP: what each does to the answer (how they are mapped: tests/unit/inference/test_api.py)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+
+from tests.contract.inference.conftest import Endpoint, Sample
 
 PROMPTS = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "What is a slipway?"}]},
@@ -10,10 +15,10 @@ WILD = {"temperature": 1.5, "n": 4, "seed": 1}
 
 
 @pytest.fixture(params=PROMPTS)
-def ask(request, endpoint, sample):
+def ask(request: pytest.FixtureRequest, endpoint: Endpoint, sample: Sample) -> Callable[..., list[str]]:
     """Answers that go on beyond the model's own end, where it has learnt nothing: they repeat, and chance has its say."""
 
-    def answers(**options):
+    def answers(**options: Any):
         body = {"model": sample.base, "ignore_eos": True, "max_tokens": 30, **PROMPTS[request.param], **options}
         answer = endpoint.http().post(request.param, json=body)
         assert answer.status_code == 200, answer.text
@@ -22,7 +27,7 @@ def ask(request, endpoint, sample):
     return answers
 
 
-def test_the_narrowest_choice_is_the_greedy_one_at_any_temperature(ask):
+def test_the_narrowest_choice_is_the_greedy_one_at_any_temperature(ask: Callable[..., list[str]]):
     (greedy,) = ask(temperature=0)
     assert greedy not in ask(**WILD)
     for narrow in ({"top_k": 1}, {"min_p": 1}, {"top_p": 0.001}):
@@ -30,7 +35,7 @@ def test_the_narrowest_choice_is_the_greedy_one_at_any_temperature(ask):
 
 
 @pytest.mark.parametrize("ask", ["/v1/chat/completions"], indirect=True)
-def test_penalties_change_an_answer_that_repeats_itself(ask):
+def test_penalties_change_an_answer_that_repeats_itself(ask: Callable[..., list[str]]):
     (greedy,) = ask(temperature=0, max_tokens=60)
     for penalty in ({"repetition_penalty": 4}, {"presence_penalty": 2}, {"frequency_penalty": 2}):
         (penalised,) = ask(temperature=0, max_tokens=60, **penalty)

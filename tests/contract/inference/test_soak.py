@@ -13,11 +13,14 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.contract.inference.conftest import Sample, Start, Started
 
 CLIENTS = 8
 # Requests until caches, pools and glibc's arenas have filled, and oneDNN has made its code for almost every number of rows
@@ -40,7 +43,7 @@ class Look:
         return self.files - than.files
 
 
-def look(server) -> Look:
+def look(server: Started) -> Look:
     process = Path(f"/proc/{server.process.pid}")
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     memory = int(status["RssAnon"].split()[0]) / 1024
@@ -74,13 +77,13 @@ class Traffic:
                 way(http, chance)
                 self.counts[way.__name__] = self.counts.get(way.__name__, 0) + 1
 
-    def body(self, chance, **more):
+    def body(self, chance: Random, **more: Any):
         asked = chance.choice(self.sample.questions)
         model, key = chance.choice([(self.sample.base, "base"), (self.sample.adapter, "adapter")])
         messages = [{"role": "user", "content": asked["question"]}]
         return asked[key], {"model": model, "messages": messages, "temperature": 0, **more}
 
-    def asks(self, http, chance) -> None:
+    def asks(self, http: httpx.Client, chance: Random) -> None:
         expected, body = self.body(chance, stream=chance.random() < 0.5)
         answer = http.post("/v1/chat/completions", json=body)
         if answer.status_code == 200 and body["stream"]:
@@ -93,7 +96,7 @@ class Traffic:
         if said != expected:
             self.failures.append(f"{expected!r} was to be said: {said!r}")
 
-    def leaves(self, http, chance) -> None:
+    def leaves(self, http: httpx.Client, chance: Random) -> None:
         """In the middle of a long answer."""
         _, body = self.body(chance, stream=True, ignore_eos=True, max_tokens=1000)
         with http.stream("POST", "/v1/chat/completions", json=body) as answer:
@@ -101,7 +104,7 @@ class Traffic:
             for _ in range(chance.randrange(1, 20)):
                 next(lines)
 
-    def hangs_up(self, http, chance) -> None:
+    def hangs_up(self, http: httpx.Client, chance: Random) -> None:
         """At once, or before the request is whole."""
         _, body = self.body(chance, stream=chance.random() < 0.5, ignore_eos=True, max_tokens=1000)
         raw = json.dumps(body).encode()
@@ -110,7 +113,7 @@ class Traffic:
         with socket.create_connection(("127.0.0.1", httpx.URL(self.server.url).port), timeout=30) as connection:
             connection.sendall(whole[: chance.choice([20, len(whole) - 30, len(whole)])])
 
-    def follows_a_schema(self, http, chance) -> None:
+    def follows_a_schema(self, http: httpx.Client, chance: Random) -> None:
         """One of more schemas than are remembered; every tenth cannot be followed."""
         number = chance.randrange(100)
         schema = {"type": "object", "properties": {f"p{number}": {"enum": ["a", "b", number]}}} | {
@@ -130,7 +133,7 @@ class Traffic:
             if said[f"p{number}"] not in {"a", "b", number}:
                 self.failures.append(f"{said} does not follow {schema}")
 
-    def draws_several(self, http, chance) -> None:
+    def draws_several(self, http: httpx.Client, chance: Random) -> None:
         _, body = self.body(chance, n=2, max_tokens=20, logprobs=True, top_logprobs=3, stop=["the "])
         answer = http.post("/v1/chat/completions", json={**body, "temperature": 1.2, "top_p": 0.9, "seed": 1})
         if answer.status_code != 200 or len(answer.json()["choices"]) != 2:
@@ -152,7 +155,7 @@ def growth(seen: list[Look]) -> float:
     return median(slopes) * (len(every) - 1)
 
 
-def soak(server, sample, seconds: float) -> None:
+def soak(server: Started, sample: Sample, seconds: float) -> None:
     traffic = Traffic(server, sample)
     server.eventually(lambda: "gradio" in server.http().get("/").text, 60)  # the page comes after the API
     idle = look(server)
@@ -190,13 +193,13 @@ def soak(server, sample, seconds: float) -> None:
 
 
 @pytest.mark.timeout(1200)
-def test_minutes_of_mixed_load_leak_nothing(sample, start):
+def test_minutes_of_mixed_load_leak_nothing(sample: Sample, start: Start):
     with start(sample.mount, **CACHE) as server:
         soak(server, sample, 120)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_half_an_hour_of_mixed_load_leaks_nothing(sample, start):
+def test_half_an_hour_of_mixed_load_leaks_nothing(sample: Sample, start: Start):
     with start(sample.mount, **CACHE) as server:
         soak(server, sample, 60 * float(os.environ.get("SLIPWAY_SOAK_MINUTES", "30")))

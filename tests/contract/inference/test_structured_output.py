@@ -2,13 +2,15 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import openai
 import pytest
 from pydantic import BaseModel, Field
 
-ASK = [{"role": "user", "content": "What is a slipway?"}]
+from tests.contract.inference.conftest import Endpoint, Sample, Start
+
+ASK: Any = [{"role": "user", "content": "What is a slipway?"}]
 
 
 class Lock(BaseModel):
@@ -34,19 +36,18 @@ SHORT = {
 }
 
 
-def asked(schema=SHORT, **more):
+def asked(schema: dict[str, Any] = SHORT, **more: Any):
     return {"type": "json_schema", "json_schema": {"name": "short", "schema": schema, "strict": True, **more}}
 
 
-def create(endpoint, sample, **options):
-    return endpoint.openai().chat.completions.create(
-        **{"model": sample.base, "messages": ASK, "max_tokens": 400, "response_format": asked(), **options}
-    )
+def create(endpoint: Endpoint, sample: Sample, **options: Any):
+    given: Any = {"model": sample.base, "messages": ASK, "max_tokens": 400, "response_format": asked(), **options}
+    return endpoint.openai().chat.completions.create(**given)
 
 
 @pytest.mark.parametrize("temperature", [0, 1])
-def test_parse_gives_an_object_of_the_model(endpoint, sample, temperature):
-    def one(seed):
+def test_parse_gives_an_object_of_the_model(endpoint: Endpoint, sample: Sample, temperature: int):
+    def one(seed: int):
         return endpoint.openai().chat.completions.parse(
             model=sample.adapter,
             messages=ASK,
@@ -61,7 +62,7 @@ def test_parse_gives_an_object_of_the_model(endpoint, sample, temperature):
         assert isinstance(answer.choices[0].message.parsed, Harbour)
 
 
-def test_short_schemas_are_always_finished(endpoint, sample):
+def test_short_schemas_are_always_finished(endpoint: Endpoint, sample: Sample):
     for model in (sample.base, sample.adapter):
         for choice in create(endpoint, sample, model=model, n=4, seed=3, temperature=1.5).choices:
             assert choice.finish_reason == "stop"
@@ -71,19 +72,19 @@ def test_short_schemas_are_always_finished(endpoint, sample):
             assert isinstance(said["sure"], bool)
 
 
-def test_a_stream_says_the_same(endpoint, sample):
+def test_a_stream_says_the_same(endpoint: Endpoint, sample: Sample):
     whole = create(endpoint, sample, temperature=0).choices[0].message.content
     chunks = list(create(endpoint, sample, temperature=0, stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole
     assert chunks[-1].choices[0].finish_reason == "stop"
 
 
-def test_logprobs_cover_the_answer(endpoint, sample):
+def test_logprobs_cover_the_answer(endpoint: Endpoint, sample: Sample):
     choice = create(endpoint, sample, temperature=0, logprobs=True, top_logprobs=2).choices[0]
     assert "".join(token.token for token in choice.logprobs.content) == choice.message.content
 
 
-def test_json_object_gives_an_object(endpoint, sample):
+def test_json_object_gives_an_object(endpoint: Endpoint, sample: Sample):
     answer = create(endpoint, sample, temperature=0, response_format={"type": "json_object"}, max_tokens=600)
     text = answer.choices[0].message.content
     assert text.startswith("{")
@@ -91,10 +92,10 @@ def test_json_object_gives_an_object(endpoint, sample):
         assert isinstance(json.loads(text), dict)
 
 
-def test_a_schema_holds_in_its_own_row_only(endpoint, sample):
+def test_a_schema_holds_in_its_own_row_only(endpoint: Endpoint, sample: Sample):
     """Free answers beside structured ones are what they are alone."""
 
-    def free(question):
+    def free(question: dict[str, str]):
         return endpoint.openai().chat.completions.create(
             model=sample.base, messages=[{"role": "user", "content": question["question"]}], temperature=0
         )
@@ -123,26 +124,28 @@ def test_a_schema_holds_in_its_own_row_only(endpoint, sample):
     ],
     ids=str,
 )
-def test_what_cannot_be_followed_is_a_400_that_names_it(endpoint, sample, given, param, said):
+def test_what_cannot_be_followed_is_a_400_that_names_it(
+    endpoint: Endpoint, sample: Sample, given: dict[str, Any], param: str, said: str
+):
     with pytest.raises(openai.BadRequestError, match=said) as caught:
         create(endpoint, sample, response_format=given)
     assert caught.value.param == param
 
 
 @pytest.mark.parametrize("field", ["guided_json", "guided_regex", "guided_choice", "structured_outputs"])
-def test_the_fields_of_other_servers_are_refused_by_name(endpoint, sample, field):
+def test_the_fields_of_other_servers_are_refused_by_name(endpoint: Endpoint, sample: Sample, field: str):
     with pytest.raises(openai.BadRequestError) as caught:
         create(endpoint, sample, extra_body={field: {}})
     assert caught.value.param == field
 
 
-def test_ignoring_the_end_does_not_go_with_a_schema(endpoint, sample):
+def test_ignoring_the_end_does_not_go_with_a_schema(endpoint: Endpoint, sample: Sample):
     with pytest.raises(openai.BadRequestError) as caught:
         create(endpoint, sample, extra_body={"ignore_eos": True})
     assert caught.value.param == "ignore_eos"
 
 
-def test_plain_completions_have_no_response_format(endpoint, sample):
+def test_plain_completions_have_no_response_format(endpoint: Endpoint, sample: Sample):
     with pytest.raises(openai.BadRequestError) as caught:
         endpoint.openai().completions.create(
             model=sample.base, prompt="A ramp", extra_body={"response_format": asked()}
@@ -150,7 +153,7 @@ def test_plain_completions_have_no_response_format(endpoint, sample):
     assert caught.value.param == "response_format"
 
 
-def test_the_fallback_engine_follows_schemas_too(sample, start):
+def test_the_fallback_engine_follows_schemas_too(sample: Sample, start: Start):
     with start(sample.mount, SLIPWAY_ENGINE="transformers") as server:
         for choice in create(server, sample, n=2, seed=1).choices:
             assert set(json.loads(choice.message.content)) == {"answer", "sure"}
@@ -169,12 +172,12 @@ TOOLS = [
 ]
 
 
-def call(endpoint, sample, **options):
+def call(endpoint: Endpoint, sample: Sample, **options: Any):
     given = {"tools": TOOLS, "tool_choice": "required", "response_format": None, **options}
     return create(endpoint, sample, **given)
 
 
-def test_a_demanded_call_follows_its_tools_own_schema(endpoint, sample):
+def test_a_demanded_call_follows_its_tools_own_schema(endpoint: Endpoint, sample: Sample):
     seen = set()
     for choice in call(endpoint, sample, n=8, seed=1, temperature=2).choices:
         assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
@@ -189,7 +192,7 @@ def test_a_demanded_call_follows_its_tools_own_schema(endpoint, sample):
     assert seen <= {"route", "tide"}
 
 
-def test_a_demanded_call_streams_the_same(endpoint, sample):
+def test_a_demanded_call_streams_the_same(endpoint: Endpoint, sample: Sample):
     whole = call(endpoint, sample, temperature=0).choices[0].message.tool_calls[0].function
     chunks = list(call(endpoint, sample, temperature=0, stream=True))
     parts = [part for chunk in chunks for part in chunk.choices[0].delta.tool_calls or []]
@@ -199,7 +202,7 @@ def test_a_demanded_call_streams_the_same(endpoint, sample):
     assert not any(chunk.choices[0].delta.content for chunk in chunks)
 
 
-def test_a_cut_call_says_so(endpoint, sample):
+def test_a_cut_call_says_so(endpoint: Endpoint, sample: Sample):
     choice = call(endpoint, sample, temperature=0, max_tokens=2).choices[0]
     assert (choice.finish_reason, choice.message.tool_calls) == ("length", [])
 
@@ -215,13 +218,15 @@ def test_a_cut_call_says_so(endpoint, sample):
     ],
     ids=str,
 )
-def test_a_call_that_cannot_be_demanded_is_refused(endpoint, sample, options, param):
+def test_a_call_that_cannot_be_demanded_is_refused(
+    endpoint: Endpoint, sample: Sample, options: dict[str, Any], param: str
+):
     with pytest.raises(openai.BadRequestError) as caught:
         call(endpoint, sample, **options)
     assert caught.value.param == param
 
 
-def test_tools_that_the_model_may_use_change_nothing_but_the_prompt(endpoint, sample):
+def test_tools_that_the_model_may_use_change_nothing_but_the_prompt(endpoint: Endpoint, sample: Sample):
     """A call that the model makes by itself stays in the text: its form is the model's own."""
     choice = call(endpoint, sample, tool_choice="auto", temperature=0).choices[0]
     assert choice.message.tool_calls is None

@@ -1,10 +1,13 @@
 """What the model reads: tools through its chat template, as transformers renders them, and the tokens of texts."""
 
 import shutil
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.contract.inference.conftest import started
+from tests.contract.inference.conftest import Endpoint, Sample, started
 
 TEMPLATE = """{{ bos_token }}{%- if tools %}Tools: {% for tool in tools %}{{ tool | tojson }}
 {% endfor %}{%- endif %}{%- for message in messages %}<{{ message.role }}>{{ message.content }}
@@ -44,7 +47,7 @@ AS_TEMPLATES_READ_IT = [
 
 
 @pytest.fixture(scope="module")
-def mount(sample, tmp_path_factory):
+def mount(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's base, with a template that reads tools."""
     mount = tmp_path_factory.mktemp("tools")
     base = mount / "model-cache" / sample.base
@@ -54,7 +57,7 @@ def mount(sample, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reference(mount, sample):
+def reference(mount: Path, sample: Sample) -> Any:
     """transformers' tokenizer of the same folder."""
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
 
@@ -62,13 +65,15 @@ def reference(mount, sample):
 
 
 @pytest.fixture(scope="module")
-def server(mount, tmp_path_factory):
+def server(mount: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Endpoint]:
     with started(mount, tmp_path_factory.mktemp("server"), {}) as server:
         yield server
 
 
 @pytest.mark.parametrize("tools", [None, TOOLS], ids=["without-tools", "with-tools"])
-def test_the_chat_template_gets_messages_and_tools(server, sample, reference, tools):
+def test_the_chat_template_gets_messages_and_tools(
+    server: Endpoint, sample: Sample, reference: Any, tools: list[Any] | None
+):
     """The tokens are transformers' own, and a chat reads exactly these."""
     ids = reference.apply_chat_template(
         AS_TEMPLATES_READ_IT, tools=tools, tokenize=True, add_generation_prompt=True, return_dict=True
@@ -81,10 +86,10 @@ def test_the_chat_template_gets_messages_and_tools(server, sample, reference, to
     assert answer["usage"]["prompt_tokens"] == len(ids)
 
 
-def test_tools_that_are_not_to_be_called_are_not_read(server, sample):
+def test_tools_that_are_not_to_be_called_are_not_read(server: Endpoint, sample: Sample):
     """`tool_choice: none`; `auto` and nothing are the same."""
 
-    def length(**more):
+    def length(**more: Any):
         asked = {"model": sample.base, "messages": TALK[:2], "max_tokens": 1, **more}
         return server.http().post("/v1/chat/completions", json=asked).json()["usage"]["prompt_tokens"]
 
@@ -92,7 +97,7 @@ def test_tools_that_are_not_to_be_called_are_not_read(server, sample):
     assert length(tools=TOOLS, tool_choice="auto") == length(tools=TOOLS)
 
 
-def test_a_text_becomes_tokens_and_a_text_again(server, sample, reference):
+def test_a_text_becomes_tokens_and_a_text_again(server: Endpoint, sample: Sample, reference: Any):
     for text in ("Who are you?", "né 🐈 <b>", " two  spaces ", ""):
         told = server.http().post("/tokenize", json={"model": sample.base, "prompt": text, "add_special_tokens": False})
         assert told.json() == {
@@ -104,8 +109,8 @@ def test_a_text_becomes_tokens_and_a_text_again(server, sample, reference):
         assert back.json() == {"prompt": text}
 
 
-def test_special_tokens_go_before_a_prompt_unless_they_are_not_wanted(server, sample, reference):
-    def tokens(**more):
+def test_special_tokens_go_before_a_prompt_unless_they_are_not_wanted(server: Endpoint, sample: Sample, reference: Any):
+    def tokens(**more: Any):
         return server.http().post("/tokenize", json={"prompt": "Who", **more}).json()["tokens"]
 
     assert tokens() == tokens(add_special_tokens=True) == reference.encode("Who")
@@ -130,7 +135,7 @@ def test_special_tokens_go_before_a_prompt_unless_they_are_not_wanted(server, sa
         ("/v1/completions", {"prompt": "a", "model": "nobody"}, "the model 'nobody' does not exist; there are: "),
     ],
 )
-def test_what_cannot_be_told_is_said(server, sample, path, asked, said):
+def test_what_cannot_be_told_is_said(server: Endpoint, sample: Sample, path: str, asked: dict[str, Any], said: str):
     answer = server.http().post(path, json=asked)
     assert answer.status_code == (404 if asked.get("model") == "nobody" else 400)
     message = answer.json()["error"]["message"]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import httpx
 import openai
 import pytest
 
+from tests.contract.inference.conftest import Sample
+
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
 @pytest.fixture(scope="module")
-def bench():
+def bench() -> Any:
     sys.path.insert(0, str(BENCH))
     spec = importlib.util.spec_from_file_location("conformance_bench", BENCH / "conformance.py")
     assert spec is not None
@@ -24,7 +27,7 @@ def bench():
 
 
 @pytest.fixture(scope="module")
-def vllm(bench, sample):
+def vllm(bench: Any, sample: Sample) -> Generator[tuple[str, str]]:
     python = bench.vllm_python()
     if python is None:
         pytest.skip("vLLM is not installed here: `npm run bench -- peers`, or SLIPWAY_VLLM names its Python")
@@ -34,7 +37,7 @@ def vllm(bench, sample):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_the_recipe_serves_base_and_adapter(vllm, sample):
+def test_the_recipe_serves_base_and_adapter(vllm: tuple[str, str], sample: Sample):
     url, key = vllm
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
     assert {model.id for model in client.models.list()} == {sample.base, "adapter"}
@@ -47,7 +50,7 @@ def test_the_recipe_serves_base_and_adapter(vllm, sample):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_probes_need_no_key_and_everything_else_does(vllm, sample):
+def test_probes_need_no_key_and_everything_else_does(vllm: tuple[str, str], sample: Sample):
     url, key = vllm
     known = {"authorization": f"Bearer {key}"}
     assert httpx.get(f"{url}/health/live").status_code == 200

@@ -6,36 +6,40 @@ import os
 import shutil
 import signal
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.contract.inference.conftest import Endpoint, Sample, Start
 
 ADAPTER = "models/qlora/qlora/gpu_model/adapter"
 OFTEN = {"SLIPWAY_WATCH_SECONDS": "0.1"}
 
 
 @pytest.fixture
-def mount(sample, tmp_path):
+def mount(sample: Sample, tmp_path: Path) -> Path:
     target = tmp_path / "mount"
     shutil.copytree(sample.mount, target, ignore=shutil.ignore_patterns(".*"))
     return target
 
 
-def names(server):
+def names(server: Endpoint):
     return [model["id"] for model in server.http().get("/v1/models").json()["data"]]
 
 
-def text(server, model, question):
+def text(server: Endpoint, model: str, question: str):
     body = {"model": model, "messages": [{"role": "user", "content": question}], "temperature": 0}
     answer = server.http().post("/v1/chat/completions", json=body)
     assert answer.status_code == 200, answer.text
     return answer.json()["choices"][0]["message"]["content"]
 
 
-def hash_of(server, name):
+def hash_of(server: Endpoint, name: str):
     return server.http().get(f"/v1/models/{name}").json()["hash"]
 
 
-def test_adapters_come_change_and_go_with_their_files(sample, mount, start):
+def test_adapters_come_change_and_go_with_their_files(sample: Sample, mount: Path, start: Start):
     asked = sample.questions[0]
     good = mount / ADAPTER
     with start(mount, **OFTEN) as server:
@@ -66,13 +70,13 @@ def test_adapters_come_change_and_go_with_their_files(sample, mount, start):
         assert server.process.wait(30) == 0
 
 
-def test_no_request_fails_while_files_are_exchanged(sample, mount, start):
+def test_no_request_fails_while_files_are_exchanged(sample: Sample, mount: Path, start: Start):
     config = mount / ADAPTER / "adapter_config.json"
     asked = sample.questions[1]
     with start(mount, **OFTEN) as server:
         stop = threading.Event()
 
-        def client(model, expected):
+        def client(model: str, expected: Any):
             while not stop.is_set():
                 assert text(server, model, asked["question"]) == expected
             return True

@@ -47,7 +47,9 @@ def toolkit(project: Project) -> None:
     project.workspace.parameters_file.write_text(json.dumps(document), encoding="utf-8")
 
 
-def test_ai_toolkits_template_leaves_environment_account_and_storage_as_they_are(project: Project, request) -> None:
+def test_ai_toolkits_template_leaves_environment_account_and_storage_as_they_are(
+    project: Project, request: pytest.FixtureRequest
+) -> None:
     """Its profile is there under its own name: no consent is asked, and the owner's further profile stays."""
     toolkit(project)
     unique = f"{request.node.nodeid!s}"

@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import peft
 import torch
 from safetensors.torch import load_file, save_file
+
+from tests.unit.inference.conftest import Family
 
 TARGETS = ["q_proj", "down_proj"]
 
@@ -79,7 +82,7 @@ BROKEN: dict[str, Any] = {  # what is done to the tensors of "head", what to its
 }
 
 
-def broken(made, tmp_path, name):
+def broken(made: Family, tmp_path: Path, name: str):
     change, config, _ = BROKEN[name]
     path = tmp_path / "mount" / "broken"
     shutil.copytree(made.adapters["head"], path)

@@ -111,7 +111,7 @@ class Rig:
     deliver: Deliver = straight
 
     def ask(
-        self, prompt: list[int], adapter: str = "", then: Callable[[Asked], None] = lambda asked: None, **params
+        self, prompt: list[int], adapter: str = "", then: Callable[[Asked], None] = lambda asked: None, **params: Any
     ) -> Asked:
         """`then` is called after each delta, on the engine's thread."""
         options: Any = {"max_tokens": 16, "temperature": 0.0, "ignore_eos": True, "logprobs": 0, **params}
@@ -139,7 +139,7 @@ def word_tokenizer(size: int, eos: frozenset[int] = frozenset({2})) -> Tokenizer
     return Tokenizer(fast, eos, None, {})
 
 
-def make_family(folder: Path, config_class: str, targets: list[str], **config) -> Family:
+def make_family(folder: Path, config_class: str, targets: list[str], **config: Any) -> Family:
     """A random model whose greedy text does not degenerate, saved as a model folder, with two adapters beside it."""
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -227,6 +227,7 @@ class Reference:
 
 
 RigMaker = Callable[..., Rig]
+Serve = Callable[[Rig], tuple[Service, ASGIApp]]
 
 
 @pytest.fixture
@@ -238,11 +239,11 @@ def make_rig() -> Generator[RigMaker]:
         *,
         blocks: int = 256,
         block_size: int = 4,
-        dtype=torch.float32,
-        tokenizer=None,
+        dtype: torch.dtype = torch.float32,
+        tokenizer: Tokenizer | None = None,
         attention: Attention = "dense",
         packing: Packing = "full",
-        **limits,
+        **limits: Any,
     ) -> Rig:
         mount = family.path.parents[2]
         folder = check_model("test/model", family.path, mount)
@@ -271,7 +272,7 @@ def make_rig() -> Generator[RigMaker]:
 
 
 @pytest.fixture
-def serve(tmp_path) -> Callable[[Rig], tuple[Service, ASGIApp]]:
+def serve(tmp_path: Path) -> Serve:
     """The server around a rig's engine, on the event loop that runs; the key is `key`, the base is called `base`."""
 
     def around(rig: Rig) -> tuple[Service, ASGIApp]:

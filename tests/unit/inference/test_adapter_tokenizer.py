@@ -1,6 +1,8 @@
 """A model with an adapter reads and writes with the tokenizer and the chat template that the adapter brings."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +24,7 @@ def words():
 
 
 @pytest.fixture
-def base(tmp_path):
+def base(tmp_path: Path) -> Path:
     folder = tmp_path / "model-cache/org/model"
     folder.mkdir(parents=True)
     words().save(str(folder / "tokenizer.json"))
@@ -32,11 +34,18 @@ def base(tmp_path):
 
 
 @pytest.fixture
-def tokenizers(base, tmp_path):
+def tokenizers(base: Path, tmp_path: Path) -> AdapterTokenizers:
     return AdapterTokenizers(load_tokenizer(base, {"vocab_size": 20, "eos_token_id": 2}), base, tmp_path)
 
 
-def adapter(mount, name="one", rows=0, fast=None, settings=None, template=None):
+def adapter(
+    mount: Path,
+    name: str = "one",
+    rows: int = 0,
+    fast: Any = None,
+    settings: dict[str, Any] | None = None,
+    template: Any = None,
+):
     path = mount / name
     path.mkdir()
     (path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
@@ -51,13 +60,13 @@ def adapter(mount, name="one", rows=0, fast=None, settings=None, template=None):
     return check_adapter(name, path, mount)
 
 
-def with_added(*added):
+def with_added(*added: Any):
     fast = words()
     fast.add_special_tokens([AddedToken(token) for token in added])
     return fast
 
 
-def test_a_bare_adapter_uses_all_that_is_the_bases(tokenizers, base, tmp_path):
+def test_a_bare_adapter_uses_all_that_is_the_bases(tokenizers: AdapterTokenizers, base: Path, tmp_path: Path):
     made = tokenizers.of(adapter(tmp_path))
     own = load_tokenizer(base, {"vocab_size": 20, "eos_token_id": 2})
     assert made.encode("w3 w4") == own.encode("w3 w4") == [3, 4]
@@ -65,7 +74,7 @@ def test_a_bare_adapter_uses_all_that_is_the_bases(tokenizers, base, tmp_path):
     assert (made.eos, made.vocabulary, made.known) == (frozenset({2}), 20, 16)
 
 
-def test_added_tokens_are_read_and_written(tokenizers, tmp_path):
+def test_added_tokens_are_read_and_written(tokenizers: AdapterTokenizers, tmp_path: Path):
     made = tokenizers.of(
         adapter(tmp_path, rows=18, fast=with_added("[PAD]", "<|end|>"), settings={"eos_token": "<|end|>"})
     )
@@ -76,14 +85,14 @@ def test_added_tokens_are_read_and_written(tokenizers, tmp_path):
     assert made.render(MESSAGES, None) == "w1 w3 w4"  # the template may be missing beside it
 
 
-def test_tokens_without_an_embedding_are_not_known(tokenizers, tmp_path):
+def test_tokens_without_an_embedding_are_not_known(tokenizers: AdapterTokenizers, tmp_path: Path):
     made = tokenizers.of(adapter(tmp_path, rows=17, fast=with_added("[PAD]", "<|end|>")))
     assert (made.vocabulary, made.known) == (17, 17)
     shrunk = tokenizers.of(adapter(tmp_path, "shrunk", rows=12))
     assert (shrunk.vocabulary, shrunk.known) == (12, 12)
 
 
-def test_the_same_vocabulary_saved_again_is_the_bases(tokenizers, tmp_path):
+def test_the_same_vocabulary_saved_again_is_the_bases(tokenizers: AdapterTokenizers, tmp_path: Path):
     again = words()
     again.enable_padding()
     again.enable_truncation(1)
@@ -92,14 +101,14 @@ def test_the_same_vocabulary_saved_again_is_the_bases(tokenizers, tmp_path):
     assert made.fast is tokenizers.of(adapter(tmp_path, "bare")).fast
 
 
-def test_its_own_chat_template_is_used(tokenizers, tmp_path):
+def test_its_own_chat_template_is_used(tokenizers: AdapterTokenizers, tmp_path: Path):
     beside = tokenizers.of(adapter(tmp_path, template="{{ messages[0].content }} w9"))
     assert beside.render(MESSAGES, None) == "w3 w4 w9"
     inside = tokenizers.of(adapter(tmp_path, "inside", settings={"chat_template": "{{ eos_token }} w8"}))
     assert inside.render(MESSAGES, None) == "w2 w8"
 
 
-def test_auto_map_is_data(tokenizers, tmp_path):
+def test_auto_map_is_data(tokenizers: AdapterTokenizers, tmp_path: Path):
     """The tokenizer.json is read by us; without one the base's is used, whatever class its settings name."""
     settings = {
         "auto_map": {"AutoTokenizer": ["words.Words", None]},
@@ -114,7 +123,7 @@ def test_auto_map_is_data(tokenizers, tmp_path):
     assert tokenizers.of(bare).encode("w3 w4") == [3, 4]
 
 
-def test_equal_ones_are_made_once(tokenizers, tmp_path):
+def test_equal_ones_are_made_once(tokenizers: AdapterTokenizers, tmp_path: Path):
     first = tokenizers.of(adapter(tmp_path, "first", rows=18, fast=with_added("[PAD]")))
     second = tokenizers.of(adapter(tmp_path, "second", rows=18, fast=with_added("[PAD]")))
     other = tokenizers.of(adapter(tmp_path, "other", rows=19, fast=with_added("[PAD]")))
@@ -139,14 +148,16 @@ def test_equal_ones_are_made_once(tokenizers, tmp_path):
         ("chat_template.jinja", b"\xff\xfe\x00", "a chat template that is none"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(tokenizers, tmp_path, name, content, said):
+def test_what_cannot_be_used_is_refused_by_name(
+    tokenizers: AdapterTokenizers, tmp_path: Path, name: str, content: bytes | str, said: str
+):
     folder = adapter(tmp_path)
     (folder.path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(FolderError, match=said):
         tokenizers.of(folder)
 
 
-def test_a_tokenizer_that_leads_out_of_the_mount_is_refused(base, tmp_path):
+def test_a_tokenizer_that_leads_out_of_the_mount_is_refused(base: Path, tmp_path: Path):
     mount = tmp_path / "mount"
     mount.mkdir()
     tokenizers = AdapterTokenizers(load_tokenizer(base, {"vocab_size": 20}), base, mount)

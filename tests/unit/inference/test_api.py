@@ -1,6 +1,7 @@
 """From a request's sampling parameters to the engine's: each reaches its own field, and only that one."""
 
 from dataclasses import asdict, fields
+from typing import Any
 
 import orjson
 import pytest
@@ -31,13 +32,19 @@ ELSEWHERE = {"model", "stream", "stream_options", "n", "user"}
 CASES = [(name, given, expected) for name, pairs in MAPPED.items() for given, expected in pairs]
 
 
-def mapped(kind, body, **options):
+def mapped(kind: type[ChatRequest] | type[CompletionRequest], body: dict[str, Any], **options: Any):
     return sampling_params(parse(kind, orjson.dumps(body)), 9, options.get("logprobs"), 50)
 
 
 @pytest.mark.parametrize(("name", "given", "expected"), CASES, ids=str)
 @pytest.mark.parametrize(("kind", "body"), [(ChatRequest, CHAT), (CompletionRequest, PLAIN)], ids=["chat", "plain"])
-def test_a_parameter_reaches_its_field_and_no_other(kind, body, name, given, expected):
+def test_a_parameter_reaches_its_field_and_no_other(
+    kind: type[ChatRequest] | type[CompletionRequest],
+    body: dict[str, Any],
+    name: str,
+    given: object,
+    expected: dict[str, Any],
+):
     open_ones = asdict(mapped(kind, body))
     assert asdict(mapped(kind, {**body, name: given})) == {**open_ones, **expected}
 
@@ -84,7 +91,7 @@ def test_no_parameter_is_forgotten_on_either_side():
     ],
     ids=str,
 )
-def test_a_value_out_of_range_is_refused_by_name(name, given):
+def test_a_value_out_of_range_is_refused_by_name(name: str, given: dict[str, Any] | float | list[str]):
     with pytest.raises(ApiError) as caught:
         mapped(ChatRequest, {**CHAT, name: given})
     assert caught.value.status == 400
@@ -102,14 +109,14 @@ NO_PROMPT = {
 
 
 @pytest.mark.parametrize(("prompt", "param", "said"), NO_PROMPT.values(), ids=NO_PROMPT)
-def test_the_element_that_makes_it_no_prompt_is_named(prompt, param, said):
+def test_the_element_that_makes_it_no_prompt_is_named(prompt: int | list[Any], param: str, said: str):
     with pytest.raises(ApiError, match=said) as caught:
         parse(CompletionRequest, orjson.dumps({"model": "m", "prompt": prompt}))
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
 @pytest.mark.parametrize("prompt", ["x", ["x", "y"], [5, 6], [[5, 6], [7]]], ids=str)
-def test_every_kind_of_prompt_stays_what_it_is(prompt):
+def test_every_kind_of_prompt_stays_what_it_is(prompt: list[Any] | list[int] | list[str] | str):
     assert parse(CompletionRequest, orjson.dumps({"model": "m", "prompt": prompt})).prompt == prompt
 
 
@@ -125,7 +132,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("body", "param"), WRONG.values(), ids=WRONG)
-def test_errors_name_the_parameter_as_the_caller_wrote_it(body, param):
+def test_errors_name_the_parameter_as_the_caller_wrote_it(body: dict[str, Any], param: str):
     with pytest.raises(ApiError) as caught:
         parse(ChatRequest, orjson.dumps({**CHAT, **body}))
     assert (caught.value.status, caught.value.param) == (400, param)
@@ -145,7 +152,7 @@ BULK = {
 
 
 @pytest.mark.parametrize("name", BULK)
-def test_a_large_wrong_body_makes_no_long_list_of_errors(name):
+def test_a_large_wrong_body_makes_no_long_list_of_errors(name: str):
     """Writing one takes seconds, in which nobody's stream goes on."""
     kind, body = (CompletionRequest, PLAIN) if name == "prompts" else (ChatRequest, CHAT)
     with pytest.raises(ApiError) as caught:
@@ -161,7 +168,7 @@ def test_a_large_right_body_is_taken():
 
 
 @pytest.mark.parametrize("token", ["50", "-1", "9" * 5000, "x", ""])
-def test_a_bias_of_a_token_that_is_none_is_refused(token):
+def test_a_bias_of_a_token_that_is_none_is_refused(token: str):
     with pytest.raises(ApiError, match="unknown token") as caught:
         mapped(ChatRequest, {**CHAT, "logit_bias": {token: 1}})
     assert (caught.value.status, caught.value.param) == (400, "logit_bias")

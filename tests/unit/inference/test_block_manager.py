@@ -1,6 +1,7 @@
 """Blocks: one owner or rightful sharers, none lost, none handed out twice; as a state machine."""
 
 from collections import Counter
+from collections.abc import Iterable
 from random import Random
 
 from hypothesis import settings
@@ -13,8 +14,9 @@ from inference.engine.schedule.sequence import SamplingParams, Sequence
 SIZE, NUMBER = 4, 12
 
 
-def sequence(tokens, salt=0):
-    return Sequence(0, list(tokens), len(tokens), SamplingParams(max_tokens=8), 0, salt, Random(0))
+def sequence(tokens: Iterable[int], salt: int = 0):
+    known = list(tokens)
+    return Sequence(0, known, len(known), SamplingParams(max_tokens=8), 0, salt, Random(0))
 
 
 class Blocks(RuleBasedStateMachine):
@@ -27,7 +29,7 @@ class Blocks(RuleBasedStateMachine):
         self.contents = {}
 
     @rule(tokens=st.lists(st.integers(0, 1), min_size=1, max_size=24), salt=st.integers(0, 1))
-    def begin(self, tokens, salt):
+    def begin(self, tokens: list[int], salt: int):
         fresh = sequence(tokens, salt)
         shared = self.manager.match_prefix(fresh)
         assert shared < len(tokens)
@@ -41,7 +43,7 @@ class Blocks(RuleBasedStateMachine):
 
     @precondition(lambda self: self.live)
     @rule(data=st.data(), count=st.integers(1, 9))
-    def compute(self, data, count):
+    def compute(self, data: st.DataObject, count: int):
         chosen = data.draw(st.sampled_from(self.live))
         before = chosen.computed
         chosen.computed = min(chosen.computed + count, len(chosen.tokens))
@@ -53,14 +55,14 @@ class Blocks(RuleBasedStateMachine):
 
     @precondition(lambda self: self.live)
     @rule(data=st.data(), token=st.integers(0, 1))
-    def grow(self, data, token):
+    def grow(self, data: st.DataObject, token: int):
         chosen = data.draw(st.sampled_from(self.live))
         if self.manager.reserve(chosen, len(chosen.tokens) + 1):
             chosen.tokens.append(token)
 
     @precondition(lambda self: self.live)
     @rule(data=st.data())
-    def end(self, data):
+    def end(self, data: st.DataObject):
         chosen = data.draw(st.sampled_from(self.live))
         self.live.remove(chosen)
         self.manager.release(chosen)

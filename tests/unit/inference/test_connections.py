@@ -2,6 +2,7 @@
 
 import asyncio
 
+from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -16,7 +17,7 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.closed = False
 
-    def write(self, data) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)
 
     def is_closing(self) -> bool:
@@ -29,7 +30,7 @@ class Wire(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
-async def refuse(scope, receive, send):
+async def refuse(scope: Scope, receive: Receive, send: Send):
     """An answer that does not wait for the body."""
     await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})

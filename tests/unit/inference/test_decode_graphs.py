@@ -5,6 +5,7 @@ import weakref
 from contextlib import contextmanager
 from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ SIZE = 4
 SPARE = 50
 
 
-def decoding(number, blocks, length, adapter=0, rope=0):
+def decoding(number: int, blocks: list[int], length: int, adapter: int = 0, rope: int = 0):
     """The slice of a sequence that has `length` tokens, of which it computes the last."""
     sequence = Sequence(number, list(range(length)), 1, SamplingParams(4), adapter, 0, Random(1), rope)
     sequence.blocks.extend(blocks)
@@ -39,7 +40,7 @@ parts_of_a_step = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(parts_of_a_step, min_size=1, max_size=5))
-def test_static_buffers_hold_what_a_batch_made_anew_would(steps):
+def test_static_buffers_hold_what_a_batch_made_anew_would(steps: Any):
     """Whatever the steps before left in the buffers."""
     batch = StaticBatch(9, 32, SIZE, SPARE, CPU)
     for step in steps:
@@ -89,7 +90,7 @@ def test_a_sequence_that_came_back_with_other_blocks_is_read_from_those():
 
 
 @pytest.mark.parametrize("most", [1, 3, 32, 50, 300])
-def test_every_batch_has_a_bucket(most):
+def test_every_batch_has_a_bucket(most: int):
     buckets = buckets_up_to(most)
     assert buckets[-1] == most
     assert list(buckets) == sorted(set(buckets))
@@ -98,11 +99,11 @@ def test_every_batch_has_a_bucket(most):
 class Recorder:
     """Stands in for CUDA: remembers a computation without running it."""
 
-    def __init__(self, fails=()):
+    def __init__(self, fails: Any = ()):
         self.captured = 0
         self.fails = fails
 
-    def __call__(self, compute):
+    def __call__(self, compute: Any):
         self.captured += 1
         if self.captured in self.fails:
             raise RuntimeError("CUDA error: out of memory")
@@ -124,7 +125,7 @@ def test_a_graph_is_captured_the_second_time_and_replayed_from_then_on():
     assert graphs.captured == {1}
 
 
-def test_a_failed_capture_is_said_and_its_key_goes_on_without(caplog):
+def test_a_failed_capture_is_said_and_its_key_goes_on_without(caplog: pytest.LogCaptureFixture):
     recorder = Recorder(fails={1})
     graphs: Graphs[int, list[int]] = Graphs(recorder)
     for step in range(4):
@@ -157,7 +158,7 @@ class Counts:
         self.held: dict[tuple[int, int], int] = {}
         self.underway: list[tuple[int, int]] = []
 
-    def begin(self, pool):
+    def begin(self, pool: tuple[int, int]):
         if self.held.get(pool, 1) == 0:
             raise RuntimeError("use_count > 0 INTERNAL ASSERT FAILED")
         self.held[pool] = self.held.get(pool, 0) + 1
@@ -165,12 +166,12 @@ class Counts:
             raise RuntimeError("beginAllocateToPool: already recording to mempool_id")
         self.underway.append(pool)
 
-    def end(self, pool):
+    def end(self, pool: tuple[int, int]):
         if pool not in self.underway:
             raise RuntimeError("endAllocatePool: not currently recording to mempool_id")
         self.underway.remove(pool)
 
-    def release(self, pool):
+    def release(self, pool: tuple[int, int]):
         self.held[pool] -= 1
 
 
@@ -178,7 +179,7 @@ class Cuda:
     """CUDA's streams and torch's allocators, as far as a capture changes them (torch 2.13: CUDAGraph.cpp,
     CUDACachingAllocator.cpp, CachingHostAllocator.h; the second one's pools are of graphs alone)."""
 
-    def __init__(self, patch):
+    def __init__(self, patch: pytest.MonkeyPatch):
         self.stream = "default"
         self.device, self.host = Counts(), Counts()
         self.void = False  # what was recorded cannot be a graph: ending the capture fails
@@ -197,7 +198,7 @@ class Cuda:
         class CUDAGraph:
             ended = False
 
-            def capture_begin(self, pool, capture_error_mode):
+            def capture_begin(self, pool: tuple[int, int], capture_error_mode: Any):
                 if cuda.stream == "default":
                     raise RuntimeError("CUDA graphs must be captured on a non-default stream")
                 self.pool = pool
@@ -226,7 +227,7 @@ class Cuda:
             __del__ = reset
 
         @contextmanager
-        def on(stream):
+        def on(stream: bool):
             before, cuda.stream = cuda.stream, stream
             try:
                 yield
@@ -252,11 +253,11 @@ class Cuda:
 
 
 @pytest.fixture
-def cuda(monkeypatch):
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     return Cuda(monkeypatch)
 
 
-def test_captures_go_on_after_all_graphs_were_dropped(cuda):
+def test_captures_go_on_after_all_graphs_were_dropped(cuda: Cuda):
     graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
     for _ in range(3):
         assert [graphs.run(1, lambda: [1]) for _ in range(2)] == [[1], [1]]
@@ -268,7 +269,7 @@ def test_captures_go_on_after_all_graphs_were_dropped(cuda):
 
 
 @pytest.mark.parametrize("raises", [True, False], ids=["in what is recorded", "only at its end"])
-def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda, raises, caplog):
+def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda: Cuda, raises: bool, caplog: pytest.LogCaptureFixture):
     """The stream is the one before, the allocator frees what it caches, and other sizes are captured."""
     graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
 
@@ -290,7 +291,7 @@ def test_a_capture_that_cannot_be_ended_leaves_no_trace(cuda, raises, caplog):
     assert graphs.captured == {2}
 
 
-def test_a_capture_that_does_not_begin_leaves_no_trace(cuda):
+def test_a_capture_that_does_not_begin_leaves_no_trace(cuda: Cuda):
     graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
     assert [graphs.run(1, lambda: [1]) for _ in range(2)] == [[1], [1]]
     cuda.refuses = True
@@ -302,7 +303,7 @@ def test_a_capture_that_does_not_begin_leaves_no_trace(cuda):
     assert graphs.captured == {1, 3}
 
 
-def test_a_failed_attempt_is_let_go_of_before_the_next(cuda):
+def test_a_failed_attempt_is_let_go_of_before_the_next(cuda: Cuda):
     """With its error, which holds its tensors."""
     capture: CudaCapture[list[int]] = CudaCapture()
     kept: list[weakref.ref[torch.Tensor]] = []
@@ -319,7 +320,7 @@ def test_a_failed_attempt_is_let_go_of_before_the_next(cuda):
     assert len(kept) == 2
 
 
-def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(cuda):
+def test_a_capture_without_memory_is_tried_again_once_what_is_cached_was_freed(cuda: Cuda):
     graphs: Graphs[int, list[int]] = Graphs(CudaCapture())
 
     def hungry():

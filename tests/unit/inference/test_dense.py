@@ -20,12 +20,12 @@ class DenseMachine(RuleBasedStateMachine):
         self.numbers = 0
         self.values = 0.0
 
-    def fresh(self, tokens):
+    def fresh(self, tokens: int):
         self.values += 1.0
         return torch.arange(LAYERS * tokens * 2 * HEADS * WIDTH).view(LAYERS, tokens, -1) + 0.1 * self.values
 
     @rule(tokens=st.integers(1, 200))
-    def add(self, tokens):
+    def add(self, tokens: int):
         longest = max([tokens, *(rows.shape[1] for rows in self.held.values())])
         self.dense.make_room(len(self.held) + 1, longest + 1)
         self.numbers += 1
@@ -34,7 +34,7 @@ class DenseMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
-    def drop(self, data):
+    def drop(self, data: st.DataObject):
         number = data.draw(st.sampled_from(sorted(self.held)))
         self.dense.drop(number)
         del self.held[number]
@@ -42,7 +42,7 @@ class DenseMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
-    def grow(self, data):
+    def grow(self, data: st.DataObject):
         number = data.draw(st.sampled_from(sorted(self.held)))
         longest = max(rows.shape[1] for rows in self.held.values())
         self.dense.make_room(len(self.held), longest + 1)
@@ -79,7 +79,7 @@ TestDense = DenseMachine.TestCase
 TestDense.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 
 
-def long_lived(layers=1, width=32, tokens=100):
+def long_lived(layers: int = 1, width: int = 32, tokens: int = 100):
     dense = Dense(layers, 1, width, torch.float32, torch.device("cpu"))
     dense.make_room(1, tokens + 1)
     dense.add(1, torch.zeros(layers, tokens, 2 * width))

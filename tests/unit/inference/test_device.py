@@ -36,7 +36,7 @@ H200: dict[str, Any] = {"capability": (9, 0), "gpus": 1, "name": "H200"}
 HALVES = frozenset({"BF16"})
 
 
-def hardware(**changes):
+def hardware(**changes: Any):
     return Hardware(**{**H200, **changes})
 
 
@@ -52,7 +52,7 @@ def hardware(**changes):
         (hardware(obstacle="no Triton"), HALVES, ("cuda", torch.bfloat16, "torch")),
     ],
 )
-def test_the_plan(machine, stored, expected):
+def test_the_plan(machine: Hardware, stored: Any, expected: tuple[Any, ...]):
     plan = plan_for("auto", machine, stored)
     assert (plan.kind, plan.dtype, plan.attention) == expected
 
@@ -74,7 +74,7 @@ def test_the_first_of_several_gpus_is_used_and_that_is_said():
         (AssertionError(), "no reason given"),
     ],
 )
-def test_what_keeps_our_kernels_away_is_said(error, said):
+def test_what_keeps_our_kernels_away_is_said(error: Any, said: str):
     def probe():
         raise error
 
@@ -183,7 +183,7 @@ def test_a_lack_of_memory_is_no_loss_of_the_device():
 
 
 @pytest.mark.parametrize("stored", ["BF16", "F32"])
-def test_a_gpu_load_stages_little(stored, tmp_path):
+def test_a_gpu_load_stages_little(stored: str, tmp_path: Path):
     """Phi-3-mini: a reader holds one piece as it was read, reordered, and on its way to the device."""
     spec = read_spec(
         {

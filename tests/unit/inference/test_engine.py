@@ -2,32 +2,36 @@
 
 import random
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from inference.engine.files.folder import check_adapter
+from inference.engine.schedule.scheduler import Slice
+from tests.unit.inference.conftest import Families, Family, Reference, RigMaker
 
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     return families.make(tmp_path_factory.mktemp("engine"), "LlamaConfig", SPLIT)
 
 
 @pytest.fixture(scope="module")
-def reference(llama, families):
+def reference(llama: Family, families: Families) -> Reference:
     return families.reference(llama)
 
 
-def prompts(number, seed=1, longest=20):
+def prompts(number: int, seed: int = 1, longest: int = 20):
     chance = random.Random(seed)
     return [[chance.randrange(3, 160) for _ in range(chance.randrange(2, longest))] for _ in range(number)]
 
 
-def test_a_request_that_breaks_the_step_fails_alone(llama, reference, make_rig):
+def test_a_request_that_breaks_the_step_fails_alone(llama: Family, reference: Reference, make_rig: RigMaker):
     rig = make_rig(llama)
     good = [rig.ask(prompt, max_tokens=30) for prompt in prompts(4)]
     guilty = rig.ask([5, 99_999, 7], max_tokens=30)  # a token that the model has no row for
@@ -41,7 +45,9 @@ def test_a_request_that_breaks_the_step_fails_alone(llama, reference, make_rig):
     assert rig.engine.gauges().blocks_used == 0
 
 
-def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(llama, reference, make_rig):
+def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(
+    llama: Family, reference: Reference, make_rig: RigMaker
+):
     rig = make_rig(llama)
     stays = rig.ask(prompts(1)[0], max_tokens=60)
     goes = rig.ask(prompts(1, seed=3)[0], max_tokens=200)
@@ -65,16 +71,18 @@ def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(llama, refe
         ("decoding", {}, 20, 12),
     ],
 )
-def test_a_cancel_is_done_before_another_step_has_ended(llama, make_rig, where, limits, prompt, at):
+def test_a_cancel_is_done_before_another_step_has_ended(
+    llama: Family, make_rig: RigMaker, where: str, limits: dict[str, Any], prompt: int, at: int
+):
     """The one that stays gets a token each step; it is from there, on the engine's thread, that the other comes and goes."""
     rig = make_rig(llama, **limits)
     others, before, after = [], [], []
 
-    def dropped(goes):
+    def dropped(goes: Any):
         if goes.finish:
             after.append(rig.engine.gauges())
 
-    def each_step(stays):
+    def each_step(stays: Any):
         if len(stays.deltas) == 2:
             others.append(rig.ask(list(range(5, 5 + prompt)), then=dropped, max_tokens=120))
         if len(stays.deltas) == at:
@@ -91,11 +99,11 @@ def test_a_cancel_is_done_before_another_step_has_ended(llama, make_rig, where, 
     assert (gone.running, gone.waiting) == (1, 0)
 
 
-def test_a_cancel_during_a_step_is_done_when_that_step_has_ended(llama, make_rig):
+def test_a_cancel_during_a_step_is_done_when_that_step_has_ended(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     known, steps = threading.Event(), []
 
-    def cancelling(slices):
+    def cancelling(slices: list[Slice]):
         """The fifth step is not counted yet when the cancel comes."""
         if rig.engine.gauges().steps == 4:
             assert known.wait(30)
@@ -112,7 +120,7 @@ def test_a_cancel_during_a_step_is_done_when_that_step_has_ended(llama, make_rig
     assert rig.engine.gauges().blocks_used == 0
 
 
-def test_random_cancels_leak_no_block(llama, make_rig):
+def test_random_cancels_leak_no_block(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama, blocks=60, block_size=4, tokens=32, prefill=7, sequences=6)
     chance = random.Random(4)
     asked = []
@@ -129,7 +137,7 @@ def test_random_cancels_leak_no_block(llama, make_rig):
     assert (gauges.blocks_used, gauges.running, gauges.waiting) == (0, 0, 0)
 
 
-def test_a_prefix_hit_is_reported_and_changes_nothing(llama, reference, make_rig):
+def test_a_prefix_hit_is_reported_and_changes_nothing(llama: Family, reference: Reference, make_rig: RigMaker):
     rig = make_rig(llama, block_size=4)
     prompt = list(range(10, 31))
     first = rig.ask(prompt, max_tokens=12)
@@ -144,9 +152,9 @@ def test_a_prefix_hit_is_reported_and_changes_nothing(llama, reference, make_rig
     assert other.tokens == reference.generate(prompt, "first", 12)
 
 
-def test_a_seeded_request_says_the_same_in_any_company(llama, make_rig):
+def test_a_seeded_request_says_the_same_in_any_company(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
-    options = {"temperature": 1.0, "top_p": 0.9, "seed": 11, "max_tokens": 20}
+    options: dict[str, Any] = {"temperature": 1.0, "top_p": 0.9, "seed": 11, "max_tokens": 20}
     alone = rig.ask([9, 8, 7], **options)
     assert alone.done.wait(30)
     mates = [rig.ask(prompt, "second", temperature=1.5, max_tokens=40) for prompt in prompts(6, seed=8)]
@@ -157,7 +165,7 @@ def test_a_seeded_request_says_the_same_in_any_company(llama, make_rig):
         assert mate.done.wait(30)
 
 
-def test_a_stop_string_across_tokens_ends_the_sequence(llama, make_rig):
+def test_a_stop_string_across_tokens_ends_the_sequence(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     plain = rig.ask([9, 8, 7], max_tokens=12, logprobs=None)
     assert plain.done.wait(30)
@@ -168,7 +176,7 @@ def test_a_stop_string_across_tokens_ends_the_sequence(llama, make_rig):
     assert stopped.text == plain.text[: plain.text.index(stop)]
 
 
-def test_the_end_token_ends_unless_it_is_to_be_ignored(llama, make_rig):
+def test_the_end_token_ends_unless_it_is_to_be_ignored(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     forced = rig.ask([9, 8], max_tokens=5, ignore_eos=False, logit_bias={2: 100.0}, logprobs=None)
     assert forced.done.wait(30)
@@ -178,7 +186,7 @@ def test_the_end_token_ends_unless_it_is_to_be_ignored(llama, make_rig):
     assert ignored.tokens == [2] * 5
 
 
-def test_stopping_ends_what_is_under_way(llama, make_rig):
+def test_stopping_ends_what_is_under_way(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     request = rig.ask([9, 8], max_tokens=250)
     rig.engine.stop()
@@ -186,7 +194,9 @@ def test_stopping_ends_what_is_under_way(llama, make_rig):
     assert request.finish == "cancelled"
 
 
-def test_weights_that_are_no_numbers_are_found_before_serving(llama, families, make_rig, tmp_path):
+def test_weights_that_are_no_numbers_are_found_before_serving(
+    llama: Family, families: Families, make_rig: RigMaker, tmp_path: Path
+):
     broken = families.make(tmp_path, "LlamaConfig", SPLIT)
     file = broken.path / "model.safetensors"
     tensors = load_file(file)
@@ -197,10 +207,10 @@ def test_weights_that_are_no_numbers_are_found_before_serving(llama, families, m
         rig.engine.warm_up()
 
 
-def test_installing_adapters_leaves_base_and_other_adapters_bit_identical(llama, make_rig):
+def test_installing_adapters_leaves_base_and_other_adapters_bit_identical(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
 
-    def said(adapter):
+    def said(adapter: str):
         asked = rig.ask([9, 8, 7], adapter, max_tokens=8, logprobs=3)
         assert asked.done.wait(30)
         return [delta.choices for delta in asked.deltas]

@@ -7,20 +7,22 @@ import httpx
 import pytest
 
 from inference.engine.files.adapter import AdapterError
+from inference.engine.schedule.scheduler import Slice
+from tests.unit.inference.conftest import Families, Family, Rig, RigMaker, Serve
 
 KEY = {"authorization": "Bearer key"}
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     return families.make(tmp_path_factory.mktemp("failure"), "LlamaConfig", ["q_proj"])
 
 
-def break_for_good(rig) -> threading.Event:
+def break_for_good(rig: Rig) -> threading.Event:
     """From the next step after the event is set on, no batch can be run, nor its parts, and no request is to blame."""
     broken = threading.Event()
 
-    def failing(slices):
+    def failing(slices: list[Slice]):
         if broken.is_set():
             raise AttributeError("there are no weights")
         return rig.runner.run(slices)
@@ -29,7 +31,7 @@ def break_for_good(rig) -> threading.Event:
     return broken
 
 
-def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
+def test_everybody_who_waits_or_comes_later_gets_an_error(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama, sequences=2)
     broken = break_for_good(rig)
     asked = [rig.ask([9, 8, number], max_tokens=200) for number in range(6)]  # two run, four wait
@@ -46,11 +48,11 @@ def test_everybody_who_waits_or_comes_later_gets_an_error(llama, make_rig):
     rig.engine.remove(1)  # an adapter's swap comes back too
 
 
-def test_who_failed_just_before_the_engine_did_is_told_as_well(llama, make_rig):
+def test_who_failed_just_before_the_engine_did_is_told_as_well(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     begun = threading.Event()
 
-    def failing(slices):
+    def failing(slices: list[Slice]):
         begun.wait(30)
         if len(slices) > 1:
             raise RuntimeError("the batch")
@@ -69,14 +71,14 @@ def test_who_failed_just_before_the_engine_did_is_told_as_well(llama, make_rig):
     assert rig.engine.failure.startswith("AttributeError")
 
 
-def test_an_adapter_that_comes_after_the_end_is_refused(llama, make_rig):
+def test_an_adapter_that_comes_after_the_end_is_refused(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     rig.engine.stop()
     with pytest.raises(AdapterError, match="stopping"):
         rig.engine.remove(1)
 
 
-def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, serve):
+def test_the_server_says_so_and_asks_to_be_restarted(llama: Family, make_rig: RigMaker, serve: Serve):
     rig = make_rig(llama)
     broken = break_for_good(rig)
 
@@ -84,7 +86,7 @@ def test_the_server_says_so_and_asks_to_be_restarted(llama, make_rig, serve):
         service, app = serve(rig)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
 
-            async def status(path):
+            async def status(path: str):
                 return (await client.get(path, headers=KEY)).status_code
 
             body = {"model": "base", "prompt": "w5 w6", "max_tokens": 200, "ignore_eos": True}

@@ -3,13 +3,17 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import inference.engine
-from tests.unit.inference.conftest import VOCABULARY, word_tokenizer
+from tests.unit.inference.conftest import VOCABULARY, Families, word_tokenizer
 
 PAGE = Path(inference.engine.__file__).with_name("README.md")
 
 
-def test_the_example_prints_what_the_model_says(families, tmp_path, monkeypatch, capsys):
+def test_the_example_prints_what_the_model_says(
+    families: Families, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     made = families.make(tmp_path / "mount", "LlamaConfig", ["q_proj"])
     (example,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)

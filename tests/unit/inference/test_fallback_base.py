@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import weakref
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from safetensors.torch import load_file, save_file
 from inference.engine.adapters.table import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.fallback import TransformersRunner, frame_of
-from inference.engine.engine import BatchingEngine
+from inference.engine.engine import BatchingEngine, Delta, Sink
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter, check_model
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits
 from inference.engine.schedule.sequence import SamplingParams
+from inference.engine.text.tokenizer import Tokenizer
+from tests.contract.inference.conftest import Start
 from tests.unit.inference.adapter_kinds import BROKEN, KINDS, TARGETS, broken
+from tests.unit.inference.conftest import Families, Family
 
 PROMPT = [5, 9, 31, 77, 12]
 
@@ -45,7 +49,7 @@ class Expected:
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
-def made(request, tmp_path_factory, families):
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families) -> Family:
     """A base, an adapter of each kind, and of each the tokens that PEFT draws with it."""
     made = families.make(tmp_path_factory.mktemp("base"), "LlamaConfig", TARGETS, tie_word_embeddings=request.param)
     for seed, (name, kind) in enumerate(KINDS.items()):
@@ -61,7 +65,7 @@ def made(request, tmp_path_factory, families):
 
 
 @pytest.fixture(scope="module")
-def expected(made):
+def expected(made: Family) -> Callable[[str], Expected]:
     """The tokens that PEFT draws with one adapter, and without any; and how likely each was as the first."""
     known: dict[str, Expected] = {}
 
@@ -97,7 +101,7 @@ class Bench:
     def ask(self, slot: int) -> list[Any]:
         done, choices = threading.Event(), []
 
-        def sink(delta):
+        def sink(delta: Delta):
             choices.extend(delta.choices)
             if delta.finish:
                 done.set()
@@ -126,11 +130,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(made, words):
+def bench(made: Family, words: Tokenizer) -> Generator[Bench]:
     mount = made.path.parents[2]
     runner = TransformersRunner(check_model("test/model", made.path, mount), torch.device("cpu"), torch.float32)
 
-    def deliver(events):
+    def deliver(events: list[tuple[Sink, Delta]]):
         for sink, delta in events:
             sink(delta)
 
@@ -141,7 +145,9 @@ def bench(made, words):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_an_adapter_of_any_kind_leaves_nothing_behind(made, expected, bench, name):
+def test_an_adapter_of_any_kind_leaves_nothing_behind(
+    made: Family, expected: Callable[[str], Expected], bench: Bench, name: str
+):
     before = bench.base()
     assert bench.ask(0) == expected("")
     for _ in range(2):
@@ -155,7 +161,9 @@ def test_an_adapter_of_any_kind_leaves_nothing_behind(made, expected, bench, nam
 
 
 @pytest.mark.parametrize("start", [True, "gaussian", "eva", "orthogonal", "mica"])
-def test_however_an_adapter_was_started_the_base_stays(made, expected, bench, tmp_path, start):
+def test_however_an_adapter_was_started_the_base_stays(
+    made: Family, expected: Callable[[str], Expected], bench: Bench, tmp_path: Path, start: Start
+):
     before = bench.base()
     shutil.copytree(made.adapters["plain"], tmp_path / "started")
     file = tmp_path / "started" / "adapter_config.json"
@@ -178,7 +186,9 @@ PAIRS = [*itertools.permutations(["plain", "head", "embedding", "low-rank-head"]
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-then-".join)
 @pytest.mark.parametrize("leaves", [0, 1], ids=["first-leaves", "last-leaves"])
-def test_of_two_either_may_leave_first(made, expected, bench, pair, leaves):
+def test_of_two_either_may_leave_first(
+    made: Family, expected: Callable[[str], Expected], bench: Bench, pair: tuple[str, ...], leaves: int
+):
     before = bench.base()
     for slot, name in enumerate(pair, start=1):
         bench.install(slot, name, made.adapters[name])
@@ -192,7 +202,7 @@ def test_of_two_either_may_leave_first(made, expected, bench, pair, leaves):
     bench.assert_base(before)
 
 
-def test_many_come_and_go_in_any_order(made, expected, bench):
+def test_many_come_and_go_in_any_order(made: Family, expected: Callable[[str], Expected], bench: Bench):
     before = bench.base()
     names = ["head", "plain", "dora", "both", "loha", "lokr"]
     for slot, name in enumerate(names, start=1):
@@ -210,7 +220,9 @@ def test_many_come_and_go_in_any_order(made, expected, bench):
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.parametrize("beside", ["", "head", "plain"], ids=["alone", "beside-a-head", "beside-a-plain-one"])
-def test_one_that_is_refused_half_way_leaves_nothing_behind(made, expected, bench, tmp_path, name, beside):
+def test_one_that_is_refused_half_way_leaves_nothing_behind(
+    made: Family, expected: Callable[[str], Expected], bench: Bench, tmp_path: Path, name: str, beside: str
+):
     before = bench.base()
     if beside:
         bench.install(2, beside, made.adapters[beside])
@@ -228,8 +240,11 @@ def test_one_that_is_refused_half_way_leaves_nothing_behind(made, expected, benc
     bench.assert_base(before)
 
 
+Table = tuple[Adapters, Watch, Callable[[str, str], Path]]
+
+
 @pytest.fixture
-def table(made, bench, tmp_path):
+def table(made: Family, bench: Bench, tmp_path: Path) -> Table:
     """Adapters on a mount of their own, and the watch over it."""
     mount = tmp_path / "mount"
     mount.mkdir()
@@ -244,7 +259,9 @@ def table(made, bench, tmp_path):
     return adapters, Watch(adapters, mount, mount / "config.json", 60), put
 
 
-def test_one_whose_folder_is_deleted_leaves_nothing_behind(bench, expected, table):
+def test_one_whose_folder_is_deleted_leaves_nothing_behind(
+    bench: Bench, expected: Callable[[str], Expected], table: Table
+):
     adapters, watch, put = table
     before = bench.base()
     path = put("one", "head")
@@ -257,7 +274,9 @@ def test_one_whose_folder_is_deleted_leaves_nothing_behind(bench, expected, tabl
     bench.assert_base(before)
 
 
-def test_one_that_is_replaced_in_place_leaves_nothing_behind(bench, expected, table, made, tmp_path):
+def test_one_that_is_replaced_in_place_leaves_nothing_behind(
+    bench: Bench, expected: Callable[[str], Expected], table: Table, made: Family, tmp_path: Path
+):
     """By another with a head, by a broken one, by one without a head; then it is unloaded."""
     adapters, _, put = table
     before = bench.base()
@@ -274,11 +293,14 @@ def test_one_that_is_replaced_in_place_leaves_nothing_behind(bench, expected, ta
     bench.assert_base(before)
 
 
-def test_a_request_under_way_keeps_the_adapter_that_it_began_with(bench, expected, table):
+def test_a_request_under_way_keeps_the_adapter_that_it_began_with(
+    bench: Bench, expected: Callable[[str], Expected], table: Table
+):
     adapters, _, put = table
     before = bench.base()
     adapters.load("one", put("one", "head"))
     held = adapters.hold("one")
+    assert held is not None
     adapters.load("one", put("one", "plain"))
     assert bench.ask(held.slot) == expected("head")
     adapters.unload("one")
@@ -289,7 +311,7 @@ def test_a_request_under_way_keeps_the_adapter_that_it_began_with(bench, expecte
     bench.assert_base(before)
 
 
-def test_the_base_goes_on_while_adapters_come_and_go(made, expected, bench):
+def test_the_base_goes_on_while_adapters_come_and_go(made: Family, expected: Callable[[str], Expected], bench: Bench):
     """Adapters are made beside the engine's steps."""
     before = bench.base()
     stop = threading.Event()
@@ -315,7 +337,7 @@ def test_the_base_goes_on_while_adapters_come_and_go(made, expected, bench):
     bench.assert_base(before)
 
 
-def test_a_frame_has_the_bases_numbers_and_nothing_else_of_it(bench):
+def test_a_frame_has_the_bases_numbers_and_nothing_else_of_it(bench: Bench):
     model: Any = bench.runner._model
     frame = frame_of(model)
     assert {id(module) for module in frame.modules()}.isdisjoint(id(module) for module in model.modules())
@@ -331,7 +353,7 @@ def test_a_frame_has_the_bases_numbers_and_nothing_else_of_it(bench):
     assert model.config.vocab_size == 160
 
 
-def test_an_adapter_that_is_removed_is_gone_from_memory(made, bench):
+def test_an_adapter_that_is_removed_is_gone_from_memory(made: Family, bench: Bench):
     """At once: on a GPU nobody waits for a collection of cycles."""
     gc.disable()
     try:

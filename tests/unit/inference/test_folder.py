@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import struct
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,7 +37,7 @@ CONFIG = {
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model-cache" / "org" / "model"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(CONFIG))
@@ -44,7 +46,7 @@ def model(tmp_path):
     return folder
 
 
-def adapter_at(mount, path, config=None, tensors=None):
+def adapter_at(mount: Path, path: str, config: dict[str, Any] | None = None, tensors: Any = None):
     folder = mount / path
     folder.mkdir(parents=True)
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "lora_alpha": 4, **(config or {})}))
@@ -52,19 +54,19 @@ def adapter_at(mount, path, config=None, tensors=None):
     return folder
 
 
-def lora_tensors(rank=2, width=8, height=8):
+def lora_tensors(rank: int = 2, width: int = 8, height: int = 8):
     key = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
     return {f"{key}A.weight": torch.ones(rank, width), f"{key}B.weight": torch.ones(height, rank)}
 
 
-def test_a_proper_model_is_taken(model, tmp_path):
+def test_a_proper_model_is_taken(model: Path, tmp_path: Path):
     checked = check_model("org/model", model, tmp_path)
     assert set(checked.tensors) == {"model.norm.weight"}
     assert checked.size == 32
     assert find_base(tmp_path, "") == ("org/model", model)
 
 
-def test_pickled_weights_are_refused(model, tmp_path):
+def test_pickled_weights_are_refused(model: Path, tmp_path: Path):
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     with pytest.raises(FolderError, match=r"pytorch_model\.bin may hold code"):
         check_model("org/model", model, tmp_path)
@@ -82,7 +84,13 @@ CODE = {"AutoConfig": "configuration_own.OwnConfig", "AutoModelForCausalLM": "mo
         (["own.Model"], "own.Model"),
     ],
 )
-def test_a_model_that_needs_code_of_its_own_is_refused_by_name(model, tmp_path, kind, auto_map, named):
+def test_a_model_that_needs_code_of_its_own_is_refused_by_name(
+    model: Path,
+    tmp_path: Path,
+    kind: dict[str, Any] | list[str] | str | None,
+    auto_map: dict[str, Any] | list[str],
+    named: str,
+):
     """Nobody knows its type, or not as one that writes texts."""
     (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": kind, "auto_map": auto_map}))
     with pytest.raises(FolderError, match=r"config\.json: model_type .*auto_map") as refused:
@@ -91,7 +99,7 @@ def test_a_model_that_needs_code_of_its_own_is_refused_by_name(model, tmp_path, 
     assert named in str(refused.value)
 
 
-def test_a_model_that_does_not_say_its_type_needs_its_own_code(model, tmp_path):
+def test_a_model_that_does_not_say_its_type_needs_its_own_code(model: Path, tmp_path: Path):
     without = {name: value for name, value in CONFIG.items() if name != "model_type"}
     (model / "config.json").write_text(json.dumps({**without, "auto_map": CODE}))
     with pytest.raises(FolderError, match=r"model_type None .*modeling_own\.OwnForCausalLM"):
@@ -99,7 +107,9 @@ def test_a_model_that_does_not_say_its_type_needs_its_own_code(model, tmp_path):
 
 
 @pytest.mark.parametrize("kind", [*FAMILIES, "gemma2", "mamba"])
-def test_of_a_known_model_auto_map_is_data_and_is_logged_once(model, tmp_path, kind, caplog):
+def test_of_a_known_model_auto_map_is_data_and_is_logged_once(
+    model: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+):
     (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": kind, "auto_map": CODE}))
     (model / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["own.Words", None]}}))
     with caplog.at_level(logging.INFO, "inference"):
@@ -109,14 +119,14 @@ def test_of_a_known_model_auto_map_is_data_and_is_logged_once(model, tmp_path, k
     assert "modeling_own.OwnForCausalLM" in line
 
 
-def test_a_model_without_auto_map_is_not_spoken_of(model, tmp_path, caplog):
+def test_a_model_without_auto_map_is_not_spoken_of(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
     (model / "config.json").write_text(json.dumps({**CONFIG, "model_type": "nobody-knows", "auto_map": {}}))
     with caplog.at_level(logging.INFO, "inference"):
         check_model("org/model", model, tmp_path)
     assert caplog.messages == []
 
 
-def test_beside_an_adapter_auto_map_is_data(tmp_path):
+def test_beside_an_adapter_auto_map_is_data(tmp_path: Path):
     """Trainers leave the base's files there. The base is served without that code, so nothing of the adapter needs it."""
     folder = adapter_at(tmp_path, "a", {"auto_map": CODE, "auto_mapping": {"parent_library": "own"}})
     for name in ("config.json", "tokenizer_config.json"):
@@ -125,7 +135,7 @@ def test_beside_an_adapter_auto_map_is_data(tmp_path):
 
 
 @pytest.mark.parametrize("shard", ["../../../secret.safetensors", "/etc/x.safetensors", "code.py", 7])
-def test_a_shard_index_that_leads_elsewhere_is_refused(model, tmp_path, shard):
+def test_a_shard_index_that_leads_elsewhere_is_refused(model: Path, tmp_path: Path, shard: int | str):
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
     with pytest.raises(FolderError, match="shard"):
         check_model("org/model", model, tmp_path)
@@ -134,7 +144,7 @@ def test_a_shard_index_that_leads_elsewhere_is_refused(model, tmp_path, shard):
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "generation_config.json"]
 )
-def test_a_link_out_of_the_mount_is_refused(model, tmp_path, name):
+def test_a_link_out_of_the_mount_is_refused(model: Path, tmp_path: Path, name: str):
     mount = tmp_path / "model-cache"
     outside = tmp_path / "outside"
     check_model("org/model", model, mount)
@@ -147,7 +157,7 @@ def test_a_link_out_of_the_mount_is_refused(model, tmp_path, name):
         check_model("org/model", model, mount)
 
 
-def test_truncated_weights_are_refused(model, tmp_path):
+def test_truncated_weights_are_refused(model: Path, tmp_path: Path):
     file = model / "model.safetensors"
     os.truncate(file, file.stat().st_size - 5)
     with pytest.raises(FolderError, match="truncated"):
@@ -173,7 +183,7 @@ def test_truncated_weights_are_refused(model, tmp_path):
     ],
     ids=["overlap", "negative", "before", "dtype", "size", "entry", "list"],
 )
-def test_a_lying_header_is_refused(tmp_path, header):
+def test_a_lying_header_is_refused(tmp_path: Path, header: dict[str, Any] | list[str]):
     raw = json.dumps(header).encode()
     file = tmp_path / "x.safetensors"
     file.write_bytes(struct.pack("<Q", len(raw)) + raw + bytes(16))
@@ -181,7 +191,7 @@ def test_a_lying_header_is_refused(tmp_path, header):
         read_header(file)
 
 
-def test_a_header_as_long_as_a_gigabyte_is_refused_unread(tmp_path):
+def test_a_header_as_long_as_a_gigabyte_is_refused_unread(tmp_path: Path):
     file = tmp_path / "x.safetensors"
     file.write_bytes(struct.pack("<Q", 1 << 30))
     os.truncate(file, 2 << 30)
@@ -189,7 +199,7 @@ def test_a_header_as_long_as_a_gigabyte_is_refused_unread(tmp_path):
         read_header(file)
 
 
-def test_adapters_are_named_by_their_shortest_unique_ending(tmp_path):
+def test_adapters_are_named_by_their_shortest_unique_ending(tmp_path: Path):
     adapter_at(tmp_path, "models/qlora/qlora/gpu_model/adapter")
     assert set(find_adapters(tmp_path)) == {"gpu_model"}
     adapter_at(tmp_path, "models/other/gpu_model/adapter")
@@ -198,7 +208,7 @@ def test_adapters_are_named_by_their_shortest_unique_ending(tmp_path):
     assert set(find_adapters(tmp_path)) == {"qlora/gpu_model", "other/gpu_model", "gpu-cpu_model"}
 
 
-def test_no_adapter_is_called_as_a_base_is(model, tmp_path):
+def test_no_adapter_is_called_as_a_base_is(model: Path, tmp_path: Path):
     """Asked for by that name, the base would answer."""
     for path in ("models/org/model/adapter", "old/model/adapter"):
         adapter_at(tmp_path, path)
@@ -209,7 +219,7 @@ def test_no_adapter_is_called_as_a_base_is(model, tmp_path):
         assert found[name_among(tmp_path, path, others, set())] == path
 
 
-def test_an_adapters_hash_changes_with_its_files(tmp_path):
+def test_an_adapters_hash_changes_with_its_files(tmp_path: Path):
     folder = adapter_at(tmp_path, "a")
     first = check_adapter("a", folder, tmp_path).digest
     assert check_adapter("a", folder, tmp_path).digest == first
@@ -220,11 +230,11 @@ def test_an_adapters_hash_changes_with_its_files(tmp_path):
     assert check_adapter("a", folder, tmp_path).digest not in {first, changed}
 
 
-def read(folder, mount):
+def read(folder: Path, mount: Path):
     return read_lora(check_adapter("a", folder, mount), read_spec(CONFIG), torch.float32, torch.device("cpu"))
 
 
-def test_a_fitting_adapter_is_read(tmp_path):
+def test_a_fitting_adapter_is_read(tmp_path: Path):
     lora = read(adapter_at(tmp_path, "a"), tmp_path)
     left, right = lora.layers[0]["qkv"]
     assert left.shape == (8, 2)
@@ -249,7 +259,9 @@ def test_a_fitting_adapter_is_read(tmp_path):
         ({}, dict(list(lora_tensors().items())[:1]), "only one of its two"),
     ],
 )
-def test_an_adapter_that_does_not_fit_is_refused_by_name(tmp_path, config, tensors, named):
+def test_an_adapter_that_does_not_fit_is_refused_by_name(
+    tmp_path: Path, config: dict[str, Any], tensors: dict[str, Any] | None, named: str
+):
     folder = adapter_at(tmp_path, "a", config, tensors)
     with pytest.raises(AdapterError, match=named):
         read(folder, tmp_path)

@@ -1,5 +1,7 @@
 """The gate: keys, cookies, tickets; signed, expiring, valid on every replica."""
 
+from typing import Any
+
 import pytest
 
 from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
@@ -12,7 +14,7 @@ class Clock:
         return self.now
 
 
-def scope(**headers):
+def scope(**headers: Any):
     return {"headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]}
 
 
@@ -36,7 +38,7 @@ def test_another_spelling_of_a_used_ticket_is_used_too():
 
 
 @pytest.mark.parametrize("other", ['x={"a":1}', "a b=1", "foo", "a[b]=1", "x=\u00e9", "=", '"'])
-def test_other_servers_cookies_do_not_hide_ours(other):
+def test_other_servers_cookies_do_not_hide_ours(other: str):
     gate = Gate("secret")
     cookie = gate.new_cookie()
     for header in (f"{other}; {gate.cookie}={cookie}", f'{gate.cookie}="{cookie}"; {other}'):
@@ -56,7 +58,7 @@ def test_endpoints_on_one_host_leave_each_others_cookies_alone():
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("sender", ["same-origin", "none", "same-site", "cross-site", ""])
-def test_other_pages_cannot_act_with_the_cookie(method, sender):
+def test_other_pages_cannot_act_with_the_cookie(method: str, sender: str):
     gate = Gate("secret")
     more = {"sec_fetch_site": sender} if sender else {}
     by_cookie = scope(cookie=f"{gate.cookie}={gate.new_cookie()}", **more) | {"method": method}

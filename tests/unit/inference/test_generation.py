@@ -4,40 +4,46 @@ import asyncio
 import json
 import shutil
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models
 
 from inference.api.completions import respond, text_generation
 from inference.api.generation import Generation
 from inference.api.writers import TextWriter
+from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.tokenizer import Tokenizer
 from inference.messages import ApiError, CompletionRequest
+from inference.service import Service
+from tests.unit.inference.conftest import Families, Family, RigMaker, Serve
 
 VOCABULARY = 160  # of the models of these tests
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     return families.make(tmp_path_factory.mktemp("generation"), "LlamaConfig", ["q_proj", "v_proj"])
 
 
 @pytest.fixture(scope="module")
-def expected(llama, families):
+def expected(llama: Family, families: Families) -> dict[str, list[int]]:
     reference = families.reference(llama)
     return {name: reference.generate([5, 6, 7], name, 12) for name in llama.adapters}
 
 
-async def post(app, asked):
+async def post(app: ASGIApp, asked: dict[str, Any]):
     """The messages that the server answers a completion with."""
     requests = asyncio.Queue()
     requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
     sent = []
 
-    async def send(message):
+    async def send(message: Message):
         sent.append(message)
 
     headers = [(b"authorization", b"Bearer key"), (b"content-type", b"application/json")]
@@ -46,14 +52,16 @@ async def post(app, asked):
     return sent
 
 
-async def greedy(service, adapter):
+async def greedy(service: Service, adapter: InstalledAdapter):
     params = SamplingParams(max_tokens=12, temperature=0.0, ignore_eos=True, logprobs=0)
     with Generation(service, adapter, [[5, 6, 7]], params) as generation:
         return [choice.token async for batch in generation.deltas() for _, delta in batch for choice in delta.choices]
 
 
 @pytest.mark.parametrize("then", ["replaced", "unloaded"])
-def test_the_adapter_may_go_between_encoding_and_asking(llama, expected, make_rig, serve, tmp_path, then):
+def test_the_adapter_may_go_between_encoding_and_asking(
+    llama: Family, expected: dict[str, list[int]], make_rig: RigMaker, serve: Serve, tmp_path: Path, then: str
+):
     """What was encoded for the first is answered by the first, and its slot is given back only then."""
     rig = make_rig(llama)
     first, second = (tmp_path / name / "adapter" for name in ("one", "two"))
@@ -62,6 +70,7 @@ def test_the_adapter_may_go_between_encoding_and_asking(llama, expected, make_ri
 
     async def scenario():
         service, _ = serve(rig)
+        assert service.served is not None
         adapters = service.served.adapters
         before = await asyncio.to_thread(adapters.load, "one", first)
         now = before
@@ -86,13 +95,14 @@ def test_the_adapter_may_go_between_encoding_and_asking(llama, expected, make_ri
     asyncio.run(scenario())
 
 
-def test_a_call_that_is_refused_lets_its_adapter_go(llama, make_rig, serve, tmp_path):
+def test_a_call_that_is_refused_lets_its_adapter_go(llama: Family, make_rig: RigMaker, serve: Serve, tmp_path: Path):
     rig = make_rig(llama)
     path = tmp_path / "one" / "adapter"
     shutil.copytree(llama.adapters["first"], path)
 
     async def scenario():
         service, app = serve(rig)
+        assert service.served is not None
         adapters = service.served.adapters
         loaded = await asyncio.to_thread(adapters.load, "one", path)
         for asked, status in (({"prompt": "w5", "max_tokens": 9999}, 400), ({"prompt": "w5 w6", "max_tokens": 2}, 200)):
@@ -103,7 +113,9 @@ def test_a_call_that_is_refused_lets_its_adapter_go(llama, make_rig, serve, tmp_
     asyncio.run(scenario())
 
 
-def test_a_stop_string_that_is_found_at_the_end_only_is_the_reason(llama, expected, make_rig):
+def test_a_stop_string_that_is_found_at_the_end_only_is_the_reason(
+    llama: Family, expected: dict[str, list[int]], make_rig: RigMaker
+):
     """Bytes are held back until their run ends: here that is the last token allowed."""
     fast = FastTokenizer(models.WordLevel({f"<0x{n:02X}>": n for n in range(VOCABULARY)}, unk_token="<0x00>"))
     fast.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
@@ -121,18 +133,20 @@ class Watched(TextWriter):
 
     wrote: threading.Thread | None = None
 
-    def whole(self, answers, usage):
+    def whole(self, answers: Any, usage: Any):
         self.wrote = threading.current_thread()
         return super().whole(answers, usage)
 
 
-def long_answers(tokens):
+def long_answers(tokens: int):
     asked = {"model": "base", "prompt": [5, 6, 7], "max_tokens": tokens, "ignore_eos": True, "temperature": 0}
     return asked | {"n": 8, "logprobs": 5}
 
 
 @pytest.mark.parametrize("tokens", [20, 100])
-def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_rig, serve, tokens):
+def test_long_answers_with_logprobs_are_written_beside_the_streams(
+    llama: Family, make_rig: RigMaker, serve: Serve, tokens: int
+):
     rig = make_rig(llama)
 
     async def scenario():
@@ -149,7 +163,9 @@ def test_long_answers_with_logprobs_are_written_beside_the_streams(llama, make_r
 
 
 @pytest.mark.parametrize("tokens", [20, 100])
-def test_long_answers_with_logprobs_say_what_a_stream_of_the_same_says(llama, make_rig, serve, tokens):
+def test_long_answers_with_logprobs_say_what_a_stream_of_the_same_says(
+    llama: Family, make_rig: RigMaker, serve: Serve, tokens: int
+):
     rig = make_rig(llama)
 
     async def scenario():

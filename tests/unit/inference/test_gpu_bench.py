@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ ALONE = (
 )
 
 
-def bench(*arguments):
+def bench(*arguments: Any):
     return subprocess.run(
         [sys.executable, "-c", ALONE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280
     )

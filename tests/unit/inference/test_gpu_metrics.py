@@ -1,6 +1,7 @@
 """The GPU's figures in /metrics: units and names, and absence where NVML gives nothing. NVML itself is recorded values."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pynvml
 import pytest
@@ -21,11 +22,11 @@ RECORDED = {
 }
 
 
-def recorded(**instead):
+def recorded(**instead: Any):
     """NVML as it answered; an exception in the place of a value is raised."""
 
-    def answer(value):
-        def call(*given):
+    def answer(value: Any):
+        def call(*given: Any):
             if isinstance(value, Exception):
                 raise value
             return value
@@ -40,7 +41,7 @@ def recorded(**instead):
     return SimpleNamespace(**constants, **errors, **calls, NVML_TEMPERATURE_GPU=0)
 
 
-def scraped(gpu):
+def scraped(gpu: Any):
     text = Metrics().render(None, 0, list(families(gpu, gpu.read()))).decode()
     return {
         (sample.name, sample.labels.get("reason", "")): sample.value
@@ -67,7 +68,7 @@ def test_figures_have_their_units():
     ("error", "counted"),
     [(pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN), 1), (pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED), 0)],
 )
-def test_what_is_not_given_is_absent_and_the_rest_is_there(error, counted):
+def test_what_is_not_given_is_absent_and_the_rest_is_there(error: Any, counted: int):
     figures = scraped(Gpu("GPU-1", recorded(nvmlDeviceGetPowerUsage=error)))
     assert ("slipway_gpu_power_watts", "") not in figures
     assert figures["slipway_gpu_temperature_celsius", ""] == 61
@@ -86,7 +87,7 @@ def test_a_driver_that_does_not_start_is_tried_again():
     assert scraped(gpu) == {("slipway_nvml_errors_total", ""): 2}
 
 
-def test_without_the_driver_there_is_nothing_and_it_is_said_once(caplog):
+def test_without_the_driver_there_is_nothing_and_it_is_said_once(caplog: pytest.LogCaptureFixture):
     missing = recorded(nvmlInit=pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
     gpu = Gpu("GPU-1", missing)
     with caplog.at_level("INFO"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
@@ -9,6 +10,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from inference.engine.text.grammar import ANY_OBJECT, GrammarError, Grammars, Part
 from inference.engine.text.tokenizer import Tokenizer
+from tests.unit.inference.conftest import Families, Family, Reference, Rig, RigMaker
 
 SPLIT = ["q_proj", "v_proj", "o_proj", "gate_proj"]
 SHORT = {"type": "string", "maxLength": 6}
@@ -59,7 +61,7 @@ SCHEMAS = {
 }
 
 
-def fits(value, schema, root) -> bool:
+def fits(value: Any, schema: dict[str, Any], root: Any) -> bool:
     """Whether a value is valid: the keywords that the schemas above use, written from the specification."""
     if "$ref" in schema:
         return fits(value, root["$defs"][schema["$ref"].rsplit("/", 1)[1]], root)
@@ -99,7 +101,7 @@ def fits(value, schema, root) -> bool:
     return True
 
 
-def fits_number(value, schema) -> bool:
+def fits_number(value: Any, schema: dict[str, Any]) -> bool:
     if isinstance(value, bool) or not isinstance(value, int if schema["type"] == "integer" else (int, float)):
         return False
     return (
@@ -127,29 +129,30 @@ def byte_tokenizer(eos: str = "<|end|>") -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def bytewise():
+def bytewise() -> Tokenizer:
     return byte_tokenizer()
 
 
 @pytest.fixture(scope="module")
-def grammars(bytewise):
+def grammars(bytewise: Tokenizer) -> Grammars:
     return Grammars(bytewise.fast, bytewise.eos)
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     """Its vocabulary is larger than the tokenizer's, as many models' are."""
     folder = tmp_path_factory.mktemp("grammar")
     return families.make(folder, "LlamaConfig", SPLIT, vocab_size=288, max_position_embeddings=1024)
 
 
 @pytest.fixture(scope="module")
-def reference(llama, families):
+def reference(llama: Family, families: Families) -> Reference:
     return families.reference(llama)
 
 
-def ask(rig, prompt, **params):
-    return rig.ask(prompt, **{"ignore_eos": False, "logprobs": None, "max_tokens": 900, **params})
+def ask(rig: Rig, prompt: list[int], **params: Any):
+    given: dict[str, Any] = {"ignore_eos": False, "logprobs": None, "max_tokens": 900, **params}
+    return rig.ask(prompt, **given)
 
 
 WAYS = {
@@ -162,7 +165,9 @@ WAYS = {
 }
 
 
-def test_every_answer_fits_its_schema_beside_rows_that_follow_none(llama, reference, grammars, make_rig, bytewise):
+def test_every_answer_fits_its_schema_beside_rows_that_follow_none(
+    llama: Family, reference: Reference, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer
+):
     rig = make_rig(llama, blocks=4000, tokenizer=bytewise)
     free = [rig.ask([9, 8, number], max_tokens=40) for number in range(3)]
     asked = {
@@ -180,7 +185,7 @@ def test_every_answer_fits_its_schema_beside_rows_that_follow_none(llama, refere
     assert rig.engine.gauges().blocks_used == 0
 
 
-def test_any_object_is_an_object(llama, grammars, make_rig, bytewise):
+def test_any_object_is_an_object(llama: Family, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer):
     rig = make_rig(llama, blocks=4000, tokenizer=bytewise)
     asked = [
         ask(rig, [66], grammar=grammars.compile([Part(ANY_OBJECT)]), temperature=1.2, seed=seed, max_tokens=300)
@@ -194,8 +199,10 @@ def test_any_object_is_an_object(llama, grammars, make_rig, bytewise):
     assert all(request.finish in {"stop", "length"} and request.text.startswith("{") for request in asked)
 
 
-def test_preemption_does_not_lose_the_place_in_the_grammar(llama, grammars, make_rig, bytewise):
-    def run(blocks):
+def test_preemption_does_not_lose_the_place_in_the_grammar(
+    llama: Family, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer
+):
+    def run(blocks: int):
         rig = make_rig(llama, blocks=blocks, block_size=4, tokenizer=bytewise)
         grammar = grammars.compile([Part(PERSON)])
         asked = [ask(rig, [80, 81], grammar=grammar, temperature=1.0, seed=seed, max_tokens=150) for seed in range(8)]
@@ -210,7 +217,9 @@ def test_preemption_does_not_lose_the_place_in_the_grammar(llama, grammars, make
     assert tight == roomy
 
 
-def test_a_cut_answer_is_the_beginning_of_the_whole(llama, grammars, make_rig, bytewise):
+def test_a_cut_answer_is_the_beginning_of_the_whole(
+    llama: Family, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer
+):
     rig = make_rig(llama, blocks=1000, tokenizer=bytewise)
     grammar = grammars.compile([Part(PERSON)])
     whole, cut = ask(rig, [75], grammar=grammar), ask(rig, [75], grammar=grammar, max_tokens=7)
@@ -221,7 +230,7 @@ def test_a_cut_answer_is_the_beginning_of_the_whole(llama, grammars, make_rig, b
     assert whole.text.startswith(cut.text)
 
 
-def test_a_stop_string_still_stops(llama, grammars, make_rig, bytewise):
+def test_a_stop_string_still_stops(llama: Family, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer):
     rig = make_rig(llama, blocks=1000, tokenizer=bytewise)
     request = ask(rig, [75], grammar=grammars.compile([Part(PERSON)]), stop=('"age"',))
     assert request.done.wait(60)
@@ -230,7 +239,7 @@ def test_a_stop_string_still_stops(llama, grammars, make_rig, bytewise):
     assert '"age' not in request.text
 
 
-def test_a_seed_decides_the_answer(llama, grammars, make_rig, bytewise):
+def test_a_seed_decides_the_answer(llama: Family, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer):
     rig = make_rig(llama, blocks=2000, tokenizer=bytewise)
     grammar = grammars.compile([Part(PERSON)])
     asked = [ask(rig, [75], grammar=grammar, temperature=1.0, seed=seed) for seed in (1, 2, 1, 2)]
@@ -241,7 +250,9 @@ def test_a_seed_decides_the_answer(llama, grammars, make_rig, bytewise):
     assert first != second
 
 
-def test_a_grammar_that_becomes_too_complex_ends_only_its_own_request(llama, reference, grammars, make_rig, bytewise):
+def test_a_grammar_that_becomes_too_complex_ends_only_its_own_request(
+    llama: Family, reference: Reference, grammars: Grammars, make_rig: RigMaker, bytewise: Tokenizer
+):
     many = {"type": "object", "properties": {f"p{n}": {} for n in range(4000)}}
     late = {"type": "object", "properties": {"a": many}, "required": ["a"], "additionalProperties": False}
     rig = make_rig(llama, blocks=2000, tokenizer=bytewise)
@@ -257,7 +268,7 @@ def test_a_grammar_that_becomes_too_complex_ends_only_its_own_request(llama, ref
     assert rig.engine.gauges().blocks_used == 0
 
 
-def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama, make_rig):
+def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama: Family, make_rig: RigMaker):
     """Some models end with a token that is not marked as special: inside a string it must not come."""
     tokenizer = byte_tokenizer(eos="stop")
     (end,) = tokenizer.eos
@@ -288,12 +299,12 @@ def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama, ma
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_what_cannot_be_followed_is_refused_by_name(grammars, schema, said):
+def test_what_cannot_be_followed_is_refused_by_name(grammars: Grammars, schema: dict[str, Any], said: str):
     with pytest.raises(GrammarError, match=said):
         grammars.compile([Part(schema)])
 
 
-def test_nesting_without_end_is_refused(grammars):
+def test_nesting_without_end_is_refused(grammars: Grammars):
     schema = {"type": "integer"}
     for _ in range(900):
         schema = {"items": schema}
@@ -301,12 +312,12 @@ def test_nesting_without_end_is_refused(grammars):
         grammars.compile([Part(schema)])
 
 
-def test_a_tokenizer_without_bytes_is_refused(words):
+def test_a_tokenizer_without_bytes_is_refused(words: Tokenizer):
     with pytest.raises(GrammarError, match="tokenizer"):
         Grammars(words.fast, words.eos).compile([Part(ANY_OBJECT)])
 
 
-def test_only_so_many_compiled_schemas_are_remembered(bytewise):
+def test_only_so_many_compiled_schemas_are_remembered(bytewise: Tokenizer):
     grammars = Grammars(bytewise.fast, bytewise.eos)
     first = grammars.compile([Part({"const": 0})])
     assert grammars.compile([Part({"const": 0})]) is first

@@ -8,6 +8,8 @@ import random
 import pytest
 import torch
 
+from inference.engine.compute.choice import Attention
+from tests.unit.inference.conftest import Families, Family, Reference, RigMaker
 from tests.unit.inference.test_oracle import FAMILIES
 
 PATHS = [(torch.bfloat16, "dense"), (torch.float16, "dense"), (torch.float16, "torch")]
@@ -15,7 +17,9 @@ NAMES = ("llama-mha-biases-linear", "phi3-longrope", "qwen3", "mistral-window", 
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def family(request, tmp_path_factory, families):
+def family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families
+) -> tuple[Family, Reference]:
     kind, targets, config = FAMILIES[request.param]
     made = families.make(tmp_path_factory.mktemp(request.param), kind, targets, **config)
     return made, families.reference(made)
@@ -23,7 +27,14 @@ def family(request, tmp_path_factory, families):
 
 @pytest.mark.parametrize("adapter", ["", "second"], ids=["base", "adapter"])
 @pytest.mark.parametrize(("dtype", "attention"), PATHS, ids=str)
-def test_logprobs_are_no_worse_than_the_references_own(family, families, make_rig, dtype, attention, adapter):
+def test_logprobs_are_no_worse_than_the_references_own(
+    family: tuple[Family, Reference],
+    families: Families,
+    make_rig: RigMaker,
+    dtype: torch.dtype,
+    attention: Attention,
+    adapter: str,
+):
     """Both are given the tokens that ours drew. Errors at single places are much a matter of chance: their mean is compared."""
     made, reference = family
     rig = make_rig(made, dtype=dtype, attention=attention)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.parametrize("capability", [80, 90])
 @pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32"])
-def test_kernels_compile_without_spilling(capability, kind):
+def test_kernels_compile_without_spilling(capability: int, kind: str):
     """In a process of its own: here Triton was imported to interpret."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
     done = subprocess.run(

@@ -3,6 +3,7 @@
 import os
 import threading
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,16 +11,17 @@ import torch
 from safetensors import safe_open
 
 from inference.engine.files.folder import FolderError, check_model
-from inference.engine.files.spec import read_spec
+from inference.engine.files.spec import ModelSpec, read_spec
 from inference.engine.weights import loader
 from inference.engine.weights.loader import load_weights
+from tests.unit.inference.conftest import Families
 from tests.unit.inference.test_oracle import FAMILIES
 
 PIECE = 2000  # bytes: several reads for most matrices, and heads that do not fill a piece
 
 
 @pytest.fixture(scope="module", params=["llama-mha-biases-linear", "phi3-longrope", "qwen3"])
-def shards(request, tmp_path_factory, families):
+def shards(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families) -> Path:
     """A model in many files, as large ones are stored."""
     kind, targets, config = FAMILIES[request.param]
     mount = tmp_path_factory.mktemp("loader")
@@ -31,20 +33,20 @@ def shards(request, tmp_path_factory, families):
 
 
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch):
+def small_pieces(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(loader, "PIECE", PIECE)  # patched: a model of many pieces would be many megabytes
     monkeypatch.setattr(
         torch.backends.mkldnn, "is_available", lambda: False
     )  # or matrices are packed beyond recognition
 
 
-def load(path, note=lambda share: None, dtype=torch.float32, **changes):
+def load(path: Path, note: Any = lambda share: None, dtype: torch.dtype = torch.float32, **changes: Any):
     folder = check_model("test/model", path, path.parent)
     spec = read_spec({**folder.config, **changes})
     return spec, load_weights(folder, spec, dtype=dtype, device=torch.device("cpu"), note=note)
 
 
-def read_by_safetensors(path):
+def read_by_safetensors(path: Path):
     tensors = {}
     for file in path.glob("*.safetensors"):
         with safe_open(file, "pt") as opened:
@@ -52,7 +54,7 @@ def read_by_safetensors(path):
     return tensors
 
 
-def turned(rows, spec):
+def turned(rows: torch.Tensor, spec: ModelSpec):
     """In each head, the i-th and the (i + dims/2)-th row side by side; those that are not rotated behind them."""
     dims = spec.rope.dims
     heads = rows.view(-1, spec.head_dim, *rows.shape[1:])
@@ -60,7 +62,7 @@ def turned(rows, spec):
     return torch.cat([pairs, heads[:, dims:]], dim=1).flatten(0, 1)
 
 
-def joined(take, prefix, kind, spec):
+def joined(take: Any, prefix: str, kind: str, spec: ModelSpec):
     """A layer's q, k and v as one matrix (or bias), turned but for v; and gate and up as another."""
     if spec.family == "phi3":
         rows = take(f"{prefix}self_attn.qkv_proj.{kind}")
@@ -73,7 +75,7 @@ def joined(take, prefix, kind, spec):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_every_number_is_where_it_belongs(shards, dtype):
+def test_every_number_is_where_it_belongs(shards: Path, dtype: torch.dtype):
     """Straight from the file where the formats are equal, by way of a buffer where they are not."""
     spec, weights = load(shards, dtype=dtype)
     there = {name: tensor.to(dtype) for name, tensor in read_by_safetensors(shards).items()}
@@ -98,7 +100,7 @@ def test_every_number_is_where_it_belongs(shards, dtype):
     assert there == {}  # nothing in the files was left out
 
 
-def test_progress_grows_from_nothing_to_all(shards):
+def test_progress_grows_from_nothing_to_all(shards: Path):
     shares = []
     load(shards, shares.append)
     assert len(shares) > 10
@@ -107,11 +109,11 @@ def test_progress_grows_from_nothing_to_all(shards):
     assert shares[-1] == 1.0
 
 
-def test_several_reads_are_under_way_at_a_time(shards, monkeypatch):
+def test_several_reads_are_under_way_at_a_time(shards: Path, monkeypatch: pytest.MonkeyPatch):
     """A share answers each slowly and many at once: the first read here waits for another to have begun."""
     plain, begun, second = os.preadv, [], threading.Event()
 
-    def meeting(*args):
+    def meeting(*args: Any):
         begun.append(args)
         if begun[0] is not args:
             second.set()
@@ -123,14 +125,14 @@ def test_several_reads_are_under_way_at_a_time(shards, monkeypatch):
     assert len(begun) > 10
 
 
-def test_a_file_that_is_cut_short_while_it_is_read_is_named(shards, tmp_path):
+def test_a_file_that_is_cut_short_while_it_is_read_is_named(shards: Path, tmp_path: Path):
     """All is well when the headers are checked and when reading begins; then the share loses the end of every file."""
     copy = tmp_path / "mount" / "copy"
     copy.mkdir(parents=True)
     for file in shards.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
 
-    def cut(share):
+    def cut(share: Any):
         for file in copy.glob("*.safetensors"):
             os.truncate(file, 100)
 
@@ -150,6 +152,6 @@ def test_a_file_that_is_cut_short_while_it_is_read_is_named(shards, tmp_path):
     ],
     ids=["projection", "vocabulary", "layer"],
 )
-def test_tensors_that_do_not_fit_the_configuration_are_named(shards, changes, said):
+def test_tensors_that_do_not_fit_the_configuration_are_named(shards: Path, changes: dict[str, Any], said: str):
     with pytest.raises(FolderError, match=said):
         load(shards, **changes)

@@ -1,5 +1,7 @@
 """Several adapters in one batch: grouped products equal the products row by row, in every arrangement."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ INPUTS, OUTPUTS = 6, 10
 CPU = torch.device("cpu")
 
 
-def lora(rank, seed, places=("qkv", "down")):
+def lora(rank: int, seed: int, places: Any = ("qkv", "down")):
     chance = torch.Generator().manual_seed(seed)
     pair = {
         place: (torch.randn(INPUTS, rank, generator=chance), torch.randn(rank, OUTPUTS, generator=chance))
@@ -22,7 +24,7 @@ def lora(rank, seed, places=("qkv", "down")):
     return Lora((pair,))
 
 
-def lora_of_blocks(seed, *blocks):
+def lora_of_blocks(seed: int, *blocks: Any):
     """Several projections in one matrix: zeros beside the blocks."""
     chance = torch.Generator().manual_seed(seed)
     ranks = sum(block.ranks for block in blocks)
@@ -40,7 +42,7 @@ LORAS = {
 }
 
 
-def expected(adapters, x, out, place):
+def expected(adapters: Any, x: torch.Tensor, out: torch.Tensor, place: Any):
     rows = []
     for row, slot in enumerate(adapters):
         pair = LORAS[slot].layers[0].get(place) if slot else None
@@ -50,7 +52,7 @@ def expected(adapters, x, out, place):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=14), st.booleans(), st.sampled_from([0, lora_rows.WORTH]))
-def test_grouped_products_equal_those_row_by_row(adapters, ordered, worth):
+def test_grouped_products_equal_those_row_by_row(adapters: Any, ordered: bool, worth: int):
     """`worth` 0: every projection is multiplied alone."""
     slots = LoraSlots()
     with pytest.MonkeyPatch.context() as patch:
@@ -58,7 +60,7 @@ def test_grouped_products_equal_those_row_by_row(adapters, ordered, worth):
         compare(slots, adapters, ordered)
 
 
-def compare(slots, adapters, ordered):
+def compare(slots: LoraSlots, adapters: Any, ordered: bool):
     for slot, one in LORAS.items():
         slots.install(slot, one)
     adapters = sorted(adapters) if ordered else adapters

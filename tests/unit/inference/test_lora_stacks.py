@@ -1,5 +1,7 @@
 """Stacks of adapters: they grow, change places and leave nothing behind, and a GPU that is full harms none."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
@@ -18,7 +20,7 @@ CONFIG = {
 }
 
 
-def adapter(rank, seed, places=("qkv", "down")):
+def adapter(rank: int, seed: int, places: Any = ("qkv", "down")):
     chance = torch.Generator().manual_seed(seed)
     widths = {"qkv": (8, 24), "down": (12, 8), "output": (8, 8)}
     layers = [
@@ -93,11 +95,11 @@ def test_an_adapter_leaves_nothing_to_the_next_one_in_its_slot():
 class ShortOfMemory(TorchFunctionMode):
     """As when a GPU is full: the tensors after the first few cannot be had."""
 
-    def __init__(self, enough_for):
+    def __init__(self, enough_for: int):
         super().__init__()
         self.left = enough_for
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
         if func is torch.Tensor.new_zeros:
             self.left -= 1
             if self.left < 0:
@@ -106,7 +108,7 @@ class ShortOfMemory(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("enough_for", [0, 1, 3, 7])
-def test_growth_that_fails_half_way_changes_nothing(enough_for):
+def test_growth_that_fails_half_way_changes_nothing(enough_for: int):
     """Graphs that were captured over the stacks go on reading the right ones, and the next growth is whole."""
     stacks = LoraStacks(read_spec(CONFIG))
     first, second = adapter(4, 1), adapter(40, 2)

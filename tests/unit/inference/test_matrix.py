@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.skipif(not DTYPES, reason="oneDNN packs nothing on this
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("biased", [False, True], ids=["plain", "biased"])
-def test_any_number_of_rows_is_multiplied_as_it_is(dtype, biased):
+def test_any_number_of_rows_is_multiplied_as_it_is(dtype: torch.dtype, biased: bool):
     chance = torch.Generator().manual_seed(1)
 
-    def random(*shape):
+    def random(*shape: Any):
         return torch.randn(*shape, generator=chance).to(dtype)
 
     plain = Matrix(random(48, 64), random(48) if biased else None)
@@ -71,7 +72,7 @@ with torch.inference_mode():
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_onednn_makes_code_for_few_numbers_of_rows(way):
+def test_onednn_makes_code_for_few_numbers_of_rows(way: str):
     if way != "packed" and torch.bfloat16 not in DTYPES:
         pytest.skip("this CPU multiplies no bfloat16")
     environment = {**os.environ, "ONEDNN_VERBOSE": "profile_create", "OMP_NUM_THREADS": "1"}
@@ -89,7 +90,7 @@ def test_onednn_makes_code_for_few_numbers_of_rows(way):
 
 
 @pytest.mark.parametrize("layer", [torch.nn.Linear(64, 48), Conv1D(48, 64)], ids=["linear", "of GPT-2"])
-def test_a_layer_gives_what_it_gives_without_padding(layer):
+def test_a_layer_gives_what_it_gives_without_padding(layer: Any):
     layer = layer.bfloat16()
     with torch.inference_mode():
         for shape in ((1, 5, 64), (2, 33, 64), (70, 64), (0, 64)):

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from inference.engine.files.folder import check_model
 from inference.engine.files.native import configuration, tokenizer_class
 from inference.engine.files.spec import read_spec
+from tests.unit.inference.conftest import Families, RigMaker
 from tests.unit.inference.foreign_code import lay_trap
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -82,7 +83,9 @@ def assert_tokens_equal(made: Any, families: Any, make_rig: Any) -> None:
         ("Phi-4-mini-reasoning", 131072, "longrope"),
     ],
 )
-def test_the_published_phi_models_are_served(name, context, rope, families, make_rig, tmp_path):
+def test_the_published_phi_models_are_served(
+    name: str, context: int, rope: str, families: Families, make_rig: RigMaker, tmp_path: Path
+):
     config = published(name)
     whole = tmp_path / "model-cache" / "microsoft" / name
     whole.mkdir(parents=True)
@@ -94,7 +97,7 @@ def test_the_published_phi_models_are_served(name, context, rope, families, make
     assert_tokens_equal(model_with(shrunk(config), families, tmp_path / "small"), families, make_rig)
 
 
-def test_a_model_with_auto_map_is_served_by_our_own_code(families, make_rig, tmp_path):
+def test_a_model_with_auto_map_is_served_by_our_own_code(families: Families, make_rig: RigMaker, tmp_path: Path):
     """As the published ones, with a trap in place of their code: beside the base and beside the adapters."""
     made = families.make(tmp_path, "Phi3Config", FUSED, num_key_value_heads=6)
     mark = tmp_path / "run"
@@ -107,7 +110,7 @@ def test_a_model_with_auto_map_is_served_by_our_own_code(families, make_rig, tmp
     assert mark.exists(), "the trap is none"
 
 
-def test_for_our_own_families_transformers_is_not_asked(tmp_path):
+def test_for_our_own_families_transformers_is_not_asked(tmp_path: Path):
     """Its import takes seconds, in which nothing is loaded."""
     script = (
         "import sys; from inference.engine.files.native import is_known; assert is_known({'model_type': 'phi3'});"
@@ -117,7 +120,9 @@ def test_for_our_own_families_transformers_is_not_asked(tmp_path):
 
 
 @pytest.mark.parametrize("auto_map", [{"AutoModel": "trap.Trap"}, {"AutoModel": 7}, None, [], "trap.Trap"])
-def test_transformers_is_shown_no_auto_map(auto_map, tmp_path, monkeypatch):
+def test_transformers_is_shown_no_auto_map(
+    auto_map: dict[str, Any] | list[Any] | str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Not that of a part of a model either: for a part that it does not know it would ask at the terminal, and run it."""
     asked: list[str] = []
     monkeypatch.setattr(builtins, "input", lambda text="": asked.append(text) or "y")
@@ -148,6 +153,8 @@ def test_transformers_is_shown_no_auto_map(auto_map, tmp_path, monkeypatch):
         ({}, {"model_type": "llama"}, "TokenizersBackend"),
     ],
 )
-def test_a_tokenizer_is_known_by_its_class_or_by_the_model(settings, config, found):
+def test_a_tokenizer_is_known_by_its_class_or_by_the_model(
+    settings: dict[str, Any], config: dict[str, Any], found: str | None
+):
     kind = tokenizer_class(settings, config)
     assert (kind and kind.__name__) == found

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from inference.engine.weights.nf4 import Nf4Error, check
+from tests.unit.inference.conftest import Families, Family, Reference, Rig, RigMaker
 
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
@@ -28,7 +29,7 @@ CODE = torch.tensor(
 )
 
 
-def rounded(weight):
+def rounded(weight: torch.Tensor):
     """Each block of 64 by its largest magnitude, each number to the nearest of the 16."""
     blocks = weight.reshape(-1, 64)
     scale = blocks.abs().amax(dim=1, keepdim=True)
@@ -37,7 +38,9 @@ def rounded(weight):
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request, tmp_path_factory, families):
+def family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families
+) -> tuple[Family, Reference]:
     kind, targets, config = FAMILIES[request.param]
     made = families.make(tmp_path_factory.mktemp(request.param), kind, targets, **SHAPE, **config)
     quantised = copy.copy(made)
@@ -48,7 +51,7 @@ def family(request, tmp_path_factory, families):
     return made, families.reference(quantised)
 
 
-def test_tokens_equal_those_of_rounded_weights(family, make_rig):
+def test_tokens_equal_those_of_rounded_weights(family: tuple[Family, Reference], make_rig: RigMaker):
     made, reference = family
     rig = make_rig(made, packing="nf4")
     chance = random.Random(4)
@@ -62,7 +65,7 @@ def test_tokens_equal_those_of_rounded_weights(family, make_rig):
         assert request.tokens == reference.generate(request.prompt, adapter, 14)
 
 
-def test_transformers_rounds_the_same_matrices_to_the_same_numbers(family):
+def test_transformers_rounds_the_same_matrices_to_the_same_numbers(family: tuple[Family, Reference]):
     """As adapters are trained, with `BitsAndBytesConfig`. Its products are not compared: on a CPU they are in bfloat16."""
     from bitsandbytes.functional import dequantize_4bit  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -80,10 +83,10 @@ def test_transformers_rounds_the_same_matrices_to_the_same_numbers(family):
             assert torch.equal(other, weight), name
 
 
-def test_the_matrices_take_a_seventh_of_their_memory(family, make_rig):
+def test_the_matrices_take_a_seventh_of_their_memory(family: tuple[Family, Reference], make_rig: RigMaker):
     made, _ = family
 
-    def bytes_of(rig):
+    def bytes_of(rig: Rig):
         layers = rig.runner.weights.layers
         return sum(getattr(each, name).nbytes for each in layers for name in ("qkv", "output", "gate_up", "down"))
 

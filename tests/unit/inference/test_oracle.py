@@ -3,11 +3,14 @@ batch, under random arrivals, small chunks, few blocks and shared prefixes.
 """
 
 import random
+from typing import Any
 
 import pytest
 import torch
 
+from inference.engine.compute.choice import Attention
 from inference.engine.weights.lora import MAX_RANK
+from tests.unit.inference.conftest import Families, Family, Reference, Rig, RigMaker
 
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
@@ -75,7 +78,9 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def family(request, tmp_path_factory, families):
+def family(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families
+) -> tuple[Family, Reference]:
     kind, targets, config = FAMILIES[request.param]
     made = families.make(tmp_path_factory.mktemp(request.param), kind, targets, **config)
     return made, families.reference(made)
@@ -92,7 +97,7 @@ def random_requests(seed: int, number: int, longest: int):
 
 
 @pytest.fixture
-def threads(request):
+def threads(request: pytest.FixtureRequest):
     """That the engine, which is made later, computes with; `npm test` gives a process one."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -110,7 +115,7 @@ def threads(request):
     indirect=["threads"],
 )
 @pytest.mark.usefixtures("threads")
-def test_tokens_equal_the_reference(family, make_rig, settings):
+def test_tokens_equal_the_reference(family: tuple[Family, Reference], make_rig: RigMaker, settings: dict[str, Any]):
     made, reference = family
     rig = make_rig(made, **settings)
     chance = random.Random(5)
@@ -128,7 +133,7 @@ def test_tokens_equal_the_reference(family, make_rig, settings):
     assert rig.engine.gauges().blocks_used == 0
 
 
-def assert_hits_equal(rig, reference):
+def assert_hits_equal(rig: Rig, reference: Reference):
     """Whatever ran before: a prompt whose first half was just computed is read from there, and gives the same tokens."""
     chance = random.Random(8)
     first, second, other = ([chance.randrange(3, 160) for _ in range(20)] for _ in range(3))
@@ -141,7 +146,7 @@ def assert_hits_equal(rig, reference):
         assert again.tokens == reference.generate(again.prompt, adapter, 4)
 
 
-def test_a_prompt_beyond_the_original_length_equals_the_reference(family, make_rig):
+def test_a_prompt_beyond_the_original_length_equals_the_reference(family: tuple[Family, Reference], make_rig: RigMaker):
     made, reference = family
     rig = make_rig(made)
     prompt = [random.Random(9).randrange(3, 160) for _ in range(120)]
@@ -151,7 +156,7 @@ def test_a_prompt_beyond_the_original_length_equals_the_reference(family, make_r
         assert request.tokens == reference.generate(prompt, adapter, 20)
 
 
-def test_logprobs_equal_log_softmax(family, make_rig):
+def test_logprobs_equal_log_softmax(family: tuple[Family, Reference], make_rig: RigMaker):
     made, reference = family
     rig = make_rig(made)
     prompt = [7, 30, 99, 12]
@@ -166,7 +171,7 @@ def test_logprobs_equal_log_softmax(family, make_rig):
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory, families):
+def large(tmp_path_factory: pytest.TempPathFactory, families: Families) -> tuple[Family, Reference]:
     """A family with one adapter more, of the largest rank that is served."""
     from peft import LoraConfig, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from transformers import AutoModelForCausalLM  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -185,7 +190,9 @@ def large(tmp_path_factory, families):
 
 
 @pytest.mark.parametrize("attention", ["dense", "torch"])
-def test_an_adapter_of_the_largest_rank_equals_the_reference_beside_smaller_ones(large, make_rig, attention):
+def test_an_adapter_of_the_largest_rank_equals_the_reference_beside_smaller_ones(
+    large: tuple[Family, Reference], make_rig: RigMaker, attention: Attention
+):
     made, reference = large
     rig = make_rig(made, attention=attention)
     asked = {

@@ -1,10 +1,12 @@
 """The lines of the start that whoever waits outside reads: phases with percent, the reason of a failure."""
 
+from typing import Any
+
 from inference.engine.compute.hardware_report import asked, hardware_report
 from inference.progress import Progress
 
 
-def said(steps, at=None):
+def said(steps: Any, at: list[float] | None = None):
     lines, times = [], iter(at or [0.0] * (2 * len(steps) + 1))
     progress = Progress(lines.append, lambda: next(times))
     for phase, share in steps:

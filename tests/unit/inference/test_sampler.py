@@ -12,16 +12,16 @@ from inference.engine.compute.sampler import sample
 from inference.engine.schedule.sequence import SamplingParams, Sequence
 
 
-def sequence(seed=0, tokens=(1, 2), prompt: int = 2, **params):
+def sequence(seed: int = 0, tokens: tuple[int, ...] = (1, 2), prompt: int = 2, **params: Any):
     chosen = SamplingParams(max_tokens=8, seed=seed, **params)
     return Sequence(0, list(tokens), prompt, chosen, 0, 0, Random(seed))
 
 
-def logits_of(size, seed=3, scale=2.0):
+def logits_of(size: int, seed: int = 3, scale: float = 2.0):
     return torch.randn(size, generator=torch.Generator().manual_seed(seed)) * scale
 
 
-def exact(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
+def exact(logits: torch.Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0):
     """The distribution by its definition: sort, cut, renormalise."""
     p = torch.softmax(logits.double() / temperature, dim=-1)
     order = p.argsort(descending=True)
@@ -49,7 +49,7 @@ def exact(logits, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0):
     ],
     ids=str,
 )
-def test_draws_fit_the_exact_distribution(size, params):
+def test_draws_fit_the_exact_distribution(size: int, params: dict[str, Any]):
     logits = logits_of(size)
     expected = exact(logits, **params)
     number = 20_000

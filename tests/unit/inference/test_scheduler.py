@@ -12,11 +12,11 @@ from inference.engine.schedule.sequence import SamplingParams, Sequence
 SIZE = 4
 
 
-def sequence(number, prompt, most):
+def sequence(number: int, prompt: int, most: int):
     return Sequence(number, list(range(prompt)), prompt, SamplingParams(max_tokens=most), 0, number, Random(0))
 
 
-def step(scheduler):
+def step(scheduler: Scheduler):
     """Schedules, pretends to compute, and appends a token where one is drawn."""
     slices = scheduler.schedule()
     scheduler.computed(slices)
@@ -36,7 +36,9 @@ def step(scheduler):
     st.integers(1, 40),
     st.integers(1, 12),
 )
-def test_every_request_ends_within_limits(requests, blocks, sequences, tokens, prefill):
+def test_every_request_ends_within_limits(
+    requests: list[tuple[int, int]], blocks: int, sequences: int, tokens: int, prefill: int
+):
     manager = BlockManager(blocks, SIZE)
     limits = Limits(sequences, max(tokens, prefill), prefill)
     scheduler = Scheduler(manager, limits)

@@ -8,12 +8,12 @@ from inference.server import ROUTES, label
 from inference.web.login import DOORS
 
 
-async def answer(request):
+async def answer(request: pytest.FixtureRequest):
     return Response()
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
-def test_every_route_of_the_api_is_counted_by_its_name(route):
+def test_every_route_of_the_api_is_counted_by_its_name(route: Route):
     asked = route.path.replace("{model:path}", "org/model")
     assert route.path.startswith(label(asked, ROUTES))
 
@@ -28,13 +28,13 @@ def test_every_route_of_the_api_is_counted_by_its_name(route):
         ("/v1/new/{name}/parts", "/v1/new/5/parts", "/v1/new"),
     ],
 )
-def test_a_new_route_is_counted_without_further_ado(path, asked, name):
+def test_a_new_route_is_counted_without_further_ado(path: str, asked: str, name: str):
     assert label(asked, ROUTES) in {"other", "page"}
     assert label(asked, [*ROUTES, Route(path, answer)]) == name
 
 
 @pytest.mark.parametrize("route", DOORS, ids=lambda route: route.path)
-def test_a_ticket_is_in_no_name(route):
+def test_a_ticket_is_in_no_name(route: Route):
     assert label(route.path.replace("{ticket}", "5.secret.77"), ROUTES) == "page"
 
 

@@ -1,5 +1,7 @@
 """What the environment may say, and what holds when it says nothing."""
 
+from typing import Any
+
 import pytest
 
 from inference.settings import SettingsError, settings_from
@@ -29,7 +31,7 @@ def test_times_may_be_parts_of_a_second():
         ("SLIPWAY_WEIGHTS", {"": "full", "auto": "full", "nf4": "nf4"}),
     ],
 )
-def test_a_choice_is_one_of_its_words(name, chosen):
+def test_a_choice_is_one_of_its_words(name: str, chosen: dict[str, Any]):
     field = name.removeprefix("SLIPWAY_").lower()
     for word, meant in chosen.items():
         assert getattr(settings_from({name: word} if word else {}), field) == meant
@@ -53,7 +55,7 @@ def test_a_choice_is_one_of_its_words(name, chosen):
         ("SLIPWAY_WEIGHTS", "int3", "SLIPWAY_WEIGHTS must be one of auto, nf4"),
     ],
 )
-def test_what_cannot_be_used_is_named(name, value, said):
+def test_what_cannot_be_used_is_named(name: str, value: str, said: str):
     with pytest.raises(SettingsError, match=said):
         settings_from({name: value})
 

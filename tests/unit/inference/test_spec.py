@@ -1,5 +1,7 @@
 """What is read from config.json and adapter_config.json beside the shapes: context lengths and scales."""
 
+from typing import Any
+
 import pytest
 from peft.utils.other import get_pattern_key
 
@@ -27,7 +29,7 @@ LLAMA = {
         ({"type": "dynamic", "factor": 4.0}, 4096, 4096),
     ],
 )
-def test_scaling_tells_how_long_a_sequence_may_be(scaling, usual, most):
+def test_scaling_tells_how_long_a_sequence_may_be(scaling: dict[str, Any], usual: int, most: int):
     spec = read_spec(LLAMA | ({"rope_scaling": scaling} if scaling else {}))
     assert spec.rope.contexts == (usual, most)
     assert spec.context == usual

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 WORDS = ["▁the", "▁a", "the", "b", "é", "▁", "▁▁", "猫"]
 
 
-def made(words, decoder, special="</s>"):
+def made(words: list[str], decoder: Any, special: str = "</s>"):
     fast = FastTokenizer(models.BPE(vocab={word: n for n, word in enumerate(words)}, merges=[]))
     fast.decoder = decoder
     fast.add_special_tokens([special])
@@ -44,7 +45,7 @@ WORDPIECE = made(["the", "##ing", "cat"], decoders.WordPiece())
 TOKENIZERS = {"llama": LLAMA, "gemma": GEMMA, "metaspace": METASPACE, "gpt": GPT}
 
 
-def said(tokenizer, tokens):
+def said(tokenizer: Tokenizer, tokens: list[int]):
     """The bytes of an answer's written tokens, the first of which is told as such."""
     found, first = b"", True
     for token in tokens:
@@ -57,7 +58,7 @@ def said(tokenizer, tokens):
 @pytest.mark.parametrize("name", TOKENIZERS)
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_the_tokens_bytes_make_the_text(name, data):
+def test_the_tokens_bytes_make_the_text(name: str, data: st.DataObject):
     tokenizer = TOKENIZERS[name]
     most = tokenizer.fast.get_vocab_size() - 1
     tokens = data.draw(st.lists(st.integers(0, most), max_size=20))
@@ -70,7 +71,7 @@ def test_the_tokens_bytes_make_the_text(name, data):
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
-def test_tokens_that_say_other_things_have_other_texts(name):
+def test_tokens_that_say_other_things_have_other_texts(name: str):
     tokenizer = TOKENIZERS[name]
     texts: dict[str, bytes] = {}
     for token in range(tokenizer.fast.get_vocab_size()):
@@ -110,7 +111,7 @@ def test_a_decoder_that_needs_the_neighbours_is_asked_for_the_token_alone():
     assert stripped.spellings.of(0).text == "the"  # stripped of every piece, not of the text
 
 
-def shapes(tokenizer):
+def shapes(tokenizer: Tokenizer):
     named = ("id", 0, "model", False)
     return ChatWriter(*named, spell=tokenizer.spellings.of), TextWriter(*named, spell=tokenizer.spellings.of)
 
@@ -121,7 +122,7 @@ def number_of(word: str) -> int:
     return token
 
 
-def answers_of(words):
+def answers_of(words: list[str]):
     tokens = [number_of(word) for word in words]
     others = [number_of("▁the"), number_of("the"), 0xE7, 0xE8]
     ranked = tuple((token, -float(rank)) for rank, token in enumerate(others))

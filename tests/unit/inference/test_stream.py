@@ -4,13 +4,17 @@ import asyncio
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from inference.api.stream import Pipe, StalledError
 from inference.carried import carried
 from inference.engine.adapters.table import Adapters
 from inference.engine.adapters.watch import Watch
+from inference.engine.schedule.scheduler import Slice
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.messages import KEEP_ALIVE
 from inference.server import application
@@ -18,20 +22,21 @@ from inference.service import Served, Service
 from inference.settings import Settings
 from inference.web.chat_mount import ChatPage
 from inference.web.gate import Gate
+from tests.unit.inference.conftest import Families, Family, Rig, RigMaker, Serve
 
 SILENCE = 1.0
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     return families.make(tmp_path_factory.mktemp("stream"), "LlamaConfig", ["q_proj"])
 
 
-def hold_after(rig, steps) -> threading.Event:
+def hold_after(rig: Rig, steps: Any) -> threading.Event:
     """The engine's steps after the first few wait for the event."""
     go, taken = threading.Event(), []
 
-    def holding(slices):
+    def holding(slices: list[Slice]):
         taken.append(slices)
         if len(taken) > steps:
             assert go.wait(30)
@@ -41,7 +46,7 @@ def hold_after(rig, steps) -> threading.Event:
     return go
 
 
-def test_silence_is_counted_from_the_last_token(llama, make_rig, tmp_path):
+def test_silence_is_counted_from_the_last_token(llama: Family, make_rig: RigMaker, tmp_path: Path):
     """Also where a token came in the middle of the time after which the client is told."""
     rig = make_rig(llama)
     go = hold_after(rig, 20)
@@ -60,7 +65,7 @@ def test_silence_is_counted_from_the_last_token(llama, make_rig, tmp_path):
         requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
         written: list[tuple[float, bytes]] = []
 
-        async def send(message):
+        async def send(message: Message):
             body = message.get("body", b"")
             written.append((loop.time(), body))
             if body.count(KEEP_ALIVE) and not go.is_set():
@@ -87,7 +92,7 @@ def test_a_client_that_reads_slowly_is_waited_for():
     async def scenario():
         loop = asyncio.get_running_loop()
 
-        async def send(message):
+        async def send(message: Message):
             ready = loop.create_future()
             loop.call_later(PATIENCE / 2, ready.set_result, None)
             await ready
@@ -110,7 +115,7 @@ def test_a_client_that_takes_a_piece_and_no_more_is_given_up():
         loop = asyncio.get_running_loop()
         taken: list[bytes] = []
 
-        async def send(message):
+        async def send(message: Message):
             if taken:
                 await loop.create_future()
             await asyncio.sleep(0)
@@ -128,7 +133,9 @@ def test_a_client_that_takes_a_piece_and_no_more_is_given_up():
 
 
 @pytest.mark.parametrize("where", ["start", "end"])
-def test_a_client_that_stalls_at_the_start_or_the_end_is_cut_off(llama, make_rig, serve, where):
+def test_a_client_that_stalls_at_the_start_or_the_end_is_cut_off(
+    llama: Family, make_rig: RigMaker, serve: Serve, where: str
+):
     rig = make_rig(llama)
 
     async def scenario():
@@ -139,7 +146,7 @@ def test_a_client_that_stalls_at_the_start_or_the_end_is_cut_off(llama, make_rig
         requests.put_nowait({"type": "http.request", "body": json.dumps(asked).encode(), "more_body": False})
         never = asyncio.get_running_loop().create_future()
 
-        async def send(message):
+        async def send(message: Message):
             last = message["type"] == "http.response.body" and not message["more_body"]
             if last if where == "end" else message["type"] == "http.response.start":
                 await never

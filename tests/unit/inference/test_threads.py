@@ -6,9 +6,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
+
+from inference.engine.engine import BatchingEngine
+from tests.unit.inference.conftest import Families, Family, RigMaker, Serve
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = {"authorization": "Bearer key"}
@@ -20,28 +25,28 @@ class CountingLoop(asyncio.SelectorEventLoop):
 
     wakeups = 0
 
-    def call_soon_threadsafe(self, *args, **kwargs):
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any):
         self.wakeups += threading.current_thread().name == "engine"
         return super().call_soon_threadsafe(*args, **kwargs)
 
 
 @pytest.fixture(scope="module")
-def llama(families, tmp_path_factory):
+def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Family:
     return families.make(tmp_path_factory.mktemp("threads"), "LlamaConfig", ["q_proj"])
 
 
-def body(**more):
+def body(**more: Any):
     return {"model": "base", "prompt": "w5 w6 w7", "ignore_eos": True, "max_tokens": 30, "temperature": 0, **more}
 
 
-def client(app):
+def client(app: ASGIApp):
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=KEY, timeout=60)
 
 
 class Held:
     """Keeps the engine's thread between two steps, as the installation of an adapter does, until it may go on."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: BatchingEngine):
         self._engine = engine
         self._entered, self.go_on = threading.Event(), threading.Event()
 
@@ -50,7 +55,7 @@ class Held:
         await asyncio.to_thread(self._entered.wait, 60)
         return self
 
-    async def __aexit__(self, *error):
+    async def __aexit__(self, *error: Any):
         self.go_on.set()
         await self._waiting
 
@@ -59,7 +64,9 @@ class Held:
         assert self.go_on.wait(20)
 
 
-def test_a_step_wakes_the_event_loop_once_however_many_answers_it_brings(llama, make_rig, serve):
+def test_a_step_wakes_the_event_loop_once_however_many_answers_it_brings(
+    llama: Family, make_rig: RigMaker, serve: Serve
+):
     rig = make_rig(llama)
 
     async def scenario():
@@ -80,7 +87,7 @@ def test_a_step_wakes_the_event_loop_once_however_many_answers_it_brings(llama, 
     assert (rig.engine.gauges().steps, loop.wakeups) == (30, 30)
 
 
-def test_liveness_and_readiness_do_not_wait_for_the_engine(llama, make_rig, serve):
+def test_liveness_and_readiness_do_not_wait_for_the_engine(llama: Family, make_rig: RigMaker, serve: Serve):
     rig = make_rig(llama)
 
     async def scenario():

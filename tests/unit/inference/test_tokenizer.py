@@ -1,6 +1,8 @@
 """Incremental decoding equals decoding the whole; stop strings are found across token borders; templates are safe."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,7 +41,7 @@ BYTES, SPACES = byte_level(), metaspace()
 B = SPACES.fast.token_to_id("b") or 0
 
 
-def pushed(tokenizer, tokens, stop=()):
+def pushed(tokenizer: Tokenizer, tokens: list[int], stop: tuple[str, ...] = ()):
     text = Detokenizer(tokenizer, stop)
     parts = []
     for token in tokens:
@@ -52,20 +54,20 @@ def pushed(tokenizer, tokens, stop=()):
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, len(ALPHABET) + len(PIECES)), max_size=40))
-def test_byte_level_pieces_join_to_the_whole(tokens):
+def test_byte_level_pieces_join_to_the_whole(tokens: list[int]):
     assert pushed(BYTES, tokens) == BYTES.decode(tokens)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=30))
-def test_any_text_survives_in_pieces(text):
+def test_any_text_survives_in_pieces(text: str):
     tokens = BYTES.encode(text)
     assert pushed(BYTES, tokens) == text
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="abthé 猫🐈", max_size=20))
-def test_byte_fallback_text_survives_in_pieces(text):
+def test_byte_fallback_text_survives_in_pieces(text: str):
     tokens = []
     for character in text:
         known = SPACES.fast.token_to_id(character.replace(" ", "▁"))
@@ -75,14 +77,14 @@ def test_byte_fallback_text_survives_in_pieces(text):
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.integers(0, SPACES.fast.get_vocab_size() - 1), max_size=31))
-def test_any_byte_fallback_tokens_join_to_the_whole(tokens):
+def test_any_byte_fallback_tokens_join_to_the_whole(tokens: list[int]):
     """Wrong bytes after right ones too: they change how the whole run reads."""
     assert pushed(SPACES, tokens) == SPACES.decode(tokens)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(1, 257), min_size=60, max_size=90))
-def test_a_long_run_of_bytes_never_fails(tokens):
+def test_a_long_run_of_bytes_never_fails(tokens: list[int]):
     """Beyond 32 bytes, whole characters are shown before the run ends; a wrong byte after them takes nothing back."""
     assert pushed(SPACES, [*tokens, B]).endswith("b")
     text = "ж🐈" * 20
@@ -107,7 +109,7 @@ def test_half_a_character_is_never_shown():
     st.text(alphabet="abc", max_size=30),
     st.lists(st.text(alphabet="abc", min_size=1, max_size=4), min_size=1, max_size=3),
 )
-def test_stop_strings_cut_at_their_first_place(text, stops):
+def test_stop_strings_cut_at_their_first_place(text: str, stops: Any):
     places = [text.find(stop) for stop in stops if stop in text]
     cut = pushed(BYTES, BYTES.encode(text), tuple(stops))
     if not places:
@@ -126,7 +128,7 @@ def test_text_that_may_become_a_stop_string_is_held_back():
     assert text.flush() == ("<en", False)
 
 
-def chat(source, **special):
+def chat(source: Any, **special: Any):
     return Tokenizer(BYTES.fast, BYTES.eos, compile_template(source), special)
 
 
@@ -146,7 +148,7 @@ def test_templates_of_the_published_models_forms_compile():
     assert told.render([], [{"b": "é", "a": 1}]) == '[{"a":1,"b":"\\u00e9"}]'
 
 
-def test_a_conversation_with_tools_uses_the_template_for_it(tmp_path):
+def test_a_conversation_with_tools_uses_the_template_for_it(tmp_path: Path):
     BYTES.fast.save(str(tmp_path / "tokenizer.json"))
     templates = [
         {"name": "default", "template": "plain"},
@@ -170,7 +172,7 @@ def test_a_template_cannot_reach_python():
         chat("{{ ''.__class__.__mro__[1].__subclasses__() }}").render([], None)
 
 
-def test_end_tokens_come_from_all_three_places(tmp_path):
+def test_end_tokens_come_from_all_three_places(tmp_path: Path):
     BYTES.fast.save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<|end|>"}}))
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [5, 6]}))
@@ -179,7 +181,7 @@ def test_end_tokens_come_from_all_three_places(tmp_path):
     assert found.special == {"eos_token": "<|end|>"}
 
 
-def test_auto_map_is_data_beside_a_tokenizer_that_we_read(tmp_path):
+def test_auto_map_is_data_beside_a_tokenizer_that_we_read(tmp_path: Path):
     BYTES.fast.save(str(tmp_path / "tokenizer.json"))
     lay_trap(tmp_path, tmp_path / "run", "tokenizer_config.json")
     loaded = load_tokenizer(tmp_path, {"model_type": "llama"})
@@ -200,7 +202,9 @@ def test_auto_map_is_data_beside_a_tokenizer_that_we_read(tmp_path):
         ({"tokenizer_class": "AutoModel", "auto_map": {"AutoTokenizer": "own.OwnTokenizer"}}, "'AutoModel'"),
     ],
 )
-def test_a_tokenizer_that_needs_code_of_its_own_is_refused_by_name(tmp_path, settings, named):
+def test_a_tokenizer_that_needs_code_of_its_own_is_refused_by_name(
+    tmp_path: Path, settings: dict[str, Any], named: str
+):
     """Only tokenizer.model is there, and transformers has no class that could read it."""
     (tmp_path / "tokenizer.model").write_bytes(b"")
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))

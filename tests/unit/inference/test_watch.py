@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +14,14 @@ from safetensors.torch import save_file
 from inference.engine.adapters.table import Adapters
 from inference.engine.adapters.watch import Watch
 from inference.engine.files.adapter import AdapterError
+from inference.engine.files.folder import AdapterFolder
 from inference.settings import SettingsError, settings_from
 
 
 class World:
     """A mount with a base's config.json, the table of adapters, and the slots as an engine would hold them."""
 
-    def __init__(self, mount, slots=4):
+    def __init__(self, mount: Path, slots: int = 4):
         self.mount = mount
         self.slots = {}
         self.loads = 0
@@ -28,19 +31,19 @@ class World:
         self.adapters = Adapters(mount, slots, self.install, lambda slot: self.slots.pop(slot))
         self.watch = Watch(self.adapters, mount, self.sentinel, 0)
 
-    def install(self, slot, folder):
+    def install(self, slot: int, folder: AdapterFolder):
         assert slot not in self.slots
         self.loads += 1
         self.slots[slot] = folder.digest
 
-    def write(self, name, value=1.0, config=None):
+    def write(self, name: str, value: float = 1.0, config: dict[str, Any] | None = None):
         path = self.mount / name
         path.mkdir(parents=True, exist_ok=True)
         (path / "adapter_config.json").write_text(json.dumps(config or {"peft_type": "LORA"}))
         save_file({"x": torch.full((64,), value)}, path / "adapter_model.safetensors")
         return path
 
-    def look(self, times=2, walk=True):
+    def look(self, times: int = 2, walk: bool = True):
         for _ in range(times):
             self.watch.look(walk)
 
@@ -50,15 +53,15 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path):
+def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def touch(path, when):
+def touch(path: Path, when: int):
     os.utime(path / "adapter_model.safetensors", ns=(when, when))
 
 
-def test_a_new_adapter_is_loaded_once_two_looks_agree(world):
+def test_a_new_adapter_is_loaded_once_two_looks_agree(world: World):
     world.write("models/one")
     world.look(1)
     assert world.served == {}
@@ -68,13 +71,13 @@ def test_a_new_adapter_is_loaded_once_two_looks_agree(world):
     assert world.loads == 1
 
 
-def test_new_ones_are_found_by_a_walk_only(world):
+def test_new_ones_are_found_by_a_walk_only(world: World):
     world.write("models/one")
     world.look(3, walk=False)
     assert world.served == {}
 
 
-def test_an_adapter_that_still_changes_is_not_loaded(world):
+def test_an_adapter_that_still_changes_is_not_loaded(world: World):
     path = world.write("models/one")
     for when in range(1, 6):
         touch(path, when * 10**9)
@@ -84,11 +87,12 @@ def test_an_adapter_that_still_changes_is_not_loaded(world):
     assert list(world.served) == ["one"]
 
 
-def test_a_replaced_adapter_is_swapped_under_all_its_names_and_old_requests_keep_theirs(world):
+def test_a_replaced_adapter_is_swapped_under_all_its_names_and_old_requests_keep_theirs(world: World):
     path = world.write("models/one")
     world.look()
     world.adapters.alias("other", "one")
     held = world.adapters.hold("one")
+    assert held is not None
     before = world.slots[held.slot]
     world.write("models/one", 2.0)
     touch(path, 10**9)
@@ -103,7 +107,7 @@ def test_a_replaced_adapter_is_swapped_under_all_its_names_and_old_requests_keep
     assert len(world.slots) == 1
 
 
-def test_a_changed_chat_template_reloads_the_adapter_under_another_hash(world):
+def test_a_changed_chat_template_reloads_the_adapter_under_another_hash(world: World):
     path = world.write("models/one")
     world.look()
     before = world.served["one"]
@@ -113,16 +117,17 @@ def test_a_changed_chat_template_reloads_the_adapter_under_another_hash(world):
     assert world.served["one"] != before
 
 
-def test_an_adapter_beside_the_base_models_is_found(world):
+def test_an_adapter_beside_the_base_models_is_found(world: World):
     world.write("model-cache/org/adapter-of-it")
     world.look()
     assert list(world.served) == ["adapter-of-it"]
 
 
-def test_an_unloaded_adapter_gives_its_slot_back_when_its_last_request_ends(world):
+def test_an_unloaded_adapter_gives_its_slot_back_when_its_last_request_ends(world: World):
     world.write("models/one")
     world.look()
     held = world.adapters.hold("one")
+    assert held is not None
     world.adapters.unload("one")
     assert held.slot in world.slots
     world.adapters.let_go(held)
@@ -131,7 +136,7 @@ def test_an_unloaded_adapter_gives_its_slot_back_when_its_last_request_ends(worl
     assert world.slots == {}
 
 
-def test_all_slots_taken_does_not_hinder_a_replacement(tmp_path):
+def test_all_slots_taken_does_not_hinder_a_replacement(tmp_path: Path):
     world = World(tmp_path, slots=1)
     path = world.write("models/one")
     world.look()
@@ -146,7 +151,7 @@ def test_all_slots_taken_does_not_hinder_a_replacement(tmp_path):
     assert list(world.served) == ["two"]
 
 
-def test_a_truncated_upload_is_refused_and_the_earlier_state_goes_on(world, caplog):
+def test_a_truncated_upload_is_refused_and_the_earlier_state_goes_on(world: World, caplog: pytest.LogCaptureFixture):
     path = world.write("models/one")
     world.look()
     before = world.served
@@ -164,7 +169,7 @@ def test_a_truncated_upload_is_refused_and_the_earlier_state_goes_on(world, capl
     assert world.loads == 2
 
 
-def test_a_deleted_adapter_is_unloaded_with_its_aliases(world):
+def test_a_deleted_adapter_is_unloaded_with_its_aliases(world: World):
     path = world.write("models/one")
     world.write("models/two")
     world.look()
@@ -181,7 +186,7 @@ def test_a_deleted_adapter_is_unloaded_with_its_aliases(world):
     assert set(world.served) == {"one", "two"}
 
 
-def test_nothing_is_taken_for_deleted_while_the_share_is_away(world, tmp_path):
+def test_nothing_is_taken_for_deleted_while_the_share_is_away(world: World, tmp_path: Path):
     world.write("models/one")
     world.look()
     away = tmp_path.with_name(tmp_path.name + "-away")
@@ -195,7 +200,7 @@ def test_nothing_is_taken_for_deleted_while_the_share_is_away(world, tmp_path):
     assert (set(world.served), world.loads) == ({"one"}, 1)
 
 
-def test_an_adapter_unloaded_by_request_stays_so_until_its_files_change(world):
+def test_an_adapter_unloaded_by_request_stays_so_until_its_files_change(world: World):
     path = world.write("models/one")
     world.look()
     world.adapters.unload("one")
@@ -206,7 +211,7 @@ def test_an_adapter_unloaded_by_request_stays_so_until_its_files_change(world):
     assert list(world.served) == ["one"]
 
 
-def test_a_second_of_the_same_name_gets_a_longer_one(world):
+def test_a_second_of_the_same_name_gets_a_longer_one(world: World):
     world.write("a/adapter")
     world.look()
     world.write("b/a/adapter")
@@ -214,7 +219,7 @@ def test_a_second_of_the_same_name_gets_a_longer_one(world):
     assert set(world.served) == {"a", "b/a"}
 
 
-def test_an_alias_that_takes_a_name_over_gives_the_slot_back(world):
+def test_an_alias_that_takes_a_name_over_gives_the_slot_back(world: World):
     world.write("models/one")
     world.write("models/two")
     world.look()
@@ -224,7 +229,7 @@ def test_an_alias_that_takes_a_name_over_gives_the_slot_back(world):
         world.adapters.alias("x", "three")
 
 
-def test_it_looks_by_itself_until_it_is_stopped(world):
+def test_it_looks_by_itself_until_it_is_stopped(world: World):
     world.write("models/one")
     loaded = threading.Event()
     adapters = Adapters(world.mount, 4, lambda slot, folder: loaded.set(), lambda slot: None)

@@ -5,16 +5,21 @@ in one batch with the base and plain adapters; and what is refused.
 import json
 import random
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from inference.engine.adapters.table import InstalledAdapter
+from inference.engine.compute.choice import Attention
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter
 from inference.engine.files.spec import read_spec
 from inference.engine.weights.lora import read_lora
+from tests.unit.inference.conftest import Families, Family, Reference, RigMaker
 
 TARGETS = ["q_proj", "v_proj", "down_proj"]
 ADAPTERS = {  # rows after resizing, modules_to_save, save_embedding_layers
@@ -31,7 +36,7 @@ ADAPTERS = {  # rows after resizing, modules_to_save, save_embedding_layers
 }
 
 
-def noisy(model):
+def noisy(model: Any):
     """Training would have changed every row of what is saved."""
     for name, parameter in model.named_parameters():
         if "modules_to_save" in name or (
@@ -40,8 +45,12 @@ def noisy(model):
             parameter.data += torch.randn_like(parameter) * 0.3
 
 
+Adapted = tuple[Family, Reference, dict[str, Any]]
+"""A base, its reference, and by the adapter's name the model that PEFT makes."""
+
+
 @pytest.fixture(scope="module", params=[False, True], ids=["untied", "tied"])
-def world(request, tmp_path_factory, families):
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, families: Families) -> Adapted:
     """A base with two plain adapters and one of each kind above, and the model that PEFT makes of each."""
     import transformers  # noqa: PLC0415  (loads in seconds; only who needs it waits)
     from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415  (loads in seconds; only who needs it waits)
@@ -74,7 +83,7 @@ def world(request, tmp_path_factory, families):
     return made, families.reference(made), references
 
 
-def generate(model, prompt, number):
+def generate(model: Any, prompt: list[int], number: int):
     ids = torch.tensor([prompt])
     out = model.generate(
         input_ids=ids,
@@ -87,7 +96,7 @@ def generate(model, prompt, number):
 
 
 @pytest.mark.parametrize("attention", ["dense", "torch"])
-def test_tokens_equal_peft_in_a_mixed_batch(world, make_rig, attention):
+def test_tokens_equal_peft_in_a_mixed_batch(world: Adapted, make_rig: RigMaker, attention: Attention):
     made, plain, references = world
     rig = make_rig(made, tokens=200, prefill=7, attention=attention)
     chance = random.Random(11)
@@ -109,10 +118,10 @@ def test_tokens_equal_peft_in_a_mixed_batch(world, make_rig, attention):
     assert rig.engine.gauges().blocks_used == 0
 
 
-def test_no_token_is_drawn_that_the_model_lacks(world, make_rig):
+def test_no_token_is_drawn_that_the_model_lacks(world: Adapted, make_rig: RigMaker):
     made, _, _ = world
     rig = make_rig(made)
-    wild = {"temperature": 50.0, "max_tokens": 120, "seed": 3, "logprobs": 20}
+    wild: dict[str, Any] = {"temperature": 50.0, "max_tokens": 120, "seed": 3, "logprobs": 20}
     asked = {name: rig.ask([5, 9], name, **wild) for name in ("", "grown", "shrunk-trained", "grown-embedding")}
     for request in asked.values():
         assert request.done.wait(60)
@@ -121,7 +130,7 @@ def test_no_token_is_drawn_that_the_model_lacks(world, make_rig):
     assert max(drawn["shrunk-trained"]) < 140 <= max(drawn[""]) < 160 <= max(drawn["grown"]) < 166
 
 
-def test_penalties_and_biases_reach_the_added_tokens(world, make_rig):
+def test_penalties_and_biases_reach_the_added_tokens(world: Adapted, make_rig: RigMaker):
     made, _, _ = world
     rig = make_rig(made)
     biased = rig.ask([5, 165], "grown", max_tokens=3, logit_bias={165: 100.0}, repetition_penalty=1.1)
@@ -132,10 +141,10 @@ def test_penalties_and_biases_reach_the_added_tokens(world, make_rig):
     assert other.tokens == [149] * 3
 
 
-def test_the_base_stays_bit_identical_beside_them(world, make_rig):
+def test_the_base_stays_bit_identical_beside_them(world: Adapted, make_rig: RigMaker):
     made, _, _ = world
     rig = make_rig(made)
-    ask = {"max_tokens": 10, "logprobs": 5}
+    ask: dict[str, Any] = {"max_tokens": 10, "logprobs": 5}
 
     def base():
         request = rig.ask([8, 30, 61], **ask)
@@ -153,7 +162,9 @@ def test_the_base_stays_bit_identical_beside_them(world, make_rig):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(world, make_rig, tmp_path, seed):
+def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(
+    world: Adapted, make_rig: RigMaker, tmp_path: Path, seed: int
+):
     """Several at once, in slots that others had before, and one between them that is refused."""
     made, plain, references = world
     mount = made.path.parents[2]
@@ -189,7 +200,9 @@ def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(world, 
             assert asked.tokens == generate(references[name], [8, 30, 61], 6)
 
 
-def changed(world, tmp_path, name, change, **config):
+def changed(
+    world: Adapted, tmp_path: Path, name: str, change: Callable[[dict[str, torch.Tensor]], object], **config: Any
+):
     """A copy of an adapter with other tensors or settings, read as the engine would."""
     made, _, _ = world
     path = tmp_path / "mount" / name
@@ -222,7 +235,9 @@ HEAD = "base_model.model.lm_head.weight"
         (lambda t: t.__setitem__(HEAD, torch.ones((1 << 20) + 1, 48, dtype=torch.bfloat16)), "at most 1048576 tokens"),
     ],
 )
-def test_whole_modules_that_do_not_fit_are_refused_by_name(world, tmp_path, change, said):
+def test_whole_modules_that_do_not_fit_are_refused_by_name(
+    world: Adapted, tmp_path: Path, change: Callable[..., Any], said: str
+):
     with pytest.raises(AdapterError, match=said):
         changed(world, tmp_path, "both", change)
 
@@ -238,10 +253,12 @@ def test_whole_modules_that_do_not_fit_are_refused_by_name(world, tmp_path, chan
         ({"init_lora_weights": "pissa_niter_16"}, "pissa_niter_16, which changes the base's weights"),
     ],
 )
-def test_what_changes_the_arithmetic_is_refused_by_name(world, tmp_path, config, said):
+def test_what_changes_the_arithmetic_is_refused_by_name(
+    world: Adapted, tmp_path: Path, config: dict[str, Any], said: str
+):
     with pytest.raises(AdapterError, match=said):
         changed(world, tmp_path, "both", lambda tensors: None, **config)
 
 
-def test_the_same_tensors_without_a_change_are_taken(world, tmp_path):
+def test_the_same_tensors_without_a_change_are_taken(world: Adapted, tmp_path: Path):
     assert changed(world, tmp_path, "both", lambda tensors: None).saved is not None

@@ -6,10 +6,18 @@ conformance` does so with the peers that are installed. conformance.test.mjs hol
 """
 
 import os
+from collections.abc import Callable
+from typing import Any
 
+import openai
 import pytest
 
-HELLO = [{"role": "user", "content": "What is a slipway?"}]
+from tests.contract.inference.conftest import Endpoint
+
+Ask = Callable[..., Any]
+"""Asks with the options given, and has the client's own object for an answer."""
+
+HELLO: list[Any] = [{"role": "user", "content": "What is a slipway?"}]
 TOOL = {
     "type": "function",
     "function": {"name": "depth", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}},
@@ -17,32 +25,32 @@ TOOL = {
 
 
 @pytest.fixture(scope="session")
-def client(endpoint):
+def client(endpoint: Endpoint) -> openai.OpenAI:
     return endpoint.openai()
 
 
 @pytest.fixture(scope="session")
-def model(request):
+def model(request: pytest.FixtureRequest) -> str:
     return os.environ.get("SLIPWAY_TEST_MODEL") or request.getfixturevalue("sample").base
 
 
 @pytest.fixture(scope="session")
-def chat(client, model):
-    def create(messages=HELLO, **options):
-        return client.chat.completions.create(
-            model=model, messages=messages, **{"temperature": 0, "max_tokens": 8, **options}
-        )
+def chat(client: openai.OpenAI, model: str) -> Ask:
+    def create(messages: Any = HELLO, **options: Any):
+        given: dict[str, Any] = {"temperature": 0, "max_tokens": 8, **options}
+        return client.chat.completions.create(model=model, messages=messages, **given)
 
     return create
 
 
 @pytest.fixture(scope="session")
-def complete(client, model):
-    def create(prompt="A ramp on", **options):
-        return client.completions.create(model=model, prompt=prompt, **{"temperature": 0, "max_tokens": 4, **options})
+def complete(client: openai.OpenAI, model: str) -> Ask:
+    def create(prompt: str = "A ramp on", **options: Any):
+        given: dict[str, Any] = {"temperature": 0, "max_tokens": 4, **options}
+        return client.completions.create(model=model, prompt=prompt, **given)
 
     return create
 
 
-def joined(chunks):
+def joined(chunks: Any):
     return "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)

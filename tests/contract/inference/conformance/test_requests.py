@@ -6,28 +6,29 @@ import httpx
 import openai
 import pytest
 
-from tests.contract.inference.conformance.conftest import HELLO, TOOL
+from tests.contract.inference.conformance.conftest import HELLO, TOOL, Ask
+from tests.contract.inference.conftest import Endpoint
 
 # Messages
 
 
-def test_content_may_come_in_parts(chat):
+def test_content_may_come_in_parts(chat: Ask):
     parts = [{"type": "text", "text": "What is a slipway?"}]
     assert chat([{"role": "user", "content": parts}]).choices[0].message.content == chat().choices[0].message.content
 
 
-def test_developer_is_system(chat):
+def test_developer_is_system(chat: Ask):
     asked = [{"role": "developer", "content": "Be brief."}, *HELLO]
     same = [{"role": "system", "content": "Be brief."}, *HELLO]
     assert chat(asked).choices[0].message.content == chat(same).choices[0].message.content
 
 
-def test_history_counts_towards_the_prompt(chat):
+def test_history_counts_towards_the_prompt(chat: Ask):
     longer = [*HELLO, {"role": "assistant", "content": "A ramp."}, {"role": "user", "content": "Why?"}]
     assert chat(longer).usage.prompt_tokens > chat().usage.prompt_tokens
 
 
-def test_tools_and_tool_messages_are_taken(chat):
+def test_tools_and_tool_messages_are_taken(chat: Ask):
     call = {"id": "1", "type": "function", "function": {"name": "depth", "arguments": "{}"}}
     messages = [
         *HELLO,
@@ -37,14 +38,14 @@ def test_tools_and_tool_messages_are_taken(chat):
     assert chat(messages, tools=[TOOL]).choices[0].finish_reason in {"stop", "length"}
 
 
-def test_a_user_label_is_taken(chat):
+def test_a_user_label_is_taken(chat: Ask):
     assert chat(user="somebody").choices
 
 
 # Errors
 
 
-def refused(call, kind, **options):
+def refused(call: Any, kind: type[openai.APIError], **options: Any):
     with pytest.raises(kind) as caught:
         call(**options)
     body: Any = caught.value.body
@@ -72,71 +73,71 @@ def refused(call, kind, **options):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_out_of_range_is_a_400_that_names_the_parameter(chat, options, param):
+def test_out_of_range_is_a_400_that_names_the_parameter(chat: Ask, options: dict[str, Any], param: str):
     body = refused(chat, openai.BadRequestError, **options)
     assert param in f"{body['param']} {body['message']}"
 
 
-def test_a_bad_request_is_an_invalid_request_error(chat):
+def test_a_bad_request_is_an_invalid_request_error(chat: Ask):
     assert refused(chat, openai.BadRequestError, temperature=-1)["type"] == "invalid_request_error"
 
 
-def test_a_missing_parameter_is_a_400(endpoint, model):
+def test_a_missing_parameter_is_a_400(endpoint: Endpoint, model: str):
     answer = endpoint.http().post("/v1/chat/completions", json={"model": model})
     assert answer.status_code == 400
     assert "messages" in answer.json()["error"]["message"]
 
 
-def test_an_unknown_model_is_a_404(client):
+def test_an_unknown_model_is_a_404(client: openai.OpenAI):
     with pytest.raises(openai.NotFoundError, match="nobody/nothing"):
         client.chat.completions.create(model="nobody/nothing", messages=HELLO)
 
 
-def test_a_missing_key_is_a_401(endpoint, model):
+def test_a_missing_key_is_a_401(endpoint: Endpoint, model: str):
     answer = httpx.post(f"{endpoint.url}/v1/chat/completions", json={"model": model, "messages": HELLO})
     assert answer.status_code == 401
     assert answer.json()["error"]["message"]
 
 
-def test_a_wrong_key_is_an_authentication_error(endpoint):
+def test_a_wrong_key_is_an_authentication_error(endpoint: Endpoint):
     with pytest.raises(openai.AuthenticationError):
         endpoint.openai("wrong").models.list()
 
 
-def test_broken_json_is_a_400(endpoint):
+def test_broken_json_is_a_400(endpoint: Endpoint):
     answer = endpoint.http().post("/v1/chat/completions", content=b"{")
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_too_long_a_prompt_is_refused(chat):
+def test_too_long_a_prompt_is_refused(chat: Ask):
     body = refused(chat, openai.BadRequestError, messages=[{"role": "user", "content": "far too long " * 320}])
     assert "context" in body["message"]
 
 
-def test_an_unknown_route_is_a_404(endpoint):
+def test_an_unknown_route_is_a_404(endpoint: Endpoint):
     answer = endpoint.http().post("/v1/no/such/route", json={})
     assert answer.status_code == 404
     assert "error" in answer.json()
 
 
-def test_the_wrong_method_is_refused(endpoint):
+def test_the_wrong_method_is_refused(endpoint: Endpoint):
     assert endpoint.http().get("/v1/chat/completions").status_code in {404, 405}
 
 
 # Models
 
 
-def test_models_are_listed(client, model):
+def test_models_are_listed(client: openai.OpenAI, model: str):
     models = client.models.list()
     assert model in {one.id for one in models}
     assert {one.object for one in models} == {"model"}
 
 
-def test_a_model_is_retrieved_by_its_name(client, model):
+def test_a_model_is_retrieved_by_its_name(client: openai.OpenAI, model: str):
     assert client.models.retrieve(model).id == model
 
 
-def test_an_unknown_model_is_not_retrieved(client):
+def test_an_unknown_model_is_not_retrieved(client: openai.OpenAI):
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("nobody/nothing")
