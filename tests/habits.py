@@ -1,11 +1,12 @@
-"""Habits that tests keep: whoever patches a module of ours, or sleeps, says why in the same statement. Lists those that do."""
+"""Habits that no other tool holds. Whoever in a test patches a module of ours, or sleeps, says why in the same statement, and
+those that do are listed. A late import says why. No file is longer than 400 lines."""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,21 +14,61 @@ OURS = ("sidecar", "inference")
 REASON = re.compile(r"# (patched|sleeps): *(\S.*)")
 
 
+ROOMS = ("extension", "inference", "infra", "sidecar", "tests")
+WRITTEN = ("*.py", "*.ts", "*.mjs")
+MOST_LINES = 400
+LONGER: dict[str, str] = {}
+"""Files that may be longer, each with its reason."""
+LATE = re.compile(r"# noqa: [A-Z0-9, ]*PLC0415(?! {2}\(\S.*\))")
+
+
 def main() -> int:
-    without: list[str] = []
-    for file in sorted((ROOT / "tests").rglob("*.py")):
-        if "node_modules" in file.parts:
-            continue
-        lines = file.read_text(encoding="utf-8").splitlines()
-        for node, kind in found(ast.parse("\n".join(lines))):
-            said = REASON.search("\n".join(lines[node.lineno - 1 : node.end_lineno]))
-            place = f"{file.relative_to(ROOT)}:{node.lineno}"
-            if said is None or said[1] != kind:
-                without.append(f"{place} needs a reason in its line: # {kind}: …")
-            else:
-                print(f"{place} {kind}: {said[2]}")
-    print("\n".join(without) or "habits: kept")
-    return 1 if without else 0
+    files = written()
+    problems = long_files({name: text.count("\n") for name, text in files.items()})
+    for name, text in files.items():
+        problems += late_imports(name, text)
+        if name.startswith("tests/") and name.endswith(".py"):
+            problems += without_reason(name, text)
+    print("\n".join(problems) or "habits: kept")
+    return 1 if problems else 0
+
+
+def written() -> dict[str, str]:
+    """Every file that is written by hand, by its path in the repository."""
+    files = [each for room in ROOMS for kind in WRITTEN for each in (ROOT / room).rglob(kind)]
+    files += [each for kind in WRITTEN for each in ROOT.glob(kind)]
+    made = ("node_modules", "__pycache__")
+    names = {each.relative_to(ROOT).as_posix(): each for each in files if not set(made) & set(each.parts)}
+    return {name: names[name].read_text(encoding="utf-8") for name in sorted(names)}
+
+
+def long_files(lines: Mapping[str, int]) -> list[str]:
+    """Files that are too long, and exceptions that nobody needs any more."""
+    long = [name for name, count in lines.items() if count > MOST_LINES]
+    return [
+        *(f"{name} has more than {MOST_LINES} lines: split it by subject" for name in long if name not in LONGER),
+        *(f"{name} is no longer too long: strike it from LONGER" for name in LONGER if name not in long),
+    ]
+
+
+def late_imports(name: str, text: str) -> list[str]:
+    lines = enumerate(text.splitlines(), start=1)
+    return [
+        f"{name}:{number} needs a reason behind its noqa: PLC0415  (…)" for number, line in lines if LATE.search(line)
+    ]
+
+
+def without_reason(name: str, text: str) -> list[str]:
+    """Patches and sleeps that give none; those that do are printed."""
+    problems: list[str] = []
+    lines = text.splitlines()
+    for node, kind in found(ast.parse(text)):
+        said = REASON.search("\n".join(lines[node.lineno - 1 : node.end_lineno]))
+        if said is None or said[1] != kind:
+            problems.append(f"{name}:{node.lineno} needs a reason in its line: # {kind}: …")
+        else:
+            print(f"{name}:{node.lineno} {kind}: {said[2]}")
+    return problems
 
 
 def found(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:

@@ -51,9 +51,8 @@ def without_code(entries: dict[str, Any]) -> dict[str, Any]:
 def tokenizer_class(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
     """transformers' own class for a tokenizer: the one that its settings or the model's name, or that its kind of model has,
     or the one for all that need none in particular. None when it is not there, or only code of the folder's own is named."""
-    # Takes seconds, and only a folder without a tokenizer.json needs it.
-    from transformers import PreTrainedTokenizerBase  # noqa: PLC0415
-    from transformers.models.auto.tokenization_auto import (  # noqa: PLC0415
+    from transformers import PreTrainedTokenizerBase  # noqa: PLC0415  (takes seconds; only a folder without tokenizer.json needs it)
+    from transformers.models.auto.tokenization_auto import (  # noqa: PLC0415  (as above)
         TOKENIZER_MAPPING_NAMES,
         tokenizer_class_from_name,
     )

@@ -1,0 +1,27 @@
+"""The habits that a check of our own holds: each is seen to be missed, and to be kept."""
+
+from __future__ import annotations
+
+from tests.habits import MOST_LINES, late_imports, long_files, without_reason
+
+
+def test_a_file_of_more_than_400_lines_is_named() -> None:
+    assert long_files({"sidecar/short.py": MOST_LINES, "tests/long.py": MOST_LINES + 1}) == [
+        "tests/long.py has more than 400 lines: split it by subject"
+    ]
+
+
+def test_a_late_import_says_why() -> None:
+    late = "    import torch  # noqa: " + "PLC0415"
+    assert late_imports("a.py", f"{late}  (takes seconds)\n") == []
+    assert late_imports("a.py", f"\n{late}\n") == ["a.py:2 needs a reason behind its noqa: PLC0415  (…)"]
+
+
+def test_a_patch_of_our_own_and_a_sleep_say_why() -> None:
+    patch = "from sidecar.core import sync\nmonkeypatch.setattr(sync, 'PIECE', 1)"
+    assert without_reason("t.py", f"{patch}  # patched: a whole piece would be megabytes\n") == []
+    assert without_reason("t.py", f"{patch}\n") == ["t.py:2 needs a reason in its line: # patched: …"]
+    assert without_reason("t.py", "time.sleep(1)  # patched: it is not\n") == [
+        "t.py:1 needs a reason in its line: # sleeps: …"
+    ]
+    assert without_reason("t.py", "asyncio.sleep(0)\n") == []
