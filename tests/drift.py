@@ -1,4 +1,5 @@
-"""Whatever can drift, checked: generated files, the compiled template, names in documents, locks. `--write` regenerates."""
+"""Whatever can drift, checked: generated files, the compiled template, names in documents, locks. `--write` regenerates,
+snapshots too, which tests compare."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
+from tests.support import snapshots
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
@@ -198,6 +200,7 @@ def write() -> None:
     BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")
+    snapshots.write()
 
 
 if __name__ == "__main__":
