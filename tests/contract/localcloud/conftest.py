@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,22 @@ def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = 
     assert line, f"the cloud did not start (exit {process.poll()})"
     assert json.loads(line)["ready"] is True
     return World(process, state, json.loads((state / "cloud.json").read_text()))
+
+
+@contextmanager
+def cloud_with_environment(
+    state: Path, settings: dict[str, Any], profiles: Sequence[dict[str, str]] = ()
+) -> Generator[World]:
+    """A cloud of its own, with a group `g` and an environment `env` in it; stopped at the end."""
+    world = start_cloud(state, settings=settings)
+    try:
+        world.register()
+        world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
+        body = {"location": "westus3", "properties": {"workloadProfiles": list(profiles)} if profiles else {}}
+        world.apps.managed_environments.begin_create_or_update("g", "env", body).result()
+        yield world
+    finally:
+        world.stop()
 
 
 # Quick where Azure makes people wait; a test that is about waiting brings settings of its own.

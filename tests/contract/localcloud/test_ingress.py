@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.localcloud.conftest import QUICK, World, eventually, start_cloud
+from tests.contract.localcloud.conftest import QUICK, World, cloud_with_environment, eventually
 from tests.contract.localcloud.test_apps import app_body, deployed, replicas
 
 IDLE = 2.0
@@ -17,14 +17,8 @@ LIMITS = {**QUICK["times"], "bounds": 1, "activation_deadline": 6, "ingress_idle
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A cloud whose limits are seconds, with a group `g` and an environment in it."""
-    world = start_cloud(tmp_path_factory.mktemp("impatient"), settings={"times": LIMITS})
-    world.register()
-    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
-    world.apps.managed_environments.begin_create_or_update(
-        "g", "env", {"location": "westus3", "properties": {}}
-    ).result()
-    yield world
-    world.stop()
+    with cloud_with_environment(tmp_path_factory.mktemp("impatient"), {"times": LIMITS}) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")

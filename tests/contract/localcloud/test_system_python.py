@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sidecar.localcloud.image import image_for, shipped_requirements
-from tests.contract.localcloud.conftest import World, eventually, start_cloud
+from tests.contract.localcloud.conftest import World, cloud_with_environment, eventually
 
 TIMES = {"poll": 0, "tick": 0.05, "scale": 0.02, "bounds": 0.2}
 REQUIREMENTS = shipped_requirements()
@@ -18,14 +18,8 @@ INSTALL = f"python3 -m pip install --quiet --disable-pip-version-check -r '{REQU
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """In a folder whose name has a space and no Latin letters: scripts name their interpreter by it."""
-    world = start_cloud(tmp_path_factory.mktemp("a python 模型"), settings={"times": TIMES})
-    world.register()
-    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
-    world.apps.managed_environments.begin_create_or_update(
-        "g", "env", {"location": "westus3", "properties": {}}
-    ).result()
-    yield world
-    world.stop()
+    with cloud_with_environment(tmp_path_factory.mktemp("a python 模型"), {"times": TIMES}) as world:
+        yield world
 
 
 def console(world: World, name: str, script: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.localcloud.conftest import World, start_cloud
+from tests.contract.localcloud.conftest import World, cloud_with_environment
 from tests.contract.localcloud.observed.reading import PASSWORD, TIMES
 
 SETTINGS = {
@@ -15,30 +15,19 @@ SETTINGS = {
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = start_cloud(tmp_path_factory.mktemp("observed"), settings=SETTINGS)
-    world.register()
-    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     profiles = [
         {"name": "Consumption", "workloadProfileType": "Consumption"},
         {"name": "gpu", "workloadProfileType": "Consumption-GPU-NC8as-T4"},
     ]
-    body = {"location": "westus3", "properties": {"workloadProfiles": profiles}}
-    world.apps.managed_environments.begin_create_or_update("g", "env", body).result()
-    yield world
-    world.stop()
+    with cloud_with_environment(tmp_path_factory.mktemp("observed"), SETTINGS, profiles) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A cloud whose bounds are a tenth as long again, for what takes Azure minutes."""
-    world = start_cloud(tmp_path_factory.mktemp("hasty"), settings={"times": {**TIMES, "bounds": 0.02}})
-    world.register()
-    world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
-    world.apps.managed_environments.begin_create_or_update(
-        "g", "env", {"location": "westus3", "properties": {}}
-    ).result()
-    yield world
-    world.stop()
+    with cloud_with_environment(tmp_path_factory.mktemp("hasty"), {"times": {**TIMES, "bounds": 0.02}}) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
