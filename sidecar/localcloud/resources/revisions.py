@@ -1,12 +1,12 @@
 """Microsoft.App/containerApps/revisions and their replicas: made by an app's template, shown as they run."""
 
-import datetime
 import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core.clock import revision_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.resource_id import ResourceId
@@ -33,7 +33,7 @@ def create_revision(cloud: LocalCloud, app: Resource) -> str:
     runtime = cloud.runtime.app(app.id)
     port = free_port(cloud) if app.properties["configuration"].get("ingress") else None
     properties: Json = {
-        "createdTime": _now(),
+        "createdTime": revision_now(),
         "fqdn": f"{cloud.runtime.around.ingress_host}:{port}" if port else None,
         "template": {**template, "revisionSuffix": template.get("revisionSuffix") or None},
         "active": True,
@@ -105,10 +105,6 @@ def free_port(cloud: LocalCloud) -> int:
             port = int(probe.getsockname()[1])
         if port not in taken:
             return port
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _show(cloud: LocalCloud, revision: Resource) -> Json:

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import shutil
 import time
 from collections.abc import Callable, Mapping
 
 from sidecar.localcloud.core.capacity import GpuNeed, gpu_need
+from sidecar.localcloud.core.clock import revision_now
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.runtime.assembly import Assignment, Surroundings, assembled
 from sidecar.localcloud.runtime.conditions import (
@@ -218,7 +218,7 @@ class AppRuntime:
                 self.deactivate(revision)
 
     def deactivate(self, revision: Resource) -> None:
-        ended = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        ended = revision_now()
         self.around.store.put(revision.with_properties(active=False, lastActiveTime=ended))
         self._courses.pop(revision.name, None)
         watch = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sidecar.localcloud.core.clock import now
 from sidecar.localcloud.core.settings import Times
 from sidecar.localcloud.runtime.logs import Event, EventKind, Log
 from sidecar.localcloud.runtime.probes import PROBE_NAMES, Health, Kind, Probe, observe, run_probe, scaled
@@ -229,7 +230,7 @@ class Container:
         )
         self._process, self.pid, self._began = process, process.pid, time.monotonic()
         self.id = self.id or secrets.token_hex(16)
-        self.waiting, self._since = "", _american(datetime.datetime.now(datetime.UTC))
+        self.waiting, self._since = "", _american(now())
         self._say("Normal", "ContainerStarted", f"Started container '{self.spec.name}'")
         if self._stopping:
             self._order(b"K")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import datetime
 import json
 import time
 from collections import Counter
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sidecar.localcloud.core.clock import now
 from sidecar.localcloud.core.fields import Json
 
 KEPT_LINES = 300
@@ -148,19 +148,15 @@ def preamble_event(message: str, reason: str) -> str:
 
 def stream_time() -> str:
     """ISO in whole seconds: how a stream dates its own lines."""
-    return _now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    return now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def console_time() -> str:
-    return _now().strftime("%Y-%m-%dT%H:%M:%S.%f0+00:00")
+    return now().strftime("%Y-%m-%dT%H:%M:%S.%f0+00:00")
 
 
 def _event_time(*, precise: bool) -> str:
-    return _now().strftime("%Y-%m-%d %H:%M:%S.%f0 +0000 UTC" if precise else "%Y-%m-%d %H:%M:%S +0000 UTC")
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+    return now().strftime("%Y-%m-%d %H:%M:%S.%f0 +0000 UTC" if precise else "%Y-%m-%d %H:%M:%S +0000 UTC")
 
 
 def _last_lines(file: Path) -> list[Line]:
