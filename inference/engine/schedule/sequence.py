@@ -75,7 +75,6 @@ class Sequence:
     blocks: list[int] = field(default_factory=list[int])
     sealed: int = 0  # leading blocks that are registered for sharing
     seal_key: int = 0
-    cancelled: bool = False
     matcher: Matcher | None = None  # how far the answer has followed its grammar
 
     @property
