@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,9 @@ def deploy(
                 record = read_record(share, stage.home, journal)
                 tell_difference(difference(release, share, record), release, record, journal)
                 published = publish(release, share, stage.home, origin, journal)
-        return put_in_service(stage, release, published, origin, journal, patience, problems)
+        return put_in_service(
+            stage, release, published, origin=origin, journal=journal, patience=patience, problems=problems
+        )
 
 
 def roll_back(
@@ -125,7 +128,7 @@ def roll_back(
             0, chosen.release, at=now(), by=by, commit=chosen.commit, slipway=__version__, cause="rollback"
         )
         published = make_current(share, record, origin, journal)
-    return put_in_service(stage, None, published, origin, journal, patience, [])
+    return put_in_service(stage, None, published, origin=origin, journal=journal, patience=patience)
 
 
 def earlier(record: Record, generation: int | None) -> Generation:
@@ -186,10 +189,11 @@ def put_in_service(
     stage: Stage,
     release: Release | None,
     published: Published,
+    *,
     origin: Generation,
     journal: Journal,
     patience: Patience,
-    problems: list[Problem],
+    problems: Sequence[Problem] = (),
 ) -> Result:
     """From what is current on the share to a model that answers with it. `release`: where its bundle is at hand, to repair."""
     place, app, revision = stage.place, stage.app, stage.revision
@@ -205,7 +209,7 @@ def put_in_service(
     try:
         arrived = arrive(aim, plan, release, stage.where, journal, patience)
     except EndpointError as failure:
-        told_instead = go_back(aim, stage.where, published, origin, failure, journal, patience)
+        told_instead = go_back(aim, stage.where, published, failure, origin=origin, journal=journal, patience=patience)
         raise told_instead from failure
     except Cancelled as cancelled:
         raise cancelled_after(published, cancelled) from cancelled
@@ -217,7 +221,7 @@ def put_in_service(
     if published.generation:
         with open_share(place.around, stage.where.share.account, stage.where.share.share) as share:
             write_served(share, stage.home, published.generation, journal)
-    return told(stage.target.endpoint, stage.address, app, published, arrived, problems, journal)
+    return told(stage.target.endpoint, stage.address, app, published, arrived, problems=problems, journal=journal)
 
 
 def cancelled_after(published: Published, cancelled: Cancelled) -> Cancelled:

@@ -66,6 +66,7 @@ def told(
     app: apps.App,
     published: Published,
     arrived: Arrived,
+    *,
     problems: Sequence[Problem],
     journal: Journal,
 ) -> Result:

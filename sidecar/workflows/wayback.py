@@ -40,8 +40,9 @@ def go_back(
     aim: Aim,
     where: Destination,
     published: Published,
-    origin: Generation,
     failure: EndpointError,
+    *,
+    origin: Generation,
     journal: Journal,
     patience: Patience,
 ) -> EndpointError:
