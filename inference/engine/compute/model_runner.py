@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,8 +11,6 @@ from inference.engine.compute.attention import KeyValues
 from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.decoder import forward, logits
 from inference.engine.compute.device import noticing_loss, set_up_cuda
-from inference.engine.compute.gpu.decode import DecodePath
-from inference.engine.compute.gpu.path import GpuPath, gpu_path
 from inference.engine.compute.lora_rows import LoraSlots
 from inference.engine.compute.sampler import sample, whole_numbers
 from inference.engine.files.folder import AdapterFolder, ModelFolder
@@ -24,6 +22,10 @@ from inference.engine.weights.lora import Lora, read_lora
 from inference.engine.weights.nf4 import Packing
 from inference.engine.weights.rope import rotations
 from inference.engine.weights.weights import Weights
+
+if TYPE_CHECKING:
+    from inference.engine.compute.gpu.decode import DecodePath
+    from inference.engine.compute.gpu.path import GpuPath
 
 
 class ModelRunner:
@@ -64,6 +66,9 @@ class ModelRunner:
         if backend.attention == "dense":
             self._cache = KeyValues(spec, cache.blocks, cache.block_size, dtype, device)
         else:
+            # The GPU's path brings torch's compiler with it: a second and 150 MB, which a start on a CPU is spared.
+            from inference.engine.compute.gpu.path import gpu_path  # noqa: PLC0415  (see above)
+
             self.gpu = gpu_path(spec, weights, self._rotations, backend=backend, shape=cache)
             self._cache = self.gpu.cache
 
@@ -89,7 +94,7 @@ class ModelRunner:
         by_id = {part.sequence.id: choice for part, choice in zip(last, chosen, strict=True)}
         return [by_id[part.sequence.id] for part in slices if part.last]
 
-    def _decode(self, path: DecodePath, decoding: list[Slice]) -> list[Choice]:
+    def _decode(self, path: "DecodePath", decoding: list[Slice]) -> list[Choice]:
         scores = path.run(decoding)
         sequences = [part.sequence for part in decoding]
         if all(plain(sequence) for sequence in sequences):
