@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sysconfig
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from sidecar.localcloud.runtime import store
 from sidecar.localcloud.runtime.store import Package, Store, normalized
@@ -87,48 +87,63 @@ def packages_of(image: Path) -> Store:
     """What the image holds; read once, since an image never changes."""
     found = list(importlib.metadata.distributions(path=[str(packages_folder_of(image))]))
     records = {normalized(each.name): _recorded(each) for each in found}
-    owners: defaultdict[PurePosixPath, set[str]] = defaultdict(set)
+    owners: defaultdict[str, set[str]] = defaultdict(set)
     for name, files in records.items():
-        for file in files:
-            for above in file.parents:
+        for folder in {_folder_of(file) for file in files}:
+            for above in _from_the_top(folder):
                 owners[above].add(name)
     requirements = {normalized(each.name): each.requires or [] for each in found}
     packages = [_package(each, records[normalized(each.name)], owners, requirements) for each in found]
     return Store(image, {each.name: each for each in packages})
 
 
-def _recorded(distribution: importlib.metadata.Distribution) -> list[PurePosixPath]:
+def _recorded(distribution: importlib.metadata.Distribution) -> list[str]:
     record = (distribution.read_text("RECORD") or "").splitlines()
-    return [PurePosixPath(row[0]) for row in csv.reader(record) if row]
+    return [row[0] for row in csv.reader(record) if row]
 
 
 def _package(
     distribution: importlib.metadata.Distribution,
-    files: list[PurePosixPath],
-    owners: dict[PurePosixPath, set[str]],
+    files: list[str],
+    owners: Mapping[str, set[str]],
     requirements: dict[str, list[str]],
 ) -> Package:
     entries: dict[str, None] = {}
     scripts: list[str] = []
+    known: dict[str, str | None] = {}  # of ten thousands of files in some hundred folders
     for file in files:
-        if file.parts[0] == "..":
-            scripts += [file.name] if file.parent.name == "bin" else []
-        elif file.name != "RECORD" or not file.parent.name.endswith(".dist-info"):
-            entries[str(_own(file, owners))] = None
+        folder, _, name = file.rpartition("/")
+        if file.startswith("../"):
+            scripts += [name] if folder.endswith("/bin") else []
+        elif name != "RECORD" or not folder.endswith(".dist-info"):
+            if folder not in known:
+                known[folder] = _own(folder, owners)
+            entries[known[folder] or file] = None
     name = normalized(distribution.name)
     return Package(name, distribution.version, tuple(entries), tuple(scripts), tuple(_needs(name, requirements)))
 
 
-def _own(file: PurePosixPath, owners: dict[PurePosixPath, set[str]]) -> PurePosixPath:
-    """The highest folder above the file that holds nothing of another package; else the file.
+def _own(folder: str, owners: Mapping[str, set[str]]) -> str | None:
+    """The highest folder, from this one up, that holds nothing of another package; None where there is none.
 
     The metadata's folder, and pip's own, stay folders: something in them is the layer's."""
-    for above in [*file.parents][-2::-1]:
-        if len(owners[above]) == 1 and above.parts[0] != "pip" and not above.parts[0].endswith(".dist-info"):
+    for above in _from_the_top(folder):
+        top = above.partition("/")[0]
+        if len(owners[above]) == 1 and top != "pip" and not top.endswith(".dist-info"):
             return above
-        if above.parts[0] == "pip" and len(above.parts) > 1:
+        if top == "pip" and "/" in above:
             return above
-    return file
+    return None
+
+
+def _folder_of(file: str) -> str:
+    return file.rpartition("/")[0]
+
+
+def _from_the_top(folder: str) -> list[str]:
+    """`a/b/c` → `a`, `a/b`, `a/b/c`."""
+    parts = folder.split("/") if folder else []
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def _needs(name: str, requirements: dict[str, list[str]]) -> Iterator[str]:
