@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.demo import Question, sample_models, upload_models
+from sidecar.gateway import resources
 from sidecar.gateway.local import known_local_cloud
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, Settings, open_session, settings_from
@@ -180,12 +182,18 @@ def own_home(tmp_path: Path) -> Iterator[Home]:
     home.stop_cloud()
 
 
+@functools.cache
+def where(home: Home) -> tuple[str, str]:
+    """A home's subscription and its first region, by the commands that tell them: once, they stay the same."""
+    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
+    return subscription, home.cli("locations", "--subscription", subscription)["locations"][0]["name"]
+
+
 def new_place(home: Home, folder: Path, group: str) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     home.cli("init", str(folder))
-    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
-    region = home.cli("locations", "--subscription", subscription)["locations"][0]["name"]
-    home.cli("create-group", "--subscription", subscription, "--name", group, "--location", region)
+    subscription, region = where(home)
+    resources.create_group(home.session(), subscription, group, region)
     return Place(home, folder, subscription, group)
 
 
