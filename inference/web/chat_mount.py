@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from inference.messages import ApiError
 from inference.service import Service
 from inference.web.pages import notice_page
+from inference.web.stubless import without_stubs
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ class ChatPage:
     def prepare(self) -> None:
         """Runs on the loader's thread: importing Gradio takes seconds."""
         try:
-            from inference.web.chat_page import chat_app  # noqa: PLC0415  (Gradio takes seconds: the API is up before)
+            with without_stubs():
+                from inference.web.chat_page import chat_app  # noqa: PLC0415  (Gradio takes seconds: the API is up before)
 
             app, lifespan = chat_app(self._service)
         except (ImportError, RuntimeError, ValueError, TypeError, AttributeError, OSError) as error:

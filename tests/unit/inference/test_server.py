@@ -57,3 +57,18 @@ def test_a_start_on_a_cpu_is_spared_torchs_compiler():
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_the_chat_pages_import_writes_no_stubs_for_editors():
+    """Gradio reads, parses and renders the source of each of its components for them, at each import."""
+    program = (
+        "import ast\n"
+        "def refuse(*given): raise AssertionError('the source of a component is read')\n"
+        "ast.get_source_segment = refuse\n"
+        "from inference.web.stubless import without_stubs\n"
+        "with without_stubs():\n"
+        "    import inference.web.chat_page\n"
+        "import gradio; print(gradio.Textbox('x').value)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "x\n"), done.stderr
