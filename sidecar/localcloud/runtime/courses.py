@@ -25,7 +25,9 @@ class Course:
 
     def names(self, target_port: int | None) -> ReplicaNames:
         """Of the replicas made for this target port: set back to an earlier one, its replicas are right again."""
-        return self._names.setdefault(target_port, ReplicaNames(self.revision))
+        if target_port not in self._names:
+            self._names[target_port] = ReplicaNames(self.revision)
+        return self._names[target_port]
 
     def renew(self) -> None:
         """A restart: every replica there is belongs to the past."""
