@@ -37,7 +37,7 @@ def console(world: World, name: str, script: str) -> str:
     world.apps.container_apps.begin_create_or_update("g", name, body).result()
 
     def printed() -> str:
-        found = "".join(each.read_text() for each in world.state.rglob(f"{name}--*.main.log"))
+        found = "".join(each.read_text() for each in world.state.glob(f"apps/*/console/{name}--*.main.log"))
         return found if "THE END" in found else ""
 
     return eventually(printed, 120, f"{name} has run its script")
