@@ -121,6 +121,12 @@ class World:
         for namespace in ("Microsoft.App", "Microsoft.OperationalInsights"):
             self.groups.providers.register(namespace)
 
+    def delete_apps(self) -> None:
+        """Every app of the subscription, without a wait for their ends."""
+        with self.apps as apps:
+            for app in list(apps.container_apps.list_by_subscription()):
+                apps.container_apps.begin_delete(str(app.id).split("/")[4], app.name, polling=False)
+
     def stop(self) -> int:
         self.process.terminate()
         return self.process.wait(timeout=30)
@@ -165,11 +171,24 @@ QUICK = {"times": {"poll": 0, "tick": 0.05, "scale": 0.02, "bounds": 0.2}}
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The cloud of all tests that need no settings of their own."""
     running = start_cloud(tmp_path_factory.mktemp("cloud"), "--throwaway", settings=QUICK)
     running.register()
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def world(shared: World) -> World:
+    return shared
+
+
+@pytest.fixture(scope="module", autouse=True)
+def swept(shared: World) -> Iterator[None]:
+    """Apps that a file's tests leave are deleted after it: each is looked at and probed many times a second to the end."""
+    yield
+    shared.delete_apps()
 
 
 @pytest.fixture

@@ -98,6 +98,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     assert running.stop() == 0
 
 
+@pytest.fixture(scope="module", autouse=True)
+def swept(world: World) -> Iterator[None]:
+    """Apps that a file's tests leave are deleted after it: each is looked at twenty times a second to the end."""
+    yield
+    world.delete_apps()
+
+
 @pytest.fixture
 def project(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
     group = f"g{abs(hash(request.node.nodeid)) % 10**8}"
