@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -13,6 +14,21 @@ const python = path.join(venv, windows ? "Scripts/python.exe" : "bin/python");
 
 const SCHEMATHESIS = "schemathesis==4.32.5"; // only for `npm run contract -- fuzz`, so not among everybody's tools
 
+const HARD = ["tests/contract/inference/test_soak.py", "tests/contract/inference/test_faults.py"];
+const CHANGING = ["tests/e2e/test_rollout.py", "tests/e2e/test_wait.py", "tests/e2e/test_start.py", "tests/e2e/test_terminal.py"];
+/** What `npm test` has pytest run. A step names folders and leaves out what its neighbour names, so that a new file is in one of
+ * them (tests/unit/test_steps.py); what one process must see together, as the traffic of the local cloud's tests, stays together. */
+const PYTEST_STEPS = {
+  load: { of: HARD, without: [] },
+  cloud: { of: ["tests/contract"], without: ["tests/contract/inference"] },
+  server: { of: ["tests/unit/inference", "tests/contract/inference"], without: HARD },
+  changing: { of: CHANGING, without: [] },
+  terminal: { of: ["tests/e2e"], without: CHANGING },
+  sidecar: { of: ["tests/unit"], without: ["tests/unit/inference"] },
+};
+/** Most steps wait for processes and clocks half of their time; one lane more than there are cores keeps those busy. */
+const LANES = Math.min(availableParallelism() + 1, 4);
+
 const COMMANDS = {
   start: ["provision, deploy and ask the model, on the local cloud (-- --once verifies and exits)", start],
   test: ["set everything up and run every test but the long ones", test],
@@ -23,13 +39,14 @@ const COMMANDS = {
   faults: ["fault tables (-- serving, -- cloud, …)", (rest) => suite("faults", rest)],
   package: ["build/slipway.vsix for VS Code and a wheel for the terminal", packages],
   contract: ["the local cloud against Microsoft's contracts (-- fuzz)", (rest) => suite("contract", rest)],
+  steps: ["", () => console.log(JSON.stringify(PYTEST_STEPS))],
   setup: ["only set up: Python, Node packages, the model server's environment", () => (setupPython(), setupNode())],
 };
 
 const [name = "help", ...rest] = process.argv.slice(2);
 const command = COMMANDS[name];
 if (command === undefined) {
-  console.log(Object.entries(COMMANDS).map(([key, [what]]) => `npm run ${key.padEnd(10)} ${what}`).join("\n"));
+  console.log(Object.entries(COMMANDS).filter(([, [what]]) => what !== "").map(([key, [what]]) => `npm run ${key.padEnd(10)} ${what}`).join("\n"));
   process.exit(name === "help" ? 0 : 2);
 }
 class Failure extends Error {
@@ -92,27 +109,25 @@ async function test(rest) {
   rmSync(traffic, { recursive: true, force: true });
   mkdirSync(traffic, { recursive: true });
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
-  const pytest = (...args) => [python, ["-m", "pytest", ...args, "--durations=5"]];
-  const hard = ["tests/contract/inference/test_soak.py", "tests/contract/inference/test_faults.py"];
-  // Two lanes at a time, each with about one core: a second thread of PyTorch's would only wait for the other lane's.
+  const pytest = ({ of, without }) => [python, ["-m", "pytest", ...of, ...without.map((each) => `--ignore=${each}`), "--durations=5"]];
+  // A step that runs beside others has about one core: a second thread of PyTorch's would only wait for theirs.
   process.env.OMP_NUM_THREADS ??= "1";
-  const lanes = [
-    [
-      ["checks", [process.execPath, ["dev.mjs", "check"]]],
-      ["extension unit tests", npmScript("test:extension")],
-      ["sidecar and local cloud", pytest("tests/unit/sidecar", "tests/unit/extension", "tests/contract", "--ignore=tests/contract/inference")],
-      ["the main job in a terminal", pytest("tests/e2e")],
-    ],
-    [
-      ["model server", pytest("tests/unit/inference", "tests/contract/inference", ...hard.map((file) => `--ignore=${file}`))],
-      ["model server under mixed load and faults", pytest(...hard)],
-      ["the main job in a real VS Code", npmScript("test:e2e")],
-    ],
+  // The longest first, so that none is left alone at the end.
+  const steps = [
+    ["model server under mixed load and faults", pytest(PYTEST_STEPS.load)],
+    ["local cloud", pytest(PYTEST_STEPS.cloud)],
+    ["model server", pytest(PYTEST_STEPS.server)],
+    ["the main job in a real VS Code", npmScript("test:e2e")],
+    ["the main job in a terminal: what changes while it runs", pytest(PYTEST_STEPS.changing)],
+    ["the main job in a terminal: all else", pytest(PYTEST_STEPS.terminal)],
+    ["checks", [process.execPath, ["dev.mjs", "check"]]],
+    ["sidecar", pytest(PYTEST_STEPS.sidecar)],
+    ["extension unit tests", npmScript("test:extension")],
   ];
   const afterwards = [["all of that traffic against Microsoft's Swagger", [python, ["-m", "tests.contract.traffic", traffic]]]];
   const began = Date.now();
-  const results = (await Promise.all(lanes.map(inOrder))).flat();
-  if (results.every((each) => each.status === 0)) results.push(...(await inOrder(afterwards)));
+  const results = (await Promise.all(Array.from({ length: LANES }, () => inTurn(steps)))).flat();
+  if (results.every((each) => each.status === 0)) results.push(...(await inTurn(afterwards)));
   const red = results.filter((each) => each.status !== 0);
   for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
   if (red.length > 0) {
@@ -123,11 +138,11 @@ async function test(rest) {
   say(`all green in ${Math.round((Date.now() - began) / 1000)} s`);
 }
 
-/** The steps of a lane, one after the other, until one fails. */
-async function inOrder(steps) {
+/** One lane: takes the next step that no other lane has taken, until none is left or one of its own fails. */
+async function inTurn(steps) {
   const results = [];
-  for (const [what, command] of steps) {
-    results.push(await finished(what, command));
+  for (let next = steps.shift(); next !== undefined; next = steps.shift()) {
+    results.push(await finished(...next));
     if (results.at(-1).status !== 0) break;
   }
   return results;
