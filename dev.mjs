@@ -130,6 +130,7 @@ async function test(rest) {
   if (results.every((each) => each.status === 0)) results.push(...(await inTurn(afterwards)));
   const red = results.filter((each) => each.status !== 0);
   for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
+  for (const [what] of steps) console.log(`  – ${what}: not begun, since every lane had failed`);
   if (red.length > 0) {
     console.error(`\n✗ red: ${red.map((each) => each.what).join(", ")}; the output is above`);
     process.exitCode = 1; // not exit(): what was printed may still be on its way
