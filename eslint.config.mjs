@@ -9,7 +9,7 @@ export const ORDER = [
   ["extension"],
   ["commands"],
   ["releases"],
-  ["endpoint"],
+  ["endpoint", "resume"],
   ["operate"],
   ["view", "launch", "problems"],
   ["messages", "environment", "credentials", "picks"],

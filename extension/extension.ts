@@ -6,6 +6,7 @@ import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
 import { say, showFailure } from "./messages";
 import { Problems } from "./problems";
+import { offerToGoOn } from "./resume";
 import { EndpointView } from "./view";
 
 // VS Code hands `deactivate` nothing, and waits for what it returns, not for what is in `subscriptions`: who must have ended
@@ -34,7 +35,9 @@ export function activate(context: vscode.ExtensionContext): void {
     view,
     ...registerCommands({ sidecar, credentials, view, problems, log }),
     sidecar.onDidChangeAlive((alive) => {
-      if (alive) void view.look();
+      if (!alive) return;
+      void view.look();
+      offerToGoOn({ sidecar, log }).catch((error: unknown) => showFailure(error, log));
     }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),

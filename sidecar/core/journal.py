@@ -6,7 +6,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -27,6 +28,37 @@ class Event:
     increment: float | None = None
 
 
+class Leaving:
+    """Whether this process is about to end, and what may not be left half done then: a revision that was ended and not begun
+    again would answer nobody."""
+
+    def __init__(self) -> None:
+        self._leaves = False
+        self._guarded = 0
+        self._changed = threading.Condition()
+
+    @property
+    def leaves(self) -> bool:
+        return self._leaves
+
+    @contextmanager
+    def guard(self) -> Generator[None]:
+        with self._changed:
+            self._guarded += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._guarded -= 1
+                self._changed.notify_all()
+
+    def leave(self, seconds: float) -> bool:
+        """Cuts waits under guard short, and waits until what is guarded is in order; whether it is."""
+        with self._changed:
+            self._leaves = True
+            return self._changed.wait_for(lambda: self._guarded == 0, seconds)
+
+
 class Journal:
     """Writes each step of one operation before it is done, and passes events on to whoever shows them.
 
@@ -34,12 +66,19 @@ class Journal:
     came; the truth about resources is always read from the cloud."""
 
     def __init__(
-        self, file: Path | None, operation: str, listen: Callable[[Event], None], stop: threading.Event
+        self,
+        file: Path | None,
+        operation: str,
+        listen: Callable[[Event], None],
+        stop: threading.Event,
+        leaving: Leaving | None = None,
     ) -> None:
         self._file = file
         self._operation = operation
         self._listen = listen
         self._stop = stop
+        self._leaving = leaving or Leaving()
+        self._guarded = False
 
     def step(self, name: str, text: Text, *, increment: float | None = None, **facts: str) -> None:
         """Begins a step: recorded durably, shown as progress. Raises Cancelled when the person has asked for it."""
@@ -54,8 +93,18 @@ class Journal:
     def log(self, text: Text, level: Level = "info") -> None:
         self._listen(Event("log", level, text))
 
+    @contextmanager
+    def guard(self) -> Generator[None]:
+        """What is begun in here is ended in order, also when the window is closed meanwhile."""
+        with self._leaving.guard():
+            self._guarded = True
+            try:
+                yield
+            finally:
+                self._guarded = False
+
     def check(self) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or (self._guarded and self._leaving.leaves):
             raise Cancelled(
                 Text("Cancelled. Nothing more is started."), Text("Run the command again to go on from here.")
             )

@@ -270,5 +270,6 @@ def _stop_on_signals(stop: threading.Event) -> None:
         print("\ncancelling… (again to leave at once)", file=sys.stderr)
         stop.set()
 
-    signal.signal(signal.SIGINT, cancel)
-    signal.signal(signal.SIGTERM, cancel)
+    for each in ("SIGINT", "SIGTERM", "SIGHUP"):  # a terminal that is closed; Windows has no such signal
+        if hasattr(signal, each):
+            signal.signal(getattr(signal, each), cancel)

@@ -18,7 +18,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol
 
 from sidecar import __version__
-from sidecar.core.journal import Event
+from sidecar.core.journal import Event, Leaving
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
@@ -28,6 +28,9 @@ from sidecar.workflows.actions import ACTIONS, Context
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+
+LEAVE_SECONDS = 30
+"""After the window has gone: for what may not be left half done."""
 
 log = logging.getLogger("slipway")
 
@@ -44,6 +47,7 @@ def serve(environ: Mapping[str, str]) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     server = Sidecar(environ)
     server.start_io(stdout=stdout)
+    server.leaving.leave(LEAVE_SECONDS)
 
 
 class _Protocol(LanguageServerProtocol):
@@ -71,6 +75,7 @@ class Sidecar(LanguageServer):
             converter_factory=_converter,
             max_workers=4,
         )
+        self.leaving = Leaving()
         self._running: asyncio.AbstractEventLoop | None = None
         self._settings = settings_from(environ, tokens=self._ask_for_token, say=self._say)
         for method in wire.METHODS:
@@ -102,7 +107,7 @@ class Sidecar(LanguageServer):
             if isinstance(message, wire.ProvisionParams | wire.DeployParams | wire.RollbackParams)
             else ""
         )
-        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop)
+        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving)
         if request is not None:
             spoken.stops[request] = stop
         try:

@@ -7,11 +7,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sidecar.core.journal import Event, Journal
+from sidecar.core.journal import Event, Journal, Leaving
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.interruption import Kind
@@ -38,6 +38,8 @@ class Context:
     settings: Settings
     listen: Callable[[Event], None]
     stop: threading.Event
+    leaving: Leaving = field(default_factory=Leaving)
+    """Of the process that the action runs in."""
 
     @property
     def patience(self) -> Patience:
@@ -265,7 +267,8 @@ def _opened(cloud: CloudName, subscription_id: str | None, context: Context) -> 
 def _journal(folder: Path, kind: Kind, operation: str, context: Context) -> Journal:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
     file = _journal_files(folder, context)[kind]
-    return Journal(file, operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}", context.listen, context.stop)
+    name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
+    return Journal(file, name, context.listen, context.stop, context.leaving)
 
 
 def _journal_files(folder: Path, context: Context) -> dict[Kind, Path]:

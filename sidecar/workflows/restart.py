@@ -76,11 +76,12 @@ def _old_first(aim: Aim, plan: Plan, running: list[Replica], journal: Journal, p
         journal.log(plan.reason)
     journal.log(_announcement(aim, running, journal), "warning")
     journal.step("release", Text("Ending the replica of {revision}…", revision=name), increment=10, revision=name)
-    try:
-        revisions.deactivate(aim.place, name)
-        gone = _until_gone(aim, journal, patience.release)
-    finally:
-        revisions.activate(aim.place, name)
+    with journal.guard():
+        try:
+            revisions.deactivate(aim.place, name)
+            gone = _until_gone(aim, journal, patience.release)
+        finally:
+            revisions.activate(aim.place, name)
     if not gone:
         raise EndpointError(
             Text(

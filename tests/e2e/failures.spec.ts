@@ -129,6 +129,17 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
+  it("a Deploy that was cut off is told, and goes on from where it was", async () => {
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.step(DEPLOY, /Installing dependencies|Loading|Waiting for the old replica/);
+    process.kill(window.sidecar, "SIGKILL");
+    await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 4d cut off");
+    await window.press(/was cut off at/, "Go on");
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await window.clearNotifications();
+  });
+
   it("a renewed key is named, and Provision puts it right", async () => {
     keysRotated(folder, host.env);
     const text = await deployed(/can't be mounted.*run Provision again/, "failure 5 rotated key");

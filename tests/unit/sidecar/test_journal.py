@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.core.journal import Event, Journal, discard, unfinished
+from sidecar.core.journal import Event, Journal, Leaving, discard, unfinished
 from sidecar.words.errors import Cancelled
 from sidecar.words.text import Text
 
@@ -58,3 +58,32 @@ def test_what_was_cut_off_is_told_until_somebody_forgets_it(tmp_path: Path) -> N
     assert (last.step, last.pid) == ("switch", os.getpid())
     discard(file)
     assert unfinished(file) is None
+
+
+def test_a_process_that_leaves_cuts_short_what_is_guarded_and_waits_for_its_order(tmp_path: Path) -> None:
+    leaving = Leaving()
+    done: list[str] = []
+    begun = threading.Event()
+
+    def guarded(journal: Journal) -> None:
+        with journal.guard():
+            try:
+                begun.set()
+                while True:
+                    journal.wait(0.01)
+            finally:
+                done.append("in order")
+
+    def work() -> None:
+        with pytest.raises(Cancelled):
+            guarded(Journal(tmp_path / "j.jsonl", "op", lambda _: None, threading.Event(), leaving))
+
+    working = threading.Thread(target=work)
+    working.start()
+    begun.wait(5)
+    assert leaving.leave(5)
+    assert done == ["in order"]
+    working.join()
+    Journal(None, "op", lambda _: None, threading.Event(), leaving).wait(
+        0
+    )  # what is not guarded goes on, and ends with the process

@@ -1,0 +1,29 @@
+// What was cut off in another window, or with it: told once, with what can be done.
+import * as vscode from "vscode";
+import { localFolders } from "./folders";
+import { say } from "./messages";
+import type { Rooms } from "./operate";
+import type { Interrupted } from "./protocol";
+
+/** Asks the sidecar, which runs, for every open folder; what somebody else is still at is nobody's business. */
+export async function offerToGoOn({ sidecar, log }: Pick<Rooms, "sidecar" | "log">): Promise<void> {
+  if (!vscode.workspace.isTrusted) return;
+  for (const folder of localFolders()) {
+    const { interrupted } = await sidecar.ask("slipway/interrupted", { folder: folder.uri.fsPath });
+    for (const each of interrupted.filter(({ running }) => !running)) await offer(folder, each);
+  }
+
+  async function offer(folder: vscode.WorkspaceFolder, { kind, at, sentence }: Interrupted): Promise<void> {
+    const facts = { folder: folder.name, at: new Date(at).toLocaleString(), left: say(sentence) };
+    const message =
+      kind === "deploy"
+        ? vscode.l10n.t("A deployment of {folder} was cut off at {at}. {left}", facts)
+        : vscode.l10n.t("Provisioning for {folder} was cut off at {at}. {left}", facts);
+    log.warn(message);
+    const go = vscode.l10n.t("Go on");
+    const discard = vscode.l10n.t("Discard");
+    const chosen = await vscode.window.showWarningMessage(message, go, discard);
+    if (chosen === go) await vscode.commands.executeCommand(kind === "deploy" ? "slipway.deploy" : "slipway.provision", folder);
+    if (chosen === discard) await sidecar.ask("slipway/discard", { folder: folder.uri.fsPath, kind });
+  }
+}
