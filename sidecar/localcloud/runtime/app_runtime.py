@@ -20,7 +20,7 @@ from sidecar.localcloud.runtime.conditions import (
     port_mismatch,
 )
 from sidecar.localcloud.runtime.configuration import AppRecord, Configuration, app_of, template_of
-from sidecar.localcloud.runtime.courses import Course
+from sidecar.localcloud.runtime.courses import Course, unwatched
 from sidecar.localcloud.runtime.ingress import Ingress
 from sidecar.localcloud.runtime.logs import Event, Events
 from sidecar.localcloud.runtime.replicas import Replica
@@ -28,6 +28,8 @@ from sidecar.localcloud.runtime.rolling import Member, next_step
 from sidecar.localcloud.runtime.scaling import Demand, desired_replicas, weights
 
 log = logging.getLogger(__name__)
+_LOOK = 15
+"""Seconds between two looks at the load of replicas that run; an app at zero is woken at once."""
 _SAY_MISMATCH = 15
 """Seconds between two events on a port that does not match."""
 
@@ -221,12 +223,8 @@ class AppRuntime:
         ended = revision_now()
         self.around.store.put(revision.with_properties(active=False, lastActiveTime=ended))
         self._courses.pop(revision.name, None)
-        watch = (
-            f"KEDA is stopping the watch for revision '{revision.name}' to monitor scale operations for this revision"
-        )
-        removed = "ScaledObject was removed from KEDA watch and would not be auto-scaled."
-        self.report(Event("KEDAScalersStopped", watch, revision.name, source="KEDA"))
-        self.report(Event("ScaledObjectDeleted", removed, revision.name, kind="Warning", source="KEDA"))
+        for event in unwatched(revision.name):
+            self.report(event)
         self.wake()
 
     def _has_taken_over(self, name: str, active: list[str]) -> bool:
@@ -254,6 +252,9 @@ class AppRuntime:
         demand = Demand(in_flight, now - course.last_used, running)
         cooldown = self.around.settings.times.cooldown(scale.cooldown)
         wanted = max(running, 1) if self._is_leaving(revision.name) else desired_replicas(scale, demand, cooldown)
+        looked = course.looks(now, self.around.settings.times.platform(_LOOK))
+        if running and not looked:
+            wanted = min(wanted, max(running, scale.minimum))
         for event in course.scaled_to(wanted):
             self.report(event)
         return wanted

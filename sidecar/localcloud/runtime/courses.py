@@ -22,6 +22,7 @@ class Course:
         self.unready_since: float | None = None
         self.leaving_since: float | None = None
         self.told_mismatch = 0.0
+        self.looked_at = self.began
 
     def names(self, target_port: int | None) -> ReplicaNames:
         """Of the replicas made for this target port: set back to an earlier one, its replicas are right again."""
@@ -32,6 +33,13 @@ class Course:
     def renew(self) -> None:
         """A restart: every replica there is belongs to the past."""
         self._names = {}
+
+    def looks(self, now: float, every: float) -> bool:
+        """Whether the load is looked at now; between two looks nothing is added to replicas that run."""
+        if now - self.looked_at < every:
+            return False
+        self.looked_at = now
+        return True
 
     def scaled_to(self, wanted: int) -> Iterator[Event]:
         """Notes how many replicas it is to have; the first ones of a new revision are no event of scaling."""

@@ -79,8 +79,10 @@ class Ingress:
 
     def _wanted_ports(self) -> dict[Door, int]:
         app = self._app.record
-        if app is None or app.configuration.ingress is None or app.port is None:
+        if app is None or app.port is None:
             return {}
+        if app.configuration.ingress is None:
+            return {Door(): app.port}  # its name leads nowhere, and Azure's edge still answers: 404
         revisions = {
             Door(revision=each.name): port for each in self._app.active() if (port := each.private.get("port"))
         }
@@ -129,7 +131,7 @@ class Ingress:
 
     def _choose(self, door: Door) -> str:
         app = self._app.record
-        if app is None or app.stopped:
+        if app is None or app.stopped or app.configuration.ingress is None:
             raise Refused(NOT_FOUND)
         if door.revision:
             if not self._app.is_active(door.revision):
