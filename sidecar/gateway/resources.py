@@ -263,6 +263,12 @@ def deployment_operations(place: GroupPlace, name: str) -> list[Operation]:
     return found
 
 
+NO_CAPACITY = "ManagedEnvironmentNoAvailableCapacityInRegion"
+NO_CAPACITY_ADVICE = Text(
+    "The region takes no further environment now. State another as `location` in the parameters file, or try again later."
+)
+
+
 def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
     """Why a deployment failed: the failed resource's own code and sentence rather than ARM's wrapping."""
     failed = next((each for each in operations if each.state == "Failed" and each.code), None)
@@ -274,7 +280,9 @@ def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
                 name=failed.name,
                 message=failed.message or failed.code,
             ),
-            Text("Correct the cause and run Provision again: what exists already is kept."),
+            NO_CAPACITY_ADVICE
+            if failed.code == NO_CAPACITY
+            else Text("Correct the cause and run Provision again: what exists already is kept."),
             code=failed.code,
         )
     return CloudError(

@@ -192,6 +192,8 @@ class Settings(_Value):
     registries: dict[str, Registry] = Field(default={})
     """By server name."""
     environments_quota: int = 15
+    full_locations: tuple[str, ...] = ()
+    """Regions that have no capacity for another environment."""
     preregistered: tuple[str, ...] = ("Microsoft.Resources", "Microsoft.Storage", "Microsoft.Authorization")
     """Providers that a subscription has registered from its start."""
     share_quota_bytes: int | None = None

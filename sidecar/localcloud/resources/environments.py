@@ -49,12 +49,18 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
             f"The resource '{request.id.name}' already exists in location '{old.body['location']}'.",
         )
     if old is None:
-        _refuse_too_many(cloud, request, location)
+        _refuse_where_there_is_no_place(cloud, request, location)
     return _write(cloud, request, old, given, location)
 
 
-def _refuse_too_many(cloud: LocalCloud, request: ArmRequest, location: str) -> None:
+def _refuse_where_there_is_no_place(cloud: LocalCloud, request: ArmRequest, location: str) -> None:
     """Found out at the PUT, not in a preflight."""
+    if location in cloud.settings.full_locations:
+        raise ArmError(
+            409,
+            "ManagedEnvironmentNoAvailableCapacityInRegion",
+            f"No available capacity in region '{cloud.settings.locations[location]}' for the environment '{request.id.name}'.",
+        )
     here = [each for each in cloud.store if each.type == TYPE and each.body["location"] == location]
     if len(here) >= cloud.settings.environments_quota:
         raise invalid(
