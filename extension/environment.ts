@@ -32,12 +32,12 @@ export async function environment(home: string, lock: string, python: Python): P
 
 /**
  * Makes that environment; its interpreter. In a temporary folder that is renamed into place, so that an interrupted start
- * leaves nothing that looks complete.
+ * leaves nothing that looks complete. `env`: of the programs that do it.
  */
-export async function makeEnvironment(home: string, lock: string, python: Python, listener: Listener, stop: AbortSignal): Promise<string> {
+export async function makeEnvironment(home: string, lock: string, python: Python, listener: Listener, stop: AbortSignal, env = cleanEnvironment()): Promise<string> {
   const folder = path.join(home, await key(lock, python));
   await mkdir(home, { recursive: true });
-  await make(folder, lock, python, listener, stop);
+  await make(folder, lock, python, listener, { stop, env });
   await sweep(home, path.basename(folder));
   return interpreter(folder);
 }
@@ -61,15 +61,20 @@ export function interpreter(folder: string): string {
 export async function missingModules(python: string, modules: readonly string[]): Promise<readonly string[]> {
   const asks = "import importlib.util, sys; print('\\n'.join(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))";
   const lines: string[] = [];
-  await run(python, ["-c", asks, ...modules], (line) => lines.push(line), new AbortController().signal);
+  await run(python, ["-c", asks, ...modules], (line) => lines.push(line), { stop: new AbortController().signal, env: cleanEnvironment() });
   return lines.filter((line) => modules.includes(line));
 }
 
-async function make(folder: string, lock: string, python: Python, listener: Listener, stop: AbortSignal): Promise<void> {
+interface Around {
+  readonly stop: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+async function make(folder: string, lock: string, python: Python, listener: Listener, around: Around): Promise<void> {
   const temporary = `${folder}.new-${randomUUID().slice(0, 8)}`;
   try {
     listener.line(`Making the Python environment ${folder}`);
-    await step(() => run(python.path, ["-m", "venv", temporary], listener.line, stop), venvFailure);
+    await step(() => run(python.path, ["-m", "venv", temporary], listener.line, around), venvFailure);
     const options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--require-hashes", "--only-binary=:all:"];
     const pip = ["-m", "pip", "install", ...options, "-r", lock];
     const hear = (line: string): void => {
@@ -77,7 +82,7 @@ async function make(folder: string, lock: string, python: Python, listener: List
       const fetched = /^(?:Collecting|Downloading|Installing collected packages:?) *([\w.-]*)/.exec(line);
       if (fetched !== null) listener.progress(fetched[1] ?? "");
     };
-    await step(() => run(interpreter(temporary), pip, hear, stop), pipFailure);
+    await step(() => run(interpreter(temporary), pip, hear, around), pipFailure);
     await writeFile(path.join(temporary, READY), "");
     await putInPlace(temporary, folder);
   } finally {
@@ -153,9 +158,10 @@ function pipFailure(output: string): Problem {
   );
 }
 
-async function run(program: string, args: readonly string[], line: (text: string) => void, stop: AbortSignal): Promise<void> {
+async function run(program: string, args: readonly string[], line: (text: string) => void, around: Around): Promise<void> {
+  const { stop, env } = around;
   stop.throwIfAborted();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: stop, windowsHide: true, env: cleanEnvironment() });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: stop, windowsHide: true, env });
   const tail: string[] = [];
   const hear = (text: string): void => {
     line(text);
@@ -176,7 +182,24 @@ async function run(program: string, args: readonly string[], line: (text: string
 }
 
 /** Without the variables with which somebody else's Python set-up would reach into ours, or have pip install elsewhere. */
-export function cleanEnvironment(): NodeJS.ProcessEnv {
+export function cleanEnvironment(proxy: Proxy = NO_PROXY, around: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const foreign = new Set(["PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"]);
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.has(name)));
+  return { ...Object.fromEntries(Object.entries(around).filter(([name]) => !foreign.has(name))), ...proxied(proxy, around) };
+}
+
+/** What VS Code's settings say of a proxy: `http.proxy`, empty for none, and `http.noProxy`. */
+export interface Proxy {
+  readonly url: string;
+  readonly except: readonly string[];
+}
+
+export const NO_PROXY: Proxy = { url: "", except: [] };
+
+/** The variables by which programs know a proxy, which may hold a password: for the child's environment and nowhere else. What the
+ * environment itself says of proxies wins whole: nothing is mixed. */
+function proxied(proxy: Proxy, around: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const named = Object.entries(around).some(([name, value]) => /^(?:https?|all)_proxy$/i.test(name) && value !== "");
+  if (named || proxy.url.trim() === "") return {};
+  const url = proxy.url.trim();
+  return { HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: ["localhost", "127.0.0.1", "::1", ...proxy.except].join(",") };
 }

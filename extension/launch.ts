@@ -4,7 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import * as vscode from "vscode";
 import type { Launch } from "./client";
-import { cleanEnvironment, environment, isReady, makeEnvironment, missingModules, type Listener } from "./environment";
+import { cleanEnvironment, environment, isReady, makeEnvironment, missingModules, type Listener, type Proxy } from "./environment";
 import { candidates, findPython, type Python } from "./python";
 import { Problem, sentence } from "./sentences";
 
@@ -12,7 +12,7 @@ export async function launch(context: vscode.ExtensionContext, log: vscode.LogOu
   const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
   log.info(`Python ${python.version}: ${python.path}`);
   const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python, stop);
-  const env = { ...cleanEnvironment(), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
+  const env = { ...cleanEnvironment(proxy()), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
   return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
 }
 
@@ -25,12 +25,12 @@ async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.
     const cancelled = new AbortController();
     token.onCancellationRequested(() => { cancelled.abort(); });
     const listener: Listener = { progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } };
-    return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]));
+    return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]), cleanEnvironment(proxy()));
   });
 }
 
 async function ownPackages(python: Python): Promise<string> {
-  const missing = await missingModules(python.path, ["pygls", "lsprotocol", "pydantic", "azure"]);
+  const missing = await missingModules(python.path, ["pygls", "lsprotocol", "pydantic", "azure", "truststore"]);
   if (missing.length === 0) return python.path;
   throw new Problem(
     sentence("The interpreter {path} lacks packages that Slipway needs: {packages}.", { path: python.path, packages: missing.join(", ") }),
@@ -71,6 +71,12 @@ async function pythonExtensionsInterpreter(): Promise<string | undefined> {
 
 function strategy(): "useBundled" | "fromEnvironment" {
   return vscode.workspace.getConfiguration("slipway").get("python.importStrategy", "useBundled");
+}
+
+/** VS Code's own; that it bears unknown certificates (`http.proxyStrictSSL`) is not passed on: ours are always checked. */
+function proxy(): Proxy {
+  const settings = vscode.workspace.getConfiguration("http");
+  return { url: settings.get("proxy", ""), except: settings.get("noProxy", []) };
 }
 
 function environments(context: vscode.ExtensionContext): string {

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar.gateway.local import LocalCloud
+from sidecar.gateway.trust import way_out
 from sidecar.words.errors import CloudError, NotSignedIn, Unreachable
 from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _NO_CONNECTION = re.compile(
     r"(Environment|AzureCli)Credential.*(Failed to establish|Unable to connect to proxy|Failed to resolve|NameResolution|"
-    r"Connection refused|Max retries exceeded|timed out)",
+    r"Connection refused|Max retries exceeded|timed out|certificate.verify.failed)",
     re.IGNORECASE,
 )
 """Words of urllib3 and requests, in the lines of sign-ins that a person has set up: managed identity is tried everywhere."""
@@ -88,10 +89,7 @@ def signed_out(attempts: str) -> CloudError:
         )
     lost = next((line.strip() for line in attempts.splitlines() if _NO_CONNECTION.search(line)), None)
     if lost is not None:
-        return Unreachable(
-            Text("The sign-in service can't be reached: {reason}", reason=lost[:400]),
-            Text("Check the network, a proxy and the system clock, then run the command again."),
-        )
+        return Unreachable(Text("The sign-in service can't be reached: {reason}", reason=lost[:400]), way_out(lost))
     return NotSignedIn(
         Text(
             "You are not signed in to Azure: run az login (or, without a person, set AZURE_TENANT_ID, AZURE_CLIENT_ID "

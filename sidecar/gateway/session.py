@@ -13,6 +13,7 @@ from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, loca
 from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for
+from sidecar.gateway.trust import trust_this_machine
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
 
@@ -88,7 +89,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Session:
-    """One cloud, signed in. `verify`: a CA file, or True for the system's."""
+    """One cloud, signed in. `verify`: a CA file, or True for this machine's own store."""
 
     profile: CloudProfile
     credential: TokenCredential
@@ -184,6 +185,7 @@ def open_session(
         return Session(_local_profile(running), local_credential(running), str(running.ca_file), running, patience)
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
+    trust_this_machine()
     profile = AZURE_PROFILES[cloud]
     authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
     credential = azure_credential(settings.tokens, cloud, authority, tenant_id or settings.tenant, silent=silent)

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, cast
 
 from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES
+from sidecar.gateway.trust import way_out
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.words.text import Text
 
@@ -88,10 +89,8 @@ def clock_skew(error: Any) -> float | None:
 
 
 def unreachable(doing: Text, error: Any) -> Unreachable:
-    return Unreachable(
-        Text("{doing}: no usable answer ({problem})", doing=doing, problem=error.message or type(error).__name__),
-        Text("Check the network, a proxy and the system clock, then run the command again."),
-    )
+    problem = str(error.message or type(error).__name__)
+    return Unreachable(Text("{doing}: no usable answer ({problem})", doing=doing, problem=problem), way_out(problem))
 
 
 def word(value: object) -> str:

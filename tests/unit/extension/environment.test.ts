@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -53,6 +55,37 @@ describe("the private Python environment", function () {
     } finally {
       for (const name of Object.keys(own)) Reflect.deleteProperty(process.env, name);
     }
+  });
+
+  it("goes through VS Code's proxy where the environment names none, and mixes nothing", () => {
+    const settings = { url: " http://me:pass@proxy.example:3128 ", except: ["corp.example"] };
+    const url = "http://me:pass@proxy.example:3128";
+    const given = cleanEnvironment(settings, { PATH: "/bin" });
+    assert.deepEqual(given, { PATH: "/bin", HTTP_PROXY: url, HTTPS_PROXY: url, NO_PROXY: "localhost,127.0.0.1,::1,corp.example" });
+    assert.deepEqual(cleanEnvironment({ url: "", except: [] }, { PATH: "/bin" }), { PATH: "/bin" });
+    for (const name of ["https_proxy", "HTTPS_PROXY", "HTTP_PROXY", "all_proxy"]) {
+      assert.deepEqual(cleanEnvironment(settings, { [name]: "http://other:1" }), { [name]: "http://other:1" });
+    }
+    assert.equal(cleanEnvironment(settings, { HTTPS_PROXY: "" })["HTTPS_PROXY"], url, "an empty one names none");
+  });
+
+  it("fetches its packages through that proxy", async () => {
+    const asked: string[] = [];
+    const server = createServer();
+    server.on("connect", (request, socket) => {
+      asked.push(request.url ?? "");
+      socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    writeFileSync(lock, "nothing==1.0 --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n");
+    const env = cleanEnvironment({ url: `http://127.0.0.1:${port}`, except: [] }, { PATH: process.env["PATH"], PIP_INDEX_URL: "https://index.example/simple", PIP_RETRIES: "0", PIP_CONFIG_FILE: "/dev/null" });
+    try {
+      await assert.rejects(makeEnvironment(path.join(home, "environments"), lock, python, silent, new AbortController().signal, env), Problem);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    assert.ok(asked.includes("index.example:443"), asked.join());
   });
 
   it("another lock or another Python version has another environment", async () => {
