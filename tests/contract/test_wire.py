@@ -18,10 +18,10 @@ import pytest
 class Client:
     """A minimal JSON-RPC peer: sends, and sorts what comes back."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *command: str) -> None:
         env = {**os.environ, "SLIPWAY_STATE": str(home)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "sidecar", "serve"],
+            [sys.executable, *(command or ("-m", "sidecar", "serve"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
