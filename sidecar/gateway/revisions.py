@@ -9,7 +9,7 @@ from typing import Any, cast
 from sidecar.gateway.apps import client_of
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import AppPlace
-from sidecar.gateway.translation import translated
+from sidecar.gateway.translation import is_lost, translated
 from sidecar.words.text import Text
 
 
@@ -86,12 +86,19 @@ def replicas(place: AppPlace, revision: str) -> list[Replica]:
 
 
 def restart(place: AppPlace, revision: str) -> None:
-    """Asks for a restart. Azure answers before anything restarted: see it in replicas() and in the server's /version."""
+    """Asks for a restart. Azure answers before anything restarted: see it in replicas() and in the server's /version. So a lost
+    answer is no reason to ask twice: every replica would go twice."""
     doing = Text("Restarting {name}", name=revision)
+    session = place.around.session
     with translated(doing), client_of(place) as client:
-        place.around.session.once_free(
-            doing, lambda: client.container_apps_revisions.restart_revision(place.group, place.name, revision)
-        )
+        try:
+            session.once_free(
+                doing, lambda: client.container_apps_revisions.restart_revision(place.group, place.name, revision)
+            )
+        except Exception as error:
+            if not is_lost(error):
+                raise
+            session.patience.say(Text("{doing}: the answer was lost; the replicas tell what came of it.", doing=doing))
 
 
 def activate(place: AppPlace, revision: str) -> None:
@@ -101,7 +108,9 @@ def activate(place: AppPlace, revision: str) -> None:
     doing = Text("Activating {name}", name=revision)
     with translated(doing), client_of(steady) as client:
         session.once_free(
-            doing, lambda: client.container_apps_revisions.activate_revision(place.group, place.name, revision)
+            doing,
+            lambda: client.container_apps_revisions.activate_revision(place.group, place.name, revision),
+            repeatable=True,
         )
 
 
@@ -110,7 +119,9 @@ def deactivate(place: AppPlace, revision: str) -> None:
     doing = Text("Deactivating {name}", name=revision)
     with translated(doing), client_of(place) as client:
         place.around.session.once_free(
-            doing, lambda: client.container_apps_revisions.deactivate_revision(place.group, place.name, revision)
+            doing,
+            lambda: client.container_apps_revisions.deactivate_revision(place.group, place.name, revision),
+            repeatable=True,
         )
 
 

@@ -12,7 +12,7 @@ from sidecar.gateway.credentials import TokenSource, azure_credential, local_cre
 from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
 from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Patience, again_while_busy, await_operation
-from sidecar.gateway.translation import busy_for
+from sidecar.gateway.translation import busy_for, busy_or_lost
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
@@ -123,9 +123,10 @@ class Session:
         """How requests leave this machine: to the local cloud past every proxy, else as the environment says."""
         return {} if self.local is None else {"use_env_settings": False}
 
-    def once_free(self, doing: Text, call: Callable[[], T]) -> T:
-        """Calls what changes something; where another change is under way, again when that one has ended."""
-        return again_while_busy(self.patience, doing, call, busy_for)
+    def once_free(self, doing: Text, call: Callable[[], T], *, repeatable: bool = False) -> T:
+        """Calls what changes something; where another change is under way, again when that one has ended. `repeatable`: asked
+        twice it is as if asked once, so an answer that was lost on the way is asked for again."""
+        return again_while_busy(self.patience, doing, call, busy_or_lost if repeatable else busy_for)
 
     def completed(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
         """The result of a long-running operation, begun once nothing else is under way."""

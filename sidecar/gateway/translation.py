@@ -149,6 +149,18 @@ def busy_for(error: Exception) -> str | None:
     return f"HTTP {error.status_code}" if error.status_code in BUSY_STATUSES else None
 
 
+def busy_or_lost(error: Exception) -> str | None:
+    """The same, where an answer that was lost on the way (the SDK asks for no POST again) may be asked for again too."""
+    return "the answer was lost" if is_lost(error) else busy_for(error)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether the request was sent and no answer came: it may have taken effect."""
+    from azure.core.exceptions import ServiceResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    return isinstance(error, ServiceResponseError)
+
+
 def _body_of(error: Any) -> Any:
     """The error body: the SDK's model where it has one (long-running operations keep it there), else the response's text."""
     model = getattr(error, "error", None)

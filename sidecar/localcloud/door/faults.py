@@ -1,6 +1,7 @@
 """Faults on purpose: rules that make routes misbehave as Azure does, by seed; set through an admin route, hits counted."""
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -19,7 +20,7 @@ _RULES_LIMIT = 1_000_000
 # Above the limit of every door, so that the door is the one that refuses.
 _REPEATED_LIMIT = 8 * 1024 * 1024
 Kind = Literal[
-    "status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body"
+    "status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body", "cut"
 ]
 
 
@@ -43,6 +44,8 @@ class Rule(BaseModel):
     """Requests that are let through first."""
     times: int | None = Field(default=1, ge=1)
     """How often it strikes; None: always."""
+    after: int = Field(default=0, ge=0)
+    """With kind `cut`: the bytes of the body that still pass, also amid a line."""
     probability: float = Field(default=1, ge=0, le=1)
 
 
@@ -144,6 +147,8 @@ class Faults:
                 await _run(app, scope, receive)
                 unfinished = json.dumps({"status": "InProgress"}).encode()
                 await _answer(send, 200, {"content-type": "application/json", "retry-after": "0"}, unfinished)
+            case "cut":
+                await _cut(app, scope, receive, send, rule.after)
             case "duplicate":
                 await _twice(app, scope, receive, send)
             case "stale":
@@ -236,6 +241,30 @@ async def _run(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, b
 
     await app(scope, receive, keep)
     return start, bytes(body)
+
+
+class _CutOff(Exception):
+    """The connection of an answer that was cut is gone: its app need not go on."""
+
+
+async def _cut(app: ASGIApp, scope: Scope, receive: Receive, send: Send, after: int) -> None:
+    """Passes an answer on as it comes, a stream too, and breaks it off amid its body."""
+    left = after
+
+    async def passing(message: Message) -> None:
+        nonlocal left
+        body: bytes = message.get("body", b"")
+        if message["type"] != "http.response.body" or len(body) <= left:
+            left -= len(body)
+            await send(message)
+            return
+        await send({"type": "http.response.body", "body": body[:left], "more_body": True})
+        await asyncio.sleep(0.05)  # what was sent has to leave before the connection goes
+        await _reset(send)
+        raise _CutOff
+
+    with contextlib.suppress(_CutOff):
+        await app(scope, receive, passing)
 
 
 async def _twice(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,44 @@
+"""Answers that are lost on the way after the request took effect: what can be asked twice is, and what can't is looked at."""
+
+from __future__ import annotations
+
+from sidecar.gateway import revisions
+from tests.contract.localcloud.conftest import eventually
+from tests.contract.provision.conftest import Arm, Project
+
+
+def test_a_deactivation_and_an_activation_whose_answers_were_lost_are_asked_for_again(
+    project: Project, faults: Arm
+) -> None:
+    """The SDK asks for no POST again: Deploy ended in the middle of a replacement."""
+    project.provision()
+    (name,) = project.names("Microsoft.App/containerApps")
+    place = project.place.app(name)
+    (revision,) = revisions.revisions(place)
+    for verb, act, active in (
+        ("deactivate", revisions.deactivate, False),
+        ("activate", revisions.activate, True),
+    ):
+        hits = faults({"method": "POST", "path": f"/{verb}", "kind": "reset-after", "times": 1})
+        act(place, revision.name)
+        assert hits() == [1]
+        assert revisions.revision(place, revision.name).active is active
+        faults()
+    assert any("the answer was lost" in each for each in project.said)
+
+
+def test_a_restart_whose_answer_was_lost_is_looked_at_and_not_asked_for_twice(project: Project, faults: Arm) -> None:
+    project.provision()
+    (name,) = project.names("Microsoft.App/containerApps")
+    place = project.place.app(name)
+    (revision,) = revisions.revisions(place)
+    old = eventually(lambda: revisions.replicas(place, revision.name))
+    lost = {"method": "POST", "path": "/restart", "kind": "reset-after", "times": None}
+    hits = faults(lost)
+    revisions.restart(place, revision.name)
+    assert hits() == [1]
+    assert any("the replicas tell what came of it" in each for each in project.said)
+    new = eventually(
+        lambda: [e for e in revisions.replicas(place, revision.name) if e.name not in {o.name for o in old}]
+    )
+    assert len(new) == 1, "one extra replica, for one restart"
