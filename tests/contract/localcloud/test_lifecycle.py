@@ -209,6 +209,6 @@ def _deployed(world: World, name: str) -> str | None:
 
 def _status(url: str) -> int | None:
     try:
-        return httpx.get(url).status_code
+        return httpx.get(url, timeout=60).status_code  # held until a replica is ready
     except httpx.ConnectError:
         return None
