@@ -32,7 +32,6 @@ def test_a_new_replica_that_never_gets_ready_leaves_the_old_one_for_good():
     assert next_step(1, members(old=1, starting=1)) == Step(0, ())
 
 
-@pytest.mark.fact(144)
 def test_an_old_replica_that_is_not_ready_waits_for_the_new_one_too():
     waiting = [Member("old", current=False, ready=False)]
     assert next_step(1, waiting) == Step(1, ())
