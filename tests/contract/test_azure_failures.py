@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.azure import SITUATIONS, clouded, main, play
+from tests.faults.azure import SITUATIONS, causes, clouded, main, play
 from tests.support.evidence import EVIDENCE, evidence
 
 
@@ -36,8 +36,9 @@ def test_a_release_that_listens_elsewhere_is_told_though_the_one_before_is_ready
     assert row("release-port") == []
 
 
-def test_every_row_has_a_name_and_a_cause_of_its_own() -> None:
-    assert len(SITUATIONS) >= 16
+def test_every_row_has_a_name_and_evidence_of_its_own_and_causes_are_counted_once() -> None:
+    assert len(causes(SITUATIONS)) >= 16
+    assert causes(SITUATIONS) <= {each.name for each in SITUATIONS if not each.same_cause_as}
     assert len({each.name for each in SITUATIONS}) == len({each.cause for each in SITUATIONS}) == len(SITUATIONS)
     assert len({each.evidence for each in SITUATIONS}) == len(SITUATIONS)
 

@@ -50,6 +50,8 @@ class Situation:
     within: float = 20
     quota: int | None = None
     """GPUs, where the row needs a cloud that has fewer than the others."""
+    same_cause_as: str = ""
+    """The row that counts for this one's cause, which is shown in another place here."""
 
 
 def came(told: Told, sign: Sign, compare: Compare, caller: Caller | None = None) -> Came:

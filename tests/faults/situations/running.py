@@ -229,12 +229,12 @@ def latest_ready(stage: Stage) -> Came:
 RUNNING = (
     Situation(
         "wrong-port", "a new revision listens on another port", "traffic-routing-canary/08-revision-show-bad.json",
-        wrong_port, "PortMismatch", "does not match the listening port", "held", within=40,
+        wrong_port, "PortMismatch", "does not match the listening port", "held", within=40, same_cause_as="release-port",
     ),
     Situation(
         "port-changed", "the app's port was changed under it",
         "ingress-target-port-mismatch/07-revision-status-after-trigger.json", port_changed,
-        "starting", "its probe fails (Probe of StartUp", "503",
+        "starting", "its probe fails (Probe of StartUp", "503", same_cause_as="release-port",
     ),
     Situation(
         "deadline", "a model loads beyond Azure's deadline", "probe-and-port-mismatch/08-revision-show-failed.json",
