@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
 
 from sidecar.armlang.functions import FUNCTIONS
 from tests.contract.localcloud.replay import ROOT, SPECS, read_pairs
@@ -26,8 +25,8 @@ def main() -> int:
     CONTRACT_FACTS.unlink(missing_ok=True)
     OTHER_FACTS.unlink(missing_ok=True)
     tests = ["-m", "pytest", "tests/contract/localcloud", "tests/unit/sidecar/test_expressions.py", "-q", *sys.argv[1:]]
-    # Facts of real Azure are reproduced by tests of every kind: those outside the contract tests that claim one run too, beside
-    # them, for both mostly wait; what they print comes afterwards.
+    code = subprocess.run([sys.executable, *tests, *CLAIMS, str(CONTRACT_FACTS)], check=False).returncode
+    # Facts of real Azure are reproduced by tests of every kind: those outside the contract tests that claim one run too.
     others = [
         "-m",
         "pytest",
@@ -39,15 +38,7 @@ def main() -> int:
         *CLAIMS,
         str(OTHER_FACTS),
     ]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        beside = subprocess.Popen([sys.executable, *others], stdout=said, stderr=subprocess.STDOUT)
-        try:
-            code = subprocess.run([sys.executable, *tests, *CLAIMS, str(CONTRACT_FACTS)], check=False).returncode
-            further = beside.wait()
-        finally:
-            beside.terminate()
-        said.seek(0)
-        sys.stdout.write(said.read())
+    further = subprocess.run([sys.executable, *others], check=False).returncode
     code = code or (further if further != NO_TESTS else 0)
     print(f"\ntemplate functions        {len(FUNCTIONS)} plain ones, beside those of the scope, reference and list*")
     if SPECS.exists():
