@@ -130,4 +130,4 @@ def pulling_in(world: World, name: str) -> dict[str, Any] | None:
 
 def ask_until(url: str, stop: threading.Event) -> None:
     while not stop.is_set():
-        assert httpx.get(f"{url}/slow?seconds=0.5", timeout=60).status_code == 200
+        httpx.get(f"{url}/slow?seconds=0.5", timeout=60)  # what comes of it is no matter here
