@@ -192,7 +192,12 @@ def test_an_exit_is_terminated_counted_and_restarted(world: World, group: str, e
 
 def test_an_app_at_zero_wakes_for_a_request_and_sleeps_again(world: World, group: str, environment: str):
     scale = {"minReplicas": 0, "maxReplicas": 1, "cooldownPeriod": 200}
-    url = deployed(world, group, "sleeper", app_body(environment, scale=scale))
+    # Not waited for until it is ready: on a busy machine it is asleep again before anybody looks.
+    made = world.apps.container_apps.begin_create_or_update(
+        group, "sleeper", app_body(environment, scale=scale)
+    ).result()
+    url = f"http://{made.properties.configuration.ingress.fqdn}"
+    eventually(lambda: replicas(world, group, "sleeper"), what="it starts")
     eventually(lambda: not replicas(world, group, "sleeper"), what="scaled to zero")
     revision = world.apps.container_apps.get(group, "sleeper").properties.latest_revision_name
     state = world.apps.container_apps_revisions.get_revision(group, "sleeper", revision).properties.running_state
