@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.core.codefiles import read_tree
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import Target, target_of
 from sidecar.gateway import apps
@@ -100,9 +101,9 @@ def test_a_file_whose_name_changes_its_case_alone_is_there_in_the_new_one(
     code.mkdir()
     (code / "Model.py").write_text("content")
     with open_share(project.place, name, "models") as share:
-        mirror(code, share, "", journal)
+        mirror(read_tree(code), share, "", journal)
         assert share.read("代码 CODE/MODEL.PY") == b"content", "a share tells no case apart"
         (code / "Model.py").rename(code / "model.py")
-        mirror(code, share, "", journal)
+        mirror(read_tree(code), share, "", journal)
         assert [each.name for each in share.list("代码 code")] == ["model.py"]
         assert share.read("代码 code/model.py") == b"content"
