@@ -6,6 +6,7 @@ import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { describe, say, showFailure } from "./messages";
 import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
+import { start, stop } from "./operating";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned } from "./protocol";
 import { deploy, preview, rollBack } from "./releases";
@@ -21,6 +22,8 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.rollback": rollBack,
   "slipway.openEndpoint": openEndpoint,
   "slipway.showApiKey": showApiKey,
+  "slipway.start": start,
+  "slipway.stop": stop,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };

@@ -2,12 +2,26 @@
 
 export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
 export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
-export type State = "not-provisioned" | "missing" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
+export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 
 export interface Sentence {
   readonly message: string;
   readonly args: Readonly<Record<string, string>>;
+}
+
+export interface OperateParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly operation: string;
+}
+
+export interface Switched {
+  readonly app: string;
+  readonly running: "started" | "stopped";
+  readonly changed: boolean;
+  readonly awake: number;
+  readonly sentence: Sentence;
 }
 
 export interface Deployed {
@@ -345,6 +359,14 @@ export interface Methods {
   readonly "slipway/apiKey": {
     readonly params: FolderCloudParams;
     readonly result: ApiKey;
+  };
+  readonly "slipway/start": {
+    readonly params: OperateParams;
+    readonly result: Switched;
+  };
+  readonly "slipway/stop": {
+    readonly params: OperateParams;
+    readonly result: Switched;
   };
 }
 

@@ -187,6 +187,7 @@ function named(state: State | Phase): string {
   const names: Readonly<Record<State | Phase, string>> = {
     "not-provisioned": vscode.l10n.t("not provisioned"),
     missing: vscode.l10n.t("the container app does not exist any more"),
+    stopped: vscode.l10n.t("stopped (no request wakes it)"),
     asleep: vscode.l10n.t("asleep (the first request wakes it)"),
     starting: vscode.l10n.t("starting"),
     "waiting-for-first-deploy": vscode.l10n.t("waiting for the first deploy"),

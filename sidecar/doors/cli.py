@@ -26,7 +26,8 @@ from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
 from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
-from sidecar.workflows.actions import ACTIONS, Context
+from sidecar.workflows.context import Context
+from sidecar.workflows.operating import EVERY_ACTION
 
 EXIT_CODES = "exit codes: 0 done, 1 failed or what is shown is a failure, 2 wrong usage, 3 consent missing (--yes), 130 cancelled"
 
@@ -39,7 +40,7 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback"}
+COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback", "slipway/start", "slipway/stop"}
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 
 
@@ -216,7 +217,7 @@ def _act(method: str, result: type[R], params: Params, context: Context) -> R:
     fail of the same press, which reached what it had started."""
     hears = method in COMPLETE
     try:
-        done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
+        done = EVERY_ACTION[method](wire.METHODS[method].params.model_validate(params), context)
     except SlipwayError as error:
         if context.stop.is_set() and not hears:
             raise Cancelled(Text("Cancelled. Nothing more is started.")) from error

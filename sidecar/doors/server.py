@@ -24,7 +24,8 @@ from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
-from sidecar.workflows.actions import ACTIONS, Context
+from sidecar.workflows.context import Context
+from sidecar.workflows.operating import EVERY_ACTION
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
@@ -102,16 +103,12 @@ class Sidecar(LanguageServer):
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = (
-            message.operation
-            if isinstance(message, wire.ProvisionParams | wire.DeployParams | wire.RollbackParams)
-            else ""
-        )
+        operation = str(getattr(message, "operation", ""))
         context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving)
         if request is not None:
             spoken.stops[request] = stop
         try:
-            result = await _in_thread(lambda: ACTIONS[method](message, context))
+            result = await _in_thread(lambda: EVERY_ACTION[method](message, context))
         except SlipwayError as error:
             data = wire.failure(error).model_dump(by_alias=True)
             raise JsonRpcException(str(error), wire.USER_ERROR, data) from error

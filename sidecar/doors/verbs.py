@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from sidecar.doors import terminal
+from sidecar.doors import terminal, terminal_operating
 from sidecar.wire import protocol as wire
 
 R = TypeVar("R", bound=wire.Message)
@@ -203,6 +203,26 @@ VERBS: dict[str, Verb[Any]] = {
         place=lambda options: {**operation_of(options), "generation": options.to},
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
+    ),
+    "start": Verb(
+        what="start the app that was stopped; the first request then wakes it",
+        method="slipway/start",
+        result=wire.Switched,
+        title="AI Toolkit: Start inference app",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.switched,
+        failed=never,
+    ),
+    "stop": Verb(
+        what="stop the app: no GPU is awake, no request wakes it",
+        method="slipway/stop",
+        result=wire.Switched,
+        title="AI Toolkit: Stop inference app",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.switched,
+        failed=never,
     ),
     "status": Verb(
         what="what runs where; never wakes a GPU",

@@ -11,6 +11,9 @@ from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
 PROJECT_TAG = "slipway-project"
+DEFAULT_COOLDOWN = 300
+"""Azure's, where the app states none."""
+
 WRITE_SECONDS = 900
 """For a change by PATCH. Azure takes seconds for an app, minutes for an environment."""
 
@@ -61,6 +64,15 @@ class App:
     location: str = ""
     event_stream: str | None = None
     """Where the system's events are told; absent for an app whose last update failed."""
+    running: str = "Running"
+    """Azure's word for whether the app as a whole was started or stopped; nothing about its replicas."""
+    cooldown: int = DEFAULT_COOLDOWN
+    """Seconds without a request after which the last replica ends."""
+
+    @property
+    def stopped(self) -> bool:
+        """A stopped app answers 404 and no request wakes it."""
+        return self.running == "Stopped"
 
     @property
     def environment(self) -> str:
@@ -199,7 +211,14 @@ def app(place: AppPlace) -> App:
         profile=properties.workload_profile_name or None,
         location=str(found.location or ""),
         event_stream=properties.event_stream_endpoint or None,
+        running=word(properties.running_status or "Running"),
+        cooldown=_cooldown(template),
     )
+
+
+def _cooldown(template: Any) -> int:
+    stated = None if template.scale is None else template.scale.cooldown_period
+    return DEFAULT_COOLDOWN if stated is None else int(stated)
 
 
 def _mounts(container: Any, template: Any) -> tuple[Mount, ...]:

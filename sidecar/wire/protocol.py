@@ -8,6 +8,8 @@ from typing import Literal
 from sidecar.wire.message import Message as Message
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
+from sidecar.wire.operating import OperateParams as OperateParams
+from sidecar.wire.operating import Switched as Switched
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
 from sidecar.wire.releases import Difference as Difference
@@ -212,6 +214,8 @@ METHODS: dict[str, Method] = {
     "slipway/endpoint": Method(FolderCloudParams, EndpointLink),
     "slipway/status": Method(FolderCloudParams, Status),
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),
+    "slipway/start": Method(OperateParams, Switched),
+    "slipway/stop": Method(OperateParams, Switched),
 }
 """Requests from the extension."""
 

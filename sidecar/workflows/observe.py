@@ -70,6 +70,8 @@ class Link:
 
 NOT_PROVISIONED = Status("not-provisioned")
 
+STOPPED = Text("No request wakes it. AI Toolkit: Start inference app and AI Toolkit: Deploy for inference start it.")
+
 
 def place_of(session: Session, target: Target) -> AppPlace:
     return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
@@ -85,6 +87,8 @@ def status(workspace: Workspace, session: Session) -> Status:
     except NotFound as error:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     found = revisions.revisions(place)
+    if app.stopped:
+        return Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED)
     try:
         revision = serving_revision(app, found)
     except EndpointError as error:

@@ -19,10 +19,10 @@ from sidecar.doors.terminal import Terminal
 from sidecar.doors.verbs import VERBS, Verb
 from sidecar.gateway.credentials import signed_out
 from sidecar.wire import protocol as wire
-from sidecar.workflows.actions import ACTIONS
+from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace"}
+ONLY_IN_VSCODE = {"slipway/workspace", "slipway/interrupted", "slipway/discard"}
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
 
 def test_every_request_of_the_wire_has_its_verb() -> None:
     assert {each.method for each in VERBS.values()} == set(wire.METHODS) - ONLY_IN_VSCODE
-    assert set(ACTIONS) == set(wire.METHODS)
+    assert set(EVERY_ACTION) == set(wire.METHODS)
     for each in VERBS.values():
         assert each.result is wire.METHODS[each.method].result
 
