@@ -8,7 +8,7 @@ import tseslint from "typescript-eslint";
 export const ORDER = [
   ["extension"],
   ["commands"],
-  ["releases", "operating"],
+  ["releases", "operating", "removing"],
   ["endpoint", "resume"],
   ["operate"],
   ["view", "launch", "problems"],

@@ -10,6 +10,7 @@ import { start, stop } from "./operating";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned } from "./protocol";
 import { deploy, preview, rollBack } from "./releases";
+import { remove } from "./removing";
 import { Problem } from "./sentences";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
@@ -24,6 +25,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.showApiKey": showApiKey,
   "slipway.start": start,
   "slipway.stop": stop,
+  "slipway.remove": remove,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };

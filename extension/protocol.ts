@@ -16,6 +16,31 @@ export interface OperateParams {
   readonly operation: string;
 }
 
+export interface Removable {
+  readonly kind: "app" | "releases" | "mount" | "environment" | "logs" | "share" | "account";
+  readonly name: string;
+  readonly ours: boolean;
+  readonly holds: Sentence;
+  readonly users: readonly string[];
+}
+
+export interface Removed {
+  readonly app: string;
+  readonly done: boolean;
+  readonly goes: readonly Removable[];
+  readonly stays: readonly Removable[];
+  readonly emptied: readonly string[];
+}
+
+export interface RemoveParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly plan: boolean;
+  readonly name: string;
+  readonly also: readonly string[];
+  readonly operation: string;
+}
+
 export interface Switched {
   readonly app: string;
   readonly running: "started" | "stopped";
@@ -367,6 +392,10 @@ export interface Methods {
   readonly "slipway/stop": {
     readonly params: OperateParams;
     readonly result: Switched;
+  };
+  readonly "slipway/remove": {
+    readonly params: RemoveParams;
+    readonly result: Removed;
   };
 }
 

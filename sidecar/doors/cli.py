@@ -17,10 +17,10 @@ import shtab
 
 from sidecar import __version__
 from sidecar.core.workspace import open_workspace, target_of
-from sidecar.doors import questions, terminal
+from sidecar.doors import questions, terminal, terminal_operating
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
-from sidecar.doors.verbs import VERBS, Params, Verb, folder_of
+from sidecar.doors.verbs import VERBS, Params, Verb, delete_of, folder_of
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
@@ -40,7 +40,14 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback", "slipway/start", "slipway/stop"}
+COMPLETE = {
+    "slipway/provision",
+    "slipway/deploy",
+    "slipway/rollback",
+    "slipway/start",
+    "slipway/stop",
+    "slipway/remove",
+}
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 
 
@@ -85,6 +92,8 @@ def spoken_verbs(program: str) -> dict[str, str]:
 def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
     """Fills in what the command line leaves open: subscription and group, project files. Asked for, or named as missing;
     what is missing and can't be asked for is said before anything is made."""
+    if options.verb == "delete" and not options.plan and not options.name:
+        options.name = _confirmed(options, context, shown, program)
     provisions = options.verb == "provision"
     known = _summary(options, context) if options.verb in NEEDED_FILES else None
     if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():
@@ -97,6 +106,19 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         _name_to_id(options, context)
     if known is not None and provisions and not (options.subscription and options.group):
         _where(options, known.defaults, context, shown)
+
+
+def _confirmed(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> str:
+    """The app's name as the person writes it, below the list of what goes. --yes is no answer to this."""
+    if not questions.attended():
+        raise UsageError(
+            f"--name APP is missing, and nobody can be asked here; `{program} delete --plan` lists what goes"
+        )
+    planned = _act(
+        "slipway/remove", wire.Removed, {**delete_of(options), "plan": True, "cloud": options.cloud}, context
+    )
+    print(shown.worded(terminal_operating.removed(planned)), file=sys.stderr)
+    return questions.text("Write the app's name to delete this", lambda _: None)
 
 
 def _summary(options: argparse.Namespace, context: Context) -> wire.WorkspaceSummary:

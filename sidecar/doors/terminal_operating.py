@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from sidecar.doors.terminal import spoken
+from sidecar.doors.terminal import facts, spoken
 from sidecar.wire import protocol as wire
 
 
 def switched(done: wire.Switched) -> str:
     return spoken(done.sentence)
+
+
+def removed(found: wire.Removed) -> str:
+    """The list, with what goes first; what was not made by this project has to be named to go."""
+    rows = [
+        *[("gone" if found.done else "goes", _removable(each)) for each in found.goes],
+        *[("stays", _removable(each)) for each in found.stays],
+        ("emptied", ", ".join(found.emptied) or None),
+    ]
+    title = f"Deleted: {found.app}" if found.done else f"Deleting {found.app} would do this:"
+    return facts(title, rows)
+
+
+def _removable(each: wire.Removable) -> str:
+    foreign = "" if each.ours else "; not made by this project"
+    users = f"; used by {', '.join(each.users)}" if each.users else ""
+    return f"{each.kind} {each.name} ({spoken(each.holds)}{foreign}{users})"

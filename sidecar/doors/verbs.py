@@ -95,6 +95,25 @@ def for_rollback(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def for_delete(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--plan", action="store_true", help="only list what would go and what would stay")
+    parser.add_argument("--name", metavar="APP", help="the app's name, as a confirmation; asked for on a terminal")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="what goes beside the app: releases, mount, environment, logs, share, account; KIND:NAME for what this project "
+        "did not make; may be repeated",
+    )
+
+
+def delete_of(options: argparse.Namespace) -> Params:
+    also = [each for given in options.also for each in given.split(",") if each]
+    return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
+
+
 def deploy_of(options: argparse.Namespace) -> Params:
     return {**operation_of(options), "code": options.code}
 
@@ -222,6 +241,16 @@ VERBS: dict[str, Verb[Any]] = {
         arguments=in_folder,
         place=operation_of,
         render=terminal_operating.switched,
+        failed=never,
+    ),
+    "delete": Verb(
+        what="delete the app, and what else is named; share, models and environment stay unless they are",
+        method="slipway/remove",
+        result=wire.Removed,
+        title="AI Toolkit: Delete inference resources",
+        arguments=for_delete,
+        place=delete_of,
+        render=terminal_operating.removed,
         failed=never,
     ),
     "status": Verb(

@@ -1,4 +1,4 @@
-"""Messages about an app that is there: started and stopped."""
+"""Messages about an app that is there: started, stopped, deleted."""
 
 from __future__ import annotations
 
@@ -22,3 +22,34 @@ class Switched(Message):
     changed: bool
     awake: int
     sentence: Sentence
+
+
+class RemoveParams(Message):
+    """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
+
+    folder: str
+    cloud: CloudName
+    plan: bool
+    name: str
+    also: list[str]
+    operation: str
+
+
+class Removable(Message):
+    """`ours`: this project's record names it as made by it. `holds`: what is lost with it."""
+
+    kind: Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+    name: str
+    ours: bool
+    holds: Sentence
+    users: list[str]
+
+
+class Removed(Message):
+    """`done`: False where it was only listed. `emptied`: keys of infra/inference.config.json that hold no more."""
+
+    app: str
+    done: bool
+    goes: list[Removable]
+    stays: list[Removable]
+    emptied: list[str]

@@ -9,6 +9,9 @@ from sidecar.wire.message import Message as Message
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
 from sidecar.wire.operating import OperateParams as OperateParams
+from sidecar.wire.operating import Removable as Removable
+from sidecar.wire.operating import Removed as Removed
+from sidecar.wire.operating import RemoveParams as RemoveParams
 from sidecar.wire.operating import Switched as Switched
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
@@ -216,6 +219,7 @@ METHODS: dict[str, Method] = {
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),
     "slipway/start": Method(OperateParams, Switched),
     "slipway/stop": Method(OperateParams, Switched),
+    "slipway/remove": Method(RemoveParams, Removed),
 }
 """Requests from the extension."""
 

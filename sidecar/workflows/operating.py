@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.core.workspace import open_workspace
+from sidecar.decisions.removal import Item
 from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.operate import Switched, start, stop
+from sidecar.workflows.remove import Removed, plan, remove
 
 
 def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
@@ -20,6 +22,29 @@ def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
 def stop_action(params: wire.OperateParams, context: Context) -> wire.Switched:
     workspace = open_workspace(params.folder)
     return _switched(stop(workspace, session_for(params.folder, params.cloud, context), silent(context)))
+
+
+def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    if params.plan:
+        return _removed(plan(workspace, session, params.also))
+    return _removed(remove(workspace, session, silent(context), params.name, params.also))
+
+
+def _removed(found: Removed) -> wire.Removed:
+    return wire.Removed(
+        app=found.app,
+        done=found.done,
+        goes=[_removable(each) for each in found.goes],
+        stays=[_removable(each) for each in found.stays],
+        emptied=list(found.emptied),
+    )
+
+
+def _removable(item: Item) -> wire.Removable:
+    return wire.Removable(
+        kind=item.kind, name=item.name, ours=item.ours, holds=wire.sentence(item.holds), users=list(item.users)
+    )
 
 
 def _switched(done: Switched) -> wire.Switched:
@@ -36,5 +61,6 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     **ACTIONS,
     "slipway/start": start_action,
     "slipway/stop": stop_action,
+    "slipway/remove": remove_action,
 }
 """By the wire's method."""
