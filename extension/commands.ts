@@ -12,6 +12,7 @@ import type { CloudName, Provisioned } from "./protocol";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
 import { Problem } from "./sentences";
+import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
 
@@ -26,6 +27,12 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.start": start,
   "slipway.stop": stop,
   "slipway.remove": remove,
+  "slipway.copyUrl": copyUrl,
+  "slipway.copyCurl": copyCurl,
+  "slipway.copyPython": copyPython,
+  "slipway.copyJavaScript": copyJavaScript,
+  "slipway.diagnostics": diagnostics,
+  "slipway.restartSidecar": restartSidecar,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };

@@ -10,6 +10,24 @@ export interface Sentence {
   readonly args: Readonly<Record<string, string>>;
 }
 
+export interface Content {
+  readonly name: string;
+  readonly size: number;
+}
+
+export interface Diagnostics {
+  readonly file: string;
+  readonly contents: readonly Content[];
+  readonly missing: readonly Sentence[];
+}
+
+export interface DiagnosticsParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly file: string;
+  readonly operation: string;
+}
+
 export interface OperateParams {
   readonly folder: string;
   readonly cloud: CloudName;
@@ -39,6 +57,33 @@ export interface RemoveParams {
   readonly name: string;
   readonly also: readonly string[];
   readonly operation: string;
+}
+
+export interface RevisionLine {
+  readonly name: string;
+  readonly state: string;
+  readonly health: string;
+  readonly replicas: number;
+  readonly serves: boolean;
+}
+
+export interface RunsOn {
+  readonly device: string;
+  readonly gpu: string | null;
+  readonly dtype: string;
+  readonly weights: string;
+}
+
+export interface Snippet {
+  readonly url: string;
+  readonly model: string | null;
+  readonly code: string;
+}
+
+export interface SnippetParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly language: "url" | "curl" | "python" | "javascript";
 }
 
 export interface Switched {
@@ -280,6 +325,11 @@ export interface Status {
   readonly refused: readonly RefusedAdapter[];
   readonly notes: readonly Sentence[];
   readonly failure: boolean;
+  readonly hashes: Readonly<Record<string, string>>;
+  readonly runsOn: RunsOn | null;
+  readonly revisions: readonly RevisionLine[];
+  readonly cooldown: number;
+  readonly lookedAt: string;
 }
 
 export interface ApiKey {
@@ -392,6 +442,14 @@ export interface Methods {
   readonly "slipway/stop": {
     readonly params: OperateParams;
     readonly result: Switched;
+  };
+  readonly "slipway/snippet": {
+    readonly params: SnippetParams;
+    readonly result: Snippet;
+  };
+  readonly "slipway/diagnostics": {
+    readonly params: DiagnosticsParams;
+    readonly result: Diagnostics;
   };
   readonly "slipway/remove": {
     readonly params: RemoveParams;

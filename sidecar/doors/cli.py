@@ -47,6 +47,7 @@ COMPLETE = {
     "slipway/start",
     "slipway/stop",
     "slipway/remove",
+    "slipway/diagnostics",
 }
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 

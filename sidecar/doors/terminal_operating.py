@@ -25,3 +25,13 @@ def _removable(each: wire.Removable) -> str:
     foreign = "" if each.ours else "; not made by this project"
     users = f"; used by {', '.join(each.users)}" if each.users else ""
     return f"{each.kind} {each.name} ({spoken(each.holds)}{foreign}{users})"
+
+
+def diagnostics(done: wire.Diagnostics) -> str:
+    """What it holds is said before anybody shares it."""
+    rows = [
+        *[("holds", f"{each.name} ({each.size} bytes)") for each in done.contents],
+        *[("lacks", spoken(each)) for each in done.missing],
+        ("next", "look at it before you share it: secrets are taken out, names and addresses are not"),
+    ]
+    return facts(f"Written: {done.file}", rows)

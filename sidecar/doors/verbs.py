@@ -109,6 +109,16 @@ def for_delete(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def for_snippet(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--language", default="curl", choices=["url", "curl", "python", "javascript"])
+
+
+def for_diagnostics(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--out", required=True, metavar="FILE.zip", help="the archive to write")
+
+
 def delete_of(options: argparse.Namespace) -> Params:
     also = [each for given in options.also for each in given.split(",") if each]
     return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
@@ -251,6 +261,26 @@ VERBS: dict[str, Verb[Any]] = {
         arguments=for_delete,
         place=delete_of,
         render=terminal_operating.removed,
+        failed=never,
+    ),
+    "snippet": Verb(
+        what="a call of the model as code; the key is in the variable SLIPWAY_API_KEY, never in the code",
+        method="slipway/snippet",
+        result=wire.Snippet,
+        title=None,
+        arguments=for_snippet,
+        place=lambda options: {**folder_of(options), "language": options.language},
+        render=lambda found: cast("wire.Snippet", found).code.rstrip("\n"),
+        failed=never,
+    ),
+    "diagnostics": Verb(
+        what="collect what can be read about the app into one file to share, every secret taken out",
+        method="slipway/diagnostics",
+        result=wire.Diagnostics,
+        title="AI Toolkit: Collect diagnostics",
+        arguments=for_diagnostics,
+        place=lambda options: {**operation_of(options), "file": os.path.abspath(options.out)},
+        render=terminal_operating.diagnostics,
         failed=never,
     ),
     "status": Verb(

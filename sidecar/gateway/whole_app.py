@@ -1,6 +1,8 @@
-"""A container app as a whole: started and stopped."""
+"""A container app as a whole: started, stopped, and shown as it is."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 from sidecar.gateway.apps import WRITE_SECONDS, client_of
 from sidecar.gateway.place import AppPlace
@@ -24,3 +26,9 @@ def stop(place: AppPlace) -> None:
         place.around.session.completed(
             doing, lambda: client.container_apps.begin_stop(place.group, place.name), WRITE_SECONDS
         )
+
+
+def document(place: AppPlace) -> dict[str, Any]:
+    """The app as ARM tells it, for people to look at; secrets have names there and no values."""
+    with translated(Text("Reading the container app {name}", name=place.name)), client_of(place) as client:
+        return cast("dict[str, Any]", client.container_apps.get(place.group, place.name).as_dict())

@@ -24,6 +24,61 @@ class Switched(Message):
     sentence: Sentence
 
 
+class SnippetParams(Message):
+    folder: str
+    cloud: CloudName
+    language: Literal["url", "curl", "python", "javascript"]
+
+
+class Snippet(Message):
+    """`model` None: no replica is awake to name one. The key stands in none of it: SLIPWAY_API_KEY holds it."""
+
+    url: str
+    model: str | None
+    code: str
+
+
+class DiagnosticsParams(Message):
+    """`file`: where the archive is written to."""
+
+    folder: str
+    cloud: CloudName
+    file: str
+    operation: str
+
+
+class Content(Message):
+    name: str
+    size: int
+
+
+class Diagnostics(Message):
+    """`missing`: what could not be read, and why."""
+
+    file: str
+    contents: list[Content]
+    missing: list[Sentence]
+
+
+class RunsOn(Message):
+    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits)."""
+
+    device: str
+    gpu: str | None
+    dtype: str
+    weights: str
+
+
+class RevisionLine(Message):
+    """An active revision in Azure's words. `serves`: it is the one that answers."""
+
+    name: str
+    state: str
+    health: str
+    replicas: int
+    serves: bool
+
+
 class RemoveParams(Message):
     """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
 

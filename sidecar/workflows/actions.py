@@ -170,7 +170,7 @@ def _prepared(cloud: CloudName, consents: list[str], workspace: Workspace, conte
 
 
 def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Interruptions:
-    files = _journal_files(open_workspace(params.folder).folder, context)
+    files = journal_files(open_workspace(params.folder).folder, context)
     return wire.Interruptions(
         interrupted=[
             wire.Interrupted(
@@ -186,7 +186,7 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
 
 
 def discard_action(params: wire.DiscardParams, context: Context) -> wire.Interruptions:
-    forget(_journal_files(open_workspace(params.folder).folder, context)[params.kind])
+    forget(journal_files(open_workspace(params.folder).folder, context)[params.kind])
     return interrupted_action(wire.FolderParams(folder=params.folder), context)
 
 
@@ -200,7 +200,7 @@ def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.En
 def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
-    notes = [note_of(each) for each in interrupted(_journal_files(workspace.folder, context))]
+    notes = [note_of(each) for each in interrupted(journal_files(workspace.folder, context))]
     found = (
         status(workspace, session_for(params.folder, params.cloud, context)) if config.ACA_APP_NAME else NOT_PROVISIONED
     )
@@ -239,12 +239,12 @@ def _session(cloud: CloudName, subscription_id: str, context: Context) -> Sessio
 
 def _journal(folder: Path, kind: Kind, operation: str, context: Context) -> Journal:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
-    file = _journal_files(folder, context)[kind]
+    file = journal_files(folder, context)[kind]
     name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
     return Journal(file, name, context.listen, context.stop, context.leaving)
 
 
-def _journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
+def journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
     project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in KINDS}
 

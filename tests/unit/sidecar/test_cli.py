@@ -180,6 +180,14 @@ STATUS = wire.Status(
     refused=[wire.RefusedAdapter(name="two", reason="is truncated")],
     notes=[SENTENCE],
     failure=True,
+    hashes={"one": "abcdef0123456789"},
+    runs_on=wire.RunsOn(device="cuda", gpu="Tesla T4", dtype="float16", weights="nf4"),
+    revisions=[
+        wire.RevisionLine(name="app--1", state="Running", health="Healthy", replicas=1, serves=True),
+        wire.RevisionLine(name="app--2", state="Failed", health="Unhealthy", replicas=0, serves=False),
+    ],
+    cooldown=300,
+    looked_at="2026-11-28T20:00:00Z",
 )
 DEPLOYED = wire.Deployed(
     endpoint="host",
