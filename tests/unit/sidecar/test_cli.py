@@ -213,8 +213,10 @@ def test_people_read_sentences() -> None:
         "  release    0123456789ab (generation 3)",
         "  replica    app--1-x  Running",
         "  base       acme/base",
-        "  adapter    one",
+        "  adapter    one  abcdef012345",
         "  refused    two: is truncated",
+        "  runs on    Tesla T4, float16, weights in nf4",
+        "  also       app--2  Failed, Unhealthy",
         "  reason     This is wrong; run AI Toolkit: Deploy for inference.",
         "  note       This is wrong; run AI Toolkit: Deploy for inference.",
     ]
