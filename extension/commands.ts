@@ -11,6 +11,7 @@ import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned } from "./protocol";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
+import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
 import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
 
@@ -33,6 +34,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.copyJavaScript": copyJavaScript,
   "slipway.diagnostics": diagnostics,
   "slipway.restartSidecar": restartSidecar,
+  "slipway.rotateKey": rotateKey,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };

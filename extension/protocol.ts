@@ -67,6 +67,21 @@ export interface RevisionLine {
   readonly serves: boolean;
 }
 
+export interface Rotated {
+  readonly app: string;
+  readonly between: boolean;
+  readonly restarted: boolean;
+  readonly sentence: Sentence;
+}
+
+export interface RotateParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly finish: boolean;
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
 export interface RunsOn {
   readonly device: string;
   readonly gpu: string | null;
@@ -450,6 +465,10 @@ export interface Methods {
   readonly "slipway/diagnostics": {
     readonly params: DiagnosticsParams;
     readonly result: Diagnostics;
+  };
+  readonly "slipway/rotateKey": {
+    readonly params: RotateParams;
+    readonly result: Rotated;
   };
   readonly "slipway/remove": {
     readonly params: RemoveParams;

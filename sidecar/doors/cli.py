@@ -48,6 +48,7 @@ COMPLETE = {
     "slipway/stop",
     "slipway/remove",
     "slipway/diagnostics",
+    "slipway/rotateKey",
 }
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 

@@ -35,3 +35,12 @@ def diagnostics(done: wire.Diagnostics) -> str:
         ("next", "look at it before you share it: secrets are taken out, names and addresses are not"),
     ]
     return facts(f"Written: {done.file}", rows)
+
+
+def rotated(done: wire.Rotated) -> str:
+    rows = (
+        [("key", "AI Toolkit: Show API key"), ("then", "AI Toolkit: Rotate API key with --finish")]
+        if done.between
+        else []
+    )
+    return facts(spoken(done.sentence), rows)

@@ -119,6 +119,11 @@ def for_diagnostics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE.zip", help="the archive to write")
 
 
+def for_rotation(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--finish", action="store_true", help="callers have changed: refuse the old key from now on")
+
+
 def delete_of(options: argparse.Namespace) -> Params:
     also = [each for given in options.also for each in given.split(",") if each]
     return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
@@ -281,6 +286,16 @@ VERBS: dict[str, Verb[Any]] = {
         arguments=for_diagnostics,
         place=lambda options: {**operation_of(options), "file": os.path.abspath(options.out)},
         render=terminal_operating.diagnostics,
+        failed=never,
+    ),
+    "rotate-key": Verb(
+        what="a new API key, the old one accepted beside it until --finish; `api-key` shows the new one",
+        method="slipway/rotateKey",
+        result=wire.Rotated,
+        title="AI Toolkit: Rotate API key",
+        arguments=for_rotation,
+        place=lambda options: {**operation_of(options), "finish": options.finish},
+        render=terminal_operating.rotated,
         failed=never,
     ),
     "status": Verb(

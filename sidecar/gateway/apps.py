@@ -251,7 +251,7 @@ def gpu_usage(place: GroupPlace, location: str) -> dict[str, tuple[int, int]]:
 def update_template(place: AppPlace, change: dict[str, Any]) -> None:
     """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
     with translated(Text("Updating the container app {name}", name=place.name)), client_of(place) as client:
-        body: Any = {"location": _location(client, place), "properties": {"template": _writable(change)}}
+        body: Any = {"location": _location(client, place), "properties": {"template": writable(change)}}
         place.around.session.completed(
             Text("Updating the container app {name}", name=place.name),
             lambda: client.container_apps.begin_update(place.group, place.name, body),
@@ -259,7 +259,7 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
         )
 
 
-def _writable(template: dict[str, Any]) -> dict[str, Any]:
+def writable(template: dict[str, Any]) -> dict[str, Any]:
     """A template as it was read, without what Azure only shows."""
 
     def without(container: dict[str, Any]) -> dict[str, Any]:

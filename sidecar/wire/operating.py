@@ -79,6 +79,25 @@ class RevisionLine(Message):
     serves: bool
 
 
+class RotateParams(Message):
+    """`finish`: the old key is refused from then on."""
+
+    folder: str
+    cloud: CloudName
+    finish: bool
+    consents: list[str]
+    operation: str
+
+
+class Rotated(Message):
+    """`between`: both keys are accepted, and the rotation is to be finished. `restarted`: a replica was started with it."""
+
+    app: str
+    between: bool
+    restarted: bool
+    sentence: Sentence
+
+
 class RemoveParams(Message):
     """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
 

@@ -16,6 +16,8 @@ from sidecar.wire.operating import Removable as Removable
 from sidecar.wire.operating import Removed as Removed
 from sidecar.wire.operating import RemoveParams as RemoveParams
 from sidecar.wire.operating import RevisionLine as RevisionLine
+from sidecar.wire.operating import Rotated as Rotated
+from sidecar.wire.operating import RotateParams as RotateParams
 from sidecar.wire.operating import RunsOn as RunsOn
 from sidecar.wire.operating import Snippet as Snippet
 from sidecar.wire.operating import SnippetParams as SnippetParams
@@ -235,6 +237,7 @@ METHODS: dict[str, Method] = {
     "slipway/stop": Method(OperateParams, Switched),
     "slipway/snippet": Method(SnippetParams, Snippet),
     "slipway/diagnostics": Method(DiagnosticsParams, Diagnostics),
+    "slipway/rotateKey": Method(RotateParams, Rotated),
     "slipway/remove": Method(RemoveParams, Removed),
 }
 """Requests from the extension."""

@@ -15,6 +15,7 @@ from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import About, collect
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
+from sidecar.workflows.rotate import finish, rotate
 
 
 def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
@@ -43,6 +44,15 @@ def diagnostics_action(params: wire.DiagnosticsParams, context: Context) -> wire
         file=str(done.file),
         contents=[wire.Content(name=name, size=size) for name, size in done.contents],
         missing=[wire.sentence(each) for each in done.missing],
+    )
+
+
+def rotate_action(params: wire.RotateParams, context: Context) -> wire.Rotated:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    run = finish if params.finish else rotate
+    done = run(workspace, session, silent(context), tuple(params.consents))
+    return wire.Rotated(
+        app=done.app, between=done.between, restarted=done.restarted, sentence=wire.sentence(done.sentence)
     )
 
 
@@ -85,6 +95,7 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/stop": stop_action,
     "slipway/snippet": snippet_action,
     "slipway/diagnostics": diagnostics_action,
+    "slipway/rotateKey": rotate_action,
     "slipway/remove": remove_action,
 }
 """By the wire's method."""

@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
-import pytest
+import httpx
 
 from .conftest import Place
 
@@ -21,25 +22,21 @@ RUNNERS = {
 }
 
 
-@pytest.mark.parametrize("language", sorted(RUNNERS))
-def test_the_endpoint_as_code_is_answered_and_holds_no_key(deployed: Place, language: str) -> None:
-    program = RUNNERS[language]
-    if shutil.which(program[0]) is None or (language == "curl" and shutil.which("curl") is None):
-        pytest.skip(f"{program[0]} is not installed")
-    found = deployed.home.cli("snippet", str(deployed.workspace), "--language", language)
+def test_the_endpoint_as_code_is_answered_and_holds_no_key(deployed: Place) -> None:
     key = deployed.api_key()
-    assert key not in json.dumps(found)
-    assert found["model"], "a replica is awake, and names it"
-
-    def run(key: str) -> subprocess.CompletedProcess[str]:
-        environ = {**os.environ, "SLIPWAY_API_KEY": key, "NO_PROXY": "*", "no_proxy": "*"}
-        code = found["code"]
-        return subprocess.run(program, input=code, env=environ, capture_output=True, text=True, timeout=60, check=False)
-
-    done = run(key)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
-    assert run("wrong").returncode != 0, "a refusal is a failure there too"
+    for language, program in RUNNERS.items():
+        if shutil.which(program[0]) is None or (language == "curl" and shutil.which("curl") is None):
+            continue  # not on this machine
+        found = deployed.home.cli("snippet", str(deployed.workspace), "--language", language)
+        assert key not in json.dumps(found)
+        assert found["model"], "a replica is awake, and names it"
+        for given, answered in ((key, True), ("wrong", False)):
+            environ = {**os.environ, "SLIPWAY_API_KEY": given, "NO_PROXY": "*", "no_proxy": "*"}
+            done = subprocess.run(
+                program, input=found["code"], env=environ, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert (done.returncode == 0) is answered, (language, given == key, done.stderr)
+            assert done.stdout.strip() or not answered
 
 
 def test_diagnostics_hold_no_secret_of_the_cloud(deployed: Place, tmp_path: Path) -> None:
@@ -93,3 +90,40 @@ def test_deploy_starts_an_app_that_was_stopped(deployed: Place) -> None:
     assert deployed.status()["state"] == "stopped"
     assert deployed.deploy()["verified"]
     assert deployed.status()["state"] == "ready"
+
+
+def test_no_request_is_refused_for_its_key_while_it_is_rotated(deployed: Place) -> None:
+    """Callers with the old key ask all the time, until they have changed; then it is refused."""
+    workspace, old = str(deployed.workspace), deployed.api_key()
+    url = f"http://{deployed.config['ACA_APP_ENDPOINT']}/v1/models"
+
+    def status_with(key: str) -> int:
+        return httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60).status_code
+
+    seen: list[int] = []
+    stop = threading.Event()
+
+    def call() -> None:
+        while not stop.wait(0.1):
+            seen.append(status_with(old))
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    try:
+        rotated = deployed.home.cli("rotate-key", workspace)
+        new = deployed.api_key()
+        assert (rotated["between"], rotated["restarted"]) == (True, True)
+        assert new not in json.dumps(rotated)
+        assert new != old
+        assert status_with(new) == 200
+        again = deployed.home.cli("rotate-key", workspace)
+        assert (again["between"], again["restarted"]) == (True, False)
+        assert deployed.api_key() == new, "another key would drop the one that callers still have"
+    finally:
+        stop.set()
+        caller.join()
+    assert set(seen) == {200}
+    finished = deployed.home.cli("rotate-key", workspace, "--finish")
+    assert (finished["between"], finished["restarted"]) == (False, True)
+    assert [status_with(new), status_with(old)] == [200, 401]
+    assert deployed.home.cli("rotate-key", workspace, "--finish")["restarted"] is False
