@@ -35,6 +35,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.diagnostics": diagnostics,
   "slipway.restartSidecar": restartSidecar,
   "slipway.rotateKey": rotateKey,
+  "slipway.keepWarm": keepWarm,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };
@@ -91,6 +92,12 @@ async function init(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void>
       ? vscode.l10n.t("All project files are already there; none was changed.")
       : vscode.l10n.t("{count} project files were created in {folder}.", { count: String(created.length), folder: folder.name });
   await vscode.window.showInformationMessage(message);
+}
+
+/** Looked at first, with the person at hand: the requests themselves ask nobody to sign in. */
+async function keepWarm({ view, credentials, warmth }: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  if (!warmth.on) await credentials.attended(() => view.look());
+  await warmth.toggle(folder);
 }
 
 async function refresh({ view }: Rooms): Promise<void> {

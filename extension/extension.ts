@@ -8,6 +8,7 @@ import { say, showFailure } from "./messages";
 import { Problems } from "./problems";
 import { offerToGoOn } from "./resume";
 import { EndpointView } from "./view";
+import { Warmth } from "./warm";
 
 // VS Code hands `deactivate` nothing, and waits for what it returns, not for what is in `subscriptions`: who must have ended
 // before the window goes stands here.
@@ -28,12 +29,14 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const view = new EndpointView(sidecar, log, () => needsNoSetUp(context, log));
   const problems = new Problems();
+  const warmth = new Warmth(sidecar);
   context.subscriptions.push(
     log,
     problems,
+    warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, problems, log }),
+    ...registerCommands({ sidecar, credentials, view, problems, warmth, log }),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

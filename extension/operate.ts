@@ -6,6 +6,7 @@ import { follow, say, type Ask } from "./messages";
 import type { Problems } from "./problems";
 import type { CloudName, WorkspaceSummary } from "./protocol";
 import type { EndpointView } from "./view";
+import type { Warmth } from "./warm";
 
 /** What the commands work with. */
 export interface Rooms {
@@ -13,6 +14,7 @@ export interface Rooms {
   readonly credentials: Credentials;
   readonly view: EndpointView;
   readonly problems: Problems;
+  readonly warmth: Warmth;
   readonly log: vscode.LogOutputChannel;
 }
 

@@ -109,6 +109,19 @@ export interface Switched {
   readonly sentence: Sentence;
 }
 
+export interface Warmed {
+  readonly app: string;
+  readonly ended: "left" | "asleep" | "stopped";
+  readonly sentence: Sentence;
+}
+
+export interface WarmParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly wake: boolean;
+  readonly operation: string;
+}
+
 export interface Deployed {
   readonly endpoint: string;
   readonly url: string;
@@ -469,6 +482,10 @@ export interface Methods {
   readonly "slipway/rotateKey": {
     readonly params: RotateParams;
     readonly result: Rotated;
+  };
+  readonly "slipway/keepWarm": {
+    readonly params: WarmParams;
+    readonly result: Warmed;
   };
   readonly "slipway/remove": {
     readonly params: RemoveParams;

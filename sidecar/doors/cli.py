@@ -49,6 +49,7 @@ COMPLETE = {
     "slipway/remove",
     "slipway/diagnostics",
     "slipway/rotateKey",
+    "slipway/keepWarm",
 }
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 

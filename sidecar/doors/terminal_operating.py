@@ -44,3 +44,7 @@ def rotated(done: wire.Rotated) -> str:
         else []
     )
     return facts(spoken(done.sentence), rows)
+
+
+def warmed(done: wire.Warmed) -> str:
+    return spoken(done.sentence)

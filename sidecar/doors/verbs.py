@@ -124,6 +124,13 @@ def for_rotation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--finish", action="store_true", help="callers have changed: refuse the old key from now on")
 
 
+def for_warmth(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument(
+        "--wake", action="store_true", help="wake an app that sleeps; without it that one is left asleep"
+    )
+
+
 def delete_of(options: argparse.Namespace) -> Params:
     also = [each for given in options.also for each in given.split(",") if each]
     return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
@@ -297,6 +304,16 @@ VERBS: dict[str, Verb[Any]] = {
         place=lambda options: {**operation_of(options), "finish": options.finish},
         render=terminal_operating.rotated,
         failed=never,
+    ),
+    "keep-warm": Verb(
+        what="one light request inside each cooldown, until Ctrl-C: the GPU stays awake, and is billed",
+        method="slipway/keepWarm",
+        result=wire.Warmed,
+        title="AI Toolkit: Keep warm while this window is open",
+        arguments=for_warmth,
+        place=lambda options: {**operation_of(options), "wake": options.wake},
+        render=terminal_operating.warmed,
+        failed=lambda done: cast("wire.Warmed", done).ended != "left",
     ),
     "status": Verb(
         what="what runs where; never wakes a GPU",

@@ -79,6 +79,23 @@ class RevisionLine(Message):
     serves: bool
 
 
+class WarmParams(Message):
+    """Goes on until it is cancelled. `wake`: an app that sleeps at the beginning is woken."""
+
+    folder: str
+    cloud: CloudName
+    wake: bool
+    operation: str
+
+
+class Warmed(Message):
+    """Why it ended. `left`: it was cancelled."""
+
+    app: str
+    ended: Literal["left", "asleep", "stopped"]
+    sentence: Sentence
+
+
 class RotateParams(Message):
     """`finish`: the old key is refused from then on."""
 

@@ -22,6 +22,8 @@ from sidecar.wire.operating import RunsOn as RunsOn
 from sidecar.wire.operating import Snippet as Snippet
 from sidecar.wire.operating import SnippetParams as SnippetParams
 from sidecar.wire.operating import Switched as Switched
+from sidecar.wire.operating import Warmed as Warmed
+from sidecar.wire.operating import WarmParams as WarmParams
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
 from sidecar.wire.releases import Difference as Difference
@@ -238,6 +240,7 @@ METHODS: dict[str, Method] = {
     "slipway/snippet": Method(SnippetParams, Snippet),
     "slipway/diagnostics": Method(DiagnosticsParams, Diagnostics),
     "slipway/rotateKey": Method(RotateParams, Rotated),
+    "slipway/keepWarm": Method(WarmParams, Warmed),
     "slipway/remove": Method(RemoveParams, Removed),
 }
 """Requests from the extension."""

@@ -13,6 +13,7 @@ from sidecar.workflows.actions import ACTIONS, journal_files
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import About, collect
+from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
 from sidecar.workflows.rotate import finish, rotate
@@ -56,6 +57,12 @@ def rotate_action(params: wire.RotateParams, context: Context) -> wire.Rotated:
     )
 
 
+def warm_action(params: wire.WarmParams, context: Context) -> wire.Warmed:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    done = keep_warm(workspace, session, silent(context), wake=params.wake)
+    return wire.Warmed(app=done.app, ended=done.ended, sentence=wire.sentence(done.sentence))
+
+
 def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
     workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
     if params.plan:
@@ -96,6 +103,7 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/snippet": snippet_action,
     "slipway/diagnostics": diagnostics_action,
     "slipway/rotateKey": rotate_action,
+    "slipway/keepWarm": warm_action,
     "slipway/remove": remove_action,
 }
 """By the wire's method."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -90,6 +91,13 @@ def test_deploy_starts_an_app_that_was_stopped(deployed: Place) -> None:
     assert deployed.status()["state"] == "stopped"
     assert deployed.deploy()["verified"]
     assert deployed.status()["state"] == "ready"
+
+    warm = deployed.home.start("keep-warm", workspace)
+    assert warm.stderr is not None
+    assert "is kept warm, its GPU is awake and billed: asked at" in warm.stderr.readline()
+    warm.send_signal(signal.SIGINT)
+    out, _ = warm.communicate(timeout=30)
+    assert (warm.returncode, "no longer kept warm" in out) == (0, True)
 
 
 def test_no_request_is_refused_for_its_key_while_it_is_rotated(deployed: Place) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.gateway import apps, revisions
+from sidecar.workflows.keep_warm import keep_warm, pause_of
 from sidecar.workflows.observe import status
 from sidecar.workflows.operate import place_of, start, stop
-from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.conftest import Project
 
 
 def journal(project: Project) -> Journal:
@@ -54,6 +55,7 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     found = status(project.workspace, project.session)
     assert (found.state, found.is_failure) == ("stopped", False), "asleep would promise that a request wakes it"
     assert replicas(project) == 0
+    assert keep_warm(project.workspace, project.session, journal(project), wake=True).ended == "stopped"
     again = stop(project.workspace, project.session, journal(project))
     assert (again.running, again.changed) == ("stopped", False)
 
@@ -62,12 +64,11 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     assert not apps.app(place_of(project.workspace, project.session)).stopped
     assert answered(url) is None, "held by the ingress until a replica is ready"
     until(lambda: replicas(project) == 1, "a replica again")
+    until(lambda: replicas(project) == 0, "its sleep")
+    warmed = keep_warm(project.workspace, project.session, journal(project), wake=False)
+    assert (warmed.ended, replicas(project)) == ("asleep", 0), "looking whether to keep it warm wakes nothing"
     assert start(project.workspace, project.session, journal(project)).changed is False
 
 
-def test_stop_is_asked_for_again_while_the_app_is_busy(project: Project, faults: Arm) -> None:
-    project.provision()
-    struck = {"status": 409, "code": "ContainerAppOperationInProgress"}
-    hits = faults({"method": "POST", "path": "/stop", "times": 2, **struck})
-    assert stop(project.workspace, project.session, journal(project)).changed
-    assert hits() == [2]
+def test_two_requests_lie_inside_one_cooldown() -> None:
+    assert [pause_of(cooldown) for cooldown in (300, 30)] == [180, 18]
