@@ -70,6 +70,8 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
             digest, size, files = release.digest, release.size, len(release.manifest)
             current = "" if record.current is None else record.current.release
             found = difference(release, share, record)
+    if stage.app.stopped:
+        notes.append(Text("{app} is stopped: a deploy starts it, and a GPU is awake from then on.", app=stage.app.name))
     plan = plan_of(stage.place, stage.app, stage.revision)
     downtime, sentence = _downtime(stage, plan, journal)
     return Preview(

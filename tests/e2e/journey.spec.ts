@@ -285,6 +285,52 @@ describe("the main job in a real VS Code", function () {
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor({ timeout: 60_000 });
     assert.equal(await window.notifications.count(), 0);
   });
+
+  it("Keep warm is seen in the status bar for as long as it is on", async () => {
+    const command = "AI Toolkit: Keep warm while this window is open";
+    await window.run(command);
+    const warm = window.statusBar.getByRole("button", { name: /is kept warm, its GPU is awake and billed/ });
+    await warm.waitFor({ timeout: 60_000 });
+    await window.screenshot("kept warm");
+    await window.run(command);
+    await window.notification("is no longer kept warm").waitFor({ timeout: 30_000 });
+    await warm.waitFor({ state: "hidden" });
+    await window.clearNotifications();
+  });
+
+  it("Copy as curl gives away no key", async () => {
+    await window.run("AI Toolkit: Copy as curl");
+    await window.notification("Copied. The key is read from the variable SLIPWAY_API_KEY").waitFor({ timeout: 30_000 });
+    await window.clearNotifications();
+  });
+
+  it("Stop is asked about, and a stopped app is told as that, never as ready or asleep", async () => {
+    await window.run("AI Toolkit: Stop inference app");
+    await window.dialog.getByText("Requests are answered with 404 until it is started again").waitFor({ timeout: 30_000 });
+    await window.answer("Stop");
+    await window.notification("is stopped: no GPU is awake").waitFor({ timeout: 60_000 });
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: "State: stopped (no request wakes it)" }).waitFor({ timeout: 30_000 });
+    await window.statusBar.getByRole("button", { name: "Slipway: stopped (no request wakes it)" }).waitFor();
+    await window.screenshot("stopped");
+    await window.clearNotifications();
+  });
+
+  it("Delete lists what stays, asks for the app's name, and the configuration forgets the app alone", async () => {
+    const { ACA_APP_NAME: app, FILE_SHARE_NAME: share } = config();
+    assert.ok(typeof app === "string" && typeof share === "string");
+    await window.run("AI Toolkit: Delete inference resources");
+    await window.choices(`share ${share}`).waitFor({ timeout: 60_000 });
+    await window.screenshot("delete 1 what stays");
+    await window.page.keyboard.press("Enter");
+    await window.page.getByText("This can't be undone.").waitFor({ timeout: 60_000 });
+    await window.screenshot("delete 2 name");
+    await window.type(app);
+    await window.notification(`Deleted: app ${app}`).waitFor({ timeout: 120_000 });
+    assert.deepEqual([config()["ACA_APP_NAME"], config()["ACA_APP_ENDPOINT"], config()["FILE_SHARE_NAME"]], [null, null, share]);
+    await window.page.getByText("This folder has no inference endpoint yet.").waitFor({ timeout: 30_000 });
+    await window.screenshot("delete 3 done");
+  });
 });
 
 function runs(pid: number): boolean {

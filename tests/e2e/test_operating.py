@@ -89,6 +89,8 @@ def test_deploy_starts_an_app_that_was_stopped(deployed: Place) -> None:
     stopped = deployed.home.cli("stop", workspace)
     assert (stopped["running"], stopped["awake"]) == ("stopped", 0)
     assert deployed.status()["state"] == "stopped"
+    previewed = deployed.home.cli("preview", workspace)
+    assert any("is stopped: a deploy starts it" in each for each in previewed["notes"])
     assert deployed.deploy()["verified"]
     assert deployed.status()["state"] == "ready"
 
