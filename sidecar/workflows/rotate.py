@@ -42,7 +42,7 @@ class Rotated:
 
 
 @dataclass(frozen=True)
-class _Ground:
+class Ground:
     """What was read before anything is done. `version`: the running server's; None where none answers."""
 
     place: AppPlace
@@ -72,8 +72,8 @@ def rotate(
     if step == "nothing":
         return Rotated(name, True, False, between)
     if step == "write":
-        _agree_to_one_key(ground, consents)
-    _agree_to_downtime(ground, consents, journal)
+        agree_to_one_key(ground, consents)
+    agree_to_downtime(ground, consents, journal)
     key = secrets.token_urlsafe(32) if step == "write" else standing.current
     values = {_secret(ground.app): key, _previous(ground.app): standing.current} if step == "write" else {}
     restarted = _apply(ground, values, key, journal, patience)
@@ -96,7 +96,7 @@ def finish(
     step = to_finish(standing)
     if step == "nothing":
         return Rotated(name, False, False, Text("{app} has one key: there is nothing to finish.", app=name))
-    _agree_to_downtime(ground, consents, journal)
+    agree_to_downtime(ground, consents, journal)
     values = {_previous(ground.app): standing.current} if step == "write" else {}
     restarted = _apply(ground, values, standing.current, journal, patience)
     return Rotated(
@@ -104,7 +104,7 @@ def finish(
     )
 
 
-def _look(workspace: Workspace, session: Session, journal: Journal) -> _Ground:
+def _look(workspace: Workspace, session: Session, journal: Journal) -> Ground:
     target, place = target_of(workspace), place_of(workspace, session)
     journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
@@ -125,7 +125,7 @@ def _look(workspace: Workspace, session: Session, journal: Journal) -> _Ground:
         # A server that was not restarted since the write knows the key before alone.
         version = _version(address.url, current) or _version(address.url, previous)
     standing = Standing(current, previous, None if version is None else version.keys)
-    return _Ground(place, app, revision, address.url, standing, version, running, plan_of(place, app, revision))
+    return Ground(place, app, revision, address.url, standing, version, running, plan_of(place, app, revision))
 
 
 def _version(url: str, key: str) -> Version | None:
@@ -133,7 +133,7 @@ def _version(url: str, key: str) -> Version | None:
         return endpoint.version()
 
 
-def _agree_to_one_key(ground: _Ground, consents: tuple[str, ...]) -> None:
+def agree_to_one_key(ground: Ground, consents: tuple[str, ...]) -> None:
     if ONE_KEY in consents or (ground.version is not None and ground.version.keys is not None):
         return
     raise ConsentNeeded(
@@ -147,7 +147,7 @@ def _agree_to_one_key(ground: _Ground, consents: tuple[str, ...]) -> None:
     )
 
 
-def _agree_to_downtime(ground: _Ground, consents: tuple[str, ...], journal: Journal) -> None:
+def agree_to_downtime(ground: Ground, consents: tuple[str, ...], journal: Journal) -> None:
     """A restart without a second GPU; asked before anything is written."""
     if ground.plan.way != "old-first" or DOWNTIME in consents or not any(each.ready for each in ground.running):
         return
@@ -165,7 +165,7 @@ def _agree_to_downtime(ground: _Ground, consents: tuple[str, ...], journal: Jour
     )
 
 
-def _apply(ground: _Ground, values: Mapping[str, str], key: str, journal: Journal, patience: Patience) -> bool:
+def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal, patience: Patience) -> bool:
     """Writes the secrets, and has a replica start with them where one runs. Whether one did."""
     place, app, revision = ground.place, ground.app, ground.revision
     if values and PREVIOUS not in app.secret_env:
@@ -195,7 +195,7 @@ def _apply(ground: _Ground, values: Mapping[str, str], key: str, journal: Journa
     return True
 
 
-def _aim(ground: _Ground, app: apps.App, revision: revisions.Revision, key: str) -> Aim:
+def _aim(ground: Ground, app: apps.App, revision: revisions.Revision, key: str) -> Aim:
     scheme = ground.place.around.session.profile.scheme
     own = ground.url if revision.fqdn is None else f"{scheme}://{revision.fqdn}"
     return Aim(ground.place, app, revision, own, key, None, is_ours(app))
