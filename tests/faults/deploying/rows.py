@@ -155,22 +155,20 @@ def followed(ground: Ground) -> tuple[Ended, float]:
     process.wait()
     listening.join()
     ground.written.append(out)
-    at = first_end(ground, revision, time.time())
-    return Ended(process.returncode, out, ""), (told[0] - at if told and at else -1.0)
+    ends = [at for at in moments_of_ends(ground, revision) if told and at <= told[0]]
+    return Ended(process.returncode, out, ""), (told[0] - ends[-1] if ends else -1.0)
 
 
-def first_end(ground: Ground, revision: str, until: float) -> float:
-    """When the container of the newest release first ended, by the platform's own log; 0 where it never did."""
+def moments_of_ends(ground: Ground, revision: str) -> list[float]:
+    """When containers of the revision ended by themselves, by the platform's own log."""
     events = [json.loads(line) for line in ground.events()]
-    ended = [
-        each
+    return sorted(
+        moment(each["TimeStamp"])
         for each in events
         if each["Reason"] == "ContainerTerminated"
         and each["RevisionName"] == revision
         and "ProcessExited" in each["Msg"]
-    ]
-    moments = [moment(each["TimeStamp"]) for each in ended]
-    return max((each for each in moments if each <= until), default=0.0)
+    )
 
 
 def broken_logs(ground: Ground) -> Row:
