@@ -16,6 +16,7 @@ from typing import TypeVar
 import shtab
 
 from sidecar import __version__
+from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal
 from sidecar.doors.questions import Choice
@@ -90,7 +91,8 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         raise UsageError(_missing(options, known.defaults, program))
     if known is not None and options.verb == "deploy" and not known.provisioned:
         target_of(open_workspace(options.folder))  # says which keys are missing
-    if known is not None and not getattr(known, NEEDED_FILES[options.verb]):
+    shipped = options.verb == "deploy" and options.code != WORKSPACE  # it needs no folder of its own
+    if known is not None and not shipped and not getattr(known, NEEDED_FILES[options.verb]):
         _project_files(options, context)
     if getattr(options, "subscription", None):
         _name_to_id(options, context)
