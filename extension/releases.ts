@@ -97,7 +97,11 @@ function changes({ added, changed, removed }: Difference): readonly (readonly [s
 export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Roll back inference deployment");
   const ask = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
-  const items = ask.then(({ generations }) => generations.filter(({ current, kept }) => kept && !current).map(item));
+  const items = ask.then(({ generations }) => {
+    const now = generations.find(({ current }) => current)?.release;
+    const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
+    return [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
+  });
   if ((await items).length === 0) {
     await vscode.window.showInformationMessage(vscode.l10n.t("There is no earlier release to go back to."));
     return;

@@ -13,7 +13,7 @@ from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.text import Text
 from sidecar.workflows.placing import make_room, plan_of
 from sidecar.workflows.publish import Destination, Published, home_of, make_current
-from sidecar.workflows.records import read_record
+from sidecar.workflows.records import read_record, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import roll_out
 from sidecar.workflows.watch import replicas_of
@@ -83,6 +83,8 @@ def go_back(
             code=failure.code,
             detail=failure.detail,
         )
+    with open_share(aim.place.around, where.share.account, where.share.share) as share:
+        write_served(share, home_of(aim.app, where), made.generation, journal)
     return restored(failure, made.release, made.generation)
 
 
