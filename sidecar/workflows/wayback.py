@@ -16,7 +16,7 @@ from sidecar.workflows.publish import Destination, Published, home_of, make_curr
 from sidecar.workflows.records import read_record, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import roll_out
-from sidecar.workflows.watch import replicas_of
+from sidecar.workflows.watch import Bearing, replicas_of
 
 
 def restored(failure: EndpointError, release: str, generation: int) -> EndpointError:
@@ -116,8 +116,9 @@ def _until_it_serves(aim: Aim, journal: Journal, patience: Patience) -> None:
     Only where that does not happen the revision is restarted."""
     deadline = time.monotonic() + patience.again
     answering = False
+    bearing = Bearing(journal, patience.lost)
     while time.monotonic() < deadline:
-        running = replicas_of(aim.place, aim.revision.name)
+        running = bearing.ask(lambda: replicas_of(aim.place, aim.revision.name)) or []
         if any(each.ready for each in running):
             version = answered(journal, lambda: version_of(aim))
             answering = version is not None and version.loaded and version.release == aim.release

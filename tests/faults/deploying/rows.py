@@ -219,6 +219,43 @@ def broken_logs(ground: Ground) -> Row:
     )  # fmt: skip
 
 
+LOST_SECONDS = 25
+
+
+def network_lost(ground: Ground) -> Row:
+    """Nothing of ARM or of the share is reached for a while, once the restart is under way; Azure goes on meanwhile."""
+    ground.write("serve", "old")
+    assert ground.deploy().code == 0
+    ground.write("late", "new")
+    began = time.monotonic()
+    process = ground.begin()
+    lines: list[str] = []
+
+    def listen() -> None:
+        assert process.stderr is not None
+        lines.extend(process.stderr)
+
+    listening = threading.Thread(target=listen)
+    listening.start()
+    eventually(lambda: "release" in ground.steps()[-3:] or "restart" in ground.steps()[-3:], 60, "the restart")
+    lost = {"kind": "reset-before", "times": None}
+    with ground.faults({**lost, "part": "arm", "path": "^/subscriptions/"}, {**lost, "part": "files"}) as hits:
+        eventually(lambda: time.monotonic() - began > LOST_SECONDS, LOST_SECONDS + 5)
+        struck = sum(hits())
+    assert process.stdout is not None
+    out = process.stdout.read()
+    code = process.wait()
+    listening.join()
+    ground.written += [out, *lines]
+    told = sum("No answer" in line for line in lines)
+    seen = f"told {told} times that nothing answers, then exit {code}"
+    serves = ground.serving() == json.loads(out).get("release")
+    return Row(
+        18, f"the network is lost for {LOST_SECONDS} s", "followed; ends right", seen, time.monotonic() - began, struck,
+        code == 0 and told > 0 and struck > 0 and serves,
+    )  # fmt: skip
+
+
 ROWS: dict[str, Callable[[Ground], Row]] = {
     "19": two_at_once,
     "29": replica_amid_a_sync,
@@ -226,4 +263,5 @@ ROWS: dict[str, Callable[[Ground], Row]] = {
     "30-memory": ends("killed", "OutOfMemory", "a container is killed for memory"),
     "30-import": ends("import", "ContainerCrashed", "an import that can't be followed fails"),
     "35": broken_logs,
+    "18": network_lost,
 }
