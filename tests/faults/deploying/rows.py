@@ -237,7 +237,8 @@ def network_lost(ground: Ground) -> Row:
 
     listening = threading.Thread(target=listen)
     listening.start()
-    eventually(lambda: "release" in ground.steps()[-3:] or "restart" in ground.steps()[-3:], 60, "the restart")
+    revision = ground.world.apps.container_apps.get(ground.name, ground.config["ACA_APP_NAME"]).latest_revision_name
+    eventually(lambda: len(names_of(ground, revision)) > 1, 60, "a new replica")
     lost = {"kind": "reset-before", "times": None}
     with ground.faults({**lost, "part": "arm", "path": "^/subscriptions/"}, {**lost, "part": "files"}) as hits:
         eventually(lambda: time.monotonic() - began > LOST_SECONDS, LOST_SECONDS + 5)
@@ -248,7 +249,7 @@ def network_lost(ground: Ground) -> Row:
     listening.join()
     ground.written += [out, *lines]
     told = sum("No answer" in line for line in lines)
-    seen = f"told {told} times that nothing answers, then exit {code}"
+    seen = f"told {told} times that nothing answers, then exit {code} {json.loads(out).get('error', {}).get('message', '')}"
     serves = ground.serving() == json.loads(out).get("release")
     return Row(
         18, f"the network is lost for {LOST_SECONDS} s", "followed; ends right", seen, time.monotonic() - began, struck,

@@ -45,22 +45,23 @@ def points(ground: Ground) -> list[Point]:
     return [*writes, *(Point("journal", n) for n in range(steps))]
 
 
-def killed_at(ground: Ground, point: Point) -> bool:
-    """Whether the run came so far."""
+def killed_at(ground: Ground, point: Point) -> tuple[bool, bool]:
+    """Whether the run came so far, and whether it was alive when it was killed: one whose request was cut may end by itself."""
     if point.where == "journal":
         begun = len(ground.steps())
         process = ground.begin()
         came = eventually(lambda: len(ground.steps()) > begun + point.number or process.poll() is not None, 90)
         alive = process.poll() is None
         ground.kill(process)
-        return bool(came) and alive
+        return bool(came) and alive, alive
     kind = "reset-after" if point.after else "reset-before"
     rule = {"part": point.where, "method": WRITES, "path": ".*", "kind": kind, "skip": point.number, "times": None}
     with ground.faults(rule) as hits:
         process = ground.begin()
         struck = ground.await_hit(hits, process)
+        alive = process.poll() is None
         ground.kill(process)
-    return struck
+    return struck, alive
 
 
 def sweep(ground: Ground, chosen: list[Point]) -> Generator[tuple[Point, list[str]]]:
@@ -68,11 +69,12 @@ def sweep(ground: Ground, chosen: list[Point]) -> Generator[tuple[Point, list[st
     for number, point in enumerate(chosen):
         before = ground.serving()
         ground.write("serve", f"killed {number}")
-        if not killed_at(ground, point):
+        came, alive = killed_at(ground, point)
+        if not came:
             yield point, []
             continue
         wrong = [f"{name[:12]} on the share is damaged" for name in ground.damaged() if name in current(ground)]
-        if ground.unfinished() is None and point.where != "files":
+        if alive and ground.unfinished() is None:
             wrong.append("the journal does not tell that it was cut off")
         answering = ground.serving()
         if answering and before and answering != before and ground.damaged():
