@@ -219,7 +219,7 @@ def broken_logs(ground: Ground) -> Row:
     )  # fmt: skip
 
 
-LOST_SECONDS = 25
+LOST_SECONDS = 75
 
 
 def network_lost(ground: Ground) -> Row:
