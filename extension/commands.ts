@@ -28,13 +28,14 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
 export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
   const folderCommands = Object.entries(FOLDER_COMMANDS).map(([id, command]) =>
     vscode.commands.registerCommand(id, async (folder?: unknown) => {
+      let chosen: vscode.WorkspaceFolder | undefined;
       try {
-        const chosen = await usableFolder(folder);
+        chosen = await usableFolder(folder);
         if (chosen === undefined) return;
         rooms.view.follow(chosen);
         await command(rooms, chosen);
       } catch (error) {
-        if (error instanceof Refusal) rooms.problems.show(error.failure.problems);
+        if (error instanceof Refusal && chosen !== undefined) rooms.problems.show(chosen, error.failure.problems);
         await showFailure(error, rooms.log);
       }
     }),

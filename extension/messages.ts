@@ -60,6 +60,7 @@ export async function follow<T>(title: string, sidecar: Sidecar, ask: Ask<T>): P
     if (!(outcome instanceof ConsentNeeded)) return outcome;
     const go = vscode.l10n.t("Continue");
     const { what, suggestion, consent } = outcome;
+    if (consents.includes(consent)) throw new Problem(what, suggestion); // it was given, and changed nothing
     const options = { modal: true, ...(suggestion === undefined ? {} : { detail: say(suggestion) }) };
     if ((await vscode.window.showWarningMessage(say(what), options, go)) !== go) return undefined;
     consents.push(consent);

@@ -41,7 +41,7 @@ export interface Difference {
 
 export interface DiscardParams {
   readonly folder: string;
-  readonly kind: "provision" | "deploy";
+  readonly kind: "provision" | "deploy" | "rollback";
 }
 
 export interface FileProblem {
@@ -66,11 +66,12 @@ export interface Generation {
 }
 
 export interface Interrupted {
-  readonly kind: "provision" | "deploy";
+  readonly kind: "provision" | "deploy" | "rollback";
   readonly at: string;
   readonly step: string;
   readonly running: boolean;
   readonly sentence: Sentence;
+  readonly resume: "provision" | "deploy" | "rollback" | null;
 }
 
 export interface Interruptions {

@@ -31,6 +31,13 @@ BY_ANOTHER_RELEASE = frozenset(
 )  # fmt: skip
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
 
+
+def by_another_release(code: str) -> bool:
+    """Whether the release before may work where this one does not. A model that is asked and answers with 5xx, or not at all, is
+    one of those."""
+    return code in BY_ANOTHER_RELEASE or code.startswith("Endpoint5") or code == "EndpointUnreachable"
+
+
 TOLD_LINES = 20
 """Of the container's log, with a failure."""
 

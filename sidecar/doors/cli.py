@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import shlex
@@ -269,8 +270,9 @@ def _stop_on_signals(stop: threading.Event) -> None:
     def cancel(number: int, frame: object) -> None:
         if stop.is_set():
             sys.exit(130)
-        print("\ncancelling… (again to leave at once)", file=sys.stderr)
         stop.set()
+        with contextlib.suppress(OSError):  # of a terminal that has gone
+            print("\ncancelling… (again to leave at once)", file=sys.stderr)
 
     for each in ("SIGINT", "SIGTERM", "SIGHUP"):  # a terminal that is closed; Windows has no such signal
         if hasattr(signal, each):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -25,22 +26,22 @@ class Terminal:
         self._verbs = dict(sorted(verbs.items(), key=lambda each: -len(each[0])))
 
     def say(self, text: Text) -> None:
-        print(self.worded(str(text)), file=sys.stderr, flush=True)
+        _tell(self.worded(str(text)))
 
     def show(self, event: Event) -> None:
         """Lines of the log. An error is said once, by fail()."""
         if event.kind == "log" and event.level in ("info", "warning"):
             mark = "warning: " if event.level == "warning" else ""
-            print(f"  {mark}{self.worded(str(event.text))}", file=sys.stderr, flush=True)
+            _tell(f"  {mark}{self.worded(str(event.text))}")
 
     def fail(self, error: SlipwayError) -> None:
         if self._as_json:
             self._print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
-        print(f"error: {self.worded(str(error.message))} [{error.code}]", file=sys.stderr)
+        _tell(f"error: {self.worded(str(error.message))} [{error.code}]")
         if error.suggestion is not None:
-            print(f"  → {self.worded(str(error.suggestion))}", file=sys.stderr)
+            _tell(f"  → {self.worded(str(error.suggestion))}")
         if error.detail:
-            print(error.detail, file=sys.stderr)
+            _tell(error.detail)
 
     def misused(self, program: str, what: str) -> None:
         """What is missing on the command line, where nobody can be asked."""
@@ -76,6 +77,12 @@ class Terminal:
         if isinstance(value, list):
             return [self._plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
         return value
+
+
+def _tell(text: str) -> None:
+    """To stderr. A terminal that was closed hears nothing, and what is under way ends in order all the same."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def spoken(sentence: wire.Sentence) -> str:
@@ -207,6 +214,14 @@ def counted(found: wire.Difference | None) -> str:
         return ""
     parts = [(len(found.added), "added"), (len(found.changed), "changed"), (len(found.removed), "removed")]
     return ", ".join(f"{count} {what}" for count, what in parts if count) or "same code"
+
+
+def interrupted(found: wire.Interruptions) -> str:
+    rows = [
+        (each.kind, each.at, each.step, "runs elsewhere" if each.running else spoken(each.sentence))
+        for each in found.interrupted
+    ]
+    return table(rows, "Nothing was cut off.")
 
 
 def status(found: wire.Status) -> str:

@@ -95,6 +95,11 @@ def for_rollback(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def for_discard(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--kind", choices=["provision", "deploy", "rollback"], required=True)
+
+
 def deploy_of(options: argparse.Namespace) -> Params:
     return {**operation_of(options), "code": options.code}
 
@@ -203,6 +208,26 @@ VERBS: dict[str, Verb[Any]] = {
         place=lambda options: {**operation_of(options), "generation": options.to},
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
+    ),
+    "interrupted": Verb(
+        what="operations of this project that were cut off, and what they left",
+        method="slipway/interrupted",
+        result=wire.Interruptions,
+        title=None,
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal.interrupted,
+        failed=never,
+    ),
+    "discard": Verb(
+        what="forget an operation that was cut off",
+        method="slipway/discard",
+        result=wire.Interruptions,
+        title=None,
+        arguments=for_discard,
+        place=lambda options: {**folder_of(options), "kind": options.kind},
+        render=terminal.interrupted,
+        failed=never,
     ),
     "status": Verb(
         what="what runs where; never wakes a GPU",

@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -55,17 +56,20 @@ class Share:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def list(self, folder: str) -> list[Listed]:
-        """What lies directly in a folder; nothing when it does not exist."""
+    def list(self, folder: str, most: int | None = None) -> list[Listed]:
+        """What lies directly in a folder, of a large one the first `most`; nothing when the folder does not exist."""
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         with translated_share(self._client, Text("Listing {folder} on the share", folder=folder or "/")):
             try:
                 found = self._client.get_directory_client(folder).list_directories_and_files()
                 return [
-                    Listed(each.name, bool(each.is_directory), int(getattr(each, "size", None) or 0)) for each in found
+                    Listed(each.name, bool(each.is_directory), int(getattr(each, "size", None) or 0))
+                    for each in islice(found, most)
                 ]
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as error:
+                if code_of(error) == "ShareNotFound":
+                    raise
                 return []
 
     def exists(self, path: str) -> bool:

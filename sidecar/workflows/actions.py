@@ -162,8 +162,9 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
 def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
     session = _prepared(params.cloud, params.consents, workspace, context)
-    journal = _journal(workspace.folder, "deploy", params.operation, context)
-    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation)))
+    journal = _journal(workspace.folder, "rollback", params.operation, context)
+    consents = tuple(params.consents)
+    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation, consents)))
 
 
 def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
@@ -201,6 +202,7 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
                 step=each.step,
                 running=each.running,
                 sentence=wire.sentence(each.sentence),
+                resume=each.resume,
             )
             for each in interrupted(files)
         ]
@@ -279,6 +281,6 @@ def _journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
 def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
     try:
         return run()
-    except SlipwayError as error:
-        journal.failed(error.code)
+    except Exception as error:
+        journal.failed(error.code if isinstance(error, SlipwayError) else type(error).__name__)
         raise

@@ -39,6 +39,8 @@ class Patience:
     again: float = 90
     """For a container that has ended to be started again by Azure: its first pauses are 10 and 20 s, and a mount may show what
     was current before for half a minute."""
+    lag: float = 30
+    """For a mount to show what others have written."""
     lost: float = 600
     """For which answers may be lost: what was begun goes on without us."""
     settle: float = 5

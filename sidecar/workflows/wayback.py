@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sidecar.core.journal import Journal
 from sidecar.core.releases import Generation, way_back
-from sidecar.decisions.diagnosis import BY_ANOTHER_RELEASE
+from sidecar.decisions.diagnosis import by_another_release
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.text import Text
@@ -47,7 +47,7 @@ def go_back(
     patience: Patience,
 ) -> EndpointError:
     """What to raise in place of `failure`: the same where another release could not help, or there is none."""
-    if failure.code not in BY_ANOTHER_RELEASE or not published.changed or not published.release:
+    if not by_another_release(failure.code) or not published.release:
         return failure
     journal.log(failure.message, "error")
     try:
@@ -59,7 +59,7 @@ def go_back(
         return failure
     back = replace(aim, release=made.release)
     try:
-        _until_it_serves(back, journal, patience)
+        _until_it_serves(back, where, made.generation, journal, patience)
     except Cancelled as cancelled:
         raise Cancelled(
             Text(
@@ -83,8 +83,7 @@ def go_back(
             code=failure.code,
             detail=failure.detail,
         )
-    with open_share(aim.place.around, where.share.account, where.share.share) as share:
-        write_served(share, home_of(aim.app, where), made.generation, journal)
+    write_served(aim.place, where.share, home_of(aim.app, where), made.generation, journal)
     return restored(failure, made.release, made.generation)
 
 
@@ -97,6 +96,8 @@ def _made_current(
         if record.highest != published.generation:
             journal.log(Text("Somebody else has deployed meanwhile (generation {number}).", number=record.highest))
             return None
+        if not published.changed and published.generation in record.served:
+            return None  # it has served: what does not work now is the model, or the place
         former = way_back(published.generation, record.generations, record.served, record.there)
         if former is None:
             journal.log(Text("There is no earlier release to go back to."))
@@ -111,14 +112,18 @@ def _made_current(
         return make_current(share, record, wanted, journal)
 
 
-def _until_it_serves(aim: Aim, journal: Journal, patience: Patience) -> None:
+def _until_it_serves(aim: Aim, where: Destination, generation: int, journal: Journal, patience: Patience) -> None:
     """A container that ends is started again by Azure, and then takes the release that is current: no GPU has to be asked for.
     Only where that does not happen the revision is restarted."""
     deadline = time.monotonic() + patience.again
     answering = False
     bearing = Bearing(journal, patience.lost)
     while time.monotonic() < deadline:
-        running = bearing.ask(lambda: replicas_of(aim.place, aim.revision.name)) or []
+        running = bearing.ask(lambda: replicas_of(aim.place, aim.revision.name))
+        if running is None:
+            deadline += patience.poll  # nobody has looked
+            journal.wait(patience.poll)
+            continue
         if any(each.ready for each in running):
             version = answered(journal, lambda: version_of(aim))
             answering = version is not None and version.loaded and version.release == aim.release
@@ -129,6 +134,13 @@ def _until_it_serves(aim: Aim, journal: Journal, patience: Patience) -> None:
     if answering:
         journal.log(Text("The release before serves; a replica that failed is still on its way."), "warning")
         return
+    with open_share(aim.place.around, where.share.account, where.share.share) as share:
+        highest = read_record(share, home_of(aim.app, where), journal).highest
+    if highest != generation:
+        raise EndpointError(
+            Text("Somebody else has deployed meanwhile (generation {number}).", number=highest),
+            code="DeployedMeanwhile",
+        )
     plan = make_room(aim.place, aim.app, aim.revision, plan_of(aim.place, aim.app, aim.revision), journal)
     if not roll_out(aim, plan, journal, patience).release_matches:
         raise EndpointError(

@@ -39,14 +39,14 @@ def test_a_model_that_cannot_be_loaded_is_named_within_seconds_and_status_says_t
         run(place, told)
     ended = time.monotonic()
     assert error.value.code == "ModelLoadFailed"
-    assert "model_type" in str(error.value.message)
+    assert "has neither tokenizer.json" in str(error.value.message)
     assert error.value.detail is not None
     assert "slipway: failed: " in error.value.detail
     assert ended - told.at("Installing dependencies") < WITHIN
     assert "nobody is cut off" in told.text
     found = look(place)
     assert found.state == "failed"
-    assert "model_type" in str(found.reason)
+    assert "has neither tokenizer.json" in str(found.reason)
 
 
 @pytest.mark.fact(65, 66, 109, 111)
