@@ -165,6 +165,7 @@ def test_the_logs_token_follows_no_redirect_to_another_host(place: Place) -> Non
 )
 def test_a_cancel_is_heard_at_once_and_leaves_the_revision_active(place: Place, moment: str, seconds: float) -> None:
     """Also between the end of the old replica and the start of the new one, where nothing is active."""
+    empty_base(place)
     until(lambda: look(place).state == "waiting-for-first-deploy", 120, "the replica to wait for its first deploy")
     stop = threading.Event()
     pressed: list[float] = []
