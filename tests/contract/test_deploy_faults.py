@@ -17,7 +17,7 @@ from tests.faults.deploying.sweep import Point, sweep
 def test_a_release_that_ends_goes_back_and_two_windows_do_not_take_one_generation_and_no_secret_is_written() -> None:
     with clouded(4, TIMES) as (world, folder):
         grounds: list[Ground] = []
-        for name in ("19", "30-exit"):
+        for name in ("19", "30-again", "30-answers"):
             row = play(name, world, folder, grounds)
             assert row.as_expected, row.seen
         row = secrets.row(world, folder, grounds)

@@ -219,6 +219,44 @@ def broken_logs(ground: Ground) -> Row:
     )  # fmt: skip
 
 
+def cut_off_before_it_failed(ground: Ground) -> Row:
+    """30: a Deploy is killed once its release is current, and run again: what nobody has seen fail has not served either. The
+    release before was never waited for to the end, but it answers when it is replaced."""
+    ground.write("serve", "good")
+    process = ground.begin()
+    eventually(lambda: ground.serving(), 90, "the good release to serve")
+    ground.kill(process)
+    good = ground.serving()
+    ground.write("crash", "bad")
+    began = time.monotonic()
+    process = ground.begin()
+    eventually(lambda: "switch" in ground.steps()[-2:] and len(ground.generations()) == 2, 60, "the switch")
+    ground.kill(process)
+    ended = ground.deploy()
+    error = ended.error if ended.code else {}
+    seen = f"told {error.get('code')}, back as generation {error.get('restored')}, serves: {ground.serving() == good}"
+    return Row(
+        30, "killed after the switch, run again, crashes", "rolled back all the same", seen, time.monotonic() - began, 1,
+        error.get("code") == "ContainerCrashed" and error.get("restored") == 3 and ground.serving() == good,
+    )  # fmt: skip
+
+
+def ready_and_answers_500(ground: Ground) -> Row:
+    """30: ready, and every question ends in 500."""
+    ground.write("serve", "good")
+    assert ground.deploy().code == 0
+    good = ground.serving()
+    ground.write("broken-answers", "bad")
+    began = time.monotonic()
+    ended = ground.deploy()
+    error = ended.error if ended.code else {}
+    seen = f"told {error.get('code')}, back as generation {error.get('restored')}, serves: {ground.serving() == good}"
+    return Row(
+        30, "a release that is ready and answers 500", "told, rolled back", seen, time.monotonic() - began, 1,
+        error.get("code") == "Endpoint500" and error.get("restored") == 3 and ground.serving() == good,
+    )  # fmt: skip
+
+
 LOST_SECONDS = 75
 
 
@@ -263,6 +301,8 @@ ROWS: dict[str, Callable[[Ground], Row]] = {
     "30-exit": ends("crash", "ContainerCrashed", "a container exits 3"),
     "30-memory": ends("killed", "OutOfMemory", "a container is killed for memory"),
     "30-import": ends("import", "ContainerCrashed", "an import that can't be followed fails"),
+    "30-again": cut_off_before_it_failed,
+    "30-answers": ready_and_answers_500,
     "35": broken_logs,
     "18": network_lost,
 }

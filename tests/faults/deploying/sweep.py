@@ -101,8 +101,8 @@ def current(ground: Ground) -> set[str]:
 
 
 def row(grounds: Sequence[Ground], every: int = 1) -> Row:
-    """The points are shared out among grounds, each on a cloud of its own, for rules of faults hold for a whole cloud. `every`: of
-    how many points one is played."""
+    """The points are shared out among grounds, each on a cloud of its own, since rules of faults hold for a whole cloud.
+    `every`: of how many points one is played."""
     began = time.monotonic()
     for ground in grounds:
         ground.write("serve", "first")

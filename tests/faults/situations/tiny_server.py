@@ -14,7 +14,7 @@ from pathlib import Path
 
 BASE = "tiny/base"
 STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
-LIVE = {"hangs": False, "status": 200}
+LIVE = {"hangs": False, "status": 200, "chat": 200}
 READY = threading.Event()
 
 
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.path == "/unready":
             READY.clear()
-        self.answer(200, {"choices": [{"message": {"content": "Hello"}}]})
+        self.answer(LIVE["chat"], {"choices": [{"message": {"content": "Hello"}}]})
 
     def answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
@@ -76,6 +76,8 @@ def main(mode: str) -> None:
         time.sleep(float(os.environ.get("LATE", "25")))  # sleeps: it plays a model that loads for long
     if mode == "elsewhere":
         port = 0
+    if mode == "broken-answers":
+        LIVE["chat"] = 500
     if mode == "no-route":
         LIVE["status"] = 404
     if mode == "no-model":
