@@ -32,6 +32,10 @@ BY_ANOTHER_RELEASE = frozenset(
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
 
 
+ENDING = frozenset({"ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", NO_INTACT_RELEASE})
+"""Causes after which the container is started again by Azure: then it takes the release that is current."""
+
+
 def by_another_release(code: str) -> bool:
     """Whether the release before may work where this one does not. A model that is asked and answers with 5xx, or not at all, is
     one of those."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sidecar.core.journal import Journal
 from sidecar.core.releases import Generation, way_back
-from sidecar.decisions.diagnosis import by_another_release
+from sidecar.decisions.diagnosis import ENDING, by_another_release
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.text import Text
@@ -59,7 +59,8 @@ def go_back(
         return failure
     back = replace(aim, release=made.release)
     try:
-        _until_it_serves(back, where, made.generation, journal, patience)
+        if failure.code not in ENDING or not _started_again(back, journal, patience):
+            _restarted(back, where, made.generation, journal, patience)
     except Cancelled as cancelled:
         raise Cancelled(
             Text(
@@ -112,9 +113,9 @@ def _made_current(
         return make_current(share, record, wanted, journal)
 
 
-def _until_it_serves(aim: Aim, where: Destination, generation: int, journal: Journal, patience: Patience) -> None:
-    """A container that ends is started again by Azure, and then takes the release that is current: no GPU has to be asked for.
-    Only where that does not happen the revision is restarted."""
+def _started_again(aim: Aim, journal: Journal, patience: Patience) -> bool:
+    """Whether the release serves without our doing: a container that ends is started again by Azure, and then takes what is
+    current. No GPU has to be asked for."""
     deadline = time.monotonic() + patience.again
     answering = False
     bearing = Bearing(journal, patience.lost)
@@ -128,12 +129,15 @@ def _until_it_serves(aim: Aim, where: Destination, generation: int, journal: Jou
             version = answered(journal, lambda: version_of(aim))
             answering = version is not None and version.loaded and version.release == aim.release
             if answering and all(each.ready for each in running):
-                return
+                return True
         journal.progress(Text("Waiting for the container to start again, with the release before…"))
         journal.wait(patience.poll)
     if answering:
         journal.log(Text("The release before serves; a replica that failed is still on its way."), "warning")
-        return
+    return answering
+
+
+def _restarted(aim: Aim, where: Destination, generation: int, journal: Journal, patience: Patience) -> None:
     with open_share(aim.place.around, where.share.account, where.share.share) as share:
         highest = read_record(share, home_of(aim.app, where), journal).highest
     if highest != generation:
