@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,10 @@ _REMOVED = frozenset(
 """Modules of Python's library that IMAGE_PYTHON has and a newer one on this machine has no more."""
 
 _LIBRARY = sys.stdlib_module_names | _REMOVED
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Python 3.11 counts the depth of a tree for all threads together, and two that parse at once meet a SystemError."""
 
 
 @dataclass(frozen=True)
@@ -322,7 +327,7 @@ def _parsed(path: str, entry: Entry) -> _Module:
         return module
     source = module.source = read_bytes(entry.source, str(entry.source))
     try:
-        with warnings.catch_warnings():
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a doubtful escape starts all the same
             module.tree = ast.parse(source, path)
     except SyntaxError as error:
