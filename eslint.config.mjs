@@ -8,10 +8,10 @@ import tseslint from "typescript-eslint";
 export const ORDER = [
   ["extension"],
   ["commands"],
-  ["releases"],
+  ["releases", "diagnose"],
   ["endpoint", "resume"],
   ["operate"],
-  ["view", "launch", "problems"],
+  ["view", "launch", "problems", "logs"],
   ["messages", "environment", "credentials", "picks"],
   ["client", "python", "tokens", "folders"],
   ["sentences", "config"],
@@ -35,9 +35,9 @@ const languageClient = {
   message: "Only client.ts speaks the protocol: use Sidecar.",
 };
 const rooms = {
-  group: ["./client", "./commands", "./credentials", "./view", "./problems", "./launch", "./extension"],
+  group: ["./client", "./commands", "./credentials", "./view", "./problems", "./logs", "./launch", "./extension"],
   allowTypeImports: true,
-  importNamePattern: "^(Sidecar|Credentials|EndpointView|Problems|registerCommands|launch|needsNoSetUp|activate|deactivate)$",
+  importNamePattern: "^(Sidecar|Credentials|EndpointView|Problems|Logs|registerCommands|launch|needsNoSetUp|activate|deactivate)$",
   message: "Only extension.ts builds and wires the rooms; others are given them (import the type).",
 };
 const boundaries = (...patterns) => ({ "@typescript-eslint/no-restricted-imports": ["error", { patterns }] });

@@ -4,6 +4,7 @@ import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
+import { Logs } from "./logs";
 import { say, showFailure } from "./messages";
 import { Problems } from "./problems";
 import { offerToGoOn } from "./resume";
@@ -28,12 +29,14 @@ export function activate(context: vscode.ExtensionContext): void {
   });
   const view = new EndpointView(sidecar, log, () => needsNoSetUp(context, log));
   const problems = new Problems();
+  const logs = new Logs(sidecar, credentials);
   context.subscriptions.push(
     log,
     problems,
+    logs,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, problems, log }),
+    ...registerCommands({ sidecar, credentials, view, problems, logs, log }),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

@@ -19,7 +19,7 @@ import shtab
 from sidecar import __version__
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
-from sidecar.doors import questions, terminal
+from sidecar.doors import questions, terminal, terminal_logs
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
 from sidecar.doors.verbs import VERBS, Params, Verb, folder_of
@@ -41,7 +41,7 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback"}
+COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback", "slipway/logs"}
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 
 
@@ -62,7 +62,8 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     shown = Terminal(as_json=options.json, verbs=spoken_verbs(program))
-    context = Context(settings_from(environ, say=shown.say, tenant=options.tenant), shown.show, stop)
+    settings = settings_from(environ, say=shown.say, tenant=options.tenant)
+    context = Context(settings, shown.show, stop, lambda line: _tell(line, shown, stop))
     try:
         _complete(options, context, shown, program)
         result = _with_consents(verb, options, context)
@@ -72,15 +73,21 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     except SlipwayError as error:
         shown.fail(error)
         return 130 if isinstance(error, Cancelled) else 3 if isinstance(error, ConsentNeeded) else 1
-    shown.result(verb.render(result), result)
+    if not isinstance(result, wire.Logs):  # its lines have been shown, as they came
+        shown.result(verb.render(result), result)
     return 1 if verb.failed(result) else 0
+
+
+def _tell(line: wire.LogLine, shown: Terminal, stop: threading.Event) -> None:
+    if not shown.line(terminal_logs.line(line), line):
+        stop.set()
 
 
 def spoken_verbs(program: str) -> dict[str, str]:
     """Titles of VS Code's commands, as shared sentences name them, and what to type here instead."""
     titled = {each.title: f"`{program} {name}`" for name, each in VERBS.items() if each.title is not None}
     again = {f"{name.capitalize()} again": f"`{program} {name}` again" for name in ("provision", "deploy")}
-    return titled | again
+    return titled | again | {"AI Toolkit: Show system logs": f"`{program} logs --system`"}
 
 
 def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:

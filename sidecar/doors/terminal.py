@@ -52,12 +52,18 @@ class Terminal:
     def result(self, text: str, result: wire.Message) -> None:
         self._print(json.dumps(self.document(result), ensure_ascii=False) if self._as_json else self.worded(text))
 
-    def _print(self, text: str) -> None:
+    def line(self, text: str, message: BaseModel) -> bool:
+        """One of many, as it comes; whether anybody still reads."""
+        return self._print(json.dumps(self.document(message), ensure_ascii=False) if self._as_json else text)
+
+    def _print(self, text: str) -> bool:
         """To stdout. Who reads it may have left (`| head`): then nobody is told."""
         try:
             print(text, flush=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
+        return True
 
     def document(self, message: BaseModel) -> dict[str, Any]:
         """The message as JSON, with every sentence filled in: nobody outside has the catalogue of templates."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from sidecar.doors import terminal
+from sidecar.doors import terminal, terminal_logs
 from sidecar.wire import protocol as wire
 
 R = TypeVar("R", bound=wire.Message)
@@ -98,6 +98,26 @@ def for_rollback(parser: argparse.ArgumentParser) -> None:
 def for_discard(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--kind", choices=["provision", "deploy", "rollback"], required=True)
+
+
+def for_logs(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--follow", action="store_true", help="go on as lines come, until Ctrl-C; wakes nothing")
+    parser.add_argument(
+        "--since", default="", metavar="WHEN", help="30s, 10m, 2h, 1d, or a time in ISO 8601 (UTC without a zone)"
+    )
+    parser.add_argument("--system", action="store_true", help="what the platform tells, not what the containers write")
+    parser.add_argument("--replica", default="", metavar="NAME", help="of this one only (`status` lists them)")
+    parser.add_argument(
+        "--previous",
+        action="store_true",
+        help="of each container the instance before the one that runs; in a crash loop the one that ended last",
+    )
+
+
+def logs_of(options: argparse.Namespace) -> Params:
+    asked = {name: getattr(options, name) for name in ("follow", "since", "replica", "previous")}
+    return {**operation_of(options), **asked, "source": "system" if options.system else "console"}
 
 
 def deploy_of(options: argparse.Namespace) -> Params:
@@ -238,6 +258,26 @@ VERBS: dict[str, Verb[Any]] = {
         place=folder_of,
         render=terminal.status,
         failed=lambda found: cast("wire.Status", found).failure,
+    ),
+    "logs": Verb(
+        what="what the containers write, or with --system what the platform tells of them; never wakes a GPU",
+        method="slipway/logs",
+        result=wire.Logs,
+        title="AI Toolkit: Show logs",
+        arguments=for_logs,
+        place=logs_of,
+        render=lambda _: "",
+        failed=never,
+    ),
+    "diagnose": Verb(
+        what="why the endpoint is not ready, and what to do next; never wakes a GPU",
+        method="slipway/diagnose",
+        result=wire.Diagnosis,
+        title="AI Toolkit: Why is it not ready?",
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal_logs.diagnosis,
+        failed=lambda found: cast("wire.Diagnosis", found).failure,
     ),
     "endpoint": Verb(
         what="the endpoint's URL and a single-use login link",

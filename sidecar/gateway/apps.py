@@ -62,6 +62,10 @@ class App:
     event_stream: str | None = None
     """Where the system's events are told; absent for an app whose last update failed."""
 
+    target_port: int | None = None
+    """Where the ingress sends requests; None: Azure looks for itself."""
+    probe_ports: tuple[int, ...] = ()
+
     @property
     def environment(self) -> str:
         return self.environment_id.rpartition("/")[2]
@@ -199,7 +203,14 @@ def app(place: AppPlace) -> App:
         profile=properties.workload_profile_name or None,
         location=str(found.location or ""),
         event_stream=properties.event_stream_endpoint or None,
+        target_port=None if ingress is None or not ingress.target_port else int(ingress.target_port),
+        probe_ports=_probe_ports(first),
     )
+
+
+def _probe_ports(container: Any) -> tuple[int, ...]:
+    asked = [each.http_get or each.tcp_socket for each in container.probes or []]
+    return tuple(dict.fromkeys(int(each.port) for each in asked if each is not None and each.port))
 
 
 def _mounts(container: Any, template: Any) -> tuple[Mount, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from sidecar.core.journal import Event, Journal, Leaving
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import Kind
 from sidecar.gateway import resources
 from sidecar.gateway.patience import Patience
@@ -22,10 +23,12 @@ from sidecar.gateway.tenants import session_in, subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
-from sidecar.workflows.answers import deployed, generation, shown_preview, shown_status
+from sidecar.workflows.answers import deployed, generation, shown_diagnosis, shown_preview, shown_status
 from sidecar.workflows.deploy import deploy, roll_back
+from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
 from sidecar.workflows.interrupted import KINDS, forget, interrupted, note_of
+from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import Request, provision
@@ -40,6 +43,8 @@ class Context:
     stop: threading.Event
     leaving: Leaving = field(default_factory=Leaving)
     """Of the process that the action runs in."""
+    tell: Callable[[wire.LogLine], None] = field(default=lambda _: None)
+    """Lines of an app's logs: for whoever asked, and for no log of ours."""
 
     @property
     def patience(self) -> Patience:
@@ -233,6 +238,33 @@ def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.Api
     return wire.ApiKey(api_key=api_key(open_workspace(params.folder), _workspace_session(params, context)))
 
 
+def logs_action(params: wire.LogsParams, context: Context) -> wire.Logs:
+    workspace = open_workspace(params.folder)
+    wanted = Wanted(
+        params.source, params.follow, since(params.since, time.time()), params.replica, previous=params.previous
+    )
+
+    def take(line: Line) -> None:
+        context.tell(
+            wire.LogLine(
+                operation=params.operation,
+                source=line.source,
+                revision=line.revision,
+                replica=line.replica,
+                time=line.time,
+                text=line.text,
+            )
+        )
+
+    session = _workspace_session(wire.FolderCloudParams(folder=params.folder, cloud=params.cloud), context)
+    return wire.Logs(lines=logs(workspace, session, wanted, journal=_silent(context), stop=context.stop, take=take))
+
+
+def diagnose_action(params: wire.FolderCloudParams, context: Context) -> wire.Diagnosis:
+    workspace = open_workspace(params.folder)
+    return shown_diagnosis(why_not_ready(workspace, _workspace_session(params, context)))
+
+
 ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/subscriptions": subscriptions,
     "slipway/resourceGroups": resource_groups,
@@ -250,6 +282,8 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/endpoint": endpoint_action,
     "slipway/status": status_action,
     "slipway/apiKey": api_key_action,
+    "slipway/logs": logs_action,
+    "slipway/diagnose": diagnose_action,
 }
 
 

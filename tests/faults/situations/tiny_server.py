@@ -6,6 +6,7 @@ variable MODE, where a revision states it, goes before that.
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,7 @@ BASE = "tiny/base"
 STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 LIVE = {"hangs": False, "status": 200, "chat": 200}
 READY = threading.Event()
+MODES: set[str] = set()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,9 +37,13 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         if self.path == "/unready":
             READY.clear()
+        if self.path == "/say":
+            print(said, flush=True)
+        if self.path == "/end":
+            os._exit(3)
         self.answer(LIVE["chat"], {"choices": [{"message": {"content": "Hello"}}]})
 
     def answer(self, status: int, body: object) -> None:
@@ -58,17 +64,24 @@ def version() -> dict[str, object]:
         "replica": os.environ.get("CONTAINER_APP_REPLICA_NAME"),
         "base": BASE,
         "adapters": [],
-        "refused": [],
+        "refused": [{"name": "broken", "reason": "it is truncated"}] if "refused" in MODES else [],
         "startedAt": STARTED,
         "readyAfter": 1,
     }
 
 
 def main(mode: str) -> None:
+    MODES.add(mode)
     port = int(os.environ["CONTAINER_APP_PORT"])
     if mode == "crash":
         print("Traceback: it broke", flush=True)
         sys.exit(3)
+    if mode == "raises":
+        raise RuntimeError("the tokenizer is wrong")
+    if mode == "full":
+        raise OSError(28, "No space left on device")
+    if mode == "packages":
+        sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--no-index", "no-such-package-of-anybody"]))
     if mode == "killed":
         os.kill(os.getpid(), 9)
     if mode == "late":
