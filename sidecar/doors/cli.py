@@ -63,7 +63,7 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     _stop_on_signals(stop)
     shown = Terminal(as_json=options.json, verbs=spoken_verbs(program))
     settings = settings_from(environ, say=shown.say, tenant=options.tenant)
-    context = Context(settings, shown.show, stop, lambda line: _tell(line, shown, stop))
+    context = Context(settings, shown.show, stop, tell=lambda line: _tell(line, shown, stop))
     try:
         _complete(options, context, shown, program)
         result = _with_consents(verb, options, context)
