@@ -75,7 +75,7 @@ def sweep(ground: Ground, chosen: list[Point]) -> Generator[tuple[Point, list[st
             yield point, []
             continue
         wrong = [f"{name[:12]} on the share is damaged" for name in ground.damaged() if name in current(ground)]
-        if alive and ground.unfinished() is None:
+        if alive and ground.unfinished() is None and ground.steps()[-1] != "failed":
             wrong.append("the journal does not tell that it was cut off")
         answering = ground.serving()
         if answering and before and answering != before and ground.damaged():
