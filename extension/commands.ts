@@ -7,10 +7,14 @@ import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
+import { start, stop } from "./operating";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned } from "./protocol";
 import { deploy, preview, rollBack } from "./releases";
+import { remove } from "./removing";
+import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
+import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
 
@@ -25,6 +29,16 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.diagnose": diagnose,
   "slipway.showLogs": showLogs,
   "slipway.showSystemLogs": showSystemLogs,
+  "slipway.start": start,
+  "slipway.stop": stop,
+  "slipway.remove": remove,
+  "slipway.copyUrl": copyUrl,
+  "slipway.copyCurl": copyCurl,
+  "slipway.copyPython": copyPython,
+  "slipway.copyJavaScript": copyJavaScript,
+  "slipway.diagnostics": diagnostics,
+  "slipway.restartSidecar": restartSidecar,
+  "slipway.rotateKey": rotateKey,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };

@@ -43,6 +43,9 @@ export function activate(context: vscode.ExtensionContext): void {
       offerToGoOn({ sidecar, log }).catch((error: unknown) => showFailure(error, log));
     }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
+    vscode.window.onDidChangeWindowState(({ focused }) => {
+      if (focused) void view.lookAgain();
+    }),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("slipway.python") && sidecar.isRunning) {

@@ -2,7 +2,7 @@
 
 export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
 export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
-export type State = "not-provisioned" | "missing" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
+export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 export type LogSource = "console" | "system";
 export type Remedy = "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
@@ -47,6 +47,105 @@ export interface LogsParams {
 export interface Sentence {
   readonly message: string;
   readonly args: Readonly<Record<string, string>>;
+}
+
+export interface Content {
+  readonly name: string;
+  readonly size: number;
+}
+
+export interface Diagnostics {
+  readonly file: string;
+  readonly contents: readonly Content[];
+  readonly missing: readonly Sentence[];
+}
+
+export interface DiagnosticsParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly file: string;
+  readonly operation: string;
+}
+
+export interface OperateParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly operation: string;
+}
+
+export interface Removable {
+  readonly kind: "app" | "releases" | "mount" | "environment" | "logs" | "share" | "account";
+  readonly name: string;
+  readonly ours: boolean;
+  readonly holds: Sentence;
+  readonly users: readonly string[];
+}
+
+export interface Removed {
+  readonly app: string;
+  readonly done: boolean;
+  readonly goes: readonly Removable[];
+  readonly stays: readonly Removable[];
+  readonly emptied: readonly string[];
+}
+
+export interface RemoveParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly plan: boolean;
+  readonly name: string;
+  readonly also: readonly string[];
+  readonly operation: string;
+}
+
+export interface RevisionLine {
+  readonly name: string;
+  readonly state: string;
+  readonly health: string;
+  readonly replicas: number;
+  readonly serves: boolean;
+}
+
+export interface Rotated {
+  readonly app: string;
+  readonly between: boolean;
+  readonly restarted: boolean;
+  readonly sentence: Sentence;
+}
+
+export interface RotateParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly finish: boolean;
+  readonly consents: readonly string[];
+  readonly operation: string;
+}
+
+export interface RunsOn {
+  readonly device: string;
+  readonly gpu: string | null;
+  readonly dtype: string;
+  readonly weights: string;
+}
+
+export interface Snippet {
+  readonly url: string;
+  readonly model: string | null;
+  readonly code: string;
+}
+
+export interface SnippetParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly language: "url" | "curl" | "python" | "javascript";
+}
+
+export interface Switched {
+  readonly app: string;
+  readonly running: "started" | "stopped";
+  readonly changed: boolean;
+  readonly awake: number;
+  readonly sentence: Sentence;
 }
 
 export interface Deployed {
@@ -281,6 +380,11 @@ export interface Status {
   readonly refused: readonly RefusedAdapter[];
   readonly notes: readonly Sentence[];
   readonly failure: boolean;
+  readonly hashes: Readonly<Record<string, string>>;
+  readonly runsOn: RunsOn | null;
+  readonly revisions: readonly RevisionLine[];
+  readonly cooldown: number;
+  readonly lookedAt: string;
 }
 
 export interface ApiKey {
@@ -340,6 +444,12 @@ export interface Methods {
   readonly "slipway/apiKey": { readonly params: FolderCloudParams; readonly result: ApiKey };
   readonly "slipway/logs": { readonly params: LogsParams; readonly result: Logs };
   readonly "slipway/diagnose": { readonly params: FolderCloudParams; readonly result: Diagnosis };
+  readonly "slipway/start": { readonly params: OperateParams; readonly result: Switched };
+  readonly "slipway/stop": { readonly params: OperateParams; readonly result: Switched };
+  readonly "slipway/snippet": { readonly params: SnippetParams; readonly result: Snippet };
+  readonly "slipway/diagnostics": { readonly params: DiagnosticsParams; readonly result: Diagnostics };
+  readonly "slipway/rotateKey": { readonly params: RotateParams; readonly result: Rotated };
+  readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
 }
 
 export interface Callbacks {

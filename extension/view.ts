@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders } from "./folders";
 import { describe, say } from "./messages";
-import type { CloudName, Phase, State, Status } from "./protocol";
+import type { CloudName, Phase, RevisionLine, RunsOn, State, Status } from "./protocol";
 
 /** One line of the tree. */
 interface Line {
@@ -15,6 +15,9 @@ interface Line {
 }
 
 const LOOK_AGAIN_AFTER = 5_000;
+const STALE_AFTER = 60_000;
+/** For Azure to end a replica after the cooldown: about a quarter of a minute was seen. */
+const MARGIN = 60_000;
 
 /** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts: each
  * look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
@@ -27,6 +30,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   private folder: vscode.WorkspaceFolder | undefined;
   private status: Status | undefined;
   private failure: string | undefined;
+  private lookedAt = 0;
   private loading: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
@@ -63,6 +67,13 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     else this.show();
   }
 
+  /** The person has come back to the window. A look at a replica that is ready counts as a request: there the next one waits
+   * until a replica that nobody asked would have ended, so that looking alone keeps no GPU awake. */
+  async lookAgain(): Promise<void> {
+    const pause = this.failure === undefined && this.status?.state === "ready" ? this.status.cooldown * 1000 + MARGIN : STALE_AFTER;
+    if (this.status !== undefined && Date.now() - this.lookedAt > pause) await this.look();
+  }
+
   /** Reads the state now. Failing is said in the view, not in a notification. */
   async refresh(): Promise<void> {
     this.loading ??= this.load().finally(() => (this.loading = undefined));
@@ -91,6 +102,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
         const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
         this.status = await this.sidecar.ask("slipway/status", { folder: this.folder?.uri.fsPath ?? "", cloud });
         this.failure = undefined;
+        this.lookedAt = Date.now();
       } catch (error) {
         this.failure = describe(error);
         this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
@@ -123,10 +135,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
       this.item.hide();
       return;
     }
-    const text = summary(this.status);
+    // What was read before a look that failed is not what is: it may have been "ready".
+    const text = this.failure === undefined ? summary(this.status) : vscode.l10n.t("state unknown");
     this.item.text = `$(rocket) Slipway: ${text}`;
-    this.item.tooltip = `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
-    this.item.backgroundColor = this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+    this.item.tooltip = this.failure ?? `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
+    this.item.backgroundColor = this.failure !== undefined || this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
   }
@@ -144,7 +157,13 @@ function tree(status: Status): readonly Line[] {
   const lines: Line[] = [
     { label: vscode.l10n.t("Endpoint"), text: status.url ?? unknown, icon: "globe", ...(status.url === null ? {} : { command: "slipway.openEndpoint" }) },
     { label: vscode.l10n.t("State"), text: summary(status), icon: "pulse" },
-    { label: vscode.l10n.t("Revision"), text: status.revision ?? unknown, icon: "versions" },
+    ...released(status),
+    {
+      label: vscode.l10n.t("Revision"),
+      text: status.revision ?? unknown,
+      icon: "versions",
+      ...(status.revisions.length > 1 ? { children: status.revisions.map(revisionLine) } : {}),
+    },
     {
       label: vscode.l10n.t("Replicas"),
       text: status.replicas.length === 0 ? vscode.l10n.t("none awake, nothing is billed") : String(status.replicas.length),
@@ -158,12 +177,33 @@ function tree(status: Status): readonly Line[] {
     },
   ];
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
+  if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info" });
-  return [...lines, ...status.notes.map((note) => ({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" }))];
+  for (const note of status.notes) lines.push({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" });
+  return [...lines, { label: vscode.l10n.t("Last looked at"), text: new Date(status.lookedAt).toLocaleTimeString(), icon: "eye" }];
+}
+
+function released({ release, generation }: Status): Line[] {
+  if (release === null || release === "") return [];
+  const text = generation === null ? release.slice(0, 12) : vscode.l10n.t("{release} (generation {generation})", { release: release.slice(0, 12), generation: String(generation) });
+  return [{ label: vscode.l10n.t("Release"), text, icon: "package" }];
+}
+
+/** Azure's own words. */
+function revisionLine({ name, state, health, serves }: RevisionLine): Line {
+  const text = serves ? vscode.l10n.t("serves ({state}, {health})", { state, health }) : `${state}, ${health}`;
+  return { label: name, text, icon: health === "Unhealthy" ? "error" : serves ? "pass" : "circle-outline" };
+}
+
+function runsOn({ device, gpu, dtype, weights }: RunsOn): Line[] {
+  return [
+    { label: vscode.l10n.t("GPU"), text: gpu ?? vscode.l10n.t("none ({device})", { device }), icon: "circuit-board" },
+    { label: vscode.l10n.t("Number format"), text: weights === "full" || weights === "" ? dtype : `${dtype} (${weights})`, icon: "symbol-numeric" },
+  ];
 }
 
 /** What answers, and what is on the share and does not. */
-function models({ base, adapters, refused }: Status): Line {
+function models({ base, adapters, refused, hashes }: Status): Line {
   const named = [...(base === null ? [] : [base]), ...adapters];
   const text = refused.length === 0 ? String(named.length) : vscode.l10n.t("{served} served, {refused} refused", { served: String(named.length), refused: String(refused.length) });
   return {
@@ -171,7 +211,7 @@ function models({ base, adapters, refused }: Status): Line {
     text,
     icon: refused.length === 0 ? "library" : "warning",
     children: [
-      ...named.map((name, index) => ({ label: name, text: index === 0 && base !== null ? vscode.l10n.t("base model") : vscode.l10n.t("adapter"), icon: "symbol-namespace" })),
+      ...named.map((name, index) => ({ label: name, text: index === 0 && base !== null ? vscode.l10n.t("base model") : `${vscode.l10n.t("adapter")} ${(hashes[name] ?? "").slice(0, 12)}`.trim(), icon: "symbol-namespace" })),
       ...refused.map(({ name, reason }) => ({ label: name, text: vscode.l10n.t("refused: {reason}", { reason }), icon: "error" })),
     ],
   };
@@ -187,6 +227,7 @@ function named(state: State | Phase): string {
   const names: Readonly<Record<State | Phase, string>> = {
     "not-provisioned": vscode.l10n.t("not provisioned"),
     missing: vscode.l10n.t("the container app does not exist any more"),
+    stopped: vscode.l10n.t("stopped (no request wakes it)"),
     asleep: vscode.l10n.t("asleep (the first request wakes it)"),
     starting: vscode.l10n.t("starting"),
     "waiting-for-first-deploy": vscode.l10n.t("waiting for the first deploy"),

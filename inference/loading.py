@@ -8,7 +8,7 @@ from inference.engine.adapters.table import Adapters
 from inference.engine.adapters.tokenizer import AdapterTokenizers
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import CacheShape
-from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, kv_blocks, uuid_of
+from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, gpu_name, kv_blocks, uuid_of
 from inference.engine.compute.hardware_report import hardware_report
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import BatchingEngine, Runner
@@ -20,7 +20,7 @@ from inference.engine.text.tokenizer import load_tokenizer
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.engine.weights.nf4 import four_bits, size_in_nf4
 from inference.gpu_metrics import find_gpu
-from inference.service import Note, Served, Service
+from inference.service import Note, RunsOn, Served, Service
 from inference.settings import Engine, Settings
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ def load(service: Service) -> Served:
     engine.warm_up()
     watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
     watch.start()
-    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch)
+    runs_on = RunsOn(device.device.type, gpu_name(device.device), device.format, settings.weights)
+    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch, runs_on)
 
 
 def device_for(settings: Settings, folder: ModelFolder, vocabulary: int) -> Device:

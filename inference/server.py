@@ -23,7 +23,7 @@ from inference.service import Served, Service
 from inference.settings import Settings
 from inference.web.chat_mount import ChatPage
 from inference.web.connections import connections
-from inference.web.gate import Gate
+from inference.web.gate import Gate, gate_for
 from inference.web.login import DOORS, NO_KEY, front_page
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,9 @@ async def serve(settings: Settings, leaving: Callable[[int], None] = lambda _: N
     loop = asyncio.get_running_loop()
     service = Service(settings, loop)
     page = ChatPage(service)
-    listener = Listener(configuration(application(service, Gate(settings.api_key), page), settings))
+    listener = Listener(
+        configuration(application(service, gate_for(settings.api_key, settings.previous_key), page), settings)
+    )
     draining: set[asyncio.Task[None]] = set()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, lambda: draining.add(asyncio.create_task(drain(service, listener))))

@@ -46,6 +46,16 @@ class Readiness:
 
 
 @dataclass(frozen=True)
+class RunsOn:
+    """What the model runs with, for people: the kind of device, a GPU's own name, the format of its numbers and weights."""
+
+    device: str = ""
+    gpu: str | None = None
+    dtype: str = ""
+    weights: str = "full"
+
+
+@dataclass(frozen=True)
 class Served:
     """A loaded base model with its engine and adapters."""
 
@@ -54,6 +64,7 @@ class Served:
     adapters: Adapters
     grammars: TokenizerGrammars
     watch: Watch
+    runs_on: RunsOn = RunsOn()
 
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]
@@ -197,6 +208,11 @@ class Service:
             "startedAt": self.started.isoformat(timespec="seconds"),
             "readyAfter": None if self.ready_after is None else round(self.ready_after, 1),
             "engine": served.engine.kind if served else None,
+            "keys": len({settings.api_key, settings.previous_key} - {""}),
+            "device": served.runs_on.device if served else None,
+            "gpu": served.runs_on.gpu if served else None,
+            "dtype": served.runs_on.dtype if served else None,
+            "weights": served.runs_on.weights if served else None,
         }
 
 

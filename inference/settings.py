@@ -28,6 +28,7 @@ class Settings:
     port: int = DEFAULT_PORT
     host: str = "0.0.0.0"  # noqa: S104  (a container is reached from outside; the local cloud sets 127.0.0.1)
     api_key: str = ""
+    previous_key: str = ""  # accepted beside it while callers change from the one to the other
     mount: Path = Path("/mount")
     base_model: str = ""
     release: str = ""
@@ -61,6 +62,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         port=whole(environment, "CONTAINER_APP_PORT", DEFAULT_PORT),
         host=environment.get("SLIPWAY_BIND_HOST") or Settings.host,
         api_key=environment.get("SLIPWAY_API_KEY", ""),
+        previous_key=environment.get("SLIPWAY_API_KEY_PREVIOUS", ""),
         mount=Path(environment.get("SLIPWAY_MOUNT") or "/mount").resolve(),  # adapters are named by their path in it
         base_model=environment.get("SLIPWAY_BASE_MODEL", ""),
         release=environment.get("SLIPWAY_RELEASE_DIGEST", ""),

@@ -17,7 +17,7 @@ REASON = re.compile(r"# (patched|sleeps): *(\S.*)")
 ROOMS = ("extension", "inference", "infra", "sidecar", "tests")
 WRITTEN = ("*.py", "*.ts", "*.mjs")
 MOST_LINES = 400
-LONGER: dict[str, str] = {}
+LONGER: dict[str, str] = {"extension/protocol.ts": "written from the wire's messages, a subject each on that side"}
 """Files that may be longer, each with its reason."""
 LATE = re.compile(r"# noqa: [A-Z0-9, ]*PLC0415(?! {2}\(\S.*\))")
 

@@ -21,6 +21,8 @@ class Gate:
 
     key: str
     clock: Callable[[], float] = time.time
+    previous: "Gate | None" = None
+    """Of the key before this one, while callers change: it admits whom it admitted, and gives out nothing new."""
     _used: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
@@ -45,10 +47,13 @@ class Gate:
         sender = headers.get(b"sec-fetch-site", b"none")
         if sender not in {b"none", b"same-origin"} and scope.get("method", "GET") not in {"GET", "HEAD"}:
             return False
-        return self.valid_cookie(value_of(self.cookie, headers.get(b"cookie", b"").decode("latin-1")))
+        if self.valid_cookie(value_of(self.cookie, headers.get(b"cookie", b"").decode("latin-1"))):
+            return True
+        return self.previous is not None and self.previous.admits(scope)
 
     def knows(self, given: str) -> bool:
-        return self.configured and hmac.compare_digest(digest(given), digest(self.key))
+        same = self.configured and hmac.compare_digest(digest(given), digest(self.key))
+        return same or (self.previous is not None and self.previous.knows(given))
 
     def new_cookie(self) -> str:
         return self._sign("cookie", int(self.clock()) + COOKIE_LIFETIME, secrets.token_urlsafe(9))
@@ -62,6 +67,8 @@ class Gate:
     def take_ticket(self, value: str) -> bool:
         """True once for each valid ticket."""
         expiry = self._verify("ticket", value)
+        if expiry is None and self.previous is not None:
+            return self.previous.take_ticket(value)
         now = self.clock()
         self._used = {used: until for used, until in self._used.items() if until >= now}
         if expiry is None or value in self._used:
@@ -104,3 +111,8 @@ def value_of(cookie: str, header: str) -> str:
 def digest(text: str) -> bytes:
     """Equal lengths, so that the comparison takes the same time for every guess."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def gate_for(key: str, previous: str) -> Gate:
+    """`previous`: empty, or as the key itself: there is none."""
+    return Gate(key, previous=Gate(previous) if key and previous and previous != key else None)

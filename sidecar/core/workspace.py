@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -168,6 +169,15 @@ def write_config(workspace: Workspace, outputs: dict[str, str]) -> None:
         workspace.config_file,
         json.dumps({**kept, **{key: by_name[key] for key in CONFIG_KEYS}}, indent=2, ensure_ascii=False) + "\n",
     )
+
+
+def empty_config(workspace: Workspace, keys: Collection[str]) -> None:
+    """Nulls in place of what holds no more; everything else of the file stays."""
+    if not workspace.config_file.exists():
+        return
+    kept = _read_object(workspace, workspace.config_file)
+    emptied = {name: None if name in keys else value for name, value in kept.items()}
+    write_atomically(workspace.config_file, json.dumps(emptied, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_parameters(workspace: Workspace) -> Parameters:

@@ -19,16 +19,17 @@ import shtab
 from sidecar import __version__
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
-from sidecar.doors import questions, terminal, terminal_logs
+from sidecar.doors import questions, terminal, terminal_logs, terminal_operating
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
-from sidecar.doors.verbs import VERBS, Params, Verb, folder_of
+from sidecar.doors.verbs import VERBS, Params, Verb, delete_of, folder_of
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
 from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
-from sidecar.workflows.actions import ACTIONS, Context
+from sidecar.workflows.context import Context
+from sidecar.workflows.operating import EVERY_ACTION
 
 EXIT_CODES = "exit codes: 0 done, 1 failed or what is shown is a failure, 2 wrong usage, 3 consent missing (--yes), 130 cancelled"
 
@@ -41,7 +42,17 @@ NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {"slipway/provision", "slipway/deploy", "slipway/rollback", "slipway/logs"}
+COMPLETE = {
+    "slipway/provision",
+    "slipway/deploy",
+    "slipway/rollback",
+    "slipway/logs",
+    "slipway/start",
+    "slipway/stop",
+    "slipway/remove",
+    "slipway/diagnostics",
+    "slipway/rotateKey",
+}
 """They hear a cancel themselves; one that comes after they are done has come too late."""
 
 
@@ -93,6 +104,8 @@ def spoken_verbs(program: str) -> dict[str, str]:
 def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
     """Fills in what the command line leaves open: subscription and group, project files. Asked for, or named as missing;
     what is missing and can't be asked for is said before anything is made."""
+    if options.verb == "delete" and not options.plan and not options.name:
+        options.name = _confirmed(options, context, shown, program)
     provisions = options.verb == "provision"
     known = _summary(options, context) if options.verb in NEEDED_FILES else None
     if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():
@@ -106,6 +119,19 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         _name_to_id(options, context)
     if known is not None and provisions and not (options.subscription and options.group):
         _where(options, known.defaults, context, shown)
+
+
+def _confirmed(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> str:
+    """The app's name as the person writes it, below the list of what goes. --yes is no answer to this."""
+    if not questions.attended():
+        raise UsageError(
+            f"--name APP is missing, and nobody can be asked here; `{program} delete --plan` lists what goes"
+        )
+    planned = _act(
+        "slipway/remove", wire.Removed, {**delete_of(options), "plan": True, "cloud": options.cloud}, context
+    )
+    print(shown.worded(terminal_operating.removed(planned)), file=sys.stderr)
+    return questions.text("Write the app's name to delete this", lambda _: None)
 
 
 def _summary(options: argparse.Namespace, context: Context) -> wire.WorkspaceSummary:
@@ -226,7 +252,7 @@ def _act(method: str, result: type[R], params: Params, context: Context) -> R:
     fail of the same press, which reached what it had started."""
     hears = method in COMPLETE
     try:
-        done = ACTIONS[method](wire.METHODS[method].params.model_validate(params), context)
+        done = EVERY_ACTION[method](wire.METHODS[method].params.model_validate(params), context)
     except SlipwayError as error:
         if context.stop.is_set() and not hears:
             raise Cancelled(Text("Cancelled. Nothing more is started.")) from error

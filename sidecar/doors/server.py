@@ -24,7 +24,8 @@ from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
-from sidecar.workflows.actions import ACTIONS, Context
+from sidecar.workflows.context import Context
+from sidecar.workflows.operating import EVERY_ACTION
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
@@ -102,11 +103,7 @@ class Sidecar(LanguageServer):
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = (
-            message.operation
-            if isinstance(message, wire.ProvisionParams | wire.DeployParams | wire.RollbackParams | wire.LogsParams)
-            else ""
-        )
+        operation = str(getattr(message, "operation", ""))
 
         def tell(line: wire.LogLine) -> None:
             loop.call_soon_threadsafe(self.protocol.notify, "slipway/logLine", line.model_dump(by_alias=True))
@@ -115,7 +112,7 @@ class Sidecar(LanguageServer):
         if request is not None:
             spoken.stops[request] = stop
         try:
-            result = await _in_thread(lambda: ACTIONS[method](message, context))
+            result = await _in_thread(lambda: EVERY_ACTION[method](message, context))
         except SlipwayError as error:
             data = wire.failure(error).model_dump(by_alias=True)
             raise JsonRpcException(str(error), wire.USER_ERROR, data) from error

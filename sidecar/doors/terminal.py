@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -239,11 +239,23 @@ def status(found: wire.Status) -> str:
         ("revision", found.revision),
         ("release", f"{found.release[:12]} (generation {found.generation})" if found.release else None),
         *[("replica", f"{each.name}  {each.state}") for each in found.replicas],
-        *models(found.base, found.adapters, found.refused),
+        *models(found.base, [hashed(each, found.hashes) for each in found.adapters], found.refused),
+        ("runs on", None if found.runs_on is None else runs_on(found.runs_on)),
+        *[("also", f"{each.name}  {each.state}, {each.health}") for each in found.revisions if not each.serves],
         ("reason", None if found.reason is None else spoken(found.reason)),
         *[("note", spoken(each)) for each in found.notes],
     ]
     return facts("Nothing is provisioned yet." if unprovisioned else f"{found.app}: {found.state}{phase}", rows)
+
+
+def hashed(name: str, hashes: Mapping[str, str]) -> str:
+    return f"{name}  {hashes[name][:12]}" if name in hashes else name
+
+
+def runs_on(found: wire.RunsOn) -> str:
+    """`NVIDIA A100, bfloat16`; `cpu, float32, weights in nf4`."""
+    weights = "" if found.weights in ("", "full") else f", weights in {found.weights}"
+    return f"{found.gpu or found.device}, {found.dtype}{weights}"
 
 
 def endpoint(found: wire.EndpointLink) -> str:

@@ -11,6 +11,9 @@ from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
 PROJECT_TAG = "slipway-project"
+DEFAULT_COOLDOWN = 300
+"""Azure's, where the app states none."""
+
 WRITE_SECONDS = 900
 """For a change by PATCH. Azure takes seconds for an app, minutes for an environment."""
 
@@ -61,10 +64,19 @@ class App:
     location: str = ""
     event_stream: str | None = None
     """Where the system's events are told; absent for an app whose last update failed."""
+    running: str = "Running"
+    """Azure's word for whether the app as a whole was started or stopped; nothing about its replicas."""
+    cooldown: int = DEFAULT_COOLDOWN
+    """Seconds without a request after which the last replica ends."""
 
     target_port: int | None = None
     """Where the ingress sends requests; None: Azure looks for itself."""
     probe_ports: tuple[int, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        """A stopped app answers 404 and no request wakes it."""
+        return self.running == "Stopped"
 
     @property
     def environment(self) -> str:
@@ -205,7 +217,14 @@ def app(place: AppPlace) -> App:
         event_stream=properties.event_stream_endpoint or None,
         target_port=None if ingress is None or not ingress.target_port else int(ingress.target_port),
         probe_ports=_probe_ports(first),
+        running=word(properties.running_status or "Running"),
+        cooldown=_cooldown(template),
     )
+
+
+def _cooldown(template: Any) -> int:
+    stated = None if template.scale is None else template.scale.cooldown_period
+    return DEFAULT_COOLDOWN if stated is None else int(stated)
 
 
 def _probe_ports(container: Any) -> tuple[int, ...]:
@@ -243,7 +262,7 @@ def gpu_usage(place: GroupPlace, location: str) -> dict[str, tuple[int, int]]:
 def update_template(place: AppPlace, change: dict[str, Any]) -> None:
     """Changes the app's template by PATCH (a new revision) and waits until Azure has taken it."""
     with translated(Text("Updating the container app {name}", name=place.name)), client_of(place) as client:
-        body: Any = {"location": _location(client, place), "properties": {"template": _writable(change)}}
+        body: Any = {"location": _location(client, place), "properties": {"template": writable(change)}}
         place.around.session.completed(
             Text("Updating the container app {name}", name=place.name),
             lambda: client.container_apps.begin_update(place.group, place.name, body),
@@ -251,7 +270,7 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
         )
 
 
-def _writable(template: dict[str, Any]) -> dict[str, Any]:
+def writable(template: dict[str, Any]) -> dict[str, Any]:
     """A template as it was read, without what Azure only shows."""
 
     def without(container: dict[str, Any]) -> dict[str, Any]:

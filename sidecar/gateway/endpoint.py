@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -54,6 +55,16 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class RunsOn:
+    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits)."""
+
+    device: str
+    gpu: str | None
+    dtype: str
+    weights: str
+
+
+@dataclass(frozen=True)
 class Version:
     release: str | None
     generation: int | None
@@ -65,6 +76,12 @@ class Version:
     started: str | None = None
     ready_after: float | None = None
     """Seconds that this start took, from the process's first moment."""
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """SHA-256 of each adapter's files, by its name."""
+    keys: int | None = None
+    """How many keys it accepts; None: an older server, which knows one and does not tell."""
+    runs_on: RunsOn | None = None
+    """None: an older server, which does not tell."""
 
     @property
     def loaded(self) -> bool:
@@ -171,6 +188,9 @@ class Endpoint:
             else tuple(Refused(str(each["name"]), str(each["reason"])) for each in refused),
             started=cast("str | None", body.get("startedAt")) or None,
             ready_after=float(after) if isinstance(after := body.get("readyAfter"), int | float) else None,
+            hashes={str(each["name"]): str(each["hash"]) for each in adapters if each.get("hash")},
+            keys=int(keys) if isinstance(keys := body.get("keys"), int) else None,
+            runs_on=_runs_on(body),
         )
 
     def root_answers(self) -> bool:
@@ -231,6 +251,18 @@ class Endpoint:
                 detail=answer.text[:2000],
             )
         return said
+
+
+def _runs_on(body: dict[str, Any]) -> RunsOn | None:
+    if not body.get("device"):
+        return None
+    gpu = body.get("gpu")
+    return RunsOn(
+        str(body["device"]),
+        None if gpu is None else str(gpu),
+        str(body.get("dtype") or ""),
+        str(body.get("weights") or ""),
+    )
 
 
 def _trusts(url: str) -> bool:

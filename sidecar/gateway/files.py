@@ -147,6 +147,14 @@ class Share:
             client = self._client.get_file_client(path)
             self._once_unshared(client.delete_file)
 
+    def delete_folder(self, folder: str) -> None:
+        """An empty one; one that is not there is done."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        deleting = translated_share(self._client, Text("Deleting {path} on the share", path=folder))
+        with deleting, contextlib.suppress(ResourceNotFoundError):
+            self._client.get_directory_client(folder).delete_directory()
+
     def make_folders(self, folder: str) -> None:
         """Makes the folder and those above it; remembers what it has made."""
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)

@@ -86,7 +86,7 @@ def locations(session: Session, subscription_id: str) -> list[tuple[str, str]]:
 
 
 def groups(session: Session, subscription_id: str) -> list[Group]:
-    with translated(Text("Listing resource groups")), _resources(session, subscription_id) as client:
+    with translated(Text("Listing resource groups")), resources_client(session, subscription_id) as client:
         found = [Group(str(each.name), str(each.location), str(each.id)) for each in client.resource_groups.list()]
     return sorted(found, key=lambda each: each.name.lower())
 
@@ -94,7 +94,7 @@ def groups(session: Session, subscription_id: str) -> list[Group]:
 def group(session: Session, subscription_id: str, name: str) -> Group:
     with (
         translated(Text("Reading the resource group {name}", name=name)),
-        _resources(session, subscription_id) as client,
+        resources_client(session, subscription_id) as client,
     ):
         try:
             found = client.resource_groups.get(name)
@@ -110,7 +110,7 @@ def group(session: Session, subscription_id: str, name: str) -> Group:
 def create_group(session: Session, subscription_id: str, name: str, location: str) -> Group:
     with (
         translated(Text("Creating the resource group {name}", name=name)),
-        _resources(session, subscription_id) as client,
+        resources_client(session, subscription_id) as client,
     ):
         made = client.resource_groups.create_or_update(name, {"location": location})
     return Group(str(made.name), str(made.location), str(made.id))
@@ -120,7 +120,7 @@ def provider_state(session: Session, subscription_id: str, namespace: str) -> st
     """`Registered`, `NotRegistered`, `Registering`, …"""
     with (
         translated(Text("Reading the registration of {namespace}", namespace=namespace)),
-        _resources(session, subscription_id) as client,
+        resources_client(session, subscription_id) as client,
     ):
         return word(client.providers.get(namespace).registration_state)
 
@@ -128,7 +128,7 @@ def provider_state(session: Session, subscription_id: str, namespace: str) -> st
 def register_provider(session: Session, subscription_id: str, namespace: str) -> None:
     with (
         translated(Text("Registering {namespace}", namespace=namespace)),
-        _resources(session, subscription_id) as client,
+        resources_client(session, subscription_id) as client,
     ):
         client.providers.register(namespace)
 
@@ -137,7 +137,7 @@ def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
     """Whether a resource of any type is there."""
     with (
         translated(Text("Looking for {id}", id=resource_id.rpartition("/providers/")[2])),
-        _resources(place.session, place.subscription_id) as client,
+        resources_client(place.session, place.subscription_id) as client,
     ):
         try:
             client.resources.get_by_id(resource_id, api_version=api_version)
@@ -150,7 +150,7 @@ def takes_keys(place: GroupPlace, account: str) -> bool | None:
     """Whether a storage account lets its keys be used, as a mount needs them; None where there is no such account."""
     with (
         translated(Text("Reading the storage account {name}", name=account)),
-        _storage(place.session, place.subscription_id) as client,
+        storage_client(place.session, place.subscription_id) as client,
     ):
         try:
             found = client.storage_accounts.get_properties(place.group, account)
@@ -163,7 +163,7 @@ def storage_key(place: GroupPlace, account: str) -> tuple[str, str]:
     """The account's first key, and the base URL of its file service."""
     with (
         translated(Text("Reading the key of the storage account {name}", name=account)),
-        _storage(place.session, place.subscription_id) as client,
+        storage_client(place.session, place.subscription_id) as client,
     ):
         properties = client.storage_accounts.get_properties(place.group, account)
         keys = client.storage_accounts.list_keys(place.group, account).keys_property or []
@@ -188,7 +188,7 @@ def find_deployment(place: GroupPlace, name: str) -> Deployment | None:
 def deployment(place: GroupPlace, name: str) -> Deployment:
     with (
         translated(Text("Following the deployment {name}", name=name)),
-        _deployments(place.session, place.subscription_id) as client,
+        deployments_client(place.session, place.subscription_id) as client,
     ):
         found = client.deployments.get(place.group, name)
     properties = found.properties
@@ -210,7 +210,7 @@ def active_deployments(place: GroupPlace) -> list[str]:
     """Names of the deployments of the group that have not ended."""
     with (
         translated(Text("Listing the deployments of {name}", name=place.group)),
-        _deployments(place.session, place.subscription_id) as client,
+        deployments_client(place.session, place.subscription_id) as client,
     ):
         found = list(client.deployments.list_by_resource_group(place.group))
     return [
@@ -230,7 +230,7 @@ def start_deployment(
     body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
     with (
         translated(Text("Starting the deployment {name}", name=name)),
-        _deployments(place.session, place.subscription_id) as client,
+        deployments_client(place.session, place.subscription_id) as client,
     ):
         place.session.once_free(
             Text("Starting the deployment {name}", name=name),
@@ -241,7 +241,7 @@ def start_deployment(
 def cancel_deployment(place: GroupPlace, name: str) -> None:
     with (
         translated(Text("Cancelling the deployment {name}", name=name)),
-        _deployments(place.session, place.subscription_id) as client,
+        deployments_client(place.session, place.subscription_id) as client,
     ):
         client.deployments.cancel(place.group, name)
 
@@ -249,7 +249,7 @@ def cancel_deployment(place: GroupPlace, name: str) -> None:
 def deployment_operations(place: GroupPlace, name: str) -> list[Operation]:
     with (
         translated(Text("Reading the operations of {name}", name=name)),
-        _deployments(place.session, place.subscription_id) as client,
+        deployments_client(place.session, place.subscription_id) as client,
     ):
         found: list[Operation] = []
         for each in client.deployment_operations.list(place.group, name):
@@ -309,19 +309,19 @@ def _not_found() -> type[Exception]:
     return ResourceNotFoundError
 
 
-def _resources(session: Session, subscription_id: str) -> ResourceManagementClient:
+def resources_client(session: Session, subscription_id: str) -> ResourceManagementClient:
     from azure.mgmt.resource.resources import ResourceManagementClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ResourceManagementClient(session.credential, subscription_id, **session.arm_options())
 
 
-def _deployments(session: Session, subscription_id: str) -> DeploymentsMgmtClient:
+def deployments_client(session: Session, subscription_id: str) -> DeploymentsMgmtClient:
     from azure.mgmt.resource.deployments import DeploymentsMgmtClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return DeploymentsMgmtClient(session.credential, subscription_id, **session.arm_options())
 
 
-def _storage(session: Session, subscription_id: str) -> Any:
+def storage_client(session: Session, subscription_id: str) -> Any:
     from azure.mgmt.storage import StorageManagementClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return StorageManagementClient(session.credential, subscription_id, **session.arm_options())

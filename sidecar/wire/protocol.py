@@ -12,6 +12,20 @@ from sidecar.wire.logs import LogsParams as LogsParams
 from sidecar.wire.message import Message as Message
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
+from sidecar.wire.operating import Content as Content
+from sidecar.wire.operating import Diagnostics as Diagnostics
+from sidecar.wire.operating import DiagnosticsParams as DiagnosticsParams
+from sidecar.wire.operating import OperateParams as OperateParams
+from sidecar.wire.operating import Removable as Removable
+from sidecar.wire.operating import Removed as Removed
+from sidecar.wire.operating import RemoveParams as RemoveParams
+from sidecar.wire.operating import RevisionLine as RevisionLine
+from sidecar.wire.operating import Rotated as Rotated
+from sidecar.wire.operating import RotateParams as RotateParams
+from sidecar.wire.operating import RunsOn as RunsOn
+from sidecar.wire.operating import Snippet as Snippet
+from sidecar.wire.operating import SnippetParams as SnippetParams
+from sidecar.wire.operating import Switched as Switched
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
 from sidecar.wire.releases import Difference as Difference
@@ -150,6 +164,13 @@ class Status(Message):
     refused: list[RefusedAdapter]
     notes: list[Sentence]
     failure: bool
+    hashes: dict[str, str]
+    """SHA-256 of each adapter's files, by its name."""
+    runs_on: RunsOn | None
+    revisions: list[RevisionLine]
+    cooldown: int
+    looked_at: str
+    """UTC in ISO 8601."""
 
 
 class ApiKey(Message):
@@ -218,6 +239,12 @@ METHODS: dict[str, Method] = {
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),
     "slipway/logs": Method(LogsParams, Logs),
     "slipway/diagnose": Method(FolderCloudParams, Diagnosis),
+    "slipway/start": Method(OperateParams, Switched),
+    "slipway/stop": Method(OperateParams, Switched),
+    "slipway/snippet": Method(SnippetParams, Snippet),
+    "slipway/diagnostics": Method(DiagnosticsParams, Diagnostics),
+    "slipway/rotateKey": Method(RotateParams, Rotated),
+    "slipway/remove": Method(RemoveParams, Removed),
 }
 """Requests from the extension."""
 

@@ -12,6 +12,7 @@ AzureCloud = Literal["azure", "azureChina", "azureUSGovernment"]
 State = Literal[
     "not-provisioned",
     "missing",
+    "stopped",
     "asleep",
     "starting",
     "waiting-for-first-deploy",

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sidecar.core.journal import Event, Journal, Leaving
+from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import Kind
 from sidecar.gateway import resources
-from sidecar.gateway.patience import Patience
-from sidecar.gateway.session import Session, Settings, cloud_of, clouds_of, open_session, prepare
-from sidecar.gateway.tenants import session_in, subscriptions_of_all
+from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare
+from sidecar.gateway.tenants import subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
 from sidecar.workflows.answers import deployed, generation, shown_diagnosis, shown_preview, shown_status
+from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.deploy import deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
@@ -32,24 +31,6 @@ from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import Request, provision
-
-
-@dataclass(frozen=True)
-class Context:
-    """What an action may use besides its parameters."""
-
-    settings: Settings
-    listen: Callable[[Event], None]
-    stop: threading.Event
-    leaving: Leaving = field(default_factory=Leaving)
-    """Of the process that the action runs in."""
-    tell: Callable[[wire.LogLine], None] = field(default=lambda _: None)
-    """Lines of an app's logs: for whoever asked, and for no log of ours."""
-
-    @property
-    def patience(self) -> Patience:
-        """Waits that hear the cancel of this action and tell whoever looks on."""
-        return Patience(self.stop, lambda text: self.listen(Event("progress", "info", text)))
 
 
 def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
@@ -137,7 +118,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     workspace = open_workspace(params.folder)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
-    session = _opened(cloud, params.subscription_id, context)
+    session = opened(cloud, params.subscription_id, context)
     tenant = next(
         (each.tenant_id for each in resources.subscriptions(session) if each.id == params.subscription_id), ""
     )
@@ -174,31 +155,26 @@ def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deplo
 
 def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
     workspace = open_workspace(params.folder)
-    session = _workspace_session(wire.FolderCloudParams(folder=params.folder, cloud=params.cloud), context)
-    found = preview(workspace, session, _silent(context), params.code)
+    session = session_for(params.folder, params.cloud, context)
+    found = preview(workspace, session, silent(context), params.code)
     return shown_preview(found)
 
 
 def releases_action(params: wire.FolderCloudParams, context: Context) -> wire.Releases:
     workspace = open_workspace(params.folder)
-    kept = releases(workspace, _workspace_session(params, context), _silent(context))
+    kept = releases(workspace, session_for(params.folder, params.cloud, context), silent(context))
     return wire.Releases(generations=[generation(each) for each in kept])
-
-
-def _silent(context: Context) -> Journal:
-    """For what only looks: nothing is written down, and a cancel is heard."""
-    return Journal(None, "", context.listen, context.stop)
 
 
 def _prepared(cloud: CloudName, consents: list[str], workspace: Workspace, context: Context) -> Session:
     config = read_config(workspace)
     named = cloud_of(context.settings, cloud, config.SUBSCRIPTION_ID)
     prepare(context.settings, named, tuple(consents), context.patience)
-    return _opened(named, config.SUBSCRIPTION_ID, context)
+    return opened(named, config.SUBSCRIPTION_ID, context)
 
 
 def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Interruptions:
-    files = _journal_files(open_workspace(params.folder).folder, context)
+    files = journal_files(open_workspace(params.folder).folder, context)
     return wire.Interruptions(
         interrupted=[
             wire.Interrupted(
@@ -215,12 +191,12 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
 
 
 def discard_action(params: wire.DiscardParams, context: Context) -> wire.Interruptions:
-    forget(_journal_files(open_workspace(params.folder).folder, context)[params.kind])
+    forget(journal_files(open_workspace(params.folder).folder, context)[params.kind])
     return interrupted_action(wire.FolderParams(folder=params.folder), context)
 
 
 def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.EndpointLink:
-    workspace, session = open_workspace(params.folder), _workspace_session(params, context)
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
     found = link(workspace, session)
     note = None if found.note is None else wire.sentence(found.note)
     return wire.EndpointLink(url=found.url, login_url=found.login_url, note=note)
@@ -229,13 +205,17 @@ def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.En
 def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
-    notes = [note_of(each) for each in interrupted(_journal_files(workspace.folder, context))]
-    found = status(workspace, _workspace_session(params, context)) if config.ACA_APP_NAME else NOT_PROVISIONED
+    notes = [note_of(each) for each in interrupted(journal_files(workspace.folder, context))]
+    found = (
+        status(workspace, session_for(params.folder, params.cloud, context)) if config.ACA_APP_NAME else NOT_PROVISIONED
+    )
     return shown_status(replace(found, notes=(*notes, *found.notes)))
 
 
 def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.ApiKey:
-    return wire.ApiKey(api_key=api_key(open_workspace(params.folder), _workspace_session(params, context)))
+    return wire.ApiKey(
+        api_key=api_key(open_workspace(params.folder), session_for(params.folder, params.cloud, context))
+    )
 
 
 def logs_action(params: wire.LogsParams, context: Context) -> wire.Logs:
@@ -256,13 +236,13 @@ def logs_action(params: wire.LogsParams, context: Context) -> wire.Logs:
             )
         )
 
-    session = _workspace_session(wire.FolderCloudParams(folder=params.folder, cloud=params.cloud), context)
-    return wire.Logs(lines=logs(workspace, session, wanted, journal=_silent(context), stop=context.stop, take=take))
+    session = session_for(params.folder, params.cloud, context)
+    return wire.Logs(lines=logs(workspace, session, wanted, journal=silent(context), stop=context.stop, take=take))
 
 
 def diagnose_action(params: wire.FolderCloudParams, context: Context) -> wire.Diagnosis:
     workspace = open_workspace(params.folder)
-    return shown_diagnosis(why_not_ready(workspace, _workspace_session(params, context)))
+    return shown_diagnosis(why_not_ready(workspace, session_for(params.folder, params.cloud, context)))
 
 
 ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
@@ -288,26 +268,17 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
 
 
 def _session(cloud: CloudName, subscription_id: str, context: Context) -> Session:
-    return _opened(cloud_of(context.settings, cloud, subscription_id), subscription_id, context)
-
-
-def _workspace_session(params: wire.FolderCloudParams, context: Context) -> Session:
-    config = read_config(open_workspace(params.folder))
-    return _opened(cloud_of(context.settings, params.cloud, config.SUBSCRIPTION_ID), config.SUBSCRIPTION_ID, context)
-
-
-def _opened(cloud: CloudName, subscription_id: str | None, context: Context) -> Session:
-    return session_in(context.settings, cloud, subscription_id, context.patience)
+    return opened(cloud_of(context.settings, cloud, subscription_id), subscription_id, context)
 
 
 def _journal(folder: Path, kind: Kind, operation: str, context: Context) -> Journal:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
-    file = _journal_files(folder, context)[kind]
+    file = journal_files(folder, context)[kind]
     name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
     return Journal(file, name, context.listen, context.stop, context.leaving)
 
 
-def _journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
+def journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
     project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in KINDS}
 

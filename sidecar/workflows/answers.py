@@ -10,6 +10,7 @@ from sidecar.workflows.history import Kept
 from sidecar.workflows.observe import Status
 from sidecar.workflows.outcome import Result
 from sidecar.workflows.preview import Preview
+from sidecar.workflows.records import now
 
 
 def deployed(result: Result) -> wire.Deployed:
@@ -88,6 +89,23 @@ def shown_status(found: Status) -> wire.Status:
         refused=refused(found.refused),
         notes=[wire.sentence(note) for note in found.notes],
         failure=found.is_failure,
+        hashes=dict(found.hashes),
+        runs_on=None
+        if found.runs_on is None
+        else wire.RunsOn(
+            device=found.runs_on.device,
+            gpu=found.runs_on.gpu,
+            dtype=found.runs_on.dtype,
+            weights=found.runs_on.weights,
+        ),
+        revisions=[
+            wire.RevisionLine(
+                name=each.name, state=each.state, health=each.health, replicas=each.replicas, serves=each.serves
+            )
+            for each in found.revisions
+        ],
+        cooldown=found.cooldown,
+        looked_at=now(),
     )
 
 

@@ -28,6 +28,7 @@ from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.beforehand import checked, difference, models_checked, tell_difference, tell_left_out
 from sidecar.workflows.mirror import mirror
+from sidecar.workflows.operate import start_stopped
 from sidecar.workflows.outcome import UNVERIFIED, Result, api_key_of, ask_model, told
 from sidecar.workflows.placing import make_room, plan_of
 from sidecar.workflows.publish import (
@@ -220,6 +221,7 @@ def put_in_service(
 ) -> Result:
     """From what is current on the share to a model that answers with it. `release`: where its bundle is at hand, to repair."""
     place, app, revision = stage.place, stage.app, stage.revision
+    started = start_stopped(place, app, journal)
     if stage.stopped:
         text = Text("No revision of {app} is active: activating {revision}…", app=app.name, revision=revision.name)
         journal.step("activate", text, revision=revision.name)
@@ -228,6 +230,8 @@ def put_in_service(
     if stage.older:
         app, revision = upgrade(place, app, revision, plan, journal)
         plan = Plan("new")
+    elif started:  # whatever replica it has now began after the release was current
+        plan = replace(plan, way="new")
     aim = aim_of(stage, app, revision, published.release or None)
     try:
         arrived = arrive(

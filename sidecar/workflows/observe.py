@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sidecar.core.workspace import Target, Workspace, target_of
 from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
 from sidecar.decisions.serving import Address, address_of, elsewhere_note, is_ours, serving_revision
 from sidecar.gateway import apps, revisions
-from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Readiness, Refused, Version
+from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Readiness, Refused, RunsOn, Version
 from sidecar.gateway.log_lines import console_line, system_event
 from sidecar.gateway.logs import last_lines
 from sidecar.gateway.place import AppPlace, GroupPlace
@@ -36,8 +37,20 @@ class ReplicaStatus:
 
 
 @dataclass(frozen=True)
+class RevisionStatus:
+    """An active revision in Azure's words. `serves`: it is the one that answers."""
+
+    name: str
+    state: str
+    health: str
+    replicas: int
+    serves: bool
+
+
+@dataclass(frozen=True)
 class Status:
-    """From `release` to `refused` it is known while it is ready; `notes` are what a person should know beside the state."""
+    """From `release` to `refused`, and `hashes` and `runs_on`, it is known while it is ready; `notes` are what a person should
+    know beside the state. `cooldown`: seconds after which a replica that nobody asks ends."""
 
     state: State
     phase: Phase | None = None
@@ -53,6 +66,10 @@ class Status:
     adapters: tuple[str, ...] = ()
     refused: tuple[Refused, ...] = ()
     notes: tuple[Text, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict[str, str])
+    runs_on: RunsOn | None = None
+    revisions: tuple[RevisionStatus, ...] = ()
+    cooldown: int = apps.DEFAULT_COOLDOWN
 
     @property
     def is_failure(self) -> bool:
@@ -70,6 +87,8 @@ class Link:
 
 NOT_PROVISIONED = Status("not-provisioned")
 
+STOPPED = Text("No request wakes it. AI Toolkit: Start inference app and AI Toolkit: Deploy for inference start it.")
+
 
 def place_of(session: Session, target: Target) -> AppPlace:
     return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
@@ -85,17 +104,26 @@ def status(workspace: Workspace, session: Session) -> Status:
     except NotFound as error:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     found = revisions.revisions(place)
+    if app.stopped:
+        return Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED)
     try:
         revision = serving_revision(app, found)
     except EndpointError as error:
         return Status("failed", endpoint=target.endpoint, app=target.app, reason=error.message)
     running = revisions.replicas(place, revision.name)
-    where = Status("asleep", revision=revision.name, endpoint=target.endpoint, app=target.app)
+    where = Status(
+        "asleep",
+        revision=revision.name,
+        endpoint=target.endpoint,
+        app=target.app,
+        revisions=revision_lines(found, revision.name),
+        cooldown=app.cooldown,
+    )
     try:
         address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     except EndpointError as error:
         return replace(where, state="unverified", reason=error.message)
-    notes = (*newest_failed(app, found, revision), *noted(address, app))
+    notes = (*newest_failed(app, found, revision), *last_write(app), *noted(address, app))
     where = replace(where, url=address.url, notes=notes)
     if not running:
         return where
@@ -126,6 +154,8 @@ def asked(where: Status, address: Address, key: str | None, running: list[revisi
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=() if version is None else version.refused or (),
+        hashes={} if version is None else version.hashes,
+        runs_on=None if version is None else version.runs_on,
         notes=(*outcome_notes(version), *where.notes),
     )
 
@@ -172,6 +202,23 @@ def state_inside(found: Cause | Working) -> State:
 
 def replica_lines(running: list[revisions.Replica], phase: Phase | None) -> tuple[ReplicaStatus, ...]:
     return tuple(ReplicaStatus(each.name, each.state, phase if len(running) == 1 else None) for each in running)
+
+
+def revision_lines(found: list[revisions.Revision], serving: str) -> tuple[RevisionStatus, ...]:
+    """Newest first. Inactive ones are left out: their words say nothing on whether they ever worked."""
+    active = sorted((each for each in found if each.active), key=lambda each: (each.created, each.name), reverse=True)
+    return tuple(
+        RevisionStatus(each.name, each.state, each.health, each.replicas, each.name == serving) for each in active
+    )
+
+
+def last_write(app: apps.App) -> list[Text]:
+    """A change of the app that failed leaves what was before serving, and nothing else tells of it."""
+    if app.state not in ("Failed", "Canceled"):
+        return []
+    return [
+        Text("The last change of {app} ended as {state}; what was there before serves.", app=app.name, state=app.state)
+    ]
 
 
 def newest_failed(app: apps.App, found: list[revisions.Revision], serving: revisions.Revision) -> list[Text]:

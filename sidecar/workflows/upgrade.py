@@ -43,7 +43,7 @@ def upgrade(
     text = Text("Replacing the start and the probes of {app}…", app=app.name)
     journal.step("upgrade", text, increment=5, revision=old.name)
     apps.update_template(place, with_present_start(apps.template_of(place), shipped_template()))
-    changed, new = _new_revision(place, app, journal)
+    changed, new = new_revision(place, app, journal)
     if plan.way == "old-first":
         journal.log(
             Text(
@@ -57,7 +57,7 @@ def upgrade(
     return changed, new
 
 
-def _new_revision(place: AppPlace, app: apps.App, journal: Journal) -> tuple[apps.App, revisions.Revision]:
+def new_revision(place: AppPlace, app: apps.App, journal: Journal) -> tuple[apps.App, revisions.Revision]:
     """A write that Azure calls done has been seen to make no revision: then nothing would ever start."""
     deadline = time.monotonic() + NEW_REVISION_SECONDS
     while time.monotonic() < deadline:

@@ -152,6 +152,11 @@ describe("the main job in a real VS Code", function () {
     const view = await window.showView();
     await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 30_000 });
     await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
+    await view.getByRole("treeitem", { name: /^Release: [0-9a-f]{12} \(generation 1\)/ }).waitFor();
+    await view.getByRole("treeitem", { name: /^gpu_model: adapter [0-9a-f]{12}/ }).waitFor();
+    await view.getByRole("treeitem", { name: "GPU: none (cpu)" }).waitFor();
+    await view.getByRole("treeitem", { name: /^Number format: \w*float\d+/ }).waitFor();
+    await view.getByRole("treeitem", { name: /^Last looked at: \d+:\d+/ }).waitFor();
     await view.getByRole("treeitem", { name: new RegExp(`^Endpoint: http://${config()["ACA_APP_ENDPOINT"]}`) }).waitFor();
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
     await window.screenshot("view");

@@ -43,7 +43,15 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         assert person.ended() == 0
     config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert config["RESOURCE_GROUP_NAME"] == "asked"
-    delete_apps(Place(home, tmp_path, config["SUBSCRIPTION_ID"], "asked"))
+    with slipway(home, tmp_path, "delete") as person:
+        listed = person.expect("Write the app's name to delete this: ")
+        assert f"goes       app {config['ACA_APP_NAME']}" in listed
+        assert f"stays      share {config['FILE_SHARE_NAME']} (every base model" in listed
+        person.type(config["ACA_APP_NAME"])
+        person.expect(f"Deleted: {config['ACA_APP_NAME']}", 60)
+        assert person.ended() == 0
+    left = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
+    assert (left["ACA_APP_NAME"], left["FILE_SHARE_NAME"]) == (None, config["FILE_SHARE_NAME"])
 
 
 def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_path: Path) -> None:

@@ -64,8 +64,13 @@ class Device(Backend):
     tokens: int  # prompt tokens of a step in which none decodes
 
     @property
+    def format(self) -> str:
+        """Of the numbers, as PyTorch calls it."""
+        return str(self.dtype).removeprefix("torch.")
+
+    @property
     def name(self) -> str:
-        return f"{self.device.type} {str(self.dtype).removeprefix('torch.')}, {self.attention} attention"
+        return f"{self.device.type} {self.format}, {self.attention} attention"
 
 
 def choose(
@@ -235,3 +240,8 @@ def uuid_of(device: torch.device) -> str:
     """The name of a CUDA device in NVML, whatever CUDA_VISIBLE_DEVICES makes of its number."""
     cuda: Any = torch.cuda
     return f"GPU-{cuda.get_device_properties(device).uuid}"
+
+
+def gpu_name(device: torch.device) -> str | None:
+    """A CUDA device's own name; None for a CPU."""
+    return None if device.type != "cuda" else str(torch.cuda.get_device_name(device))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate
+from inference.web.gate import COOKIE_LIFETIME, TICKET_LIFETIME, Gate, gate_for
 
 
 class Clock:
@@ -103,3 +103,19 @@ def test_a_ticket_works_once_for_a_minute_and_is_no_cookie():
     clock.now += TICKET_LIFETIME + 1
     assert not gate.take_ticket(late)
     assert not gate.take_ticket(gate.new_cookie())
+
+
+def test_while_callers_change_the_key_before_admits_whom_it_admitted_and_gives_out_nothing_new():
+    before, during, after = Gate("old"), gate_for("new", "old"), gate_for("new", "new")
+    for key in ("old", "new"):
+        assert during.admits(scope(authorization=f"Bearer {key}"))
+    assert not during.admits(scope(authorization="Bearer other"))
+    cookie = before.new_cookie()
+    assert during.admits(scope(cookie=f"{before.cookie}={cookie}"))
+    assert during.cookie == after.cookie != before.cookie, "a login during the change holds after it"
+    assert after.admits(scope(cookie=f"{after.cookie}={during.new_cookie()}"))
+    ticket = before.new_ticket()
+    assert [during.take_ticket(ticket), during.take_ticket(ticket)] == [True, False]
+    assert not after.admits(scope(authorization="Bearer old"))
+    assert not after.admits(scope(cookie=f"{before.cookie}={cookie}"))
+    assert not gate_for("", "old").admits(scope(authorization="Bearer old")), "without a key nobody comes in"

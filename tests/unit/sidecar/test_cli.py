@@ -19,10 +19,10 @@ from sidecar.doors.terminal import Terminal
 from sidecar.doors.verbs import VERBS, Verb
 from sidecar.gateway.credentials import signed_out
 from sidecar.wire import protocol as wire
-from sidecar.workflows.actions import ACTIONS
+from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace"}
+ONLY_IN_VSCODE = {"slipway/workspace", "slipway/interrupted", "slipway/discard"}
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
 
 def test_every_request_of_the_wire_has_its_verb() -> None:
     assert {each.method for each in VERBS.values()} == set(wire.METHODS) - ONLY_IN_VSCODE
-    assert set(ACTIONS) == set(wire.METHODS)
+    assert set(EVERY_ACTION) == set(wire.METHODS)
     for each in VERBS.values():
         assert each.result is wire.METHODS[each.method].result
 
@@ -180,6 +180,14 @@ STATUS = wire.Status(
     refused=[wire.RefusedAdapter(name="two", reason="is truncated")],
     notes=[SENTENCE],
     failure=True,
+    hashes={"one": "abcdef0123456789"},
+    runs_on=wire.RunsOn(device="cuda", gpu="Tesla T4", dtype="float16", weights="nf4"),
+    revisions=[
+        wire.RevisionLine(name="app--1", state="Running", health="Healthy", replicas=1, serves=True),
+        wire.RevisionLine(name="app--2", state="Failed", health="Unhealthy", replicas=0, serves=False),
+    ],
+    cooldown=300,
+    looked_at="2026-11-28T20:00:00Z",
 )
 DEPLOYED = wire.Deployed(
     endpoint="host",
@@ -205,8 +213,10 @@ def test_people_read_sentences() -> None:
         "  release    0123456789ab (generation 3)",
         "  replica    app--1-x  Running",
         "  base       acme/base",
-        "  adapter    one",
+        "  adapter    one  abcdef012345",
         "  refused    two: is truncated",
+        "  runs on    Tesla T4, float16, weights in nf4",
+        "  also       app--2  Failed, Unhealthy",
         "  reason     This is wrong; run AI Toolkit: Deploy for inference.",
         "  note       This is wrong; run AI Toolkit: Deploy for inference.",
     ]

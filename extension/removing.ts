@@ -1,0 +1,50 @@
+// Delete inference resources: what goes beside the app is chosen in a list, and the app's name written before anything goes.
+import * as vscode from "vscode";
+import { say } from "./messages";
+import { cloudSetting, operate, type Rooms } from "./operate";
+import type { Removable, Removed } from "./protocol";
+
+type Choice = vscode.QuickPickItem & { readonly each: Removable };
+
+export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const title = vscode.l10n.t("Delete inference resources");
+  const place = { folder: folder.uri.fsPath, cloud: cloudSetting() };
+  const list = (also: readonly string[]): Promise<Removed> =>
+    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/remove", { ...place, plan: true, name: "", also, operation: "" }));
+  const { app, stays } = await list([]);
+  const also = await chosen(title, stays);
+  if (also === undefined) return;
+  const planned = await list(also);
+  const name = await confirmed(title, app, planned);
+  if (name === undefined) return;
+  const done = await operate(rooms, title, (operation, _consents, stop) =>
+    rooms.sidecar.ask("slipway/remove", { ...place, plan: false, name, also, operation }, stop),
+  );
+  if (done === undefined) return;
+  const gone = done.goes.map(({ kind, name: what }) => `${kind} ${what}`).join(", ");
+  await vscode.window.showInformationMessage(vscode.l10n.t("Deleted: {gone}. infra/inference.config.json no longer names the app.", { gone: gone || "–" }));
+}
+
+/** Nothing is ticked: whoever presses Enter deletes the app alone. What this project did not make is named with its name. */
+async function chosen(title: string, stays: readonly Removable[]): Promise<readonly string[] | undefined> {
+  const items = stays.map((each): Choice => ({
+    each,
+    label: `${each.kind} ${each.name}`,
+    description: each.ours ? "" : vscode.l10n.t("not made by this project"),
+    detail: each.users.length === 0 ? say(each.holds) : `${say(each.holds)}; ${vscode.l10n.t("used by {users}", { users: each.users.join(", ") })}`,
+  }));
+  const placeHolder = vscode.l10n.t("The app goes. Tick what is to go with it; the rest stays.");
+  const ticked = await vscode.window.showQuickPick(items, { title, placeHolder, canPickMany: true, ignoreFocusOut: true });
+  return ticked?.map(({ each: { kind, name, ours } }) => (ours ? kind : `${kind}:${name}`));
+}
+
+/** The app's name as the person writes it; undefined when they leave. */
+async function confirmed(title: string, app: string, { goes }: Removed): Promise<string | undefined> {
+  const gone = goes.map(({ kind, name }) => `${kind} ${name}`).join(", ") || app;
+  return vscode.window.showInputBox({
+    title,
+    prompt: vscode.l10n.t("This can't be undone. Goes: {gone}. Write the app's name, {app}, to delete it.", { gone, app }),
+    ignoreFocusOut: true,
+    validateInput: (value) => (value === app ? undefined : vscode.l10n.t("The app is called {app}.", { app })),
+  });
+}

@@ -1,0 +1,103 @@
+"""What *Delete inference resources* takes away and what it leaves: by whose record names it, and by what was asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sidecar.words.errors import CloudError, WorkspaceError
+from sidecar.words.text import Text
+
+Kind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+
+ORDER: tuple[Kind, ...] = get_args(Kind)
+"""In which they go: nothing before what uses it."""
+
+PARTS: dict[Kind, Kind] = {"mount": "environment", "releases": "share", "share": "account"}
+"""What goes with what it is a part of."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that is there. `id`: ARM's; empty for a folder on the share. `ours`: this project's own record names it as made
+    by it. `holds`: what is lost with it. `users`: who else uses it."""
+
+    kind: Kind
+    name: str
+    id: str
+    ours: bool
+    holds: Text
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Removal:
+    goes: tuple[Item, ...]
+    stays: tuple[Item, ...]
+
+
+def removal(items: Sequence[Item], also: Collection[str]) -> Removal:
+    """`also`: kinds, or KIND:NAME for what this project's record does not name. The app goes by itself, and nothing else."""
+    asked = {_asked(each) for each in also}
+    by_kind = {each.kind: each for each in items}
+    for kind, name in asked:
+        there = by_kind.get(kind)
+        if there is not None and name not in (None, there.name):
+            raise WorkspaceError(
+                Text("There is no {kind} {name} here: it is called {there}.", kind=kind, name=name, there=there.name),
+                Text("Name what is there, as the list shows it."),
+                code="NotThere",
+            )
+    wanted = {kind for kind, _ in asked} | {"app"}
+    named = {kind for kind, name in asked if name is not None}
+    goes: list[Item] = []
+    stays: list[Item] = []
+    for item in sorted(items, key=lambda each: ORDER.index(each.kind)):
+        whole = _with(item.kind, wanted)
+        if item.kind not in wanted and not whole:
+            stays.append(item)
+        elif item.kind in wanted and not item.ours and item.kind not in named:
+            raise _foreign(item)
+        elif item.users:
+            raise _used(item)
+        else:
+            goes.append(item)
+    return Removal(tuple(goes), tuple(stays))
+
+
+def _with(kind: Kind, wanted: Collection[str]) -> bool:
+    """Whether something that it is a part of goes."""
+    around = PARTS.get(kind)
+    return around is not None and (around in wanted or _with(around, wanted))
+
+
+def _asked(given: str) -> tuple[Kind, str | None]:
+    word, separator, name = given.strip().partition(":")
+    kinds: dict[str, Kind] = {each: each for each in ORDER}
+    kind = kinds.get(word.lower())
+    if kind is None or (separator and not name):
+        raise WorkspaceError(
+            Text("{given} is nothing that can be deleted with the app.", given=given),
+            Text("Give one of {kinds}, or KIND:NAME.", kinds=", ".join(ORDER)),
+            code="UnknownKind",
+        )
+    return kind, name or None
+
+
+def _foreign(item: Item) -> WorkspaceError:
+    return WorkspaceError(
+        Text(
+            "The record of this project does not name the {kind} {name} as made by it.", kind=item.kind, name=item.name
+        ),
+        Text("If it is to go all the same, name it: {kind}:{name}.", kind=item.kind, name=item.name),
+        code="NotOurs",
+    )
+
+
+def _used(item: Item) -> CloudError:
+    return CloudError(
+        Text("The {kind} {name} is used by {users}.", kind=item.kind, name=item.name, users=", ".join(item.users)),
+        Text("Delete those first, or leave it."),
+        code="InUse",
+    )

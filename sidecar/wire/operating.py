@@ -1,0 +1,129 @@
+"""Messages about an app that is there: started, stopped, deleted."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sidecar.wire.message import Message, Sentence
+from sidecar.words.names import CloudName
+
+
+class OperateParams(Message):
+    folder: str
+    cloud: CloudName
+    operation: str
+
+
+class Switched(Message):
+    """`changed`: False where it was so already. `awake`: replicas that run now, each of which is billed."""
+
+    app: str
+    running: Literal["started", "stopped"]
+    changed: bool
+    awake: int
+    sentence: Sentence
+
+
+class SnippetParams(Message):
+    folder: str
+    cloud: CloudName
+    language: Literal["url", "curl", "python", "javascript"]
+
+
+class Snippet(Message):
+    """`model` None: no replica is awake to name one. The key stands in none of it: SLIPWAY_API_KEY holds it."""
+
+    url: str
+    model: str | None
+    code: str
+
+
+class DiagnosticsParams(Message):
+    """`file`: where the archive is written to."""
+
+    folder: str
+    cloud: CloudName
+    file: str
+    operation: str
+
+
+class Content(Message):
+    name: str
+    size: int
+
+
+class Diagnostics(Message):
+    """`missing`: what could not be read, and why."""
+
+    file: str
+    contents: list[Content]
+    missing: list[Sentence]
+
+
+class RunsOn(Message):
+    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits)."""
+
+    device: str
+    gpu: str | None
+    dtype: str
+    weights: str
+
+
+class RevisionLine(Message):
+    """An active revision in Azure's words. `serves`: it is the one that answers."""
+
+    name: str
+    state: str
+    health: str
+    replicas: int
+    serves: bool
+
+
+class RotateParams(Message):
+    """`finish`: the old key is refused from then on."""
+
+    folder: str
+    cloud: CloudName
+    finish: bool
+    consents: list[str]
+    operation: str
+
+
+class Rotated(Message):
+    """`between`: both keys are accepted, and the rotation is to be finished. `restarted`: a replica was started with it."""
+
+    app: str
+    between: bool
+    restarted: bool
+    sentence: Sentence
+
+
+class RemoveParams(Message):
+    """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
+
+    folder: str
+    cloud: CloudName
+    plan: bool
+    name: str
+    also: list[str]
+    operation: str
+
+
+class Removable(Message):
+    """`ours`: this project's record names it as made by it. `holds`: what is lost with it."""
+
+    kind: Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+    name: str
+    ours: bool
+    holds: Sentence
+    users: list[str]
+
+
+class Removed(Message):
+    """`done`: False where it was only listed. `emptied`: keys of infra/inference.config.json that hold no more."""
+
+    app: str
+    done: bool
+    goes: list[Removable]
+    stays: list[Removable]
+    emptied: list[str]

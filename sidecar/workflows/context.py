@@ -1,0 +1,48 @@
+"""What an action may use besides its parameters, and the sessions that it opens with it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sidecar.core.journal import Event, Journal, Leaving
+from sidecar.core.workspace import open_workspace, read_config
+from sidecar.gateway.patience import Patience
+from sidecar.gateway.session import Session, Settings, cloud_of
+from sidecar.gateway.tenants import session_in
+from sidecar.wire import protocol as wire
+from sidecar.words.names import CloudName
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an action may use besides its parameters."""
+
+    settings: Settings
+    listen: Callable[[Event], None]
+    stop: threading.Event
+    leaving: Leaving = field(default_factory=Leaving)
+    """Of the process that the action runs in."""
+    tell: Callable[[wire.LogLine], None] = field(default=lambda _: None)
+    """Lines of an app's logs: for whoever asked, and for no log of ours."""
+
+    @property
+    def patience(self) -> Patience:
+        """Waits that hear the cancel of this action and tell whoever looks on."""
+        return Patience(self.stop, lambda text: self.listen(Event("progress", "info", text)))
+
+
+def opened(cloud: CloudName, subscription_id: str | None, context: Context) -> Session:
+    return session_in(context.settings, cloud, subscription_id, context.patience)
+
+
+def session_for(folder: str, cloud: CloudName, context: Context) -> Session:
+    """Where a project's own configuration says that its app is."""
+    config = read_config(open_workspace(folder))
+    return opened(cloud_of(context.settings, cloud, config.SUBSCRIPTION_ID), config.SUBSCRIPTION_ID, context)
+
+
+def silent(context: Context) -> Journal:
+    """For what only looks, or can be done again at any time: nothing is written down, and a cancel is heard."""
+    return Journal(None, "", context.listen, context.stop)

@@ -1,0 +1,101 @@
+"""The actions of both doors on an app that is there, and with them every action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sidecar.core.workspace import open_workspace
+from sidecar.decisions.removal import Item
+from sidecar.wire import protocol as wire
+from sidecar.workflows.actions import ACTIONS, journal_files
+from sidecar.workflows.context import Context, session_for, silent
+from sidecar.workflows.copying import copied
+from sidecar.workflows.diagnostics import About, collect
+from sidecar.workflows.operate import Switched, start, stop
+from sidecar.workflows.remove import Removed, plan, remove
+from sidecar.workflows.rotate import finish, rotate
+
+
+def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
+    workspace = open_workspace(params.folder)
+    return _switched(start(workspace, session_for(params.folder, params.cloud, context), silent(context)))
+
+
+def stop_action(params: wire.OperateParams, context: Context) -> wire.Switched:
+    workspace = open_workspace(params.folder)
+    return _switched(stop(workspace, session_for(params.folder, params.cloud, context), silent(context)))
+
+
+def snippet_action(params: wire.SnippetParams, context: Context) -> wire.Snippet:
+    session = session_for(params.folder, params.cloud, context)
+    found = copied(open_workspace(params.folder), session, params.language)
+    return wire.Snippet(url=found.url, model=found.model, code=found.code)
+
+
+def diagnostics_action(params: wire.DiagnosticsParams, context: Context) -> wire.Diagnostics:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    about = About(
+        {str(kind): file for kind, file in journal_files(workspace.folder, context).items()}, session.profile.name
+    )
+    done = collect(workspace, session, about, Path(params.file).resolve(), silent(context))
+    return wire.Diagnostics(
+        file=str(done.file),
+        contents=[wire.Content(name=name, size=size) for name, size in done.contents],
+        missing=[wire.sentence(each) for each in done.missing],
+    )
+
+
+def rotate_action(params: wire.RotateParams, context: Context) -> wire.Rotated:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    run = finish if params.finish else rotate
+    done = run(workspace, session, silent(context), tuple(params.consents))
+    return wire.Rotated(
+        app=done.app, between=done.between, restarted=done.restarted, sentence=wire.sentence(done.sentence)
+    )
+
+
+def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    if params.plan:
+        return _removed(plan(workspace, session, params.also))
+    return _removed(remove(workspace, session, silent(context), params.name, params.also))
+
+
+def _removed(found: Removed) -> wire.Removed:
+    return wire.Removed(
+        app=found.app,
+        done=found.done,
+        goes=[_removable(each) for each in found.goes],
+        stays=[_removable(each) for each in found.stays],
+        emptied=list(found.emptied),
+    )
+
+
+def _removable(item: Item) -> wire.Removable:
+    return wire.Removable(
+        kind=item.kind, name=item.name, ours=item.ours, holds=wire.sentence(item.holds), users=list(item.users)
+    )
+
+
+def _switched(done: Switched) -> wire.Switched:
+    return wire.Switched(
+        app=done.app,
+        running=done.running,
+        changed=done.changed,
+        awake=done.awake,
+        sentence=wire.sentence(done.sentence),
+    )
+
+
+EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
+    **ACTIONS,
+    "slipway/start": start_action,
+    "slipway/stop": stop_action,
+    "slipway/snippet": snippet_action,
+    "slipway/diagnostics": diagnostics_action,
+    "slipway/rotateKey": rotate_action,
+    "slipway/remove": remove_action,
+}
+"""By the wire's method."""

@@ -1,0 +1,73 @@
+"""An app that is there: stopped, so that nothing wakes it, and started again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from sidecar.core.journal import Event, Journal
+from sidecar.gateway import apps, revisions
+from sidecar.workflows.observe import status
+from sidecar.workflows.operate import place_of, start, stop
+from tests.contract.provision.conftest import Arm, Project
+
+
+def journal(project: Project) -> Journal:
+    def listen(event: Event) -> None:
+        project.hear(event.text)
+
+    return Journal(None, "test", listen, project.stop)
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)  # sleeps: between two looks
+
+
+def replicas(project: Project) -> int:
+    place = place_of(project.workspace, project.session)
+    return sum(len(revisions.replicas(place, each.name)) for each in revisions.revisions(place))
+
+
+def answered(url: str) -> int | None:
+    """None: the request is held."""
+    try:
+        return httpx.get(url, trust_env=False, timeout=2).status_code
+    except httpx.ReadTimeout:
+        return None
+
+
+@pytest.mark.fact(45)
+def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_started(project: Project) -> None:
+    url = project.provision().url
+    until(lambda: replicas(project) == 1, "the first replica")
+    stopped = stop(project.workspace, project.session, journal(project))
+    assert (stopped.running, stopped.changed, stopped.awake) == ("stopped", True, 0)
+    assert "no GPU is awake" in str(stopped.sentence)
+    assert replicas(project) == 0
+    assert answered(url) == 404
+    found = status(project.workspace, project.session)
+    assert (found.state, found.is_failure) == ("stopped", False), "asleep would promise that a request wakes it"
+    assert replicas(project) == 0
+    again = stop(project.workspace, project.session, journal(project))
+    assert (again.running, again.changed) == ("stopped", False)
+
+    started = start(project.workspace, project.session, journal(project))
+    assert (started.running, started.changed) == ("started", True)
+    assert not apps.app(place_of(project.workspace, project.session)).stopped
+    assert answered(url) is None, "held by the ingress until a replica is ready"
+    until(lambda: replicas(project) == 1, "a replica again")
+    assert start(project.workspace, project.session, journal(project)).changed is False
+
+
+def test_stop_is_asked_for_again_while_the_app_is_busy(project: Project, faults: Arm) -> None:
+    project.provision()
+    struck = {"status": 409, "code": "ContainerAppOperationInProgress"}
+    hits = faults({"method": "POST", "path": "/stop", "times": 2, **struck})
+    assert stop(project.workspace, project.session, journal(project)).changed
+    assert hits() == [2]
