@@ -93,7 +93,7 @@ def deploy(
         with open_share(stage.place.around, stage.where.share.account, stage.where.share.share) as share:
             if stage.where.plain:
                 journal.log(PLAIN_OURS if is_ours(stage.app) else plain_theirs(stage.app))
-                changes = mirror(tree, share, stage.where.folder, journal)
+                changes = mirror(tree, share, stage.where.folder, journal, consents)
                 release, published = None, Published("", 0, bool(changes.upload or changes.delete))
             else:
                 models_checked(tree, stage.app, share, stage.where.folder, journal)

@@ -22,7 +22,7 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace", "slipway/interrupted", "slipway/discard"}
+ONLY_IN_VSCODE = {"slipway/workspace"}
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
