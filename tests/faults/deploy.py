@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from sidecar.words.errors import SlipwayError
 from tests.contract.localcloud.conftest import World
 from tests.faults.azure import clouded
 from tests.faults.deploying import secrets, sweep
+from tests.faults.deploying.files_rows import FILES_ROWS
 from tests.faults.deploying.ground import Ground, Row
 from tests.faults.deploying.rows import ROWS
 
@@ -24,7 +26,7 @@ SECRETS = "44"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Play what goes wrong in a Deploy on the local cloud.")
-    names = [*ROWS, SWEEP, SECRETS]
+    names = [*FILES_ROWS, *ROWS, SWEEP, SECRETS]
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all when none is given")
     parser.add_argument("--every", type=int, default=1, help="of the sweep's points, play one in so many")
     asked = parser.parse_args(arguments)
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     with clouded(8, TIMES) as (world, folder):
         grounds: list[Ground] = []
+        for name in (each for each in chosen if each in FILES_ROWS):
+            rows.append(shown(guarded(name, lambda name=name: FILES_ROWS[name](world, folder))))
         for name in (each for each in chosen if each in ROWS):
             rows.append(shown(play(name, world, folder, grounds)))
         if SWEEP in chosen:
@@ -53,9 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def play(name: str, world: World, folder: Path, grounds: list[Ground]) -> Row:
     ground = Ground(world, folder, f"row-{name}")
     grounds.append(ground)
+    return guarded(name, lambda: ROWS[name](ground))
+
+
+def guarded(name: str, played: Callable[[], Row]) -> Row:
+    """What a row came to; not as expected where it could not be played to its end."""
     try:
-        return ROWS[name](ground)
-    except (AssertionError, OSError, KeyError, ValueError) as error:
+        return played()
+    except (AssertionError, OSError, KeyError, ValueError, SlipwayError) as error:
         return Row(int(name[:2]), name, "", f"{type(error).__name__}: {error}", 0, 0, as_expected=False)
 
 
