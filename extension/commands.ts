@@ -2,9 +2,10 @@
 import * as vscode from "vscode";
 import { Refusal } from "./client";
 import { sameGroup } from "./config";
+import { diagnose } from "./diagnose";
 import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
-import { describe, say, showFailure } from "./messages";
+import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
@@ -25,6 +26,9 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.rollback": rollBack,
   "slipway.openEndpoint": openEndpoint,
   "slipway.showApiKey": showApiKey,
+  "slipway.diagnose": diagnose,
+  "slipway.showLogs": showLogs,
+  "slipway.showSystemLogs": showSystemLogs,
   "slipway.start": start,
   "slipway.stop": stop,
   "slipway.remove": remove,
@@ -40,21 +44,48 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.refresh": refresh,
 };
 
+/** Commands that start a release: when they fail, its logs say why. */
+const STARTING: readonly string[] = ["slipway.deploy", "slipway.rollback"];
+
 export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
   const folderCommands = Object.entries(FOLDER_COMMANDS).map(([id, command]) =>
     vscode.commands.registerCommand(id, async (folder?: unknown) => {
+      let chosen: vscode.WorkspaceFolder | undefined;
       try {
-        const chosen = await usableFolder(folder);
+        chosen = await usableFolder(folder);
         if (chosen === undefined) return;
         rooms.view.follow(chosen);
         await command(rooms, chosen);
       } catch (error) {
-        if (error instanceof Refusal) rooms.problems.show(error.failure.problems);
-        await showFailure(error, rooms.log);
+        if (error instanceof Refusal && chosen !== undefined) rooms.problems.show(chosen, error.failure.problems);
+        await showFailure(error, rooms.log, STARTING.includes(id) && chosen !== undefined ? waysOn(chosen) : []);
       }
     }),
   );
-  return [...folderCommands, vscode.commands.registerCommand("slipway.showLog", () => { rooms.log.show(); })];
+  return [
+    ...folderCommands,
+    vscode.commands.registerCommand("slipway.showLog", () => { rooms.log.show(); }),
+    vscode.commands.registerCommand("slipway.stopLogs", () => { rooms.logs.stop(); }),
+  ];
+}
+
+/** From a release that did not start to what says why. */
+function waysOn(folder: vscode.WorkspaceFolder): readonly Way[] {
+  const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
+  return [
+    { title: vscode.l10n.t("Why is it not ready?"), go: lead("slipway.diagnose") },
+    { title: vscode.l10n.t("Endpoint's logs"), go: lead("slipway.showLogs") },
+  ];
+}
+
+function showLogs(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  rooms.logs.show(folder, "console");
+  return Promise.resolve();
+}
+
+function showSystemLogs(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  rooms.logs.show(folder, "system");
+  return Promise.resolve();
 }
 
 async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {

@@ -4,6 +4,7 @@ import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
+import { Logs } from "./logs";
 import { say, showFailure } from "./messages";
 import { Problems } from "./problems";
 import { offerToGoOn } from "./resume";
@@ -30,13 +31,15 @@ export function activate(context: vscode.ExtensionContext): void {
   const view = new EndpointView(sidecar, log, () => needsNoSetUp(context, log));
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
+  const logs = new Logs(sidecar, credentials);
   context.subscriptions.push(
     log,
     problems,
+    logs,
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, problems, warmth, log }),
+    ...registerCommands({ sidecar, credentials, view, problems, logs, warmth, log }),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

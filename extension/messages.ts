@@ -9,8 +9,15 @@ export function say({ message, args }: Sentence): string {
   return vscode.l10n.t(message, { ...args });
 }
 
-/** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. */
-export async function showFailure(error: unknown, log: vscode.LogOutputChannel): Promise<void> {
+/** Another way on from a failure: a button, and what it does. */
+export interface Way {
+  readonly title: string;
+  readonly go: () => Promise<void>;
+}
+
+/** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. `ways`: where more is told of
+ * what did not start. */
+export async function showFailure(error: unknown, log: vscode.LogOutputChannel, ways: readonly Way[] = []): Promise<void> {
   const cancelled = error instanceof Cancelled || error instanceof vscode.CancellationError || (error instanceof Error && error.name === "AbortError");
   if (cancelled) {
     const outcome = error instanceof Cancelled && error.outcome !== undefined ? describe(error.outcome) : vscode.l10n.t("Cancelled.");
@@ -29,12 +36,17 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel):
     return;
   }
   const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;
-  await offerLog(vscode.window.showErrorMessage, shown, log);
+  // Only what was read elsewhere, of a release that was started, has logs of its own.
+  await offerLog(vscode.window.showErrorMessage, shown, log, error instanceof Refusal && detail !== undefined ? ways : []);
 }
 
-export async function offerLog(show: (message: string, ...items: string[]) => Thenable<string | undefined>, message: string, log: vscode.LogOutputChannel): Promise<void> {
+type Show = (message: string, ...items: string[]) => Thenable<string | undefined>;
+
+export async function offerLog(show: Show, message: string, log: vscode.LogOutputChannel, ways: readonly Way[] = []): Promise<void> {
   const showLog = vscode.l10n.t("Show log");
-  if ((await show(message, showLog)) === showLog) log.show();
+  const chosen = await show(message, showLog, ...ways.map(({ title }) => title));
+  if (chosen === showLog) log.show();
+  await ways.find(({ title }) => title === chosen)?.go();
 }
 
 /** A failure in one line: what, and what to do. */
@@ -60,6 +72,7 @@ export async function follow<T>(title: string, sidecar: Sidecar, ask: Ask<T>): P
     if (!(outcome instanceof ConsentNeeded)) return outcome;
     const go = vscode.l10n.t("Continue");
     const { what, suggestion, consent } = outcome;
+    if (consents.includes(consent)) throw new Problem(what, suggestion); // it was given, and changed nothing
     const options = { modal: true, ...(suggestion === undefined ? {} : { detail: say(suggestion) }) };
     if ((await vscode.window.showWarningMessage(say(what), options, go)) !== go) return undefined;
     consents.push(consent);

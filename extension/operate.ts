@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import type { Credentials } from "./credentials";
+import type { Logs } from "./logs";
 import { follow, say, type Ask } from "./messages";
 import type { Problems } from "./problems";
 import type { CloudName, WorkspaceSummary } from "./protocol";
@@ -15,6 +16,7 @@ export interface Rooms {
   readonly view: EndpointView;
   readonly problems: Problems;
   readonly warmth: Warmth;
+  readonly logs: Logs;
   readonly log: vscode.LogOutputChannel;
 }
 

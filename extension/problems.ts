@@ -4,6 +4,7 @@ import { say } from "./messages";
 import type { FileProblem } from "./protocol";
 
 export class Problems implements vscode.Disposable {
+  private readonly shown = new Map<string, Set<string>>();
   private readonly collection = vscode.languages.createDiagnosticCollection("slipway");
 
   dispose(): void {
@@ -12,14 +13,14 @@ export class Problems implements vscode.Disposable {
 
   /** Forgets what was said of a folder's files. */
   clear(folder: vscode.WorkspaceFolder): void {
-    const below = folder.uri.toString();
-    this.collection.forEach((file) => {
-      if (file.toString().startsWith(below)) this.collection.delete(file);
-    });
+    for (const file of this.shown.get(folder.uri.toString()) ?? []) this.collection.delete(vscode.Uri.file(file));
+    this.shown.delete(folder.uri.toString());
   }
 
   /** Adds problems to what is shown. */
-  show(problems: readonly FileProblem[]): void {
+  show(folder: vscode.WorkspaceFolder, problems: readonly FileProblem[]): void {
+    const key = folder.uri.toString();
+    this.shown.set(key, new Set([...(this.shown.get(key) ?? []), ...problems.map(({ file }) => file)]));
     for (const file of new Set(problems.map((each) => each.file))) {
       const here = problems.filter((each) => each.file === file);
       this.collection.set(vscode.Uri.file(file), here.map(diagnostic));

@@ -4,6 +4,45 @@ export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGove
 export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
 export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
+export type LogSource = "console" | "system";
+export type Remedy = "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
+
+export interface Diagnosis {
+  readonly state: State;
+  readonly code: string;
+  readonly certain: boolean;
+  readonly sentence: Sentence;
+  readonly advice: Sentence | null;
+  readonly remedies: readonly Remedy[];
+  readonly detail: string | null;
+  readonly seen: readonly Sentence[];
+  readonly unread: readonly Sentence[];
+  readonly failure: boolean;
+}
+
+export interface LogLine {
+  readonly operation: string;
+  readonly source: LogSource;
+  readonly revision: string;
+  readonly replica: string;
+  readonly time: string;
+  readonly text: string;
+}
+
+export interface Logs {
+  readonly lines: number;
+}
+
+export interface LogsParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly operation: string;
+  readonly source: LogSource;
+  readonly follow: boolean;
+  readonly since: string;
+  readonly replica: string;
+  readonly previous: boolean;
+}
 
 export interface Sentence {
   readonly message: string;
@@ -153,7 +192,7 @@ export interface Difference {
 
 export interface DiscardParams {
   readonly folder: string;
-  readonly kind: "provision" | "deploy";
+  readonly kind: "provision" | "deploy" | "rollback";
 }
 
 export interface FileProblem {
@@ -178,11 +217,12 @@ export interface Generation {
 }
 
 export interface Interrupted {
-  readonly kind: "provision" | "deploy";
+  readonly kind: "provision" | "deploy" | "rollback";
   readonly at: string;
   readonly step: string;
   readonly running: boolean;
   readonly sentence: Sentence;
+  readonly resume: "provision" | "deploy" | "rollback" | null;
 }
 
 export interface Interruptions {
@@ -399,117 +439,42 @@ export interface Failure {
 }
 
 export interface Methods {
-  readonly "slipway/subscriptions": {
-    readonly params: CloudParams;
-    readonly result: Subscriptions;
-  };
-  readonly "slipway/resourceGroups": {
-    readonly params: SubscriptionParams;
-    readonly result: ResourceGroups;
-  };
-  readonly "slipway/locations": {
-    readonly params: SubscriptionParams;
-    readonly result: Locations;
-  };
-  readonly "slipway/createResourceGroup": {
-    readonly params: CreateResourceGroupParams;
-    readonly result: ResourceGroup;
-  };
-  readonly "slipway/workspace": {
-    readonly params: FolderParams;
-    readonly result: WorkspaceSummary;
-  };
-  readonly "slipway/init": {
-    readonly params: FolderParams;
-    readonly result: Created;
-  };
-  readonly "slipway/provision": {
-    readonly params: ProvisionParams;
-    readonly result: Provisioned;
-  };
-  readonly "slipway/deploy": {
-    readonly params: DeployParams;
-    readonly result: Deployed;
-  };
-  readonly "slipway/preview": {
-    readonly params: PreviewParams;
-    readonly result: Preview;
-  };
-  readonly "slipway/releases": {
-    readonly params: FolderCloudParams;
-    readonly result: Releases;
-  };
-  readonly "slipway/rollback": {
-    readonly params: RollbackParams;
-    readonly result: Deployed;
-  };
-  readonly "slipway/interrupted": {
-    readonly params: FolderParams;
-    readonly result: Interruptions;
-  };
-  readonly "slipway/discard": {
-    readonly params: DiscardParams;
-    readonly result: Interruptions;
-  };
-  readonly "slipway/endpoint": {
-    readonly params: FolderCloudParams;
-    readonly result: EndpointLink;
-  };
-  readonly "slipway/status": {
-    readonly params: FolderCloudParams;
-    readonly result: Status;
-  };
-  readonly "slipway/apiKey": {
-    readonly params: FolderCloudParams;
-    readonly result: ApiKey;
-  };
-  readonly "slipway/start": {
-    readonly params: OperateParams;
-    readonly result: Switched;
-  };
-  readonly "slipway/stop": {
-    readonly params: OperateParams;
-    readonly result: Switched;
-  };
-  readonly "slipway/snippet": {
-    readonly params: SnippetParams;
-    readonly result: Snippet;
-  };
-  readonly "slipway/diagnostics": {
-    readonly params: DiagnosticsParams;
-    readonly result: Diagnostics;
-  };
-  readonly "slipway/rotateKey": {
-    readonly params: RotateParams;
-    readonly result: Rotated;
-  };
-  readonly "slipway/keepWarm": {
-    readonly params: WarmParams;
-    readonly result: Warmed;
-  };
-  readonly "slipway/remove": {
-    readonly params: RemoveParams;
-    readonly result: Removed;
-  };
+  readonly "slipway/subscriptions": { readonly params: CloudParams; readonly result: Subscriptions };
+  readonly "slipway/resourceGroups": { readonly params: SubscriptionParams; readonly result: ResourceGroups };
+  readonly "slipway/locations": { readonly params: SubscriptionParams; readonly result: Locations };
+  readonly "slipway/createResourceGroup": { readonly params: CreateResourceGroupParams; readonly result: ResourceGroup };
+  readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
+  readonly "slipway/init": { readonly params: FolderParams; readonly result: Created };
+  readonly "slipway/provision": { readonly params: ProvisionParams; readonly result: Provisioned };
+  readonly "slipway/deploy": { readonly params: DeployParams; readonly result: Deployed };
+  readonly "slipway/preview": { readonly params: PreviewParams; readonly result: Preview };
+  readonly "slipway/releases": { readonly params: FolderCloudParams; readonly result: Releases };
+  readonly "slipway/rollback": { readonly params: RollbackParams; readonly result: Deployed };
+  readonly "slipway/interrupted": { readonly params: FolderParams; readonly result: Interruptions };
+  readonly "slipway/discard": { readonly params: DiscardParams; readonly result: Interruptions };
+  readonly "slipway/endpoint": { readonly params: FolderCloudParams; readonly result: EndpointLink };
+  readonly "slipway/status": { readonly params: FolderCloudParams; readonly result: Status };
+  readonly "slipway/apiKey": { readonly params: FolderCloudParams; readonly result: ApiKey };
+  readonly "slipway/logs": { readonly params: LogsParams; readonly result: Logs };
+  readonly "slipway/diagnose": { readonly params: FolderCloudParams; readonly result: Diagnosis };
+  readonly "slipway/start": { readonly params: OperateParams; readonly result: Switched };
+  readonly "slipway/stop": { readonly params: OperateParams; readonly result: Switched };
+  readonly "slipway/snippet": { readonly params: SnippetParams; readonly result: Snippet };
+  readonly "slipway/diagnostics": { readonly params: DiagnosticsParams; readonly result: Diagnostics };
+  readonly "slipway/rotateKey": { readonly params: RotateParams; readonly result: Rotated };
+  readonly "slipway/keepWarm": { readonly params: WarmParams; readonly result: Warmed };
+  readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
 }
 
 export interface Callbacks {
-  readonly "slipway/token": {
-    readonly params: TokenParams;
-    readonly result: Token;
-  };
+  readonly "slipway/token": { readonly params: TokenParams; readonly result: Token };
 }
 
 export interface Notifications {
-  readonly "slipway/progress": {
-    readonly params: Progress;
-    readonly result: void;
-  };
-  readonly "slipway/log": {
-    readonly params: Log;
-    readonly result: void;
-  };
+  readonly "slipway/progress": { readonly params: Progress; readonly result: void };
+  readonly "slipway/log": { readonly params: Log; readonly result: void };
+  readonly "slipway/logLine": { readonly params: LogLine; readonly result: void };
 }
 
-export const NOTIFICATIONS = ["slipway/progress", "slipway/log"] as const satisfies readonly (keyof Notifications)[];
+export const NOTIFICATIONS = ["slipway/progress", "slipway/log", "slipway/logLine"] as const satisfies readonly (keyof Notifications)[];
 export const USER_ERROR = -32000;

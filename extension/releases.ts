@@ -23,7 +23,7 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
     rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, consents, operation }, stop),
   );
   if (deployed === undefined) return;
-  rooms.problems.show(deployed.problems);
+  rooms.problems.show(folder, deployed.problems);
   await tellOutcome(rooms, folder, deployed);
 }
 
@@ -64,7 +64,7 @@ export async function preview(rooms: Rooms, folder: vscode.WorkspaceFolder): Pro
     rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code })),
   );
   rooms.problems.clear(folder);
-  rooms.problems.show(found.problems);
+  rooms.problems.show(folder, found.problems);
   const go = vscode.l10n.t("Deploy for inference");
   const same = found.release !== "" && found.release === found.current;
   const message = same ? vscode.l10n.t("The code has not changed: a deploy reloads the model.") : vscode.l10n.t("A deploy would do this:");
@@ -97,7 +97,11 @@ function changes({ added, changed, removed }: Difference): readonly (readonly [s
 export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Roll back inference deployment");
   const ask = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
-  const items = ask.then(({ generations }) => generations.filter(({ current, kept }) => kept && !current).map(item));
+  const items = ask.then(({ generations }) => {
+    const now = generations.find(({ current }) => current)?.release;
+    const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
+    return [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
+  });
   if ((await items).length === 0) {
     await vscode.window.showInformationMessage(vscode.l10n.t("There is no earlier release to go back to."));
     return;

@@ -10,20 +10,22 @@ export async function offerToGoOn({ sidecar, log }: Pick<Rooms, "sidecar" | "log
   if (!vscode.workspace.isTrusted) return;
   for (const folder of localFolders()) {
     const { interrupted } = await sidecar.ask("slipway/interrupted", { folder: folder.uri.fsPath });
-    for (const each of interrupted.filter(({ running }) => !running)) await offer(folder, each);
+    for (const each of interrupted.filter(({ running }) => !running)) offer(folder, each).catch((error: unknown) => { log.error(String(error)); });
   }
 
-  async function offer(folder: vscode.WorkspaceFolder, { kind, at, sentence }: Interrupted): Promise<void> {
+  async function offer(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume }: Interrupted): Promise<void> {
     const facts = { folder: folder.name, at: new Date(at).toLocaleString(), left: say(sentence) };
-    const message =
-      kind === "deploy"
-        ? vscode.l10n.t("A deployment of {folder} was cut off at {at}. {left}", facts)
-        : vscode.l10n.t("Provisioning for {folder} was cut off at {at}. {left}", facts);
+    const messages = {
+      deploy: vscode.l10n.t("A deployment of {folder} was cut off at {at}. {left}", facts),
+      rollback: vscode.l10n.t("A roll back of {folder} was cut off at {at}. {left}", facts),
+      provision: vscode.l10n.t("Provisioning for {folder} was cut off at {at}. {left}", facts),
+    };
+    const message = messages[kind];
     log.warn(message);
     const go = vscode.l10n.t("Go on");
     const discard = vscode.l10n.t("Discard");
-    const chosen = await vscode.window.showWarningMessage(message, go, discard);
-    if (chosen === go) await vscode.commands.executeCommand(kind === "deploy" ? "slipway.deploy" : "slipway.provision", folder);
+    const chosen = await vscode.window.showWarningMessage(message, ...(resume === null ? [] : [go]), discard);
+    if (chosen === go) await vscode.commands.executeCommand(`slipway.${resume ?? kind}`, folder);
     if (chosen === discard) await sidecar.ask("slipway/discard", { folder: folder.uri.fsPath, kind });
   }
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +21,7 @@ from sidecar.words.text import Text
 IMAGE_PYTHON = (3, 12)
 """Of the default image; a file that this machine's older Python can't read may be right there."""
 
-_NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|^\s*type\s+\w+|\b[fF][rR]?['\"]|\b[rR][fF]['\"]")
+_NEWER = re.compile(r"\b(?:def|class)\s+\w+\s*\[|(?:^|[:;])\s*type\s+\w+|\b[fF][rR]?['\"]|\b[rR][fF]['\"]")
 """Lines that IMAGE_PYTHON may read and the one before it does not: type parameters, `type`, and what it allows in an f-string."""
 
 _REMOVED = frozenset(
@@ -31,6 +33,10 @@ _REMOVED = frozenset(
 """Modules of Python's library that IMAGE_PYTHON has and a newer one on this machine has no more."""
 
 _LIBRARY = sys.stdlib_module_names | _REMOVED
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Python 3.11 counts the depth of a tree for all threads together, and two that parse at once meet a SystemError."""
 
 
 @dataclass(frozen=True)
@@ -48,28 +54,43 @@ class Start:
 
 
 _PYTHON = re.compile(
-    r"(?:^|\s)(?:exec\s+)?python3?\s+(?:-u\s+)?(?:-m\s+(?P<module>[\w.]+)|(?P<script>[\w./-]+\.py))(?=\s|$)"
+    r"^(?:exec\s+)?python3?\s+(?:-u\s+)?(?:-m\s+(?P<module>[\w.]+)|(?:\./)?(?P<script>[\w./-]+\.py))(?:\s+(?P<rest>.*))?$"
 )
-_PIP = re.compile(r"pip3?\s+install\b(?P<rest>.*)$")
-_LOCK = re.compile(r"(?:-r\s*|--requirement[= ])(?P<file>\S+)")
+_PIP = re.compile(r"^(?:python3?\s+-m\s+)?pip3?\s+install\b(?P<rest>.*)$")
+_LOCK = re.compile(r"(?:^|\s)(?:-r\s*|--requirement[= ])(?P<file>\S+)")
+_SHELL = re.compile(r"[;&|`$<>]")
+"""What makes more of a line than one command."""
 
 
 def start_of(script: str) -> Start:
-    """What is read from an app's commands, line by line, as the shell runs them."""
+    """What is read from an app's commands, line by line, as the shell runs them. A line that is not simply one of pip's, for one
+    requirements file, or the one that starts the server may do anything: then not all is known."""
     module = program = lock = ""
     known = True
     for line in (each.strip() for each in script.splitlines()):
         if not line or line.startswith(("#", "set ")):
             continue
-        if (pip := _PIP.search(line)) is not None:
+        known = known and _SHELL.search(line) is None
+        if (pip := _PIP.match(line)) is not None:
             given = _LOCK.findall(pip["rest"])
-            known = known and len(given) == 1 and not lock
+            beside = [each for each in _LOCK.sub(" ", pip["rest"]).split() if not each.startswith("-")]
+            known = known and len(given) == 1 and not lock and not beside
             lock = lock or (given[0] if given else "")
-        elif (found := _PYTHON.search(line)) is not None:
+        elif (found := _PYTHON.match(line)) is not None:
+            known = known and not module and not program
             module, program = found["module"] or "", found["script"] or ""
         else:
             known = False
-    return Start(module, program, lock, known)
+    return Start(module, program, lock.removeprefix("./"), known)
+
+
+_ANYTHING = re.compile(
+    rb"\bsys\s*\.\s*(?:path|modules|meta_path)\b|\baddsitedir\b|\bos\s*\.\s*system\b|\bpip\b.{0,20}\binstall\b|\bPYTHONPATH\b"
+)
+"""What may change where imports are looked for, or install a package: then no import leads nowhere for sure."""
+
+LARGEST = 2**20
+"""Bytes of a file that is parsed; a generated table of many megabytes would take minutes, and gigabytes."""
 
 
 def check(tree: Tree, start: Start, shipped: frozenset[str]) -> list[Problem]:
@@ -90,38 +111,40 @@ class _Module:
     path: str
     entry: Entry
     package: bool
+    source: bytes = b""
     tree: ast.Module | None = None
     broken: Problem | None = None
     seen: bool = field(default=False)
 
     @cached_property
     def names(self) -> frozenset[str] | None:
-        """What the module defines at its top; None where that can't be told from reading."""
+        """Every name that is bound anywhere in the module, which is more than it defines; None where reading does not tell."""
         if self.tree is None:
             return None
         found: set[str] = set()
-        for node in _at_the_top(self.tree.body):
+        for node in ast.walk(self.tree):
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                     found.add(node.name)
                 case ast.Import() | ast.ImportFrom():
                     found.update((each.asname or each.name).partition(".")[0] for each in node.names)
+                case ast.Name():
+                    found.add(node.id)
+                case ast.Global():
+                    found.update(node.names)
+                case ast.Attribute():
+                    found.update({node.attr} & _OPEN)
+                case ast.MatchAs() | ast.MatchStar() | ast.ExceptHandler():
+                    found.update({node.name} if node.name else ())
+                case ast.MatchMapping():
+                    found.update({node.rest} if node.rest else ())
                 case _:
-                    found.update(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
-                    found.update(
-                        each.name for each in ast.walk(node) if isinstance(each, ast.ExceptHandler) and each.name
-                    )
-                    found.update(_captured(node))
-        return None if found & {"*", "__getattr__", "globals", "setattr", "exec"} else frozenset(found)
+                    pass
+        return None if found & _OPEN else frozenset(found)
 
 
-def _captured(node: ast.AST) -> Iterator[str]:
-    """Names that patterns of a `match` bind."""
-    for each in ast.walk(node):
-        if isinstance(each, ast.MatchAs | ast.MatchStar) and each.name:
-            yield each.name
-        elif isinstance(each, ast.MatchMapping) and each.rest:
-            yield each.rest
+_OPEN = frozenset({"*", "__getattr__", "globals", "locals", "vars", "setattr", "exec", "modules", "__dict__"})
+"""What can give a module names that are not written in it."""
 
 
 class _Code:
@@ -137,18 +160,22 @@ class _Code:
         self._packages = shipped if installed is None else shipped | installed.names
         self._all_known = start.known and installed is not None and installed.within(shipped)
         self._root = start.script.rpartition("/")[0] if start.script else ""
+        self._links = {path for path, entry in self._files.items() if entry.kind == "link"}
         self._problems: list[Problem] = []
 
     def follow(self) -> list[Problem]:
         """From the entry module on. One that is not there is a problem of no file, and the start says it: nothing is followed."""
         entry = self._entry_module()
-        if entry is not None:
-            self._visit(entry)
+        if entry is None:
+            return []
+        self._visit(entry)
+        if any(_ANYTHING.search(each.source) for each in self.modules.values() if each.seen):
+            return [replace(each, certain=False) for each in self._problems]
         return self._problems
 
     def _entry_module(self) -> _Module | None:
         if self._start.script:
-            return self.modules.get(self._start.script.removeprefix("./"))
+            return self.modules.get(self._start.script)
         path = self._start.module.replace(".", "/")
         for each in (f"{path}/__main__.py", f"{path}.py"):
             if each in self.modules:
@@ -198,19 +225,24 @@ class _Code:
             below = self._module_at(f"{place}/{alias.name}")
             if below is not None:
                 found.append(below)
-            elif alias.name == "*" or f"{place}/{alias.name}" in self._folders:
+            elif self._is_there(place, alias.name):
                 continue
             elif own is None or (own.broken is None and own.names is not None and alias.name not in own.names):
                 dotted = place.replace("/", ".")
                 self._say(module, node, self._no_name(alias.name, dotted, f"{place}/{alias.name}"), late=late)
         return found
 
+    def _is_there(self, place: str, name: str) -> bool:
+        """What every module has, a folder below, or what is no Python file."""
+        implicit = name == "*" or (name.startswith("__") and name.endswith("__"))
+        return implicit or f"{place}/{name}" in self._folders or self._may_be(f"{place}/{name}")
+
     def _loaded(self, module: _Module, node: ast.stmt, name: str, *, late: bool) -> list[_Module]:
         """What importing a dotted name runs: each package on the way, and the module itself."""
         place = self._place(name)
         if place is None:
             top = name.partition(".")[0]
-            if top not in _LIBRARY and not provided(top, self._packages):
+            if not self._is_installed(top):
                 text = Text(
                     "{name} is in no requirements file, not in the image and not in Python's own library.", name=top
                 )
@@ -223,22 +255,37 @@ class _Code:
             here = self._module_at(step)
             if here is not None:
                 found.append(here)
+            elif self._may_be(step):
+                break
             elif step not in self._folders:
                 self._say(module, node, self._no_module(step), late=late)
                 break
         return found
 
     def _place(self, name: str) -> str | None:
-        """The path of a module of the code, there or not; None for a name that is somebody else's."""
+        """The path of a module of the code, there or not; None for a name that is somebody else's. A folder without `__init__.py`
+        gives way to the library and to packages, as in Python."""
         top = name.partition(".")[0]
         below = f"{self._root}/{top}" if self._root else top
-        mine = (
-            below in self._folders
-            or f"{below}.py" in self.modules
-            or any(each.path.rstrip("/") in (f"{top}.py", top) for each in self._left_out)
-        )
+        whole = self._module_at(below) is not None
+        folder = below in self._folders or below in self._links or self._left(below) is not None
+        if not whole and not (folder and not self._is_installed(top)):
+            return None
         path = name.replace(".", "/")
-        return (f"{self._root}/{path}" if self._root else path) if mine else None
+        return f"{self._root}/{path}" if self._root else path
+
+    def _is_installed(self, top: str) -> bool:
+        return top in _LIBRARY or top == "__main__" or provided(top, self._packages)
+
+    def _may_be(self, path: str) -> bool:
+        """Whether something is there that is no Python file: an extension module, what lies behind a link, what the code itself
+        writes when it starts."""
+        parts = path.split("/")
+        steps = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+        behind = any(each in self._links or f"{each}.py" in self._links for each in steps)
+        compiled = any(each.startswith(f"{path}.") and each.endswith((".so", ".pyd", ".pyc")) for each in self._files)
+        written = f"{parts[-1]}.py".encode()
+        return behind or compiled or any(written in each.source for each in self.modules.values())
 
     def _module_at(self, path: str) -> _Module | None:
         return self.modules.get(f"{path}/__init__.py") or self.modules.get(f"{path}.py")
@@ -274,14 +321,18 @@ def _parsed(path: str, entry: Entry) -> _Module:
     package = path.endswith("/__init__.py")
     name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     module = _Module(name, path, entry, package)
-    source = read_bytes(entry.source, str(entry.source))
+    if entry.size > LARGEST:
+        text = Text("The file is too large to be looked at.")
+        module.broken = Problem(str(entry.source), path, 1, 1, text, certain=False)
+        return module
+    source = module.source = read_bytes(entry.source, str(entry.source))
     try:
-        with warnings.catch_warnings():
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a doubtful escape starts all the same
             module.tree = ast.parse(source, path)
     except SyntaxError as error:
-        certain = sys.version_info[:2] >= IMAGE_PYTHON or not _NEWER.search(_line(source, error.lineno or 1))
-        where = (error.lineno or 1, error.offset or 1)
+        certain = sys.version_info[:2] >= IMAGE_PYTHON or not _newer(error, source)
+        where = (max(error.lineno or 1, 1), max(error.offset or 1, 1))
         module.broken = Problem(str(entry.source), path, *where, _syntax(error.msg, certain=certain), certain)
     except ValueError as error:  # null bytes
         module.broken = Problem(str(entry.source), path, 1, 1, Text("{problem}", problem=error))
@@ -292,9 +343,11 @@ def _parsed(path: str, entry: Entry) -> _Module:
     return module
 
 
-def _line(source: bytes, number: int) -> str:
-    lines = source.splitlines()
-    return lines[number - 1].decode("utf-8", "replace") if number <= len(lines) else ""
+def _newer(error: SyntaxError, source: bytes) -> bool:
+    """Whether the container's Python may read what this one does not. An expression's error may be told at its last line."""
+    last = error.lineno or 1
+    lines = [each.decode("utf-8", "replace") for each in source.splitlines()[max(0, last - 4) : last]]
+    return error.msg.startswith("f-string") or any(_NEWER.search(each) for each in lines)
 
 
 def _syntax(message: str, *, certain: bool) -> Text:
@@ -328,29 +381,13 @@ def _imports(body: Sequence[ast.stmt], *, late: bool = False) -> Iterator[tuple[
 
 
 def _forgiving(node: ast.Try | ast.TryStar) -> bool:
-    """Whether a handler may be there for an import that fails."""
+    """Whether a handler may be there for an import that fails: one of its kinds, or a name that is nobody's but the code's."""
     kinds = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
     for each in node.handlers:
-        if each.type is None or kinds & {name.id for name in ast.walk(each.type) if isinstance(name, ast.Name)}:
+        names = {name.id for name in ast.walk(each.type) if isinstance(name, ast.Name)} if each.type else set[str]()
+        if each.type is None or names & kinds or not all(hasattr(builtins, name) for name in names):
             return True
     return False
-
-
-def _at_the_top(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements whose names are the module's: those of its blocks too."""
-    for node in body:
-        match node:
-            case ast.If() | ast.For() | ast.While():
-                yield ast.Expr(node.target) if isinstance(node, ast.For) else ast.Pass()
-                yield from _at_the_top([*node.body, *node.orelse])
-            case ast.Try() | ast.TryStar():
-                handled = [each for handler in node.handlers for each in handler.body]
-                yield from _at_the_top([*node.body, *handled, *node.orelse, *node.finalbody])
-            case ast.With():
-                yield from (ast.Expr(each.optional_vars) for each in node.items if each.optional_vars is not None)
-                yield from _at_the_top(node.body)
-            case _:
-                yield node
 
 
 def _above(path: str) -> list[str]:

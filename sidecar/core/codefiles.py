@@ -25,7 +25,7 @@ IGNORED = frozenset(
 )  # fmt: skip
 """Names that never travel: what tools leave beside code."""
 
-SECRETS = (".env", ".env.*", ".envrc")
+SECRETS = (".env*",)
 """Names of files that hold secrets; a release lies on a share that more people read than the folder."""
 
 MODELS = (
@@ -83,9 +83,21 @@ def read_tree(code: Path, root: Path | None = None) -> Tree:
 
     Raises WorkspaceError for a link that leads out, and for an ignore file that can't be read."""
     left_out: list[LeftOut] = []
-    rules = [] if root is None or root == code else _rules(root)
+    rules = (
+        []
+        if root is None or root == code
+        else [each for folder in _up_to_the_repository(root) for each in _rules(folder)]
+    )
     entries = sorted(_walk(code, code, rules, left_out), key=lambda entry: entry.path)
     return Tree(code.name, tuple(entries), tuple(sorted(left_out, key=lambda each: each.path)))
+
+
+def _up_to_the_repository(root: Path) -> list[Path]:
+    """The project's folder and those above it up to the one that Git's repository begins in, which comes first; Git's ignore
+    files of all of them count."""
+    above = [root, *root.parents]
+    top = next((number for number, each in enumerate(above) if (each / ".git").exists()), 0)
+    return above[top::-1]
 
 
 def overlaid(below: Tree, above: Tree) -> Tree:
@@ -137,11 +149,13 @@ def _walk(code: Path, folder: Path, rules: list[_Rules], left_out: list[LeftOut]
         is_folder = each.is_dir(follow_symlinks=False)
         if each.name in IGNORED or each.name in IGNORE_FILES or each.name.endswith(".pyc"):
             continue
-        if is_folder and (path / "pyvenv.cfg").is_file():
-            continue  # a virtual environment by another name
-        why = "" if is_folder else _never(each.name)
+        if is_folder and ((path / "pyvenv.cfg").is_file() or (path / "conda-meta").is_dir()):
+            continue  # an environment by another name
+        if each.name.startswith(".#"):
+            continue  # an editor's lock
+        why = _never(each.name, is_folder=is_folder)
         if why:
-            left_out.append(LeftOut(name, why))
+            left_out.append(LeftOut(f"{name}/" if is_folder else name, why))
         elif (by := _ignored_by(path, rules, is_folder=is_folder)) is not None:
             left_out.append(LeftOut(f"{name}/" if is_folder else name, "ignored", by))
         elif is_folder:
@@ -150,10 +164,12 @@ def _walk(code: Path, folder: Path, rules: list[_Rules], left_out: list[LeftOut]
             yield entry
 
 
-def _never(name: str) -> Why | Literal[""]:
+def _never(name: str, *, is_folder: bool) -> Why | Literal[""]:
     lowered = name.lower()
     if any(fnmatch.fnmatchcase(lowered, pattern) for pattern in SECRETS):
         return "secret"
+    if is_folder:
+        return ""
     return "model" if any(fnmatch.fnmatchcase(lowered, pattern) for pattern in MODELS) else ""
 
 
@@ -174,17 +190,16 @@ def _entry(path: Path, name: str) -> Entry | None:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             return None  # sockets and pipes are no code
-        return Entry(name, "file", path, found.st_size, executable=_runs(path, found.st_mode))
+        return Entry(name, "file", path, found.st_size, executable=_runs(path))
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-def _runs(path: Path, mode: int) -> bool:
-    """Windows keeps no such bit: there a script is known by its first two bytes, and so it is everywhere."""
-    if os.name == "posix" and mode & stat.S_IXUSR:
-        return True
+def _runs(path: Path) -> bool:
+    """Known by its first bytes, a script's or a program's: Windows keeps no bit for it, some mounts set it for every file, and a
+    release is the same wherever it was made."""
     with path.open("rb") as stream:
-        return stream.read(2) == b"#!"
+        return stream.read(4).startswith((b"#!", b"\x7fELF"))
 
 
 def _inner(path: Path, name: str, target: str) -> str:

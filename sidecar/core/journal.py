@@ -132,9 +132,6 @@ def _ends_a_line(stream: BinaryIO) -> bool:
     return stream.read(1) == b"\n"
 
 
-ENDS = ("done", "failed", "discarded")
-
-
 @dataclass(frozen=True)
 class Unfinished:
     """The last step of a run that has not ended: when it began, in which process, and what was written beside it."""
@@ -146,19 +143,28 @@ class Unfinished:
 
 
 def unfinished(file: Path) -> Unfinished | None:
-    """None where nothing was begun, or all has ended. A line cut short by a kill, or damaged, is left out."""
+    """Of the run that was heard of last, among those that have not ended; None where all have, or one has ended well since. A
+    line cut short by a kill, or damaged, is left out."""
     if not file.exists():
         return None
-    last: dict[str, object] | None = None
+    running: dict[str, dict[str, object]] = {}
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             said = json.loads(line)
         except ValueError:
             continue
-        if isinstance(said, dict):
-            last = cast("dict[str, object]", said)
-    if last is None or last.get("step") in ENDS:
+        if not isinstance(said, dict):
+            continue
+        entry = cast("dict[str, object]", said)
+        operation = str(entry.get("operation"))
+        running.pop(operation, None)
+        if entry.get("step") in ("done", "discarded"):
+            running.clear()  # what others had left is made good, or forgotten
+        elif entry.get("step") != "failed":
+            running[operation] = entry  # the newest last
+    if not running:
         return None
+    last = running[next(reversed(running))]
     at, pid = last.get("time"), last.get("pid")
     return Unfinished(
         step=str(last.get("step")),

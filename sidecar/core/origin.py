@@ -9,12 +9,13 @@ GIT_SECONDS = 5
 
 
 def commit_of(folder: Path) -> str:
-    """The commit's hash, with `+` where files of the folder differ from it; empty without Git, or outside a repository."""
+    """The commit's hash, with `+` where files of the folder differ from it and `?` where Git does not tell; empty without Git, or
+    outside a repository."""
     head = _git(folder, "rev-parse", "HEAD")
     if head is None:
         return ""
     changed = _git(folder, "status", "--porcelain", "--", ".")
-    return head + ("+" if changed else "")
+    return head + ("?" if changed is None else "+" if changed else "")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -109,15 +109,12 @@ def way_back(
 
 
 def collectable(found: Mapping[int, Generation], served: frozenset[int], there: Iterable[str]) -> tuple[str, ...]:
-    """Releases that may go, once the newest generation has served: those that a generation names and that are neither current nor
-    among the last KEPT_RELEASES that served. One that no generation names may be another deployer's, on its way."""
+    """Releases that may go, once the newest generation has served: those that a generation names and that are neither among the
+    last KEPT_RELEASES that served nor among the newest. One that no generation names may be another deployer's, on its way."""
     ordered = [found[number] for number in sorted(found, reverse=True)]
-    if not ordered:
-        return ()
-    kept = {ordered[0].release}
-    for each in ordered:
-        if len(kept) <= KEPT_RELEASES and each.number in served:
-            kept.add(each.release)
+    recent = list(dict.fromkeys(each.release for each in ordered))[: KEPT_RELEASES + 1]
+    good = list(dict.fromkeys(each.release for each in ordered if each.number in served))[: KEPT_RELEASES + 1]
+    kept = {*recent, *good}
     named = {each.release for each in ordered}
     return tuple(sorted(each for each in there if each in named and each not in kept))
 

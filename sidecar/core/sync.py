@@ -44,8 +44,7 @@ def pack(tree: Tree, file: Path) -> Release:
 
     The same content gives the same bytes on every machine: sorted paths, fixed times and owners, modes 755 or 644. Raises
     WorkspaceError for a tree without files, for more than MAX_BUNDLE bytes, and for a file that goes on changing."""
-    if tree.size > MAX_BUNDLE:  # told before anything is read
-        raise _too_large(tree.top, tree.size)
+    refuse_too_large(tree)
     if not tree.files:
         raise WorkspaceError(
             Text("There is no code in {folder}.", folder=tree.top),
@@ -62,6 +61,12 @@ def pack(tree: Tree, file: Path) -> Release:
                     code="ChangesMeanwhile",
                 ) from changed
     raise AssertionError("the last try returns or raises")
+
+
+def refuse_too_large(tree: Tree) -> None:
+    """Before anything of it is read."""
+    if tree.size > MAX_BUNDLE:
+        raise _too_large(tree.top, tree.size)
 
 
 def _too_large(folder: str, size: int) -> WorkspaceError:

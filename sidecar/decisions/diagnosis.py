@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sidecar.decisions.reasons import in_log, in_words
 from sidecar.decisions.signs import (
     ServerSign,
     Termination,
@@ -26,10 +27,21 @@ NO_INTACT_RELEASE = "NoIntactRelease"
 BY_ANOTHER_RELEASE = frozenset(
     {
         "ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", "PortMismatch", "NotReady", "OtherReleaseServes",
-        NO_INTACT_RELEASE,
+        NO_INTACT_RELEASE, "NoBaseModel", "DiskFull", "GpuOutOfMemory", "GpuUnusable", "PackagesFailed",
     }
 )  # fmt: skip
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
+
+
+ENDING = frozenset({"ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", NO_INTACT_RELEASE})
+"""Causes after which the container is started again by Azure: then it takes the release that is current."""
+
+
+def by_another_release(code: str) -> bool:
+    """Whether the release before may work where this one does not. A model that is asked and answers with 5xx, or not at all, is
+    one of those."""
+    return code in BY_ANOTHER_RELEASE or code.startswith("Endpoint5") or code == "EndpointUnreachable"
+
 
 TOLD_LINES = 20
 """Of the container's log, with a failure."""
@@ -77,6 +89,10 @@ class Cause:
     advice: Text
     detail: str | None = None
     at_once: bool = False
+    certain: bool = True
+    """Not a guess: something that was read says it."""
+    phase: Phase | None = None
+    """`failed` where the server itself says so."""
 
 
 @dataclass(frozen=True)
@@ -118,30 +134,34 @@ def _cause_of(replica: Replica, seen: Seen) -> Cause | None:
             at_once=True,
         )
     if given_up is not None:
+        known = in_words(given_up)
         return Cause(
-            "ModelLoadFailed",
+            "ModelLoadFailed" if known is None else known.code,
             Text("The model could not be loaded: {detail}", detail=given_up),
-            Text("Correct the cause and run Deploy again."),
+            Text("Correct the cause and run Deploy again.") if known is None else known.advice,
             log_tail(lines),
             at_once=True,
+            phase="failed",
         )
     if replica.ready:
         return None
     recent = since_last_start(events)
     ended = terminations(recent) or (terminations(events) if "CrashLoopBackOff" in waiting else [])
     detail = log_tail(lines, events)
-    if ended and (cause := _ending(replica, ended, detail)) is not None:
+    if ended and (cause := _ending(replica, ended, lines, detail)) is not None:
         return cause
     if any(each in ("ImagePullBackOff", "ErrImagePull") for each in waiting) or last(recent, "ImagePullUnauthorized"):
         return _pull(replica, detail)
     if "CrashLoopBackOff" in waiting:
-        return _crash(replica, None, detail)
+        return _crash(replica, None, lines, detail)
     if mismatch := last(recent, "Pending:PortMismatch"):
         return _port(mismatch.message, detail)
     return None
 
 
-def _ending(replica: Replica, ended: list[Termination], detail: str | None) -> Cause | None:
+def _ending(
+    replica: Replica, ended: list[Termination], lines: Sequence[ConsoleLine], detail: str | None
+) -> Cause | None:
     """What the last end of the container means."""
     final = ended[-1]
     ordered = next(
@@ -195,16 +215,27 @@ def _ending(replica: Replica, ended: list[Termination], detail: str | None) -> C
             Text("Give the app more memory, or serve a smaller model or fewer adapters."),
             detail,
         )
-    return _crash(replica, final.code, detail)
+    return _crash(replica, final.code, lines, detail)
 
 
-def _crash(replica: Replica, code: int | None, detail: str | None) -> Cause:
+def _crash(replica: Replica, code: int | None, lines: Sequence[ConsoleLine], detail: str | None) -> Cause:
+    known = in_log(lines)
+    if known is None:
+        return Cause(
+            "ContainerCrashed",
+            Text("The container of {name} has ended.", name=replica.name)
+            if code is None
+            else Text("The container of {name} has ended with exit code {code}.", name=replica.name, code=code),
+            Text("The end of its log says why: a start command fails, or a dependency is missing."),
+            detail,
+        )
+    facts = {"name": replica.name, "code": code, "reason": known.words}
     return Cause(
-        "ContainerCrashed",
-        Text("The container of {name} has ended.", name=replica.name)
+        "ContainerCrashed" if known.code == "CodeError" else known.code,
+        Text("The container of {name} has ended: {reason}", **facts)
         if code is None
-        else Text("The container of {name} has ended with exit code {code}.", name=replica.name, code=code),
-        Text("The end of its log says why: a start command fails, or a dependency is missing."),
+        else Text("The container of {name} has ended with exit code {code}: {reason}", **facts),
+        known.advice,
         detail,
     )
 
@@ -247,7 +278,7 @@ def _revision_cause(seen: Seen) -> Cause | None:
     if "ImagePullBackOff" in revision.details:
         return _pull(seen.fresh[0], detail)
     if "Container crashing" in revision.details:
-        return _crash(seen.fresh[0], None, detail)
+        return _crash(seen.fresh[0], None, next((each for each in seen.console.values() if each), ()), detail)
     return None
 
 

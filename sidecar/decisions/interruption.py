@@ -6,10 +6,12 @@ from typing import Literal
 
 from sidecar.words.text import Text
 
-Kind = Literal["provision", "deploy"]
+Kind = Literal["provision", "deploy", "rollback"]
 
 BEFORE_THE_SWITCH = frozenset({"look", "check", "sync", "upload"})
 """Steps of a Deploy after which the release before is still the current one."""
+
+BACK = "back"
 
 WHILE_ENDING = frozenset({"release", "room"})
 """The old replica was being ended, so that its GPU gets free: its revision may not be active."""
@@ -20,6 +22,15 @@ def left_behind(kind: Kind, step: str) -> Text:
         return Text("What was begun goes on in the cloud; Provision finds it, and follows it.")
     if step in BEFORE_THE_SWITCH:
         return Text("Nothing was changed: the release before is current.")
+    if step == BACK:
+        return Text("The release had failed, and the one before was being made current again: perhaps it serves.")
     if step in WHILE_ENDING:
         return Text("The old replica was being ended: perhaps nothing answers until a Deploy goes on.")
+    if kind == "rollback":
+        return Text("The chosen release may be current: then it starts by itself, or has.")
     return Text("The new release may be current: then it starts by itself, or has. A Deploy goes on from there.")
+
+
+def goes_on(kind: Kind, step: str) -> Kind | None:
+    """Which command goes on from there; None where that would bring back what has failed."""
+    return None if kind == "deploy" and step == BACK else kind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import shlex
@@ -16,11 +17,14 @@ from typing import TypeVar
 import shtab
 
 from sidecar import __version__
+from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
-from sidecar.doors import questions, terminal, terminal_operating
+from sidecar.doors import questions, terminal, terminal_logs, terminal_operating
 from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
-from sidecar.doors.verbs import VERBS, Params, Verb, delete_of, folder_of
+from sidecar.doors.verb import Params, Verb, folder_of
+from sidecar.doors.verbs import VERBS
+from sidecar.doors.verbs_operating import delete_of
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
@@ -44,6 +48,7 @@ COMPLETE = {
     "slipway/provision",
     "slipway/deploy",
     "slipway/rollback",
+    "slipway/logs",
     "slipway/start",
     "slipway/stop",
     "slipway/remove",
@@ -71,7 +76,8 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     shown = Terminal(as_json=options.json, verbs=spoken_verbs(program))
-    context = Context(settings_from(environ, say=shown.say, tenant=options.tenant), shown.show, stop)
+    settings = settings_from(environ, say=shown.say, tenant=options.tenant)
+    context = Context(settings, shown.show, stop, tell=lambda line: _tell(line, shown, stop))
     try:
         _complete(options, context, shown, program)
         result = _with_consents(verb, options, context)
@@ -81,15 +87,21 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     except SlipwayError as error:
         shown.fail(error)
         return 130 if isinstance(error, Cancelled) else 3 if isinstance(error, ConsentNeeded) else 1
-    shown.result(verb.render(result), result)
+    if not isinstance(result, wire.Logs):  # its lines have been shown, as they came
+        shown.result(verb.render(result), result)
     return 1 if verb.failed(result) else 0
+
+
+def _tell(line: wire.LogLine, shown: Terminal, stop: threading.Event) -> None:
+    if not shown.line(terminal_logs.line(line), line):
+        stop.set()
 
 
 def spoken_verbs(program: str) -> dict[str, str]:
     """Titles of VS Code's commands, as shared sentences name them, and what to type here instead."""
     titled = {each.title: f"`{program} {name}`" for name, each in VERBS.items() if each.title is not None}
     again = {f"{name.capitalize()} again": f"`{program} {name}` again" for name in ("provision", "deploy")}
-    return titled | again
+    return titled | again | {"AI Toolkit: Show system logs": f"`{program} logs --system`"}
 
 
 def _complete(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> None:
@@ -103,7 +115,8 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         raise UsageError(_missing(options, known.defaults, program))
     if known is not None and options.verb == "deploy" and not known.provisioned:
         target_of(open_workspace(options.folder))  # says which keys are missing
-    if known is not None and not getattr(known, NEEDED_FILES[options.verb]):
+    shipped = options.verb == "deploy" and options.code != WORKSPACE  # it needs no folder of its own
+    if known is not None and not shipped and not getattr(known, NEEDED_FILES[options.verb]):
         _project_files(options, context)
     if getattr(options, "subscription", None):
         _name_to_id(options, context)
@@ -293,8 +306,9 @@ def _stop_on_signals(stop: threading.Event) -> None:
     def cancel(number: int, frame: object) -> None:
         if stop.is_set():
             sys.exit(130)
-        print("\ncancelling… (again to leave at once)", file=sys.stderr)
         stop.set()
+        with contextlib.suppress(OSError):  # of a terminal that has gone
+            print("\ncancelling… (again to leave at once)", file=sys.stderr)
 
     for each in ("SIGINT", "SIGTERM", "SIGHUP"):  # a terminal that is closed; Windows has no such signal
         if hasattr(signal, each):

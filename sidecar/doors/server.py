@@ -104,7 +104,11 @@ class Sidecar(LanguageServer):
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
         operation = str(getattr(message, "operation", ""))
-        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving)
+
+        def tell(line: wire.LogLine) -> None:
+            loop.call_soon_threadsafe(self.protocol.notify, "slipway/logLine", line.model_dump(by_alias=True))
+
+        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving, tell)
         if request is not None:
             spoken.stops[request] = stop
         try:

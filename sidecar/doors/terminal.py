@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -25,22 +26,22 @@ class Terminal:
         self._verbs = dict(sorted(verbs.items(), key=lambda each: -len(each[0])))
 
     def say(self, text: Text) -> None:
-        print(self.worded(str(text)), file=sys.stderr, flush=True)
+        _tell(self.worded(str(text)))
 
     def show(self, event: Event) -> None:
         """Lines of the log. An error is said once, by fail()."""
         if event.kind == "log" and event.level in ("info", "warning"):
             mark = "warning: " if event.level == "warning" else ""
-            print(f"  {mark}{self.worded(str(event.text))}", file=sys.stderr, flush=True)
+            _tell(f"  {mark}{self.worded(str(event.text))}")
 
     def fail(self, error: SlipwayError) -> None:
         if self._as_json:
             self._print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
-        print(f"error: {self.worded(str(error.message))} [{error.code}]", file=sys.stderr)
+        _tell(f"error: {self.worded(str(error.message))} [{error.code}]")
         if error.suggestion is not None:
-            print(f"  → {self.worded(str(error.suggestion))}", file=sys.stderr)
+            _tell(f"  → {self.worded(str(error.suggestion))}")
         if error.detail:
-            print(error.detail, file=sys.stderr)
+            _tell(error.detail)
 
     def misused(self, program: str, what: str) -> None:
         """What is missing on the command line, where nobody can be asked."""
@@ -51,12 +52,18 @@ class Terminal:
     def result(self, text: str, result: wire.Message) -> None:
         self._print(json.dumps(self.document(result), ensure_ascii=False) if self._as_json else self.worded(text))
 
-    def _print(self, text: str) -> None:
+    def line(self, text: str, message: BaseModel) -> bool:
+        """One of many, as it comes; whether anybody still reads."""
+        return self._print(json.dumps(self.document(message), ensure_ascii=False) if self._as_json else text)
+
+    def _print(self, text: str) -> bool:
         """To stdout. Who reads it may have left (`| head`): then nobody is told."""
         try:
             print(text, flush=True)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return False
+        return True
 
     def document(self, message: BaseModel) -> dict[str, Any]:
         """The message as JSON, with every sentence filled in: nobody outside has the catalogue of templates."""
@@ -76,6 +83,12 @@ class Terminal:
         if isinstance(value, list):
             return [self._plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
         return value
+
+
+def _tell(text: str) -> None:
+    """To stderr. A terminal that was closed hears nothing, and what is under way ends in order all the same."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def spoken(sentence: wire.Sentence) -> str:
@@ -207,6 +220,14 @@ def counted(found: wire.Difference | None) -> str:
         return ""
     parts = [(len(found.added), "added"), (len(found.changed), "changed"), (len(found.removed), "removed")]
     return ", ".join(f"{count} {what}" for count, what in parts if count) or "same code"
+
+
+def interrupted(found: wire.Interruptions) -> str:
+    rows = [
+        (each.kind, each.at, each.step, "runs elsewhere" if each.running else spoken(each.sentence))
+        for each in found.interrupted
+    ]
+    return table(rows, "Nothing was cut off.")
 
 
 def status(found: wire.Status) -> str:

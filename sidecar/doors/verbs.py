@@ -3,50 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, cast
 
-from sidecar.doors import terminal, terminal_operating
+from sidecar.doors import terminal, terminal_logs
+from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
+from sidecar.doors.verbs_operating import OPERATING
 from sidecar.wire import protocol as wire
-
-R = TypeVar("R", bound=wire.Message)
-Arguments = Callable[[argparse.ArgumentParser], None]
-Params = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Verb(Generic[R]):
-    """One verb, whole: help, arguments, request, text and exit code. Nothing has a default, so nothing can be forgotten.
-
-    `title`: the command's in VS Code, by which shared sentences call it; None where it has none there. `place`: what the
-    request holds besides the cloud. `failed`: whether what is shown is a failure."""
-
-    what: str
-    method: str
-    result: type[R]
-    title: str | None
-    arguments: Arguments
-    place: Callable[[argparse.Namespace], Params]
-    render: Callable[[R], str]
-    failed: Callable[[R], bool]
-
-
-def never(_: wire.Message) -> bool:
-    return False
-
-
-def nothing(_: argparse.ArgumentParser) -> None:
-    pass
-
-
-def in_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", default=".", help="the project's folder (default: this one)")
-
-
-def folder_of(options: argparse.Namespace) -> Params:
-    return {"folder": os.path.abspath(options.folder)}
 
 
 def in_subscription(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +35,6 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--group", help="the resource group; asked for on a terminal")
 
 
-def operation_of(options: argparse.Namespace) -> Params:
-    return {**folder_of(options), "operation": ""}
-
-
 def for_deploy(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument(
@@ -95,45 +53,29 @@ def for_rollback(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def for_delete(parser: argparse.ArgumentParser) -> None:
+def for_discard(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
-    parser.add_argument("--plan", action="store_true", help="only list what would go and what would stay")
-    parser.add_argument("--name", metavar="APP", help="the app's name, as a confirmation; asked for on a terminal")
+    parser.add_argument("--kind", choices=["provision", "deploy", "rollback"], required=True)
+
+
+def for_logs(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--follow", action="store_true", help="go on as lines come, until Ctrl-C; wakes nothing")
     parser.add_argument(
-        "--also",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="what goes beside the app: releases, mount, environment, logs, share, account; KIND:NAME for what this project "
-        "did not make; may be repeated",
+        "--since", default="", metavar="WHEN", help="30s, 10m, 2h, 1d, or a time in ISO 8601 (UTC without a zone)"
+    )
+    parser.add_argument("--system", action="store_true", help="what the platform tells, not what the containers write")
+    parser.add_argument("--replica", default="", metavar="NAME", help="of this one only (`status` lists them)")
+    parser.add_argument(
+        "--previous",
+        action="store_true",
+        help="of each container the instance before the one that runs; in a crash loop the one that ended last",
     )
 
 
-def for_snippet(parser: argparse.ArgumentParser) -> None:
-    in_folder(parser)
-    parser.add_argument("--language", default="curl", choices=["url", "curl", "python", "javascript"])
-
-
-def for_diagnostics(parser: argparse.ArgumentParser) -> None:
-    in_folder(parser)
-    parser.add_argument("--out", required=True, metavar="FILE.zip", help="the archive to write")
-
-
-def for_rotation(parser: argparse.ArgumentParser) -> None:
-    in_folder(parser)
-    parser.add_argument("--finish", action="store_true", help="callers have changed: refuse the old key from now on")
-
-
-def for_warmth(parser: argparse.ArgumentParser) -> None:
-    in_folder(parser)
-    parser.add_argument(
-        "--wake", action="store_true", help="wake an app that sleeps; without it that one is left asleep"
-    )
-
-
-def delete_of(options: argparse.Namespace) -> Params:
-    also = [each for given in options.also for each in given.split(",") if each]
-    return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
+def logs_of(options: argparse.Namespace) -> Params:
+    asked = {name: getattr(options, name) for name in ("follow", "since", "replica", "previous")}
+    return {**operation_of(options), **asked, "source": "system" if options.system else "console"}
 
 
 def deploy_of(options: argparse.Namespace) -> Params:
@@ -245,75 +187,25 @@ VERBS: dict[str, Verb[Any]] = {
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
     ),
-    "start": Verb(
-        what="start the app that was stopped; the first request then wakes it",
-        method="slipway/start",
-        result=wire.Switched,
-        title="AI Toolkit: Start inference app",
-        arguments=in_folder,
-        place=operation_of,
-        render=terminal_operating.switched,
-        failed=never,
-    ),
-    "stop": Verb(
-        what="stop the app: no GPU is awake, no request wakes it",
-        method="slipway/stop",
-        result=wire.Switched,
-        title="AI Toolkit: Stop inference app",
-        arguments=in_folder,
-        place=operation_of,
-        render=terminal_operating.switched,
-        failed=never,
-    ),
-    "delete": Verb(
-        what="delete the app, and what else is named; share, models and environment stay unless they are",
-        method="slipway/remove",
-        result=wire.Removed,
-        title="AI Toolkit: Delete inference resources",
-        arguments=for_delete,
-        place=delete_of,
-        render=terminal_operating.removed,
-        failed=never,
-    ),
-    "snippet": Verb(
-        what="a call of the model as code; the key is in the variable SLIPWAY_API_KEY, never in the code",
-        method="slipway/snippet",
-        result=wire.Snippet,
+    "interrupted": Verb(
+        what="operations of this project that were cut off, and what they left",
+        method="slipway/interrupted",
+        result=wire.Interruptions,
         title=None,
-        arguments=for_snippet,
-        place=lambda options: {**folder_of(options), "language": options.language},
-        render=lambda found: cast("wire.Snippet", found).code.rstrip("\n"),
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal.interrupted,
         failed=never,
     ),
-    "diagnostics": Verb(
-        what="collect what can be read about the app into one file to share, every secret taken out",
-        method="slipway/diagnostics",
-        result=wire.Diagnostics,
-        title="AI Toolkit: Collect diagnostics",
-        arguments=for_diagnostics,
-        place=lambda options: {**operation_of(options), "file": os.path.abspath(options.out)},
-        render=terminal_operating.diagnostics,
+    "discard": Verb(
+        what="forget an operation that was cut off",
+        method="slipway/discard",
+        result=wire.Interruptions,
+        title=None,
+        arguments=for_discard,
+        place=lambda options: {**folder_of(options), "kind": options.kind},
+        render=terminal.interrupted,
         failed=never,
-    ),
-    "rotate-key": Verb(
-        what="a new API key, the old one accepted beside it until --finish; `api-key` shows the new one",
-        method="slipway/rotateKey",
-        result=wire.Rotated,
-        title="AI Toolkit: Rotate API key",
-        arguments=for_rotation,
-        place=lambda options: {**operation_of(options), "finish": options.finish},
-        render=terminal_operating.rotated,
-        failed=never,
-    ),
-    "keep-warm": Verb(
-        what="one light request inside each cooldown, until Ctrl-C: the GPU stays awake, and is billed",
-        method="slipway/keepWarm",
-        result=wire.Warmed,
-        title="AI Toolkit: Keep warm while this window is open",
-        arguments=for_warmth,
-        place=lambda options: {**operation_of(options), "wake": options.wake},
-        render=terminal_operating.warmed,
-        failed=lambda done: cast("wire.Warmed", done).ended != "left",
     ),
     "status": Verb(
         what="what runs where; never wakes a GPU",
@@ -324,6 +216,26 @@ VERBS: dict[str, Verb[Any]] = {
         place=folder_of,
         render=terminal.status,
         failed=lambda found: cast("wire.Status", found).failure,
+    ),
+    "logs": Verb(
+        what="what the containers write, or with --system what the platform tells of them; never wakes a GPU",
+        method="slipway/logs",
+        result=wire.Logs,
+        title="AI Toolkit: Show logs",
+        arguments=for_logs,
+        place=logs_of,
+        render=lambda _: "",
+        failed=never,
+    ),
+    "diagnose": Verb(
+        what="why the endpoint is not ready, and what to do next; never wakes a GPU",
+        method="slipway/diagnose",
+        result=wire.Diagnosis,
+        title="AI Toolkit: Why is it not ready?",
+        arguments=in_folder,
+        place=folder_of,
+        render=terminal_logs.diagnosis,
+        failed=lambda found: cast("wire.Diagnosis", found).failure,
     ),
     "endpoint": Verb(
         what="the endpoint's URL and a single-use login link",
@@ -345,5 +257,6 @@ VERBS: dict[str, Verb[Any]] = {
         render=lambda found: cast("wire.ApiKey", found).api_key,
         failed=never,
     ),
+    **OPERATING,
 }
 """Parser, request, text and exit code are read from here and nowhere else."""

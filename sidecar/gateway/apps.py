@@ -69,6 +69,10 @@ class App:
     cooldown: int = DEFAULT_COOLDOWN
     """Seconds without a request after which the last replica ends."""
 
+    target_port: int | None = None
+    """Where the ingress sends requests; None: Azure looks for itself."""
+    probe_ports: tuple[int, ...] = ()
+
     @property
     def stopped(self) -> bool:
         """A stopped app answers 404 and no request wakes it."""
@@ -211,6 +215,8 @@ def app(place: AppPlace) -> App:
         profile=properties.workload_profile_name or None,
         location=str(found.location or ""),
         event_stream=properties.event_stream_endpoint or None,
+        target_port=None if ingress is None or not ingress.target_port else int(ingress.target_port),
+        probe_ports=_probe_ports(first),
         running=word(properties.running_status or "Running"),
         cooldown=_cooldown(template),
     )
@@ -219,6 +225,11 @@ def app(place: AppPlace) -> App:
 def _cooldown(template: Any) -> int:
     stated = None if template.scale is None else template.scale.cooldown_period
     return DEFAULT_COOLDOWN if stated is None else int(stated)
+
+
+def _probe_ports(container: Any) -> tuple[int, ...]:
+    asked = [each.http_get or each.tcp_socket for each in container.probes or []]
+    return tuple(dict.fromkeys(int(each.port) for each in asked if each is not None and each.port))
 
 
 def _mounts(container: Any, template: Any) -> tuple[Mount, ...]:

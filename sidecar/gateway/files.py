@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -36,17 +40,23 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Listed:
+    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it."""
+
     name: str
     is_directory: bool
     size: int
+    stamp: str = ""
 
 
 class Share:
     """One file share, opened with the account's key, which never leaves this process. Close it after use."""
 
-    def __init__(self, client: ShareClient, patience: Patience | None = None) -> None:
+    def __init__(
+        self, client: ShareClient, patience: Patience | None = None, pauses: tuple[float, ...] = SHARED_PAUSES
+    ) -> None:
         self._client = client
         self._patience = patience or Patience()
+        self._pauses = pauses
         self._folders: set[str] = set()
 
     def __enter__(self) -> Share:
@@ -55,17 +65,18 @@ class Share:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def list(self, folder: str) -> list[Listed]:
-        """What lies directly in a folder; nothing when it does not exist."""
+    def list(self, folder: str, most: int | None = None) -> list[Listed]:
+        """What lies directly in a folder, of a large one the first `most`; nothing when the folder does not exist."""
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         with translated_share(self._client, Text("Listing {folder} on the share", folder=folder or "/")):
             try:
-                found = self._client.get_directory_client(folder).list_directories_and_files()
-                return [
-                    Listed(each.name, bool(each.is_directory), int(getattr(each, "size", None) or 0)) for each in found
-                ]
-            except ResourceNotFoundError:
+                client = self._client.get_directory_client(folder)
+                found = client.list_directories_and_files(include=["timestamps", "Etag"])
+                return [_listed(each) for each in islice(found, most)]
+            except ResourceNotFoundError as error:
+                if code_of(error) == "ShareNotFound":
+                    raise
                 return []
 
     def exists(self, path: str) -> bool:
@@ -77,6 +88,16 @@ class Share:
             except ResourceNotFoundError:
                 return False
         return True
+
+    def look(self, path: str) -> Listed | None:
+        """The file as it is now; None when there is none."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        with translated_share(self._client, Text("Looking for {path} on the share", path=path)):
+            try:
+                return _listed(self._client.get_file_client(path).get_file_properties())
+            except ResourceNotFoundError:
+                return None
 
     def read(self, path: str) -> bytes:
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
@@ -96,7 +117,7 @@ class Share:
             ResourceNotFoundError,
         )
 
-        unfinished = self._upload_beside(path, content)
+        unfinished, _ = self._upload_beside(path, content, _new_mark())
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
             try:
@@ -113,15 +134,34 @@ class Share:
     def replace(self, path: str, content: Content) -> None:
         """Puts a whole file in place of whatever stands under the name; readers see the old one or the new. While somebody has
         the old one open, it is tried again."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        self._put_in_place(self._upload_beside(path, content, _new_mark())[0], path)
 
-        unfinished = self._upload_beside(path, content)
+    def replace_if(self, path: str, source: Path, sha256: str, mark: str) -> bool:
+        """As `replace`, if the bytes that were sent are the expected ones; False, and nothing is replaced, when the file has
+        changed meanwhile. `mark`: in the name of the unfinished upload, by which its leavings are known (`is_unfinished`)."""
+        unfinished, sent = self._upload_beside(path, source, mark)
+        if sent == sha256:
+            self._put_in_place(unfinished, path)
+            return True
+        self.delete(unfinished)
+        return False
+
+    def _put_in_place(self, unfinished: str, path: str) -> None:
+        from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+            HttpResponseError,
+            ResourceNotFoundError,
+        )
+
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
             try:
                 self._once_unshared(lambda: client.rename_file(path, overwrite=True))
             except ResourceNotFoundError:
                 self._look_for(path)
+            except HttpResponseError as error:
+                if code_of(error) == "SharingViolation":
+                    client.delete_file()
+                raise
 
     def upload(self, source: Path, path: str, on_bytes: Callable[[int], None]) -> None:
         """A large file, in ranges of 4 MiB with a checksum each; replaces what stands under the name."""
@@ -143,13 +183,24 @@ class Share:
             client = self._client.get_file_client(path)
             self._once_unshared(client.delete_file)
 
-    def delete_folder(self, folder: str) -> None:
-        """An empty one; one that is not there is done."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+    def remove_folder(self, folder: str) -> bool:
+        """Deletes a folder that is empty; whether it is gone."""
+        from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+            HttpResponseError,
+            ResourceNotFoundError,
+        )
 
-        deleting = translated_share(self._client, Text("Deleting {path} on the share", path=folder))
-        with deleting, contextlib.suppress(ResourceNotFoundError):
-            self._client.get_directory_client(folder).delete_directory()
+        self._folders = {each for each in self._folders if each != folder and not each.startswith(f"{folder}/")}
+        with translated_share(self._client, Text("Deleting {path} on the share", path=folder)):
+            try:
+                self._client.get_directory_client(folder).delete_directory()
+            except ResourceNotFoundError:
+                return True
+            except HttpResponseError as error:
+                if code_of(error) == "DirectoryNotEmpty":
+                    return False
+                raise
+        return True
 
     def make_folders(self, folder: str) -> None:
         """Makes the folder and those above it; remembers what it has made."""
@@ -167,21 +218,25 @@ class Share:
         """After a rename whose first answer was lost: the SDK's second try finds no source, for the file is in place."""
         self._client.get_file_client(path).get_file_properties()
 
-    def _upload_beside(self, path: str, content: Content) -> str:
-        """Uploads under a name of its own in the same folder; returns its path."""
+    def _upload_beside(self, path: str, content: Content, mark: str) -> tuple[str, str]:
+        """Uploads under a name of its own in the same folder; returns its path, and the sha256 of what was sent."""
         place = PurePosixPath(path)
         self.make_folders(str(place.parent))
-        unfinished = str(place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.part"))
-        with translated_share(self._client, Text("Uploading {path} to the share", path=path)):
+        unfinished = str(place.with_name(_unfinished(place.name, mark)))
+        seen = hashlib.sha256()
+        with (
+            translated_share(self._client, Text("Uploading {path} to the share", path=path)),
+            _opened(content) as stream,
+        ):
             client = self._client.get_file_client(unfinished)
-            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            size = len(content) if isinstance(content, bytes) else os.fstat(stream.fileno()).st_size
             client.create_file(size)
-            with _opened(content) as stream:
-                offset = 0
-                while block := stream.read(RANGE):
-                    self._send(client, block, offset)
-                    offset += len(block)
-        return unfinished
+            offset = 0
+            while block := stream.read(min(RANGE, size - offset)):  # what is added meanwhile has no place there
+                seen.update(block)
+                self._send(client, block, offset)
+                offset += len(block)
+        return unfinished, seen.hexdigest()
 
     def _send(self, client: Any, block: bytes, offset: int) -> None:
         """One range with its checksum; sent again where it arrived damaged."""
@@ -198,7 +253,7 @@ class Share:
     def _once_unshared(self, call: Callable[[], T]) -> T:
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
-        for pause in SHARED_PAUSES:
+        for pause in self._pauses:
             try:
                 return call()
             except HttpResponseError as error:
@@ -208,8 +263,41 @@ class Share:
         return call()
 
 
+def is_unfinished(name: str, mark: str) -> bool:
+    """Whether a file is an upload that was begun with this mark and cut off."""
+    return name.endswith(f".{mark}.part")
+
+
+def _new_mark() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def _unfinished(name: str, mark: str) -> str:
+    """A name of its own beside the file's, no longer than a name may be."""
+    room = 255 - len(f"..{mark}.part")
+    kept = name.encode()[:room].decode(errors="ignore")
+    return f".{kept}.{mark}.part"
+
+
+def _listed(found: Any) -> Listed:
+    """Of a listing or of a file's own properties: both say the same of it."""
+    if found.is_directory:
+        return Listed(found.name, True, 0)
+    written = found.last_write_time
+    # A listing says it as a text of seven digits, a file's properties as a moment of six.
+    moment = written.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(written, datetime) else str(written)[:26]
+    etag = str(found.etag).strip('"')
+    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}")
+
+
 def _opened(content: Content) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def _throttled_is_busy(answer: Any) -> None:
+    """The SDK repeats what is answered with 503, and not with 429, though both ask for a pause."""
+    if answer.http_response.status_code == 429:
+        answer.http_response.status_code = 503
 
 
 def open_share(place: GroupPlace, account: str, share: str) -> Share:
@@ -221,8 +309,10 @@ def open_share(place: GroupPlace, account: str, share: str) -> Share:
         **place.session.transport_options(),
         "connection_verify": place.session.verify,
         "retry_total": 4,
-        "initial_backoff": 1,
+        "initial_backoff": 0,
         "increment_base": 2,
+        "random_jitter_range": 1,  # pauses of about 2, 4 and 8 seconds, never 10
+        "raw_response_hook": _throttled_is_busy,
     }
     client = ShareClient(url.rstrip("/"), share, credential={"account_name": account, "account_key": key}, **options)
     return Share(client, place.session.patience)

@@ -83,16 +83,24 @@ class Unrepeated:
     def __init__(self) -> None:
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._here: OrderedDict[str, int] = OrderedDict()
+        self._again = False
+        self.fresh_run = 0
+        """Of a stream that was taken up again: new lines until the first that is known. As many as a stream sends of the past
+        mean that others may have been lost in between."""
 
     def connected(self) -> None:
         """The stream begins anew, and with it the last lines."""
         self._here.clear()
+        self._again = bool(self._seen)
+        self.fresh_run = 0
 
     def new(self, line: str) -> bool:
         count = _count(self._here, line)
         if count <= self._seen.get(line, 0):
+            self._again = False
             return False
         _count(self._seen, line)
+        self.fresh_run += 1 if self._again else 0
         return True
 
 

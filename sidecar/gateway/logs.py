@@ -46,6 +46,7 @@ class LogStreams:
         self._place = place
         self._token: str | None = None
         self._followed: set[str] = set()
+        self._left: set[str] = set()
         self._problems: dict[str, str] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="logs", daemon=True)
@@ -65,16 +66,22 @@ class LogStreams:
         """Why streams are refused, if they are; one that only broke off is taken up again."""
         return tuple(dict.fromkeys(self._problems.values()))
 
-    def follow(self, url: str, take: Take) -> None:
-        """From now on; a stream that is followed already stays as it is. Asked again and again, it sees to the token too."""
+    def follow(self, url: str, take: Take, lost: Callable[[], None] | None = None) -> None:
+        """From now on; a stream that is followed already stays as it is. Asked again and again, it sees to the token too.
+        `lost` is called where, after a break, a stream no longer holds all that came meanwhile."""
         self._see_to_the_token()
+        self._left.discard(url)
         if url in self._followed:
             return
         self._followed.add(url)
         if not trusted(url, local=self._place.around.session.local is not None):
             self._problems[url] = f"{urlsplit(url).hostname} is no address of Azure's log streams"
             return
-        asyncio.run_coroutine_threadsafe(self._follow(url, take), self._loop)
+        asyncio.run_coroutine_threadsafe(self._follow(url, take, lost), self._loop)
+
+    def leave(self, urls: set[str]) -> None:
+        """What these still have to say is taken; then they are not connected to again: their replicas have gone."""
+        self._left |= urls
 
     def _see_to_the_token(self) -> None:
         """On the caller's thread: it asks ARM."""
@@ -86,9 +93,10 @@ class LogStreams:
         except SlipwayError as error:
             self._problems[""] = str(error)
 
-    async def _follow(self, url: str, take: Take) -> None:
+    async def _follow(self, url: str, take: Take, lost: Callable[[], None] | None) -> None:
         known = Unrepeated()
         while True:
+            leaving = url in self._left
             token = self._token
             if token is not None:
                 try:
@@ -96,12 +104,18 @@ class LogStreams:
                     async for line in self._lines(url, token):
                         self._problems.pop(url, None)
                         if known.new(line):
+                            if lost is not None and known.fresh_run == TAIL:
+                                lost()
                             take(line)
                 except (httpx.HTTPError, ssl.SSLError, OSError) as error:
                     # Streams break off at any moment, with or without a word: that is no fault, and nobody is told.
                     log.debug("a log stream broke off: %s", type(error).__name__)
                 except CloudError as error:
                     self._problems[url] = str(error)
+            if leaving and url in self._left:
+                self._followed.discard(url)
+                self._problems.pop(url, None)
+                return
             await asyncio.sleep(AGAIN_SECONDS)
 
     async def _lines(self, url: str, token: str) -> AsyncIterator[str]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sidecar.wire.logs import Diagnosis as Diagnosis
+from sidecar.wire.logs import LogLine as LogLine
+from sidecar.wire.logs import Logs as Logs
+from sidecar.wire.logs import LogsParams as LogsParams
 from sidecar.wire.message import Message as Message
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
@@ -235,6 +239,8 @@ METHODS: dict[str, Method] = {
     "slipway/endpoint": Method(FolderCloudParams, EndpointLink),
     "slipway/status": Method(FolderCloudParams, Status),
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),
+    "slipway/logs": Method(LogsParams, Logs),
+    "slipway/diagnose": Method(FolderCloudParams, Diagnosis),
     "slipway/start": Method(OperateParams, Switched),
     "slipway/stop": Method(OperateParams, Switched),
     "slipway/snippet": Method(SnippetParams, Snippet),
@@ -251,6 +257,7 @@ CALLBACKS: dict[str, Method] = {"slipway/token": Method(TokenParams, Token)}
 NOTIFICATIONS: dict[str, Method] = {
     "slipway/progress": Method(Progress, None),
     "slipway/log": Method(Log, None),
+    "slipway/logLine": Method(LogLine, None),
 }
 """Notifications to the extension."""
 

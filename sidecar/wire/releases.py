@@ -52,13 +52,14 @@ class Deployed(Message):
 
 
 class Interrupted(Message):
-    """An operation that was cut off. `running`: another window or terminal is at it still."""
+    """An operation that was cut off. `running`: another window or terminal is at it still. `resume`: what goes on from there."""
 
-    kind: Literal["provision", "deploy"]
+    kind: Literal["provision", "deploy", "rollback"]
     at: str
     step: str
     running: bool
     sentence: Sentence
+    resume: Literal["provision", "deploy", "rollback"] | None
 
 
 class Interruptions(Message):
@@ -67,7 +68,7 @@ class Interruptions(Message):
 
 class DiscardParams(Message):
     folder: str
-    kind: Literal["provision", "deploy"]
+    kind: Literal["provision", "deploy", "rollback"]
 
 
 class RollbackParams(Message):

@@ -10,9 +10,16 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
-from sidecar.words.names import AzureCloud, CloudName, Phase, State
+from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, Remedy, State
 
-NAMED: dict[str, object] = {"CloudName": CloudName, "AzureCloud": AzureCloud, "State": State, "Phase": Phase}
+NAMED: dict[str, object] = {
+    "CloudName": CloudName,
+    "AzureCloud": AzureCloud,
+    "State": State,
+    "Phase": Phase,
+    "LogSource": LogSource,
+    "Remedy": Remedy,
+}
 """Unions that the extension must exhaust, by their names there."""
 
 
@@ -33,10 +40,9 @@ def typescript() -> str:
         lines.append(f"export interface {table} {{")
         for name, method in entries.items():
             result = "void" if method.result is None else method.result.__name__
-            lines.append(f'  readonly "{name}": {{')
-            lines.append(f"    readonly params: {method.params.__name__};")
-            lines.append(f"    readonly result: {result};")
-            lines.append("  };")
+            lines.append(
+                f'  readonly "{name}": {{ readonly params: {method.params.__name__}; readonly result: {result} }};'
+            )
         lines.extend(["}", ""])
     names = ", ".join(f'"{name}"' for name in NOTIFICATIONS)
     lines.append(f"export const NOTIFICATIONS = [{names}] as const satisfies readonly (keyof Notifications)[];")

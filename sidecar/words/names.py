@@ -34,6 +34,12 @@ Phase = Literal[
 ]
 """How far a server has come: the bootstrap's own word first, then the model server's. `tests/drift.py` compares with both."""
 
+LogSource = Literal["console", "system"]
+"""What containers write, and what the platform tells of them."""
+
+Remedy = Literal["deploy", "provision", "rollback", "logs", "systemLogs"]
+"""A command that may put right what keeps an endpoint from being ready."""
+
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 PHASES: tuple[Phase, ...] = get_args(Phase)
 

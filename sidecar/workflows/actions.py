@@ -13,6 +13,7 @@ from typing import Any
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import Kind
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare
@@ -20,11 +21,13 @@ from sidecar.gateway.tenants import subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
-from sidecar.workflows.answers import deployed, generation, shown_preview, shown_status
+from sidecar.workflows.answers import deployed, generation, shown_diagnosis, shown_preview, shown_status
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.deploy import deploy, roll_back
+from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
 from sidecar.workflows.interrupted import KINDS, forget, interrupted, note_of
+from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import Request, provision
@@ -145,8 +148,9 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
 def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
     session = _prepared(params.cloud, params.consents, workspace, context)
-    journal = _journal(workspace.folder, "deploy", params.operation, context)
-    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation)))
+    journal = _journal(workspace.folder, "rollback", params.operation, context)
+    consents = tuple(params.consents)
+    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation, consents)))
 
 
 def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
@@ -179,6 +183,7 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
                 step=each.step,
                 running=each.running,
                 sentence=wire.sentence(each.sentence),
+                resume=each.resume,
             )
             for each in interrupted(files)
         ]
@@ -213,6 +218,33 @@ def api_key_action(params: wire.FolderCloudParams, context: Context) -> wire.Api
     )
 
 
+def logs_action(params: wire.LogsParams, context: Context) -> wire.Logs:
+    workspace = open_workspace(params.folder)
+    wanted = Wanted(
+        params.source, params.follow, since(params.since, time.time()), params.replica, previous=params.previous
+    )
+
+    def take(line: Line) -> None:
+        context.tell(
+            wire.LogLine(
+                operation=params.operation,
+                source=line.source,
+                revision=line.revision,
+                replica=line.replica,
+                time=line.time,
+                text=line.text,
+            )
+        )
+
+    session = session_for(params.folder, params.cloud, context)
+    return wire.Logs(lines=logs(workspace, session, wanted, journal=silent(context), stop=context.stop, take=take))
+
+
+def diagnose_action(params: wire.FolderCloudParams, context: Context) -> wire.Diagnosis:
+    workspace = open_workspace(params.folder)
+    return shown_diagnosis(why_not_ready(workspace, session_for(params.folder, params.cloud, context)))
+
+
 ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/subscriptions": subscriptions,
     "slipway/resourceGroups": resource_groups,
@@ -230,6 +262,8 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/endpoint": endpoint_action,
     "slipway/status": status_action,
     "slipway/apiKey": api_key_action,
+    "slipway/logs": logs_action,
+    "slipway/diagnose": diagnose_action,
 }
 
 
@@ -252,6 +286,6 @@ def journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
 def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
     try:
         return run()
-    except SlipwayError as error:
-        journal.failed(error.code)
+    except Exception as error:
+        journal.failed(error.code if isinstance(error, SlipwayError) else type(error).__name__)
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.core.sync import Changes
 from sidecar.gateway.endpoint import Refused
 from sidecar.wire import protocol as wire
+from sidecar.workflows.diagnose import Diagnosis
 from sidecar.workflows.history import Kept
 from sidecar.workflows.observe import Status
 from sidecar.workflows.outcome import Result
@@ -110,3 +111,19 @@ def shown_status(found: Status) -> wire.Status:
 
 def refused(found: tuple[Refused, ...]) -> list[wire.RefusedAdapter]:
     return [wire.RefusedAdapter(name=each.name, reason=each.reason) for each in found]
+
+
+def shown_diagnosis(found: Diagnosis) -> wire.Diagnosis:
+    cause = found.cause
+    return wire.Diagnosis(
+        state=found.state,
+        code="" if cause is None else cause.code,
+        certain=cause is None or cause.certain,
+        sentence=wire.sentence(found.sentence),
+        advice=None if cause is None else wire.sentence(cause.advice),
+        remedies=list(found.remedies),
+        detail=None if cause is None else cause.detail,
+        seen=[wire.sentence(each) for each in found.seen],
+        unread=[wire.sentence(each) for each in found.unread],
+        failure=found.is_failure,
+    )

@@ -23,6 +23,9 @@ from sidecar.workflows.records import Record, manifest_on
 MOST_FOLDERS = 200
 """Listed while looking for models: a share of datasets may hold millions of files."""
 
+MOST_ENTRIES = 5000
+"""Of one folder."""
+
 SHOWN = 10
 
 
@@ -71,7 +74,7 @@ def checked(tree: Tree, app: App, journal: Journal) -> list[Problem]:
 def start_command(app: App) -> Start:
     """What the app runs of the code. Of another image than ours nobody knows what it holds."""
     start = start_of(app.args[-1] if is_ours(app) and app.args else " ".join((*app.command, *app.args)))
-    return start if app.image == _default_image() else start.unknown()
+    return start if app.image == _default_image() and "PYTHONPATH" not in app.env else start.unknown()
 
 
 def tell_left_out(tree: Tree, journal: Journal) -> None:
@@ -96,17 +99,19 @@ def _paths(tree: Tree, why: str) -> str:
 
 def models_on(share: Share, folder: str) -> Models:
     """Looks through the share as the app's mount shows it, folder by folder, the model cache no deeper than its models."""
-    waiting, files, seen = [""], list[str](), 0
+    waiting, files, seen, whole = [""], list[str](), 0, True
     while waiting and seen < MOST_FOLDERS:
         place = waiting.pop(0)
         seen += 1
-        for each in share.list("/".join(part for part in (folder, place) if part)):
+        found = share.list("/".join(part for part in (folder, place) if part), MOST_ENTRIES)
+        whole = whole and len(found) < MOST_ENTRIES
+        for each in found:
             path = f"{place}/{each.name}" if place else each.name
             if not each.is_directory:
                 files.append(path)
             elif not each.name.startswith(".") and each.name != "node_modules" and not _too_deep(path):
                 waiting.append(path)
-    return models_among(files, whole=not waiting)
+    return models_among(files, whole=whole and not waiting)
 
 
 def _too_deep(path: str) -> bool:

@@ -11,6 +11,7 @@ from sidecar.core.workspace import open_workspace, read_config
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.session import Session, Settings, cloud_of
 from sidecar.gateway.tenants import session_in
+from sidecar.wire import protocol as wire
 from sidecar.words.names import CloudName
 
 
@@ -23,6 +24,8 @@ class Context:
     stop: threading.Event
     leaving: Leaving = field(default_factory=Leaving)
     """Of the process that the action runs in."""
+    tell: Callable[[wire.LogLine], None] = field(default=lambda _: None)
+    """Lines of an app's logs: for whoever asked, and for no log of ours."""
 
     @property
     def patience(self) -> Patience:

@@ -12,14 +12,14 @@ from sidecar.core.journal import Journal
 from sidecar.core.origin import commit_of
 from sidecar.core.releases import Generation
 from sidecar.core.scaffold import WORKSPACE, code_of
-from sidecar.core.sync import Release, pack
+from sidecar.core.sync import Release, pack, refuse_too_large
 from sidecar.core.workspace import Target, Workspace, target_of
 from sidecar.decisions.diagnosis import NO_INTACT_RELEASE
 from sidecar.decisions.restart import Plan
 from sidecar.decisions.serving import Address, address_of, is_ours, revision_to_activate, revision_to_deploy
 from sidecar.decisions.upgrade import has_older_start
 from sidecar.gateway import apps, revisions
-from sidecar.gateway.files import open_share
+from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.identity import signed_in_as
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
@@ -41,10 +41,11 @@ from sidecar.workflows.publish import (
     publish,
     repair,
 )
-from sidecar.workflows.records import Record, now, read_record, write_served
-from sidecar.workflows.restart import Aim, Patience
+from sidecar.workflows.records import Record, now, read_record, served_json, write_served
+from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import Arrived, roll_out
 from sidecar.workflows.upgrade import needs_upgrade, upgrade
+from sidecar.workflows.watch import replicas_of
 from sidecar.workflows.wayback import go_back
 
 PATIENCE = Patience()
@@ -79,6 +80,7 @@ def deploy(
 ) -> Result:
     """The whole of *Deploy*. Without a change in the code it still reloads the model. `code`: see `code_of`."""
     tree = code_of(workspace, code)
+    refuse_too_large(tree)
     stage = look(workspace, session, journal, consents)
     journal.step("check", Text("Checking the code in {folder}…", folder=tree.top), increment=5)
     problems = checked(tree, stage.app, journal)
@@ -91,12 +93,12 @@ def deploy(
         with open_share(stage.place.around, stage.where.share.account, stage.where.share.share) as share:
             if stage.where.plain:
                 journal.log(PLAIN_OURS if is_ours(stage.app) else plain_theirs(stage.app))
-                changes = mirror(tree, share, stage.where.folder, journal)
+                changes = mirror(tree, share, stage.where.folder, journal, consents)
                 release, published = None, Published("", 0, bool(changes.upload or changes.delete))
             else:
                 models_checked(tree, stage.app, share, stage.where.folder, journal)
                 release = pack(tree, Path(folder, "bundle.tar"))
-                record = read_record(share, stage.home, journal)
+                record = remembered(stage, share, read_record(share, stage.home, journal), journal)
                 tell_difference(difference(release, share, record), release, record, journal)
                 published = publish(release, share, stage.home, origin, journal)
         return put_in_service(
@@ -105,10 +107,15 @@ def deploy(
 
 
 def roll_back(
-    workspace: Workspace, session: Session, journal: Journal, generation: int | None, patience: Patience = PATIENCE
+    workspace: Workspace,
+    session: Session,
+    journal: Journal,
+    generation: int | None,
+    consents: tuple[str, ...] = (),
+    patience: Patience = PATIENCE,
 ) -> Result:
     """Makes the release of an earlier generation current again; None: the last one that served before the current."""
-    stage = look(workspace, session, journal, ())
+    stage = look(workspace, session, journal, consents)
     if stage.where.plain:
         raise WorkspaceError(
             Text("{app} reads a plain tree, of which no releases are kept.", app=stage.app.name),
@@ -116,7 +123,7 @@ def roll_back(
             code="NoReleases",
         )
     with open_share(stage.place.around, stage.where.share.account, stage.where.share.share) as share:
-        record = read_record(share, stage.home, journal)
+        record = remembered(stage, share, read_record(share, stage.home, journal), journal)
         chosen = earlier(record, generation)
         if not is_intact(share, stage.home, chosen.release):
             raise WorkspaceError(
@@ -173,6 +180,22 @@ def look(workspace: Workspace, session: Session, journal: Journal, consents: tup
     return Stage(place, target, app, revision, stopped is not None, older, address, where)
 
 
+def remembered(stage: Stage, share: Share, record: Record, journal: Journal) -> Record:
+    """The current generation has served when a replica of it answers now, whoever waited for it or did not: written down before
+    another one takes its place, so that the way back finds it."""
+    current = record.current
+    if current is None or current.number in record.served or not is_ours(stage.app):
+        return record
+    if not any(each.ready for each in replicas_of(stage.place, stage.revision.name)):
+        return record
+    aim = aim_of(stage, stage.app, stage.revision, None)
+    version = answered(journal, lambda: version_of(aim))
+    if version is None or not version.loaded or version.release != current.release:
+        return record
+    share.replace(f"{record.home}/served/{current.number}.json", served_json())
+    return replace(record, served=record.served | {current.number})
+
+
 def chosen(app: apps.App, found: list[revisions.Revision], journal: Journal) -> revisions.Revision:
     """The active revision to deploy to."""
     revision = revision_to_deploy(app, found)
@@ -211,20 +234,21 @@ def put_in_service(
         plan = replace(plan, way="new")
     aim = aim_of(stage, app, revision, published.release or None)
     try:
-        arrived = arrive(aim, plan, release, stage.where, journal, patience)
+        arrived = arrive(
+            aim, plan, release, stage.where, generation=published.generation, journal=journal, patience=patience
+        )
+        if arrived.version is not None:
+            journal.step("ask", Text("Asking the model…"), increment=5)
+            ask_model(stage.address.url, aim.key, journal)
     except EndpointError as failure:
         told_instead = go_back(aim, stage.where, published, failure, origin=origin, journal=journal, patience=patience)
         raise told_instead from failure
     except Cancelled as cancelled:
         raise cancelled_after(published, cancelled) from cancelled
-    if arrived.version is not None:
-        journal.step("ask", Text("Asking the model…"), increment=5)
-        ask_model(stage.address.url, aim.key, journal)
-    else:
+    if arrived.version is None:
         journal.log(UNVERIFIED, "warning")
     if published.generation:
-        with open_share(place.around, stage.where.share.account, stage.where.share.share) as share:
-            write_served(share, stage.home, published.generation, journal)
+        write_served(place, stage.where.share, stage.home, published.generation, journal)
     return told(stage.target.endpoint, stage.address, app, published, arrived, problems=problems, journal=journal)
 
 
@@ -250,30 +274,55 @@ def aim_of(stage: Stage, app: apps.App, revision: revisions.Revision, release: s
 
 
 def arrive(
-    aim: Aim, plan: Plan, release: Release | None, where: Destination, journal: Journal, patience: Patience
+    aim: Aim,
+    plan: Plan,
+    release: Release | None,
+    where: Destination,
+    *,
+    generation: int,
+    journal: Journal,
+    patience: Patience,
 ) -> Arrived:
-    """Rolls out; where a damaged bundle on the share is what stands in the way, it is replaced and rolled out again."""
+    """Rolls out, and once more where what stands in the way can be mended: a damaged bundle, a share that showed what was current
+    before. `release`: where its bundle is at hand."""  # fmt: skip
+    intact: EndpointError | None = None
     try:
         arrived = roll_out(aim, plan, journal, patience)
+        if arrived.release_matches:
+            return arrived
     except EndpointError as error:
         if error.code != NO_INTACT_RELEASE:
             raise
-        return repaired(aim, release, where, journal, patience)
-    return arrived if arrived.release_matches else repaired(aim, release, where, journal, patience)
-
-
-def repaired(aim: Aim, release: Release | None, where: Destination, journal: Journal, patience: Patience) -> Arrived:
-    """Another release runs than the current one: its bundle on the share is damaged, or the app starts something else."""
-    if release is not None:
+        intact = error
+    mended = False
+    if generation:
         with open_share(aim.place.around, where.share.account, where.share.share) as share:
-            mended = repair(release, share, home_of(aim.app, where), journal)
-        if mended:
-            arrived = roll_out(aim, plan_of(aim.place, aim.app, aim.revision), journal, patience)
-            if arrived.release_matches:
-                return arrived
+            home = home_of(aim.app, where)
+            highest = read_record(share, home, journal).highest
+            mended = release is not None and repair(release, share, home, journal)
+        if highest != generation:
+            raise EndpointError(
+                Text(
+                    "Somebody else has deployed meanwhile (generation {number}): that is what serves.", number=highest
+                ),
+                Text("Run Deploy again if yours is the code that should run."),
+                code="DeployedMeanwhile",
+            )
+    if intact is not None and not mended:
+        raise intact
+    pinned = aim.app.env.get("SLIPWAY_RELEASE", "current") != "current"
+    if mended or (generation and not pinned):
+        if not mended:
+            journal.log(Text("The share still showed what was current before: once more…"), "warning")
+            journal.wait(patience.lag)
+        arrived = roll_out(aim, plan_of(aim.place, aim.app, aim.revision), journal, patience)
+        if arrived.release_matches:
+            return arrived
     raise EndpointError(
         Text("{revision} serves another release than the one that was deployed.", revision=aim.revision.name),
-        Text("Look whether the app's SLIPWAY_RELEASE names a release; the end of its log says which one it started."),
+        Text("The app's SLIPWAY_RELEASE names a release: set it to current, so that it takes what is deployed.")
+        if pinned
+        else Text("The end of its log says which one it started, and why."),
         code="OtherReleaseServes",
     )
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 
 from sidecar.core.journal import Unfinished, discard, unfinished
-from sidecar.decisions.interruption import Kind, left_behind
+from sidecar.decisions.interruption import Kind, goes_on, left_behind
 from sidecar.words.text import Text
 
-KINDS: tuple[Kind, ...] = ("deploy", "provision")
+KINDS: tuple[Kind, ...] = ("deploy", "rollback", "provision")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Interrupted:
     step: str
     running: bool
     sentence: Text
+    resume: Kind | None
 
 
 def interrupted(files: dict[Kind, Path]) -> list[Interrupted]:
@@ -47,7 +48,7 @@ def note_of(found: Interrupted) -> Text:
 
 def _told(kind: Kind, last: Unfinished) -> Interrupted:
     at = datetime.fromtimestamp(last.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Interrupted(kind, at, last.step, _runs(last), left_behind(kind, last.step))
+    return Interrupted(kind, at, last.step, _runs(last), left_behind(kind, last.step), goes_on(kind, last.step))
 
 
 def _runs(last: Unfinished) -> bool:

@@ -183,7 +183,7 @@ def seen_inside(
     events = [event for said in lines_of(app.event_stream, EVENT_LINES) if (event := system_event(said))]
     found = diagnose(Seen(tuple(running), revision, events=events, console=console))
     state = state_inside(found)
-    phase = found.phase if isinstance(found, Working) else "failed" if found.code == "ModelLoadFailed" else None
+    phase = found.phase
     return replace(
         where,
         state=state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.journal import Journal
@@ -19,6 +19,8 @@ from sidecar.workflows.rollout import Arrived
 
 ASK_SECONDS = 60
 """For one token of a model that is ready."""
+
+TRIES = 3
 
 UNVERIFIED = Text(
     "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
@@ -52,12 +54,24 @@ def ask_model(url: str, key: str | None, journal: Journal) -> None:
         with Endpoint(url, key) as endpoint:
             return endpoint.ask(endpoint.models()[-1], "Hello", max_tokens=1)
 
-    if answered(journal, ask, ASK_SECONDS) is None:
+    if _patiently(journal, ask) is None:
         raise EndpointError(
             Text("The model at {url} did not answer within {seconds} s.", url=url, seconds=ASK_SECONDS),
             Text("Look at its status, then try again."),
             code="EndpointUnreachable",
         )
+
+
+def _patiently(journal: Journal, ask: Callable[[], str]) -> str | None:
+    """A connection that breaks off says nothing of the release: it is asked again."""
+    for _ in range(TRIES):
+        try:
+            return answered(journal, ask, ASK_SECONDS)
+        except EndpointError as error:
+            if error.code != "EndpointUnreachable":
+                raise
+        journal.wait(1)
+    return answered(journal, ask, ASK_SECONDS)
 
 
 def told(

@@ -17,7 +17,9 @@ from sidecar.core.releases import (
     is_release,
     manifest_from,
 )
-from sidecar.gateway.files import Share
+from sidecar.gateway.apps import Mounted
+from sidecar.gateway.files import Share, open_share
+from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import NotFound, SlipwayError
 from sidecar.words.text import Text
 
@@ -74,11 +76,16 @@ def manifest_on(share: Share, home: str, release: str) -> dict[str, str] | None:
         return None
 
 
-def write_served(share: Share, home: str, generation: int, journal: Journal) -> None:
+def served_json() -> bytes:
+    return (json.dumps({"at": now()}) + "\n").encode()
+
+
+def write_served(place: AppPlace, where: Mounted, home: str, generation: int, journal: Journal) -> None:
     """That a generation answered, and what nobody needs any more goes: the release serves, whether or not this is written."""
     try:
-        share.replace(f"{home}/served/{generation}.json", (json.dumps({"at": now()}) + "\n").encode())
-        _collect(share, read_record(share, home, journal), journal)
+        with open_share(place.around, where.account, where.share) as share:
+            share.replace(f"{home}/served/{generation}.json", served_json())
+            _collect(share, read_record(share, home, journal), journal)
     except SlipwayError as error:
         journal.log(
             Text("The release serves; its record could not be completed: {problem}", problem=error.message), "warning"

@@ -140,7 +140,7 @@ def delete_folder(share: Share, folder: str, journal: Journal) -> None:
             share.delete(path)
         except NotFound:  # somebody else was faster
             continue
-    share.delete_folder(folder)
+    share.remove_folder(folder)
 
 
 def _emptied(goes: Sequence[Item]) -> tuple[str, ...]:

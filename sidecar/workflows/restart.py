@@ -17,7 +17,7 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.revisions import Replica, Revision
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
-from sidecar.workflows.watch import replicas_of
+from sidecar.workflows.watch import Bearing, replicas_of
 
 T = TypeVar("T")
 
@@ -39,6 +39,10 @@ class Patience:
     again: float = 90
     """For a container that has ended to be started again by Azure: its first pauses are 10 and 20 s, and a mount may show what
     was current before for half a minute."""
+    lag: float = 30
+    """For a mount to show what others have written."""
+    lost: float = 600
+    """For which answers may be lost: what was begun goes on without us."""
     settle: float = 5
     """A cause that Azure's own next try may mend has to stay, or to come back, after this."""
 
@@ -126,10 +130,12 @@ def expected_downtime(aim: Aim, running: list[Replica], journal: Journal) -> flo
 def _until_gone(aim: Aim, journal: Journal, seconds: float) -> bool:
     """Asked of ARM alone: a request to the endpoint could wake what is to end."""
     deadline = time.monotonic() + seconds
-    while replicas_of(aim.place, aim.revision.name):
+    bearing = Bearing(journal, seconds)
+    while (running := bearing.ask(lambda: replicas_of(aim.place, aim.revision.name))) is None or running:
         if time.monotonic() > deadline:
             return False
-        journal.progress(Text("Waiting for the old replica to end…"))
+        if running is not None:
+            journal.progress(Text("Waiting for the old replica to end…"))
         journal.wait(1)
     return True
 

@@ -14,7 +14,7 @@ from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
 from sidecar.workflows.restart import Aim, Patience, answered, begin, minutes, version_of
-from sidecar.workflows.watch import Watch, replicas_of
+from sidecar.workflows.watch import Bearing, Watch, replicas_of
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,12 @@ class _Wait:
         self._suspect: tuple[str, float] | None = None
 
     def until_it_serves(self) -> Arrived:
+        bearing = Bearing(self._journal, self._patience.lost)
         while self._waited < self._patience.whole:
-            seen = self._watch.look()
+            seen = bearing.ask(self._watch.look)
+            if seen is None:
+                self._journal.wait(self._patience.poll)
+                continue
             found = diagnose(seen)
             if isinstance(found, Cause):
                 self._weigh(found)

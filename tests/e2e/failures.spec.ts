@@ -159,6 +159,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await other.notification(/project files were created/).waitFor({ timeout: 60_000 });
     await other.clearNotifications();
     await provision(other, "rg-second");
+    fineTuningLeft(second, host.env);
     const began = Date.now();
     await other.run(`AI Toolkit: ${DEPLOY}`);
     await other.step(DEPLOY, /Waiting for a GPU: 1 of the quota of 1 are in use/);

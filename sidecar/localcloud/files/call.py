@@ -15,6 +15,8 @@ from sidecar.localcloud.files.tree import FilesError, Notes, ShareTree, held_ope
 from sidecar.localcloud.files.xml import etag_of, smb_time
 
 RANGE_LIMIT = 4 * 1024 * 1024
+_TAKEN: dict[Path, int] = {}
+"""What the files of a share take at most, by its folder; a replica's own writes are seen when it is counted again."""
 # There are no leases here, and an SDK takes a missing state for a lock.
 UNLEASED = {"x-ms-lease-status": "unlocked", "x-ms-lease-state": "available"}
 _CONTENT_HEADERS = (
@@ -86,9 +88,16 @@ def check_space(call: FilesCall, more: int) -> None:
     limit = int(call.share_resource.properties["shareQuota"]) * 1024**3
     small = call.cloud.settings.share_quota_bytes
     limit = min(limit, small) if small is not None else limit
-    # Counting every file each time would be slow: it is done only where the limit could be near.
-    if more > 0 and (small is not None or more > limit // 4) and call.tree.size() + more > limit:
-        raise FilesError(413, "ShareSizeLimitReached", "The share's size limit is reached.")
+    if more <= 0:
+        return
+    # Counting every file each time would be slow: it is done once, and again where what came since could reach the limit.
+    tree = call.tree
+    most = _TAKEN.get(tree.root)
+    if most is None or most + more > limit or small is not None:
+        most = tree.size()
+        if most + more > limit:
+            raise FilesError(413, "ShareSizeLimitReached", "The share's size limit is reached.")
+    _TAKEN[tree.root] = most + more
 
 
 def check_sharing(call: FilesCall, place: Path) -> None:

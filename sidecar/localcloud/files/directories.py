@@ -15,7 +15,7 @@ from sidecar.localcloud.files.call import (
     properties_of,
     shown_metadata,
 )
-from sidecar.localcloud.files.tree import FilesError, Notes, not_found, split_path
+from sidecar.localcloud.files.tree import FilesError, Notes, not_found, one_case, split_path
 from sidecar.localcloud.files.xml import Entry, listing, xml_response
 
 
@@ -63,12 +63,12 @@ def list_directory(call: FilesCall) -> Response:
     prefix = call.query.get("prefix", "")
     entries: list[Entry] = []
     for entry in os.scandir(folder):
-        if not entry.name.casefold().startswith(prefix.casefold()) or (entry.is_symlink() and not entry.is_file()):
+        if not one_case(entry.name).startswith(one_case(prefix)) or (entry.is_symlink() and not entry.is_file()):
             continue
         found = entry.stat()
         size = None if entry.is_dir() else found.st_size
         entries.append(Entry(entry.name, size, found.st_mtime, str(found.st_ino)))
-    entries.sort(key=lambda each: each.name.casefold())
+    entries.sort(key=lambda each: one_case(each.name))
     limit = call.query.get("maxresults", "5000")
     if not limit.isdigit() or not 1 <= int(limit) <= 5000:
         raise FilesError(400, "OutOfRangeQueryParameterValue", "maxresults must be between 1 and 5000.")

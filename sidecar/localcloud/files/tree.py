@@ -1,6 +1,7 @@
 """A share on disk: a plain folder that a replica sees too, named as Azure Files names things, its metadata kept beside it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -9,7 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f"\\/:|<>*?]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f"\\/:|<>*?]')
+# Names of devices: Azure Files takes none of them, whatever their case.
+_RESERVED = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|COM[1-9]|LPT[1-9])", re.IGNORECASE)
 LONGEST_NAME = 255
 LONGEST_PATH = 2048
 
@@ -38,7 +41,7 @@ class Notes:
 class ShareTree:
     root: Path
     notes: Path
-    """A second tree with the notes: `name:notes` for each name (no name in a share holds a colon)."""
+    """A second tree with the notes: `name:notes` for each name (no name in a share holds a colon), of long ones their digest."""
 
     def locate(self, path: str) -> Path:
         """Where `path` is or would be: names match whatever their case, `..` and links never lead out of the share."""
@@ -111,7 +114,12 @@ class ShareTree:
 
     def _notes_of(self, place: Path) -> Path:
         relative = place.relative_to(self.root)
-        return self.notes / relative.parent / f"{relative.name}:notes"
+        name = relative.name
+        if (
+            len(name.encode(errors="surrogateescape")) + len(":notes.part") > LONGEST_NAME
+        ):  # no file of this machine's could hold it
+            name = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+        return self.notes / relative.parent / f"{name}:notes"
 
 
 def split_path(path: str) -> list[str]:
@@ -131,7 +139,7 @@ def check_name(name: str) -> str:
         raise FilesError(
             400, "InvalidResourceName", "The specified resource name length is not within the permissible limits."
         )
-    if _FORBIDDEN.search(shortened) or shortened.strip(".") == "":
+    if _FORBIDDEN.search(shortened) or _RESERVED.fullmatch(shortened) or shortened.strip(".") == "":
         raise FilesError(400, "InvalidFileOrDirectoryPathName", "The specified file or directory path name is invalid.")
     try:
         shortened.encode()
@@ -171,11 +179,18 @@ def _actual_name(folder: Path, name: str) -> str | None:
     """The name in `folder` that equals `name` but for its case."""
     if os.path.lexists(folder / name):
         return name
-    wanted = name.casefold()
+    wanted = one_case(name)
     try:
-        return next((entry.name for entry in os.scandir(folder) if entry.name.casefold() == wanted), None)
+        return next((entry.name for entry in os.scandir(folder) if one_case(entry.name) == wanted), None)
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def one_case(name: str) -> str:
+    """Windows compares names character by character: `ß` is not `ss`, nor is the Kelvin sign a K."""
+    return "".join(
+        upper if len(upper := each.upper()) == 1 and upper.isascii() == each.isascii() else each for each in name
+    )
 
 
 def _inside(place: Path, root: Path) -> bool:

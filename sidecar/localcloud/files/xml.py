@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from starlette.responses import Response
 
-from sidecar.localcloud.files.tree import FilesError
+from sidecar.localcloud.files.tree import FilesError, one_case
 
 # What XML 1.0 has no place for; lone surrogates are bytes of a file name that are no UTF-8.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -54,11 +54,11 @@ def listing(
 ) -> str:
     """One page of a directory: the entries after `marker`, `limit` at most, the marker of the next page at its end."""
     last = unquote(marker, errors="surrogateescape")
-    after = [entry for entry in entries if entry.name.casefold() > last] if last else list(entries)
+    after = [entry for entry in entries if one_case(entry.name) > last] if last else list(entries)
     page, rest = after[:limit], after[limit:]
     body = "".join(_entry(entry, include.lower()) for entry in page)
     shown = quoteattr(_quoted(directory) if _NOT_XML.search(directory) else directory)
-    following = _quoted(page[-1].name.casefold()) if rest and page else ""
+    following = _quoted(one_case(page[-1].name)) if rest and page else ""
     return (
         f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)} ShareName={quoteattr(share)} "
         f"DirectoryPath={shown}>{_named('Prefix', prefix)}<MaxResults>{limit}</MaxResults>"

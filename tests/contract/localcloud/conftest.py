@@ -109,13 +109,13 @@ class World:
         headers = {"Authorization": f"Bearer {self.token()}"}
         return httpx.Client(base_url=self.arm, verify=self.known["caFile"], headers=headers, timeout=30)
 
-    def share(self, account: str, share: str, group: str) -> Any:
+    def share(self, account: str, share: str, group: str, **options: Any) -> Any:
         from azure.storage.fileshare import ShareClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 
         key = self.storage.storage_accounts.list_keys(group, account).keys_property[0].value
         url = self.storage.storage_accounts.get_properties(group, account).primary_endpoints.file.rstrip("/")
         credential = {"account_name": account, "account_key": key}
-        return ShareClient(url, share, credential=credential, connection_verify=self.known["caFile"])
+        return ShareClient(url, share, credential=credential, connection_verify=self.known["caFile"], **options)
 
     def register(self) -> None:
         for namespace in ("Microsoft.App", "Microsoft.OperationalInsights"):

@@ -249,3 +249,19 @@ def test_a_share_that_is_full_refuses_more_and_names_the_limit(world: World, sha
     assert full.value.status_code == 413
     assert code_of(full.value) == "ShareSizeLimitReached"
     assert list(share.list_directories_and_files()) == []
+
+
+def test_a_small_file_is_refused_too_where_the_share_is_full(world: World, group: str) -> None:
+    """Only what was large beside the share's limit was counted: a full share took small files without end."""
+    world.storage.storage_accounts.begin_create(
+        group, "fullshare", {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    ).result()
+    world.storage.file_shares.create(group, "fullshare", "share", {"properties": {"shareQuota": 1}})
+    share = world.share("fullshare", "share", group)
+    share.get_file_client("small").create_file(1000)
+    share.get_file_client("large").create_file(2**30 - 2000)
+    with pytest.raises(HttpResponseError) as refused:
+        share.get_file_client("another").create_file(1001)
+    assert code_of(refused.value) == "ShareSizeLimitReached"
+    share.get_file_client("small").delete_file()
+    share.get_file_client("another").create_file(1001)

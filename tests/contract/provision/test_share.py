@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -88,3 +89,16 @@ def test_a_key_that_a_mount_failed_with_is_renewed_by_provision(project: Project
     eventually(
         lambda: any(c.state == "Running" for r in revisions.replicas(place, revision.name) for c in r.containers)
     )
+
+
+def test_a_share_that_throttles_is_asked_again_within_seconds(project: Project, name: str, faults: Arm) -> None:
+    """The SDK repeats a 503 by itself, and no 429."""
+    with open_share(project.place, name, "models") as share:
+        hits = faults(
+            {"part": "files", "method": "PUT", "path": "comp=range", "status": 429, "code": "TooManyRequests"}
+        )
+        began = time.monotonic()
+        share.replace("a", b"x")
+        assert share.read("a") == b"x"
+    assert hits() == [1]
+    assert time.monotonic() - began < 10

@@ -33,11 +33,11 @@ def journal(project: Project, tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.jsonl", "test", listen, threading.Event())
 
 
-def deployed_by(project: Project) -> subprocess.CompletedProcess[str]:
+def deployed_by(project: Project, *flags: str) -> subprocess.CompletedProcess[str]:
     """*Deploy* as a person's terminal runs it."""
     state = str(project.world.state)
     environ = {**os.environ, "SLIPWAY_LOCAL_STATE": state, "SLIPWAY_STATE": state}
-    command = [sys.executable, "-m", "sidecar", "deploy", str(project.workspace.folder), "--yes", "--json"]
+    command = [sys.executable, "-m", "sidecar", "deploy", str(project.workspace.folder), *flags, "--json"]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -72,7 +72,9 @@ def test_the_code_goes_to_the_share_that_the_app_itself_mounts_with_a_word(proje
     assert project.said == [], "nothing is told where both say the same"
 
 
-def test_names_that_differ_in_case_are_refused_before_a_plain_tree_is_uploaded(project: Project) -> None:
+def test_a_deploy_refuses_names_that_differ_in_case_and_asks_before_it_overwrites_what_somebody_else_wrote(
+    project: Project,
+) -> None:
     project.state(defaultCommands=["cd /mount", "python3 -m inference"])
     project.provision()
     code = project.workspace.folder / "inference"
@@ -80,14 +82,23 @@ def test_names_that_differ_in_case_are_refused_before_a_plain_tree_is_uploaded(p
     (code / "__main__.py").write_text("print('one')")
     (code / "Model.py").write_text("one")
     (code / "model.py").write_text("other")
-    done = deployed_by(project)
+    done = deployed_by(project, "--yes")
     assert done.returncode == 1, done.stdout + done.stderr
     error = json.loads(done.stdout)["error"]
-    assert error["code"] == "NamesDifferInCase", error
-    assert "Model.py from model.py" in error["message"]
+    assert error["code"] == "NamesNotForShare", error
+    assert "Model.py (on a share it is the same as model.py)" in error["message"]
     stated = target_of(project.workspace)
     with open_share(project.place, stated.storage_account, stated.file_share) as share:
         assert not share.exists("inference/__main__.py"), "nothing was uploaded"
+        (code / "Model.py").unlink()
+        share.replace("inference/__main__.py", b"print('theirs')")
+        done = deployed_by(project)
+        assert share.read("inference/__main__.py") == b"print('theirs')"
+        assert not share.exists("inference/model.py"), "nothing goes on without an answer"
+    assert done.returncode == 3, done.stdout + done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert error["consent"].startswith("overwrite-share:")
+    assert "__main__.py" in error["message"]
 
 
 def test_a_file_whose_name_changes_its_case_alone_is_there_in_the_new_one(

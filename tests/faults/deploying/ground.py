@@ -160,6 +160,17 @@ class Ground:
             return ""
         return str(answer.json().get("release")) if answer.status_code == 200 else ""
 
+    def events(self) -> list[str]:
+        """The platform's log of the app, line by line."""
+        app = self.config["ACA_APP_NAME"]
+        found = self.world.apps.container_apps.get(self.name, app).as_dict()["properties"]
+        token = self.world.apps.container_apps.get_auth_token(self.name, app).properties.token
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False) as http:
+            return http.get(
+                found["eventStreamEndpoint"], params={"follow": "false", "tailLines": "300"}
+            ).text.splitlines()
+
     def end(self) -> None:
         self.world.apps.container_apps.begin_delete(self.name, self.config["ACA_APP_NAME"]).result()
 

@@ -125,16 +125,19 @@ class Stage:
         (code / "__init__.py").write_text("")
         (code / "mode.txt").write_text(mode)
         warnings: list[str] = []
+        failures: list[float] = []
 
         def listen(event: Event) -> None:
             if event.kind == "log" and event.level == "warning":
                 warnings.append(str(event.text))
+            if event.kind == "log" and event.level == "error":  # told, before the way back is gone
+                failures.append(time.monotonic())
 
         journal = Journal(self.project.workspace.folder / "journal", "test", listen, self.project.stop)
         try:
             deploy(self.project.workspace, self.project.session, journal, patience=patience or Patience(whole=150))
         except SlipwayError as error:
-            return Told(error.code, str(error.message))
+            return Told(error.code, str(error.message), *failures[:1])
         return Told("ok", " ".join(warnings))
 
     def status(self) -> Told:

@@ -222,7 +222,7 @@ STARTS = (
     ),
     Situation(
         "no-model", "a server that finds no model", f"{RPF}/06-console-logs.json", no_model,
-        "ModelLoadFailed", "no base model under", "kept",
+        "NoBaseModel", "no base model under", "kept",
     ),
     Situation(
         "liveness-kill", "a server hangs while it loads", "captured-outputs/liveness-kill.json", liveness_kill,

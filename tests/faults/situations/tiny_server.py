@@ -6,6 +6,7 @@ variable MODE, where a revision states it, goes before that.
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,8 +15,9 @@ from pathlib import Path
 
 BASE = "tiny/base"
 STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
-LIVE = {"hangs": False, "status": 200}
+LIVE = {"hangs": False, "status": 200, "chat": 200}
 READY = threading.Event()
+MODES: set[str] = set()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,10 +37,14 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        said = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         if self.path == "/unready":
             READY.clear()
-        self.answer(200, {"choices": [{"message": {"content": "Hello"}}]})
+        if self.path == "/say":
+            print(said, flush=True)
+        if self.path == "/end":
+            os._exit(3)
+        self.answer(LIVE["chat"], {"choices": [{"message": {"content": "Hello"}}]})
 
     def answer(self, status: int, body: object) -> None:
         content = json.dumps(body).encode()
@@ -58,17 +64,24 @@ def version() -> dict[str, object]:
         "replica": os.environ.get("CONTAINER_APP_REPLICA_NAME"),
         "base": BASE,
         "adapters": [],
-        "refused": [],
+        "refused": [{"name": "broken", "reason": "it is truncated"}] if "refused" in MODES else [],
         "startedAt": STARTED,
         "readyAfter": 1,
     }
 
 
 def main(mode: str) -> None:
+    MODES.add(mode)
     port = int(os.environ["CONTAINER_APP_PORT"])
     if mode == "crash":
         print("Traceback: it broke", flush=True)
         sys.exit(3)
+    if mode == "raises":
+        raise RuntimeError("the tokenizer is wrong")
+    if mode == "full":
+        raise OSError(28, "No space left on device")
+    if mode == "packages":
+        sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--no-index", "no-such-package-of-anybody"]))
     if mode == "killed":
         os.kill(os.getpid(), 9)
     if mode == "late":
@@ -76,6 +89,8 @@ def main(mode: str) -> None:
         time.sleep(float(os.environ.get("LATE", "25")))  # sleeps: it plays a model that loads for long
     if mode == "elsewhere":
         port = 0
+    if mode == "broken-answers":
+        LIVE["chat"] = 500
     if mode == "no-route":
         LIVE["status"] = 404
     if mode == "no-model":

@@ -16,13 +16,14 @@ from pydantic.alias_generators import to_camel
 from sidecar.doors import terminal
 from sidecar.doors.cli import spoken_verbs
 from sidecar.doors.terminal import Terminal
-from sidecar.doors.verbs import VERBS, Verb
+from sidecar.doors.verb import Verb
+from sidecar.doors.verbs import VERBS
 from sidecar.gateway.credentials import signed_out
 from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace", "slipway/interrupted", "slipway/discard"}
+ONLY_IN_VSCODE = {"slipway/workspace"}
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

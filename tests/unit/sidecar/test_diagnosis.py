@@ -62,7 +62,7 @@ def test_a_model_that_can_not_be_loaded_is_the_end_with_the_servers_words_and_it
         (replica(started=True),), console=lines(*said, "slipway: failed: no base model under /mount/model-cache")
     )
     found = cause(seen)
-    assert found.code == "ModelLoadFailed"
+    assert found.code == "NoBaseModel"
     assert found.at_once
     assert "no base model under /mount/model-cache" in str(found.sentence)
     assert found.detail is not None

@@ -60,6 +60,21 @@ def test_what_was_cut_off_is_told_until_somebody_forgets_it(tmp_path: Path) -> N
     assert unfinished(file) is None
 
 
+def test_a_run_that_was_cut_off_is_not_hidden_by_another_that_failed(tmp_path: Path) -> None:
+    file = tmp_path / "j.jsonl"
+    one = Journal(file, "one", lambda _: None, threading.Event())
+    two = Journal(file, "two", lambda _: None, threading.Event())
+    one.step("release", Text("Ending…"))
+    two.step("look", Text("Looking…"))
+    two.failed("NoBaseModel")
+    last = unfinished(file)
+    assert last is not None
+    assert last.step == "release"
+    two.step("look", Text("Looking…"))
+    two.done()
+    assert unfinished(file) is None
+
+
 def test_a_process_that_leaves_cuts_short_what_is_guarded_and_waits_for_its_order(tmp_path: Path) -> None:
     leaving = Leaving()
     done: list[str] = []

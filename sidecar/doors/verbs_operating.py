@@ -1,0 +1,126 @@
+"""The verbs on an app that is there: started, stopped, kept warm, looked into, deleted."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any, cast
+
+from sidecar.doors import terminal_operating
+from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, operation_of
+from sidecar.wire import protocol as wire
+
+
+def for_snippet(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--language", default="curl", choices=["url", "curl", "python", "javascript"])
+
+
+def for_diagnostics(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--out", required=True, metavar="FILE.zip", help="the archive to write")
+
+
+def for_rotation(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--finish", action="store_true", help="callers have changed: refuse the old key from now on")
+
+
+def for_warmth(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument(
+        "--wake", action="store_true", help="wake an app that sleeps; without it that one is left asleep"
+    )
+
+
+def for_delete(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--plan", action="store_true", help="only list what would go and what would stay")
+    parser.add_argument("--name", metavar="APP", help="the app's name, as a confirmation; asked for on a terminal")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="what goes beside the app: releases, mount, environment, logs, share, account; KIND:NAME for what this project "
+        "did not make; may be repeated",
+    )
+
+
+def delete_of(options: argparse.Namespace) -> Params:
+    also = [each for given in options.also for each in given.split(",") if each]
+    return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
+
+
+OPERATING: dict[str, Verb[Any]] = {
+    "start": Verb(
+        what="start the app that was stopped; the first request then wakes it",
+        method="slipway/start",
+        result=wire.Switched,
+        title="AI Toolkit: Start inference app",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.switched,
+        failed=never,
+    ),
+    "stop": Verb(
+        what="stop the app: no GPU is awake, no request wakes it",
+        method="slipway/stop",
+        result=wire.Switched,
+        title="AI Toolkit: Stop inference app",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.switched,
+        failed=never,
+    ),
+    "keep-warm": Verb(
+        what="one light request inside each cooldown, until Ctrl-C: the GPU stays awake, and is billed",
+        method="slipway/keepWarm",
+        result=wire.Warmed,
+        title="AI Toolkit: Keep warm while this window is open",
+        arguments=for_warmth,
+        place=lambda options: {**operation_of(options), "wake": options.wake},
+        render=terminal_operating.warmed,
+        failed=lambda done: cast("wire.Warmed", done).ended != "left",
+    ),
+    "rotate-key": Verb(
+        what="a new API key, the old one accepted beside it until --finish; `api-key` shows the new one",
+        method="slipway/rotateKey",
+        result=wire.Rotated,
+        title="AI Toolkit: Rotate API key",
+        arguments=for_rotation,
+        place=lambda options: {**operation_of(options), "finish": options.finish},
+        render=terminal_operating.rotated,
+        failed=never,
+    ),
+    "snippet": Verb(
+        what="a call of the model as code; the key is in the variable SLIPWAY_API_KEY, never in the code",
+        method="slipway/snippet",
+        result=wire.Snippet,
+        title=None,
+        arguments=for_snippet,
+        place=lambda options: {**folder_of(options), "language": options.language},
+        render=lambda found: cast("wire.Snippet", found).code.rstrip("\n"),
+        failed=never,
+    ),
+    "diagnostics": Verb(
+        what="collect what can be read about the app into one file to share, every secret taken out",
+        method="slipway/diagnostics",
+        result=wire.Diagnostics,
+        title="AI Toolkit: Collect diagnostics",
+        arguments=for_diagnostics,
+        place=lambda options: {**operation_of(options), "file": os.path.abspath(options.out)},
+        render=terminal_operating.diagnostics,
+        failed=never,
+    ),
+    "delete": Verb(
+        what="delete the app, and what else is named; share, models and environment stay unless they are",
+        method="slipway/remove",
+        result=wire.Removed,
+        title="AI Toolkit: Delete inference resources",
+        arguments=for_delete,
+        place=delete_of,
+        render=terminal_operating.removed,
+        failed=never,
+    ),
+}

@@ -1,0 +1,217 @@
+"""Logs of an app on the local cloud: followed across breaks, restarts and sleep, and read without waking anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sidecar.core.journal import Event, Journal
+from sidecar.decisions.excerpt import Line
+from sidecar.words.errors import SlipwayError, WorkspaceError
+from sidecar.workflows.logs import Wanted, logs
+from tests.contract.localcloud.conftest import ROOT, World, eventually
+from tests.contract.provision.conftest import Arm
+from tests.faults.situations.stage import Stage
+
+
+@dataclass
+class Heard:
+    """What one look at the logs, or one that is followed, brought."""
+
+    stage: Stage
+    lines: list[Line] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    problems: list[SlipwayError] = field(default_factory=list)
+
+    def read(self, wanted: Wanted) -> list[Line]:
+        def listen(event: Event) -> None:
+            self.notes.append(str(event.text))
+
+        journal = Journal(None, "", listen, self.stop)
+        workspace, session = self.stage.project.workspace, self.stage.project.session
+        logs(workspace, session, wanted, journal=journal, stop=self.stop, take=self.lines.append)
+        return self.lines
+
+    def follow(self, wanted: Wanted) -> threading.Thread:
+        def run() -> None:
+            try:
+                self.read(wanted)
+            except SlipwayError as error:
+                self.problems.append(error)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def texts(self, beginning: str) -> list[str]:
+        return [each.text for each in self.lines if each.text.startswith(beginning)]
+
+    def end(self, thread: threading.Thread) -> None:
+        self.stop.set()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+        assert self.problems == []
+
+
+@pytest.fixture(scope="module")
+def stage(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """An app whose server says what it is told to."""
+    made = Stage(world, tmp_path_factory.mktemp("logs"), "g-logs")
+    made.released()
+    yield made
+    made.end()
+
+
+def say(stage: Stage, text: str) -> None:
+    httpx.post(f"{stage.url}/say", content=text, timeout=30, trust_env=False)
+
+
+def awake(stage: Stage) -> bool:
+    """Asks it something, so that it does not fall asleep: a replica that has gone takes its log with it."""
+    httpx.get(f"{stage.url}/version", timeout=30, trust_env=False)
+    return True
+
+
+def end_container(stage: Stage) -> None:
+    try:
+        httpx.post(f"{stage.url}/end", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return  # the server went with the request
+
+
+@pytest.mark.fact(109, 110, 113)
+def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repeat(stage: Stage, faults: Arm) -> None:
+    """A stream of Azure's ends when it likes; a container is started again; a replica goes and another comes."""
+    console = {"part": "data", "path": "logstream"}
+    heard = Heard(stage)
+    hits = faults(
+        {**console, "kind": "status", "status": 401},
+        {**console, "kind": "reset-before"},
+        {**console, "kind": "truncate"},
+    )
+    thread = heard.follow(Wanted("console", follow=True))
+    for number in range(10):
+        say(stage, f"said {number}")
+    eventually(lambda: awake(stage) and hits() == [1, 1, 1], 30, "each break to strike")
+    eventually(lambda: awake(stage) and "said 9" in heard.texts("said "), 30, "the lines that were said")
+    end_container(stage)
+    eventually(lambda: awake(stage) and heard.texts("slipway: phase ready")[1:], 30, "the container's second instance")
+    say(stage, "said 10")
+    eventually(
+        lambda: any("No replica runs" in each for each in heard.notes), 40, "it sleeps under the eyes of who follows"
+    )
+    look = Heard(stage)
+    assert look.read(Wanted("console")) == []
+    assert "one that sleeps still does" in "\n".join(look.notes)
+    assert "ContainerAppConsoleLogs_CL | where ContainerAppName_s == " in "\n".join(look.notes), "older lines: where"
+    assert stage.replicas() == [], "neither following nor looking wakes it"
+    say(stage, "said 11")  # a caller wakes it
+    eventually(lambda: "said 11" in heard.texts("said "), 30, "what the next replica says")
+    heard.end(thread)
+    assert heard.texts("said ") == [f"said {number}" for number in range(12)]
+    assert len({each.replica for each in heard.lines}) == 2
+    assert not [each for each in heard.lines if each.text.startswith(("F ", "Connecting to", "Successfully Connected"))]
+    assert all(each.time and each.revision for each in heard.lines)
+
+
+@pytest.mark.fact(106)
+def test_the_system_log_is_followed_as_events_not_as_json(stage: Stage) -> None:
+    heard = Heard(stage)
+    thread = heard.follow(Wanted("system", follow=True))
+    eventually(lambda: heard.texts("ContainerStarted: "), 30, "an event")
+    heard.end(thread)
+    assert not heard.texts("StartingGettingEvents")
+    assert {each.source for each in heard.lines} == {"system"}
+
+
+@pytest.mark.fact(111)
+def test_the_instance_before_is_read_by_itself(stage: Stage) -> None:
+    say(stage, "of the first")
+    (replica,) = eventually(stage.replicas, what="a replica")
+    end_container(stage)
+    eventually(lambda: stage.replicas()[0]["properties"]["containers"][0]["ready"], 30, "it runs again")
+    say(stage, "of the second")
+    both = Heard(stage).read(Wanted("console", replica=replica["name"]))
+    assert {"of the first", "of the second"} <= {each.text for each in both}
+    before = Heard(stage).read(Wanted("console", previous=True))
+    assert "of the first" in {each.text for each in before}
+    assert "of the second" not in {each.text for each in before}
+    since = time.time()
+    say(stage, "of just now")
+    assert [each.text for each in Heard(stage).read(Wanted("console", since=since))] == ["of just now"]
+
+
+def test_what_can_not_be_followed_is_refused() -> None:
+    for wanted in ({"follow": True, "source": "console"}, {"follow": False, "source": "system"}):
+        with pytest.raises(WorkspaceError):
+            Wanted(**wanted, previous=True)  # pyright: ignore[reportArgumentType]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The command line as its own process."""
+
+    stage: Stage
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        state = str(self.stage.world.state)
+        return subprocess.Popen(
+            [sys.executable, "-m", "sidecar", "logs", str(self.stage.project.workspace.folder), *arguments],
+            cwd=ROOT,
+            env={**os.environ, "SLIPWAY_STATE": state, "SLIPWAY_LOCAL_STATE": state},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def test_in_a_terminal_lines_come_as_json_one_a_line_and_ctrl_c_ends_with_0(stage: Stage, tmp_path: Path) -> None:
+    say(stage, "hello from the server")
+    process = Terminal(stage).start("--follow", "--json")
+    assert process.stdout is not None
+    for text in iter(process.stdout.readline, ""):
+        found = json.loads(text)
+        if found["text"] == "hello from the server":
+            break
+    else:
+        pytest.fail(f"it ended: {process.communicate()[1]}")
+    assert found["source"] == "console"
+    assert found["replica"].startswith(found["revision"])
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert all(json.loads(each)["text"] for each in rest.splitlines())
+
+
+def test_in_a_terminal_whoever_reads_may_leave(stage: Stage) -> None:
+    """`slipway logs --follow | head -1` ends, and says nothing of it."""
+    say(stage, "one")
+    process = Terminal(stage).start("--follow")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    keep = _until_ended(stage, process)
+    assert process.returncode == 0, keep
+
+
+def _until_ended(stage: Stage, process: subprocess.Popen[str]) -> str:
+    def ended() -> bool:
+        say(stage, "another")
+        return process.poll() is not None
+
+    wait: Callable[[], bool] = ended
+    eventually(wait, 30, "the process to end with who read")
+    assert process.stderr is not None
+    return process.stderr.read()
