@@ -232,9 +232,9 @@ def _crash(replica: Replica, code: int | None, lines: Sequence[ConsoleLine], det
     facts = {"name": replica.name, "code": code, "reason": known.words}
     return Cause(
         "ContainerCrashed" if known.code == "CodeError" else known.code,
-        Text("The container of {name} has ended: {reason}", **facts)
+        Text("The container of {name} has ended: {reason}.", **facts)
         if code is None
-        else Text("The container of {name} has ended with exit code {code}: {reason}", **facts),
+        else Text("The container of {name} has ended with exit code {code}: {reason}.", **facts),
         known.advice,
         detail,
     )

@@ -50,22 +50,42 @@ def in_words(said: str) -> Reason | None:
 
 
 def in_log(lines: Sequence[ConsoleLine]) -> Reason | None:
-    """Of a container that has ended: its last words that name a cause. A full disk comes first: it makes others follow."""
-    texts = [line.text for line in lines]
-    end = next((number for number, text in enumerate(reversed(texts)) if _begins(text)), len(texts))
-    last = texts[len(texts) - end :]  # of the instance that ended last, as far as its start is in the log
-    for text in reversed(last):
+    """Of a container that has ended: its last words that name a cause. In a crash loop the next instance may have begun to
+    write already: then those of the one before count, if it was of the same release."""
+    instances = _instances([line.text for line in lines])
+    newest = instances[-1]
+    for each in reversed(instances[-2:]):
+        if each is not newest and (each[:1] != newest[:1] or _was_ready(newest)):
+            return None
+        if (found := _in_instance(each)) is not None:
+            return found
+    return None
+
+
+def _in_instance(texts: Sequence[str]) -> Reason | None:
+    """A full disk, or a lack of memory, comes first: it makes others follow."""
+    for text in reversed(texts):
         found = in_words(text)
         if found is not None and found.code != "NoBaseModel":
             return found
-    packages = next((text for text in reversed(last) if PACKAGES.match(text)), None)
+    packages = next((text for text in reversed(texts) if PACKAGES.match(text)), None)
     if packages is not None:
         return Reason("PackagesFailed", _PACKAGES, _short(packages.removeprefix("ERROR: ")))
-    return _raised(last)
+    return _raised(texts)
 
 
-def _begins(text: str) -> bool:
-    return text.startswith("slipway: starting release ")
+def _instances(texts: Sequence[str]) -> list[list[str]]:
+    """A container's log, cut where our start begins to write; the first may lack its beginning."""
+    found: list[list[str]] = [[]]
+    for text in texts:
+        if text.startswith("slipway: starting release ") and found[-1]:
+            found.append([])
+        found[-1].append(text)
+    return found
+
+
+def _was_ready(texts: Sequence[str]) -> bool:
+    return "slipway: phase ready" in texts
 
 
 def _raised(texts: Sequence[str]) -> Reason | None:
@@ -87,7 +107,7 @@ def _own_path(path: str) -> str:
 
 
 def _short(text: str) -> str:
-    return " ".join(text.split())[:MOST]
+    return " ".join(text.split())[:MOST].rstrip(".")
 
 
 _DISK = Text(
@@ -107,4 +127,4 @@ _PACKAGES = Text(
     "Correct the package in inference/requirements.txt or in defaultCommands, then run Deploy again; if it is there, the "
     "replica can't reach the package index."
 )
-_CODE = Text("Correct the code and run Deploy again, or roll back to the release before.")
+_CODE = Text("Correct the code and run Deploy again.")

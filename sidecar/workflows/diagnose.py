@@ -69,10 +69,13 @@ def why_not_ready(workspace: Workspace, session: Session) -> Diagnosis:
         return _told("failed", Cause(error.code, error.message, advice))
     look = _Look(place, app, found, target.endpoint)
     newest = _newest(app, found, serving)
-    if newest.name != serving.name and (told := look.at(newest)).cause is not None:
-        serves = Text("{revision} serves meanwhile.", revision=serving.name)
-        return replace(told, seen=(*told.seen, serves)) if serving.healthy else told
-    return look.at(serving)
+    told = look.at(newest)
+    if newest.name == serving.name:
+        return told
+    if told.cause is None and told.state in ("ready", "asleep"):
+        return look.at(serving)
+    serves = Text("{revision} serves meanwhile.", revision=serving.name)
+    return replace(told, seen=(*told.seen, serves)) if serving.healthy else told
 
 
 def _told(state: State, cause: Cause) -> Diagnosis:

@@ -67,10 +67,39 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("with the model there, the same Deploy works", async () => {
+  it("a first release that crashes: its logs show why, the cause is named, and what is offered mends it", async () => {
     fineTuningLeft(folder, host.env);
-    await deployed("Deployed: the model answers", "failure 2 mended");
+    const file = path.join(folder, "inference/__main__.py");
+    const good = readFileSync(file, "utf8");
+    writeFileSync(file, good.replace("def main() -> int:\n", "def main() -> int:\n    raise RuntimeError('the tokenizer is wrong')\n"));
+    await deployed(/has ended.*RuntimeError: the tokenizer is wrong \(inference\/__main__.py, line/, "failure 2 first release");
+    await window.press("the tokenizer is wrong", "Endpoint's logs");
+    const panel = window.page.locator(".part.panel");
+    await panel.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 30_000 });
+    await window.statusBar.getByText("Following logs").waitFor();
+    await window.screenshot("failure 2 logs");
     await window.clearNotifications();
+    await window.run("AI Toolkit: Why is it not ready?");
+    await window.dialog.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 60_000 });
+    await window.screenshot("failure 2 diagnosis");
+    const told = await window.dialog.innerText();
+    assert.match(told, /Correct the code and run Deploy again/);
+    assert.match(told, /Revision .* health Unhealthy/);
+    assert.match(told, /Replica .*restarts: [1-9]/);
+    writeFileSync(file, good);
+    await window.answer(DEPLOY);
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await panel.getByText("slipway: phase ready").first().waitFor({ timeout: 30_000 });
+    await window.screenshot("failure 2 mended");
+    await window.clearNotifications();
+    await window.run("AI Toolkit: Show system logs");
+    await panel.getByText("ContainerStarted: ").first().waitFor({ timeout: 30_000 });
+    await window.screenshot("failure 2 system logs");
+    await window.statusBar.getByText("Following logs").click();
+    await window.statusBar.getByText("Following logs").waitFor({ state: "hidden" });
+    await window.run("AI Toolkit: Why is it not ready?");
+    await window.dialog.getByText("Nothing is wrong").waitFor({ timeout: 60_000 });
+    await window.answer("OK");
   });
 
   it("a broken adapter is not a success", async () => {

@@ -1,7 +1,8 @@
-"""Logs of an app on the local cloud: followed across breaks, restarts and sleep, and read without waking anything."""
+"""What is told of an app's inside, without waking it: its logs, followed across breaks and sleep, and why it is not ready."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +20,12 @@ import pytest
 from sidecar.core.journal import Event, Journal
 from sidecar.decisions.excerpt import Line
 from sidecar.words.errors import SlipwayError, WorkspaceError
+from sidecar.workflows.diagnose import Diagnosis, why_not_ready
 from sidecar.workflows.logs import Wanted, logs
 from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.provision.conftest import Arm
+from tests.faults.diagnose import play
+from tests.faults.situations.causes import ROWS
 from tests.faults.situations.stage import Stage
 
 
@@ -91,7 +95,7 @@ def end_container(stage: Stage) -> None:
         return  # the server went with the request
 
 
-@pytest.mark.fact(109, 110, 113)
+@pytest.mark.fact(109, 110, 113, 114, 117)
 def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repeat(stage: Stage, faults: Arm) -> None:
     """A stream of Azure's ends when it likes; a container is started again; a replica goes and another comes."""
     console = {"part": "data", "path": "logstream"}
@@ -116,9 +120,13 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
     assert look.read(Wanted("console")) == []
     assert "one that sleeps still does" in "\n".join(look.notes)
     assert "ContainerAppConsoleLogs_CL | where ContainerAppName_s == " in "\n".join(look.notes), "older lines: where"
-    assert stage.replicas() == [], "neither following nor looking wakes it"
+    why = asked(stage)
+    assert (why.state, why.cause, why.is_failure) == ("asleep", None, False)
+    assert stage.replicas() == [], "neither following nor looking nor asking why wakes it"
     say(stage, "said 11")  # a caller wakes it
     eventually(lambda: "said 11" in heard.texts("said "), 30, "what the next replica says")
+    why = asked(stage)
+    assert (why.state, why.cause, why.is_failure) == ("ready", None, False)
     heard.end(thread)
     assert heard.texts("said ") == [f"said {number}" for number in range(12)]
     assert len({each.replica for each in heard.lines}) == 2
@@ -159,27 +167,22 @@ def test_what_can_not_be_followed_is_refused() -> None:
             Wanted(**wanted, previous=True)  # pyright: ignore[reportArgumentType]
 
 
-@dataclass(frozen=True)
-class Terminal:
+def terminal(stage: Stage, verb: str, *arguments: str) -> subprocess.Popen[str]:
     """The command line as its own process."""
-
-    stage: Stage
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        state = str(self.stage.world.state)
-        return subprocess.Popen(
-            [sys.executable, "-m", "sidecar", "logs", str(self.stage.project.workspace.folder), *arguments],
-            cwd=ROOT,
-            env={**os.environ, "SLIPWAY_STATE": state, "SLIPWAY_LOCAL_STATE": state},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    state = str(stage.world.state)
+    return subprocess.Popen(
+        [sys.executable, "-m", "sidecar", verb, str(stage.project.workspace.folder), *arguments],
+        cwd=ROOT,
+        env={**os.environ, "SLIPWAY_STATE": state, "SLIPWAY_LOCAL_STATE": state},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_in_a_terminal_lines_come_as_json_one_a_line_and_ctrl_c_ends_with_0(stage: Stage, tmp_path: Path) -> None:
     say(stage, "hello from the server")
-    process = Terminal(stage).start("--follow", "--json")
+    process = terminal(stage, "logs", "--follow", "--json")
     assert process.stdout is not None
     for text in iter(process.stdout.readline, ""):
         found = json.loads(text)
@@ -198,7 +201,7 @@ def test_in_a_terminal_lines_come_as_json_one_a_line_and_ctrl_c_ends_with_0(stag
 def test_in_a_terminal_whoever_reads_may_leave(stage: Stage) -> None:
     """`slipway logs --follow | head -1` ends, and says nothing of it."""
     say(stage, "one")
-    process = Terminal(stage).start("--follow")
+    process = terminal(stage, "logs", "--follow")
     assert process.stdout is not None
     assert process.stdout.readline()
     process.stdout.close()
@@ -215,3 +218,66 @@ def _until_ended(stage: Stage, process: subprocess.Popen[str]) -> str:
     eventually(wait, 30, "the process to end with who read")
     assert process.stderr is not None
     return process.stderr.read()
+
+
+@contextlib.contextmanager
+def newest(stage: Stage, mode: str) -> Generator[None]:
+    """A newest revision that plays this, while the one that serves sleeps: there is one GPU. It gives that back."""
+    eventually(lambda: stage.replicas() == [], 40, "the one that serves to fall asleep")
+    name = stage.new_revision(env={"MODE": mode})
+    try:
+        yield
+    finally:
+        stage.world.apps.container_apps_revisions.deactivate_revision(stage.name, stage.app, name)
+        eventually(lambda: stage.replicas(name) == [], 30, "its replicas to end")
+
+
+def asked(stage: Stage) -> Diagnosis:
+    return why_not_ready(stage.project.workspace, stage.project.session)
+
+
+def named(stage: Stage, code: str) -> Diagnosis | None:
+    found = asked(stage)
+    return found if found.cause is not None and found.cause.code == code else None
+
+
+@pytest.mark.long
+@pytest.mark.fact(9, 14, 102)
+def test_a_newest_revision_that_fails_is_named_beside_the_one_that_serves(stage: Stage) -> None:
+    with newest(stage, "elsewhere"):
+        found = eventually(lambda: named(stage, "PortMismatch"), 40, "the cause")
+    assert found.cause is not None
+    assert (found.state, found.cause.code, found.is_failure) == ("failed", "PortMismatch", True)
+    assert "does not match the listening port" in str(found.sentence)
+    assert any("serves meanwhile" in str(each) for each in found.seen)
+
+
+@pytest.mark.long
+@pytest.mark.fact(36, 37)
+def test_a_port_that_was_changed_is_named_and_the_advice_helps(world: World, tmp_path: Path) -> None:
+    """A row of the table of causes: the revision reads well, and callers get 503."""
+    play(next(each for each in ROWS if each.name == "port-changed"), world, tmp_path)
+
+
+def test_what_can_not_be_read_makes_it_unverified_with_the_reason(stage: Stage, faults: Arm) -> None:
+    with newest(stage, "late"):
+        eventually(lambda: stage.replicas(), 30, "its replica")
+        faults({"part": "data", "path": "stream", "kind": "status", "status": 500, "times": None})
+        found = asked(stage)
+    assert found.state == "unverified"
+    assert any("The system log can't be read: the log stream answers 500" in str(each) for each in found.unread)
+
+
+@pytest.mark.fact(9)
+def test_in_a_terminal_the_cause_comes_with_the_verb_that_helps(stage: Stage) -> None:
+    with newest(stage, "raises"):
+        eventually(lambda: named(stage, "ContainerCrashed"), 40, "the cause")
+        shown, document = terminal(stage, "diagnose"), terminal(stage, "diagnose", "--json")
+        (text, problem), (found, _) = shown.communicate(timeout=60), document.communicate(timeout=60)
+    assert (shown.returncode, document.returncode) == (1, 1), problem
+    assert "cause      ContainerCrashed" in text
+    assert "deploy`" in text, "by the name that it has in a terminal"
+    assert "RuntimeError: the tokenizer is wrong (inference/__main__.py, line " in text
+    assert "Traceback" in text
+    told = json.loads(found)
+    assert (told["code"], told["certain"], told["remedies"][0]) == ("ContainerCrashed", True, "deploy")

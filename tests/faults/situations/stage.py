@@ -154,7 +154,9 @@ class Stage:
         """The app's container with other values: another revision. `env`: variables that it has beside its own."""
         container = self.shown()["properties"]["template"]["containers"][0]
         env = [{"name": name, "value": value} for name, value in changed.pop("env", {}).items()]
-        container |= {**changed, "env": [*container["env"], *env]}
+        names = {each["name"] for each in env}
+        kept = [each for each in container["env"] if each["name"] not in names]
+        container |= {**changed, "env": [*kept, *env]}
         container["resources"].pop("ephemeralStorage", None)
         template = self.shown()["properties"]["template"] | {"containers": [container], "revisionSuffix": None}
         self.patch(template=template)

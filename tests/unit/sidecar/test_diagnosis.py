@@ -239,3 +239,21 @@ def test_a_probe_that_fails_after_the_server_said_ready_is_told() -> None:
     assert "Probe of Readiness failed with status code: 503" in str(at(10).warning)
     assert at(10).phase == "ready"
     assert at(10, "PulledImage").warning is None
+
+
+def test_a_container_that_has_ended_is_named_by_the_last_words_of_its_log() -> None:
+    """A person read an exit code, and had to look for the line that said why."""
+    said = lines(
+        "slipway: starting release 0123456789ab (generation 1)",
+        "Traceback (most recent call last):",
+        '  File "/tmp/release-x/inference/server.py", line 42, in main',
+        "ModuleNotFoundError: No module named 'no_such'",
+    )
+    seen = Seen((replica("CrashLoopBackOff"),), events=(ended("1", "ProcessExited", 10.0),), console=said)
+    found = cause(seen)
+    assert found.code == "ContainerCrashed"
+    assert "exit code 1: ModuleNotFoundError: No module named 'no_such' (inference/server.py, line 42)." in str(
+        found.sentence
+    )
+    full = lines("OSError: [Errno 28] No space left on device")
+    assert cause(Seen((replica("CrashLoopBackOff"),), console=full)).code == "DiskFull"

@@ -92,6 +92,15 @@ def test_the_instance_that_ended_last_counts_and_not_the_one_before_it() -> None
     assert again.code == "CodeError"
 
 
+def test_in_a_crash_loop_the_next_instance_has_begun_and_says_nothing_yet() -> None:
+    """A person read `has ended`, and no more, while the line that named the cause stood just above."""
+    begun = "slipway: starting release 0123456789ab (generation 3)\nslipway: phase dependencies\n"
+    found = in_log(log(RAISED + begun))
+    assert found is not None
+    assert found.words.startswith("ModuleNotFoundError")
+    assert in_log(log(RAISED + begun.replace("0123456789ab (generation 3)", "fedcba987654 (generation 4)"))) is None
+
+
 def test_a_traceback_that_was_caught_and_logged_is_no_reason_by_itself() -> None:
     """Without an exception's line there is nothing to name."""
     assert (
