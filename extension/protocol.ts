@@ -34,14 +34,18 @@ export interface Logs {
 }
 
 export interface LogsParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
-  readonly operation: string;
   readonly source: LogSource;
   readonly follow: boolean;
   readonly since: string;
   readonly replica: string;
   readonly previous: boolean;
+}
+
+export interface Operation {
+  readonly operation: string;
 }
 
 export interface Sentence {
@@ -61,16 +65,16 @@ export interface Diagnostics {
 }
 
 export interface DiagnosticsParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly file: string;
-  readonly operation: string;
 }
 
 export interface OperateParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
-  readonly operation: string;
 }
 
 export interface Removable {
@@ -90,12 +94,12 @@ export interface Removed {
 }
 
 export interface RemoveParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly plan: boolean;
   readonly name: string;
   readonly also: readonly string[];
-  readonly operation: string;
 }
 
 export interface RevisionLine {
@@ -114,11 +118,11 @@ export interface Rotated {
 }
 
 export interface RotateParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly finish: boolean;
   readonly consents: readonly string[];
-  readonly operation: string;
 }
 
 export interface RunsOn {
@@ -155,10 +159,10 @@ export interface Warmed {
 }
 
 export interface WarmParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly wake: boolean;
-  readonly operation: string;
 }
 
 export interface Deployed {
@@ -177,11 +181,11 @@ export interface Deployed {
 }
 
 export interface DeployParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly code: string;
   readonly consents: readonly string[];
-  readonly operation: string;
 }
 
 export interface Difference {
@@ -268,11 +272,11 @@ export interface Releases {
 }
 
 export interface RollbackParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly generation: number | null;
   readonly consents: readonly string[];
-  readonly operation: string;
 }
 
 export interface CloudParams {
@@ -344,12 +348,12 @@ export interface Created {
 }
 
 export interface ProvisionParams {
+  readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly consents: readonly string[];
-  readonly operation: string;
 }
 
 export interface Provisioned {

@@ -103,7 +103,7 @@ class Sidecar(LanguageServer):
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:
             raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = str(getattr(message, "operation", ""))
+        operation = message.operation if isinstance(message, wire.Operation) else ""
 
         def tell(line: wire.LogLine) -> None:
             loop.call_soon_threadsafe(self.protocol.notify, "slipway/logLine", line.model_dump(by_alias=True))

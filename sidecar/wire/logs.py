@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from sidecar.wire.message import Message, Sentence
+from sidecar.wire.message import Message, Operation, Sentence
 from sidecar.words.names import CloudName, LogSource, Remedy, State
 
 
-class LogsParams(Message):
+class LogsParams(Operation):
     """`since`: `10m`, or a time in ISO 8601; empty: all that the streams hold. `replica`: empty: all. `previous`: of each
     container the instance before the one that runs."""
 
     folder: str
     cloud: CloudName
-    operation: str
     source: LogSource
     follow: bool
     since: str

@@ -14,6 +14,12 @@ class Message(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
+class Operation(Message):
+    """A request that takes a while; its progress names it by this."""
+
+    operation: str
+
+
 class Sentence(Message):
     """A message for a person: the extension translates the template and fills in the arguments."""
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sidecar.wire.message import Message, Sentence
+from sidecar.wire.message import Message, Operation, Sentence
 from sidecar.words.names import CloudName
 
 
-class OperateParams(Message):
+class OperateParams(Operation):
     folder: str
     cloud: CloudName
-    operation: str
 
 
 class Switched(Message):
@@ -38,13 +37,12 @@ class Snippet(Message):
     code: str
 
 
-class DiagnosticsParams(Message):
+class DiagnosticsParams(Operation):
     """`file`: where the archive is written to."""
 
     folder: str
     cloud: CloudName
     file: str
-    operation: str
 
 
 class Content(Message):
@@ -79,13 +77,12 @@ class RevisionLine(Message):
     serves: bool
 
 
-class WarmParams(Message):
+class WarmParams(Operation):
     """Goes on until it is cancelled. `wake`: an app that sleeps at the beginning is woken."""
 
     folder: str
     cloud: CloudName
     wake: bool
-    operation: str
 
 
 class Warmed(Message):
@@ -96,14 +93,13 @@ class Warmed(Message):
     sentence: Sentence
 
 
-class RotateParams(Message):
+class RotateParams(Operation):
     """`finish`: the old key is refused from then on."""
 
     folder: str
     cloud: CloudName
     finish: bool
     consents: list[str]
-    operation: str
 
 
 class Rotated(Message):
@@ -115,7 +111,7 @@ class Rotated(Message):
     sentence: Sentence
 
 
-class RemoveParams(Message):
+class RemoveParams(Operation):
     """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
 
     folder: str
@@ -123,7 +119,6 @@ class RemoveParams(Message):
     plan: bool
     name: str
     also: list[str]
-    operation: str
 
 
 class Removable(Message):

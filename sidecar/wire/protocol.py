@@ -10,6 +10,7 @@ from sidecar.wire.logs import LogLine as LogLine
 from sidecar.wire.logs import Logs as Logs
 from sidecar.wire.logs import LogsParams as LogsParams
 from sidecar.wire.message import Message as Message
+from sidecar.wire.message import Operation as Operation
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
 from sidecar.wire.operating import Content as Content
@@ -116,13 +117,12 @@ class Created(Message):
     created: list[str]
 
 
-class ProvisionParams(Message):
+class ProvisionParams(Operation):
     folder: str
     cloud: CloudName
     subscription_id: str
     resource_group: str
     consents: list[str]
-    operation: str
 
 
 class Provisioned(Message):

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sidecar.wire.message import Message, Sentence, sentence
+from sidecar.wire.message import Message, Operation, Sentence, sentence
 from sidecar.words.names import CloudName
 from sidecar.words.problems import Problem
 
 
-class DeployParams(Message):
+class DeployParams(Operation):
     folder: str
     cloud: CloudName
     code: str
     """`workspace`, or `shipped@<version>`."""
     consents: list[str]
-    operation: str
 
 
 class FileProblem(Message):
@@ -71,13 +70,12 @@ class DiscardParams(Message):
     kind: Literal["provision", "deploy", "rollback"]
 
 
-class RollbackParams(Message):
+class RollbackParams(Operation):
     folder: str
     cloud: CloudName
     generation: int | None
     """None: the last one with another release that has served."""
     consents: list[str]
-    operation: str
 
 
 class Difference(Message):
