@@ -33,7 +33,7 @@ BY_ANOTHER_RELEASE = frozenset(
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
 
 
-ENDING = frozenset({"ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", NO_INTACT_RELEASE})
+ENDING = BY_ANOTHER_RELEASE - {"PortMismatch", "NotReady", "OtherReleaseServes"}
 """Causes after which the container is started again by Azure: then it takes the release that is current."""
 
 
