@@ -26,6 +26,7 @@ from sidecar.doors.verb import Params, Verb, folder_of
 from sidecar.doors.verbs import VERBS
 from sidecar.doors.verbs_operating import delete_of
 from sidecar.gateway.session import settings_from
+from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
 from sidecar.words.names import CLOUDS
@@ -69,6 +70,7 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     if options.verb == COMPLETION:
         print(shtab.complete(parser, options.shell))
         return 0
+    trust_this_machine()
     verb = VERBS[options.verb]
     # What the SDKs have to say is in the error that they raise; their log would say it twice.
     logging.getLogger("azure").addHandler(logging.NullHandler())

@@ -20,6 +20,7 @@ from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCRe
 from sidecar import __version__
 from sidecar.core.journal import Event, Leaving
 from sidecar.gateway.session import settings_from
+from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import AzureCloud
@@ -46,6 +47,7 @@ def serve(environ: Mapping[str, str]) -> None:
     logging.getLogger("azure").addHandler(logging.NullHandler())
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    trust_this_machine()
     server = Sidecar(environ)
     server.start_io(stdout=stdout)
     server.leaving.leave(LEAVE_SECONDS)

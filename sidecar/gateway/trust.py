@@ -10,8 +10,11 @@ from sidecar.words.text import Text
 @functools.cache
 def trust_this_machine() -> None:
     """For this process, from now on. A company that looks into TLS installs its authority on the machine; Python's packages bring
-    a list of their own, which does not know it. What SSL_CERT_FILE or REQUESTS_CA_BUNDLE name is trusted besides."""
-    import truststore  # noqa: PLC0415  (it loads what speaks TLS; only who goes to Azure waits)
+    a list of their own, which does not know it. What SSL_CERT_FILE or REQUESTS_CA_BUNDLE name is trusted besides.
+
+    Called before there is a second thread: a context that another one is just making when Python's own class is replaced calls
+    itself without end."""
+    import truststore  # noqa: PLC0415  (it loads what speaks TLS; only who goes somewhere waits)
 
     truststore.inject_into_ssl()
 
