@@ -139,7 +139,8 @@ def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = 
         (state / "settings.json").write_text(json.dumps(settings))
     # tests/contract/kindness.py proves with a cloud that is kinder than Azure that these tests can fail.
     module = "tests.support.kind_cloud" if os.environ.get("SLIPWAY_KINDNESS") else "sidecar.localcloud"
-    command = [sys.executable, "-m", module, "--state", str(state), *arguments]
+    # Others' tests may take longer than a cloud waits for its next client.
+    command = [sys.executable, "-m", module, "--state", str(state), "--idle-exit", "86400", *arguments]
     command += ["--record", str(TRAFFIC / f"{uuid.uuid4()}.jsonl")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
