@@ -263,8 +263,7 @@ def test_what_can_not_be_read_makes_it_unverified_with_the_reason(stage: Stage, 
     with newest(stage, "late"):
         eventually(lambda: stage.replicas(), 30, "its replica")
         faults({"part": "data", "path": "stream", "kind": "status", "status": 500, "times": None})
-        found = asked(stage)
-    assert found.state == "unverified"
+        found = eventually(lambda: (told := asked(stage)).state == "unverified" and told, 20, "what can't be read")
     assert any("The system log can't be read: the log stream answers 500" in str(each) for each in found.unread)
 
 
