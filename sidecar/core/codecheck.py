@@ -85,7 +85,7 @@ def start_of(script: str) -> Start:
 
 
 _ANYTHING = re.compile(
-    rb"\bsys\s*\.\s*(?:path|modules|meta_path)\b|\baddsitedir\b|\bos\s*\.\s*system\b|\bpip\b.{0,20}\binstall\b|\bPYTHONPATH\b"
+    rb"\bsys\s*\.\s*(?:path|modules)\b|\baddsitedir\b|\bos\s*\.\s*system\b|\bpip\b.{0,20}\binstall\b|\bPYTHONPATH\b"
 )
 """What may change where imports are looked for, or install a package: then no import leads nowhere for sure."""
 
@@ -162,6 +162,7 @@ class _Code:
         self._root = start.script.rpartition("/")[0] if start.script else ""
         self._links = {path for path, entry in self._files.items() if entry.kind == "link"}
         self._problems: list[Problem] = []
+        self._absent: list[Problem] = []  # packages that nobody is known to install
 
     def follow(self) -> list[Problem]:
         """From the entry module on. One that is not there is a problem of no file, and the start says it: nothing is followed."""
@@ -170,8 +171,8 @@ class _Code:
             return []
         self._visit(entry)
         if any(_ANYTHING.search(each.source) for each in self.modules.values() if each.seen):
-            return [replace(each, certain=False) for each in self._problems]
-        return self._problems
+            self._absent = [replace(each, certain=False) for each in self._absent]
+        return [*self._problems, *self._absent]
 
     def _entry_module(self) -> _Module | None:
         if self._start.script:
@@ -246,7 +247,7 @@ class _Code:
                 text = Text(
                     "{name} is in no requirements file, not in the image and not in Python's own library.", name=top
                 )
-                self._problems.append(_problem(module, node, text, certain=self._all_known and not late))
+                self._absent.append(_problem(module, node, text, certain=self._all_known and not late))
             return []
         found: list[_Module] = []
         parts = place.split("/")

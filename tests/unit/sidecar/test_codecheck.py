@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -165,3 +166,14 @@ def test_requirements_are_read_as_pip_reads_them() -> None:
     assert not stated(lock).opaque
     assert stated("git+https://example.org/x.git").opaque
     assert stated("-r other.txt").opaque
+
+
+def test_a_name_that_our_own_server_has_not_is_certain(tmp_path: Path) -> None:
+    """Our server replaces a finder of modules while Gradio loads: that makes no name of its own doubtful."""
+    code = tmp_path / "inference"
+    shutil.copytree(ROOT / "inference", code)
+    file = code / "api" / "completions.py"
+    file.write_text(file.read_text() + "\nfrom inference.messages import Nowhere\n")
+    [problem] = check(read_tree(code, tmp_path), start_of(COMMANDS), shipped_packages())
+    assert problem.certain
+    assert str(problem.message) == "inference.messages has no Nowhere."
