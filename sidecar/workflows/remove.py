@@ -140,7 +140,12 @@ def delete_folder(share: Share, folder: str, journal: Journal) -> None:
             share.delete(path)
         except NotFound:  # somebody else was faster
             continue
-    share.remove_folder(folder)
+    if not share.remove_folder(folder):
+        raise CloudError(
+            Text("{folder} on the share is not empty: something was put there meanwhile.", folder=folder),
+            Text("Run the command again: it goes on from here."),
+            code="NotGone",
+        )
 
 
 def _emptied(goes: Sequence[Item]) -> tuple[str, ...]:
