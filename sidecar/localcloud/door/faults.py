@@ -20,7 +20,17 @@ _RULES_LIMIT = 1_000_000
 # Above the limit of every door, so that the door is the one that refuses.
 _REPEATED_LIMIT = 8 * 1024 * 1024
 Kind = Literal[
-    "status", "delay", "truncate", "reset-before", "reset-after", "duplicate", "stale", "never-ending", "body", "cut"
+    "status",
+    "delay",
+    "hold",
+    "truncate",
+    "reset-before",
+    "reset-after",
+    "duplicate",
+    "stale",
+    "never-ending",
+    "body",
+    "cut",
 ]
 
 
@@ -40,6 +50,7 @@ class Rule(BaseModel):
     """The whole body instead of an error's; with kind `body` after the request took effect."""
     code: str = "InternalServerError"
     seconds: float = Field(default=0, ge=0, le=600)
+    """How long a request waits before anything else is done; with kind `hold` at most, until other rules are set."""
     skip: int = Field(default=0, ge=0)
     """Requests that are let through first."""
     times: int | None = Field(default=1, ge=1)
@@ -58,12 +69,15 @@ class Faults:
         self._hits: list[int] = []
         self._random = random.Random(0)  # noqa: S311 - repeatable, not secret
         self._last: dict[str, list[Message]] = {}
+        self._replaced = asyncio.Event()
 
     def set(self, rules: list[Rule], seed: int) -> None:
         self._rules = rules
         self._seen = [0] * len(rules)
         self._hits = [0] * len(rules)
         self._random = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        self._replaced.set()
+        self._replaced = asyncio.Event()
 
     def shown(self) -> Json:
         return {
@@ -123,10 +137,13 @@ class Faults:
     async def _misbehave(
         self, rule: Rule, key: str, part: str, *, app: ASGIApp, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if rule.seconds:
+        if rule.kind == "hold":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._replaced.wait(), rule.seconds)
+        elif rule.seconds:
             await asyncio.sleep(rule.seconds)
         match rule.kind:
-            case "delay":
+            case "delay" | "hold":
                 await app(scope, receive, send)
             case "status":
                 await _answer(send, rule.status, rule.headers, _error_body(rule, part))

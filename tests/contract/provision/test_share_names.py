@@ -57,7 +57,7 @@ def test_the_code_goes_to_the_share_that_the_app_itself_mounts_with_a_word(proje
     found = project.world.apps.container_apps.get(project.group, stated.app).as_dict()["properties"]["template"]
     for volume in found["volumes"]:
         volume["storageName"] = "elsewhere"
-    changed: Any = {"location": "westus3", "properties": {"template": found}}
+    changed: Any = {"location": "westus3", "properties": {"template": apps.writable(found)}}
     project.world.apps.container_apps.begin_update(project.group, stated.app, changed).result()
 
     place = project.place.app(stated.app)

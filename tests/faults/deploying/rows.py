@@ -17,27 +17,23 @@ from tests.faults.deploying.ground import Ended, Ground, Row
 TOLD_WITHIN = 15
 """Seconds from the end of a container until the person is told."""
 
+HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 60}
+"""A release that is about to be made current."""
+
 
 def two_at_once(ground: Ground) -> Row:
     """19: both have read the record before either makes its release current."""
     ground.write("serve", "first")
     assert ground.deploy().code == 0
     began = time.monotonic()
-    late = {
-        "part": "files",
-        "method": "PUT",
-        "path": r"generations/\d+\.json\?comp=rename",
-        "kind": "delay",
-        "seconds": 2,
-    }
-    with ground.faults({**late, "times": 2}) as hits:
+    with ground.faults({**HELD, "times": 2}) as hits:
         ground.write("serve", "one")
         one = ground.begin()
         eventually(lambda: hits()[0] == 1, 60, "the first to make its release current")
         ground.write("serve", "two")
         two = ground.begin()
-        ended = [ground.finish(each) for each in (one, two)]
-        struck = sum(hits())
+        struck = eventually(lambda: hits()[0] == 2 and 2, 60, "the second to do so")
+    ended = [ground.finish(each) for each in (one, two)]
     codes = sorted(each.code for each in ended)
     loser = next((each for each in ended if each.code), None)
     winner = next((each for each in ended if each.code == 0), None)
@@ -57,14 +53,7 @@ def replica_amid_a_sync(ground: Ground) -> Row:
     assert ground.deploy().code == 0
     old = ground.serving()
     began = time.monotonic()
-    late = {
-        "part": "files",
-        "method": "PUT",
-        "path": r"generations/\d+\.json\?comp=rename",
-        "kind": "delay",
-        "seconds": 12,
-    }
-    with ground.faults(late) as hits:
+    with ground.faults(HELD) as hits:
         ground.write("serve", "new")
         process = ground.begin()
         eventually(lambda: hits()[0] == 1, 60, "the switch to be held")
@@ -75,13 +64,14 @@ def replica_amid_a_sync(ground: Ground) -> Row:
         client.container_apps_revisions.restart_revision(ground.name, app, revision)
         eventually(lambda: names_of(ground, revision) - before, 30, "a replica of the restart")
         amid = eventually(ground.serving, 30, "an answer amid the sync")
-        ended = ground.finish(process)
+        struck = sum(hits())
+    ended = ground.finish(process)
     new = ground.serving()
     seen = f"amid the sync {named(amid, old)}, after it {named(new, old)}, exit {ended.code}"
     right = amid == old and ended.code == 0 and new == ended.document["release"] != old
     return Row(
         29, "a replica starts in mid-sync", "the old release whole, then the new one whole", seen,
-        time.monotonic() - began, sum([1]), right,
+        time.monotonic() - began, struck, right,
     )  # fmt: skip
 
 

@@ -58,8 +58,25 @@ def behaviour(rule: Rule) -> tuple[Any, ...]:
 def test_every_kind_behaves_as_no_other():
     seen = {kind: behaviour(Rule(kind=kind, body="{}")) for kind in get_args(Kind)}
     assert seen.pop("delay") == (200, b"answer 2", False, 2)
+    assert seen.pop("hold") == (200, b"answer 2", False, 2)
     assert seen["stale"] == (200, b"answer 1", False, 1)
     assert len(set(seen.values())) == len(seen), seen
+
+
+def test_a_held_request_goes_on_when_other_rules_are_set():
+    async def run() -> None:
+        connection, faults = Connection(), Faults()
+        guarded = faults.guard("arm", connection.app)
+        faults.set([Rule(kind="hold", seconds=600)], seed=0)
+        held = asyncio.create_task(guarded(SCOPE, connection.receive, connection.send))
+        while not faults.shown()["rules"][0]["hits"]:
+            await asyncio.sleep(0)
+        assert (connection.effects, held.done()) == (0, False)
+        faults.set([], seed=0)
+        await asyncio.wait_for(held, 60)
+        assert connection.effects == 1
+
+    asyncio.run(run())
 
 
 def test_a_kind_that_nobody_has_written_down_is_refused_and_not_taken_for_another():
