@@ -56,7 +56,7 @@ class _Wait:
         self._shown: str | None = None
         self._warned: str | None = None
         self._logs_told = False
-        self._suspect: tuple[str, float] | None = None
+        self._suspect: tuple[Cause, float] | None = None
 
     def until_it_serves(self) -> Arrived:
         bearing = Bearing(self._journal, self._patience.lost)
@@ -70,6 +70,7 @@ class _Wait:
                 self._weigh(found)
                 self._show(found.sentence)
             else:
+                self._weigh_again(seen)
                 scarce = self._plan.scarce
                 self._show(found.text if scarce is None or _begun(seen) else scarce)
                 self._warn(found.warning)
@@ -87,11 +88,18 @@ class _Wait:
 
     def _weigh(self, cause: Cause) -> None:
         """Ends the wait for a cause that stays, or comes back; what Azure's next try mends is no failure."""
-        first = self._suspect[1] if self._suspect is not None and self._suspect[0] == cause.code else None
+        first = self._suspect[1] if self._suspect is not None and self._suspect[0].code == cause.code else None
         if cause.at_once or (first is not None and self._waited - first >= self._patience.settle):
             raise EndpointError(cause.sentence, cause.advice, code=cause.code, detail=cause.detail)
         if first is None:
-            self._suspect = (cause.code, self._waited)
+            self._suspect = (cause, self._waited)
+
+    def _weigh_again(self, seen: Seen) -> None:
+        """A container that its probe has killed is started again at once; that it is killed again takes as long as the first
+        time. Who waits for a first answer is told now."""
+        ready = bool(seen.fresh) and all(each.ready for each in seen.fresh)
+        if not ready and self._suspect is not None and self._suspect[0].code == "ProbeFailed":
+            self._weigh(self._suspect[0])
 
     def _ask(self, seen: Seen) -> Arrived | None:
         """Once every new replica says that it is ready and no old one is left: one short question, at the revision's own
