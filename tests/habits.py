@@ -1,5 +1,6 @@
 """Habits that no other tool holds. Whoever in a test patches a module of ours, or sleeps, says why in the same statement, and
-those that do are listed. A late import says why. No file is longer than 400 lines."""
+those that do are listed. A late import says why. No file is longer than 400 lines. Which cloud answers is asked in one
+place, and decisions take values from the gateway, nothing that asks."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ WRITTEN = ("*.py", "*.ts", "*.mjs")
 MOST_LINES = 400
 LONGER: dict[str, str] = {"extension/protocol.ts": "written from the wire's messages, a subject each on that side"}
 """Files that may be longer, each with its reason."""
+IF_LOCAL = "sidecar/gateway/session.py"
+"""Alone asks whether the local cloud answers; doors may word it."""
+BELOW_THE_DOORS = ("sidecar/workflows/", "sidecar/decisions/", "sidecar/gateway/", "sidecar/core/")
 LATE = re.compile(r"# noqa: [A-Z0-9, ]*PLC0415(?! {2}\(\S.*\))")
 
 
@@ -27,6 +31,10 @@ def main() -> int:
     problems = long_files({name: text.count("\n") for name, text in files.items()})
     for name, text in files.items():
         problems += late_imports(name, text)
+        if name.startswith(BELOW_THE_DOORS) and name.endswith(".py") and name != IF_LOCAL:
+            problems += asks_which_cloud(name, text)
+        if name.startswith("sidecar/decisions/"):
+            problems += takes_more_than_values(name, text)
         if name.startswith("tests/") and name.endswith(".py"):
             problems += without_reason(name, text)
     print("\n".join(problems) or "habits: kept")
@@ -56,6 +64,35 @@ def late_imports(name: str, text: str) -> list[str]:
     return [
         f"{name}:{number} needs a reason behind its noqa: PLC0415  (…)" for number, line in lines if LATE.search(line)
     ]
+
+
+def asks_which_cloud(name: str, text: str) -> list[str]:
+    """Comparisons with the local cloud's name, and looks at a session's `local`."""
+    return [
+        f"{name}:{node.lineno} asks whether the cloud is local: give the session a property that says what differs"
+        for node in ast.walk(ast.parse(text))
+        if (isinstance(node, ast.Compare) and any(_says_local(each) for each in (node.left, *node.comparators)))
+        or (isinstance(node, ast.Attribute) and node.attr == "local" and "session" in ast.unparse(node.value))
+    ]
+
+
+PURE = ("moment",)
+"""Functions of the gateway that decisions may call: they read what they are given."""
+
+
+def takes_more_than_values(name: str, text: str) -> list[str]:
+    """What a decision imports from the gateway beside classes and constants."""
+    return [
+        f"{name}:{node.lineno} takes {alias.name} from the gateway: a decision asks nobody"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sidecar.gateway")
+        for alias in node.names
+        if not alias.name[0].isupper() and alias.name not in PURE
+    ]
+
+
+def _says_local(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "local"
 
 
 def without_reason(name: str, text: str) -> list[str]:

@@ -17,7 +17,7 @@ NAMES = ("upn", "preferred_username", "unique_name", "email", "name", "app_displ
 def signed_in_as(session: Session) -> str:
     """From the token's own claims, which are not checked here: the name says who it was, it opens nothing. On the local cloud,
     which has one principal for everybody, this machine's user."""
-    if session.local is None:
+    if session.names_who_asks:
         claims = _claims(session.credential.get_token(session.profile.scope).token)
         for each in NAMES:
             if isinstance(claims.get(each), str) and claims[each]:

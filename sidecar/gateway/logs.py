@@ -31,8 +31,6 @@ SILENCE_SECONDS = 90
 TAIL = 300
 MOST_BYTES = 4 * 2**20
 """Of one log that is read at once."""
-LOG_HOSTS = (".azurecontainerapps.dev", ".azurecontainerapps.io", ".azurecontainerapps.us", ".azurecontainerapps.cn")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 Take = Callable[[str], None]
 
@@ -74,7 +72,7 @@ class LogStreams:
         if url in self._followed:
             return
         self._followed.add(url)
-        if not trusted(url, local=self._place.around.session.local is not None):
+        if not self._place.around.session.profile.trusts_logs_of(url):
             self._problems[url] = f"{urlsplit(url).hostname} is no address of Azure's log streams"
             return
         asyncio.run_coroutine_threadsafe(self._follow(url, take, lost), self._loop)
@@ -120,12 +118,11 @@ class LogStreams:
 
     async def _lines(self, url: str, token: str) -> AsyncIterator[str]:
         session = self._place.around.session
-        local = session.local is not None
         timeout = httpx.Timeout(10, read=SILENCE_SECONDS)
         asked = {"follow": "true", "output": "json", "tailLines": str(TAIL)}
         headers = {"Authorization": f"Bearer {token}"}
         async with (
-            httpx.AsyncClient(verify=_context(session), timeout=timeout, trust_env=not local) as client,
+            httpx.AsyncClient(verify=_context(session), timeout=timeout, trust_env=session.through_proxies) as client,
             client.stream("GET", url, params=asked, headers=headers) as answer,
         ):
             if answer.status_code == 401 and token == self._token:
@@ -149,19 +146,10 @@ class LogStreams:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-def trusted(url: str, *, local: bool) -> bool:
-    """Whether a log's address, which ARM named, may have the token."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").lower()
-    if parts.scheme != "https" or "@" in parts.netloc:
-        return False
-    return host in LOOPBACK if local else host.endswith(LOG_HOSTS)
-
-
 def last_lines(place: AppPlace, url: str, lines: int, seconds: float) -> list[str]:
     """The end of a log, without following it. Raises CloudError where it can't be had in that time."""
     session = place.around.session
-    if not trusted(url, local=session.local is not None):
+    if not session.profile.trusts_logs_of(url):
         raise CloudError(Text("{host} is no address of Azure's log streams", host=urlsplit(url).hostname or url))
     asked = {"follow": "false", "output": "json", "tailLines": str(lines)}
     headers = {"Authorization": f"Bearer {apps.auth_token(place)}"}
@@ -169,7 +157,7 @@ def last_lines(place: AppPlace, url: str, lines: int, seconds: float) -> list[st
     content = b""
     try:
         with (
-            httpx.Client(verify=_context(session), timeout=seconds, trust_env=session.local is None) as client,
+            httpx.Client(verify=_context(session), timeout=seconds, trust_env=session.through_proxies) as client,
             client.stream("GET", url, params=asked, headers=headers) as answer,
         ):
             if answer.status_code == 404:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
@@ -29,12 +29,16 @@ LONGEST_RETRY_AFTER = 30
 TOLD_PAUSE = 3
 """Seconds. A longer pause between two tries is told."""
 
+LOG_HOSTS = (".azurecontainerapps.dev", ".azurecontainerapps.io", ".azurecontainerapps.us", ".azurecontainerapps.cn")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class CloudProfile:
-    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached."""
+    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached; `log_hosts`: which hosts of log
+    streams may have a token, whole or, with a dot before them, their ends."""
 
     name: CloudName
     arm: str
@@ -42,6 +46,15 @@ class CloudProfile:
     authority: str
     scheme: Literal["http", "https"]
     portal: str | None
+    log_hosts: tuple[str, ...] = LOG_HOSTS
+
+    def trusts_logs_of(self, url: str) -> bool:
+        """Whether a log's address, which ARM named, may have the token."""
+        parts = urlsplit(url)
+        host = (parts.hostname or "").lower()
+        if parts.scheme != "https" or "@" in parts.netloc:
+            return False
+        return any(host.endswith(each) if each.startswith(".") else host == each for each in self.log_hosts)
 
 
 AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
@@ -107,6 +120,16 @@ class Session:
         """The local cloud's own principal is in one; a person may be a guest in many."""
         return self.local is not None
 
+    @property
+    def names_who_asks(self) -> bool:
+        """Whether its tokens name a person: the local cloud has one principal for everybody."""
+        return self.local is None
+
+    @property
+    def through_proxies(self) -> bool:
+        """How requests leave this machine: to the local cloud past every proxy, else as the environment says."""
+        return self.local is None
+
     def arm_options(self) -> dict[str, Any]:
         """Keyword arguments for every ARM client."""
         return {
@@ -120,8 +143,8 @@ class Session:
         }
 
     def transport_options(self) -> dict[str, Any]:
-        """How requests leave this machine: to the local cloud past every proxy, else as the environment says."""
-        return {} if self.local is None else {"use_env_settings": False}
+        """The same for the SDK's transport."""
+        return {} if self.through_proxies else {"use_env_settings": False}
 
     def once_free(self, doing: Text, call: Callable[[], T], *, repeatable: bool = False) -> T:
         """Calls what changes something; where another change is under way, again when that one has ended. `repeatable`: asked
@@ -160,6 +183,11 @@ def cloud_of(settings: Settings, cloud: CloudName, subscription_id: str | None) 
     if known is not None and subscription_id in {each for each, _ in known.subscriptions}:
         return "local"
     return "azure"
+
+
+def signs_in_by_itself(cloud: CloudName) -> bool:
+    """Where no person signs in, a failed sign-in is a fault and told; in Azure it may only mean that nobody has yet."""
+    return cloud == "local"
 
 
 def clouds_of(cloud: CloudName) -> tuple[CloudName, ...]:
@@ -232,7 +260,8 @@ class _Pause:
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:
-    return CloudProfile("local", running.arm, f"{running.arm}/.default", running.authority, "http", None)
+    scope = f"{running.arm}/.default"
+    return CloudProfile("local", running.arm, scope, running.authority, "http", None, log_hosts=LOOPBACK)
 
 
 def portal_link(session: Session, group_id: str, deployment: str) -> str | None:

@@ -16,7 +16,7 @@ from sidecar.core.workspace import Workspace, open_workspace, read_config, read_
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import Kind
 from sidecar.gateway import resources
-from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare
+from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare, signs_in_by_itself
 from sidecar.gateway.tenants import subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
@@ -43,8 +43,7 @@ def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscripti
         except NotSignedIn as error:
             if params.cloud != "auto":
                 raise
-            # Nobody needs to be signed in to Azure; the local cloud signs in by itself.
-            problems += [wire.sentence(error.message)] if cloud == "local" else []
+            problems += [wire.sentence(error.message)] if signs_in_by_itself(cloud) else []
         except SlipwayError as error:
             if params.cloud != "auto":
                 raise

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.habits import LONGER, MOST_LINES, late_imports, long_files, without_reason
+from tests.habits import (
+    LONGER,
+    MOST_LINES,
+    asks_which_cloud,
+    late_imports,
+    long_files,
+    takes_more_than_values,
+    without_reason,
+)
 
 
 def test_a_file_of_more_than_400_lines_is_named() -> None:
@@ -26,3 +34,16 @@ def test_a_patch_of_our_own_and_a_sleep_say_why() -> None:
         "t.py:1 needs a reason in its line: # sleeps: …"
     ]
     assert without_reason("t.py", "asyncio.sleep(0)\n") == []
+
+
+def test_which_cloud_answers_is_asked_by_nobody_but_the_session() -> None:
+    told = ["w.py:1 asks whether the cloud is local: give the session a property that says what differs"]
+    assert asks_which_cloud("w.py", "if session.local is None: ...\n") == told
+    assert asks_which_cloud("w.py", "if place.session.local: ...\n") == told
+    assert asks_which_cloud("w.py", "if cloud == 'local': ...\n") == told
+    assert asks_which_cloud("w.py", "run(cloud='local'); threading.local\n") == []
+
+
+def test_a_decision_takes_values_from_the_gateway_and_nothing_that_asks() -> None:
+    text = "from sidecar.gateway.log_lines import SystemEvent, moment\nfrom sidecar.gateway import apps\n"
+    assert takes_more_than_values("d.py", text) == ["d.py:2 takes apps from the gateway: a decision asks nobody"]

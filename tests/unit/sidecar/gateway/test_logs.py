@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sidecar.gateway.logs import trusted
+from sidecar.gateway.session import AZURE_PROFILES, LOOPBACK
 
 AZURE = "https://koreacentral.azurecontainerapps.dev/subscriptions/x/logstream"
 
@@ -31,5 +33,6 @@ AZURE = "https://koreacentral.azurecontainerapps.dev/subscriptions/x/logstream"
 def test_the_logs_token_goes_to_azures_log_streams_or_to_the_local_cloud_only(
     url: str, azure: bool, local: bool
 ) -> None:
-    assert trusted(url, local=False) == azure
-    assert trusted(url, local=True) == local
+    profile = AZURE_PROFILES["azure"]
+    assert profile.trusts_logs_of(url) == azure
+    assert replace(profile, log_hosts=LOOPBACK).trusts_logs_of(url) == local
