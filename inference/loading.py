@@ -11,7 +11,7 @@ from inference.engine.compute.choice import CacheShape
 from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_in, choose, gpu_name, kv_blocks, uuid_of
 from inference.engine.compute.hardware_report import hardware_report
 from inference.engine.compute.model_runner import ModelRunner
-from inference.engine.engine import BatchingEngine, Runner
+from inference.engine.engine import Engine, Runner
 from inference.engine.files.folder import ModelFolder, check_model, find_base
 from inference.engine.files.spec import ModelSpec, UnsupportedModel, read_spec
 from inference.engine.schedule.block_manager import BlockManager
@@ -21,7 +21,7 @@ from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.engine.weights.nf4 import four_bits, size_in_nf4
 from inference.gpu_metrics import find_gpu
 from inference.service import Note, RunsOn, Served, Service
-from inference.settings import Engine, Settings
+from inference.settings import EngineChoice, Settings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def load(service: Service) -> Served:
     context = context_for(settings, folder.config)
     runner, blocks = make_runner(service, folder, device, context)
     limits = Limits(sequences=settings.max_running, tokens=device.tokens, prefill=device.prefill)
-    engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
+    engine = Engine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, service.deliver)
     said = "%s on %s, engine %s, context %d tokens, weights in %s"
     log.info(said, name, device.name, engine.kind, engine.context, settings.weights)
     note("loading-adapters", 0.0, "")
@@ -103,7 +103,7 @@ def make_runner(service: Service, folder: ModelFolder, device: Device, context: 
     return fallback.TransformersRunner(folder, device.device, device.dtype, progress), most
 
 
-def spec_for_ours(engine: Engine, config: Mapping[str, Any]) -> ModelSpec | None:
+def spec_for_ours(engine: EngineChoice, config: Mapping[str, Any]) -> ModelSpec | None:
     """The model's shape where our own engine is to serve it; None where transformers is."""
     if engine == "transformers":
         return None

@@ -7,14 +7,14 @@ from typing import Literal, TypeVar
 
 DEFAULT_PORT = 7860
 
-Engine = Literal["auto", "own", "transformers"]
-Device = Literal["auto", "cpu", "cuda"]
-Weights = Literal["full", "nf4"]
+EngineChoice = Literal["auto", "own", "transformers"]
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+WeightsChoice = Literal["full", "nf4"]
 Choice = TypeVar("Choice", bound=str)
 
-ENGINES: dict[str, Engine] = {"auto": "auto", "own": "own", "transformers": "transformers"}
-DEVICES: dict[str, Device] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
-WEIGHTS: dict[str, Weights] = {"auto": "full", "nf4": "nf4"}
+ENGINES: dict[str, EngineChoice] = {"auto": "auto", "own": "own", "transformers": "transformers"}
+DEVICES: dict[str, DeviceChoice] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
+WEIGHTS: dict[str, WeightsChoice] = {"auto": "full", "nf4": "nf4"}
 
 
 class SettingsError(ValueError):
@@ -35,9 +35,9 @@ class Settings:
     generation: str = ""
     revision: str = ""
     replica: str = ""
-    engine: Engine = "auto"
-    device: Device = "auto"
-    weights: Weights = "full"  # nf4: the layers' matrices in 4 bits, a quarter of the memory
+    engine: EngineChoice = "auto"
+    device: DeviceChoice = "auto"
+    weights: WeightsChoice = "full"  # nf4: the layers' matrices in 4 bits, a quarter of the memory
     max_running: int = 32
     max_waiting: int = 64
     max_context: int = 0  # 0: what the model and the memory allow

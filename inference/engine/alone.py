@@ -10,7 +10,7 @@ import torch
 from inference.engine.adapters.table import BASE
 from inference.engine.compute.choice import Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
-from inference.engine.engine import BatchingEngine, Delta, Sink
+from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.files.folder import check_model, find_base
 from inference.engine.files.spec import read_spec
 from inference.engine.schedule.block_manager import BlockManager
@@ -22,7 +22,7 @@ BLOCK_SIZE = 16
 
 
 @contextmanager
-def engine_on(mount: Path, *, context: int = 256, blocks: int = 64) -> Generator[BatchingEngine]:
+def engine_on(mount: Path, *, context: int = 256, blocks: int = 64) -> Generator[Engine]:
     """An engine of the one base model that lies on the mount; stopped at the end."""
     name, path = find_base(mount, "")
     folder = check_model(name, path, mount)
@@ -30,7 +30,7 @@ def engine_on(mount: Path, *, context: int = 256, blocks: int = 64) -> Generator
     cache = CacheShape(blocks, BLOCK_SIZE, context)
     runner = ModelRunner.load(folder, read_spec(folder.config), backend=backend, cache=cache)
     tokenizer, limits = load_tokenizer(path, folder.config), Limits()
-    engine = BatchingEngine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, _straight)
+    engine = Engine(runner, tokenizer, BlockManager(blocks, BLOCK_SIZE), limits, context, _straight)
     try:
         yield engine
     finally:
@@ -43,7 +43,7 @@ def _straight(events: list[tuple[Sink, Delta]]) -> None:
         sink(delta)
 
 
-def pieces(engine: BatchingEngine, prompt: str, params: SamplingParams) -> Iterator[str]:
+def pieces(engine: Engine, prompt: str, params: SamplingParams) -> Iterator[str]:
     """The base model's answer, piece by piece as it becomes certain; RuntimeError where the engine could not finish it."""
     deltas: SimpleQueue[Delta] = SimpleQueue()
     engine.submit(engine.tokenizer.encode(prompt), params, BASE, deltas.put)

@@ -25,28 +25,6 @@ PRIVATE = 1 << 40  # salts from here on are a sequence's own: nothing is shared
 STEP_ERRORS = (RuntimeError, ValueError, MemoryError, IndexError)
 
 
-class Engine(Protocol):
-    """What the server needs of an engine."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def tokenizer(self) -> Tokenizer: ...
-    @property
-    def context(self) -> int: ...
-    @property
-    def failure(self) -> str:
-        """Why the engine can do nothing any more; empty while it can."""
-        ...
-
-    def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: "Sink") -> int: ...
-    def cancel(self, request: int) -> None: ...
-    def install(self, slot: int, folder: AdapterFolder) -> None: ...
-    def remove(self, slot: int) -> None: ...
-    def gauges(self) -> "Gauges": ...
-    def stop(self) -> None: ...
-
-
 class Runner(Protocol):
     """What turns a batch of slices into tokens; the part that knows tensors."""
 
@@ -113,7 +91,7 @@ class Flight:
     unreported: int = 0  # tokens drawn whose text is not certain yet
 
 
-class BatchingEngine:
+class Engine:
     """Runs requests together. All methods may be called from any thread; the work happens on the engine's own."""
 
     def __init__(

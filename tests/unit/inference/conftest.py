@@ -24,7 +24,7 @@ from inference.engine.adapters.table import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
-from inference.engine.engine import BatchingEngine, Deliver, Delta, Runner, Sink
+from inference.engine.engine import Deliver, Delta, Engine, Runner, Sink
 from inference.engine.files.folder import check_adapter, check_model
 from inference.engine.files.spec import read_spec
 from inference.engine.schedule.block_manager import BlockManager
@@ -104,7 +104,7 @@ def straight(events: list[tuple[Sink, Delta]]) -> None:
 class Rig:
     """An engine to ask. What it makes goes straight to who asked; to a server, where `deliver` is one's."""
 
-    engine: BatchingEngine
+    engine: Engine
     runner: ModelRunner
     steps: Interposed
     installed: dict[str, InstalledAdapter] = field(default_factory=dict)
@@ -255,9 +255,7 @@ def make_rig() -> Generator[RigMaker]:
         runner = ModelRunner.load(folder, spec, backend=backend, cache=cache, packing=packing)
         manager, steps = BlockManager(blocks, block_size), Interposed(runner)
         words = tokenizer or word_tokenizer(VOCABULARY)
-        engine = BatchingEngine(
-            cast("Runner", steps), words, manager, bounds, context, lambda events: rig.deliver(events)
-        )
+        engine = Engine(cast("Runner", steps), words, manager, bounds, context, lambda events: rig.deliver(events))
         rig = Rig(engine, runner, steps, {"": BASE})
         rigs.append(rig)
         for slot, (name, path) in enumerate(family.adapters.items(), start=1):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from inference.engine.adapters.table import InstalledAdapter
 from inference.engine.compute.fallback import TransformersRunner
-from inference.engine.engine import BatchingEngine, Delta, Sink
+from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import FolderError, check_adapter, check_model
 from inference.engine.files.spec import UnsupportedModel
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, families: Families) -> Family
     return made
 
 
-EngineMaker = Callable[..., BatchingEngine]
+EngineMaker = Callable[..., Engine]
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def make_engine(words: Tokenizer) -> Generator[EngineMaker]:
             for sink, delta in events:
                 sink(delta)
 
-        engine = BatchingEngine(runner, words, BlockManager(256, 4), Limits(**limits), 256, deliver)
+        engine = Engine(runner, words, BlockManager(256, 4), Limits(**limits), 256, deliver)
         engines.append(engine)
         runner.warm_up()
         return engine
@@ -82,15 +82,15 @@ def make_engine(words: Tokenizer) -> Generator[EngineMaker]:
 
 
 @pytest.fixture
-def engine(made: Family, make_engine: EngineMaker) -> BatchingEngine:
+def engine(made: Family, make_engine: EngineMaker) -> Engine:
     return make_engine(made.path)
 
 
-def install(engine: BatchingEngine, made: Family, slot: int, name: str):
+def install(engine: Engine, made: Family, slot: int, name: str):
     engine.install(slot, check_adapter(name, made.adapters[name], made.path.parents[2]))
 
 
-def begin(engine: BatchingEngine, slot: int, number: int = 12):
+def begin(engine: Engine, slot: int, number: int = 12):
     done, tokens = threading.Event(), []
 
     def sink(delta: Delta):
@@ -109,7 +109,7 @@ def ended(begun: Any):
     return tokens
 
 
-def ask(engine: BatchingEngine, slot: int, number: int = 12):
+def ask(engine: Engine, slot: int, number: int = 12):
     return ended(begin(engine, slot, number))
 
 
@@ -127,7 +127,7 @@ def expected(made: Family, name: str, number: int = 12):
     return out[0, len(PROMPT) :].tolist()
 
 
-def test_adapters_that_only_peft_computes_give_its_tokens(made: Family, engine: BatchingEngine):
+def test_adapters_that_only_peft_computes_give_its_tokens(made: Family, engine: Engine):
     base = ask(engine, 0)
     assert base == expected(made, "")
     names = ["dora", "first", "head", "second"]
@@ -164,7 +164,7 @@ LORA = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 @pytest.mark.parametrize("before", [[], ["second"]], ids=["as-the-first", "beside-another"])
 def test_what_does_not_fit_is_refused_and_leaves_nothing_behind(  # noqa: PLR0917  (pytest passes them by name)
     made: Family,
-    engine: BatchingEngine,
+    engine: Engine,
     tmp_path: Path,
     change: Callable[..., Any],
     config: dict[str, Any],
@@ -356,7 +356,7 @@ class FailingOnce(TransformersRunner):
 
 
 def test_a_step_that_failed_half_way_is_run_again_for_the_others(
-    made: Family, engine: BatchingEngine, make_engine: EngineMaker
+    made: Family, engine: Engine, make_engine: EngineMaker
 ):
     failing = make_engine(made.path, FailingOnce)
     assert ask(failing, 0, 6) == ask(engine, 0, 6)

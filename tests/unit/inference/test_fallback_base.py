@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from inference.engine.adapters.table import BASE, Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.compute.fallback import TransformersRunner, frame_of
-from inference.engine.engine import BatchingEngine, Delta, Sink
+from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.folder import check_adapter, check_model
 from inference.engine.schedule.block_manager import BlockManager
@@ -94,7 +94,7 @@ def expected(made: Family) -> Callable[[str], Expected]:
 class Bench:
     """An engine, and all that can be seen of its base: what it answers, its layers and its tensors."""
 
-    engine: BatchingEngine
+    engine: Engine
     runner: TransformersRunner
     mount: Path
 
@@ -138,7 +138,7 @@ def bench(made: Family, words: Tokenizer) -> Generator[Bench]:
         for sink, delta in events:
             sink(delta)
 
-    engine = BatchingEngine(runner, words, BlockManager(256, 4), Limits(), 256, deliver)
+    engine = Engine(runner, words, BlockManager(256, 4), Limits(), 256, deliver)
     runner.warm_up()
     yield Bench(engine, runner, mount)
     engine.stop()

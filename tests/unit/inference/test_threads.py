@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from inference.engine.engine import BatchingEngine
+from inference.engine.engine import Engine
 from tests.unit.inference.conftest import Families, Family, RigMaker, Serve
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -46,7 +46,7 @@ def client(app: ASGIApp):
 class Held:
     """Keeps the engine's thread between two steps, as the installation of an adapter does, until it may go on."""
 
-    def __init__(self, engine: BatchingEngine):
+    def __init__(self, engine: Engine):
         self._engine = engine
         self._entered, self.go_on = threading.Event(), threading.Event()
 
