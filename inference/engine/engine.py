@@ -62,7 +62,7 @@ class Delta(NamedTuple):
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gauges:
     """How full the engine is."""
 
@@ -121,7 +121,9 @@ class Engine:
         rope = int(len(prompt) > self._runner.short_context)
         salt = 2 * adapter.salt + rope if self._runner.shares_prefixes else PRIVATE + number
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
-        sequence = Sequence(number, list(prompt), len(prompt), params, adapter.slot, salt, chance, rope)
+        sequence = Sequence(
+            number, list(prompt), len(prompt), params, adapter.slot, salt=salt, random=chance, rope=rope
+        )
         sequence.matcher = params.grammar.begin() if params.grammar is not None else None
         tokenizer = adapter.tokenizer or self.tokenizer
         flight = Flight(sequence, sink, tokenizer, Detokenizer(tokenizer, params.stop))
@@ -160,14 +162,14 @@ class Engine:
     def gauges(self) -> Gauges:
         scheduler, blocks = self._scheduler, self._scheduler.blocks
         return Gauges(
-            len(scheduler.running),
-            len(scheduler.waiting),
-            blocks.used,
-            blocks.number,
-            scheduler.preemptions,
-            self._steps,
-            self._prompt_tokens,
-            self._generated,
+            running=len(scheduler.running),
+            waiting=len(scheduler.waiting),
+            blocks_used=blocks.used,
+            blocks=blocks.number,
+            preemptions=scheduler.preemptions,
+            steps=self._steps,
+            prompt_tokens=self._prompt_tokens,
+            generated_tokens=self._generated,
         )
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sidecar.armlang.functions import FUNCTIONS, ExpressionError, property_of
+from sidecar.armlang.values import as_list, as_object
 
 __all__ = [
     "Call",
@@ -88,9 +89,9 @@ def evaluate(value: Any, scope: Scope) -> Any:
             return compute(parse(value), scope)
         return value[1:] if value.startswith("[[") else value
     if isinstance(value, list):
-        return [evaluate(item, scope) for item in _items(value)]
+        return [evaluate(item, scope) for item in as_list(value)]
     if isinstance(value, dict):
-        return {evaluate(key, scope): evaluate(item, scope) for key, item in _entries(value)}
+        return {evaluate(key, scope): evaluate(item, scope) for key, item in as_object(value).items()}
     return value
 
 
@@ -108,18 +109,10 @@ def calls(value: Any) -> list[Call]:
     if isinstance(value, str):
         return list(_calls_in(parse(value))) if is_expression(value) else []
     if isinstance(value, list):
-        return [call for item in _items(value) for call in calls(item)]
+        return [call for item in as_list(value) for call in calls(item)]
     if isinstance(value, dict):
-        return [call for key, item in _entries(value) for call in (*calls(key), *calls(item))]
+        return [call for key, item in as_object(value).items() for call in (*calls(key), *calls(item))]
     return []
-
-
-def _items(value: Any) -> list[Any]:
-    return value
-
-
-def _entries(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items())
 
 
 def _calls_in(node: Node) -> Sequence[Call]:
@@ -235,7 +228,7 @@ def _array(name: str, node: Node, scope: Scope) -> list[Any]:
     value = compute(node, scope)
     if not isinstance(value, list):
         raise ExpressionError(f"The template function '{name}' expects its first argument to be an array.")
-    return _items(value)
+    return as_list(value)
 
 
 def _applied(function: Callable[..., Any], values: list[Any]) -> list[Any]:
@@ -284,7 +277,7 @@ def _to_object(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
 def _map_values(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
     function = _lambda("mapValues", arguments[1], scope)
     value = compute(arguments[0], scope)
-    return {key: function(item) for key, item in _entries(value)}
+    return {key: function(item) for key, item in as_object(value).items()}
 
 
 # Functions whose arguments are not simply evaluated first: they choose, bind names, or read the scope.

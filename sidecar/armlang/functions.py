@@ -11,6 +11,7 @@ from typing import Any
 
 from sidecar.armlang.dates import date_time_add, epoch, from_epoch
 from sidecar.armlang.digests import guid, unique_string
+from sidecar.armlang.values import as_list, as_object
 
 
 class ExpressionError(Exception):
@@ -26,13 +27,13 @@ def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
     if isinstance(target, dict) and isinstance(key, str):
         found = _key(target, key)
         if found is not None:
-            return _dict(target)[found]
-    elif isinstance(target, list) and type(key) is int and 0 <= key < len(_list(target)):
-        return _list(target)[key]
+            return as_object(target)[found]
+    elif isinstance(target, list) and type(key) is int and 0 <= key < len(as_list(target)):
+        return as_list(target)[key]
     if mode == "safe":
         return None
     if isinstance(target, dict):
-        names = ", ".join(_dict(target))
+        names = ", ".join(as_object(target))
         raise ExpressionError(
             f"The language expression property '{key}' doesn't exist, available properties are '{names}'."
         )
@@ -44,18 +45,10 @@ def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
     )
 
 
-def _list(value: Any) -> list[Any]:
-    return value
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value
-
-
 def _key(target: Any, key: str) -> str | None:
     if key in target:
         return key
-    return next((name for name in _dict(target) if name.lower() == key.lower()), None)
+    return next((name for name in as_object(target) if name.lower() == key.lower()), None)
 
 
 def _string(value: Any) -> str:
@@ -94,7 +87,7 @@ def _number_format(value: int, form: str) -> str:
 
 def _concat(*values: Any) -> Any:
     if values and isinstance(values[0], list):
-        return [item for value in values for item in _list(value)]
+        return [item for value in values for item in as_list(value)]
     return "".join(_string(value) for value in values)
 
 
@@ -113,7 +106,7 @@ def _union(*values: Any) -> Any:
 def _merged(values: Any, depth: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for value in values:
-        for name, item in _dict(value).items():
+        for name, item in as_object(value).items():
             old = result.get(name)
             both = isinstance(old, dict) and isinstance(item, dict)
             result[name] = _merged((old, item), depth) if both and depth == "deep" else item
@@ -127,13 +120,13 @@ def _distinct(values: list[Any]) -> list[Any]:
 def _intersection(*values: Any) -> Any:
     first, rest = values[0], values[1:]
     if isinstance(first, list):
-        return _distinct([item for item in _list(first) if all(item in other for other in rest)])
-    shared = _dict(first).items()
+        return _distinct([item for item in as_list(first) if all(item in other for other in rest)])
+    shared = as_object(first).items()
     return {name: item for name, item in shared if all(name in other and other[name] == item for other in rest)}
 
 
 def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str | list | dict) and len(_list(value)) == 0)
+    return value is None or (isinstance(value, str | list | dict) and len(as_list(value)) == 0)
 
 
 def _integer(value: Any) -> int:
@@ -174,7 +167,7 @@ def _remainder(left: int, right: int) -> int:
 
 
 def _extreme(choose: Callable[[list[int]], int]) -> Callable[..., int]:
-    return lambda *values: choose(_list(values[0]) if len(values) == 1 else list(values))
+    return lambda *values: choose(as_list(values[0]) if len(values) == 1 else list(values))
 
 
 def _substring(text: str, start: int, length: int | None = None) -> str:
@@ -185,12 +178,12 @@ def _substring(text: str, start: int, length: int | None = None) -> str:
 
 
 def _split(text: str, delimiters: Any) -> list[str]:
-    parts = [delimiters] if isinstance(delimiters, str) else _list(delimiters)
+    parts = [delimiters] if isinstance(delimiters, str) else as_list(delimiters)
     return re.split("|".join(re.escape(part) for part in parts), text)
 
 
 def _join(values: Any, delimiter: str) -> str:
-    return delimiter.join(_string(value) for value in _list(values))
+    return delimiter.join(_string(value) for value in as_list(values))
 
 
 def _base64_text(text: str) -> str:
@@ -208,7 +201,7 @@ def _json(text: str) -> Any:
 
 
 def _flatten(value: Any) -> list[Any]:
-    return [item for part in _list(value) for item in (_list(part) if isinstance(part, list) else [part])]
+    return [item for part in as_list(value) for item in (as_list(part) if isinstance(part, list) else [part])]
 
 
 def _try_get(target: Any, *keys: Any) -> Any:
@@ -230,7 +223,7 @@ def _range(start: int, count: int) -> list[int]:
 
 
 def _items(value: Any) -> list[dict[str, Any]]:
-    return [{"key": key, "value": item} for key, item in sorted(_dict(value).items())]
+    return [{"key": key, "value": item} for key, item in sorted(as_object(value).items())]
 
 
 def _fail(message: str) -> Any:
@@ -238,7 +231,7 @@ def _fail(message: str) -> Any:
 
 
 def _array(value: Any) -> list[Any]:
-    return _list(value) if isinstance(value, list) else [value]
+    return as_list(value) if isinstance(value, list) else [value]
 
 
 def _create_array(*values: Any) -> list[Any]:
@@ -280,13 +273,13 @@ def _last(value: Any) -> Any:
 def _index_of(value: Any, item: Any) -> int:
     if isinstance(value, str):
         return value.lower().find(item.lower())
-    return next((at for at, each in enumerate(_list(value)) if each == item), -1)
+    return next((at for at, each in enumerate(as_list(value)) if each == item), -1)
 
 
 def _last_index_of(value: Any, item: Any) -> int:
     if isinstance(value, str):
         return value.lower().rfind(item.lower())
-    values = _list(value)
+    values = as_list(value)
     return next((at for at in range(len(values) - 1, -1, -1) if values[at] == item), -1)
 
 
@@ -303,7 +296,7 @@ def _false() -> bool:
 
 
 def _object_keys(value: Any) -> list[str]:
-    return sorted(_dict(value))
+    return sorted(as_object(value))
 
 
 def _pad_left(value: Any, width: int, fill: str = " ") -> str:

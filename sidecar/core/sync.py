@@ -130,7 +130,7 @@ class _Hashing(io.RawIOBase):
         self.hash.update(block)
         return block
 
-    def write(self, block: bytes, /) -> int:  # type: ignore[override]
+    def write(self, block: bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]  (BinaryIO takes any buffer)
         self.hash.update(block)
         return self._stream.write(block)
 

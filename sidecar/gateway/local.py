@@ -123,7 +123,7 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
 
 
 def _answers(cloud: LocalCloud) -> bool:
-    import httpx  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+    import httpx  # noqa: PLC0415  (it loads slowly; only who asks waits)
 
     if not runs(cloud) or not cloud.ca_file.exists():
         return False

@@ -21,8 +21,3 @@ class Text:
         for name, value in self.args:
             text = text.replace("{" + name + "}", value)
         return text
-
-
-def verbatim(sentence: str) -> Text:
-    """A sentence that somebody else wrote (Azure, the system): shown as it is."""
-    return Text("{sentence}", sentence=sentence)

@@ -20,13 +20,11 @@ from sidecar.workflows.records import Record, now, read_record
 
 @dataclass(frozen=True)
 class Published:
-    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree. `former`: the generation that was
-    current before, where this is another one."""
+    """What the share holds now. `release` and `generation` are empty and 0 for a plain tree."""
 
     release: str
     generation: int
     changed: bool
-    former: Generation | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def make_current(share: Share, record: Record, wanted: Generation, journal: Jour
             code="DeployedMeanwhile",
         ) from error
     journal.log(Text("Generation {number} is release {digest}.", **told))
-    return Published(generation.release, generation.number, changed=True, former=record.current)
+    return Published(generation.release, generation.number, changed=True)
 
 
 def repair(release: Release, share: Share, home: str, journal: Journal) -> bool:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1])]
@@ -41,7 +41,7 @@ def ours() -> Any:
     """The server's own application on an engine whose tokens are ready-made; only the drawing is not real."""
     from inference.engine.adapters.table import Adapters
     from inference.engine.adapters.watch import Watch
-    from inference.engine.engine import Delta, Gauges, Sink
+    from inference.engine.engine import Delta, Engine, Gauges, Sink
     from inference.engine.text.tokenizer import Detokenizer, Tokenizer, compile_template
     from inference.engine.text.tokenizer_grammars import TokenizerGrammars
     from inference.server import application
@@ -82,13 +82,22 @@ def ours() -> Any:
         def remove(self, slot: int) -> None: ...
         def stop(self) -> None: ...
         def gauges(self) -> Gauges:
-            return Gauges(0, 0, 0, 0, 0, 0, 0, 0)
+            return Gauges(
+                running=0,
+                waiting=0,
+                blocks_used=0,
+                blocks=0,
+                preemptions=0,
+                steps=0,
+                prompt_tokens=0,
+                generated_tokens=0,
+            )
 
     service = Service(Settings(api_key="bench"), asyncio.get_running_loop())
     engine = Ready()
     adapters = Adapters(Path("/nowhere"), 0, lambda *_: None, lambda *_: None)
     watch = Watch(adapters, Path("/nowhere"), Path("/nowhere/config.json"), 60)
-    service.served = Served("m", engine, adapters, TokenizerGrammars(engine.tokenizer), watch)
+    service.served = Served("m", cast("Engine", engine), adapters, TokenizerGrammars(engine.tokenizer), watch)
     service.note("ready", 1.0, "")
     return application(service, Gate("bench"), ChatPage(service))
 

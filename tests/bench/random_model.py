@@ -124,7 +124,7 @@ class Batch:
         number = len(self.sequences) + 1
         params = SamplingParams(tokens, 0.0, logprobs=logprobs)
         # Salts of their own: no prefix is shared, every prompt is computed.
-        sequence = Sequence(number, list(prompt), len(prompt), params, adapter, number, Random(number))
+        sequence = Sequence(number, list(prompt), len(prompt), params, adapter, salt=number, random=Random(number))
         self.sequences.append(sequence)
         self.scheduler.add(sequence)
         return sequence

@@ -1,7 +1,7 @@
 """One request's life in the engine: what was asked, which tokens it has, where it stands."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 from random import Random
 from typing import Literal
@@ -66,6 +66,7 @@ class Sequence:
     prompt_length: int
     params: SamplingParams
     adapter: int  # the adapter's slot; 0 is the base
+    _: KW_ONLY
     salt: int  # equal salts may share cached prefixes: one for each adapter that was ever loaded
     random: Random
     rope: int = 0  # which table of rotations: 1 when longrope's long factors are needed

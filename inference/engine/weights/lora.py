@@ -1,4 +1,4 @@
-"""LoRA adapters in the decoder: read from their folder, kept unmerged in slots, added to the rows that use them."""
+"""LoRA adapters in the decoder: read from their folder to the shapes of the base, and kept unmerged."""
 
 import math
 import re

@@ -21,7 +21,7 @@ from sidecar.localcloud.resources.namespaces import require_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Style
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """One authenticated request at the door of ARM."""
 

@@ -159,7 +159,16 @@ class _Door:
             names = route.match(request.method, path)
             if names is not None:
                 authorize(caller, request.method, path)
-                call = Call(self._cloud, self._deployments, request.method, path, query, content, caller, names)
+                call = Call(
+                    cloud=self._cloud,
+                    deployments=self._deployments,
+                    method=request.method,
+                    path=path,
+                    query=query,
+                    body=content,
+                    caller=caller,
+                    names=names,
+                )
                 return route.handler(call)
         raise ArmError(404, "InvalidResourceType", f"'{request.method} {path}' is not a resource of this cloud.")
 

@@ -16,7 +16,7 @@ SIZE, NUMBER = 4, 12
 
 def sequence(tokens: Iterable[int], salt: int = 0):
     known = list(tokens)
-    return Sequence(0, known, len(known), SamplingParams(max_tokens=8), 0, salt, Random(0))
+    return Sequence(0, known, len(known), SamplingParams(max_tokens=8), 0, salt=salt, random=Random(0))
 
 
 class Blocks(RuleBasedStateMachine):

@@ -26,7 +26,7 @@ SPARE = 50
 
 def decoding(number: int, blocks: list[int], length: int, adapter: int = 0, rope: int = 0):
     """The slice of a sequence that has `length` tokens, of which it computes the last."""
-    sequence = Sequence(number, list(range(length)), 1, SamplingParams(4), adapter, 0, Random(1), rope)
+    sequence = Sequence(number, list(range(length)), 1, SamplingParams(4), adapter, salt=0, random=Random(1), rope=rope)
     sequence.blocks.extend(blocks)
     return Slice(sequence, length - 1, 1, True)
 

@@ -324,7 +324,7 @@ def indexed(tensor: torch.Tensor, index: Any):
 
 def slice_of(number: int, blocks: list[int], start: int, count: int, adapter: int):
     tokens = list(range(3, 3 + start + count))
-    sequence = Sequence(number, tokens, len(tokens), SamplingParams(4), adapter, 0, random.Random(1), 0)
+    sequence = Sequence(number, tokens, len(tokens), SamplingParams(4), adapter, salt=0, random=random.Random(1))
     sequence.blocks.extend(blocks)
     return Slice(sequence, start, count, True)
 

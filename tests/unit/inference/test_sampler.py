@@ -14,7 +14,7 @@ from inference.engine.schedule.sequence import SamplingParams, Sequence
 
 def sequence(seed: int = 0, tokens: tuple[int, ...] = (1, 2), prompt: int = 2, **params: Any):
     chosen = SamplingParams(max_tokens=8, seed=seed, **params)
-    return Sequence(0, list(tokens), prompt, chosen, 0, 0, Random(seed))
+    return Sequence(0, list(tokens), prompt, chosen, 0, salt=0, random=Random(seed))
 
 
 def logits_of(size: int, seed: int = 3, scale: float = 2.0):

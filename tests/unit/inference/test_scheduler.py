@@ -13,7 +13,9 @@ SIZE = 4
 
 
 def sequence(number: int, prompt: int, most: int):
-    return Sequence(number, list(range(prompt)), prompt, SamplingParams(max_tokens=most), 0, number, Random(0))
+    return Sequence(
+        number, list(range(prompt)), prompt, SamplingParams(max_tokens=most), 0, salt=number, random=Random(0)
+    )
 
 
 def step(scheduler: Scheduler):

@@ -68,7 +68,7 @@ def test_a_held_request_goes_on_when_other_rules_are_set():
         connection, faults = Connection(), Faults()
         guarded = faults.guard("arm", connection.app)
         faults.set([Rule(kind="hold", seconds=600)], seed=0)
-        held = asyncio.create_task(guarded(SCOPE, connection.receive, connection.send))
+        held = asyncio.ensure_future(guarded(SCOPE, connection.receive, connection.send))
         while not faults.shown()["rules"][0]["hits"]:
             await asyncio.sleep(0)
         assert (connection.effects, held.done()) == (0, False)
