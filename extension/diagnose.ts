@@ -5,6 +5,7 @@ import { cloudSetting, type Rooms } from "./operate";
 import type { Diagnosis, Remedy } from "./protocol";
 
 const COMMANDS: Readonly<Record<Remedy, string>> = {
+  start: "slipway.start",
   deploy: "slipway.deploy",
   provision: "slipway.provision",
   rollback: "slipway.rollback",
@@ -42,6 +43,7 @@ function write(log: vscode.LogOutputChannel, found: Diagnosis): void {
 
 function named(remedy: Remedy): string {
   const names: Readonly<Record<Remedy, string>> = {
+    start: vscode.l10n.t("Start inference app"),
     deploy: vscode.l10n.t("Deploy for inference"),
     provision: vscode.l10n.t("Provision Azure Container Apps for inference"),
     rollback: vscode.l10n.t("Roll back inference deployment"),

@@ -5,7 +5,7 @@ export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
 export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 export type LogSource = "console" | "system";
-export type Remedy = "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
+export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
 
 export interface Diagnosis {
   readonly state: State;

@@ -22,6 +22,7 @@ class Around:
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "AppMissing": ("provision",),
+    "AppStopped": ("start", "deploy"),
     "AppUpdateFailed": ("provision", "systemLogs"),
     "NoActiveRevision": ("deploy",),
     "WaitingForFirstDeploy": ("deploy",),

@@ -7,6 +7,7 @@ from sidecar.wire import protocol as wire
 from sidecar.words.names import Remedy
 
 NEXT: dict[Remedy, str] = {
+    "start": "AI Toolkit: Start inference app",
     "deploy": "AI Toolkit: Deploy for inference",
     "provision": "AI Toolkit: Provision Azure Container Apps for inference",
     "rollback": "AI Toolkit: Roll back inference deployment",

@@ -37,7 +37,7 @@ Phase = Literal[
 LogSource = Literal["console", "system"]
 """What containers write, and what the platform tells of them."""
 
-Remedy = Literal["deploy", "provision", "rollback", "logs", "systemLogs"]
+Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)

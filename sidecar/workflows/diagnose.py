@@ -23,12 +23,15 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError
 from sidecar.words.names import Remedy, State
 from sidecar.words.text import Text
-from sidecar.workflows.observe import FAILURES, Status, asked, place_of, state_inside
+from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, place_of, state_inside
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.placing import plan_of
 from sidecar.workflows.watch import replicas_of
 
 LOG_SECONDS = 5
+MEANT = ("WaitingForFirstDeploy", "AppStopped")
+"""Causes of not being ready that somebody wanted, or that the next step ends: no failures."""
+
 T = TypeVar("T")
 
 
@@ -48,7 +51,7 @@ class Diagnosis:
 
     @property
     def is_failure(self) -> bool:
-        return self.state in FAILURES or (self.cause is not None and self.cause.code != "WaitingForFirstDeploy")
+        return self.state in FAILURES or (self.cause is not None and self.cause.code not in MEANT)
 
 
 def why_not_ready(workspace: Workspace, session: Session) -> Diagnosis:
@@ -59,6 +62,8 @@ def why_not_ready(workspace: Workspace, session: Session) -> Diagnosis:
     except NotFound:
         gone = Text("The container app {name} does not exist any more.", name=target.app)
         return _told("missing", Cause("AppMissing", gone, Text("Provision again: what exists is kept.")))
+    if app.stopped:
+        return _told("stopped", Cause("AppStopped", Text("The app {name} is stopped.", name=app.name), STOPPED))
     found = revisions.revisions(place)
     if not found:
         return _told("failed", _update_failed(app))

@@ -10,6 +10,7 @@ import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.gateway import apps, revisions
+from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.keep_warm import keep_warm, pause_of
 from sidecar.workflows.observe import status
 from sidecar.workflows.operate import place_of, start, stop
@@ -54,6 +55,8 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     assert answered(url) == 404
     found = status(project.workspace, project.session)
     assert (found.state, found.is_failure) == ("stopped", False), "asleep would promise that a request wakes it"
+    why = why_not_ready(project.workspace, project.session)
+    assert (why.state, why.cause and why.cause.code, why.remedies) == ("stopped", "AppStopped", ("start", "deploy"))
     assert replicas(project) == 0
     assert keep_warm(project.workspace, project.session, journal(project), wake=True).ended == "stopped"
     again = stop(project.workspace, project.session, journal(project))
