@@ -10,6 +10,7 @@ import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Defaults, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned } from "./protocol";
+import { preflight } from "./preflight";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
 import { rotateKey } from "./rotation";
@@ -20,6 +21,7 @@ type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
 
 /** Commands that work on one folder, which must be trusted and open. */
 const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
+  "slipway.preflight": checkSetUp,
   "slipway.provision": provision,
   "slipway.deploy": deploy,
   "slipway.preview": preview,
@@ -104,6 +106,13 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<
   );
   if (provisioned === undefined) return;
   await offerDeploy(folder, provisioned);
+}
+
+async function checkSetUp(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
+  if (summary === undefined) return;
+  const target = await pickTarget(vscode.l10n.t("Check inference set-up"), source(rooms, summary.clouds), summary.defaults);
+  if (target !== undefined) await preflight(rooms, folder, target);
 }
 
 async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provisioned): Promise<void> {

@@ -6,6 +6,7 @@ export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "star
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 export type LogSource = "console" | "system";
 export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
+export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 
 export interface Diagnosis {
   readonly state: State;
@@ -163,6 +164,29 @@ export interface WarmParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly wake: boolean;
+}
+
+export interface CheckLine {
+  readonly name: string;
+  readonly verdict: Verdict;
+  readonly sentence: Sentence;
+  readonly remedy: Sentence | null;
+  readonly parameter: string | null;
+  readonly at: string | null;
+  readonly code: string | null;
+}
+
+export interface Preflight {
+  readonly checks: readonly CheckLine[];
+  readonly problems: readonly FileProblem[];
+}
+
+export interface PreflightParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
 }
 
 export interface Deployed {
@@ -449,6 +473,7 @@ export interface Methods {
   readonly "slipway/createResourceGroup": { readonly params: CreateResourceGroupParams; readonly result: ResourceGroup };
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
   readonly "slipway/init": { readonly params: FolderParams; readonly result: Created };
+  readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
   readonly "slipway/provision": { readonly params: ProvisionParams; readonly result: Provisioned };
   readonly "slipway/deploy": { readonly params: DeployParams; readonly result: Deployed };
   readonly "slipway/preview": { readonly params: PreviewParams; readonly result: Preview };

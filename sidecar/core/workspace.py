@@ -206,6 +206,31 @@ def read_parameters(workspace: Workspace) -> Parameters:
     return Parameters(values, tuple(notes))
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where something stands in a file; `shown` is how people call the file."""
+
+    file: Path
+    shown: str
+    line: int
+    column: int
+
+
+def stated_at(workspace: Workspace, parameter: str) -> Place | None:
+    """Where a parameter of Provision gets its value; None for one that is left to its default."""
+    files = [workspace.infra / "inference.parameters.json", workspace.parameters_file]
+    files += reversed(_finetuning_parameter_files(workspace)) if parameter in SHARED_NAMES else ()
+    for file in files:
+        if not file.exists() or _parameters_of(workspace, file).get(parameter) is None:
+            continue
+        text = _strict(read_text(file, _shown(workspace, file)))
+        found = re.search(rf'"{re.escape(parameter)}"\s*:', text)
+        if found is not None:
+            line = text.count("\n", 0, found.start()) + 1
+            return Place(file, _shown(workspace, file), line, found.start() - text.rfind("\n", 0, found.start()))
+    return None
+
+
 def known_project_id(workspace: Workspace) -> str | None:
     """This project's id, kept beside the template: it marks the app, so that two projects can't mix theirs."""
     file = workspace.infra / "slipway.json"

@@ -41,7 +41,7 @@ R = TypeVar("R", bound=wire.Message)
 COMPLETION = "completion"
 """The one verb that asks nothing of the wire."""
 
-NEEDED_FILES = {"provision": "has_template", "deploy": "has_code"}
+NEEDED_FILES = {"provision": "has_template", "preflight": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
@@ -111,7 +111,7 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
     what is missing and can't be asked for is said before anything is made."""
     if options.verb == "delete" and not options.plan and not options.name:
         options.name = _confirmed(options, context, shown, program)
-    provisions = options.verb == "provision"
+    provisions = options.verb in ("provision", "preflight")
     known = _summary(options, context) if options.verb in NEEDED_FILES else None
     if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():
         raise UsageError(_missing(options, known.defaults, program))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, cast
 
-from sidecar.doors import terminal, terminal_logs
+from sidecar.doors import terminal, terminal_logs, terminal_preflight
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
 from sidecar.doors.verbs_operating import OPERATING
 from sidecar.wire import protocol as wire
@@ -136,6 +136,16 @@ VERBS: dict[str, Verb[Any]] = {
         place=folder_of,
         render=terminal.created,
         failed=never,
+    ),
+    "preflight": Verb(
+        what="check whether provisioning can work, before anything is made: quota, permissions, names, storage, image",
+        method="slipway/preflight",
+        result=wire.Preflight,
+        title="AI Toolkit: Check inference set-up",
+        arguments=for_provision,
+        place=provision_of,
+        render=terminal_preflight.preflight,
+        failed=lambda found: any(each.verdict == "FAIL" for each in cast("wire.Preflight", found).checks),
     ),
     "provision": Verb(
         what="provision Azure Container Apps for inference",

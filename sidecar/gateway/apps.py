@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.gateway.place import AppPlace, GroupPlace
-from sidecar.gateway.translation import innermost, translated, word
+from sidecar.gateway.translation import innermost, not_found, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
@@ -93,10 +93,10 @@ class Mount:
 
 
 def environment(place: GroupPlace, name: str) -> Environment | None:
-    with translated(Text("Reading the environment {name}", name=name)), _client(place) as client:
+    with translated(Text("Reading the environment {name}", name=name)), group_client(place) as client:
         try:
             found = client.managed_environments.get(place.group, name)
-        except _not_found():
+        except not_found():
             return None
     properties = found.properties
     profiles = [] if properties is None else [each.as_dict() for each in properties.workload_profiles or []]
@@ -106,7 +106,7 @@ def environment(place: GroupPlace, name: str) -> Environment | None:
 
 def add_profile(place: GroupPlace, name: str, environment: Environment, profile: dict[str, Any]) -> None:
     """Adds a workload profile by PATCH, every existing one kept as it is."""
-    with translated(Text("Adding a GPU profile to {name}", name=name)), _client(place) as client:
+    with translated(Text("Adding a GPU profile to {name}", name=name)), group_client(place) as client:
         body: Any = {
             "location": environment.location,
             "properties": {"workloadProfiles": [*environment.profiles, profile]},
@@ -121,10 +121,10 @@ def add_profile(place: GroupPlace, name: str, environment: Environment, profile:
 def environment_storage(place: GroupPlace, environment: str, name: str) -> Mounted | None:
     """Which share an environment's storage stands for; None where there is no storage of that name."""
     doing = Text("Reading the storage {name} of {environment}", name=name, environment=environment)
-    with translated(doing), _client(place) as client:
+    with translated(doing), group_client(place) as client:
         try:
             found = client.managed_environments_storages.get(place.group, environment, name)
-        except _not_found():
+        except not_found():
             return None
     azure = None if found.properties is None else found.properties.azure_file
     return Mounted(*(("", "") if azure is None else (str(azure.account_name), str(azure.share_name))))
@@ -133,7 +133,7 @@ def environment_storage(place: GroupPlace, environment: str, name: str) -> Mount
 def renew_storage_key(place: GroupPlace, environment: str, name: str, key: str) -> None:
     """Gives a storage another account key; everything else of it is put as it was read."""
     doing = Text("Renewing the key of the storage {name} of {environment}", name=name, environment=environment)
-    with translated(doing), _client(place) as client:
+    with translated(doing), group_client(place) as client:
         found = client.managed_environments_storages.get(place.group, environment, name)
         azure = (
             {}
@@ -146,7 +146,7 @@ def renew_storage_key(place: GroupPlace, environment: str, name: str, key: str) 
 
 def residents(place: GroupPlace, environment_id: str) -> list[str]:
     """Names of the apps and jobs that live in an environment, those of other resource groups too."""
-    with translated(Text("Listing what runs in the environment")), _client(place) as client:
+    with translated(Text("Listing what runs in the environment")), group_client(place) as client:
         listed = (*client.container_apps.list_by_subscription(), *_jobs(client))
     return [
         str(each.name)
@@ -158,7 +158,7 @@ def residents(place: GroupPlace, environment_id: str) -> list[str]:
 def _jobs(client: Any) -> list[Any]:
     try:
         return list(client.jobs.list_by_subscription())
-    except _not_found() as error:
+    except not_found() as error:
         if innermost(error)[0] != "InvalidResourceType":
             raise
         return []  # a cloud that knows no jobs, as the local one, holds none
@@ -250,7 +250,7 @@ def auth_token(place: AppPlace) -> str:
 
 def gpu_usage(place: GroupPlace, location: str) -> dict[str, tuple[int, int]]:
     """GPUs in use and allowed, by the names of the region's rows that count GPUs; a row may be missing."""
-    with translated(Text("Reading the usage of {location}", location=location)), _client(place) as client:
+    with translated(Text("Reading the usage of {location}", location=location)), group_client(place) as client:
         rows = list(client.usages.list(location.replace(" ", "").lower()))
     return {
         str(row.name.value): (int(row.current_value or 0), int(row.limit or 0))
@@ -302,17 +302,11 @@ def _location(client: Any, place: AppPlace) -> str:
     return str(client.container_apps.get(place.group, place.name).location)
 
 
-def _client(place: GroupPlace) -> Any:
+def group_client(place: GroupPlace) -> Any:
     from azure.mgmt.appcontainers import ContainerAppsAPIClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return ContainerAppsAPIClient(place.session.credential, place.subscription_id, **place.session.arm_options())
 
 
 def client_of(place: AppPlace) -> Any:
-    return _client(place.around)
-
-
-def _not_found() -> type[Exception]:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    return ResourceNotFoundError
+    return group_client(place.around)

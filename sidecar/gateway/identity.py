@@ -25,6 +25,14 @@ def signed_in_as(session: Session) -> str:
     return f"{_user()} on {platform.node() or 'this machine'}"
 
 
+def token_tenant(session: Session) -> str | None:
+    """The tenant that a person's token is for; None where nobody signs in, or it does not say."""
+    if not session.names_who_asks:
+        return None
+    tenant = _claims(session.credential.get_token(session.profile.scope).token).get("tid")
+    return tenant if isinstance(tenant, str) else None
+
+
 def _claims(token: str) -> dict[str, Any]:
     parts = token.split(".")
     if len(parts) != 3:

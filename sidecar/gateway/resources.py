@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.gateway.translation import innermost_of, translated, word
+from sidecar.gateway.translation import innermost_of, not_found, translated, word
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
@@ -98,7 +98,7 @@ def group(session: Session, subscription_id: str, name: str) -> Group:
     ):
         try:
             found = client.resource_groups.get(name)
-        except _not_found() as error:
+        except not_found() as error:
             raise NotFound(
                 Text("There is no resource group {name} in the subscription.", name=name),
                 Text("Create it first (in a terminal: create-group), or choose another one."),
@@ -141,7 +141,7 @@ def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
     ):
         try:
             client.resources.get_by_id(resource_id, api_version=api_version)
-        except _not_found():
+        except not_found():
             return False
     return True
 
@@ -154,7 +154,7 @@ def takes_keys(place: GroupPlace, account: str) -> bool | None:
     ):
         try:
             found = client.storage_accounts.get_properties(place.group, account)
-        except _not_found():
+        except not_found():
             return None
     return found.allow_shared_key_access is not False
 
@@ -301,12 +301,6 @@ def _status_error(status: Any) -> tuple[str | None, str | None]:
     """From an operation's statusMessage: the SDK's model of it, or its JSON as text."""
     code, message = innermost_of(status if isinstance(status, str) else getattr(status, "error", None))
     return code, message or None
-
-
-def _not_found() -> type[Exception]:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    return ResourceNotFoundError
 
 
 def resources_client(session: Session, subscription_id: str) -> ResourceManagementClient:

@@ -93,6 +93,13 @@ def unreachable(doing: Text, error: Any) -> Unreachable:
     return Unreachable(Text("{doing}: no usable answer ({problem})", doing=doing, problem=problem), way_out(problem))
 
 
+def not_found() -> type[Exception]:
+    """What the SDK raises for a resource that is not there."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+    return ResourceNotFoundError
+
+
 def word(value: object) -> str:
     """A state or kind as the cloud wrote it: the SDK's enums are strings whose str() is the Python name."""
     return str(value.value) if isinstance(value, Enum) else str(value)

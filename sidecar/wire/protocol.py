@@ -29,6 +29,9 @@ from sidecar.wire.operating import SnippetParams as SnippetParams
 from sidecar.wire.operating import Switched as Switched
 from sidecar.wire.operating import Warmed as Warmed
 from sidecar.wire.operating import WarmParams as WarmParams
+from sidecar.wire.preflight import CheckLine as CheckLine
+from sidecar.wire.preflight import Preflight as Preflight
+from sidecar.wire.preflight import PreflightParams as PreflightParams
 from sidecar.wire.releases import Deployed as Deployed
 from sidecar.wire.releases import DeployParams as DeployParams
 from sidecar.wire.releases import Difference as Difference
@@ -229,6 +232,7 @@ METHODS: dict[str, Method] = {
     "slipway/createResourceGroup": Method(CreateResourceGroupParams, ResourceGroup),
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
     "slipway/init": Method(FolderParams, Created),
+    "slipway/preflight": Method(PreflightParams, Preflight),
     "slipway/provision": Method(ProvisionParams, Provisioned),
     "slipway/deploy": Method(DeployParams, Deployed),
     "slipway/preview": Method(PreviewParams, Preview),

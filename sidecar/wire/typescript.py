@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
-from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, Remedy, State
+from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, Remedy, State, Verdict
 
 NAMED: dict[str, object] = {
     "CloudName": CloudName,
@@ -19,6 +19,7 @@ NAMED: dict[str, object] = {
     "Phase": Phase,
     "LogSource": LogSource,
     "Remedy": Remedy,
+    "Verdict": Verdict,
 }
 """Unions that the extension must exhaust, by their names there."""
 

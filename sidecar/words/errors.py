@@ -7,7 +7,8 @@ SlipwayError                 code, message, suggestion
 │   ├── NotFound             the resource does not exist
 │   ├── NotSignedIn          no credential, or the person cancelled the sign-in
 │   ├── NotAuthorized        signed in, but without the permission
-│   └── Unreachable          no connection, bad certificate, unknown host
+│   ├── Unreachable          no connection, bad certificate, unknown host
+│   └── PreflightFailed      what was read says that it can't work: nothing was made
 ├── EndpointError            the deployed server refused, failed or never became ready
 ├── ConsentNeeded            something costs time, disk or money: ask, then repeat with the consent
 ├── Conflict                 somebody else is doing the same thing
@@ -66,6 +67,10 @@ class NotAuthorized(CloudError):
 
 class Unreachable(CloudError):
     code = "Unreachable"
+
+
+class PreflightFailed(CloudError):
+    code = "PreflightFailed"
 
 
 class EndpointError(SlipwayError):

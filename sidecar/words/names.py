@@ -37,6 +37,9 @@ Phase = Literal[
 LogSource = Literal["console", "system"]
 """What containers write, and what the platform tells of them."""
 
+Verdict = Literal["PASS", "WARN", "FAIL", "UNVERIFIED"]
+"""Of a check of the set-up. What could not be read is UNVERIFIED, whatever it may be."""
+
 Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 

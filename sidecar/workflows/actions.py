@@ -21,7 +21,14 @@ from sidecar.gateway.tenants import subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
 from sidecar.words.names import CloudName
-from sidecar.workflows.answers import deployed, generation, shown_diagnosis, shown_preview, shown_status
+from sidecar.workflows.answers import (
+    deployed,
+    generation,
+    preflighted,
+    shown_diagnosis,
+    shown_preview,
+    shown_status,
+)
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.deploy import deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
@@ -29,8 +36,10 @@ from sidecar.workflows.history import releases
 from sidecar.workflows.interrupted import KINDS, forget, interrupted, note_of
 from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
+from sidecar.workflows.preflight import preflight
 from sidecar.workflows.preview import preview
-from sidecar.workflows.provision import Request, provision
+from sidecar.workflows.provision import provision
+from sidecar.workflows.resolve import Request
 
 
 def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
@@ -118,12 +127,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
-    tenant = next(
-        (each.tenant_id for each in resources.subscriptions(session) if each.id == params.subscription_id), ""
-    )
-    request = Request(
-        params.subscription_id, tenant, params.resource_group, tuple(params.consents), dict(context.settings.environ)
-    )
+    request = _request(session, params.subscription_id, params.resource_group, tuple(params.consents), context)
     journal = _journal(workspace.folder, "provision", params.operation, context)
     result = _journalled(journal, lambda: provision(workspace, session, request, journal))
     return wire.Provisioned(
@@ -133,6 +137,21 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         config_path=str(result.config_path),
         deployment=result.deployment,
     )
+
+
+def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Preflight:
+    workspace = open_workspace(params.folder)
+    session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
+    request = _request(session, params.subscription_id, params.resource_group, (), context)
+    checks = preflight(workspace, session, request, silent(context))
+    return preflighted(workspace, checks)
+
+
+def _request(
+    session: Session, subscription_id: str, group: str, consents: tuple[str, ...], context: Context
+) -> Request:
+    tenant = next((each.tenant_id for each in resources.subscriptions(session) if each.id == subscription_id), "")
+    return Request(subscription_id, tenant, group, consents, dict(context.settings.environ))
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
@@ -251,6 +270,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/createResourceGroup": create_resource_group,
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
+    "slipway/preflight": preflight_action,
     "slipway/provision": provision_action,
     "slipway/deploy": deploy_action,
     "slipway/preview": preview_action,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sidecar.core.sync import Changes
+from sidecar.core.workspace import Workspace, stated_at
+from sidecar.decisions.checks import Check
 from sidecar.gateway.endpoint import Refused
 from sidecar.wire import protocol as wire
 from sidecar.workflows.diagnose import Diagnosis
 from sidecar.workflows.history import Kept
 from sidecar.workflows.observe import Status
 from sidecar.workflows.outcome import Result
+from sidecar.workflows.preflight import problems_of
 from sidecar.workflows.preview import Preview
 from sidecar.workflows.records import now
 
@@ -27,6 +32,25 @@ def deployed(result: Result) -> wire.Deployed:
         refused=refused(result.refused),
         notes=[wire.sentence(note) for note in result.notes],
         problems=wire.file_problems(result.problems),
+    )
+
+
+def preflighted(workspace: Workspace, checks: Sequence[Check]) -> wire.Preflight:
+    return wire.Preflight(
+        checks=[_check(workspace, each) for each in checks], problems=wire.file_problems(problems_of(workspace, checks))
+    )
+
+
+def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
+    at = None if each.parameter is None else stated_at(workspace, each.parameter)
+    return wire.CheckLine(
+        name=each.name,
+        verdict=each.verdict,
+        sentence=wire.sentence(each.sentence),
+        remedy=None if each.remedy is None else wire.sentence(each.remedy),
+        parameter=each.parameter,
+        at=None if at is None else f"{at.shown}:{at.line}",
+        code=each.code,
     )
 
 

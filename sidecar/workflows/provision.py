@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.armlang.deployment import (
-    GroupFacts,
-    Planned,
-    Template,
-    deployment_name,
-    merge_parameters,
-    plan_names,
-    referring,
-)
+from sidecar.armlang.deployment import Planned, merge_parameters, referring
 from sidecar.core.journal import Journal
-from sidecar.core.template import load_template
-from sidecar.core.workspace import (
-    Workspace,
-    keep_project_id,
-    known_project_id,
-    read_config,
-    read_finetuning,
-    read_parameters,
-    write_config,
-)
+from sidecar.core.workspace import Workspace, keep_project_id, write_config
 from sidecar.decisions.app_changes import app_change
-from sidecar.decisions.profiles import Parameters, Wanted, kind_of, missing_profile, profile_in, wanted_profile
+from sidecar.decisions.profiles import Wanted, kind_of, missing_profile, profile_in, wanted_profile
 from sidecar.decisions.provisioning import (
     APP,
     ENVIRONMENT,
@@ -36,9 +18,7 @@ from sidecar.decisions.provisioning import (
     Existing,
     decisions,
     refuse_foreign,
-    refuse_unusable,
     to_refer_to,
-    whose,
 )
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
@@ -48,18 +28,11 @@ from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import renew_failed_key
-from sidecar.workflows.registration import MISSING, check_providers, register_providers
+from sidecar.workflows.preflight import checked, stop_where_it_fails
+from sidecar.workflows.registration import MISSING, register_providers, registrations, unregistered
+from sidecar.workflows.resolve import Plan, Request, resolve
 
 GPU_CONSENT = "gpu-profile"
-
-
-@dataclass(frozen=True)
-class Request:
-    subscription_id: str
-    tenant_id: str
-    resource_group: str
-    consents: tuple[str, ...]
-    environ: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,39 +44,19 @@ class Result:
     deployment: str
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is deployed where, before anything was looked at."""
-
-    template: Template
-    values: dict[str, object]
-    """What the parameters files state."""
-    stated: Parameters
-    """The same as ARM takes it."""
-    planned: Planned
-    project: str
-
-
 def provision(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Result:
     """The whole of *Provision*; every line is a step, every step can be repeated."""
     journal.step("resolve", Text("Reading the project…"), increment=5)
-    compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ)
-    parameters = read_parameters(workspace)
-    journal.log(compiled.how)
-    for note in (*parameters.notes, *differences(workspace, request)):
-        journal.log(note, "warning")
-    group = resources.group(session, request.subscription_id, request.resource_group)
+    plan = resolve(workspace, session, request, journal)
+    group, planned, project, name = plan.group, plan.planned, plan.project, plan.name
     place = GroupPlace(session, request.subscription_id, group.name)
 
     journal.step("providers", Text("Checking the resource providers…"), increment=5)
-    check_providers(session, request.subscription_id, journal)
-
-    facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
-    stated = merge_parameters(compiled.template, parameters.values, {})
-    planned = plan_names(compiled.template, stated, facts)
-    project = this_project(workspace, place, planned)
-    plan = Plan(compiled.template, parameters.values, stated, planned, project)
-    name = deployment_name(compiled.template, stated, group.id, project)
+    registered = registrations(session, request.subscription_id)
+    if missing := unregistered(registered):
+        stop_where_it_fails(workspace, checked(place, plan, request, registered), journal)
+        register_providers(session, request.subscription_id, journal, missing)
+        registered = registrations(session, request.subscription_id)
     portal = portal_link(session, group.id, name)
 
     running = resources.find_deployment(place, name)
@@ -111,6 +64,8 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
         journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
         await_others(place, journal)
         existing = look(place, planned, project, journal)
+        journal.step("preflight", Text("Checking whether it can work…"), increment=5)
+        stop_where_it_fails(workspace, checked(place, plan, request, registered, existing), journal)
         begin(workspace, place, plan, existing, request, name=name, journal=journal)
     else:
         journal.step(
@@ -140,9 +95,7 @@ def begin(
     name: str,
     journal: Journal,
 ) -> None:
-    """Refuses what would end badly, then starts the deployment and changes the app that exists. Nothing is written before."""
-    refuse_foreign(existing.app, plan.project)
-    refuse_unusable(plan.planned, existing)
+    """Starts the deployment and changes the app that exists. Nothing is written before."""
     wanted = wanted_profile(plan.template, plan.planned, plan.stated)
     prepare_environment(place, request.consents, plan.planned, existing, wanted, journal)
     keep_project_id(workspace, plan.project)
@@ -168,34 +121,6 @@ def begin(
     if existing.app is not None:
         renew_failed_key(place.app(existing.app.name), existing.app, journal)
         update_app(place, existing.app, plan, existing, journal)
-
-
-def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str:
-    """This project's id. A clone without infra/slipway.json whose configuration names the app has the app's own."""
-    known = known_project_id(workspace)
-    configured = read_config(workspace).ACA_APP_NAME
-    name = planned.names.get(APP)
-    app = apps.find_app(place.app(name)) if known is None and configured and name else None
-    return whose(known, configured, app) or str(uuid.uuid4())
-
-
-def differences(workspace: Workspace, request: Request) -> list[Text]:
-    """Warnings where the choice differs from fine-tuning's: its share and model would not be found."""
-    known = read_finetuning(workspace)
-    pairs = (
-        ("subscription", known.SUBSCRIPTION_ID, request.subscription_id),
-        ("resource group", known.RESOURCE_GROUP_NAME, request.resource_group),
-    )
-    return [
-        Text(
-            "Fine-tuning used the {what} {theirs}, this is {ours}: its models are not on this share.",
-            what=what,
-            theirs=theirs,
-            ours=ours,
-        )
-        for what, theirs, ours in pairs
-        if theirs and theirs.lower() != ours.lower()
-    ]
 
 
 def prepare_environment(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 from sidecar.core.journal import Journal
+from sidecar.decisions.checks import Unread
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError, NotAuthorized
@@ -15,28 +17,34 @@ REGISTRATION_SECONDS = 300
 MISSING = "MissingSubscriptionRegistration"
 
 
-def check_providers(session: Session, subscription_id: str, journal: Journal) -> None:
-    """Registers what was read to be unregistered. Whoever has a role in the resource group alone may not read it: a warning."""
-    for namespace in PROVIDERS:
+def registrations(session: Session, subscription_id: str) -> dict[str, str | Unread]:
+    """By namespace. Whoever has a role in the resource group alone may not read it: that is unread, no failure."""
+
+    def read(namespace: str) -> str | Unread:
         try:
-            state = resources.provider_state(session, subscription_id, namespace)
+            return resources.provider_state(session, subscription_id, namespace)
         except NotAuthorized as error:
-            journal.log(
+            return Unread(
                 Text(
-                    "Unverified: whether {namespace} is registered in the subscription ({problem})",
+                    "Whether {namespace} is registered in the subscription can't be read ({problem})",
                     namespace=namespace,
                     problem=error.message,
-                ),
-                "warning",
+                )
             )
-            continue
-        if state != "Registered":
-            register(session, subscription_id, namespace, journal)
+
+    return {namespace: read(namespace) for namespace in PROVIDERS}
 
 
-def register_providers(session: Session, subscription_id: str, journal: Journal) -> None:
+def unregistered(states: Mapping[str, str | Unread]) -> tuple[str, ...]:
+    """Those that were read, and are not."""
+    return tuple(name for name, state in states.items() if isinstance(state, str) and state != "Registered")
+
+
+def register_providers(
+    session: Session, subscription_id: str, journal: Journal, namespaces: Sequence[str] = PROVIDERS
+) -> None:
     """All of them, after a deployment was refused for want of one."""
-    for namespace in PROVIDERS:
+    for namespace in namespaces:
         register(session, subscription_id, namespace, journal)
 
 

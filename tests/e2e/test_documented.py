@@ -17,7 +17,7 @@ from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 from sidecar.core.journal import Journal
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Conflict
-from sidecar.workflows.provision import register_providers
+from sidecar.workflows.registration import register_providers
 
 from .conftest import Home, Place, apps_of, delete_apps, new_place
 

@@ -14,6 +14,7 @@ from sidecar.localcloud.core.identity import Caller, Subscription
 from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
+from sidecar.localcloud.door.roles import permissions_of
 from sidecar.localcloud.resources import environments, providers, storage
 from sidecar.localcloud.resources.environment_usages import profile_states as states_of
 from sidecar.localcloud.resources.environment_usages import usages
@@ -145,6 +146,11 @@ def register_provider(call: Call) -> Response:
 
 def check_storage_name(call: Call) -> Response:
     return JSONResponse(storage.check_name(call.cloud, call.body))
+
+
+def permissions(call: Call) -> Response:
+    get_group(call)  # 404 where there is no such group
+    return JSONResponse({"value": permissions_of(call.caller)})
 
 
 def app_usages(call: Call) -> Response:

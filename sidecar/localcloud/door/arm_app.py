@@ -66,6 +66,7 @@ ROUTES: list[Route] = [
     Route("PATCH", _GROUP, arm.patch_group),
     Route("DELETE", _GROUP, arm.delete_group),
     Route("GET", _GROUP + "/resources", arm.list_resources),
+    Route("GET", _GROUP + "/providers/Microsoft.Authorization/permissions", arm.permissions),
     Route("GET", _SUB + "/providers", arm.list_providers),
     Route("GET", _SUB + "/providers/{namespace}", arm.get_provider),
     Route("POST", _SUB + "/providers/{namespace}/{action:register|unregister}", arm.register_provider),

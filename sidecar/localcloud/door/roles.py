@@ -1,6 +1,7 @@
 """What a role lets its holder do at ARM: the action that a request is, by Azure's name, and whether a role has it. Pure."""
 
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.identity import Caller
 from sidecar.localcloud.core.resource_id import parse_resource_id
 
@@ -22,6 +23,15 @@ def authorize(caller: Caller, method: str, path: str) -> None:
         f"'{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your "
         "credentials.",
     )
+
+
+def permissions_of(caller: Caller) -> list[Json]:
+    """What Microsoft.Authorization/permissions tells: the actions of the caller's role, and what it takes back."""
+    taken = (
+        ["Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"] if caller.role == "Contributor" else []
+    )
+    actions = ["*/read"] if caller.role == "Reader" else ["*"]
+    return [{"actions": actions, "notActions": taken, "dataActions": [], "notDataActions": []}]
 
 
 def action_of(method: str, path: str) -> tuple[str, str]:

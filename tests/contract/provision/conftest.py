@@ -18,7 +18,8 @@ from sidecar.core.workspace import Workspace, open_workspace
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, open_session, settings_from
-from sidecar.workflows.provision import GPU_CONSENT, Request, Result, provision
+from sidecar.workflows.provision import GPU_CONSENT, Result, provision
+from sidecar.workflows.resolve import Request
 from tests.contract.localcloud.conftest import QUICK, ROOT, World, start_cloud
 
 SHARED = ROOT.parent / "shared"

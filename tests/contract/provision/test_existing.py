@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sidecar.core.workspace import known_project_id
-from sidecar.words.errors import CloudError, Conflict
+from sidecar.words.errors import CloudError, PreflightFailed
 from tests.contract.provision.conftest import Project, case, new_project
 
 A100 = {"name": "GPU", "workloadProfileType": "Consumption-GPU-NC24-A100"}
@@ -114,7 +114,7 @@ def test_an_environment_storage_for_another_share_stops_before_anything_is_made(
     project.provision()
     made = set(project.names("Microsoft.Storage/storageAccounts"))
     project.state(fileShareName="othershare", acaAppName="second")
-    with pytest.raises(Conflict, match="another share") as error:
+    with pytest.raises(PreflightFailed, match="another share") as error:
         project.provision()
     assert error.value.code == "StorageOfAnotherShare"
     assert set(project.names("Microsoft.Storage/storageAccounts")) == made
@@ -136,7 +136,7 @@ def test_an_account_that_forbids_its_key_is_told_before_anything_is_made(project
 def test_a_second_project_is_refused_and_a_clone_is_not(project: Project, tmp_path: Path) -> None:
     project.provision()
     second = new_project(project.world, tmp_path / "second", project.group)
-    with pytest.raises(Conflict, match="another project"):
+    with pytest.raises(PreflightFailed, match="another project"):
         second.provision()
     assert not (second.workspace.infra / "slipway.json").exists()
     assert not second.workspace.config_file.exists()

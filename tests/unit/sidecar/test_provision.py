@@ -25,7 +25,7 @@ from sidecar.decisions.provisioning import (
 )
 from sidecar.gateway.apps import App, Environment, Mounted
 from sidecar.words.errors import CloudError, Conflict
-from sidecar.workflows.provision import Request, differences
+from sidecar.workflows.resolve import Request, differences
 
 ROOT = Path(__file__).resolve().parents[3]
 

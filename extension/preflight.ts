@@ -1,0 +1,60 @@
+// Check inference set-up: what would keep Provision from working, before anything is made. The table goes to the log, what
+// stands in a parameters file to the Problems panel.
+import * as vscode from "vscode";
+import { follow, say } from "./messages";
+import type { Rooms } from "./operate";
+import type { Target } from "./picks";
+import type { CheckLine, Verdict } from "./protocol";
+
+export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { subscription, resourceGroup }: Target): Promise<void> {
+  const title = vscode.l10n.t("Check inference set-up");
+  rooms.problems.clear(folder);
+  const found = await rooms.credentials.attended(() =>
+    follow(title, rooms.sidecar, (operation, _consents, stop) =>
+      rooms.sidecar.ask(
+        "slipway/preflight",
+        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, operation },
+        stop,
+      ),
+    ),
+  );
+  if (found === undefined) return;
+  rooms.problems.show(folder, found.problems);
+  for (const each of found.checks) write(rooms.log, each);
+  await tell(rooms.log, found.checks, found.problems.length > 0);
+}
+
+function write(log: vscode.LogOutputChannel, { name, verdict, sentence, remedy, parameter, at }: CheckLine): void {
+  const place = parameter === null ? "" : ` [${parameter}${at === null ? "" : `, ${at}`}]`;
+  const line = `${verdict} ${name}: ${say(sentence)}${place}${remedy === null ? "" : ` ${say(remedy)}`}`;
+  const levels: Readonly<Record<Verdict, () => void>> = {
+    PASS: () => { log.info(line); },
+    WARN: () => { log.warn(line); },
+    UNVERIFIED: () => { log.warn(line); },
+    FAIL: () => { log.error(line); },
+  };
+  levels[verdict]();
+}
+
+async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], inFiles: boolean): Promise<void> {
+  const of = (verdict: Verdict): readonly CheckLine[] => checks.filter((each) => each.verdict === verdict);
+  const [failed, doubtful, unread] = [of("FAIL"), of("WARN"), of("UNVERIFIED")];
+  const show = vscode.l10n.t("Show log");
+  const problems = vscode.l10n.t("Show problems");
+  const ways = inFiles ? [problems, show] : [show];
+  const [first] = failed;
+  const facts = { failed: String(failed.length), doubtful: String(doubtful.length), unread: String(unread.length) };
+  const chosen =
+    first === undefined
+      ? doubtful.length + unread.length === 0
+        ? await vscode.window.showInformationMessage(vscode.l10n.t("Provision can work: every check passes."), show)
+        : await vscode.window.showWarningMessage(
+            vscode.l10n.t("Provision can work; {doubtful} checks warn, and {unread} could not be verified.", facts), ...ways,
+          )
+      : await vscode.window.showErrorMessage(
+          vscode.l10n.t("{failed} checks fail, and Provision would stop before it makes anything. {first}", { ...facts, first: say(first.sentence) }),
+          ...ways,
+        );
+  if (chosen === show) log.show();
+  if (chosen === problems) await vscode.commands.executeCommand("workbench.actions.view.problems");
+}

@@ -1,0 +1,55 @@
+"""What a check of the set-up says: a verdict with its reason, and what helps. What could not be read is never a pass. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sidecar.words.errors import SlipwayError
+from sidecar.words.names import Verdict
+from sidecar.words.text import Text
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A fact that could not be had, and why."""
+
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Check:
+    """`name`: by which people and programs call it. `parameter`: of the parameters file, where one decides.
+    `code`: of a failure."""
+
+    name: str
+    verdict: Verdict
+    sentence: Text
+    remedy: Text | None = None
+    parameter: str | None = None
+    code: str | None = None
+
+
+def passed(name: str, sentence: Text) -> Check:
+    return Check(name, "PASS", sentence)
+
+
+def warned(name: str, sentence: Text, remedy: Text | None = None, parameter: str | None = None) -> Check:
+    return Check(name, "WARN", sentence, remedy, parameter)
+
+
+def unverified(name: str, unread: Unread, remedy: Text | None = None) -> Check:
+    return Check(name, "UNVERIFIED", unread.reason, remedy)
+
+
+def failed(name: str, code: str, sentence: Text, remedy: Text, parameter: str | None = None) -> Check:
+    return Check(name, "FAIL", sentence, remedy, parameter, code)
+
+
+def failed_as(name: str, error: SlipwayError, parameter: str | None = None) -> Check:
+    """A refusal that is an error elsewhere."""
+    return Check(name, "FAIL", error.message, error.suggestion, parameter, error.code)
+
+
+def failures(checks: Sequence[Check]) -> tuple[Check, ...]:
+    return tuple(each for each in checks if each.verdict == "FAIL")

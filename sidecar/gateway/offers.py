@@ -1,0 +1,105 @@
+"""What a subscription may do and have: permissions, workload profiles of a region, a storage account as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sidecar.gateway.apps import group_client
+from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.resources import resources_client, storage_client
+from sidecar.gateway.translation import not_found, translated, word
+from sidecar.words.text import Text
+
+PERMISSIONS_VERSION = "2022-04-01"
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What one role lets its holder do, by Azure's names of actions; `*` stands for anything."""
+
+    actions: tuple[str, ...]
+    not_actions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A type of workload profile in a region. `gpus`: of one replica's node."""
+
+    gpus: int
+    category: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """A storage account that is there. `closed`: not every network gets in. `protocol`: of the share, empty
+    where that is not there."""
+
+    kind: str
+    tier: str
+    closed: bool
+    protocol: str
+
+
+def grants(place: GroupPlace) -> tuple[Grant, ...]:
+    """What the caller may do in the resource group, roles of the scopes above included."""
+    with (
+        translated(Text("Reading the permissions in {name}", name=place.group)),
+        resources_client(place.session, place.subscription_id) as client,
+    ):
+        # A list is no resource, but its address is read like one: the SDK that knows it is another package for this alone.
+        scope = f"/subscriptions/{place.subscription_id}/resourceGroups/{place.group}"
+        found: Any = client.resources.get_by_id(
+            f"{scope}/providers/Microsoft.Authorization/permissions", api_version=PERMISSIONS_VERSION
+        )
+    listed = cast("list[dict[str, Any]]", found.as_dict().get("value") or [])
+    return tuple(Grant(tuple(each.get("actions") or ()), tuple(each.get("notActions") or ())) for each in listed)
+
+
+def offers(place: GroupPlace, location: str) -> dict[str, Offer]:
+    """The types of workload profiles that a region has, by name."""
+    with (
+        translated(Text("Reading the workload profiles of {location}", location=location)),
+        group_client(place) as client,
+    ):
+        listed = list(client.available_workload_profiles.get(location.replace(" ", "").lower()))
+    return {
+        str(each.name): Offer(int(each.properties.gpus or 0), str(each.properties.category or ""))
+        for each in listed
+        if each.properties is not None
+    }
+
+
+def account_of(place: GroupPlace, account: str, share: str) -> Account | None:
+    """None where there is no such account."""
+    with (
+        translated(Text("Reading the storage account {name}", name=account)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        try:
+            found = client.storage_accounts.get_properties(place.group, account)
+        except not_found():
+            return None
+        protocol = ""
+        if share:
+            try:
+                protocol = word(client.file_shares.get(place.group, account, share).enabled_protocols or "SMB")
+            except not_found():
+                protocol = ""
+    rules = found.network_rule_set
+    closed = word(found.public_network_access) == "Disabled" or (
+        rules is not None and word(rules.default_action) == "Deny"
+    )
+    return Account(word(found.kind), str(found.sku.name if found.sku else ""), closed, protocol)
+
+
+def is_name_free(place: GroupPlace, account: str) -> bool:
+    """Whether a storage account of this name could be made: the name is one in all of Azure."""
+    with (
+        translated(Text("Asking whether the name {name} is free", name=account)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        found = client.storage_accounts.check_name_availability(
+            {"name": account, "type": "Microsoft.Storage/storageAccounts"}
+        )
+    return bool(found.name_available) or word(found.reason) != "AlreadyExists"

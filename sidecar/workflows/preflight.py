@@ -1,0 +1,154 @@
+"""Workflow *Check inference set-up*: reads what Provision depends on, and judges each thing, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
+
+from sidecar.core.journal import Journal
+from sidecar.core.workspace import Workspace, stated_at
+from sidecar.decisions.checks import Check, Unread, failures
+from sidecar.decisions.preflight import judged
+from sidecar.decisions.preflight_facts import Facts
+from sidecar.decisions.profiles import wanted_profile
+from sidecar.decisions.provisioning import ACCOUNT, SHARE, Existing
+from sidecar.decisions.restart import has_gpu
+from sidecar.gateway import apps, offers
+from sidecar.gateway.files import open_share
+from sidecar.gateway.identity import signed_in_as, token_tenant
+from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.session import Session
+from sidecar.words.errors import NotAuthorized, NotFound, PreflightFailed, SlipwayError, Unreachable
+from sidecar.words.problems import Problem
+from sidecar.words.text import Text
+from sidecar.workflows.look import look
+from sidecar.workflows.registration import registrations, unregistered
+from sidecar.workflows.resolve import Plan, Request, resolve
+
+T = TypeVar("T")
+
+
+def preflight(workspace: Workspace, session: Session, request: Request, journal: Journal) -> tuple[Check, ...]:
+    """Every check. Writes nothing, registers nothing. Raises SlipwayError where not even the project can be read."""
+    plan = resolve(workspace, session, request, journal)
+    place = GroupPlace(session, request.subscription_id, plan.group.name)
+    registered = registrations(session, request.subscription_id)
+    if unregistered(registered):  # then ARM knows nothing of what is there
+        return checked(place, plan, request, registered)
+    journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
+    return checked(place, plan, request, registered, look(place, plan.planned, plan.project, journal))
+
+
+def checked(
+    place: GroupPlace,
+    plan: Plan,
+    request: Request,
+    registered: Mapping[str, str | Unread],
+    existing: Existing | None = None,
+) -> tuple[Check, ...]:
+    """`existing` None: nothing was looked at yet."""
+    return judged(facts_of(place, plan, request, registered, existing))
+
+
+def facts_of(
+    place: GroupPlace,
+    plan: Plan,
+    request: Request,
+    registered: Mapping[str, str | Unread],
+    existing: Existing | None,
+) -> Facts:
+    planned, session = plan.planned, place.session
+    wanted = wanted_profile(plan.template, planned, plan.stated)
+    environment = None if existing is None else existing.environment
+    location = environment.location if environment is not None else _location(plan)
+    account, share = planned.names.get(ACCOUNT, ""), planned.names.get(SHARE, "").rpartition("/")[2]
+    there = existing is not None and existing.takes_keys is not None
+    gpu = wanted is not None and (wanted.kind is None or has_gpu(wanted.kind))
+    return Facts(
+        who=read(lambda: Text("{name} is signed in.", name=signed_in_as(session))),
+        token_tenant=token_tenant(session),
+        tenant=request.tenant_id,
+        location=location,
+        planned=planned,
+        project=plan.project,
+        wanted=wanted,
+        instances=_instances(plan),
+        existing=existing,
+        registered=registered,
+        grants=read(lambda: offers.grants(place)),
+        offers={} if wanted is None else read(lambda: offers.offers(place, location)),
+        usage=read(lambda: apps.gpu_usage(place, location)) if gpu else {},
+        account=read(lambda: offers.account_of(place, account, share)) if there else None,
+        name_free=None
+        if there or not account or existing is None
+        else read(lambda: offers.is_name_free(place, account)),
+        files=_files(place, account, share) if there and share else None,
+    )
+
+
+def read(ask: Callable[[], T]) -> T | Unread:
+    """What can't be had is said with its reason: it stops nobody."""
+    try:
+        return ask()
+    except SlipwayError as error:
+        return Unread(error.message)
+
+
+def _files(place: GroupPlace, account: str, share: str) -> SlipwayError | Unread | None:
+    """ARM may be well while the file service refuses: another host, other rules. None where it answers, or is
+    to be made."""
+    try:
+        with open_share(place, account, share) as opened:
+            opened.list("")
+    except NotFound:
+        return None
+    except NotAuthorized as error:
+        return error
+    except Unreachable as error:
+        return Unread(error.message)
+    except SlipwayError as error:
+        return error
+    return None
+
+
+def _location(plan: Plan) -> str:
+    stated = plan.stated.get("location", {}).get("value")
+    return str(stated) if stated else plan.group.location
+
+
+def _instances(plan: Plan) -> int:
+    """How many the template asks for at most: of a dedicated profile's nodes, else of the app's replicas."""
+    counts = [each.get("maximumCount") for each in plan.planned.profiles]
+    scale = (plan.planned.app_template or {}).get("scale")
+    replicas = cast("dict[str, object]", scale).get("maxReplicas") if isinstance(scale, dict) else None
+    found = [each for each in (*counts, replicas) if isinstance(each, int)]
+    return found[0] if found else 1
+
+
+def stop_where_it_fails(workspace: Workspace, checks: Sequence[Check], journal: Journal) -> None:
+    """Says what is doubtful or unverified; raises for what fails: all of it at once, before anything is written."""
+    for each in checks:
+        if each.verdict == "WARN":
+            journal.log(each.sentence, "warning")
+        elif each.verdict == "UNVERIFIED":
+            journal.log(Text("Unverified: {problem}", problem=each.sentence), "warning")
+    failed = failures(checks)
+    if not failed:
+        return
+    first = failed[0]
+    others = "\n".join(f"{each.name}: {each.sentence} {each.remedy or ''}".rstrip() for each in failed[1:])
+    error = PreflightFailed(first.sentence, first.remedy, code=first.code, detail=others or None)
+    error.problems = problems_of(workspace, failed)
+    raise error
+
+
+def problems_of(workspace: Workspace, checks: Sequence[Check]) -> tuple[Problem, ...]:
+    """Checks that a stated parameter decides, where it stands."""
+    found: list[Problem] = []
+    for each in checks:
+        if each.parameter is None or each.verdict not in ("FAIL", "WARN"):
+            continue
+        at = stated_at(workspace, each.parameter)
+        if at is not None:
+            found.append(Problem(str(at.file), at.shown, at.line, at.column, each.sentence, each.verdict == "FAIL"))
+    return tuple(found)
