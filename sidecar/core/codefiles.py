@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
@@ -115,6 +116,13 @@ class _Rules:
     spec: GitIgnoreSpec
 
 
+class _Pattern(Protocol):
+    """One line of an ignore file, as pathspec reads it; both None for an empty line and a comment."""
+
+    include: bool | None
+    regex: re.Pattern[str] | None
+
+
 def _rules(folder: Path) -> list[_Rules]:
     from pathspec import GitIgnoreSpec  # noqa: PLC0415  (only who looks at code waits for it)
     from pathspec.patterns.gitignore import GitIgnorePatternError  # noqa: PLC0415  (as above)
@@ -177,9 +185,22 @@ def _ignored_by(path: Path, rules: list[_Rules], *, is_folder: bool) -> str | No
     """The ignore file that leaves a path out; the innermost that names it decides, as in Git."""
     for each in reversed(rules):
         name = path.relative_to(each.folder).as_posix() + ("/" if is_folder else "")
-        found = each.spec.check_file(name)
-        if found.include is not None:
-            return each.shown if found.include else None
+        found = _last_that_names(each.spec, name)
+        if found is not None:
+            return each.shown if found else None
+    return None
+
+
+def _last_that_names(spec: GitIgnoreSpec, name: str) -> bool | None:
+    """Whether the last pattern that names this very path leaves it out; None where none does. A pattern that names a folder above
+    decided there, whether it is entered: `!dir/` brings back nothing below."""
+    for pattern in reversed(cast("list[_Pattern]", spec.patterns)):
+        found = None if pattern.include is None or pattern.regex is None else pattern.regex.match(name)
+        if found is None:
+            continue  # an empty line, a comment, or another path's
+        above = found.re.groupindex.get("ps_d")
+        if above is None or found[above] is None or found.end(above) == len(name):
+            return pattern.include
     return None
 
 

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.codefiles import read_tree
@@ -93,6 +93,7 @@ patterns = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None)
+@example([["dir", "a", "a"]], [], ["a", "!dir/"])
 @given(
     st.lists(st.lists(names, min_size=1, max_size=3), min_size=1, max_size=6),
     st.lists(patterns, max_size=3),
