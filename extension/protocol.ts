@@ -69,6 +69,7 @@ export interface DiagnosticsParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly file: string;
+  readonly overwrite: boolean;
 }
 
 export interface OperateParams {
