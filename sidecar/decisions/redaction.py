@@ -24,7 +24,7 @@ _NAME = (
 """A name that holds a secret ends so. `tokenizer`, `max_tokens`, `secretRef` and a model's `eos_token` do not."""
 
 _SPOKEN_NAME = re.compile(f"(?i:{_NAME})")
-_VARIABLE = r"[A-Z][A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSW|CREDENTIAL)[A-Z0-9_]*"
+_VARIABLE = r"(?=[A-Z0-9_]*?(?:KEY|TOKEN|SECRET|PASSW|CREDENTIAL))[A-Z][A-Z0-9_]*"
 _VARIABLE_NAME = re.compile(_VARIABLE)
 
 _PLAIN_VALUE = r"(?:null|none|true|false|-?\d{1,5}(?:\.\d+)?(?:ms|s|%)?)"
@@ -40,7 +40,7 @@ _PRIVATE_KEY = re.compile(r"(?s)()-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----E
 
 _SHAPES = (
     _PRIVATE_KEY,
-    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*:(?:\\?/){2})[^\s/\"'<>]+(?=@)"),
+    re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{0,20}:(?:\\?/){2})[^\s/\"'<>]+(?=@)"),
     re.compile(r"(?i)(\b(?:proxy-)?authorization\\*[\"']?\s*[:=]\s*\\*[\"']?)[^\r\n\"'\\]+"),
     re.compile(r"(?i)(\b(?:set-)?cookie\\*[\"']?\s*:\s*\\*[\"']?)[^\r\n\"'\\]+"),
     re.compile(r"(?i)(\bbearer\s+)[\w.~+/=-]{6,}"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import shlex
+import time
 from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.decisions.redaction import (
@@ -20,6 +21,9 @@ from sidecar.decisions.redaction import (
     redacted_lines,
     secret_values,
 )
+
+BUSY = settings(deadline=None)
+"""The machine may be."""
 
 PRINTED = st.characters(min_codepoint=33, max_codepoint=126)
 WORDS = st.text(PRINTED, min_size=8, max_size=40).filter(lambda each: not each.isdigit() and "redacted" not in each)
@@ -48,18 +52,21 @@ QUOTED: dict[str, Callable[[str, str], str]] = {
 }
 
 
+@BUSY
 @given(NAMES, PLAIN_WORDS)
 @pytest.mark.parametrize("shape", UNQUOTED)
 def test_no_unquoted_value_survives(shape: str, name: str, value: str) -> None:
     hidden(UNQUOTED[shape](name, value), value)
 
 
+@BUSY
 @given(NAMES, SECRETS)
 @pytest.mark.parametrize("shape", QUOTED)
 def test_no_quoted_value_survives(shape: str, name: str, value: str) -> None:
     hidden(QUOTED[shape](name, value), value)
 
 
+@BUSY
 @given(NAMES, WORDS)
 def test_no_value_that_a_shell_has_to_quote_survives(name: str, value: str) -> None:
     clean = redacted(f"export {name}={shlex.quote(value)} && start", ())
@@ -68,6 +75,7 @@ def test_no_value_that_a_shell_has_to_quote_survives(name: str, value: str) -> N
     assert all(part not in clean for part in value.split("'") if len(part) > len("export && start"))
 
 
+@BUSY
 @given(FLAGS, PLAIN_WORDS)
 def test_no_value_of_a_flag_survives(flag: str, value: str) -> None:
     for text in (f"serve {flag} {value} --port 80", f"serve {flag}={value}", f"serve {flag} '{value}'"):
@@ -76,6 +84,7 @@ def test_no_value_of_a_flag_survives(flag: str, value: str) -> None:
     assert redacted_document(["serve", flag, value, "--port"], ()) == ["serve", flag, HIDDEN, "--port"]
 
 
+@BUSY
 @given(PLAIN_WORDS.map(lambda each: each.replace("/", "_")))
 def test_no_password_of_a_url_survives_and_its_host_does(value: str) -> None:
     for user in ("", "user", "user@example.org"):
@@ -84,6 +93,7 @@ def test_no_password_of_a_url_survives_and_its_host_does(value: str) -> None:
     hidden(f"fatal: could not read from 'https://{value}@github.com/me/model.git'", value)
 
 
+@BUSY
 @given(PLAIN_WORDS, PLAIN_WORDS)
 def test_no_header_that_says_who_asks_survives(user: str, password: str) -> None:
     basic = base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -98,6 +108,7 @@ def test_no_header_that_says_who_asks_survives(user: str, password: str) -> None
     hidden(f"curl -u {user}:{password} http://localhost/", password)
 
 
+@BUSY
 @given(NAMES, SECRETS)
 def test_a_line_of_a_log_stream_is_read_before_it_is_cleared(name: str, value: str) -> None:
     """There every quote of what the container wrote is escaped."""
@@ -110,6 +121,7 @@ def test_a_line_of_a_log_stream_is_read_before_it_is_cleared(name: str, value: s
         assert (log.count(HIDDEN), second) == (1, "plain")
 
 
+@BUSY
 @given(SECRETS)
 def test_no_known_secret_survives_in_whichever_way_it_is_written(value: str) -> None:
     for written in (value, json.dumps(value), json.dumps(json.dumps(value)), repr(value), quote(value, safe="")):
@@ -144,6 +156,7 @@ ORDINARY = st.one_of(
 )
 
 
+@BUSY
 @given(st.lists(ORDINARY, min_size=1, max_size=8).map(" ".join))
 def test_ordinary_text_stays(text: str) -> None:
     assert redacted(text, ()) == text
@@ -182,3 +195,11 @@ def hidden(text: str, value: str) -> None:
     for clean in (redacted(text, ()), redacted_document({"said": [text]}, ())["said"][0]):
         assert HIDDEN in clean
         assert [form for form in forms if form in clean] == [], clean
+
+
+@pytest.mark.parametrize("word", ["KEY", "a-", "x.key", "password=", "http://", "--api-key ", "\\", '"', "token"])
+def test_a_line_of_one_word_over_and_over_is_read_within_seconds(word: str) -> None:
+    """The longest that a log's line may be; once a name of many KEYs took half a minute."""
+    began = time.monotonic()
+    redacted(word * (64 * 1024 // len(word)), ())
+    assert time.monotonic() - began < 5
