@@ -11,6 +11,9 @@ Kind = Literal["provision", "deploy", "rollback"]
 BEFORE_THE_SWITCH = frozenset({"look", "check", "sync", "upload"})
 """Steps of a Deploy after which the release before is still the current one."""
 
+MIRROR = "mirror"
+"""A plain tree is switched file by file: in between it is neither the old one nor the new."""
+
 BACK = "back"
 
 WHILE_ENDING = frozenset({"release", "room"})
@@ -22,6 +25,10 @@ def left_behind(kind: Kind, step: str) -> Text:
         return Text("What was begun goes on in the cloud; Provision finds it, and follows it.")
     if step in BEFORE_THE_SWITCH:
         return Text("Nothing was changed: the release before is current.")
+    if step == MIRROR:
+        return Text(
+            "The tree on the share is old in part and new in part; a replica that starts now reads both. Run Deploy again."
+        )
     if step == BACK:
         return Text("The release had failed, and the one before was being made current again: perhaps it serves.")
     if step in WHILE_ENDING:
