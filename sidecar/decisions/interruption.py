@@ -41,3 +41,8 @@ def left_behind(kind: Kind, step: str) -> Text:
 def goes_on(kind: Kind, step: str) -> Kind | None:
     """Which command goes on from there; None where that would bring back what has failed."""
     return None if kind == "deploy" and step == BACK else kind
+
+
+def makes_good(done: Kind, cut_off: Kind) -> bool:
+    """Whether an operation that has ended well leaves nothing to be told of an earlier one: another release is current since."""
+    return done == cut_off or {done, cut_off} == {"deploy", "rollback"}

@@ -13,6 +13,7 @@ from sidecar.workflows.actions import ACTIONS, journal_files
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
+from sidecar.workflows.interrupted import OF_AN_APP, forget
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
@@ -71,7 +72,11 @@ def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
     workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
     if params.plan:
         return _removed(plan(workspace, session, params.also))
-    return _removed(remove(workspace, session, silent(context), params.name, params.also))
+    done = remove(workspace, session, silent(context), params.name, params.also)
+    journals = journal_files(workspace.folder, context)
+    for kind in OF_AN_APP:  # nobody goes on with a release of an app that is gone
+        forget(journals[kind])
+    return _removed(done)
 
 
 def _removed(found: Removed) -> wire.Removed:
