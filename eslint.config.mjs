@@ -14,7 +14,7 @@ export const ORDER = [
   ["view", "launch", "problems", "logs", "warm"],
   ["messages", "environment", "credentials", "picks"],
   ["client", "python", "tokens", "folders"],
-  ["sentences", "config"],
+  ["sentences", "config", "attention"],
   ["protocol"],
 ];
 

@@ -1,5 +1,6 @@
 // Sign-in: answers the sidecar's token requests from VS Code's own Microsoft session. Tokens are never stored or logged.
 import * as vscode from "vscode";
+import { Attention } from "./attention";
 import type { AzureCloud, Token, TokenParams } from "./protocol";
 import { Problem, sentence } from "./sentences";
 import { expiry } from "./tokens";
@@ -12,16 +13,16 @@ const MANAGEMENT: Readonly<Record<AzureCloud, string>> = {
 
 /** A person may be asked to sign in only while a command of theirs runs; lists and the view never open a dialog. */
 export class Credentials {
-  private commands = 0;
+  private readonly attention = new Attention();
 
   /** Runs a command during which the person may be asked to sign in. */
-  async attended<T>(command: () => Promise<T>): Promise<T> {
-    this.commands += 1;
-    try {
-      return await command();
-    } finally {
-      this.commands -= 1;
-    }
+  attended<T>(command: () => Promise<T>): Promise<T> {
+    return this.attention.during(command);
+  }
+
+  /** Runs what goes on for hours: the person may be asked until it has begun. */
+  attendedUntil<T>(begun: Promise<unknown>, command: () => Promise<T>): Promise<T> {
+    return this.attention.until(begun, command);
   }
 
   /** Opens the sign-in; false when the person leaves it. */
@@ -45,7 +46,7 @@ export class Credentials {
   }
 
   private async session(cloud: AzureCloud, scopes: readonly string[], claims: string | null, silent: boolean): Promise<vscode.AuthenticationSession | undefined> {
-    if (this.commands === 0 || silent) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
+    if (!this.attention.isPaid || silent) return vscode.authentication.getSession(provider(cloud), scopes, { silent: true });
     try {
       // Claims mean that Azure wants a stronger sign-in than the session at hand.
       const how = claims === null ? { createIfNone: true } : { forceNewSession: { detail: vscode.l10n.t("Azure asks you to confirm who you are (multi-factor sign-in).") } };

@@ -7,6 +7,9 @@ import type { CloudName, LogLine, LogSource } from "./protocol";
 
 const NAMES: Readonly<Record<LogSource, string>> = { console: "Slipway: console", system: "Slipway: system" };
 
+/** For the first look, and a sign-in with it; following itself goes on for hours, and asks nobody. */
+const LOOK_MS = 60_000;
+
 /** What is followed now, in its channel. */
 interface Following {
   readonly folder: string;
@@ -55,23 +58,31 @@ export class Logs implements vscode.Disposable {
 
   private async follow(channel: vscode.OutputChannel, source: LogSource, now: Following): Promise<void> {
     const operation = crypto.randomUUID();
+    let begin = (): void => undefined;
+    const begun = new Promise<void>((resolve) => { begin = resolve; });
+    const timer = setTimeout(() => { begin(); }, LOOK_MS);
+    const tell = (line: string): void => {
+      begin();
+      channel.appendLine(line);
+    };
     const listening = [
       this.sidecar.on("slipway/logLine", (line) => {
-        if (line.operation === operation) channel.appendLine(shown(line));
+        if (line.operation === operation) tell(shown(line));
       }),
       // What is to be known beside the lines: that nothing runs, that a stream can't be read.
       this.sidecar.on("slipway/progress", (event) => {
-        if (event.operation === operation) channel.appendLine(`— ${say(event.text)}`);
+        if (event.operation === operation) tell(`— ${say(event.text)}`);
       }),
     ];
     try {
       const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
       const asked = { folder: now.folder, cloud, operation, source, follow: true, since: "", replica: "", previous: false };
-      await this.credentials.attended(() => this.sidecar.ask("slipway/logs", asked, now.stop.token));
+      await this.credentials.attendedUntil(begun, () => this.sidecar.ask("slipway/logs", asked, now.stop.token));
       channel.appendLine(`— ${vscode.l10n.t("Not followed any more.")}`);
     } catch (error) {
       channel.appendLine(`— ${error instanceof Cancelled ? vscode.l10n.t("Not followed any more.") : describe(error)}`);
     } finally {
+      clearTimeout(timer);
       for (const each of listening) each.dispose();
       if (this.following.get(source) === now) this.following.delete(source);
       if (this.following.size === 0) this.item.hide();

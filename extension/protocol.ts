@@ -70,6 +70,7 @@ export interface DiagnosticsParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly file: string;
+  readonly overwrite: boolean;
 }
 
 export interface OperateParams {

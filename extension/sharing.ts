@@ -34,9 +34,9 @@ export async function diagnostics(rooms: Rooms, folder: vscode.WorkspaceFolder):
   const defaultUri = vscode.Uri.file(path.join(os.homedir(), `slipway-diagnostics-${day}.zip`));
   const chosen = await vscode.window.showSaveDialog({ title, defaultUri, filters: { ZIP: ["zip"] } });
   if (chosen === undefined) return;
-  const done = await operate(rooms, title, (operation, _consents, stop) =>
-    rooms.sidecar.ask("slipway/diagnostics", { folder: folder.uri.fsPath, cloud: cloudSetting(), file: chosen.fsPath, operation }, stop),
-  );
+  // The dialog has asked before it gave the name of a file that exists.
+  const asked = { folder: folder.uri.fsPath, cloud: cloudSetting(), file: chosen.fsPath, overwrite: true };
+  const done = await operate(rooms, title, (operation, _consents, stop) => rooms.sidecar.ask("slipway/diagnostics", { ...asked, operation }, stop));
   if (done === undefined) return;
   const lines = [
     vscode.l10n.t("Keys, tokens and secrets are taken out; names and addresses are not. Look at it before you share it."),

@@ -145,17 +145,8 @@ class Unfinished:
 def unfinished(file: Path) -> Unfinished | None:
     """Of the run that was heard of last, among those that have not ended; None where all have, or one has ended well since. A
     line cut short by a kill, or damaged, is left out."""
-    if not file.exists():
-        return None
     running: dict[str, dict[str, object]] = {}
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(said, dict):
-            continue
-        entry = cast("dict[str, object]", said)
+    for entry in _entries(file):
         operation = str(entry.get("operation"))
         running.pop(operation, None)
         if entry.get("step") in ("done", "discarded"):
@@ -165,13 +156,35 @@ def unfinished(file: Path) -> Unfinished | None:
     if not running:
         return None
     last = running[next(reversed(running))]
-    at, pid = last.get("time"), last.get("pid")
+    pid = last.get("pid")
     return Unfinished(
         step=str(last.get("step")),
-        time=float(at) if isinstance(at, int | float) else 0.0,
+        time=_time(last),
         pid=pid if isinstance(pid, int) else 0,
         facts=last,
     )
+
+
+def last_done(file: Path) -> float:
+    """When a run has ended well at last; 0 where none has."""
+    return max((_time(entry) for entry in _entries(file) if entry.get("step") == "done"), default=0.0)
+
+
+def _entries(file: Path) -> Generator[dict[str, object]]:
+    if not file.exists():
+        return
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict):
+            yield cast("dict[str, object]", said)
+
+
+def _time(entry: dict[str, object]) -> float:
+    at = entry.get("time")
+    return float(at) if isinstance(at, int | float) else 0.0
 
 
 def discard(file: Path) -> None:

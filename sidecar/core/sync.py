@@ -137,10 +137,11 @@ class _Hashing(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Changes:
-    """What turns one tree into another, by path."""
+    """What turns one tree into another, by path. `kept`: what others have open or write to, and was left as it is."""
 
     upload: tuple[str, ...]
     delete: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 def manifest_of(tree: Tree) -> dict[str, str]:

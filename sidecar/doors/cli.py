@@ -111,6 +111,8 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
     what is missing and can't be asked for is said before anything is made."""
     if options.verb == "delete" and not options.plan and not options.name:
         options.name = _confirmed(options, context, shown, program)
+    if options.verb == "diagnostics" and os.path.isfile(options.out) and not options.force and questions.attended():
+        options.force = questions.yes(f"{options.out} exists already. Replace it?", default=False)
     provisions = options.verb in ("provision", "preflight")
     known = _summary(options, context) if options.verb in NEEDED_FILES else None
     if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():

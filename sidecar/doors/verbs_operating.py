@@ -19,6 +19,7 @@ def for_snippet(parser: argparse.ArgumentParser) -> None:
 def for_diagnostics(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--out", required=True, metavar="FILE.zip", help="the archive to write")
+    parser.add_argument("--force", action="store_true", help="replace a file of this name")
 
 
 def for_rotation(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,11 @@ OPERATING: dict[str, Verb[Any]] = {
         result=wire.Diagnostics,
         title="AI Toolkit: Collect diagnostics",
         arguments=for_diagnostics,
-        place=lambda options: {**operation_of(options), "file": os.path.abspath(options.out)},
+        place=lambda options: {
+            **operation_of(options),
+            "file": os.path.abspath(options.out),
+            "overwrite": options.force,
+        },
         render=terminal_operating.diagnostics,
         failed=never,
     ),

@@ -9,7 +9,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -40,12 +40,14 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Listed:
-    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it."""
+    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it. `written`: when that was, in
+    seconds since 1970; 0 where it is not told."""
 
     name: str
     is_directory: bool
     size: int
     stamp: str = ""
+    written: float = 0.0
 
 
 class Share:
@@ -117,13 +119,13 @@ class Share:
             ResourceNotFoundError,
         )
 
-        unfinished, _ = self._upload_beside(path, content, _new_mark())
+        unfinished, sent = self._upload_beside(path, content, _new_mark())
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
             try:
                 client.rename_file(path, overwrite=False)
             except ResourceNotFoundError:
-                self._look_for(path)
+                self._must_hold(path, sent)
             except ResourceExistsError as error:
                 try:
                     client.delete_file()
@@ -134,19 +136,19 @@ class Share:
     def replace(self, path: str, content: Content) -> None:
         """Puts a whole file in place of whatever stands under the name; readers see the old one or the new. While somebody has
         the old one open, it is tried again."""
-        self._put_in_place(self._upload_beside(path, content, _new_mark())[0], path)
+        self._put_in_place(path, *self._upload_beside(path, content, _new_mark()))
 
     def replace_if(self, path: str, source: Path, sha256: str, mark: str) -> bool:
         """As `replace`, if the bytes that were sent are the expected ones; False, and nothing is replaced, when the file has
         changed meanwhile. `mark`: in the name of the unfinished upload, by which its leavings are known (`is_unfinished`)."""
         unfinished, sent = self._upload_beside(path, source, mark)
         if sent == sha256:
-            self._put_in_place(unfinished, path)
+            self._put_in_place(path, unfinished, sent)
             return True
         self.delete(unfinished)
         return False
 
-    def _put_in_place(self, unfinished: str, path: str) -> None:
+    def _put_in_place(self, path: str, unfinished: str, sent: str) -> None:
         from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
             HttpResponseError,
             ResourceNotFoundError,
@@ -157,7 +159,7 @@ class Share:
             try:
                 self._once_unshared(lambda: client.rename_file(path, overwrite=True))
             except ResourceNotFoundError:
-                self._look_for(path)
+                self._must_hold(path, sent)
             except HttpResponseError as error:
                 if code_of(error) == "SharingViolation":
                     client.delete_file()
@@ -214,9 +216,23 @@ class Share:
             self._client.get_directory_client(folder).create_directory()
         self._folders.add(folder)
 
-    def _look_for(self, path: str) -> None:
-        """After a rename whose first answer was lost: the SDK's second try finds no source, for the file is in place."""
-        self._client.get_file_client(path).get_file_properties()
+    def _must_hold(self, path: str, sha256: str) -> None:
+        """After a rename that finds no source: its first answer was lost and the file is in place, or somebody else has taken the
+        upload away, and what has the name is something else."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        found = ""
+        with contextlib.suppress(ResourceNotFoundError):  # then nothing has the name
+            seen = hashlib.sha256()
+            for block in self._client.get_file_client(path).download_file().chunks():
+                seen.update(block)
+            found = seen.hexdigest()
+        if found != sha256:
+            raise Conflict(
+                Text("Somebody else has taken the upload of {path} away, or replaced it.", path=path),
+                Text("Run the command again when nobody else writes to the share."),
+                code="ChangesMeanwhile",
+            )
 
     def _upload_beside(self, path: str, content: Content, mark: str) -> tuple[str, str]:
         """Uploads under a name of its own in the same folder; returns its path, and the sha256 of what was sent."""
@@ -287,7 +303,14 @@ def _listed(found: Any) -> Listed:
     # A listing says it as a text of seven digits, a file's properties as a moment of six.
     moment = written.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(written, datetime) else str(written)[:26]
     etag = str(found.etag).strip('"')
-    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}")
+    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}", _seconds(moment))
+
+
+def _seconds(moment: str) -> float:
+    try:
+        return datetime.fromisoformat(moment.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
+    except ValueError:  # not told
+        return 0.0
 
 
 def _opened(content: Content) -> IO[bytes]:

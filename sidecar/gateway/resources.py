@@ -159,6 +159,16 @@ def takes_keys(place: GroupPlace, account: str) -> bool | None:
     return found.allow_shared_key_access is not False
 
 
+def storage_keys(place: GroupPlace, account: str) -> list[str]:
+    """Every key of the account: each opens it, whichever is in use."""
+    with (
+        translated(Text("Reading the key of the storage account {name}", name=account)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        found = client.storage_accounts.list_keys(place.group, account).keys_property or []
+    return [str(each.value) for each in found if each.value]
+
+
 def storage_key(place: GroupPlace, account: str) -> tuple[str, str]:
     """The account's first key, and the base URL of its file service."""
     with (

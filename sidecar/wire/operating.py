@@ -38,11 +38,12 @@ class Snippet(Message):
 
 
 class DiagnosticsParams(Operation):
-    """`file`: where the archive is written to."""
+    """`file`: where the archive is written to. `overwrite`: the person has agreed to lose a file of this name."""
 
     folder: str
     cloud: CloudName
     file: str
+    overwrite: bool
 
 
 class Content(Message):

@@ -17,6 +17,7 @@ from sidecar.core.workspace import Target, Workspace, target_of
 from sidecar.decisions.diagnosis import NO_INTACT_RELEASE
 from sidecar.decisions.restart import Plan
 from sidecar.decisions.serving import Address, address_of, is_ours, revision_to_activate, revision_to_deploy
+from sidecar.decisions.share_names import shown
 from sidecar.decisions.upgrade import has_older_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.files import Share, open_share
@@ -85,6 +86,7 @@ def deploy(
     journal.step("check", Text("Checking the code in {folder}…", folder=tree.top), increment=5)
     problems = checked(tree, stage.app, journal)
     tell_left_out(tree, journal)
+    notes: list[Text] = []
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
         journal.step("sync", Text("Syncing the code in {folder}…", folder=tree.top), increment=5)
         origin = Generation(
@@ -94,6 +96,7 @@ def deploy(
             if stage.where.plain:
                 journal.log(PLAIN_OURS if is_ours(stage.app) else plain_theirs(stage.app))
                 changes = mirror(tree, share, stage.where.folder, journal, consents)
+                notes += left_as_they_are(changes.kept)
                 release, published = None, Published("", 0, bool(changes.upload or changes.delete))
             else:
                 models_checked(tree, stage.app, share, stage.where.folder, journal)
@@ -102,7 +105,14 @@ def deploy(
                 tell_difference(difference(release, share, record), release, record, journal)
                 published = publish(release, share, stage.home, origin, journal)
         return put_in_service(
-            stage, release, published, origin=origin, journal=journal, patience=patience, problems=problems
+            stage,
+            release,
+            published,
+            origin=origin,
+            journal=journal,
+            patience=patience,
+            problems=problems,
+            notes=notes,
         )
 
 
@@ -218,6 +228,7 @@ def put_in_service(
     journal: Journal,
     patience: Patience,
     problems: Sequence[Problem] = (),
+    notes: Sequence[Text] = (),
 ) -> Result:
     """From what is current on the share to a model that answers with it. `release`: where its bundle is at hand, to repair."""
     place, app, revision = stage.place, stage.app, stage.revision
@@ -249,7 +260,8 @@ def put_in_service(
         journal.log(UNVERIFIED, "warning")
     if published.generation:
         write_served(place, stage.where.share, stage.home, published.generation, journal)
-    return told(stage.target.endpoint, stage.address, app, published, arrived, problems=problems, journal=journal)
+    endpoint = stage.target.endpoint
+    return told(endpoint, stage.address, app, published, arrived, problems=problems, notes=notes, journal=journal)
 
 
 def cancelled_after(published: Published, cancelled: Cancelled) -> Cancelled:
@@ -340,6 +352,19 @@ def splits_traffic(app: apps.App, journal: Journal) -> bool:
 
 
 PLAIN_OURS = Text("The start commands change into the mount: the code is synced there as a plain tree, file by file.")
+
+
+def left_as_they_are(paths: Sequence[str]) -> list[Text]:
+    """Of a plain tree: it is not the one that was deployed."""
+    if not paths:
+        return []
+    named = ", ".join(map(shown, paths))
+    return [
+        Text(
+            "Left as they are on the share, since others have them open or write to them: {files}. Run Deploy again.",
+            files=named,
+        )
+    ]
 
 
 def plain_theirs(app: apps.App) -> Text:

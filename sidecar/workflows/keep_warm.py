@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,17 +14,23 @@ from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import Cancelled
+from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.operate import place_of
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
-from sidecar.workflows.watch import replicas_of
+from sidecar.workflows.restart import Patience, minutes
+from sidecar.workflows.watch import Bearing, replicas_of
 
 SHARE = 0.6
 """Of the cooldown, between two requests: one that is lost leaves time for another look."""
 
-STARTING_PAUSE = 5.0
+READY_SECONDS = Patience().whole
+"""For a replica that starts: its GPU is billed meanwhile, and what has not begun to answer by then does not."""
+
+LOST_SECONDS = Patience().lost
+"""For which answers may be lost: a lid is closed, a network changes, and the app goes on."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,7 @@ class Warmed:
 
 @dataclass(frozen=True)
 class _Seen:
+    app: apps.App
     url: str
     running: bool
     ready: bool
@@ -54,58 +62,96 @@ def keep_warm(
     *,
     wake: bool,
     pause: Callable[[int], float] = pause_of,
+    ready_seconds: float = READY_SECONDS,
 ) -> Warmed:
-    """Until it is cancelled. `wake`: an app that sleeps at the beginning is woken; one that falls asleep later is left asleep."""
+    """Until it is cancelled. `wake`: an app that sleeps at the beginning is woken; one that falls asleep later is left asleep.
+    `ready_seconds`: for a replica that starts. Raises EndpointError with the cause where it never gets ready."""
     place = place_of(workspace, session)
     endpoint = target_of(workspace).endpoint
     name = place.name
+    bearing = Bearing(journal, LOST_SECONDS)
     try:
         while True:
-            app = apps.app(place)
-            if app.stopped:
+            seen = bearing.ask(lambda: _look(place, endpoint))
+            if seen is not None and not seen.app.stopped and not seen.ready and (seen.running or wake):
+                seen = _until_ready(place, endpoint, bearing, journal, seen=seen, seconds=ready_seconds)
+                if seen is None:
+                    raise _never_ready(workspace, session, name, ready_seconds)
+            if seen is None:
+                journal.wait(session.poll_seconds)
+                continue
+            if seen.app.stopped:
                 return Warmed(name, "stopped", Text("{app} is stopped: it is not kept warm.", app=name))
-            seen = _look(place, app, endpoint)
-            if not seen.running and not wake:
+            if not seen.running:
                 text = Text("{app} is asleep: no GPU is awake, and it is not woken to be kept warm.", app=name)
                 return Warmed(name, "asleep", text)
-            if not seen.ready:
-                _until_ready(place, app, endpoint, journal, seen=seen)
             wake = False
-            _ask(place, app, seen.url, pause(app.cooldown), journal)
-            journal.wait(pause(app.cooldown))
+            seconds = pause(seen.app.cooldown)
+            told = bearing.ask(lambda seen=seen, seconds=seconds: _ask(place, seen, seconds, journal))
+            journal.wait(session.poll_seconds if told is None else seconds)
     except Cancelled:
         text = Text("{app} is no longer kept warm: it falls asleep when nobody asks it.", app=name)
         return Warmed(name, "left", text)
 
 
-def _look(place: AppPlace, app: apps.App, endpoint: str) -> _Seen:
+def _look(place: AppPlace, endpoint: str) -> _Seen:
+    app = apps.app(place)
+    if app.stopped:
+        return _Seen(app, "", running=False, ready=False)
     found = revisions.revisions(place)
     revision = serving_revision(app, found)
     address = address_of(endpoint, place.around.session.profile.scheme, app, found, revision.name)
     running = replicas_of(place, revision.name)
-    return _Seen(address.url, bool(running), any(each.ready for each in running))
+    return _Seen(app, address.url, bool(running), any(each.ready for each in running))
 
 
-def _until_ready(place: AppPlace, app: apps.App, endpoint: str, journal: Journal, *, seen: _Seen) -> None:
-    """A replica that starts keeps itself awake only while a request waits for it."""
+def _until_ready(
+    place: AppPlace, endpoint: str, bearing: Bearing, journal: Journal, *, seen: _Seen, seconds: float
+) -> _Seen | None:
+    """Once a replica is ready, or the app is stopped; None where that takes too long. A replica that starts keeps itself awake
+    only while a request waits for it."""
+    deadline = time.monotonic() + seconds
     knock = Knock(seen.url)
     try:
         knock.begin()
-        while not _look(place, app, endpoint).ready:
-            journal.progress(Text("Waiting until {app} is awake…", app=app.name))
-            journal.wait(STARTING_PAUSE)
+        while time.monotonic() < deadline:
+            now_seen = bearing.ask(lambda: _look(place, endpoint))
+            if now_seen is not None and (now_seen.ready or now_seen.app.stopped):
+                return now_seen
+            if now_seen is not None:
+                journal.progress(Text("Waiting until {app} is awake…", app=place.name))
+            journal.wait(place.around.session.poll_seconds)
+        return None
     finally:
         knock.end()
 
 
-def _ask(place: AppPlace, app: apps.App, url: str, seconds: float, journal: Journal) -> None:
-    with Endpoint(url, api_key_of(place, app), SHORT_SECONDS) as asked:
+def _never_ready(workspace: Workspace, session: Session, name: str, seconds: float) -> EndpointError:
+    """With the cause, where one can be read."""
+    found = why_not_ready(workspace, session)
+    advice = Text("AI Toolkit: Why is it not ready? tells more; stop the app to pay for nothing meanwhile.")
+    return EndpointError(
+        Text(
+            "{app} is not kept warm: it did not get ready within {minutes} minutes. {cause}",
+            app=name,
+            minutes=minutes(seconds),
+            cause=found.sentence,
+        ),
+        advice if found.cause is None else found.cause.advice,
+        code="NotReady" if found.cause is None else found.cause.code,
+        detail=None if found.cause is None else found.cause.detail,
+    )
+
+
+def _ask(place: AppPlace, seen: _Seen, seconds: float, journal: Journal) -> Text:
+    with Endpoint(seen.url, api_key_of(place, seen.app), SHORT_SECONDS) as asked:
         asked.phase()
     text = Text(
         "{app} is kept warm, its GPU is awake and billed: asked at {at}, again in {seconds} s.",
-        app=app.name,
+        app=place.name,
         at=now(),
         seconds=round(seconds),
     )
     journal.progress(text)
     journal.log(text)
+    return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,24 +24,43 @@ from sidecar.decisions.share_tree import (
     unsure,
 )
 from sidecar.gateway.files import Share, is_unfinished
-from sidecar.words.errors import CloudError, ConsentNeeded, SlipwayError, WorkspaceError
+from sidecar.words.errors import CloudError, Conflict, ConsentNeeded, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.text import Text
 
 TRIES = 3
 """Of a file that changes while it is read."""
 
+ABANDONED_SECONDS = 600
+"""Since an unfinished upload was last written to: until then somebody may be at it, also where clocks differ by minutes."""
 
-def mirror(tree: Tree, share: Share, folder: str, journal: Journal, consents: tuple[str, ...] = ()) -> Changes:
+
+def mirror(
+    tree: Tree,
+    share: Share,
+    folder: str,
+    journal: Journal,
+    consents: tuple[str, ...] = (),
+    *,
+    abandoned: float = ABANDONED_SECONDS,
+) -> Changes:
     """Brings `<folder>/<name of the code folder>/` up to date; `folder` is what the app's mount shows of the share.
 
     Each file is switched whole; the tree as a whole is not. What is there is written down last, what is about to be there first:
-    a run that was cut off is ended by the next. ConsentNeeded before what somebody else has written is replaced or deleted."""
+    a run that was cut off is ended by the next. ConsentNeeded before what somebody else has written is replaced or deleted.
+    `abandoned`: seconds after which an unfinished upload is nobody's."""
     below = f"{folder}/" if folder else ""
     _refuse_links(tree)
     _refuse_names(tree, f"{below}{tree.top}/")
     sources = {entry.path: entry.source for entry in tree.entries}
     local = {entry.path: File(digest_of(entry.source), entry.size) for entry in tree.entries}
-    sync = _Sync(share, f"{below}{tree.top}", f"{below}.slipway/mirror-{tree.top}.json", journal, uuid.uuid4().hex[:8])
+    sync = _Sync(
+        share,
+        f"{below}{tree.top}",
+        f"{below}.slipway/mirror-{tree.top}.json",
+        journal,
+        mark=uuid.uuid4().hex[:8],
+        abandoned=abandoned,
+    )
     known = sync.known()
     found = sync.look([*local, *known.files, *known.pending], known)
     contents = {each.path: sync.content_of(each.path) for each in unsure(local, known, found)}
@@ -49,6 +69,7 @@ def mirror(tree: Tree, share: Share, folder: str, journal: Journal, consents: tu
         raise _asking(plan, tree.top)
     if plan.does_nothing and plan.equal == known.files and not known.pending:
         return Changes((), ())
+    journal.step("mirror", Text("Bringing the tree on the share up to date, file by file…"))
     sync.begin(local, known, plan)
     for each in plan.deletions:
         if each.early:
@@ -67,16 +88,20 @@ def mirror(tree: Tree, share: Share, folder: str, journal: Journal, consents: tu
 
 @dataclass
 class _Sync:
-    """One run: what it has done so far. `there`: what the share holds of ours, by path."""
+    """One run: what it has done so far. `there`: what the share holds of ours, by path. `others`: marks of uploads that somebody
+    may be at."""
 
     share: Share
     root: str
     manifest: str
     journal: Journal
     mark: str
+    abandoned: float
     there: dict[str, File] = field(default_factory=dict[str, File])
     uploaded: list[str] = field(default_factory=list[str])
     deleted: list[str] = field(default_factory=list[str])
+    kept: list[str] = field(default_factory=list[str])
+    others: set[str] = field(default_factory=set[str])
 
     def known(self) -> Manifest:
         if not self.share.exists(self.manifest):
@@ -92,15 +117,19 @@ class _Sync:
         return found or Manifest()
 
     def look(self, paths: list[str], known: Manifest) -> list[Found]:
-        """What lies in the folders of these paths. Uploads that an earlier run left unfinished are deleted."""
+        """What lies in the folders of these paths. Uploads that an earlier run left unfinished are deleted, those that may be
+        under way still are not."""
         found: list[Found] = []
         for folder in folders_of(paths):
             for each in self.share.list(f"{self.root}/{folder}".rstrip("/")):
                 path = f"{folder}/{each.name}".lstrip("/")
                 if each.is_directory:
                     continue
-                if any(is_unfinished(each.name, mark) for mark in known.marks):
-                    self._unless_open(path, lambda path=path: self.share.delete(f"{self.root}/{path}"))
+                mark = next((mark for mark in known.marks if is_unfinished(each.name, mark)), None)
+                if mark is not None and time.time() - each.written < self.abandoned:
+                    self.others.add(mark)
+                elif mark is not None:
+                    self._unless_open(path, lambda path=path: self._gone(path))
                 else:
                     found.append(Found(path, each.size, each.stamp))
         return self._looked_closer(found, {folded(each) for each in paths}, known)
@@ -139,16 +168,26 @@ class _Sync:
             return
         if self._unless_open(path, lambda: self._send(path, source, wanted)):
             self.uploaded.append(path)
-        elif former is not None and folded(path) in plan.ours:
+            return
+        self.kept.append(path)
+        if former is not None and folded(path) in plan.ours:
             self.there[path] = plan.ours[folded(path)]
 
     def delete(self, found: Found, plan: Plan) -> None:
         if not self._is_as_seen(found.path, found):
             return
-        if self._unless_open(found.path, lambda: self.share.delete(f"{self.root}/{found.path}")):
+        if self._unless_open(found.path, lambda: self._gone(found.path)):
             self.deleted.append(found.path)
-        elif folded(found.path) in plan.ours:
+            return
+        self.kept.append(found.path)
+        if folded(found.path) in plan.ours:
             self.there[found.path] = plan.ours[folded(found.path)]
+
+    def _gone(self, path: str) -> None:
+        try:
+            self.share.delete(f"{self.root}/{path}")
+        except NotFound:  # somebody was faster, or an answer was lost
+            return
 
     def clear_folders(self, uploads: list[str], deleted: list[str]) -> None:
         """Takes away the emptied folders that stand where a file has to be."""
@@ -159,10 +198,10 @@ class _Sync:
                     self.share.remove_folder(f"{self.root}/{above}")
 
     def end(self, plan: Plan) -> Changes:
-        self._write(Manifest(self.there))
-        kept = {folded(each) for each in plan.uploads}
-        deleted = [path for path in self.deleted if folded(path) not in kept]
-        return Changes(tuple(sorted(self.uploaded)), tuple(sorted(deleted)))
+        self._write(Manifest(self.there, marks=tuple(sorted(self.others))))
+        again = {folded(each) for each in plan.uploads}
+        deleted = [path for path in self.deleted if folded(path) not in again]
+        return Changes(tuple(sorted(self.uploaded)), tuple(sorted(deleted)), tuple(sorted(self.kept)))
 
     def _send(self, path: str, source: Path, wanted: File) -> None:
         for _ in range(TRIES):
@@ -188,12 +227,16 @@ class _Sync:
             Text("Somebody has just written to {path} on the share: it is left as it is. Run Deploy again.", path=path),
             "warning",
         )
+        self.kept.append(path)
         return False
 
     def _unless_open(self, path: str, act: Callable[[], None]) -> bool:
-        """Whether it was done; what somebody has open is kept, and told."""
+        """Whether it was done; what somebody has open, or is at as well, is kept, and told."""
         try:
             act()
+        except (Conflict, NotFound) as error:  # the upload was taken away, or the folder
+            self.journal.log(error.message, "warning")
+            return False
         except CloudError as error:
             if error.code != "SharingViolation":
                 raise

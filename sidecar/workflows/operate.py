@@ -8,12 +8,12 @@ from typing import Literal
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
-from sidecar.gateway import apps, revisions, whole_app
+from sidecar.gateway import apps, whole_app
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
-from sidecar.workflows.watch import replicas_of
+from sidecar.workflows.watch import running_replicas
 
 GONE_SECONDS = 300
 """For the replicas of a stopped app to end: their drain and grace, and a margin."""
@@ -57,7 +57,7 @@ def start(workspace: Workspace, session: Session, journal: Journal) -> Switched:
     place = place_of(workspace, session)
     app = apps.app(place)
     changed = start_stopped(place, app, journal)
-    awake = len(_running(place))
+    awake = len(running_replicas(place))
     sentence = (
         Text("{app} is started: {awake} replicas are awake or starting, and are billed.", app=app.name, awake=awake)
         if awake
@@ -81,10 +81,6 @@ def place_of(workspace: Workspace, session: Session) -> AppPlace:
     return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
 
-def _running(place: AppPlace) -> list[revisions.Replica]:
-    return [replica for each in revisions.revisions(place) for replica in replicas_of(place, each.name)]
-
-
 def _until_told(place: AppPlace, wanted: Literal["Running", "Stopped"], journal: Journal) -> None:
     """Azure has more words than these two (Progressing, Suspended, Ready): only whether the app is stopped is compared."""
     deadline = time.monotonic() + STATE_SECONDS
@@ -100,7 +96,7 @@ def _until_told(place: AppPlace, wanted: Literal["Running", "Stopped"], journal:
 
 def _until_gone(place: AppPlace, journal: Journal) -> None:
     deadline = time.monotonic() + GONE_SECONDS
-    while running := _running(place):
+    while running := running_replicas(place):
         if time.monotonic() > deadline:
             raise CloudError(
                 Text(

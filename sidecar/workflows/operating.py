@@ -12,7 +12,8 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS, journal_files
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.copying import copied
-from sidecar.workflows.diagnostics import About, collect
+from sidecar.workflows.diagnostics import collect
+from sidecar.workflows.interrupted import OF_AN_APP, forget
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
@@ -36,11 +37,15 @@ def snippet_action(params: wire.SnippetParams, context: Context) -> wire.Snippet
 
 
 def diagnostics_action(params: wire.DiagnosticsParams, context: Context) -> wire.Diagnostics:
-    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
-    about = About(
-        {str(kind): file for kind, file in journal_files(workspace.folder, context).items()}, session.profile.name
+    workspace = open_workspace(params.folder)
+    done = collect(
+        workspace,
+        lambda: session_for(params.folder, params.cloud, context),
+        {str(kind): file for kind, file in journal_files(workspace.folder, context).items()},
+        Path(params.file).resolve(),
+        silent(context),
+        overwrite=params.overwrite,
     )
-    done = collect(workspace, session, about, Path(params.file).resolve(), silent(context))
     return wire.Diagnostics(
         file=str(done.file),
         contents=[wire.Content(name=name, size=size) for name, size in done.contents],
@@ -67,7 +72,11 @@ def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
     workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
     if params.plan:
         return _removed(plan(workspace, session, params.also))
-    return _removed(remove(workspace, session, silent(context), params.name, params.also))
+    done = remove(workspace, session, silent(context), params.name, params.also)
+    journals = journal_files(workspace.folder, context)
+    for kind in OF_AN_APP:  # nobody goes on with a release of an app that is gone
+        forget(journals[kind])
+    return _removed(done)
 
 
 def _removed(found: Removed) -> wire.Removed:

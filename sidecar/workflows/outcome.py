@@ -82,18 +82,18 @@ def told(
     arrived: Arrived,
     *,
     problems: Sequence[Problem],
+    notes: Sequence[Text],
     journal: Journal,
 ) -> Result:
     """What came of it, in the log and as a value."""
     version = arrived.version
-    notes = outcome_notes(version)
+    known = [*notes, *outcome_notes(version), *asked_elsewhere(address, app)]
     refused = () if version is None else version.refused or ()
     for each in refused:
         journal.log(
             Text("The server refuses the adapter {name}: {reason}", name=each.name, reason=each.reason), "warning"
         )
-    notes += asked_elsewhere(address, app)
-    for note in notes:
+    for note in known:
         journal.log(note, "warning")
     journal.log(Text("The inference endpoint is available at {url}", url=address.url))
     journal.done(release=published.release, generation=str(published.generation))
@@ -108,7 +108,7 @@ def told(
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=refused,
-        notes=tuple(notes),
+        notes=tuple(known),
         problems=tuple(problems),
     )
 

@@ -144,3 +144,13 @@ def replicas_of(place: AppPlace, revision: str) -> list[Replica]:
         return revisions.replicas(place, revision)
     except NotFound:
         return []
+
+
+def running_replicas(place: AppPlace) -> list[Replica]:
+    """Of every revision that has any."""
+    return [replica for each in may_run(revisions.revisions(place)) for replica in replicas_of(place, each.name)]
+
+
+def may_run(found: list[Revision]) -> list[Revision]:
+    """Those whose replicas are worth a request: inactive ones stay listed, up to a hundred, and say that they have none."""
+    return [each for each in found if each.active or each.replicas]

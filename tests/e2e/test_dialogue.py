@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -43,6 +44,10 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         assert person.ended() == 0
     config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert config["RESOURCE_GROUP_NAME"] == "asked"
+    project = hashlib.sha256(str(tmp_path.resolve()).encode()).hexdigest()[:16]
+    journal = home.settings.state / "journals" / f"{project}-deploy.jsonl"
+    journal.write_text(json.dumps({"time": 1.0, "operation": "killed", "pid": 0, "step": "switch"}) + "\n")
+    assert [each["kind"] for each in home.cli("interrupted", str(tmp_path))["interrupted"]] == ["deploy"]
     with slipway(home, tmp_path, "delete") as person:
         listed = person.expect("Write the app's name to delete this: ")
         assert f"goes       app {config['ACA_APP_NAME']}" in listed
@@ -52,6 +57,9 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         assert person.ended() == 0
     left = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert (left["ACA_APP_NAME"], left["FILE_SHARE_NAME"]) == (None, config["FILE_SHARE_NAME"])
+    assert home.cli("interrupted", str(tmp_path))["interrupted"] == [], (
+        "nobody goes on with a release of an app that is gone"
+    )
 
 
 def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_path: Path) -> None:

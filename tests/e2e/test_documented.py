@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from sidecar.gateway.files import open_share
 from sidecar.words.errors import Conflict
 from sidecar.workflows.registration import register_providers
 
-from .conftest import Home, Place, apps_of, delete_apps, new_place
+from .conftest import Home, Place, apps_of, delete_apps, new_place, until
+from .rollouts import faults
 
 SHIPPED = Path("infra/provision")
 
@@ -116,7 +118,31 @@ def test_an_app_made_by_hand_is_deployed_as_a_plain_tree_and_reported_unverified
     assert not result["verified"]
     assert result["codeChanged"]
     assert httpx.get(result["url"]).text == "synced"
-    assert not place.deploy()["codeChanged"]
+    (place.workspace / "inference" / "index.html").write_text("edited")
+    with another_deployer(place, "index.html"):
+        left = place.deploy()
+    assert not left["codeChanged"]
+    assert [each for each in left["notes"] if "Left as they are on the share" in each and "index.html" in each], left
+    assert httpx.get(result["url"]).text == "synced"
+
+
+@contextmanager
+def another_deployer(place: Place, name: str) -> Generator[None]:
+    """Takes an upload away before it can be put in place."""
+    uploads = f".{name}.*.part"
+    faults(place, {"part": "files", "path": f"/{name}\\?comp=rename", "kind": "hold", "seconds": 120})
+
+    def take_away() -> None:
+        until(lambda: any(shares.rglob(uploads)), 60, "the upload")
+        for each in shares.rglob(uploads):
+            each.unlink()
+        faults(place)
+
+    shares = place.home.settings.local_state / "shares"
+    other = threading.Thread(target=take_away)
+    other.start()
+    yield
+    other.join()
 
 
 def test_what_the_parameters_state_is_changed_in_the_existing_app(place: Place, apps: ContainerAppsAPIClient) -> None:

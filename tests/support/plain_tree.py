@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,8 @@ class Ground:
     client: Any
     """Microsoft's own, for what the product would not do."""
     said: list[str] = field(default_factory=list[str])
+    meanwhile: Callable[[str], None] = field(default=lambda _: None)
+    """What somebody else does when a sentence has been shown."""
 
     def local(self, path: str, content: str) -> None:
         file = self.code / path
@@ -45,11 +47,15 @@ class Ground:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
 
-    def sync(self, *consents: str) -> Changes:
+    def sync(self, *consents: str, abandoned: float = 0, file: Path | None = None) -> Changes:
+        """`abandoned` 0: nobody else is at it, so that what is unfinished is a dead run's."""
+
         def hear(event: Event) -> None:
             self.said.append(str(event.text))
+            self.meanwhile(str(event.text))
 
-        return mirror(read_tree(self.code), self.share, "", Journal(None, "test", hear, Flag()), consents)
+        journal = Journal(file, "test", hear, Flag())
+        return mirror(read_tree(self.code), self.share, "", journal, consents, abandoned=abandoned)
 
     @property
     def there(self) -> dict[str, str]:

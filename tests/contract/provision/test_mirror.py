@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from sidecar.core.codefiles import read_tree
 from sidecar.core.sync import digest_of
 from sidecar.gateway.files import is_unfinished
 from sidecar.words.errors import CloudError, WorkspaceError
-from tests.contract.localcloud.conftest import World
+from sidecar.workflows.interrupted import interrupted
+from tests.contract.localcloud.conftest import World, eventually
 from tests.contract.provision.conftest import Arm
 from tests.support.plain_tree import MANIFEST, Ground, new_account, new_ground
 
@@ -189,7 +191,7 @@ def test_a_file_that_is_open_elsewhere_is_kept_and_told_and_the_rest_goes_on(gro
     )
     changes = ground.sync()
     assert hits() == [3, 3]
-    assert (changes.upload, changes.delete) == (("b.py",), ())
+    assert (changes.upload, changes.delete, changes.kept) == (("b.py",), (), ("a.py", "c.py"))
     assert ground.there == {"a.py": "1", "b.py": "2", "c.py": "1"}
     assert sum("is open elsewhere" in each for each in ground.said) == 2
     assert set(ground.manifest["files"]) == {"a.py", "b.py", "c.py"}, "what is there"
@@ -246,3 +248,106 @@ def test_the_longest_name_has_room_for_its_unfinished_upload(ground: Ground) -> 
     assert ground.there == {"é" * 127: "1"}
     assert is_unfinished(".a.py.12345678.part", "12345678")
     assert not is_unfinished("a.py.part", "12345678")
+
+
+def test_a_file_that_is_gone_already_is_deleted(ground: Ground) -> None:
+    """Somebody was faster, between the look and the deletion."""
+    for name in ("a.py", "b.py", "c.py"):
+        ground.local(name, "1")
+    ground.sync()
+    for name in ("b.py", "c.py"):
+        (ground.code / name).unlink()
+    ground.meanwhile = lambda _: (ground.disk / "code" / "b.py").unlink(missing_ok=True)
+    changes = ground.sync()
+    assert (changes.delete, changes.kept) == (("b.py", "c.py"), ())
+    assert (ground.there, list(ground.manifest["files"])) == ({"a.py": "1"}, ["a.py"])
+
+
+def test_an_upload_of_somebody_who_is_at_it_now_is_left_alone_and_of_a_dead_run_is_not(
+    ground: Ground, faults: Arm
+) -> None:
+    ground.local("a.py", "1")
+    ground.sync()
+    ground.local("a.py", "2")
+    faults({"part": "files", "path": "/code/a\\.py\\?comp=rename", "kind": "reset-before", "times": None})
+    with pytest.raises(CloudError):
+        ground.sync()
+    faults()
+    ground.local("a.py", "3")
+    assert ground.sync(abandoned=600).upload == ("a.py",)
+    (unfinished,) = [each for each in ground.there if each.endswith(".part")]
+    assert ground.there == {"a.py": "3", unfinished: "2"}
+    assert ground.manifest["marks"] == [unfinished.split(".")[-2]], "known as unfinished, also later"
+    ground.local("a.py", "4")
+    assert ground.sync().upload == ("a.py",)
+    assert (ground.there, ground.manifest["marks"]) == ({"a.py": "4"}, [])
+
+
+@pytest.mark.parametrize(
+    ("held", "theirs"), [("a.py\\?comp=rename", None), ("a.py\\?comp=rename", "9"), ("/\\.a\\.py\\..*comp=range", None)]
+)
+def test_an_upload_that_another_deployer_took_away_is_not_taken_for_done(
+    ground: Ground, faults: Arm, held: str, theirs: str | None
+) -> None:
+    """The rename finds no source then, and under the name lies what was there before, or what the other one put there: of the
+    same size, it was once written down as the new content, and no later run mended that."""
+    for name in ("a.py", "b.py"):
+        ground.local(name, "1")
+    ground.sync()
+    for name in ("a.py", "b.py"):
+        ground.local(name, "2")
+    hits = faults({"part": "files", "path": held, "kind": "hold", "seconds": 60})
+
+    def take_away() -> None:
+        eventually(lambda: hits() == [1])
+        for each in (ground.disk / "code").glob(".a.py.*.part"):
+            each.unlink()
+        if theirs is not None:
+            ground.remote("a.py", theirs)
+        faults()
+
+    other = threading.Thread(target=take_away)
+    other.start()
+    changes = ground.sync()
+    other.join()
+    assert (changes.upload, changes.kept) == (("b.py",), ("a.py",))
+    assert ground.there == {"a.py": theirs or "1", "b.py": "2"}
+    ground.sync(*([] if theirs is None else [ground.ask().consent]))
+    assert ground.there == {"a.py": "2", "b.py": "2"}
+
+
+def test_a_rename_whose_answer_was_lost_is_done_where_the_file_holds_what_was_sent(
+    world: World, account: str, tmp_path: Path, faults: Arm
+) -> None:
+    """The SDK asks again, and finds no source."""
+    at_once = {"initial_backoff": 0, "increment_base": 0, "random_jitter_range": 0}
+    with new_ground(world, account, tmp_path, retry_total=2, **at_once) as ground:
+        ground.local("a.py", "1")
+        hits = faults({"part": "files", "path": "comp=rename", "kind": "reset-after", "times": 1, "skip": 1})
+        assert ground.sync().upload == ("a.py",)
+        assert (hits(), ground.sync().upload) == ([1], ())
+        hits = faults({"part": "files", "path": "comp=rename", "kind": "reset-after", "times": 1})
+        ground.share.create("made", b"x")
+        assert (hits(), ground.share.read("made")) == ([1], b"x")
+
+
+def test_what_is_about_to_change_the_tree_is_written_down_first(ground: Ground, faults: Arm, tmp_path: Path) -> None:
+    """A run that is cut off after it has left a tree of both: its journal named the step before, as if nothing had changed."""
+    for name in ("a.py", "b.py"):
+        ground.local(name, "1")
+    ground.sync()
+    for name in ("a.py", "b.py"):
+        ground.local(name, "2")
+    faults({"part": "files", "path": "/code/b\\.py\\?comp=rename", "kind": "reset-before", "times": None})
+    journal = tmp_path / "deploy.jsonl"
+    with pytest.raises(CloudError):
+        ground.sync(file=journal)
+    assert (ground.there["a.py"], ground.there["b.py"]) == ("2", "1")
+    (found,) = interrupted({"deploy": journal})
+    assert (found.step, found.resume) == ("mirror", "deploy")
+    assert "old in part and new in part" in str(found.sentence)
+    faults()
+    again = tmp_path / "again.jsonl"
+    ground.sync()
+    ground.sync(file=again)
+    assert not again.exists(), "where nothing changes, nothing is begun"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.gateway import apps, revisions
+from sidecar.words.errors import EndpointError
 from sidecar.workflows.diagnose import why_not_ready
-from sidecar.workflows.keep_warm import keep_warm, pause_of
+from sidecar.workflows.keep_warm import Warmed, keep_warm, pause_of
 from sidecar.workflows.observe import status
 from sidecar.workflows.operate import place_of, start, stop
-from tests.contract.provision.conftest import Project
+from tests.contract.provision.conftest import Arm, Project
 
 
 def journal(project: Project) -> Journal:
@@ -45,10 +47,15 @@ def answered(url: str) -> int | None:
 
 
 @pytest.mark.fact(45)
-def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_started(project: Project) -> None:
+def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_started(
+    project: Project, faults: Arm
+) -> None:
     url = project.provision().url
     until(lambda: replicas(project) == 1, "the first replica")
+    never_ready(project, faults)
+    warming = kept_warm(project)
     stopped = stop(project.workspace, project.session, journal(project))
+    assert warming.result(60).ended == "stopped", "also while it waits for a replica"
     assert (stopped.running, stopped.changed, stopped.awake) == ("stopped", True, 0)
     assert "no GPU is awake" in str(stopped.sentence)
     assert replicas(project) == 0
@@ -71,6 +78,25 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     warmed = keep_warm(project.workspace, project.session, journal(project), wake=False)
     assert (warmed.ended, replicas(project)) == ("asleep", 0), "looking whether to keep it warm wakes nothing"
     assert start(project.workspace, project.session, journal(project)).changed is False
+
+
+def never_ready(project: Project, faults: Arm) -> None:
+    """Without a first release none gets ready: told after a while, with the cause. One answer that is lost ends nothing."""
+    hits = faults({"method": "GET", "path": "/revisions\\?", "status": 400, "code": "Lost"})
+    with pytest.raises(EndpointError, match="did not get ready within") as told:
+        keep_warm(project.workspace, project.session, journal(project), wake=False, ready_seconds=1)
+    assert (hits(), told.value.code) == ([1], "WaitingForFirstDeploy")
+    assert any("No answer (Lost)" in each for each in project.said)
+
+
+def kept_warm(project: Project) -> Future[Warmed]:
+    """From now on, in a thread of its own."""
+    pool = ThreadPoolExecutor(1)
+    before = len(project.said)
+    done = pool.submit(keep_warm, project.workspace, project.session, journal(project), wake=False)
+    until(lambda: any("is awake…" in each for each in project.said[before:]), "it waits for the replica")
+    pool.shutdown(wait=False)
+    return done
 
 
 def test_two_requests_lie_inside_one_cooldown() -> None:
