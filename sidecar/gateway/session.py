@@ -34,7 +34,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CloudProfile:
-    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached."""
+    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached; `logs`: base URL of queries to
+    Log Analytics, which have an audience of their own."""
 
     name: CloudName
     arm: str
@@ -42,6 +43,8 @@ class CloudProfile:
     authority: str
     scheme: Literal["http", "https"]
     portal: str | None
+    logs: str
+    logs_scope: str
 
 
 AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
@@ -52,6 +55,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.microsoftonline.com",
         "https",
         "https://portal.azure.com",
+        "https://api.loganalytics.azure.com",
+        "https://api.loganalytics.azure.com/.default",
     ),
     "azureChina": CloudProfile(
         "azureChina",
@@ -60,6 +65,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.chinacloudapi.cn",
         "https",
         "https://portal.azure.cn",
+        "https://api.loganalytics.azure.cn",
+        "https://api.loganalytics.azure.cn/.default",
     ),
     "azureUSGovernment": CloudProfile(
         "azureUSGovernment",
@@ -68,6 +75,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.microsoftonline.us",
         "https",
         "https://portal.azure.us",
+        "https://api.loganalytics.us",
+        "https://api.loganalytics.us/.default",
     ),
 }
 
@@ -232,7 +241,10 @@ class _Pause:
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:
-    return CloudProfile("local", running.arm, f"{running.arm}/.default", running.authority, "http", None)
+    arm, azure = running.arm, AZURE_PROFILES["azure"]
+    return CloudProfile(
+        "local", arm, f"{arm}/.default", running.authority, "http", None, logs=running.data, logs_scope=azure.logs_scope
+    )
 
 
 def portal_link(session: Session, group_id: str, deployment: str) -> str | None:
