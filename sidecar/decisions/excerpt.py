@@ -1,4 +1,4 @@
-"""Which lines of a log are meant: since when, of which instance of a container; and where the older ones are. Pure."""
+"""Which lines of a log are meant: since when, of which instance of a container. Pure."""
 
 from __future__ import annotations
 
@@ -72,25 +72,6 @@ def of_previous_instance(
         return []
     begin = made[-2] if len(made) > 1 else 0.0
     return [line for line in lines if begin <= moment(line.time) < made[-1]]
-
-
-def query(source: LogSource, app: str, begin: float, replica: str) -> str:
-    """For Log Analytics: the same lines, older ones too. Azure brings them there minutes later."""
-    table, name = (
-        ("ContainerAppConsoleLogs_CL", "ContainerGroupName_s")
-        if source == "console"
-        else ("ContainerAppSystemLogs_CL", "ReplicaName_s")
-    )
-    parts = [table, f"where ContainerAppName_s == '{app}'"]
-    parts += [f"where {name} == '{_literal(replica)}'"] if replica else []
-    parts += [f"where TimeGenerated >= datetime({_iso(begin)})"] if begin else []
-    columns = "Log_s" if source == "console" else "Reason_s, Log_s"
-    parts += [f"project TimeGenerated, RevisionName_s, {name}, {columns}", "order by TimeGenerated asc"]
-    return " | ".join(parts)
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _iso(at: float) -> str:

@@ -37,6 +37,8 @@ class LocalCloud:
     client_id: str
     client_secret: str
     subscriptions: tuple[tuple[str, str], ...]
+    data: str
+    """Where its log streams and the queries to its workspaces are."""
 
 
 def hindrance(system: str = sys.platform, machine: str | None = None) -> Text | None:
@@ -64,6 +66,7 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
         client_id=str(said["clientId"]),
         client_secret=str(said["clientSecret"]),
         subscriptions=tuple((each["id"], each["name"]) for each in subscriptions),
+        data=f"{str(said['arm']).rpartition(':')[0]}:{cast('dict[str, int]', said['ports'])['data']}",
     )
 
 

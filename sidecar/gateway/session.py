@@ -37,8 +37,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CloudProfile:
-    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached; `log_hosts`: which hosts of log
-    streams may have a token, whole or, with a dot before them, their ends."""
+    """Where a cloud's parts are. `arm`: base URL; `scheme`: how its container apps are reached; `logs`: base URL of queries to
+    Log Analytics, which have an audience of their own; `log_hosts`: which hosts of log streams may have a token, whole or, with
+    a dot before them, their ends."""
 
     name: CloudName
     arm: str
@@ -46,6 +47,8 @@ class CloudProfile:
     authority: str
     scheme: Literal["http", "https"]
     portal: str | None
+    logs: str
+    logs_scope: str
     log_hosts: tuple[str, ...] = LOG_HOSTS
 
     def trusts_logs_of(self, url: str) -> bool:
@@ -65,6 +68,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.microsoftonline.com",
         "https",
         "https://portal.azure.com",
+        "https://api.loganalytics.azure.com",
+        "https://api.loganalytics.azure.com/.default",
     ),
     "azureChina": CloudProfile(
         "azureChina",
@@ -73,6 +78,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.chinacloudapi.cn",
         "https",
         "https://portal.azure.cn",
+        "https://api.loganalytics.azure.cn",
+        "https://api.loganalytics.azure.cn/.default",
     ),
     "azureUSGovernment": CloudProfile(
         "azureUSGovernment",
@@ -81,6 +88,8 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://login.microsoftonline.us",
         "https",
         "https://portal.azure.us",
+        "https://api.loganalytics.us",
+        "https://api.loganalytics.us/.default",
     ),
 }
 
@@ -260,8 +269,18 @@ class _Pause:
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:
-    scope = f"{running.arm}/.default"
-    return CloudProfile("local", running.arm, scope, running.authority, "http", None, log_hosts=LOOPBACK)
+    arm, azure = running.arm, AZURE_PROFILES["azure"]
+    return CloudProfile(
+        "local",
+        arm,
+        f"{arm}/.default",
+        running.authority,
+        "http",
+        None,
+        logs=running.data,
+        logs_scope=azure.logs_scope,
+        log_hosts=LOOPBACK,
+    )
 
 
 def portal_link(session: Session, group_id: str, deployment: str) -> str | None:

@@ -1,10 +1,11 @@
 """Workflow *Logs*: the lines of an app's containers or of the platform, as they are held, or as they come until it is stopped.
 
-It asks ARM and the log streams only, so an app that sleeps goes on sleeping, and its next replica is waited for."""
+It asks ARM, log streams and Log Analytics only: an app that sleeps goes on sleeping, and its next replica is waited for."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions import excerpt
 from sidecar.decisions.excerpt import Line
 from sidecar.gateway import apps, revisions
-from sidecar.gateway.log_archive import workspace_of
+from sidecar.gateway.log_archive import Asked
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, console_line, system_event
 from sidecar.gateway.logs import TAIL, LogStreams, last_lines
 from sidecar.gateway.place import AppPlace
@@ -23,6 +24,7 @@ from sidecar.words.errors import Cancelled, CloudError, NotAuthorized, NotFound,
 from sidecar.words.names import LogSource
 from sidecar.words.text import Text
 from sidecar.workflows.observe import place_of
+from sidecar.workflows.older_lines import older_lines, tell_where_they_are
 
 LOG_SECONDS = 10.0
 """For the end of one log."""
@@ -66,18 +68,39 @@ def logs(
     app = apps.app(place)
     found = _held(place, app, wanted, journal)
     journal.check()
-    for line in found.lines:
+    lines = [*_kept(place, app, wanted, found, journal), *found.lines]
+    journal.check()
+    for line in sorted(lines, key=lambda each: each.at):
         take(line)
-    if found.older:
-        _tell_where_older_ones_are(place, app, wanted, journal)
-    return len(found.lines)
+    return len(lines)
+
+
+def _kept(place: AppPlace, app: apps.App, wanted: Wanted, found: _Held, journal: Journal) -> list[Line]:
+    """The lines that no stream holds any more, where those are asked for: since a time, or of replicas that have all gone."""
+    if not found.older:
+        return []
+    if wanted.previous:
+        tell_where_they_are(place, app, wanted.source, wanted.since, journal)
+        return []
+    if found.streamed and not wanted.since:
+        journal.log(
+            Text(
+                "A stream holds the last {count} lines; with --since, older ones are read from Log Analytics.",
+                count=TAIL,
+            )
+        )
+        return []
+    asked = Asked(wanted.source, app.name, wanted.since, wanted.replica, 0)
+    return [each for each in older_lines(place, app, asked, found.streamed, journal) if wanted.takes(each)]
 
 
 @dataclass(frozen=True)
 class _Held:
-    """`older`: the streams do not hold all that was asked for, as far as can be told."""
+    """`streamed`: all that the streams hold, `lines`: what of it is meant. `older`: that is not all that was asked for, as far as
+    can be told."""
 
     lines: list[Line]
+    streamed: list[Line]
     older: bool
 
 
@@ -89,7 +112,7 @@ def _held(place: AppPlace, app: apps.App, wanted: Wanted, journal: Journal) -> _
     running = list(_replicas(place, wanted))
     if not running:
         _note(journal, _nothing_runs(wanted))
-        return _Held([], older=True)
+        return _Held([], [], older=True)
     events = _events(place, app) if wanted.previous else []
     lines: list[Line] = []
     full = False
@@ -106,10 +129,12 @@ def _held(place: AppPlace, app: apps.App, wanted: Wanted, journal: Journal) -> _
 
 
 def _chosen(lines: list[Line], wanted: Wanted, *, full: bool) -> _Held:
-    """In the order of their times: replicas write beside one another."""
-    chosen = sorted((each for each in lines if wanted.takes(each)), key=lambda each: each.at)
-    begins = min((each.at for each in lines if each.at), default=0.0)
-    return _Held(chosen, older=full and (not wanted.since or begins > wanted.since))
+    """The events of an app have one stream. Of containers there may be replicas that have gone since the time that was asked for,
+    unless one is asked for by name."""
+    begins = min((each.at for each in lines if each.at), default=time.time())
+    one_stream = wanted.source == "system" or bool(wanted.replica)
+    older = (begins > wanted.since or not one_stream) if wanted.since else full or not lines
+    return _Held([each for each in lines if wanted.takes(each)], lines, older=older)
 
 
 def _replicas(place: AppPlace, wanted: Wanted) -> Iterator[tuple[str, Replica]]:
@@ -156,27 +181,6 @@ def _nothing_said(replica: Replica, wanted: Wanted) -> Text:
         return Text("The log stream of {name} holds nothing of an instance before.", name=replica.name)
     return Text(
         "The container of {name} has written nothing yet; the system log says what becomes of it.", name=replica.name
-    )
-
-
-def _tell_where_older_ones_are(place: AppPlace, app: apps.App, wanted: Wanted, journal: Journal) -> None:
-    try:
-        workspace = workspace_of(place, app.environment_id)
-    except CloudError as error:
-        journal.log(Text("Whether older lines are kept is not known: {problem}", problem=error.message), "warning")
-        return
-    if workspace is None:
-        journal.log(Text("Older lines are kept nowhere: the app's environment has no Log Analytics workspace."))
-        return
-    asked = excerpt.query(wanted.source, app.name, wanted.since, wanted.replica)
-    journal.log(
-        Text(
-            "A stream holds the last {count} lines. Older ones are in Log Analytics, some minutes after they were "
-            'written: az monitor log-analytics query --workspace {workspace} --analytics-query "{query}"',
-            count=TAIL,
-            workspace=workspace,
-            query=asked,
-        )
     )
 
 

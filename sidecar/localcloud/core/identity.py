@@ -23,6 +23,7 @@ Role = Literal["Owner", "Contributor", "Reader"]
 TOKEN_LIFETIME = 3600
 ARM_AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 STORAGE_AUDIENCE = "https://storage.azure.com"
+LOGS_AUDIENCE = "https://api.loganalytics.azure.com"
 
 
 @dataclass(frozen=True)

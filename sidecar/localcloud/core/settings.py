@@ -61,6 +61,8 @@ class Times(_Value):
     """How often a replica that found no node is said to be assigned once more."""
     log_lag: float = 1
     """How late a line reaches who follows a log."""
+    archive_lag: float = 180
+    """How late a line is found in Log Analytics: minutes, and nothing says how many."""
 
     # What bounds the server's work
     drain: float = 30

@@ -1,4 +1,4 @@
-"""Microsoft.OperationalInsights: workspaces and their shared keys. Nothing is collected in them."""
+"""Microsoft.OperationalInsights: workspaces and their shared keys. What is collected in them is the archive of the apps' logs."""
 
 import base64
 import re

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from sidecar.localcloud.core.capacity import GpuNeed, gpu_need
 from sidecar.localcloud.core.clock import revision_now
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.runtime.assembly import Assignment, Surroundings, assembled
+from sidecar.localcloud.runtime.assembly import Assignment, Surroundings, archive_of, assembled
 from sidecar.localcloud.runtime.conditions import (
     Condition,
     ReplicaView,
@@ -42,7 +42,7 @@ class AppRuntime:
         self.name = app_id.rsplit("/", 1)[-1]
         self.around = around
         self.folder = around.folder / "apps" / app_id.lower().strip("/").replace("/", "_")[-100:]
-        self.events = Events(self.name, self.folder / "system.log")
+        self.events = Events(self.name, self.folder / "system.log", archive_of(around, app_id).system)
         self.replicas: dict[str, list[Replica]] = {}
         """Those that are to run, by revision; who is told to end is in here no more."""
         self.ingress = Ingress(self)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sidecar.localcloud.core.capacity import gpu_need
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource, Store
+from sidecar.localcloud.runtime.archive import Archive
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, app_of, template_of
 from sidecar.localcloud.runtime.mounts import mounts_of
 from sidecar.localcloud.runtime.pulls import pulled
@@ -38,6 +39,10 @@ class Assignment:
     hostname: str
 
 
+def archive_of(around: Surroundings, app_id: str) -> Archive:
+    return Archive(around.folder, around.store, app_id, around.settings.times)
+
+
 def assembled(around: Surroundings, app: Resource, made: Assignment) -> ReplicaSpec:
     template = template_of(made.revision.properties["template"])
     times = around.settings.times
@@ -66,4 +71,5 @@ def assembled(around: Surroundings, app: Resource, made: Assignment) -> ReplicaS
         pull=pull,
         mounts=lambda folder: mounts_of(around.store, around.folder, app_of(app), template, folder),
         times=times,
+        keep=lambda container: archive_of(around, app.id).console(made.revision.name, made.name, container),
     )

@@ -5,7 +5,7 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,10 +31,11 @@ class Line:
 
 
 class Log:
-    """One stream of lines: appended to a file, the last ones in memory, followers told at once."""
+    """One stream of lines: appended to a file, the last ones in memory, followers told at once, each kept for later too."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, keep: Callable[[Line], None]) -> None:
         self._file = file
+        self._keep = keep
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._recent = [*_last_lines(file)]
         self._followers: set[asyncio.Queue[Line | None]] = set()
@@ -45,6 +46,7 @@ class Log:
         self._recent = [*self._recent[-KEPT_LINES + 1 :], line]
         with self._file.open("a", encoding="utf-8", errors="replace") as file:
             file.write(f"{line.time} {line.stream} {line.text}\n")
+        self._keep(line)
         for follower in self._followers:
             follower.put_nowait(line)
 
@@ -96,8 +98,8 @@ class Event:
 class Events:
     """The system log of one app. `Count` tells how often one text was written for one replica, never how many are new."""
 
-    def __init__(self, app: str, file: Path) -> None:
-        self.log = Log(file)
+    def __init__(self, app: str, file: Path, keep: Callable[[Line], None]) -> None:
+        self.log = Log(file, keep)
         self._app = app
         self._counts: Counter[tuple[str, str, str]] = Counter()
 

@@ -18,7 +18,7 @@ from sidecar.localcloud.core.settings import Times
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Prepared, Restart, Trouble
 from sidecar.localcloud.runtime.layers import container_environment, make_layer, plain_path, replace_mounts
-from sidecar.localcloud.runtime.logs import Event, Events, Log, stream_time
+from sidecar.localcloud.runtime.logs import Event, Events, Line, Log, stream_time
 from sidecar.localcloud.runtime.probes import probes_of
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class ReplicaSpec:
     mounts: Callable[[Path], Mapping[str, Path]]
     """Mount path → folder for this replica's layer; raises Unmountable."""
     times: Times
+    keep: Callable[[str], Callable[[Line], None]]
+    """Container → what keeps its lines for longer than the replica is there."""
 
 
 class Replica:
@@ -171,7 +173,7 @@ class Replica:
             pull=lambda: self.spec.pull(entry),
             prepare=lambda: self._prepared(entry, binaries),
         )
-        console = Log(self._logs / f"{self.name}.{entry.name}.log")
+        console = Log(self._logs / f"{self.name}.{entry.name}.log", self.spec.keep(entry.name))
         return Container(spec, console, self._reached, self._report)
 
     def _prepared(self, entry: ContainerTemplate, binaries: Path) -> Prepared:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -100,6 +101,7 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
     """A stream of Azure's ends when it likes; a container is started again; a replica goes and another comes."""
     console = {"part": "data", "path": "logstream"}
     heard = Heard(stage)
+    began = time.time()
     hits = faults(
         {**console, "kind": "status", "status": 401},
         {**console, "kind": "reset-before"},
@@ -117,9 +119,10 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
         lambda: any("No replica runs" in each for each in heard.notes), 40, "it sleeps under the eyes of who follows"
     )
     look = Heard(stage)
-    assert look.read(Wanted("console")) == []
+    look.read(Wanted("console"))
     assert "one that sleeps still does" in "\n".join(look.notes)
-    assert "ContainerAppConsoleLogs_CL | where ContainerAppName_s == " in "\n".join(look.notes), "older lines: where"
+    said = [f"said {number}" for number in range(11)]
+    eventually(lambda: archived(stage, Wanted("console")).texts("said ") == said, 20, "what Log Analytics has of it")
     why = asked(stage)
     assert (why.state, why.cause, why.is_failure) == ("asleep", None, False)
     assert stage.replicas() == [], "neither following nor looking nor asking why wakes it"
@@ -128,10 +131,74 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
     why = asked(stage)
     assert (why.state, why.cause, why.is_failure) == ("ready", None, False)
     heard.end(thread)
-    assert heard.texts("said ") == [f"said {number}" for number in range(12)]
+    assert heard.texts("said ") == [*said, "said 11"]
     assert len({each.replica for each in heard.lines}) == 2
     assert not [each for each in heard.lines if each.text.startswith(("F ", "Connecting to", "Successfully Connected"))]
     assert all(each.time and each.revision for each in heard.lines)
+    since = archived(stage, Wanted("console", since=began))
+    assert since.texts("said ") == [*said, "said 11"], "of the one that has gone and of the one that runs, once each"
+    assert "are from Log Analytics" in "\n".join(since.notes)
+    out, problem = terminal(stage, "logs", "--since", "1h", "--json").communicate(timeout=60)
+    told = [json.loads(each)["text"] for each in out.splitlines()]
+    assert [each for each in told if each.startswith("said ")] == [*said, "said 11"], problem
+
+
+def archived(stage: Stage, wanted: Wanted) -> Heard:
+    heard = Heard(stage)
+    heard.read(wanted)
+    return heard
+
+
+AN_HOUR = 3600.0
+FORBIDDEN = {
+    "error": {"code": "InsufficientAccessError", "message": "The provided credentials have insufficient access"}
+}
+UNRESOLVED = {
+    "error": {
+        "code": "BadArgumentError",
+        "message": "The request had some invalid properties",
+        "innererror": {"code": "SEM0100", "message": "Failed to resolve table or column expression named 'X'"},
+    }
+}
+GONE = {"error": {"code": "WorkspaceNotFoundError", "message": "no"}}
+IN_PART = {"tables": [], "error": {"code": "PartialError", "message": "too much"}}
+
+
+@pytest.mark.fact(106)
+def test_why_older_lines_can_not_be_read_is_told_and_the_streams_are_shown_all_the_same(
+    stage: Stage, faults: Arm
+) -> None:
+    awake(stage)
+    say(stage, "still told")
+    for kind, status, body, words in (
+        ("status", 403, FORBIDDEN, "Ask for the role Log Analytics Reader"),
+        ("status", 400, UNRESOLVED, "the first lines take some minutes"),
+        ("status", 404, GONE, "does not exist any more"),
+        ("body", 200, IN_PART, "only in part: too much"),
+    ):
+        faults({"part": "data", "path": "/query", "kind": kind, "status": status, "body": json.dumps(body)})
+        found = archived(stage, Wanted("console", since=time.time() - AN_HOUR))
+        assert words in "\n".join(found.notes)
+        assert "still told" in found.texts("still")
+    faults()
+    environment = stage.project.names("Microsoft.App/managedEnvironments")[0]
+    environments = stage.world.apps.managed_environments
+    logs = environments.get(stage.name, environment).properties.app_logs_configuration.log_analytics_configuration
+    before = {"customerId": logs.customer_id, "sharedKey": "c2VjcmV0"}
+    for destination, words in (
+        ("azure-monitor", "it sends them to azure-monitor"),
+        (None, "has no Log Analytics workspace"),
+    ):
+        kept = {"destination": destination, "logAnalyticsConfiguration": None}
+        environments.begin_update(stage.name, environment, environment_logs(kept)).result()
+        found = archived(stage, Wanted("console", since=time.time() - AN_HOUR))
+        assert words in "\n".join(found.notes)
+    kept = {"destination": "log-analytics", "logAnalyticsConfiguration": before}
+    environments.begin_update(stage.name, environment, environment_logs(kept)).result()
+
+
+def environment_logs(kept: dict[str, Any]) -> Any:
+    return {"location": "westus3", "properties": {"appLogsConfiguration": kept}}
 
 
 @pytest.mark.fact(106)

@@ -59,7 +59,8 @@ class Tokens:
 def tokens(two_tenants: World, monkeypatch: pytest.MonkeyPatch) -> Tokens:
     """The local cloud in the place of Azure, with its certificate authority trusted as a company's is."""
     arm = two_tenants.arm
-    profile = CloudProfile("azure", arm, f"{arm}/.default", two_tenants.known["authority"], "https", None)
+    scope, authority = f"{arm}/.default", two_tenants.known["authority"]
+    profile = CloudProfile("azure", arm, scope, authority, "https", None, logs=arm, logs_scope=scope)
     monkeypatch.setitem(AZURE_PROFILES, "azure", profile)
     for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, two_tenants.known["caFile"])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sidecar.decisions.diagnosis import Seen, Working, diagnose
-from sidecar.decisions.excerpt import of_previous_instance, query, since, system
+from sidecar.decisions.excerpt import of_previous_instance, since, system
 from sidecar.decisions.suspicion import REMEDIES, Around, port_changed, remedies, suspected
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, Unrepeated, console_line, system_event
 from sidecar.gateway.revisions import Container, Replica, replica_from
@@ -76,16 +76,6 @@ def test_in_a_crash_loop_as_captured_the_last_instance_is_what_the_stream_holds(
     last = of_previous_instance(lines, events, replica_from(found))
     assert last
     assert last[-1] == lines[-1]
-
-
-def test_older_lines_are_asked_for_by_app_time_and_replica() -> None:
-    asked = query("console", "my-app", NOON, "it's")
-    assert asked.startswith("ContainerAppConsoleLogs_CL | where ContainerAppName_s == 'my-app' | ")
-    assert "where ContainerGroupName_s == 'it\\'s'" in asked
-    assert "where TimeGenerated >= datetime(2026-11-28T12:00:00.000Z)" in asked
-    assert query("system", "a", 0.0, "").startswith(
-        "ContainerAppSystemLogs_CL | where ContainerAppName_s == 'a' | project"
-    )
 
 
 def test_an_event_reads_as_a_line() -> None:

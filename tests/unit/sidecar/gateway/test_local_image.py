@@ -111,5 +111,5 @@ def test_a_process_under_the_old_number_that_may_not_be_read_is_not_the_local_cl
         raise psutil.AccessDenied(process.pid)
 
     monkeypatch.setattr(psutil.Process, "cmdline", denied)  # patched: on Linux everybody may read a command line
-    local = LocalCloud(os.getpid(), "", "", tmp_path, "", "", "", ())
+    local = LocalCloud(os.getpid(), "", "", tmp_path, "", "", "", (), "")
     assert not runs(local)

@@ -135,7 +135,7 @@ def test_a_subscription_of_the_local_cloud_is_known_by_its_id(tmp_path: Path) ->
         json.dumps(
             {
                 "pid": 1, "arm": "a", "authority": "b", "caFile": "c", "tenantId": "t", "clientId": "i", "clientSecret": "s",
-                "subscriptions": [{"id": "sub", "name": "n"}],
+                "subscriptions": [{"id": "sub", "name": "n"}], "ports": {"data": 1},
             }
         )
     )  # fmt: skip
