@@ -37,7 +37,7 @@ def since(text: str, now: float) -> float:
     if not text:
         return 0.0
     if span := SPAN.match(text.strip()):
-        return now - int(span[1]) * UNITS[span[2]]
+        return max(0.0, now - int(span[1]) * UNITS[span[2]])
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError as error:

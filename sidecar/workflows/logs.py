@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
@@ -33,6 +34,7 @@ LOOK_SECONDS = 2.0
 """Between two looks for replicas that have come or gone."""
 
 Take = Callable[[Line], None]
+Topic = Literal["arm", "stream", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,23 @@ def _held(place: AppPlace, app: apps.App, wanted: Wanted, journal: Journal) -> _
     events = _events(place, app) if wanted.previous else []
     lines: list[Line] = []
     full = False
+    failed: list[CloudError] = []
     for revision, replica in running:
         journal.check()
-        said = _console(place, replica)
+        try:
+            said = _console(place, replica)
+        except CloudError as error:  # of one of them: what the others say is told all the same
+            failed.append(error)
+            _note(journal, Text("The log of {name} can't be read: {problem}", name=replica.name, problem=error.message))
+            continue
         full = full or len(said) >= TAIL
         if wanted.previous:
             said = list(excerpt.of_previous_instance(said, events, replica))
         if not said:
             _note(journal, _nothing_said(replica, wanted))
         lines += [excerpt.console(line, revision, replica.name) for line in said]
+    if len(failed) == len(running):
+        raise failed[0]
     return _chosen(lines, wanted, full=full or (wanted.previous and not lines))
 
 
@@ -193,18 +203,19 @@ class _Follower:
         self._journal = journal
         self._take = take
         self._lines = 0
-        self._said = ""
+        self._said: dict[Topic, str] = {}
         self._urls: set[str] = set()
+        self._over = False
 
     def until(self, stop: threading.Event) -> int:
         with LogStreams(self._place) as streams:
-            while not stop.is_set():
+            while not stop.is_set() and not self._over:
                 try:
                     self._look(streams)
                 except Cancelled:
                     break  # it came while ARM was asked: what is stopped ends as it is meant to
                 for problem in streams.problems[:1]:
-                    self._say(Text("The log can't be read: {problem}", problem=problem))
+                    self._say("stream", Text("The log can't be read: {problem}", problem=problem))
                 stop.wait(LOOK_SECONDS)
         return self._lines
 
@@ -218,11 +229,15 @@ class _Follower:
         except (NotFound, NotAuthorized, NotSignedIn):
             raise
         except CloudError as error:
-            self._say(Text("Azure does not answer ({problem}); still trying…", problem=error.code))
+            self._say("arm", Text("Azure does not answer ({problem}); still trying…", problem=error.code))
+        else:
+            self._said.pop("arm", None)
 
     def _follow_events(self, streams: LogStreams) -> None:
         url = apps.app(self._place).event_stream
-        if url is not None:
+        if url is None:
+            self._say("nothing", Text("The app has no system log: its last update failed. One is waited for."))
+        else:
             streams.follow(url, self._take_event, self._lost)
 
     def _follow_consoles(self, streams: LogStreams) -> None:
@@ -233,11 +248,23 @@ class _Follower:
                 here.add(url)
                 streams.follow(url, self._taker(revision, replica.name), self._lost)
         streams.leave(self._urls - here)
-        self._urls = here
+        self._urls |= here
         if here:
-            self._said = ""
+            self._said.pop("nothing", None)
+        elif self._wanted.replica:
+            self._end_of_one()
         else:
-            self._say(Text("No replica runs; the next one is waited for, and nothing is sent to the app meanwhile."))
+            self._say(
+                "nothing",
+                Text("No replica runs; the next one is waited for, and nothing is sent to the app meanwhile."),
+            )
+
+    def _end_of_one(self) -> None:
+        """A replica's name never comes again."""
+        if not self._urls:
+            raise NotFound(_nothing_runs(self._wanted), code="NoSuchReplica")
+        self._over = True
+        self._say("nothing", _nothing_runs(self._wanted))
 
     def _taker(self, revision: str, replica: str) -> Callable[[str], None]:
         def take(line: str) -> None:
@@ -261,10 +288,10 @@ class _Follower:
         lost = Text("The stream had broken off, and holds {count} lines only: some may be missing here.", count=TAIL)
         _note(self._journal, lost)
 
-    def _say(self, text: Text) -> None:
-        """Once, until something else is to be said."""
-        if str(text) != self._said:
-            self._said = str(text)
+    def _say(self, topic: Topic, text: Text) -> None:
+        """Once, until something else is to be said of it, or it has been well meanwhile."""
+        if self._said.get(topic) != str(text):
+            self._said[topic] = str(text)
             _note(self._journal, text)
 
 

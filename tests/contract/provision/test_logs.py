@@ -20,7 +20,7 @@ import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.decisions.excerpt import Line
-from sidecar.words.errors import SlipwayError, WorkspaceError
+from sidecar.words.errors import NotFound, SlipwayError, WorkspaceError
 from sidecar.workflows.diagnose import Diagnosis, why_not_ready
 from sidecar.workflows.logs import Wanted, logs
 from tests.contract.localcloud.conftest import ROOT, World, eventually
@@ -162,6 +162,18 @@ UNRESOLVED = {
 }
 GONE = {"error": {"code": "WorkspaceNotFoundError", "message": "no"}}
 IN_PART = {"tables": [], "error": {"code": "PartialError", "message": "too much"}}
+
+
+def test_a_replica_that_is_not_there_is_not_waited_for_and_a_complaint_is_made_once(stage: Stage, faults: Arm) -> None:
+    awake(stage)
+    with pytest.raises(NotFound, match="no replica nobody now"):
+        Heard(stage).read(Wanted("console", follow=True, replica="nobody"))
+    hits = faults({"method": "POST", "path": "/getAuthToken", "status": 403, "times": None})
+    heard = Heard(stage)
+    thread = heard.follow(Wanted("console", follow=True))
+    eventually(lambda: awake(stage) and hits()[0] >= 3, 30, "three looks")
+    heard.end(thread)
+    assert sum("can't be read" in each for each in heard.notes) == 2, "once as progress and once beside the lines"
 
 
 @pytest.mark.fact(106)
