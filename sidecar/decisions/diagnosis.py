@@ -113,6 +113,19 @@ def diagnose(seen: Seen) -> Cause | Working:
     return _revision_cause(seen) or _working(seen)
 
 
+def killed_by_its_probe(seen: Seen) -> Cause | None:
+    """The probe's last kill of a replica that is not ready, though it may have been started again since."""
+    for replica in seen.fresh:
+        if not replica.ready:
+            lines = seen.console.get(replica.name, ())
+            events = [event for event in seen.events if event.replica == replica.name]
+            ended = terminations(events)
+            cause = _ending(replica, ended, lines, log_tail(lines, events)) if ended else None
+            if cause is not None and cause.code == "ProbeFailed":
+                return cause
+    return None
+
+
 def log_tail(lines: Sequence[ConsoleLine], events: Sequence[SystemEvent] = ()) -> str | None:
     """The end of the container's log; the platform's last events where it never wrote any."""
     if lines:

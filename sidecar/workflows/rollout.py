@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from sidecar.core.journal import Journal
-from sidecar.decisions.diagnosis import Cause, Seen, diagnose, log_tail
+from sidecar.decisions.diagnosis import Cause, Seen, diagnose, killed_by_its_probe, log_tail
 from sidecar.decisions.restart import Plan
 from sidecar.decisions.signs import waiting_reason
 from sidecar.gateway import revisions
@@ -95,11 +95,10 @@ class _Wait:
             self._suspect = (cause, self._waited)
 
     def _weigh_again(self, seen: Seen) -> None:
-        """A container that its probe has killed is started again at once; that it is killed again takes as long as the first
-        time. Who waits for a first answer is told now."""
-        ready = bool(seen.fresh) and all(each.ready for each in seen.fresh)
-        if not ready and self._suspect is not None and self._suspect[0].code == "ProbeFailed":
-            self._weigh(self._suspect[0])
+        """A container that its probe has killed is started again at once, between two looks; that it is killed again takes as
+        long as the first time. Who waits for a first answer is told now."""
+        if (cause := killed_by_its_probe(seen)) is not None:
+            self._weigh(cause)
 
     def _ask(self, seen: Seen) -> Arrived | None:
         """Once every new replica says that it is ready and no old one is left: one short question, at the revision's own
