@@ -9,7 +9,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -40,12 +40,14 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Listed:
-    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it."""
+    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it. `written`: when that was last,
+    in seconds by the share's own clock; None for a folder, or where the share does not tell."""
 
     name: str
     is_directory: bool
     size: int
     stamp: str = ""
+    written: float | None = None
 
 
 class Share:
@@ -287,7 +289,14 @@ def _listed(found: Any) -> Listed:
     # A listing says it as a text of seven digits, a file's properties as a moment of six.
     moment = written.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(written, datetime) else str(written)[:26]
     etag = str(found.etag).strip('"')
-    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}")
+    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}", _seconds(moment))
+
+
+def _seconds(moment: str) -> float | None:
+    try:
+        return datetime.fromisoformat(moment.rstrip("Z")).replace(tzinfo=UTC).timestamp()
+    except ValueError:  # it does not tell
+        return None
 
 
 def _opened(content: Content) -> IO[bytes]:
