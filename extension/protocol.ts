@@ -221,7 +221,7 @@ export interface Difference {
 
 export interface DiscardParams {
   readonly folder: string;
-  readonly kind: "provision" | "deploy" | "rollback";
+  readonly kind: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop";
 }
 
 export interface FileProblem {
@@ -246,12 +246,12 @@ export interface Generation {
 }
 
 export interface Interrupted {
-  readonly kind: "provision" | "deploy" | "rollback";
+  readonly kind: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop";
   readonly at: string;
   readonly step: string;
   readonly running: boolean;
   readonly sentence: Sentence;
-  readonly resume: "provision" | "deploy" | "rollback" | null;
+  readonly resume: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop" | null;
 }
 
 export interface Interruptions {

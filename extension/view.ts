@@ -211,7 +211,7 @@ function models({ base, adapters, refused, hashes }: Status): Line {
     text,
     icon: refused.length === 0 ? "library" : "warning",
     children: [
-      ...named.map((name, index) => ({ label: name, text: index === 0 && base !== null ? vscode.l10n.t("base model") : `${vscode.l10n.t("adapter")} ${(hashes[name] ?? "").slice(0, 12)}`.trim(), icon: "symbol-namespace" })),
+      ...named.map((name, index) => ({ label: name, text: `${index === 0 && base !== null ? vscode.l10n.t("base model") : vscode.l10n.t("adapter")} ${(hashes[name] ?? "").slice(0, 12)}`.trim(), icon: "symbol-namespace" })),
       ...refused.map(({ name, reason }) => ({ label: name, text: vscode.l10n.t("refused: {reason}", { reason }), icon: "error" })),
     ],
   };

@@ -12,6 +12,7 @@ from inference.engine.compute.device import LEAST_BLOCKS, SCORES, Device, bytes_
 from inference.engine.compute.hardware_report import hardware_report
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import Engine, Runner
+from inference.engine.files.base_digest import base_digest
 from inference.engine.files.folder import ModelFolder, check_model, find_base
 from inference.engine.files.spec import ModelSpec, UnsupportedModel, read_spec
 from inference.engine.schedule.block_manager import BlockManager
@@ -35,6 +36,7 @@ def load(service: Service) -> Served:
     note("checking", None, "")
     name, path = find_base(settings.mount, settings.base_model)
     folder = check_model(name, path, settings.mount)
+    digest = base_digest(folder)
     tokenizer = load_tokenizer(path, folder.config)
     for line in hardware_report():
         log.info("%s", line)
@@ -58,7 +60,7 @@ def load(service: Service) -> Served:
     watch = Watch(adapters, settings.mount, path / "config.json", settings.watch_seconds)
     watch.start()
     runs_on = RunsOn(device.device.type, gpu_name(device.device), device.format, settings.weights)
-    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch, runs_on)
+    return Served(name, engine, adapters, TokenizerGrammars(tokenizer), watch, runs_on, digest)
 
 
 def device_for(settings: Settings, folder: ModelFolder, vocabulary: int) -> Device:

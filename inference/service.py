@@ -65,6 +65,8 @@ class Served:
     grammars: TokenizerGrammars
     watch: Watch
     runs_on: RunsOn = RunsOn()
+    digest: str = ""
+    """Of the base, as `base_digest` makes it; empty where nobody has."""
 
     def names(self) -> list[str]:
         return [self.base, *sorted(self.adapters.installed)]
@@ -203,6 +205,7 @@ class Service:
             "revision": settings.revision,
             "replica": settings.replica,
             "base": served.base if served else None,
+            "baseHash": (served.digest or None) if served else None,
             "adapters": [{"name": a.name, "hash": a.digest} for a in sorted(adapters, key=lambda a: a.name)],
             "refused": [{"name": name, "reason": reason} for name, reason in sorted(refused.items())],
             "startedAt": self.started.isoformat(timespec="seconds"),

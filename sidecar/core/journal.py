@@ -134,12 +134,14 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The last step of a run that has not ended: when it began, in which process, and what was written beside it."""
+    """The last step of a run that has not ended: when it began, in which process, and what was written beside it. `earlier`: the
+    last steps of runs before it that have not ended either, the newest first."""
 
     step: str
     time: float
     pid: int
     facts: dict[str, object]
+    earlier: tuple[str, ...] = ()
 
 
 def unfinished(file: Path) -> Unfinished | None:
@@ -155,19 +157,15 @@ def unfinished(file: Path) -> Unfinished | None:
             running[operation] = entry  # the newest last
     if not running:
         return None
-    last = running[next(reversed(running))]
+    last, *before = reversed(running.values())
     pid = last.get("pid")
     return Unfinished(
         step=str(last.get("step")),
         time=_time(last),
         pid=pid if isinstance(pid, int) else 0,
         facts=last,
+        earlier=tuple(str(each.get("step")) for each in before),
     )
-
-
-def last_done(file: Path) -> float:
-    """When a run has ended well at last; 0 where none has."""
-    return max((_time(entry) for entry in _entries(file) if entry.get("step") == "done"), default=0.0)
 
 
 def _entries(file: Path) -> Generator[dict[str, object]]:

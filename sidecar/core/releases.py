@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -17,6 +17,11 @@ KEPT_RELEASES = 5
 """Releases that have served and stay on the share, beside the current one."""
 
 KEPT_GENERATIONS = 50
+
+LEFTOVER_SECONDS = 3600
+"""An upload takes minutes at most: what nobody has written to for so long is nobody's any more."""
+
+_PART = re.compile(r"\.([0-9a-f]{64}(\.json)?|[0-9]+\.json)\.[0-9a-f]{8}\.part")
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,26 @@ def collectable(found: Mapping[int, Generation], served: frozenset[int], there: 
     kept = {*recent, *good}
     named = {each.release for each in ordered}
     return tuple(sorted(each for each in there if each in named and each not in kept))
+
+
+def cut_off(written: Mapping[str, float], now: float) -> tuple[str, ...]:
+    """Of a folder of the record, by name and time: what uploads of ours that were killed have left."""
+    return tuple(sorted(name for name, at in written.items() if _PART.fullmatch(name) and _is_old(at, now)))
+
+
+def never_current(written: Mapping[str, float], named: Collection[str], now: float) -> tuple[str, ...]:
+    """Of the files in `releases/`, by name and time: those of releases that no generation names. `now`: by the same clock. A
+    newer file of a release says that somebody is just uploading it."""
+    newest: dict[str, float] = {}
+    for name, at in written.items():
+        release = name.removesuffix(".json")
+        newest[release] = max(at, newest.get(release, at))
+    abandoned = {each for each, at in newest.items() if is_release(each) and each not in named and _is_old(at, now)}
+    return tuple(sorted(name for name in written if name.removesuffix(".json") in abandoned))
+
+
+def _is_old(at: float, now: float) -> bool:
+    return at < now - LEFTOVER_SECONDS
 
 
 def _object(content: bytes) -> dict[str, object]:

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
 
+from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
 
-Kind = Literal["provision", "deploy", "rollback"]
-
-BEFORE_THE_SWITCH = frozenset({"look", "check", "sync", "upload"})
-"""Steps of a Deploy after which the release before is still the current one."""
+LOOKING = frozenset({"look", "check", "sync", "upload"})
+"""Steps after which everything is as it was before: of a Deploy the release before is still the current one."""
 
 MIRROR = "mirror"
 """A plain tree is switched file by file: in between it is neither the old one nor the new."""
 
-BACK = "back"
+BACK = frozenset({"back", "former-start"})
 
 WHILE_ENDING = frozenset({"release", "room"})
 """The old replica was being ended, so that its GPU gets free: its revision may not be active."""
 
+OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
+    "provision": ("delete",),
+    "deploy": ("rollback", "start", "stop"),
+    "rollback": ("deploy", "start", "stop"),
+    "start": ("stop",),
+    "stop": ("start",),
+    "delete": ("deploy", "rollback", "rotate", "start", "stop"),
+}
+"""What need not be gone on with any more once another operation has ended well: that one has decided it otherwise."""
 
-def left_behind(kind: Kind, step: str) -> Text:
+
+def reached(step: str, earlier: Sequence[str]) -> str:
+    """The step that tells what is left: a later run that had only looked has changed nothing of what one before it left."""
+    return next((each for each in (step, *earlier) if each not in LOOKING), step)
+
+
+def left_behind(kind: OperationKind, step: str) -> Text:
     if kind == "provision":
         return Text("What was begun goes on in the cloud; Provision finds it, and follows it.")
-    if step in BEFORE_THE_SWITCH:
+    if kind == "delete":
+        return _left_of_a_deletion(step)
+    if kind == "rotate":
+        return _left_of_a_rotation(step)
+    if kind in ("start", "stop"):
+        return Text("The app may be started or stopped: its status tells.")
+    if step in LOOKING:
         return Text("Nothing was changed: the release before is current.")
     if step == MIRROR:
         return Text(
             "The tree on the share is old in part and new in part; a replica that starts now reads both. Run Deploy again."
         )
-    if step == BACK:
+    if step in BACK:
         return Text("The release had failed, and the one before was being made current again: perhaps it serves.")
     if step in WHILE_ENDING:
         return Text("The old replica was being ended: perhaps nothing answers until a Deploy goes on.")
@@ -38,11 +58,24 @@ def left_behind(kind: Kind, step: str) -> Text:
     return Text("The new release may be current: then it starts by itself, or has. A Deploy goes on from there.")
 
 
-def goes_on(kind: Kind, step: str) -> Kind | None:
+def _left_of_a_deletion(step: str) -> Text:
+    if step in LOOKING:
+        return Text("Nothing was deleted.")
+    return Text("Some of what was to go may be gone. The same deletion goes on from there; what was to stay is there.")
+
+
+def _left_of_a_rotation(step: str) -> Text:
+    if step in LOOKING:
+        return Text("No key was changed.")
+    if step in WHILE_ENDING:
+        return Text(
+            "The old replica was being ended: perhaps nothing answers until the rotation goes on. No key is lost."
+        )
+    return Text(
+        "The keys may be changed, and a replica may not know it yet. No key is lost; the same rotation goes on."
+    )
+
+
+def goes_on(kind: OperationKind, step: str) -> OperationKind | None:
     """Which command goes on from there; None where that would bring back what has failed."""
-    return None if kind == "deploy" and step == BACK else kind
-
-
-def makes_good(done: Kind, cut_off: Kind) -> bool:
-    """Whether an operation that has ended well leaves nothing to be told of an earlier one: another release is current since."""
-    return done == cut_off or {done, cut_off} == {"deploy", "rollback"}
+    return None if kind == "deploy" and step in BACK else kind

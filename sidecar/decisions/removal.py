@@ -66,6 +66,11 @@ def removal(items: Sequence[Item], also: Collection[str]) -> Removal:
     return Removal(tuple(goes), tuple(stays))
 
 
+def named(also: Collection[str]) -> dict[Kind, str]:
+    """What was asked for by its name. Once an app is gone nothing else may tell where it ran."""
+    return {kind: name for kind, name in map(_asked, also) if name is not None}
+
+
 def _with(kind: Kind, wanted: Collection[str]) -> bool:
     """Whether something that it is a part of goes."""
     around = PARTS.get(kind)

@@ -237,15 +237,25 @@ def status(found: wire.Status) -> str:
         ("next", "AI Toolkit: Provision Azure Container Apps for inference" if unprovisioned else None),
         ("endpoint", found.url),
         ("revision", found.revision),
-        ("release", f"{found.release[:12]} (generation {found.generation})" if found.release else None),
+        ("release", released(found.release, found.generation)),
         *[("replica", f"{each.name}  {each.state}") for each in found.replicas],
-        *models(found.base, [hashed(each, found.hashes) for each in found.adapters], found.refused),
+        *models(
+            found.base and hashed(found.base, found.hashes),
+            [hashed(each, found.hashes) for each in found.adapters],
+            found.refused,
+        ),
         ("runs on", None if found.runs_on is None else runs_on(found.runs_on)),
         *[("also", f"{each.name}  {each.state}, {each.health}") for each in found.revisions if not each.serves],
         ("reason", None if found.reason is None else spoken(found.reason)),
         *[("note", spoken(each)) for each in found.notes],
     ]
     return facts("Nothing is provisioned yet." if unprovisioned else f"{found.app}: {found.state}{phase}", rows)
+
+
+def released(release: str | None, generation: int | None) -> str | None:
+    """An app that pins a release starts it whichever generation is current."""
+    number = "" if generation is None else f" (generation {generation})"
+    return f"{release[:12]}{number}" if release else None
 
 
 def hashed(name: str, hashes: Mapping[str, str]) -> str:

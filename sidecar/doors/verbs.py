@@ -9,6 +9,7 @@ from sidecar.doors import terminal, terminal_logs, terminal_preflight
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
 from sidecar.doors.verbs_operating import OPERATING
 from sidecar.wire import protocol as wire
+from sidecar.words.names import OPERATIONS
 
 
 def in_subscription(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +56,7 @@ def for_rollback(parser: argparse.ArgumentParser) -> None:
 
 def for_discard(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
-    parser.add_argument("--kind", choices=["provision", "deploy", "rollback"], required=True)
+    parser.add_argument("--kind", choices=OPERATIONS, required=True)
 
 
 def for_logs(parser: argparse.ArgumentParser) -> None:

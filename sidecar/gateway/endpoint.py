@@ -77,7 +77,7 @@ class Version:
     ready_after: float | None = None
     """Seconds that this start took, from the process's first moment."""
     hashes: Mapping[str, str] = field(default_factory=dict[str, str])
-    """SHA-256 of each adapter's files, by its name."""
+    """SHA-256 of each adapter's files, by its name; of the base a digest of what is cheap to read, where the server tells it."""
     keys: int | None = None
     """How many keys it accepts; None: an older server, which knows one and does not tell."""
     runs_on: RunsOn | None = None
@@ -177,6 +177,7 @@ class Endpoint:
         generation = str(body.get("generation") or "")
         adapters = cast("list[dict[str, Any]]", body.get("adapters") or [])
         refused = cast("list[dict[str, Any]] | None", body.get("refused"))
+        hashed = [*adapters, {"name": body.get("base"), "hash": body.get("baseHash")}]
         return Version(
             release=cast("str | None", body.get("release")) or None,
             generation=int(generation) if generation.isdigit() else None,
@@ -188,7 +189,7 @@ class Endpoint:
             else tuple(Refused(str(each["name"]), str(each["reason"])) for each in refused),
             started=cast("str | None", body.get("startedAt")) or None,
             ready_after=float(after) if isinstance(after := body.get("readyAfter"), int | float) else None,
-            hashes={str(each["name"]): str(each["hash"]) for each in adapters if each.get("hash")},
+            hashes={str(each["name"]): str(each["hash"]) for each in hashed if each.get("hash")},
             keys=int(keys) if isinstance(keys := body.get("keys"), int) else None,
             runs_on=_runs_on(body),
         )

@@ -40,14 +40,14 @@ Content = bytes | Path
 
 @dataclass(frozen=True)
 class Listed:
-    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it. `written`: when that was, in
-    seconds since 1970; 0 where it is not told."""
+    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it. `written`: when that was last,
+    in seconds by the share's own clock; None for a folder, or where the share does not tell."""
 
     name: str
     is_directory: bool
     size: int
     stamp: str = ""
-    written: float = 0.0
+    written: float | None = None
 
 
 class Share:
@@ -306,11 +306,11 @@ def _listed(found: Any) -> Listed:
     return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}", _seconds(moment))
 
 
-def _seconds(moment: str) -> float:
+def _seconds(moment: str) -> float | None:
     try:
         return datetime.fromisoformat(moment.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
-    except ValueError:  # not told
-        return 0.0
+    except ValueError:  # it does not tell
+        return None
 
 
 def _opened(content: Content) -> IO[bytes]:

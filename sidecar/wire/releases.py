@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from sidecar.wire.message import Message, Operation, Sentence, sentence
-from sidecar.words.names import CloudName
+from sidecar.words.names import CloudName, OperationKind
 from sidecar.words.problems import Problem
 
 
@@ -53,12 +53,12 @@ class Deployed(Message):
 class Interrupted(Message):
     """An operation that was cut off. `running`: another window or terminal is at it still. `resume`: what goes on from there."""
 
-    kind: Literal["provision", "deploy", "rollback"]
+    kind: OperationKind
     at: str
     step: str
     running: bool
     sentence: Sentence
-    resume: Literal["provision", "deploy", "rollback"] | None
+    resume: OperationKind | None
 
 
 class Interruptions(Message):
@@ -67,7 +67,7 @@ class Interruptions(Message):
 
 class DiscardParams(Message):
     folder: str
-    kind: Literal["provision", "deploy", "rollback"]
+    kind: OperationKind
 
 
 class RollbackParams(Operation):

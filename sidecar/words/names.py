@@ -43,8 +43,12 @@ Verdict = Literal["PASS", "WARN", "FAIL", "UNVERIFIED"]
 Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 
+OperationKind = Literal["provision", "deploy", "rollback", "delete", "rotate", "start", "stop"]
+"""What is written down step by step, so that the next window can tell what became of it."""
+
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 PHASES: tuple[Phase, ...] = get_args(Phase)
+OPERATIONS: tuple[OperationKind, ...] = get_args(OperationKind)
 
 
 def is_phase(word: object) -> TypeGuard[Phase]:

@@ -8,19 +8,19 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
-from sidecar.decisions.interruption import Kind
+from sidecar.decisions.interruption import OVERTAKES
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare, signs_in_by_itself
 from sidecar.gateway.tenants import subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
-from sidecar.words.names import CloudName
+from sidecar.words.names import OPERATIONS, CloudName, OperationKind
 from sidecar.workflows.answers import (
     deployed,
     generation,
@@ -33,13 +33,15 @@ from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.deploy import deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
-from sidecar.workflows.interrupted import KINDS, forget, interrupted, note_of
+from sidecar.workflows.interrupted import forget, interrupted, note_of
 from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.preflight import preflight
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
+
+T = TypeVar("T")
 
 
 def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscriptions:
@@ -128,8 +130,13 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, tuple(params.consents), context)
-    journal = _journal(workspace.folder, "provision", params.operation, context)
-    result = _journalled(journal, lambda: provision(workspace, session, request, journal))
+    result = journalled(
+        "provision",
+        workspace,
+        params.operation,
+        context,
+        lambda journal: provision(workspace, session, request, journal),
+    )
     return wire.Provisioned(
         endpoint=result.endpoint,
         url=result.url,
@@ -157,18 +164,31 @@ def _request(
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
     session = _prepared(params.cloud, params.consents, workspace, context)
-    journal = _journal(workspace.folder, "deploy", params.operation, context)
+    consents = tuple(params.consents)
     return deployed(
-        _journalled(journal, lambda: deploy(workspace, session, journal, tuple(params.consents), code=params.code))
+        journalled(
+            "deploy",
+            workspace,
+            params.operation,
+            context,
+            lambda journal: deploy(workspace, session, journal, consents, code=params.code),
+        )
     )
 
 
 def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deployed:
     workspace = open_workspace(params.folder)
     session = _prepared(params.cloud, params.consents, workspace, context)
-    journal = _journal(workspace.folder, "rollback", params.operation, context)
     consents = tuple(params.consents)
-    return deployed(_journalled(journal, lambda: roll_back(workspace, session, journal, params.generation, consents)))
+    return deployed(
+        journalled(
+            "rollback",
+            workspace,
+            params.operation,
+            context,
+            lambda journal: roll_back(workspace, session, journal, params.generation, consents),
+        )
+    )
 
 
 def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
@@ -290,21 +310,25 @@ def _session(cloud: CloudName, subscription_id: str, context: Context) -> Sessio
     return opened(cloud_of(context.settings, cloud, subscription_id), subscription_id, context)
 
 
-def _journal(folder: Path, kind: Kind, operation: str, context: Context) -> Journal:
+def journal_files(folder: Path, context: Context) -> dict[OperationKind, Path]:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
-    file = journal_files(folder, context)[kind]
-    name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
-    return Journal(file, name, context.listen, context.stop, context.leaving)
-
-
-def journal_files(folder: Path, context: Context) -> dict[Kind, Path]:
     project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in KINDS}
+    return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in OPERATIONS}
 
 
-def _journalled(journal: Journal, run: Callable[[], Any]) -> Any:
+def journalled(
+    kind: OperationKind, workspace: Workspace, operation: str, context: Context, run: Callable[[Journal], T]
+) -> T:
+    """Runs what writes down its steps. Once it has ended well, what it overtakes is not told any more."""
+    files = journal_files(workspace.folder, context)
+    name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
+    journal = Journal(files[kind], name, context.listen, context.stop, context.leaving)
     try:
-        return run()
+        result = run(journal)
     except Exception as error:
         journal.failed(error.code if isinstance(error, SlipwayError) else type(error).__name__)
         raise
+    for each in interrupted({overtaken: files[overtaken] for overtaken in OVERTAKES.get(kind, ())}):
+        if not each.running:
+            forget(files[each.kind])
+    return result

@@ -45,9 +45,9 @@ from sidecar.workflows.publish import (
 from sidecar.workflows.records import Record, now, read_record, served_json, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import Arrived, roll_out
-from sidecar.workflows.upgrade import needs_upgrade, upgrade
+from sidecar.workflows.upgrade import Upgraded, needs_upgrade, upgrade
 from sidecar.workflows.watch import replicas_of
-from sidecar.workflows.wayback import go_back
+from sidecar.workflows.wayback import WayBack, go_back
 
 PATIENCE = Patience()
 
@@ -238,9 +238,10 @@ def put_in_service(
         journal.step("activate", text, revision=revision.name)
         revisions.activate(place, revision.name)
     plan = make_room(place, app, revision, plan_of(place, app, revision), journal)
+    upgraded: Upgraded | None = None
     if stage.older:
-        app, revision = upgrade(place, app, revision, plan, journal)
-        plan = Plan("new")
+        upgraded = upgrade(place, app, revision, plan, journal)
+        app, revision, plan = upgraded.app, upgraded.revision, Plan("new")
     elif started:  # whatever replica it has now began after the release was current
         plan = replace(plan, way="new")
     aim = aim_of(stage, app, revision, published.release or None)
@@ -252,8 +253,8 @@ def put_in_service(
             journal.step("ask", Text("Asking the model…"), increment=5)
             ask_model(stage.address.url, aim.key, journal)
     except EndpointError as failure:
-        told_instead = go_back(aim, stage.where, published, failure, origin=origin, journal=journal, patience=patience)
-        raise told_instead from failure
+        way = WayBack(aim, stage.where, published, origin, upgraded)
+        raise go_back(way, failure, journal, patience) from failure
     except Cancelled as cancelled:
         raise cancelled_after(published, cancelled) from cancelled
     if arrived.version is None:

@@ -126,7 +126,7 @@ class _Sync:
                 if each.is_directory:
                     continue
                 mark = next((mark for mark in known.marks if is_unfinished(each.name, mark)), None)
-                if mark is not None and time.time() - each.written < self.abandoned:
+                if mark is not None and (each.written is None or time.time() - each.written < self.abandoned):
                     self.others.add(mark)
                 elif mark is not None:
                     self._unless_open(path, lambda path=path: self._gone(path))

@@ -18,6 +18,7 @@ from sidecar.words.errors import EndpointError, NotFound, SlipwayError, Workspac
 from sidecar.words.names import Phase, State
 from sidecar.words.text import Text
 from sidecar.workflows.outcome import api_key_of, outcome_notes
+from sidecar.workflows.recorded import Recorded, recorded
 
 LOG_SECONDS = 4
 """For a look at the end of a log: a look is short, and tells what it could read."""
@@ -49,8 +50,9 @@ class RevisionStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """From `release` to `refused`, and `hashes` and `runs_on`, it is known while it is ready; `notes` are what a person should
-    know beside the state. `cooldown`: seconds after which a replica that nobody asks ends."""
+    """From `base` to `refused`, and `hashes` and `runs_on`, it is known while it is ready; release and generation also where
+    there is no replica: of the one that would start. `notes` are what a person should know beside the state. `cooldown`: seconds
+    after which a replica that nobody asks ends."""
 
     state: State
     phase: Phase | None = None
@@ -105,7 +107,8 @@ def status(workspace: Workspace, session: Session) -> Status:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     found = revisions.revisions(place)
     if app.stopped:
-        return Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED)
+        stopped = Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED)
+        return would_start(stopped, recorded(place, app, target))
     try:
         revision = serving_revision(app, found)
     except EndpointError as error:
@@ -126,7 +129,7 @@ def status(workspace: Workspace, session: Session) -> Status:
     notes = (*newest_failed(app, found, revision), *last_write(app), *noted(address, app))
     where = replace(where, url=address.url, notes=notes)
     if not running:
-        return where
+        return would_start(where, recorded(place, app, target))
     if not any(each.ready for each in running):
         return seen_inside(where, place, app, revision, running)
     found = asked(where, address, api_key_of(place, app), running, ours=is_ours(app))
@@ -134,6 +137,11 @@ def status(workspace: Workspace, session: Session) -> Status:
         # A replica counts as ready, and our server does not answer: the app's port may have been changed under it.
         return seen_inside(where, place, app, revision, running)
     return found
+
+
+def would_start(where: Status, known: Recorded) -> Status:
+    notes = where.notes if known.problem is None else (*where.notes, known.problem)
+    return replace(where, release=known.release, generation=known.generation, notes=notes)
 
 
 def asked(where: Status, address: Address, key: str | None, running: list[revisions.Replica], *, ours: bool) -> Status:

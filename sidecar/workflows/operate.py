@@ -43,6 +43,7 @@ def stop(workspace: Workspace, session: Session, journal: Journal) -> Switched:
         whole_app.stop(place)
     _until_told(place, "Stopped", journal)
     _until_gone(place, journal)
+    journal.done()
     return Switched(
         app.name,
         "stopped",
@@ -58,6 +59,7 @@ def start(workspace: Workspace, session: Session, journal: Journal) -> Switched:
     app = apps.app(place)
     changed = start_stopped(place, app, journal)
     awake = len(running_replicas(place))
+    journal.done()
     sentence = (
         Text("{app} is started: {awake} replicas are awake or starting, and are billed.", app=app.name, awake=awake)
         if awake

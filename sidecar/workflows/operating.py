@@ -9,25 +9,28 @@ from typing import Any
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.removal import Item
 from sidecar.wire import protocol as wire
-from sidecar.workflows.actions import ACTIONS, journal_files
+from sidecar.workflows.actions import ACTIONS, journal_files, journalled
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
-from sidecar.workflows.interrupted import OF_AN_APP, forget
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
-from sidecar.workflows.rotate import finish, rotate
+from sidecar.workflows.rotate import rotate
 
 
 def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
-    workspace = open_workspace(params.folder)
-    return _switched(start(workspace, session_for(params.folder, params.cloud, context), silent(context)))
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    return _switched(
+        journalled("start", workspace, params.operation, context, lambda journal: start(workspace, session, journal))
+    )
 
 
 def stop_action(params: wire.OperateParams, context: Context) -> wire.Switched:
-    workspace = open_workspace(params.folder)
-    return _switched(stop(workspace, session_for(params.folder, params.cloud, context), silent(context)))
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    return _switched(
+        journalled("stop", workspace, params.operation, context, lambda journal: stop(workspace, session, journal))
+    )
 
 
 def snippet_action(params: wire.SnippetParams, context: Context) -> wire.Snippet:
@@ -55,8 +58,14 @@ def diagnostics_action(params: wire.DiagnosticsParams, context: Context) -> wire
 
 def rotate_action(params: wire.RotateParams, context: Context) -> wire.Rotated:
     workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
-    run = finish if params.finish else rotate
-    done = run(workspace, session, silent(context), tuple(params.consents))
+    consents = tuple(params.consents)
+    done = journalled(
+        "rotate",
+        workspace,
+        params.operation,
+        context,
+        lambda journal: rotate(workspace, session, journal, consents, finishing=params.finish),
+    )
     return wire.Rotated(
         app=done.app, between=done.between, restarted=done.restarted, sentence=wire.sentence(done.sentence)
     )
@@ -72,11 +81,15 @@ def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
     workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
     if params.plan:
         return _removed(plan(workspace, session, params.also))
-    done = remove(workspace, session, silent(context), params.name, params.also)
-    journals = journal_files(workspace.folder, context)
-    for kind in OF_AN_APP:  # nobody goes on with a release of an app that is gone
-        forget(journals[kind])
-    return _removed(done)
+    return _removed(
+        journalled(
+            "delete",
+            workspace,
+            params.operation,
+            context,
+            lambda journal: remove(workspace, session, journal, params.name, params.also),
+        )
+    )
 
 
 def _removed(found: Removed) -> wire.Removed:

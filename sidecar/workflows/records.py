@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,10 +12,12 @@ from sidecar.core.releases import (
     KEPT_GENERATIONS,
     Generation,
     collectable,
+    cut_off,
     generation_from,
     generation_numbers,
     is_release,
     manifest_from,
+    never_current,
 )
 from sidecar.gateway.apps import Mounted
 from sidecar.gateway.files import Share, open_share
@@ -23,17 +25,23 @@ from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import NotFound, SlipwayError
 from sidecar.words.text import Text
 
+FOLDERS = ("releases", "served", "generations")
+"""Of the record. Generations are listed last: a release that one of them names lies there before."""
+
 
 @dataclass(frozen=True)
 class Record:
     """`home`: the app's folder on the share. `generations`: the newest KEPT_GENERATIONS that can be read. `names`: every file
-    beside them. `bundles`: each release's size there in bytes. `served`: generations that were seen to answer."""
+    beside them. `bundles`: each release's size there in bytes. `served`: generations that were seen to answer. `written`: when
+    each file was written last, by folder and name. `whole`: every generation that was looked at could be read."""
 
     home: str
     generations: dict[int, Generation]
     names: tuple[str, ...]
     bundles: dict[str, int]
     served: frozenset[int]
+    written: Mapping[str, Mapping[str, float]]
+    whole: bool
 
     @property
     def highest(self) -> int:
@@ -51,9 +59,11 @@ class Record:
 
 def read_record(share: Share, home: str, journal: Journal) -> Record:
     """What can be read; a damaged generation is told, for the container's start skips it too."""
-    names = [each.name for each in share.list(f"{home}/generations") if not each.is_directory]
+    listed = {folder: share.list(f"{home}/{folder}") for folder in FOLDERS}
+    names = [each.name for each in listed["generations"] if not each.is_directory]
     found: dict[int, Generation] = {}
-    for number in generation_numbers(names)[-KEPT_GENERATIONS:]:
+    looked_at = generation_numbers(names)[-KEPT_GENERATIONS:]
+    for number in looked_at:
         try:
             generation = generation_from(number, share.read(f"{home}/generations/{number}.json"))
         except NotFound:
@@ -63,9 +73,26 @@ def read_record(share: Share, home: str, journal: Journal) -> Record:
             journal.log(text, "warning")
         else:
             found[number] = generation
-    bundles = {each.name: each.size for each in share.list(f"{home}/releases") if is_release(each.name)}
-    served = generation_numbers(each.name for each in share.list(f"{home}/served"))
-    return Record(home, found, tuple(names), bundles, frozenset(served))
+    bundles = {each.name: each.size for each in listed["releases"] if is_release(each.name)}
+    served = generation_numbers(each.name for each in listed["served"])
+    written = {
+        folder: {each.name: each.written for each in files if each.written is not None}
+        for folder, files in listed.items()
+    }
+    whole = len(found) == len(looked_at)
+    return Record(home, found, tuple(names), bundles, frozenset(served), written, whole)
+
+
+def current_on(share: Share, home: str) -> Generation | None:
+    """The current generation alone, as the container's start sees it."""
+    for number in reversed(generation_numbers(each.name for each in share.list(f"{home}/generations"))):
+        try:
+            found = generation_from(number, share.read(f"{home}/generations/{number}.json"))
+        except NotFound:
+            continue  # cleared meanwhile
+        if found is not None:
+            return found
+    return None
 
 
 def manifest_on(share: Share, home: str, release: str) -> dict[str, str] | None:
@@ -84,8 +111,13 @@ def write_served(place: AppPlace, where: Mounted, home: str, generation: int, jo
     """That a generation answered, and what nobody needs any more goes: the release serves, whether or not this is written."""
     try:
         with open_share(place.around, where.account, where.share) as share:
-            share.replace(f"{home}/served/{generation}.json", served_json())
-            _collect(share, read_record(share, home, journal), journal)
+            said = f"{home}/served/{generation}.json"
+            share.replace(said, served_json())
+            record = read_record(share, home, journal)
+            _collect(share, record, journal)
+            just = share.look(said)
+            if just is not None and just.written is not None:
+                _collect_leftovers(share, record, just.written, journal)
     except SlipwayError as error:
         journal.log(
             Text("The release serves; its record could not be completed: {problem}", problem=error.message), "warning"
@@ -100,6 +132,26 @@ def _collect(share: Share, record: Record, journal: Journal) -> None:
     old = generation_numbers(record.names)[:-KEPT_GENERATIONS]
     _delete(share, f"{record.home}/generations", (f"{number}.json" for number in old))
     _delete(share, f"{record.home}/served", (f"{number}.json" for number in record.served if number in old))
+
+
+def _collect_leftovers(share: Share, record: Record, now: float, journal: Journal) -> None:
+    """`now`: by the share's clock. Each is looked at once more just before, for somebody may have taken it up meanwhile."""
+    found = [
+        (folder, name, Text("{name} was left by an upload that was cut off, and is taken off the share.", name=name))
+        for folder in FOLDERS
+        for name in cut_off(record.written[folder], now)
+    ]
+    if record.whole:  # else a generation that can't be read may name any of them
+        named = {each.release for each in record.generations.values()}
+        found += [
+            ("releases", name, Text("{name} never became current, and is taken off the share.", name=name))
+            for name in never_current(record.written["releases"], named, now)
+        ]
+    for folder, name, text in found:
+        seen = share.look(f"{record.home}/{folder}/{name}")
+        if seen is not None and seen.written == record.written[folder][name]:
+            journal.log(text)
+            _delete(share, f"{record.home}/{folder}", (name,))
 
 
 def _delete(share: Share, folder: str, names: Iterable[str]) -> None:

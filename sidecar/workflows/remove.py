@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, empty_config, known_project_id, read_config
 from sidecar.decisions.provisioning import owner_of, refuse_foreign
-from sidecar.decisions.removal import Item, Kind, Removal, removal
+from sidecar.decisions.removal import Item, Kind, Removal, named, removal
 from sidecar.gateway import apps
 from sidecar.gateway import removal as gateway
 from sidecar.gateway.files import Share, open_share
@@ -17,10 +17,12 @@ from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, CloudError, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.text import Text
-from sidecar.workflows.leftovers import items_of
+from sidecar.workflows.leftovers import items_of, storage_gone
 
 GONE_SECONDS = 300
 """For a resource to be gone after ARM has called its deletion done."""
+
+NOT_PROVISIONED = "NotProvisioned"
 
 KEYS: dict[Kind, tuple[str, ...]] = {
     "app": ("ACA_APP_NAME", "ACA_APP_ENDPOINT"),
@@ -61,7 +63,12 @@ def plan(workspace: Workspace, session: Session, also: Collection[str]) -> Remov
 def remove(workspace: Workspace, session: Session, journal: Journal, name: str, also: Collection[str]) -> Removed:
     """`name`: the app's, as the person wrote it. A run that was cut off is finished by the next: the configuration keeps its
     names until everything is gone."""
-    names = names_of(workspace, session)
+    try:
+        names = names_of(workspace, session)
+    except WorkspaceError as error:
+        if error.code == NOT_PROVISIONED:
+            journal.done()  # one that was cut off after its last deletion has left nothing to be done
+        raise
     if name != names.app:
         raise WorkspaceError(
             Text("The app is called {app}, not {name}: nothing was deleted.", app=names.app, name=name or "–"),
@@ -73,14 +80,17 @@ def remove(workspace: Workspace, session: Session, journal: Journal, name: str, 
     gone: list[Item] = []
     try:
         for item in found.goes:
-            journal.step("delete", Text("Deleting the {kind} {name}…", kind=item.kind, name=item.name), increment=10)
+            text = Text("Deleting the {kind} {name}…", kind=item.kind, name=item.name)
+            journal.step("delete", text, increment=10, kind=item.kind, what=item.name)
             _take_away(names, item, found, journal)
             gone.append(item)
             journal.log(Text("The {kind} {name} is gone.", kind=item.kind, name=item.name))
+        journal.step("config", Text("Taking what is gone out of infra/inference.config.json…"), increment=5)
     except Cancelled as cancelled:
         raise _cancelled(gone, found.goes, cancelled) from cancelled
-    emptied = _emptied(found.goes)
+    emptied = _emptied(names)
     empty_config(workspace, emptied)
+    journal.done()
     return Removed(names.app, True, tuple(gone), found.stays, emptied)
 
 
@@ -88,7 +98,7 @@ def names_of(workspace: Workspace, session: Session) -> Names:
     config = read_config(workspace)
     if not (config.ACA_APP_NAME and config.SUBSCRIPTION_ID and config.RESOURCE_GROUP_NAME):
         raise WorkspaceError(
-            Text("infra/inference.config.json names no app: there is nothing to delete."), code="NotProvisioned"
+            Text("infra/inference.config.json names no app: there is nothing to delete."), code=NOT_PROVISIONED
         )
     place = GroupPlace(session, config.SUBSCRIPTION_ID, config.RESOURCE_GROUP_NAME)
     return Names(place, config.ACA_APP_NAME, config.STORAGE_ACCOUNT_NAME or "", config.FILE_SHARE_NAME or "")
@@ -100,7 +110,8 @@ def _looked(workspace: Workspace, names: Names, also: Collection[str]) -> Remova
     if app is not None and owner_of(app) is not None:
         refuse_foreign(app, project)
     made = () if project is None else gateway.made_by(names.place, project)
-    items = items_of(names.place, app, names.app, (names.account, names.share), made, project=project)
+    storage = (names.account, names.share)
+    items = items_of(names.place, app, names.app, storage, made, project=project, asked=named(also))
     return removal(items, also)
 
 
@@ -148,9 +159,9 @@ def delete_folder(share: Share, folder: str, journal: Journal) -> None:
         )
 
 
-def _emptied(goes: Sequence[Item]) -> tuple[str, ...]:
-    """In the order of the file. The app's keys hold no more also where the app was gone already."""
-    kinds: list[Kind] = ["app", *(each.kind for each in goes)]
+def _emptied(names: Names) -> tuple[str, ...]:
+    """In the order of the file: keys of what is not there, whichever run has deleted it."""
+    kinds: list[Kind] = ["app", *storage_gone(names.place, names.account, names.share)]
     keys = {key for kind in kinds for key in KEYS.get(kind, ())}
     return tuple(key for key in CONFIG_KEYS if key in keys)
 

@@ -10,7 +10,7 @@ from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions.restart import Plan
 from sidecar.decisions.rotation import KEY, PREVIOUS, PREVIOUS_SECRET, Standing, to_begin, to_finish
-from sidecar.decisions.serving import address_of, is_ours, revision_to_deploy
+from sidecar.decisions.serving import address_of, is_ours, revision_to_activate, revision_to_deploy
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Version
 from sidecar.gateway.keys import with_variable, write_secrets
@@ -61,52 +61,52 @@ def rotate(
     journal: Journal,
     consents: tuple[str, ...] = (),
     patience: Patience = PATIENCE,
+    *,
+    finishing: bool,
 ) -> Rotated:
-    """Who has the old key is answered as before, until finish()."""
+    """First a second key: who has the old one is answered as before. `finishing`: who still has the old one is refused then."""
+    decide = to_finish if finishing else to_begin
     ground = _look(workspace, session, journal)
-    name, standing = ground.app.name, ground.standing
-    step = to_begin(standing)
-    between = Text(
-        "Both keys of {app} are accepted: let callers change to the new one, then finish the rotation.", app=name
-    )
-    if step == "nothing":
-        return Rotated(name, True, False, between)
-    if step == "write":
-        agree_to_one_key(ground, consents)
-    agree_to_downtime(ground, consents, journal)
-    key = secrets.token_urlsafe(32) if step == "write" else standing.current
-    values = {_secret(ground.app): key, _previous(ground.app): standing.current} if step == "write" else {}
-    restarted = _apply(ground, values, key, journal, patience)
-    asleep = Text(
-        "{app} has a new key, which counts from its next start on; the old one is accepted beside it then.", app=name
-    )
-    return Rotated(name, True, restarted, between if restarted else asleep)
+    waited = decide(ground.standing) == "wait"
+    if waited:
+        _bring_up(ground, journal, patience)
+        ground = _look(workspace, session, journal, step="look-again")
+    step, standing, restarted = decide(ground.standing), ground.standing, False
+    if step in ("write", "restart"):
+        if step == "write" and not finishing:
+            agree_to_one_key(ground, consents)
+        agree_to_downtime(ground, consents, journal)
+        new = secrets.token_urlsafe(32) if step == "write" and not finishing else None
+        values = {_previous(ground.app): standing.current} if step == "write" else {}
+        values |= {} if new is None else {_secret(ground.app): new}
+        restarted = _apply(ground, values, new or standing.current, journal, patience)
+    journal.done()
+    changed = step != "nothing" or waited
+    sentence = _finished(ground, changed=changed) if finishing else _begun(ground, served=restarted or waited)
+    return Rotated(ground.app.name, not finishing, restarted or waited, sentence)
 
 
-def finish(
-    workspace: Workspace,
-    session: Session,
-    journal: Journal,
-    consents: tuple[str, ...] = (),
-    patience: Patience = PATIENCE,
-) -> Rotated:
-    """Who still has the old key is refused from then on."""
-    ground = _look(workspace, session, journal)
-    name, standing = ground.app.name, ground.standing
-    step = to_finish(standing)
-    if step == "nothing":
-        return Rotated(name, False, False, Text("{app} has one key: there is nothing to finish.", app=name))
-    agree_to_downtime(ground, consents, journal)
-    values = {_previous(ground.app): standing.current} if step == "write" else {}
-    restarted = _apply(ground, values, standing.current, journal, patience)
-    return Rotated(
-        name, False, restarted, Text("The old key of {app} is refused; the new one alone is accepted.", app=name)
+def _begun(ground: Ground, *, served: bool) -> Text:
+    app = ground.app.name
+    if served or ground.standing.accepted is not None:
+        return Text(
+            "Both keys of {app} are accepted: let callers change to the new one, then finish the rotation.", app=app
+        )
+    return Text(
+        "{app} has a new key, which counts from its next start on; the old one is accepted beside it then.", app=app
     )
 
 
-def _look(workspace: Workspace, session: Session, journal: Journal) -> Ground:
+def _finished(ground: Ground, *, changed: bool) -> Text:
+    app = ground.app.name
+    if changed:
+        return Text("The old key of {app} is refused; the new one alone is accepted.", app=app)
+    return Text("{app} has one key: there is nothing to finish.", app=app)
+
+
+def _look(workspace: Workspace, session: Session, journal: Journal, *, step: str = "look") -> Ground:
     target, place = target_of(workspace), place_of(workspace, session)
-    journal.step("look", Text("Looking at {app}…", app=target.app), increment=5)
+    journal.step(step, Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
     if KEY not in app.secret_env:
         raise WorkspaceError(
@@ -117,15 +117,60 @@ def _look(workspace: Workspace, session: Session, journal: Journal) -> Ground:
     known = apps.secrets(place)
     current, previous = known.get(_secret(app), ""), known.get(_previous(app), "")
     found = revisions.revisions(place)
-    revision = revision_to_deploy(app, found)
+    revision = _meant(app, found, between=Standing(current, previous, None).between)
     address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     running = tuple([] if app.stopped else replicas_of(place, revision.name))
     version = None
     if any(each.ready for each in running):
         # A server that was not restarted since the write knows the key before alone.
         version = _version(address.url, current) or _version(address.url, previous)
-    standing = Standing(current, previous, None if version is None else version.keys)
+    settled = app.stopped or (revision.active and _settled(place, app, found, revision, running))
+    standing = Standing(current, previous, None if version is None else version.keys, settled)
     return Ground(place, app, revision, address.url, standing, version, running, plan_of(place, app, revision))
+
+
+def _meant(app: apps.App, found: list[revisions.Revision], *, between: bool) -> revisions.Revision:
+    """Between two keys it is the newest, also where that does not work: an older one may have no second key in its template, and
+    would refuse callers when it starts anew."""
+    newest = next((each for each in found if each.name == app.latest_revision), None)
+    if between and newest is not None and not _splits(app):
+        return newest
+    return revision_to_activate(app, found) or revision_to_deploy(app, found)
+
+
+def _settled(
+    place: AppPlace,
+    app: apps.App,
+    found: list[revisions.Revision],
+    revision: revisions.Revision,
+    running: tuple[revisions.Replica, ...],
+) -> bool:
+    """Whether a replica is ready, or nothing runs: in its place neither."""
+    if running or _splits(app):
+        return not running or any(each.ready for each in running)
+    return not any(replicas_of(place, each.name) for each in found if each.active and each.name != revision.name)
+
+
+def _splits(app: apps.App) -> bool:
+    """Whether traffic goes to revisions by name: each of them is meant then."""
+    return any(name is not None for name, _ in app.traffic)
+
+
+def _bring_up(ground: Ground, journal: Journal, patience: Patience) -> None:
+    """What a run that was cut off has begun: it was agreed to then."""
+    place, revision = ground.place, ground.revision
+    if not ground.revision.active:
+        _activate(ground, journal)
+    plan = make_room(place, ground.app, revision, ground.plan, journal)
+    aim = _aim(ground, ground.app, revision, ground.standing.current)
+    roll_out(aim, Plan("new", scarce=plan.scarce), journal, patience)
+
+
+def _activate(ground: Ground, journal: Journal) -> None:
+    name = ground.revision.name
+    text = Text("{revision} was ended and not begun again: activating it…", revision=name)
+    journal.step("activate", text, revision=name)
+    revisions.activate(ground.place, name)
 
 
 def _version(url: str, key: str) -> Version | None:
@@ -182,9 +227,11 @@ def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal
         if values:
             journal.step("key", Text("Changing the keys of {app}…", app=app.name), increment=10)
             write_secrets(place, values)
-        if not ground.running:
+        if app.stopped or (revision.active and not ground.running):
             return False
-        plan = make_room(place, app, revision, ground.plan, journal)
+        if not revision.active:
+            _activate(ground, journal)
+        plan = make_room(place, app, revision, ground.plan, journal) if revision.active else Plan("new")
     roll_out(_aim(ground, app, revision, key), plan, journal, patience)
     if is_ours(app) and _version(ground.url, key) is None:
         raise EndpointError(

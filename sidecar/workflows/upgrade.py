@@ -1,8 +1,10 @@
-"""Brings an app that an older Slipway provisioned up to date: its start and its probes, after consent."""
+"""Brings an app that an older Slipway provisioned up to date: its start and its probes, after consent; and takes that back."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import shipped_template
@@ -15,6 +17,15 @@ from sidecar.words.text import Text
 
 CONSENT = "upgrade-app"
 NEW_REVISION_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """The app as it is now, with its new revision, and the template that it had before."""
+
+    app: apps.App
+    revision: revisions.Revision
+    former: dict[str, Any]
 
 
 def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
@@ -36,13 +47,12 @@ def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
     return True
 
 
-def upgrade(
-    place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan, journal: Journal
-) -> tuple[apps.App, revisions.Revision]:
+def upgrade(place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan, journal: Journal) -> Upgraded:
     """PATCHes the app; its new revision starts what is current on the share. Where no GPU is left for it the old one ends."""
     text = Text("Replacing the start and the probes of {app}…", app=app.name)
     journal.step("upgrade", text, increment=5, revision=old.name)
-    apps.update_template(place, with_present_start(apps.template_of(place), shipped_template()))
+    former = apps.template_of(place)
+    apps.update_template(place, with_present_start(former, shipped_template()))
     changed, new = new_revision(place, app, journal)
     if plan.way == "old-first":
         journal.log(
@@ -54,7 +64,19 @@ def upgrade(
             "warning",
         )
         revisions.deactivate(place, old.name)
-    return changed, new
+    return Upgraded(changed, new, former)
+
+
+def take_back(place: AppPlace, upgraded: Upgraded, journal: Journal) -> tuple[apps.App, revisions.Revision]:
+    """The former template once more, as a revision of its own: in mode Multiple the traffic follows the newest. The one that
+    failed ends, for the GPU that it may have."""
+    failed = upgraded.revision.name
+    text = Text("Giving {app} its former start and probes back…", app=upgraded.app.name)
+    journal.step("former-start", text, increment=5, revision=failed)
+    apps.update_template(place, upgraded.former)
+    app, revision = new_revision(place, upgraded.app, journal)
+    revisions.deactivate(place, failed)
+    return app, revision
 
 
 def new_revision(place: AppPlace, app: apps.App, journal: Journal) -> tuple[apps.App, revisions.Revision]:

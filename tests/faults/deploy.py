@@ -9,26 +9,29 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from sidecar.words.errors import SlipwayError
 from tests.contract.localcloud.conftest import World
 from tests.faults.azure import clouded
-from tests.faults.deploying import secrets, sweep
+from tests.faults.deploying import operated, secrets, sweep
 from tests.faults.deploying.files_rows import FILES_ROWS
 from tests.faults.deploying.ground import Ground, Row
 from tests.faults.deploying.rows import ROWS
 
 TIMES: Mapping[str, float] = {"poll": 0, "tick": 0.05, "scale": 0.02, "cooldown_scale": 1, "bounds": 0.2}
 SWEEP = "20"
+DELETE = "20-delete"
+ROTATE = "20-rotate"
 SECRETS = "44"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Play what goes wrong in a Deploy on the local cloud.")
-    names = [*FILES_ROWS, *ROWS, SWEEP, SECRETS]
+    names = [*FILES_ROWS, *ROWS, SWEEP, DELETE, ROTATE, SECRETS]
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all when none is given")
-    parser.add_argument("--every", type=int, default=1, help="of the sweep's points, play one in so many")
+    parser.add_argument("--every", type=int, default=1, help="of a sweep's points, play one in so many")
     asked = parser.parse_args(arguments)
     unknown = set(asked.names) - set(names)
     if unknown:
@@ -47,6 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 pair = [Ground(world, folder, "row-20"), Ground(other, elsewhere, "row-20")]
                 rows.append(shown(sweep.row(pair, asked.every)))
             grounds.append(pair[0])
+        if DELETE in chosen:
+            with clouded(8, TIMES) as (other, elsewhere):
+                pair = [Ground(world, folder, "deleted"), Ground(other, elsewhere, "deleted")]
+                rows.append(shown(guarded(DELETE, lambda pair=pair: operated.delete_row(pair, asked.every))))
+        if ROTATE in chosen:
+            with ExitStack() as stack:
+                clouds = [stack.enter_context(clouded(quota, TIMES)) for quota in (1, 1, 8)]
+                several = [Ground(*each, "rotated") for each in clouds]
+                rows.append(shown(guarded(ROTATE, lambda several=several: operated.rotate_row(several, asked.every))))
         if SECRETS in chosen:
             rows.append(shown(secrets.row(world, folder, grounds or [Ground(world, folder, "secrets")])))
     good = sum(each.as_expected for each in rows)

@@ -121,6 +121,7 @@ def test_every_answer_names_its_model_and_the_adapters_hash(
     version = endpoint.http().get("/version").json()
     hashes: dict[str, str | None] = {adapter["name"]: adapter["hash"] for adapter in version["adapters"]}
     assert list(hashes) == [sample.adapter]
+    assert len(version["baseHash"]) == 64
     hashes[sample.base] = None
     for model, digest in hashes.items():
         body = {"model": model, "max_tokens": 8, "ignore_eos": True, "stream": stream, **prompt}

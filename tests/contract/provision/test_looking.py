@@ -6,17 +6,22 @@ import time
 
 import pytest
 
+from sidecar.core.releases import Generation
+from sidecar.core.workspace import read_config
 from sidecar.gateway import revisions
+from sidecar.gateway.files import open_share
 from sidecar.workflows.observe import status
 from tests.contract.localcloud.conftest import eventually
-from tests.contract.provision.conftest import Project
+from tests.contract.provision.conftest import Arm, Project
 
 COOLDOWN = 300 * 0.02
 """Seconds: the template's, on this cloud's scale."""
 
 
 @pytest.mark.fact(114, 117)
-def test_a_view_that_looks_all_the_time_lets_the_app_fall_asleep_and_leaves_it_so(project: Project) -> None:
+def test_a_view_that_looks_all_the_time_lets_the_app_fall_asleep_and_leaves_it_so(
+    project: Project, faults: Arm
+) -> None:
     """Asking a replica that waits for its first deploy would be a request, and keep it for good."""
     project.provision()
     (name,) = project.names("Microsoft.App/containerApps")
@@ -34,5 +39,22 @@ def test_a_view_that_looks_all_the_time_lets_the_app_fall_asleep_and_leaves_it_s
     until = time.monotonic() + COOLDOWN
     while time.monotonic() < until:
         assert looked() == "asleep"
+    release_is_told_from_the_share(project, faults)
     assert revisions.replicas(place, revision.name) == [], "and looking does not wake it"
     assert seen == {"starting", "waiting-for-first-deploy", "asleep"} or seen == {"waiting-for-first-deploy", "asleep"}
+
+
+def release_is_told_from_the_share(project: Project, faults: Arm) -> None:
+    """Which one would start; a damaged generation is skipped, as the container skips it."""
+    known = read_config(project.workspace)
+    generations = f".slipway/{known.ACA_APP_NAME}/generations"
+    assert status(project.workspace, project.session).release is None
+    with open_share(project.place, known.STORAGE_ACCOUNT_NAME or "", known.FILE_SHARE_NAME or "") as share:
+        share.replace(f"{generations}/7.json", Generation(7, "a" * 64).to_json())
+        share.replace(f"{generations}/8.json", b"damaged")
+    told = status(project.workspace, project.session)
+    assert (told.state, told.release, told.generation, told.notes) == ("asleep", "a" * 64, 7, ())
+    faults({"part": "files", "kind": "status", "status": 403, "times": None})
+    told = status(project.workspace, project.session)
+    assert (told.state, told.release) == ("asleep", None)
+    assert "can't be read" in str(told.notes[-1])

@@ -60,6 +60,7 @@ def test_the_app_goes_and_share_models_and_environment_stay(project: Project, tm
     listed = plan(project.workspace, project.session, ())
     assert kinds(listed) == (["app"], ["releases", "mount", "environment", "logs", "share", "account"])
     assert all(each.ours for each in (*listed.goes, *listed.stays))
+    assert "1 release of the inference code" in [str(each.holds) for each in listed.stays]
     for name in ("", "another", listed.app.upper()):
         with pytest.raises(SlipwayError) as refused:
             delete(project, name=name)

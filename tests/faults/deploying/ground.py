@@ -21,6 +21,7 @@ from sidecar.core.journal import Unfinished, unfinished
 from sidecar.core.releases import is_release
 from sidecar.gateway import apps
 from sidecar.gateway.files import Share, open_share
+from sidecar.words.names import OperationKind
 from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.provision.conftest import Project, new_project
 from tests.faults.situations.stage import TINY
@@ -116,18 +117,17 @@ class Ground:
 
     # What is read outside the code under test
 
-    @property
-    def journal(self) -> Path:
+    def journal(self, kind: OperationKind) -> Path:
         project = hashlib.sha256(str(self.project.workspace.folder).encode()).hexdigest()[:16]
-        return self.state / "journals" / f"{project}-deploy.jsonl"
+        return self.state / "journals" / f"{project}-{kind}.jsonl"
 
-    def unfinished(self) -> Unfinished | None:
-        return unfinished(self.journal)
+    def unfinished(self, kind: OperationKind = "deploy") -> Unfinished | None:
+        return unfinished(self.journal(kind))
 
-    def steps(self) -> list[str]:
-        if not self.journal.exists():
+    def steps(self, kind: OperationKind = "deploy") -> list[str]:
+        if not self.journal(kind).exists():
             return []
-        return [str(json.loads(line)["step"]) for line in self.journal.read_text().splitlines() if line]
+        return [str(json.loads(line)["step"]) for line in self.journal(kind).read_text().splitlines() if line]
 
     @property
     def config(self) -> dict[str, str]:

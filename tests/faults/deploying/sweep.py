@@ -1,4 +1,4 @@
-"""Row 20: a Deploy is killed at every write request and journal step of an unkilled run; what is left, and what the next does."""
+"""A command is killed at every write request and journal step of an unkilled run; row 20: a Deploy, and what the next does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sidecar.core.releases import generation_from, generation_numbers
+from sidecar.words.names import OperationKind
 from tests.contract.localcloud.conftest import eventually
 from tests.faults.deploying.ground import Ground, Row
 
 WRITES = "PUT|POST|PATCH|DELETE"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What is killed: a verb with its arguments, and its journal's name. `path`: of the requests that write; some that only read
+    are a POST too."""
+
+    kind: OperationKind
+    arguments: tuple[str, ...]
+    path: str = ".*"
+
+
+DEPLOY = Command("deploy", ("deploy",))
 
 
 @dataclass(frozen=True)
@@ -27,16 +41,15 @@ class Point:
         return f"{self.where} {self.number}{when}"
 
 
-def points(ground: Ground) -> list[Point]:
+def points(ground: Ground, command: Command) -> list[Point]:
     """From an unkilled run on the same ground: as many writes and steps as it makes."""
-    ground.write("serve", "counted")
-    begun = len(ground.steps())
-    count = {"method": WRITES, "path": ".*", "kind": "delay", "seconds": 0, "times": None}
+    begun = len(ground.steps(command.kind))
+    count = {"method": WRITES, "path": command.path, "kind": "delay", "seconds": 0, "times": None}
     with ground.faults({**count, "part": "files"}, {**count, "part": "arm"}) as hits:
-        done = ground.deploy()
+        done = ground.deploy(*command.arguments)
         files, arm = hits()
     assert done.code == 0, done
-    steps = len(ground.steps()) - begun
+    steps = len(ground.steps(command.kind)) - begun
     writes = [
         Point(part, n, after)
         for part, most in (("files", files), ("arm", arm))
@@ -46,19 +59,21 @@ def points(ground: Ground) -> list[Point]:
     return [*writes, *(Point("journal", n) for n in range(steps))]
 
 
-def killed_at(ground: Ground, point: Point) -> tuple[bool, bool]:
+def killed_at(ground: Ground, command: Command, point: Point) -> tuple[bool, bool]:
     """Whether the run came so far, and whether it was alive when it was killed: one whose request was cut may end by itself."""
     if point.where == "journal":
-        begun = len(ground.steps())
-        process = ground.begin()
-        came = eventually(lambda: len(ground.steps()) > begun + point.number or process.poll() is not None, 90)
+        begun = len(ground.steps(command.kind))
+        process = ground.begin(*command.arguments)
+        came = eventually(
+            lambda: len(ground.steps(command.kind)) > begun + point.number or process.poll() is not None, 90
+        )
         alive = process.poll() is None
         ground.kill(process)
         return bool(came) and alive, alive
     kind = "reset-after" if point.after else "reset-before"
-    rule = {"part": point.where, "method": WRITES, "path": ".*", "kind": kind, "skip": point.number, "times": None}
-    with ground.faults(rule) as hits:
-        process = ground.begin()
+    which = {"part": point.where, "method": WRITES, "path": command.path, "skip": point.number}
+    with ground.faults({**which, "kind": kind, "times": None}) as hits:
+        process = ground.begin(*command.arguments)
         struck = ground.await_hit(hits, process)
         alive = process.poll() is None
         ground.kill(process)
@@ -70,7 +85,7 @@ def sweep(ground: Ground, chosen: list[Point]) -> Generator[tuple[Point, list[st
     for number, point in enumerate(chosen):
         before = ground.serving()
         ground.write("serve", f"killed {number}")
-        came, alive = killed_at(ground, point)
+        came, alive = killed_at(ground, DEPLOY, point)
         if not came:
             yield point, []
             continue
@@ -107,7 +122,8 @@ def row(grounds: Sequence[Ground], every: int = 1) -> Row:
     for ground in grounds:
         ground.write("serve", "first")
         assert ground.deploy().code == 0
-    all_points = points(grounds[0])
+    grounds[0].write("serve", "counted")
+    all_points = points(grounds[0], DEPLOY)
     chosen = all_points[::every]
 
     def play(number: int) -> list[tuple[Point, list[str]]]:

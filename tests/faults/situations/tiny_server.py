@@ -1,4 +1,4 @@
-"""A release without a model for the table of failures: our health routes, /version and one answer, or what it is told to play.
+"""A release without a model for the tables of failures: our health routes, keys, /version and one answer, or what it is told.
 
 Standard library only. It is copied into a project as `inference/__main__.py`; beside it `mode.txt` says what it plays, and the
 variable MODE, where a revision states it, goes before that.
@@ -18,10 +18,21 @@ STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 LIVE = {"hangs": False, "status": 200, "chat": 200}
 READY = threading.Event()
 MODES: set[str] = set()
+KEYS = {key for name in ("SLIPWAY_API_KEY", "SLIPWAY_API_KEY_PREVIOUS") if (key := os.environ.get(name))}
 
 
 class Handler(BaseHTTPRequestHandler):
+    def admits(self) -> bool:
+        """Whether what needs a key has one; else it is refused."""
+        given = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if not self.path.startswith("/v1/") or not KEYS or given in KEYS:
+            return True
+        self.answer(401, {})
+        return False
+
     def do_GET(self) -> None:
+        if not self.admits():
+            return
         if self.path == "/health/live":
             if LIVE["hangs"]:
                 threading.Event().wait()
@@ -38,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         said = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if not self.admits():
+            return
         if self.path == "/unready":
             READY.clear()
         if self.path == "/say":
@@ -64,6 +77,7 @@ def version() -> dict[str, object]:
         "replica": os.environ.get("CONTAINER_APP_REPLICA_NAME"),
         "base": BASE,
         "adapters": [],
+        "keys": len(KEYS),
         "refused": [{"name": "broken", "reason": "it is truncated"}] if "refused" in MODES else [],
         "startedAt": STARTED,
         "readyAfter": 1,

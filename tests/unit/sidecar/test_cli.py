@@ -181,7 +181,7 @@ STATUS = wire.Status(
     refused=[wire.RefusedAdapter(name="two", reason="is truncated")],
     notes=[SENTENCE],
     failure=True,
-    hashes={"one": "abcdef0123456789"},
+    hashes={"one": "abcdef0123456789", "acme/base": "fedcba9876543210"},
     runs_on=wire.RunsOn(device="cuda", gpu="Tesla T4", dtype="float16", weights="nf4"),
     revisions=[
         wire.RevisionLine(name="app--1", state="Running", health="Healthy", replicas=1, serves=True),
@@ -213,7 +213,7 @@ def test_people_read_sentences() -> None:
         "  revision   app--1",
         "  release    0123456789ab (generation 3)",
         "  replica    app--1-x  Running",
-        "  base       acme/base",
+        "  base       acme/base  fedcba987654",
         "  adapter    one  abcdef012345",
         "  refused    two: is truncated",
         "  runs on    Tesla T4, float16, weights in nf4",

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from sidecar.core.journal import Event, Journal, Leaving, discard, unfinished
-from sidecar.decisions.interruption import Kind
 from sidecar.words.errors import Cancelled
 from sidecar.words.text import Text
-from sidecar.workflows.interrupted import interrupted
 
 
 def test_a_step_is_on_disk_before_it_is_shown(tmp_path: Path) -> None:
@@ -106,28 +102,3 @@ def test_a_process_that_leaves_cuts_short_what_is_guarded_and_waits_for_its_orde
     Journal(None, "op", lambda _: None, threading.Event(), leaving).wait(
         0
     )  # what is not guarded goes on, and ends with the process
-
-
-def step(file: Path, operation: str, name: str, pid: int = 0) -> None:
-    """As another process wrote it; 0 is none that runs here."""
-    entry = {"time": time.time(), "operation": operation, "pid": pid, "step": name}
-    with file.open("a") as stream:
-        stream.write(json.dumps(entry) + "\n")
-
-
-def test_what_a_later_release_has_made_good_is_not_told_any_more(tmp_path: Path) -> None:
-    """A Deploy was cut off, then Roll back succeeded: journals are one a kind, and status and view went on saying so for ever."""
-    kinds: tuple[Kind, ...] = ("deploy", "rollback", "provision")
-    files: dict[Kind, Path] = {kind: tmp_path / f"{kind}.jsonl" for kind in kinds}
-    step(files["rollback"], "early", "done")
-    step(files["provision"], "first", "deploy")
-    step(files["deploy"], "one", "switch")
-    step(files["rollback"], "two", "look")
-    assert [each.kind for each in interrupted(files)] == ["deploy", "rollback", "provision"]
-    step(files["rollback"], "two", "done")
-    assert [each.kind for each in interrupted(files)] == ["provision"], "of which a release is no end"
-    step(files["deploy"], "three", "switch")
-    assert [each.kind for each in interrupted(files)] == ["deploy", "provision"], "it began later"
-    step(files["deploy"], "four", "release", os.getpid())
-    step(files["rollback"], "five", "done")
-    assert [(each.kind, each.running) for each in interrupted(files)] == [("deploy", True), ("provision", False)]

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from sidecar.core.releases import (
     KEPT_RELEASES,
+    LEFTOVER_SECONDS,
     Generation,
     collectable,
+    cut_off,
     generation_from,
     generation_numbers,
     manifest_from,
     manifest_json,
+    never_current,
     next_number,
     way_back,
 )
@@ -81,3 +84,43 @@ def test_nothing_that_is_current_or_recently_served_or_on_its_way_is_ever_cleare
     assert not gone & set(others[:KEPT_RELEASES])
     assert not gone & set(list(dict.fromkeys(reversed(order)))[:KEPT_RELEASES])
     assert len((there & set(order)) - gone) <= 2 * (KEPT_RELEASES + 1)
+
+
+NOW = 1_800_000_000.0
+ages = st.floats(-100, 3 * LEFTOVER_SECONDS)
+bundle_names = st.sampled_from([f"{letter * 64}{end}" for letter in "abc" for end in ("", ".json")])
+part_names = st.sampled_from([f".{A}.0123abcd.part", f".{B}.json.0123abcd.part", ".7.json.0123abcd.part"])
+foreign_names = st.sampled_from(
+    ["notes.txt", f"{A}.bak", A.upper(), f"{A}.json.json", f".{A}.part", f"{A}.0123abcd.part", "x.json", ".x.0123abcd.part",
+     f".{A}.0123ABCD.part", f".{A}.0123abcd.part.txt", "weights.safetensors.0123abcd.part"]
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.one_of(bundle_names, part_names, foreign_names), ages, max_size=12),
+    st.sets(st.sampled_from([A, B, C])),
+)
+def test_what_is_collected_of_leftovers_is_ours_unnamed_and_old(aged: dict[str, float], named: set[str]) -> None:
+    written = {name: NOW - age for name, age in aged.items()}
+    parts, bundles = cut_off(written, NOW), never_current(written, named, NOW)
+    for name in parts:
+        assert aged[name] > LEFTOVER_SECONDS
+        assert name.endswith(".0123abcd.part")
+        assert name.startswith(".")
+    for name in bundles:
+        release = name.removesuffix(".json")
+        assert release in {A, B, C} - named
+        assert all(age > LEFTOVER_SECONDS for each, age in aged.items() if each.removesuffix(".json") == release)
+    ours = {*(f"{each}{end}" for each in (A, B, C) for end in ("", ".json")), f".{A}.0123abcd.part",
+            f".{B}.json.0123abcd.part", ".7.json.0123abcd.part"}  # fmt: skip
+    assert {*parts, *bundles} <= ours, "what somebody else put there stays"
+    old = {name for name in ours & set(aged) if aged[name] > LEFTOVER_SECONDS + 1}
+    kept = {name for name in old if name not in parts and name not in bundles}
+    assert all(is_kept_for(name, aged, named) for name in kept), "and nothing of ours stays without a reason"
+
+
+def is_kept_for(name: str, aged: dict[str, float], named: set[str]) -> bool:
+    release = name.removesuffix(".json")
+    return release in named or any(
+        age <= LEFTOVER_SECONDS + 1 for each, age in aged.items() if each.removesuffix(".json") == release
+    )

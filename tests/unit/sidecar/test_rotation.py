@@ -31,6 +31,11 @@ from sidecar.workflows.rotate import Ground, agree_to_downtime, agree_to_one_key
         # Killed between the write and the restart: the server has not heard of it yet.
         (Standing("new", "old", 1), "restart", "write"),
         (Standing("new", "new", 2), "write", "restart"),
+        # Killed while a replica was to start anew: it does not yet, or its revision was ended and not begun again.
+        (Standing("new", "old", None, settled=False), "wait", "write"),
+        (Standing("new", "new", None, settled=False), "write", "wait"),
+        # An app that starts, and was never between two keys, is not waited for.
+        (Standing("new", "", None, settled=False), "write", "nothing"),
     ],
 )
 def test_a_run_that_was_cut_off_is_gone_on_with_and_no_third_key_is_made(

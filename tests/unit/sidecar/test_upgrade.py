@@ -10,6 +10,10 @@ import pytest
 from sidecar.core.scaffold import shipped_template
 from sidecar.decisions.upgrade import OLDER_STARTS, PRESENT_START, digest_of, has_older_start, with_present_start
 from sidecar.gateway.apps import App
+from sidecar.words.errors import EndpointError
+from sidecar.words.text import Text
+from sidecar.workflows.publish import Published
+from sidecar.workflows.wayback import restored
 
 BEGIN = "var bootstrap = '''\n"
 
@@ -76,3 +80,22 @@ def test_start_and_probes_are_replaced_and_the_rest_stays() -> None:
     assert changed["containers"][1:] == actual["containers"][1:]
     assert changed["scale"] == actual["scale"]
     assert container["probes"] == []
+
+
+def test_what_serves_again_is_said_in_one_sentence() -> None:
+    failure = EndpointError(Text("It has ended."), Text("Look at the log."), code="ContainerCrashed", detail="line")
+    made = Published("a" * 64, 3, changed=True)
+    told = [
+        restored(failure, "app", made, former_start=False),
+        restored(failure, "app", made, former_start=True),
+        restored(failure, "app", None, former_start=True),
+    ]
+    assert [str(each.message) for each in told] == [
+        "It has ended. The release before, aaaaaaaaaaaa, serves again (generation 3).",
+        "It has ended. app has its former start back, and the release before, aaaaaaaaaaaa, serves again (generation 3).",
+        "It has ended. app has its former start back, and serves again.",
+    ]
+    assert [each.restored for each in told] == [3, 3, None]
+    assert {(each.code, each.detail, str(each.suggestion)) for each in told} == {
+        ("ContainerCrashed", "line", "Look at the log.")
+    }

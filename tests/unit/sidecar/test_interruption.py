@@ -1,0 +1,94 @@
+"""What is told of an operation that was cut off: by its last step, in whichever of its runs that was."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from sidecar.core.journal import Journal, unfinished
+from sidecar.core.workspace import open_workspace
+from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
+from sidecar.gateway.session import settings_from
+from sidecar.words.errors import CloudError
+from sidecar.words.names import OPERATIONS, OperationKind
+from sidecar.words.text import Text
+from sidecar.workflows.actions import journal_files, journalled
+from sidecar.workflows.context import Context
+from sidecar.workflows.interrupted import interrupted, note_of
+
+
+def begun(file: Path, run: str, *steps: str) -> None:
+    journal = Journal(file, run, lambda _: None, threading.Event())
+    for step in steps:
+        journal.step(step, Text(step))
+
+
+def killed(file: Path) -> None:
+    """As of a process that is gone: none has the number 0."""
+    file.write_text(file.read_text().replace(f'"pid": {os.getpid()}', '"pid": 0'))
+
+
+@pytest.mark.parametrize("kind", OPERATIONS)
+def test_every_operation_says_what_it_left_and_how_to_go_on(kind: OperationKind, tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    begun(file, "one", "look")
+    (found,) = interrupted({kind: file})
+    assert (found.kind, found.step, found.running) == (kind, "look", True)
+    assert kind in str(note_of(found))
+    assert goes_on(kind, "restart") == kind
+    assert kind not in OVERTAKES.get(kind, ())
+
+
+def test_a_deletion_and_a_rotation_say_after_which_step_something_may_be_changed() -> None:
+    for step in LOOKING:
+        assert str(left_behind("delete", step)) == "Nothing was deleted."
+        assert str(left_behind("rotate", step)) == "No key was changed."
+    for step in ("delete", "config"):
+        assert "may be gone" in str(left_behind("delete", step))
+    for step in ("key", "restart", "look-again"):
+        assert "may be changed" in str(left_behind("rotate", step))
+    for step in WHILE_ENDING:
+        assert "perhaps nothing answers" in str(left_behind("rotate", step))
+
+
+def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp_path: Path) -> None:
+    """Two kills in a row: the second run had not come further than its look."""
+    file = tmp_path / "journal.jsonl"
+    begun(file, "one", "look", "key", "release")
+    begun(file, "two", "look")
+    (found,) = interrupted({"rotate": file})
+    assert found.step == "look"
+    assert "perhaps nothing answers" in str(found.sentence)
+    assert reached("look", ["check", "look"]) == "look"
+    assert reached("restart", ["release"]) == "restart"
+
+
+def test_what_another_operation_has_decided_otherwise_is_not_told_any_more(tmp_path: Path) -> None:
+    """A Provision makes anew what a deletion that was cut off took: "Go on" would take it again."""
+    workspace = open_workspace(tmp_path)
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    files = journal_files(tmp_path, context)
+    begun(files["delete"], "one", "look", "delete")
+    begun(files["rotate"], "one", "look", "key")
+    killed(files["delete"])
+    killed(files["rotate"])
+
+    def fail(journal: Journal) -> None:
+        journal.step("look", Text("Looking…"))
+        raise CloudError(Text("It is busy."), code="Busy")
+
+    with pytest.raises(CloudError):
+        journalled("provision", workspace, "", context, fail)
+    assert [each.kind for each in interrupted(files)] == ["delete", "rotate"]
+    journalled("provision", workspace, "", context, lambda journal: journal.done())
+    assert [each.kind for each in interrupted(files)] == ["rotate"]
+    assert unfinished(files["provision"]) is None
+    begun(files["deploy"], "two", "look", "release")
+    journalled("rollback", workspace, "", context, lambda journal: journal.done())
+    assert [each.kind for each in interrupted(files)] == ["deploy", "rotate"], "it runs: it is not forgotten"
+    killed(files["deploy"])
+    journalled("rollback", workspace, "", context, lambda journal: journal.done())
+    assert [each.kind for each in interrupted(files)] == ["rotate"], "another release is current since"
