@@ -23,6 +23,7 @@ class Around:
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "AppMissing": ("provision",),
     "AppUpdateFailed": ("provision", "systemLogs"),
+    "ImageRefused": ("provision",),
     "NoActiveRevision": ("deploy",),
     "WaitingForFirstDeploy": ("deploy",),
     "NoIntactRelease": ("deploy",),

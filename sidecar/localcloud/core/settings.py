@@ -95,6 +95,8 @@ class Registry(_Value):
     password: str
     missing: tuple[str, ...] = ()
     """`repository:tag` that it does not have."""
+    other_platform: tuple[str, ...] = ()
+    """`repository:tag` that it has for another platform only."""
 
 
 class StatedPrincipal(_Value):
