@@ -191,9 +191,9 @@ def _ending(
                 "The file share can't be mounted: {reason}", reason=_first_line(final.text) or "Azure names no reason"
             ),
             Text(
-                "The storage account's key was changed, its shared-key access is off, the share is gone, or a network rule "
-                "keeps the environment out. Put it right and run Provision again; if the key was renewed and it still "
-                "fails, state another acaEnvironmentStorageName."
+                "Several causes read alike: the storage account's key was changed, its shared-key access is off, the share is "
+                "gone, a network rule keeps the environment out, or it is mounted against its access mode. Put it right and run "
+                "Provision again; if the key was renewed and it still fails, state another acaEnvironmentStorageName."
             ),
             detail,
         )

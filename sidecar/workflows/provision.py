@@ -47,7 +47,7 @@ from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
-from sidecar.workflows.mount_key import renew_failed_key
+from sidecar.workflows.mount_key import mount_by, renew_failed_key
 from sidecar.workflows.registration import MISSING, check_providers, register_providers
 
 GPU_CONSENT = "gpu-profile"
@@ -121,6 +121,8 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
 
     outcome = follow(place, name, journal)
     refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, project)
+    if APP in planned.names and (storage := parameters.values.get("acaEnvironmentStorageName")):
+        mount_by(place.app(planned.names[APP]), str(storage), journal)
     journal.step("write", Text("Writing infra/inference.config.json…"), increment=5)
     write_config(workspace, outcome.outputs)
     endpoint = next(value for key, value in outcome.outputs.items() if key.upper() == "ACA_APP_ENDPOINT")

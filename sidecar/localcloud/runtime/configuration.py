@@ -113,6 +113,8 @@ class Volume:
     """The environment's storage that a share is mounted by."""
     secrets: tuple[SecretFile, ...]
     """None listed: every secret of the app, in a file of its own name."""
+    options: tuple[str, ...] = ()
+    """For the mount command."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,7 @@ def _volume(entry: Json) -> Volume:
         kind=str(entry.get("storageType") or "EmptyDir"),
         storage=str(entry.get("storageName") or ""),
         secrets=tuple(_secret_file(each) for each in objects(entry, "secrets")),
+        options=tuple(each.strip() for each in str(entry.get("mountOptions") or "").split(",")),
     )
 
 

@@ -135,7 +135,7 @@ def test_a_share_that_can_not_be_mounted_is_named_with_the_ways_out() -> None:
     found = cause(Seen((replica("CrashLoopBackOff"),), events=[event(said["Reason"], said["Msg"])]))
     assert found.code == "MountFailed"
     assert "mount error(13)" in str(found.sentence)
-    for way in ("key", "shared-key", "share is gone", "network rule", "acaEnvironmentStorageName"):
+    for way in ("key", "shared-key", "share is gone", "network rule", "access mode", "acaEnvironmentStorageName"):
         assert way in str(found.advice)
     bare = cause(Seen((replica("CrashLoopBackOff"),), events=[ended("", "VolumeMountFailure", 1.0)]))
     assert bare.code == "MountFailed"
