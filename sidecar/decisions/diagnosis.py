@@ -16,6 +16,7 @@ from sidecar.decisions.signs import (
     since_last_start,
     terminations,
     waiting_reason,
+    was_ready,
 )
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent
 from sidecar.gateway.revisions import Container, Replica, Revision
@@ -28,6 +29,7 @@ BY_ANOTHER_RELEASE = frozenset(
     {
         "ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", "PortMismatch", "NotReady", "OtherReleaseServes",
         NO_INTACT_RELEASE, "NoBaseModel", "DiskFull", "GpuOutOfMemory", "GpuUnusable", "PackagesFailed",
+        "ServerFailed",
     }
 )  # fmt: skip
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
@@ -135,9 +137,13 @@ def _cause_of(replica: Replica, seen: Seen) -> Cause | None:
         )
     if given_up is not None:
         known = in_words(given_up)
+        served = was_ready(lines)
+        unknown = "ServerFailed" if served else "ModelLoadFailed"
         return Cause(
-            "ModelLoadFailed" if known is None else known.code,
-            Text("The model could not be loaded: {detail}", detail=given_up),
+            unknown if known is None else known.code,
+            Text("The server has failed: {detail}", detail=given_up)
+            if served
+            else Text("The model could not be loaded: {detail}", detail=given_up),
             Text("Correct the cause and run Deploy again.") if known is None else known.advice,
             log_tail(lines),
             at_once=True,

@@ -320,10 +320,12 @@ def test_a_newest_revision_that_fails_is_named_beside_the_one_that_serves(stage:
 
 
 @pytest.mark.long
-@pytest.mark.fact(36, 37)
-def test_a_port_that_was_changed_is_named_and_the_advice_helps(world: World, tmp_path: Path) -> None:
-    """A row of the table of causes: the revision reads well, and callers get 503."""
-    play(next(each for each in ROWS if each.name == "port-changed"), world, tmp_path)
+@pytest.mark.fact(36, 37, 69, 80, 81)
+@pytest.mark.parametrize("name", ["port-changed", "worker", "image-host"])
+def test_a_cause_is_named_and_the_advice_helps(world: World, tmp_path: Path, name: str) -> None:
+    """Rows of the table of causes. The revision reads well, and callers get 503; nothing of a lost worker is an event; an image
+    that is refused leaves no revision."""
+    play(next(each for each in ROWS if each.name == name), world, tmp_path)
 
 
 def test_what_can_not_be_read_makes_it_unverified_with_the_reason(stage: Stage, faults: Arm) -> None:

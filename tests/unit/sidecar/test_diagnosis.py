@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.decisions.diagnosis import PHASES, TOLD_LINES, Cause, Seen, Working, diagnose
+from sidecar.decisions.diagnosis import PHASES, TOLD_LINES, Cause, Seen, Working, by_another_release, diagnose
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, console_line, moment, system_event
 from sidecar.gateway.revisions import Container, Replica, Revision, replica_from, revision_from
 from tests.support.evidence import evidence
@@ -115,6 +115,17 @@ def test_exit_137_means_memory_unless_somebody_stopped_the_container() -> None:
     killed = ended("137", "ProcessExited", 100.0)
     pair = event("ProcessExited", "Container 'app' was terminated with exit code '137'", 105.0)
     assert cause(Seen((replica("CrashLoopBackOff"),), events=[killed, pair])).code == "OutOfMemory"
+
+
+@pytest.mark.fact(69)
+def test_a_server_that_failed_after_it_was_ready_did_not_fail_to_load() -> None:
+    """The platform sees nothing of a worker that is gone: the server's own line is all there is."""
+    gone = "slipway: failed: the engine has failed: its worker was killed"
+    after = cause(Seen((replica(started=True),), console=lines("slipway: phase ready", gone)))
+    assert (after.code, by_another_release(after.code)) == ("ServerFailed", True)
+    assert str(after.sentence) == "The server has failed: the engine has failed: its worker was killed"
+    again = lines("slipway: phase ready", "slipway: phase loading-base 3%", "slipway: failed: odd header")
+    assert cause(Seen((replica(started=True),), console=again)).code == "ModelLoadFailed"
 
 
 @pytest.mark.fact(56, 101)
