@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,11 +166,13 @@ IN_PART = {"tables": [], "error": {"code": "PartialError", "message": "too much"
 
 
 @pytest.mark.fact(106)
-def test_why_older_lines_can_not_be_read_is_told_and_the_streams_are_shown_all_the_same(
-    stage: Stage, faults: Arm
-) -> None:
+def test_older_lines_come_once_each_and_why_they_can_not_be_read_is_told(stage: Stage, faults: Arm) -> None:
+    """A stream holds 300 lines. The archive has all of them minutes later; where it can't be read, the streams are shown all the
+    same."""
     awake(stage)
-    say(stage, "still told")
+    began = time.time()
+    many = [f"many {number}" for number in range(400)]
+    say(stage, "\n".join([*many, "still told"]))
     for kind, status, body, words in (
         ("status", 403, FORBIDDEN, "Ask for the role Log Analytics Reader"),
         ("status", 400, UNRESOLVED, "the first lines take some minutes"),
@@ -181,6 +184,10 @@ def test_why_older_lines_can_not_be_read_is_told_and_the_streams_are_shown_all_t
         assert words in "\n".join(found.notes)
         assert "still told" in found.texts("still")
     faults()
+    sought = Wanted("console", since=began)
+    eventually(
+        lambda: awake(stage) and archived(stage, sought).texts("many ") == many, 20, "all that was said, in order"
+    )
     environment = stage.project.names("Microsoft.App/managedEnvironments")[0]
     environments = stage.world.apps.managed_environments
     logs = environments.get(stage.name, environment).properties.app_logs_configuration.log_analytics_configuration
@@ -204,10 +211,16 @@ def environment_logs(kept: dict[str, Any]) -> Any:
 @pytest.mark.fact(106)
 def test_the_system_log_is_followed_as_events_not_as_json(stage: Stage) -> None:
     heard = Heard(stage)
-    thread = heard.follow(Wanted("system", follow=True))
+    thread = heard.follow(Wanted("system", follow=True, since=time.time() - AN_HOUR))
     eventually(lambda: heard.texts("ContainerStarted: "), 30, "an event")
     heard.end(thread)
     assert not heard.texts("StartingGettingEvents")
+    assert any("without following" in each for each in heard.notes), "older lines than the streams': how"
+
+    def told(since: float) -> Counter[str]:
+        return Counter(each.text for each in archived(stage, Wanted("system", since=since)).lines)
+
+    eventually(lambda: told(time.time() - AN_HOUR) == told(0), 10, "each event once, of archive and stream together")
     assert {each.source for each in heard.lines} == {"system"}
 
 
