@@ -16,6 +16,7 @@ from sidecar.decisions.signs import (
     since_last_start,
     terminations,
     waiting_reason,
+    was_ready,
 )
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent
 from sidecar.gateway.revisions import Container, Replica, Revision
@@ -28,6 +29,7 @@ BY_ANOTHER_RELEASE = frozenset(
     {
         "ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", "PortMismatch", "NotReady", "OtherReleaseServes",
         NO_INTACT_RELEASE, "NoBaseModel", "DiskFull", "GpuOutOfMemory", "GpuUnusable", "PackagesFailed",
+        "ServerFailed",
     }
 )  # fmt: skip
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
@@ -148,9 +150,13 @@ def _cause_of(replica: Replica, seen: Seen) -> Cause | None:
         )
     if given_up is not None:
         known = in_words(given_up)
+        served = was_ready(lines)
+        unknown = "ServerFailed" if served else "ModelLoadFailed"
         return Cause(
-            "ModelLoadFailed" if known is None else known.code,
-            Text("The model could not be loaded: {detail}", detail=given_up),
+            unknown if known is None else known.code,
+            Text("The server has failed: {detail}", detail=given_up)
+            if served
+            else Text("The model could not be loaded: {detail}", detail=given_up),
             Text("Correct the cause and run Deploy again.") if known is None else known.advice,
             log_tail(lines),
             at_once=True,
@@ -204,9 +210,9 @@ def _ending(
                 "The file share can't be mounted: {reason}", reason=_first_line(final.text) or "Azure names no reason"
             ),
             Text(
-                "The storage account's key was changed, its shared-key access is off, the share is gone, or a network rule "
-                "keeps the environment out. Put it right and run Provision again; if the key was renewed and it still "
-                "fails, state another acaEnvironmentStorageName."
+                "Several causes read alike: the storage account's key was changed, its shared-key access is off, the share is "
+                "gone, a network rule keeps the environment out, or it is mounted against its access mode. Put it right and run "
+                "Provision again; if the key was renewed and it still fails, state another acaEnvironmentStorageName."
             ),
             detail,
         )

@@ -55,6 +55,17 @@ def failure(lines: Iterable[ConsoleLine]) -> str | None:
     return next((found[1] for line in reversed(list(lines)) if (found := FAILED.match(line.text))), None)
 
 
+def was_ready(lines: Iterable[ConsoleLine]) -> bool:
+    """Whether the server that gave up last had been ready: it did not fail to load."""
+    ready, found = False, False
+    for line in lines:
+        if FAILED.match(line.text):
+            found = ready
+        elif told := PHASE.match(line.text):
+            ready = told[1] == "ready"
+    return found
+
+
 def waiting_reason(details: str) -> str:
     """`CrashLoopBackOff` of "Container is waiting with reason: CrashLoopBackOff on legion."; empty without one."""
     found = WAITING.search(details)

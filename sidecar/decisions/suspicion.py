@@ -24,6 +24,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "AppMissing": ("provision",),
     "AppStopped": ("start", "deploy"),
     "AppUpdateFailed": ("provision", "systemLogs"),
+    "ImageRefused": ("provision",),
     "NoActiveRevision": ("deploy",),
     "WaitingForFirstDeploy": ("deploy",),
     "NoIntactRelease": ("deploy",),

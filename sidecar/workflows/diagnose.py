@@ -11,10 +11,12 @@ from typing import TypeVar
 
 from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
+from sidecar.decisions.refused_write import update_failed
 from sidecar.decisions.restart import has_gpu
 from sidecar.decisions.serving import address_of, is_ours, serving_revision
 from sidecar.decisions.suspicion import Around, port_changed, remedies, suspected
 from sidecar.gateway import apps, revisions
+from sidecar.gateway.failed_writes import words_of_last
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, console_line, moment, system_event
 from sidecar.gateway.logs import TAIL, last_lines
 from sidecar.gateway.place import AppPlace
@@ -23,7 +25,7 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError
 from sidecar.words.names import Remedy, State
 from sidecar.words.text import Text
-from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, place_of, state_inside
+from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, last_write, place_of, state_inside
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.placing import plan_of
 from sidecar.workflows.watch import replicas_of
@@ -66,7 +68,7 @@ def why_not_ready(workspace: Workspace, session: Session) -> Diagnosis:
         return _told("stopped", Cause("AppStopped", Text("The app {name} is stopped.", name=app.name), STOPPED))
     found = revisions.revisions(place)
     if not found:
-        return _told("failed", _update_failed(app))
+        return _without_revision(place, app)
     try:
         serving = serving_revision(app, found)
     except EndpointError as error:
@@ -87,12 +89,15 @@ def _told(state: State, cause: Cause) -> Diagnosis:
     return Diagnosis(state, cause.sentence, cause)
 
 
-def _update_failed(app: apps.App) -> Cause:
-    return Cause(
-        "AppUpdateFailed",
-        Text("The container app {name} has no revision: its last update is {state}.", name=app.name, state=app.state),
-        Text("Azure refused what was asked, most often the image. Provision again: it says what is refused."),
-    )
+def _without_revision(place: AppPlace, app: apps.App) -> Diagnosis:
+    """Why Azure took no version of the app; the words stand in the deployment that brought it."""
+    unread: tuple[Text, ...] = ()
+    words: str | None = None
+    try:
+        words = words_of_last(place)
+    except SlipwayError as error:
+        unread = (Text("{what} can't be read: {problem}", what=Text("The deployments"), problem=error.message),)
+    return replace(_told("failed", update_failed(app.name, app.state, words)), unread=unread)
 
 
 def _newest(app: apps.App, found: list[Revision], serving: Revision) -> Revision:
@@ -112,7 +117,7 @@ class _Look:
         self._seen: list[Text] = []
 
     def at(self, revision: Revision) -> Diagnosis:
-        self._seen, self._unread = [_revision_words(revision)], []
+        self._seen, self._unread = [_revision_words(revision), *last_write(self._app)], []
         running = replicas_of(self._place, revision.name)
         self._seen += [_replica_words(each) for each in running]
         if not running and revision.state == "ScaledToZero":

@@ -66,6 +66,10 @@ def logs(
     """How many lines were told. Following ends in order once it is stopped."""
     place = place_of(session, target_of(workspace))
     if wanted.follow:
+        if wanted.since:
+            journal.log(
+                Text("What the streams no longer hold is not followed: the same without following reads it too.")
+            )
         return _Follower(place, wanted, journal, take).until(stop)
     app = apps.app(place)
     found = _held(place, app, wanted, journal)

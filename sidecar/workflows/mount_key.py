@@ -1,6 +1,8 @@
-"""The account key that an environment's storage mounts with: renewed where an app of ours can't mount with the one it has."""
+"""What an app of ours mounts its share by: the account key, renewed where a mount fails with it, or another storage."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 from sidecar.core.journal import Journal
 from sidecar.decisions.serving import is_ours, release_mount
@@ -40,3 +42,35 @@ def renew_failed_key(place: AppPlace, app: apps.App, journal: Journal) -> None:
     journal.step("mount-key", text, environment=app.environment)
     key, _ = resources.storage_key(place.around, mounted.account)
     apps.renew_storage_key(place.around, app.environment, mount.storage, key)
+    journal.log(
+        Text(
+            "Where the mount still fails then, Azure may keep that key from working: state another acaEnvironmentStorageName."
+        )
+    )
+
+
+def mount_by(place: AppPlace, storage: str, journal: Journal) -> None:
+    """Lets an app of ours mount its share by the storage that is stated, which stands for the same share. It makes a revision.
+
+    The way out where Azure keeps a renewed key from working: a storage of another name has the key from its start."""
+    app = apps.app(place)
+    mount = release_mount(app) if is_ours(app) else None
+    if mount is None or mount.storage == storage:
+        return
+    before, after = (apps.environment_storage(place.around, app.environment, each) for each in (mount.storage, storage))
+    if after is None or after != before:
+        journal.log(
+            Text(
+                "The app goes on mounting by {old}: {new} does not stand for the same share.",
+                old=mount.storage,
+                new=storage,
+            ),
+            "warning",
+        )
+        return
+    text = Text("The app mounts its share by {new} from now on, in place of {old}.", new=storage, old=mount.storage)
+    journal.step("mount", text, app=place.name)
+    template = apps.template_of(place)
+    volumes = cast("list[dict[str, Any]]", template.get("volumes") or [])
+    moved = [{**each, "storageName": storage} if each.get("storageName") == mount.storage else each for each in volumes]
+    apps.update_template(place, {**template, "volumes": moved})

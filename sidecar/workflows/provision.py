@@ -27,7 +27,7 @@ from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
-from sidecar.workflows.mount_key import renew_failed_key
+from sidecar.workflows.mount_key import mount_by, renew_failed_key
 from sidecar.workflows.preflight import checked, stop_where_it_fails
 from sidecar.workflows.registration import MISSING, register_providers, registrations, unregistered
 from sidecar.workflows.resolve import Plan, Request, resolve
@@ -76,6 +76,8 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
 
     outcome = follow(place, name, journal)
     refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, project)
+    if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
+        mount_by(place.app(planned.names[APP]), str(storage), journal)
     journal.step("write", Text("Writing infra/inference.config.json…"), increment=5)
     write_config(workspace, outcome.outputs)
     endpoint = next(value for key, value in outcome.outputs.items() if key.upper() == "ACA_APP_ENDPOINT")

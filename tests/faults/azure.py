@@ -19,7 +19,7 @@ from sidecar.words.errors import SlipwayError
 from tests.contract.localcloud.conftest import World, start_cloud
 from tests.faults.situations.row import Came, Situation, wrong
 from tests.faults.situations.running import RUNNING
-from tests.faults.situations.stage import PASSWORD, REGISTRY, Stage, captured
+from tests.faults.situations.stage import PASSWORD, REGISTRY, STUCK, Stage, captured
 from tests.faults.situations.starts import STARTS
 from tests.faults.situations.writes import WRITES
 from tests.support.evidence import EVIDENCE
@@ -79,7 +79,8 @@ def clouded(quota: int, times: Mapping[str, float] = TIMES) -> Generator[tuple[W
         "times": dict(times),
         "default_gpu_quota": quota,
         "environments_quota": 100,
-        "registries": {REGISTRY: {"password": PASSWORD, "missing": ["app:gone"]}},
+        "registries": {REGISTRY: {"password": PASSWORD, "missing": ["app:gone"], "other_platform": ["app:arm64"]}},
+        "stuck_keys": [STUCK],
     }
     with tempfile.TemporaryDirectory(prefix="slipway-faults-", ignore_cleanup_errors=True) as folder:
         world = start_cloud(Path(folder) / "cloud", "--throwaway", settings=settings)

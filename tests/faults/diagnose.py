@@ -61,6 +61,7 @@ def play(row: Row, world: World, folder: Path) -> Diagnosis:
         told = until(stage, lambda found: named(found, row))
         assert row.words in str(told.sentence), told
         assert next(iter(told.remedies), None) == row.first, told.remedies
+        row.check(stage, told)
         row.mend(stage)
         until(stage, lambda found: found.cause is None and found.state == "ready")
         return told

@@ -95,6 +95,8 @@ class Registry(_Value):
     password: str
     missing: tuple[str, ...] = ()
     """`repository:tag` that it does not have."""
+    other_platform: tuple[str, ...] = ()
+    """`repository:tag` that it has for another platform only."""
 
 
 class StatedPrincipal(_Value):
@@ -193,6 +195,8 @@ class Settings(_Value):
     """When the GPU of a replica that is told to end is free for another: nobody has seen which of these Azure does."""
     registries: dict[str, Registry] = Field(default={})
     """By server name."""
+    stuck_keys: tuple[str, ...] = ()
+    """Resource groups in which the bug is played that a storage of an environment goes on mounting with its first account key."""
     environments_quota: int = 15
     full_locations: tuple[str, ...] = ()
     """Regions that have no capacity for another environment."""

@@ -293,7 +293,9 @@ def _put_storage(cloud: LocalCloud, request: ArmRequest) -> Change:
             "its account key can be changed.",
         )
     body: Json = {"id": request.id.text, "name": request.id.name, "type": STORAGES, "properties": shown}
-    return Change(cloud.store.put(Resource(request.id.text, STORAGES, body, {"accountKey": key})), old is None)
+    stuck = old is not None and (request.id.group or "") in cloud.settings.stuck_keys
+    private = {"accountKey": key, "mountKey": old.private["mountKey"] if old and stuck else key}
+    return Change(cloud.store.put(Resource(request.id.text, STORAGES, body, private)), old is None)
 
 
 def _remove_storage(cloud: LocalCloud, storage: Resource) -> Finish | None:

@@ -1,5 +1,6 @@
 """A container app's configuration and template as frozen values, read from the JSON that the rules have let through."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -113,6 +114,8 @@ class Volume:
     """The environment's storage that a share is mounted by."""
     secrets: tuple[SecretFile, ...]
     """None listed: every secret of the app, in a file of its own name."""
+    options: tuple[str, ...] = ()
+    """For the mount command."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ def _volume(entry: Json) -> Volume:
         kind=str(entry.get("storageType") or "EmptyDir"),
         storage=str(entry.get("storageName") or ""),
         secrets=tuple(_secret_file(each) for each in objects(entry, "secrets")),
+        options=tuple(each for each in re.split(r"[,\s]+", str(entry.get("mountOptions") or "")) if each),
     )
 
 

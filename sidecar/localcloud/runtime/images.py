@@ -45,6 +45,8 @@ def refusal(settings: Settings, image: str, credentials: Sequence[Credential]) -
         return Refusal(f"GET https:?{scope}: UNAUTHORIZED: authentication required", unauthorized=True)
     if f"{repository}:{tag}" in known.missing:
         return Refusal(f'GET https:: MANIFEST_UNKNOWN: manifest tagged by "{tag}" is not found; map[Tag:{tag}]')
+    if f"{repository}:{tag}" in known.other_platform:
+        return Refusal("no child with platform linux/amd64 found in manifest list")
     return None
 
 

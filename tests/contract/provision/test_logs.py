@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,11 +178,13 @@ def test_a_replica_that_is_not_there_is_not_waited_for_and_a_complaint_is_made_o
 
 
 @pytest.mark.fact(106)
-def test_why_older_lines_can_not_be_read_is_told_and_the_streams_are_shown_all_the_same(
-    stage: Stage, faults: Arm
-) -> None:
+def test_older_lines_come_once_each_and_why_they_can_not_be_read_is_told(stage: Stage, faults: Arm) -> None:
+    """A stream holds 300 lines. The archive has all of them minutes later; where it can't be read, the streams are shown all the
+    same."""
     awake(stage)
-    say(stage, "still told")
+    began = time.time()
+    many = [f"many {number}" for number in range(400)]
+    say(stage, "\n".join([*many, "still told"]))
     for kind, status, body, words in (
         ("status", 403, FORBIDDEN, "Ask for the role Log Analytics Reader"),
         ("status", 400, UNRESOLVED, "the first lines take some minutes"),
@@ -193,6 +196,10 @@ def test_why_older_lines_can_not_be_read_is_told_and_the_streams_are_shown_all_t
         assert words in "\n".join(found.notes)
         assert "still told" in found.texts("still")
     faults()
+    sought = Wanted("console", since=began)
+    eventually(
+        lambda: awake(stage) and archived(stage, sought).texts("many ") == many, 20, "all that was said, in order"
+    )
     environment = stage.project.names("Microsoft.App/managedEnvironments")[0]
     environments = stage.world.apps.managed_environments
     logs = environments.get(stage.name, environment).properties.app_logs_configuration.log_analytics_configuration
@@ -216,10 +223,16 @@ def environment_logs(kept: dict[str, Any]) -> Any:
 @pytest.mark.fact(106)
 def test_the_system_log_is_followed_as_events_not_as_json(stage: Stage) -> None:
     heard = Heard(stage)
-    thread = heard.follow(Wanted("system", follow=True))
+    thread = heard.follow(Wanted("system", follow=True, since=time.time() - AN_HOUR))
     eventually(lambda: heard.texts("ContainerStarted: "), 30, "an event")
     heard.end(thread)
     assert not heard.texts("StartingGettingEvents")
+    assert any("without following" in each for each in heard.notes), "older lines than the streams': how"
+
+    def told(since: float) -> Counter[str]:
+        return Counter(each.text for each in archived(stage, Wanted("system", since=since)).lines)
+
+    eventually(lambda: told(time.time() - AN_HOUR) == told(0), 10, "each event once, of archive and stream together")
     assert {each.source for each in heard.lines} == {"system"}
 
 
@@ -332,10 +345,12 @@ def test_a_newest_revision_that_fails_is_named_beside_the_one_that_serves(stage:
 
 
 @pytest.mark.long
-@pytest.mark.fact(36, 37)
-def test_a_port_that_was_changed_is_named_and_the_advice_helps(world: World, tmp_path: Path) -> None:
-    """A row of the table of causes: the revision reads well, and callers get 503."""
-    play(next(each for each in ROWS if each.name == "port-changed"), world, tmp_path)
+@pytest.mark.fact(36, 37, 69, 80, 81)
+@pytest.mark.parametrize("name", ["port-changed", "worker", "image-host"])
+def test_a_cause_is_named_and_the_advice_helps(world: World, tmp_path: Path, name: str) -> None:
+    """Rows of the table of causes. The revision reads well, and callers get 503; nothing of a lost worker is an event; an image
+    that is refused leaves no revision."""
+    play(next(each for each in ROWS if each.name == name), world, tmp_path)
 
 
 def test_what_can_not_be_read_makes_it_unverified_with_the_reason(stage: Stage, faults: Arm) -> None:

@@ -91,6 +91,19 @@ def test_a_key_that_a_mount_failed_with_is_renewed_by_provision(project: Project
     )
 
 
+@pytest.mark.fact(121)
+def test_an_app_mounts_by_the_storage_that_is_stated_where_that_stands_for_the_same_share(project: Project) -> None:
+    """The second step where a renewed key does not come to work: it was advised, and the app stayed with the first storage."""
+    project.provision()
+    (name,) = project.names("Microsoft.App/containerApps")
+    place = project.place.app(name)
+    first = {each.storage for each in apps.app(place).mounts}
+    project.state(acaEnvironmentStorageName="anotherstorage")
+    project.provision()
+    assert {each.storage for each in apps.app(place).mounts} == {"anotherstorage"} != first
+    assert any("by anotherstorage from now on" in each for each in project.said)
+
+
 def test_a_share_that_throttles_is_asked_again_within_seconds(project: Project, name: str, faults: Arm) -> None:
     """The SDK repeats a 503 by itself, and no 429."""
     with open_share(project.place, name, "models") as share:

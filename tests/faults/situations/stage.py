@@ -27,6 +27,12 @@ REGISTRY = "registry.example"
 PASSWORD = "registry-password"
 """A registry that wants a password, and that lacks the image app:gone."""
 
+IMAGE = "docker.io/pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime"
+"""The template's own."""
+
+STUCK = "why-mount-stuck"
+"""A resource group in which a renewed account key never comes to work."""
+
 TINY = Path(__file__).with_name("tiny_server.py")
 REPLICA_SECONDS = 60
 CALL_SECONDS = 1.5
@@ -200,6 +206,19 @@ class Stage:
         with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False) as http:
             found = http.get(url, params={"follow": "false", "tailLines": "300"})
         return [json.loads(line) for line in found.text.splitlines()] if found.status_code == 200 else []
+
+    def storage(self) -> tuple[str, dict[str, Any]]:
+        """The environment's name, and its storage that was provisioned."""
+        (environment,) = self.project.names("Microsoft.App/managedEnvironments")
+        base = f"/subscriptions/{self.world.subscription}/resourceGroups/{self.name}/providers/Microsoft.App"
+        with self.world.http() as http:
+            url = f"{base}/managedEnvironments/{environment}/storages"
+            found = http.get(url, params={"api-version": "2025-07-01"}).json()["value"]
+        return environment, next(each for each in found if each["properties"]["azureFile"]["accessMode"] == "ReadWrite")
+
+    def account_key(self) -> str:
+        (account,) = self.project.names("Microsoft.Storage/storageAccounts")
+        return str(self.world.storage.storage_accounts.list_keys(self.name, account).keys_property[0].value)
 
     def event(self, part: str) -> dict[str, Any] | None:
         """The first event that says `part`."""

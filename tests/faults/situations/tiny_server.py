@@ -16,6 +16,7 @@ from pathlib import Path
 BASE = "tiny/base"
 STARTED = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime())
 LIVE = {"hangs": False, "status": 200, "chat": 200}
+FAILED: list[str] = []
 READY = threading.Event()
 MODES: set[str] = set()
 KEYS = {key for name in ("SLIPWAY_API_KEY", "SLIPWAY_API_KEY_PREVIOUS") if (key := os.environ.get(name))}
@@ -39,7 +40,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(LIVE["status"], {})
         elif self.path == "/health/ready":
             ready = READY.is_set()
-            self.answer(200 if ready else 503, {"status": "ok", "phase": "ready" if ready else "loading-base"})
+            phase = "failed" if FAILED else "ready" if ready else "loading-base"
+            self.answer(200 if ready else 503, {"status": "ok", "phase": phase, "detail": "".join(FAILED)})
         elif self.path == "/version":
             self.answer(200 if READY.is_set() else 503, version())
         elif self.path == "/v1/models":
@@ -53,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/unready":
             READY.clear()
+        if self.path == "/worker":
+            lose_worker()
         if self.path == "/say":
             print(said, flush=True)
         if self.path == "/end":
@@ -68,6 +72,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Probes come often."""
+
+
+def lose_worker() -> None:
+    """A process of its own is killed, this one lives on: the platform sees nothing, so the server says it."""
+    worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    worker.kill()
+    FAILED.append(f"the engine has failed: its worker ended with {worker.wait()}")
+    READY.clear()
+    print(f"slipway: failed: {FAILED[-1]}", flush=True)
 
 
 def version() -> dict[str, object]:
@@ -92,8 +105,10 @@ def main(mode: str) -> None:
         sys.exit(3)
     if mode == "raises":
         raise RuntimeError("the tokenizer is wrong")
+    if mode == "full" and sys.platform != "linux":
+        raise OSError(28, "No space left on device")  # other systems have no such device
     if mode == "full":
-        raise OSError(28, "No space left on device")
+        Path("/dev/full").write_bytes(b"a disk of the container's own, and all of it is used")
     if mode == "packages":
         sys.exit(subprocess.call([sys.executable, "-m", "pip", "install", "--no-index", "no-such-package-of-anybody"]))
     if mode == "killed":

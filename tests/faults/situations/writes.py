@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults.situations.row import Came, Situation, came, same, shape, word
-from tests.faults.situations.stage import PASSWORD, REGISTRY, Sign, Stage
+from tests.faults.situations.stage import IMAGE, PASSWORD, REGISTRY, Sign, Stage
 from tests.support.evidence import without_nulls
-
-IMAGE = "docker.io/pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime"
 
 
 def unknown_registry(stage: Stage) -> Came:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.decisions.diagnosis import PHASES, TOLD_LINES, Cause, Seen, Working, diagnose
+from sidecar.decisions.diagnosis import PHASES, TOLD_LINES, Cause, Seen, Working, by_another_release, diagnose
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, console_line, moment, system_event
 from sidecar.gateway.revisions import Container, Replica, Revision, replica_from, revision_from
 from tests.support.evidence import evidence
@@ -117,6 +117,17 @@ def test_exit_137_means_memory_unless_somebody_stopped_the_container() -> None:
     assert cause(Seen((replica("CrashLoopBackOff"),), events=[killed, pair])).code == "OutOfMemory"
 
 
+@pytest.mark.fact(69)
+def test_a_server_that_failed_after_it_was_ready_did_not_fail_to_load() -> None:
+    """The platform sees nothing of a worker that is gone: the server's own line is all there is."""
+    gone = "slipway: failed: the engine has failed: its worker was killed"
+    after = cause(Seen((replica(started=True),), console=lines("slipway: phase ready", gone)))
+    assert (after.code, by_another_release(after.code)) == ("ServerFailed", True)
+    assert str(after.sentence) == "The server has failed: the engine has failed: its worker was killed"
+    again = lines("slipway: phase ready", "slipway: phase loading-base 3%", "slipway: failed: odd header")
+    assert cause(Seen((replica(started=True),), console=again)).code == "ModelLoadFailed"
+
+
 @pytest.mark.fact(56, 101)
 def test_exit_137_after_a_probes_stop_is_the_probe() -> None:
     probe, killed = ended("", "ProbeFailure", 66.0), ended("137", "ProcessExited", 100.0)
@@ -135,7 +146,7 @@ def test_a_share_that_can_not_be_mounted_is_named_with_the_ways_out() -> None:
     found = cause(Seen((replica("CrashLoopBackOff"),), events=[event(said["Reason"], said["Msg"])]))
     assert found.code == "MountFailed"
     assert "mount error(13)" in str(found.sentence)
-    for way in ("key", "shared-key", "share is gone", "network rule", "acaEnvironmentStorageName"):
+    for way in ("key", "shared-key", "share is gone", "network rule", "access mode", "acaEnvironmentStorageName"):
         assert way in str(found.advice)
     bare = cause(Seen((replica("CrashLoopBackOff"),), events=[ended("", "VolumeMountFailure", 1.0)]))
     assert bare.code == "MountFailed"
