@@ -28,8 +28,8 @@ FIRST = ("releases", "mount", "environment", "logs")
 WITH_SHARE = ("share",)
 """What goes beside the app: in one sweep all but the storage, in the other one the share with all that is on it."""
 
-ROTATING = r"^(?!.*(listSecrets|getAuthtoken))"
-"""Requests of a rotation that write: these two only read."""
+WRITING = r"^(?!.*(oauth2|listKeys|listSecrets|getAuthtoken))"
+"""Requests that write: these are a POST, and sign in or only read."""
 
 Wrong = Generator[tuple[Point, list[str]]]
 
@@ -59,7 +59,7 @@ def deleting(ground: Ground, also: Sequence[str]) -> Command:
     """The share is named by its name: after the first time Provision has found it there."""
     known = ground.config
     words = [f"share:{known['FILE_SHARE_NAME']}" if each == "share" else each for each in also]
-    return Command("delete", ("delete", "--name", known["ACA_APP_NAME"], "--also", ",".join(words)))
+    return Command("delete", ("delete", "--name", known["ACA_APP_NAME"], "--also", ",".join(words)), WRITING)
 
 
 def put_there(ground: Ground) -> None:
@@ -135,7 +135,7 @@ def delete_row(grounds: Sequence[Ground], every: int = 1) -> Row:
 
 
 def rotating(*more: str) -> Command:
-    return Command("rotate", ("rotate-key", "--yes", *more), ROTATING)
+    return Command("rotate", ("rotate-key", "--yes", *more), WRITING)
 
 
 def keys_of(ground: Ground) -> dict[str, str]:
