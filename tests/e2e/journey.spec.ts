@@ -1,7 +1,8 @@
 // The main job in a real VS Code: from a fine-tuned model on a share to a chat page in which it answers.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -370,6 +371,15 @@ describe("the main job in a real VS Code", function () {
     assert.deepEqual([config()["ACA_APP_NAME"], config()["ACA_APP_ENDPOINT"], config()["FILE_SHARE_NAME"]], [null, null, share]);
     await window.page.getByText("This folder has no inference endpoint yet.").waitFor({ timeout: 30_000 });
     await window.screenshot("delete 3 done");
+  });
+
+  it("a Provision that was cut off is told by the next window, where nothing else makes it look", async () => {
+    const journals = path.dirname(readdirSync(host.home, { recursive: true, encoding: "utf8" }).filter((each) => each.endsWith("-provision.jsonl")).map((each) => path.join(host.home, each))[0] ?? assert.fail("no journal"));
+    const project = createHash("sha256").update(folder).digest("hex").slice(0, 16);
+    appendFileSync(path.join(journals, `${project}-provision.jsonl`), `${JSON.stringify({ time: Date.now() / 1000, operation: "killed", pid: 0, step: "deploy" })}\n`);
+    await window.page.reload();
+    await window.notification("Provisioning for phi-finetuned was cut off").waitFor({ timeout: 60_000 });
+    await window.press("Provisioning for phi-finetuned was cut off", "Discard");
   });
 });
 
