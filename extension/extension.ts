@@ -5,9 +5,9 @@ import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
 import { Logs } from "./logs";
-import { say, showFailure } from "./messages";
+import { describe, say, showFailure } from "./messages";
 import { Problems } from "./problems";
-import { offerToGoOn } from "./resume";
+import { Resume } from "./resume";
 import { EndpointView } from "./view";
 import { Warmth } from "./warm";
 
@@ -28,7 +28,9 @@ export function activate(context: vscode.ExtensionContext): void {
   sidecar.on("slipway/log", ({ level, text }) => {
     log[level === "warning" ? "warn" : level](say(text));
   });
-  const view = new EndpointView(sidecar, log, () => needsNoSetUp(context, log));
+  const mayStart = (): Promise<boolean> => needsNoSetUp(context, log);
+  const view = new EndpointView(sidecar, log, mayStart);
+  const resume = new Resume({ sidecar, log });
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
@@ -43,7 +45,7 @@ export function activate(context: vscode.ExtensionContext): void {
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();
-      offerToGoOn({ sidecar, log }).catch((error: unknown) => showFailure(error, log));
+      resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.window.onDidChangeWindowState(({ focused }) => {
@@ -56,8 +58,10 @@ export function activate(context: vscode.ExtensionContext): void {
       }
     }),
   );
-  // Not waited for: it may start the sidecar, and commands are ready before that.
+  // Not waited for: they may start the sidecar, and commands are ready before that. A Provision that was cut off has left nothing
+  // that the view would look at.
   void view.look();
+  mayStart().then((may) => (may ? resume.offer() : undefined)).catch((error: unknown) => { log.warn(describe(error)); });
 }
 
 export async function deactivate(): Promise<void> {

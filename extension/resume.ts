@@ -8,15 +8,28 @@ import type { Interrupted } from "./protocol";
 /** Commands that are not called as what they do is. */
 const COMMANDS: Partial<Record<Interrupted["kind"], string>> = { delete: "remove", rotate: "rotateKey" };
 
-/** Asks the sidecar, which runs, for every open folder; what somebody else is still at is nobody's business. */
-export async function offerToGoOn({ sidecar, log }: Pick<Rooms, "sidecar" | "log">): Promise<void> {
-  if (!vscode.workspace.isTrusted) return;
-  for (const folder of localFolders()) {
-    const { interrupted } = await sidecar.ask("slipway/interrupted", { folder: folder.uri.fsPath });
-    for (const each of interrupted.filter(({ running }) => !running)) offer(folder, each).catch((error: unknown) => { log.error(String(error)); });
+/** Tells each interruption once in this window, however often it is asked. */
+export class Resume {
+  private readonly told = new Set<string>();
+
+  constructor(private readonly rooms: Pick<Rooms, "sidecar" | "log">) {}
+
+  /** Asks the sidecar for every open folder; what somebody else is still at is nobody's business. */
+  async offer(): Promise<void> {
+    if (!vscode.workspace.isTrusted) return;
+    for (const folder of localFolders()) {
+      const { interrupted } = await this.rooms.sidecar.ask("slipway/interrupted", { folder: folder.uri.fsPath });
+      for (const each of interrupted.filter(({ running }) => !running)) {
+        const key = [folder.uri.fsPath, each.kind, each.at].join(" ");
+        if (this.told.has(key)) continue;
+        this.told.add(key);
+        this.tell(folder, each).catch((error: unknown) => { this.rooms.log.error(String(error)); });
+      }
+    }
   }
 
-  async function offer(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume }: Interrupted): Promise<void> {
+  private async tell(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume }: Interrupted): Promise<void> {
+    const { sidecar, log } = this.rooms;
     const facts = { folder: folder.name, at: new Date(at).toLocaleString(), left: say(sentence) };
     const messages = {
       deploy: vscode.l10n.t("A deployment of {folder} was cut off at {at}. {left}", facts),

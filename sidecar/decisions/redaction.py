@@ -83,10 +83,9 @@ def redacted_document(document: Any, secrets: Collection[str]) -> Any:
         return redacted(document, secrets)
     if isinstance(document, list | tuple):
         given = list(cast("list[Any]", document))
-        before = [None, *given[:-1]]
         return [
             HIDDEN if _is_flag(flag) and isinstance(each, str) else redacted_document(each, secrets)
-            for flag, each in zip(before, given, strict=True)
+            for flag, each in zip([None, *given], given, strict=False)
         ]
     if isinstance(document, Mapping):
         entries = cast("Mapping[str, Any]", document)

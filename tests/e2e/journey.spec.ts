@@ -1,7 +1,8 @@
 // The main job in a real VS Code: from a fine-tuned model on a share to a chat page in which it answers.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -27,6 +28,14 @@ describe("the main job in a real VS Code", function () {
   let window: Window;
   let place: Place;
   let chat: Chat;
+  let key: string;
+  const asked = async (given: string): Promise<number> => (await fetch(`http://${config()["ACA_APP_ENDPOINT"]}/v1/models`, { headers: { authorization: `Bearer ${given}` } })).status;
+  const shownKey = async (): Promise<string> => {
+    await window.dialog.getByText("API key of the inference endpoint").waitFor({ timeout: 30_000 });
+    const shown = (await window.dialog.locator(".dialog-message-detail").innerText()).trim();
+    await window.answer("Cancel");
+    return shown;
+  };
 
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
@@ -192,11 +201,8 @@ describe("the main job in a real VS Code", function () {
 
   it("Show API key shows the key on request, and no log holds it", async () => {
     await window.run("AI Toolkit: Show API key");
-    await window.dialog.getByText("API key of the inference endpoint").waitFor({ timeout: 30_000 });
-    const key = (await window.dialog.locator(".dialog-message-detail").innerText()).trim();
-    await window.answer("Cancel");
-    const answered = await fetch(`http://${config()["ACA_APP_ENDPOINT"]}/v1/models`, { headers: { authorization: `Bearer ${key}` } });
-    assert.equal(answered.status, 200);
+    key = await shownKey();
+    assert.equal(await asked(key), 200);
     assert.ok(!window.log.includes(key), "the log holds the API key");
     assert.doesNotMatch(window.log, /e30\.|dGVzdA/, "the log holds a token");
   });
@@ -298,10 +304,45 @@ describe("the main job in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("Copy as curl gives away no key", async () => {
-    await window.run("AI Toolkit: Copy as curl");
-    await window.notification("Copied. The key is read from the variable SLIPWAY_API_KEY").waitFor({ timeout: 30_000 });
+  it("the endpoint is copied as code that names its address and holds no key", async () => {
+    for (const [language, sign] of [["curl", "curl --fail"], ["Python", "from openai"], ["JavaScript", "fetch("]] as const) {
+      await window.run(`AI Toolkit: Copy as ${language}`);
+      await window.notification("Copied. The key is read from the variable SLIPWAY_API_KEY").waitFor({ timeout: 30_000 });
+      const code = await window.clipboard();
+      for (const part of [sign, `http://${config()["ACA_APP_ENDPOINT"]}/v1`, "SLIPWAY_API_KEY"]) assert.ok(code.includes(part), code);
+      assert.ok(!code.includes(key), language);
+      await window.clearNotifications();
+    }
+  });
+
+  it("Rotate API key gives a new one, and callers with the old one are answered as before", async () => {
+    const old = key;
+    await window.run("AI Toolkit: Rotate API key");
+    await window.dialog.getByText("Give the endpoint of phi-finetuned a new API key?").waitFor({ timeout: 30_000 });
+    await window.answer("Rotate");
+    await window.answer("Continue"); // the one GPU is in use: the old replica ends first
+    await window.press(/Both keys of .+ are accepted/, "Show API key");
+    key = await shownKey();
+    assert.notEqual(key, old);
+    assert.deepEqual([await asked(key), await asked(old), await asked("wrong")], [200, 200, 401]);
+    assert.ok(!window.log.includes(key), "the log holds the API key");
     await window.clearNotifications();
+  });
+
+  it("Collect diagnostics writes one file, in which no key is", async () => {
+    const file = path.join(host.home, `slipway-diagnostics-${new Date().toISOString().slice(0, 10)}.zip`);
+    await window.run("AI Toolkit: Collect diagnostics");
+    await window.question.filter({ hasText: "Collect diagnostics" }).waitFor({ timeout: 30_000 });
+    const proposed = window.page.locator(".quick-input-box input");
+    await eventually("a file is proposed", 30_000, async () => (await proposed.inputValue()) === file);
+    await proposed.press("Enter");
+    await window.dialog.getByText(`The diagnostics are in ${file}`).waitFor({ timeout: 60_000 });
+    await window.screenshot("diagnostics");
+    await window.answer("Cancel");
+    const read = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(*(n + chr(10) + z.read(n).decode() for n in z.namelist()), sep=chr(10))";
+    const held = execFileSync("python3", ["-c", read, file], { encoding: "utf8" });
+    for (const part of ["about.json", "app.json", "console-", "journal-deploy.jsonl"]) assert.ok(held.includes(part), part);
+    assert.ok(!held.includes(key), "the diagnostics hold the API key");
   });
 
   it("Stop is asked about, and a stopped app is told as that, never as ready or asleep", async () => {
@@ -330,6 +371,15 @@ describe("the main job in a real VS Code", function () {
     assert.deepEqual([config()["ACA_APP_NAME"], config()["ACA_APP_ENDPOINT"], config()["FILE_SHARE_NAME"]], [null, null, share]);
     await window.page.getByText("This folder has no inference endpoint yet.").waitFor({ timeout: 30_000 });
     await window.screenshot("delete 3 done");
+  });
+
+  it("a Provision that was cut off is told by the next window, where nothing else makes it look", async () => {
+    const journals = path.dirname(readdirSync(host.home, { recursive: true, encoding: "utf8" }).filter((each) => each.endsWith("-provision.jsonl")).map((each) => path.join(host.home, each))[0] ?? assert.fail("no journal"));
+    const project = createHash("sha256").update(folder).digest("hex").slice(0, 16);
+    appendFileSync(path.join(journals, `${project}-provision.jsonl`), `${JSON.stringify({ time: Date.now() / 1000, operation: "killed", pid: 0, step: "deploy" })}\n`);
+    await window.page.reload();
+    await window.notification("Provisioning for phi-finetuned was cut off").waitFor({ timeout: 60_000 });
+    await window.press("Provisioning for phi-finetuned was cut off", "Discard");
   });
 });
 

@@ -160,6 +160,12 @@ export class Window {
     await input.press("Enter");
   }
 
+  /** What the person could paste now. */
+  async clipboard(): Promise<string> {
+    await this.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    return this.page.evaluate(() => navigator.clipboard.readText());
+  }
+
   /** The process of the sidecar that was started last, as the log names it. */
   get sidecar(): number {
     const started = [...this.log.matchAll(/Sidecar started \(process (\d+)\)/g)].at(-1)?.[1];

@@ -164,6 +164,22 @@ def test_ordinary_text_stays(text: str) -> None:
     assert redacted_lines(line, ()) == line
 
 
+DOCUMENTS = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), ORDINARY),
+    lambda each: st.one_of(
+        st.lists(each, max_size=4),
+        st.dictionaries(st.sampled_from(["name", "args", "env", "max_tokens", "secretRef"]), each, max_size=4),
+    ),
+    max_leaves=12,
+)
+
+
+@BUSY
+@given(DOCUMENTS)
+def test_an_ordinary_document_stays_whatever_its_form(document: object) -> None:
+    assert redacted_document(document, ()) == document
+
+
 def test_a_private_key_goes_whole_also_where_it_has_many_lines() -> None:
     pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nAbCd\n-----END RSA PRIVATE KEY-----"
     assert redacted_lines(f"before\n{pem}\nafter", ()) == f"before\n{HIDDEN}\nafter"
