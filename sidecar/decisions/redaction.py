@@ -36,6 +36,7 @@ _QUOTED = r"(?P<q>\\*[\"'`])(?:.*?(?<!\\)(?P=q)|.*)(?:\\?[\"'`]\S*)?"
 _VALUE = rf"(?!\\*[\"'`]?{_PLAIN_VALUE}[\"'`,;)\]}}\\]*(?:\s|$))(?:{_QUOTED}|\S+)"
 """What is unquoted ends where a space is: rather too much is taken than the rest of a secret left."""
 
+_Q = r"\\*[\"']"
 _PRIVATE_KEY = re.compile(r"(?s)()-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)")
 
 _SHAPES = (
@@ -51,6 +52,7 @@ _SHAPES = (
     re.compile(r"((?<![\w-])(?:-u|--user)[ \t=]+)[^\s:]+:\S+"),
     re.compile(rf"((?<![\w-])--?(?i:{_NAME})(?:\\*[\"'])?(?:[ \t]*,[ \t]*|[ \t]+)){_VALUE}"),
     re.compile(rf"((?<![\w.-])(?:{_VARIABLE}|(?i:{_NAME}))(?:\\*[\"'`])?[ \t]*(?:[:=]>?|:=)[ \t]*){_VALUE}"),
+    re.compile(rf"((?<!\\){_Q}name{_Q}\s*:\s*{_Q}(?:{_VARIABLE}|(?i:{_NAME})){_Q}\s*,\s*{_Q}value{_Q}\s*:\s*){_VALUE}"),
     re.compile(r"()\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
     re.compile(r"()\b(?:hf|ghp|gho|ghs|ghu|github_pat)_\w{16,}"),
     re.compile(r"()\b(?:sk|glpat|xox[abprs])-[\w-]{16,}"),
@@ -89,7 +91,11 @@ def redacted_document(document: Any, secrets: Collection[str]) -> Any:
         ]
     if isinstance(document, Mapping):
         entries = cast("Mapping[str, Any]", document)
-        return {redacted(str(name), secrets): _entry(str(name), each, secrets) for name, each in entries.items()}
+        called = str(entries.get("name"))
+        return {
+            redacted(str(name), secrets): _entry(called if name == "value" else str(name), each, secrets)
+            for name, each in entries.items()
+        }
     return document
 
 

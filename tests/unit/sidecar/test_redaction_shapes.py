@@ -22,7 +22,7 @@ from sidecar.decisions.redaction import (
     secret_values,
 )
 
-BUSY = settings(deadline=None)
+BUSY = settings(deadline=None, max_examples=60)
 """The machine may be."""
 
 PRINTED = st.characters(min_codepoint=33, max_codepoint=126)
@@ -47,6 +47,8 @@ QUOTED: dict[str, Callable[[str, str], str]] = {
     "json": lambda name, value: json.dumps({"a": 1, name: value, "b": [2]}),
     "json in json": lambda name, value: json.dumps(json.dumps({name: value})),
     "python": lambda name, value: f"Settings({ {name: value}!r})",
+    "pair": lambda name, value: json.dumps({"env": [{"name": name, "value": value}]}),
+    "pair in python": lambda name, value: f"env={[{'name': name, 'value': value}]!r}",
     "toml": lambda name, value: f"{name} = {json.dumps(value)}",
     "equals": lambda name, value: f"{name}={json.dumps(value)} started",
 }
@@ -73,6 +75,14 @@ def test_no_value_that_a_shell_has_to_quote_survives(name: str, value: str) -> N
     assert clean.startswith(f"export {name}={HIDDEN}")
     assert value not in clean
     assert all(part not in clean for part in value.split("'") if len(part) > len("export && start"))
+
+
+@BUSY
+@given(NAMES, SECRETS)
+def test_no_value_of_a_pair_in_a_document_survives(name: str, value: str) -> None:
+    assert redacted_document({"env": [{"name": name, "value": value}, {"name": "MODE", "value": "fast"}]}, ()) == {
+        "env": [{"name": name, "value": HIDDEN}, {"name": "MODE", "value": "fast"}]
+    }
 
 
 @BUSY
