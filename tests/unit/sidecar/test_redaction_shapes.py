@@ -10,7 +10,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sidecar.decisions.redaction import (
@@ -58,6 +58,7 @@ QUOTED: dict[str, Callable[[str, str], str]] = {
 @given(NAMES, PLAIN_WORDS)
 @pytest.mark.parametrize("shape", UNQUOTED)
 def test_no_unquoted_value_survives(shape: str, name: str, value: str) -> None:
+    assume(value not in name)  # which stays
     hidden(UNQUOTED[shape](name, value), value)
 
 
@@ -65,6 +66,7 @@ def test_no_unquoted_value_survives(shape: str, name: str, value: str) -> None:
 @given(NAMES, SECRETS)
 @pytest.mark.parametrize("shape", QUOTED)
 def test_no_quoted_value_survives(shape: str, name: str, value: str) -> None:
+    assume(value not in name)  # which stays
     hidden(QUOTED[shape](name, value), value)
 
 
