@@ -89,6 +89,7 @@ export interface Removable {
 
 export interface Removed {
   readonly app: string;
+  readonly confirm: string;
   readonly done: boolean;
   readonly goes: readonly Removable[];
   readonly stays: readonly Removable[];

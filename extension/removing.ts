@@ -11,11 +11,11 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const place = { folder: folder.uri.fsPath, cloud: cloudSetting() };
   const list = (also: readonly string[]): Promise<Removed> =>
     rooms.credentials.attended(() => rooms.sidecar.ask("slipway/remove", { ...place, plan: true, name: "", also, operation: "" }));
-  const { app, stays } = await list([]);
-  const also = await chosen(title, stays);
-  if (also === undefined) return;
+  const { app, confirm, stays } = await list([]);
+  const also = await chosen(title, stays, app === "");
+  if (also === undefined || (app === "" && also.length === 0)) return;
   const planned = await list(also);
-  const name = await confirmed(title, app, planned);
+  const name = await confirmed(title, confirm, planned);
   if (name === undefined) return;
   const done = await operate(rooms, title, (operation, _consents, stop) =>
     rooms.sidecar.ask("slipway/remove", { ...place, plan: false, name, also, operation }, stop),
@@ -26,25 +26,26 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
 }
 
 /** Nothing is ticked: whoever presses Enter deletes the app alone. What this project did not make is named with its name. */
-async function chosen(title: string, stays: readonly Removable[]): Promise<readonly string[] | undefined> {
+async function chosen(title: string, stays: readonly Removable[], appGone: boolean): Promise<readonly string[] | undefined> {
   const items = stays.map((each): Choice => ({
     each,
     label: `${each.kind} ${each.name}`,
     description: each.ours ? "" : vscode.l10n.t("not made by this project"),
     detail: each.users.length === 0 ? say(each.holds) : `${say(each.holds)}; ${vscode.l10n.t("used by {users}", { users: each.users.join(", ") })}`,
   }));
-  const placeHolder = vscode.l10n.t("The app goes. Tick what is to go with it; the rest stays.");
+  const placeHolder = appGone ? vscode.l10n.t("The app is gone. Tick what else is to go; the rest stays.") : vscode.l10n.t("The app goes. Tick what is to go with it; the rest stays.");
   const ticked = await vscode.window.showQuickPick(items, { title, placeHolder, canPickMany: true, ignoreFocusOut: true });
   return ticked?.map(({ each: { kind, name, ours } }) => (ours ? kind : `${kind}:${name}`));
 }
 
-/** The app's name as the person writes it; undefined when they leave. */
-async function confirmed(title: string, app: string, { goes }: Removed): Promise<string | undefined> {
-  const gone = goes.map(({ kind, name }) => `${kind} ${name}`).join(", ") || app;
-  return vscode.window.showInputBox({
-    title,
-    prompt: vscode.l10n.t("This can't be undone. Goes: {gone}. Write the app's name, {app}, to delete it.", { gone, app }),
-    ignoreFocusOut: true,
-    validateInput: (value) => (value === app ? undefined : vscode.l10n.t("The app is called {app}.", { app })),
-  });
+/** The app's name as the person writes it, or the group's where the app is gone; undefined when they leave. */
+async function confirmed(title: string, confirm: string, { app, goes }: Removed): Promise<string | undefined> {
+  const foreign = vscode.l10n.t("not made by this project");
+  const gone = goes.map(({ kind, name, ours }) => `${kind} ${name}${ours ? "" : ` (${foreign})`}`).join(", ") || confirm;
+  const prompt =
+    app === ""
+      ? vscode.l10n.t("This can't be undone. Goes: {gone}. Write the resource group's name, {confirm}, to delete it.", { gone, confirm })
+      : vscode.l10n.t("This can't be undone. Goes: {gone}. Write the app's name, {app}, to delete it.", { gone, app });
+  const differs = app === "" ? vscode.l10n.t("The resource group is called {confirm}.", { confirm }) : vscode.l10n.t("The app is called {app}.", { app });
+  return vscode.window.showInputBox({ title, prompt, ignoreFocusOut: true, validateInput: (value) => (value === confirm ? undefined : differs) });
 }

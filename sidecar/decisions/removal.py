@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,6 +16,9 @@ ORDER: tuple[Kind, ...] = get_args(Kind)
 
 PARTS: dict[Kind, Kind] = {"mount": "environment", "releases": "share", "share": "account"}
 """What goes with what it is a part of."""
+
+NEEDED_BY: dict[Kind, Kind] = {"logs": "environment"}
+"""What uses a thing for as long as it is there itself."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Removal:
+    """`storage`: account and share on which the releases lie."""
+
     goes: tuple[Item, ...]
     stays: tuple[Item, ...]
+    storage: tuple[str, str] = ("", "")
 
 
 def removal(items: Sequence[Item], also: Collection[str]) -> Removal:
     """`also`: kinds, or KIND:NAME for what this project's record does not name. The app goes by itself, and nothing else."""
     asked = {_asked(each) for each in also}
-    by_kind = {each.kind: each for each in items}
+    by_kind: dict[Kind, Item] = {each.kind: each for each in items}
     for kind, name in asked:
         there = by_kind.get(kind)
         if there is not None and name not in (None, there.name):
@@ -50,17 +56,16 @@ def removal(items: Sequence[Item], also: Collection[str]) -> Removal:
                 code="NotThere",
             )
     wanted = {kind for kind, _ in asked} | {"app"}
-    named = {kind for kind, name in asked if name is not None}
+    by_name = {"app", *(kind for kind, name in asked if name is not None)}  # who deletes writes the app's whole name
     goes: list[Item] = []
     stays: list[Item] = []
     for item in sorted(items, key=lambda each: ORDER.index(each.kind)):
-        whole = _with(item.kind, wanted)
-        if item.kind not in wanted and not whole:
+        if not _taken(item.kind, wanted):
             stays.append(item)
-        elif item.kind in wanted and not item.ours and item.kind not in named:
+        elif not item.ours and item.kind not in by_name:  # also where it would go with what it is a part of
             raise _foreign(item)
-        elif item.users:
-            raise _used(item)
+        elif users := (*item.users, *_needing(item, by_kind, wanted)):
+            raise _used(item, users)
         else:
             goes.append(item)
     return Removal(tuple(goes), tuple(stays))
@@ -71,10 +76,16 @@ def named(also: Collection[str]) -> dict[Kind, str]:
     return {kind: name for kind, name in map(_asked, also) if name is not None}
 
 
-def _with(kind: Kind, wanted: Collection[str]) -> bool:
-    """Whether something that it is a part of goes."""
+def _taken(kind: Kind, wanted: Collection[str]) -> bool:
+    """Whether it goes, by itself or with something that it is a part of."""
     around = PARTS.get(kind)
-    return around is not None and (around in wanted or _with(around, wanted))
+    return kind in wanted or (around is not None and _taken(around, wanted))
+
+
+def _needing(item: Item, there: Mapping[Kind, Item], wanted: Collection[str]) -> tuple[str, ...]:
+    needing = NEEDED_BY.get(item.kind)
+    user = None if needing is None else there.get(needing)
+    return () if user is None or _taken(user.kind, wanted) else (user.name,)
 
 
 def _asked(given: str) -> tuple[Kind, str | None]:
@@ -100,9 +111,9 @@ def _foreign(item: Item) -> WorkspaceError:
     )
 
 
-def _used(item: Item) -> CloudError:
+def _used(item: Item, users: Sequence[str]) -> CloudError:
     return CloudError(
-        Text("The {kind} {name} is used by {users}.", kind=item.kind, name=item.name, users=", ".join(item.users)),
+        Text("The {kind} {name} is used by {users}.", kind=item.kind, name=item.name, users=", ".join(users)),
         Text("Delete those first, or leave it."),
         code="InUse",
     )

@@ -138,7 +138,7 @@ def _confirmed(options: argparse.Namespace, context: Context, shown: Terminal, p
         "slipway/remove", wire.Removed, {**delete_of(options), "plan": True, "cloud": options.cloud}, context
     )
     print(shown.worded(terminal_operating.removed(planned)), file=sys.stderr)
-    return questions.text("Write the app's name to delete this", lambda _: None)
+    return questions.text(f"Write {planned.confirm} to delete this", lambda _: None)
 
 
 def _summary(options: argparse.Namespace, context: Context) -> wire.WorkspaceSummary:

@@ -17,7 +17,8 @@ def removed(found: wire.Removed) -> str:
         *[("stays", _removable(each)) for each in found.stays],
         ("emptied", ", ".join(found.emptied) or None),
     ]
-    title = f"Deleted: {found.app}" if found.done else f"Deleting {found.app} would do this:"
+    title = f"Deleted: {found.confirm}" if found.done else f"Deleting {found.confirm} would do this:"
+    title = title if found.app else f"The app is gone. {'Deleted' if found.done else 'Of what it left'}:"
     return facts(title, rows)
 
 

@@ -147,15 +147,15 @@ def renew_storage_key(place: GroupPlace, environment: str, name: str, key: str) 
 def residents(place: GroupPlace, environment_id: str) -> list[str]:
     """Names of the apps and jobs that live in an environment, those of other resource groups too."""
     with translated(Text("Listing what runs in the environment")), group_client(place) as client:
-        listed = (*client.container_apps.list_by_subscription(), *_jobs(client))
+        listed = (*client.container_apps.list_by_subscription(), *jobs_of(client))
     return [
         str(each.name)
         for each in listed
-        if each.properties is not None and _environment_of(each.properties).lower() == environment_id.lower()
+        if each.properties is not None and environment_of(each.properties).lower() == environment_id.lower()
     ]
 
 
-def _jobs(client: Any) -> list[Any]:
+def jobs_of(client: Any) -> list[Any]:
     try:
         return list(client.jobs.list_by_subscription())
     except not_found() as error:
@@ -164,7 +164,7 @@ def _jobs(client: Any) -> list[Any]:
         return []  # a cloud that knows no jobs, as the local one, holds none
 
 
-def _environment_of(properties: Any) -> str:
+def environment_of(properties: Any) -> str:
     named = getattr(properties, "environment_id", None) or getattr(properties, "managed_environment_id", None)
     return str(named or "")
 

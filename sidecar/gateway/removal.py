@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
-from sidecar.gateway.apps import WRITE_SECONDS
+from sidecar.gateway.apps import WRITE_SECONDS, environment_of, group_client, jobs_of
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import deployments_client, exists, resources_client, storage_client
 from sidecar.gateway.translation import translated
@@ -56,6 +57,57 @@ def delete(place: GroupPlace, resource_id: str) -> None:
         place.session.completed(
             doing, lambda: client.resources.begin_delete_by_id(resource_id, api_version=version), WRITE_SECONDS
         )
+
+
+@dataclass(frozen=True)
+class Use:
+    """A storage of one of the group's environments: the share that it stands for, and the apps and jobs that mount it."""
+
+    environment: str
+    storage: str
+    account: str
+    share: str
+    mounted_by: tuple[str, ...]
+
+
+def uses(place: GroupPlace) -> list[Use]:
+    """Of the shares that this group's environments know. An environment of another group is not looked at."""
+    with translated(Text("Listing what mounts the shares")), group_client(place) as client:
+        mounting: dict[tuple[str, str], list[str]] = {}
+        for each in (*client.container_apps.list_by_subscription(), *jobs_of(client)):
+            template = None if each.properties is None else each.properties.template
+            for volume in (template.volumes or []) if template is not None else []:
+                key = (environment_of(each.properties).lower(), str(volume.storage_name or "").lower())
+                mounting.setdefault(key, []).append(str(each.name))
+        found: list[Use] = []
+        for environment in client.managed_environments.list_by_resource_group(place.group):
+            storages = client.managed_environments_storages.list(place.group, str(environment.name)).value or []
+            for storage in storages:
+                azure = None if storage.properties is None else storage.properties.azure_file
+                if azure is not None:
+                    users = mounting.get((str(environment.id).lower(), str(storage.name).lower()), [])
+                    names = (str(environment.id), str(storage.name), str(azure.account_name), str(azure.share_name))
+                    found.append(Use(*names, mounted_by=tuple(users)))
+    return found
+
+
+def logging_to(place: GroupPlace, workspace_id: str) -> list[str]:
+    """The group's environments that send their logs to this workspace."""
+    with (
+        translated(Text("Reading the workspace {name}", name=workspace_id.rpartition("/")[2])),
+        resources_client(place.session, place.subscription_id) as client,
+    ):
+        workspace: Any = client.resources.get_by_id(workspace_id, api_version=API_VERSIONS[type_of(workspace_id)])
+    customer = str((workspace.properties or {}).get("customerId") or "")
+    with translated(Text("Listing the environments of {name}", name=place.group)), group_client(place) as client:
+        listed = list(client.managed_environments.list_by_resource_group(place.group))
+    return [str(each.name) for each in listed if customer and _logs_to(each) == customer]
+
+
+def _logs_to(environment: Any) -> str:
+    logs = None if environment.properties is None else environment.properties.app_logs_configuration
+    known = None if logs is None else logs.log_analytics_configuration
+    return "" if known is None else str(known.customer_id or "")
 
 
 def shares_of(place: GroupPlace, account: str) -> list[str]:

@@ -113,7 +113,8 @@ class Rotated(Message):
 
 
 class RemoveParams(Operation):
-    """`plan`: only list. `name`: the app's, as the person wrote it. `also`: kinds that go beside the app, or KIND:NAME."""
+    """`plan`: only list. `name`: what is to be confirmed, as the person wrote it. `also`: kinds that go beside the app, or
+    KIND:NAME."""
 
     folder: str
     cloud: CloudName
@@ -133,9 +134,11 @@ class Removable(Message):
 
 
 class Removed(Message):
-    """`done`: False where it was only listed. `emptied`: keys of infra/inference.config.json that hold no more."""
+    """`done`: False where it was only listed. `emptied`: keys of infra/inference.config.json that hold no more. `confirm`: what
+    is to be written before anything goes; `app` is empty where that is gone already."""
 
     app: str
+    confirm: str
     done: bool
     goes: list[Removable]
     stays: list[Removable]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sidecar.core.releases import is_release
 from sidecar.decisions.provisioning import owner_of
 from sidecar.decisions.removal import Item, Kind
+from sidecar.decisions.serving import release_mount
 from sidecar.gateway import apps
 from sidecar.gateway import removal as gateway
 from sidecar.gateway.files import Share, open_share
@@ -34,13 +35,32 @@ def items_of(
     """`app` None: it is gone already. `storage`: account and share that the configuration names. `made`: the record's ids.
     `asked`: names that the person has given."""
     ours = {each.lower() for each in made}
+    uses = gateway.uses(place)
+    environment = _environment(place, app, made, ours, asked, uses)
     found = [
         _app(place, app, name, project),
-        *_environment(place, app, made, ours, asked),
-        *_logs(place, made),
-        *_storage(place, *storage, ours, name),
+        *environment,
+        *_logs(place, made, {each.name.lower() for each in environment}),
+        *_storage(place, storage, app, ours, home=home_of_releases(app, name), uses=uses),
     ]
     return [each for each in found if each is not None]
+
+
+def home_of_releases(app: apps.App | None, name: str) -> str:
+    """The folder of the share in which an app's start looks; empty where no app is known any more."""
+    mount = None if app is None else release_mount(app)
+    below = "" if mount is None or not mount.sub_path.strip("/") else f"{mount.sub_path.strip('/')}/"
+    stated = "" if app is None else app.env.get("SLIPWAY_APP", "")
+    return f"{below}.slipway/{stated or name}" if stated or name else ""
+
+
+def storage_of(place: GroupPlace, app: apps.App | None, stated: tuple[str, str]) -> tuple[str, str]:
+    """Account and share that the app itself mounts; those of the configuration where it is gone or mounts none."""
+    mount = None if app is None else release_mount(app)
+    if app is None or mount is None or not mount.storage:
+        return stated
+    known = apps.environment_storage(place, app.environment, mount.storage)
+    return stated if known is None or not known.share else (known.account, known.share)
 
 
 def _app(place: GroupPlace, app: apps.App | None, name: str, project: str | None) -> Item | None:
@@ -54,7 +74,12 @@ def _app(place: GroupPlace, app: apps.App | None, name: str, project: str | None
 
 
 def _environment(
-    place: GroupPlace, app: apps.App | None, made: Collection[str], ours: Collection[str], asked: Mapping[Kind, str]
+    place: GroupPlace,
+    app: apps.App | None,
+    made: Collection[str],
+    ours: Collection[str],
+    asked: Mapping[Kind, str],
+    uses: Sequence[gateway.Use],
 ) -> list[Item]:
     """The app's own; where that is gone, the one that the record names, or the person."""
     recorded = next((each for each in made if gateway.type_of(each) == ENVIRONMENT), "")
@@ -72,30 +97,63 @@ def _environment(
     if app is not None and app.mounts and app.mounts[0].storage:
         mount = f"{environment}/storages/{app.mounts[0].storage}"
     if mount and gateway.is_there(place, mount):
-        text = Text("how the environment reaches the share; other apps may mount it too")
-        items.append(Item("mount", mount.rpartition("/")[2], mount, mount.lower() in ours, text))
+        text, storage = Text("how the environment reaches the share"), mount.rpartition("/")[2]
+        mine = [each for each in uses if _same(each.environment, environment) and _same(each.storage, storage)]
+        items.append(Item("mount", storage, mount, mount.lower() in ours, text, _others(mine, app)))
     return items
 
 
-def _logs(place: GroupPlace, made: Collection[str]) -> list[Item]:
+def _others(uses: Iterable[gateway.Use], app: apps.App | None) -> tuple[str, ...]:
+    """Who mounts it beside the app."""
+    names = (name for each in uses for name in each.mounted_by if app is None or not _same(name, app.name))
+    return tuple(dict.fromkeys(names))
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+def _logs(place: GroupPlace, made: Collection[str], own: Collection[str]) -> list[Item]:
+    """`own`: the environment that is listed itself."""
     found = [each for each in made if gateway.type_of(each) == LOGS and gateway.is_there(place, each)]
+    text = Text("the logs of everything in the environment")
     return [
-        Item("logs", each.rpartition("/")[2], each, True, Text("the logs of everything in the environment"))
+        Item(
+            "logs",
+            each.rpartition("/")[2],
+            each,
+            True,
+            text,
+            tuple(name for name in gateway.logging_to(place, each) if name.lower() not in own),
+        )
         for each in found
     ]
 
 
-def _storage(place: GroupPlace, account: str, share: str, ours: Collection[str], app: str) -> list[Item | None]:
+def _storage(
+    place: GroupPlace,
+    storage: tuple[str, str],
+    app: apps.App | None,
+    ours: Collection[str],
+    *,
+    home: str,
+    uses: Sequence[gateway.Use],
+) -> list[Item | None]:
+    account, share = storage
     account_id, share_id = _storage_ids(place, account, share)
     if not account or not gateway.is_there(place, account_id):
         return []
     others = [each for each in gateway.shares_of(place, account) if each != share]
     holds = Text("all its shares: {shares}", shares=", ".join([share, *others]) or "–")
-    items: list[Item | None] = [Item("account", account, account_id, account_id.lower() in ours, holds)]
+    used = tuple(f"share {each}" for each in others)
+    items: list[Item | None] = [Item("account", account, account_id, account_id.lower() in ours, holds, used)]
     if share and gateway.is_there(place, share_id):
         text = Text("every base model, every adapter and every release on it")
-        items.append(Item("share", share, share_id, share_id.lower() in ours, text))
-        items.append(_releases(place, account, share, app))
+        mine = [each for each in uses if _same(each.account, account) and _same(each.share, share)]
+        releases, others = _releases(place, account, share, home)
+        mounting = (*_others(mine, app), *(each for each in others if app is None or not _same(each, app.name)))
+        items.append(Item("share", share, share_id, share_id.lower() in ours, text, tuple(dict.fromkeys(mounting))))
+        items.append(releases)
     return items
 
 
@@ -112,16 +170,21 @@ def _storage_ids(place: GroupPlace, account: str, share: str) -> tuple[str, str]
     return account_id, f"{account_id}/fileServices/default/shares/{share}"
 
 
-def _releases(place: GroupPlace, account: str, share: str, app: str) -> Item | None:
-    folder = f".slipway/{app}"
+def _releases(place: GroupPlace, account: str, share: str, home: str) -> tuple[Item | None, list[str]]:
+    """The app's own, and the names of others that have releases there. An empty folder is what a deletion that was cut off has
+    left."""
+    above, _, mine = home.rpartition("/")
+    others: list[str] = []
     try:
         with open_share(place, account, share) as opened:
-            if all(each.name != app for each in opened.list(".slipway")):
-                return None  # an empty one is what a deletion that was cut off has left
-            holds = counted(len(_bundles(opened, folder)))
+            there = [each.name for each in opened.list(above or ".slipway") if each.is_directory]
+            others = [each for each in there if each != mine and opened.list(f"{above or '.slipway'}/{each}")]
+            if not mine or mine not in there:
+                return None, others
+            holds = counted(len(_bundles(opened, home)))
     except CloudError as error:
         holds = Text("it can't be looked at: {problem}", problem=error.message)
-    return Item("releases", folder, "", ours=True, holds=holds)
+    return (Item("releases", home, "", ours=True, holds=holds) if home else None), others
 
 
 def counted(releases: int) -> Text:

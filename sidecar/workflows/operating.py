@@ -95,6 +95,7 @@ def remove_action(params: wire.RemoveParams, context: Context) -> wire.Removed:
 def _removed(found: Removed) -> wire.Removed:
     return wire.Removed(
         app=found.app,
+        confirm=found.confirm,
         done=found.done,
         goes=[_removable(each) for each in found.goes],
         stays=[_removable(each) for each in found.stays],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, empty_config, known_project_id, read_config
@@ -17,7 +17,7 @@ from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, CloudError, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.text import Text
-from sidecar.workflows.leftovers import items_of, storage_gone
+from sidecar.workflows.leftovers import items_of, storage_gone, storage_of
 
 GONE_SECONDS = 300
 """For a resource to be gone after ARM has called its deletion done."""
@@ -34,19 +34,26 @@ KEYS: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Names:
-    """What the configuration names."""
+    """What the configuration names. `app` is empty where that is gone already."""
 
     place: GroupPlace
     app: str
     account: str
     share: str
 
+    @property
+    def confirm(self) -> str:
+        """What a person writes before anything goes."""
+        return self.app or self.place.group
+
 
 @dataclass(frozen=True)
 class Removed:
-    """`done`: False where it was only listed. `emptied`: keys of the configuration that hold no more."""
+    """`done`: False where it was only listed. `emptied`: keys of the configuration that hold no more. `confirm`: what is to be
+    written before anything goes: the app's name; the group's, where the app is gone and what stayed is to go."""
 
     app: str
+    confirm: str
     done: bool
     goes: tuple[Item, ...]
     stays: tuple[Item, ...]
@@ -57,7 +64,7 @@ def plan(workspace: Workspace, session: Session, also: Collection[str]) -> Remov
     """What would go and what would stay. Nothing is changed."""
     names = names_of(workspace, session)
     found = _looked(workspace, names, also)
-    return Removed(names.app, False, found.goes, found.stays)
+    return Removed(names.app, names.confirm, False, found.goes, found.stays)
 
 
 def remove(workspace: Workspace, session: Session, journal: Journal, name: str, also: Collection[str]) -> Removed:
@@ -69,13 +76,19 @@ def remove(workspace: Workspace, session: Session, journal: Journal, name: str, 
         if error.code == NOT_PROVISIONED:
             journal.done()  # one that was cut off after its last deletion has left nothing to be done
         raise
-    if name != names.app:
+    if name != names.confirm:
         raise WorkspaceError(
-            Text("The app is called {app}, not {name}: nothing was deleted.", app=names.app, name=name or "–"),
-            Text("Write the app's whole name."),
+            Text("The app is called {app}, not {name}: nothing was deleted.", app=names.app, name=name or "–")
+            if names.app
+            else Text(
+                "The app is gone; the resource group is called {group}, not {name}: nothing was deleted.",
+                group=names.confirm,
+                name=name or "–",
+            ),
+            Text("Write the whole name."),
             code="NameDiffers",
         )
-    journal.step("look", Text("Looking at what belongs to {app}…", app=names.app), increment=5)
+    journal.step("look", Text("Looking at what belongs to {app}…", app=names.confirm), increment=5)
     found = _looked(workspace, names, also)
     gone: list[Item] = []
     try:
@@ -91,35 +104,43 @@ def remove(workspace: Workspace, session: Session, journal: Journal, name: str, 
     emptied = _emptied(names)
     empty_config(workspace, emptied)
     journal.done()
-    return Removed(names.app, True, tuple(gone), found.stays, emptied)
+    return Removed(names.app, names.confirm, True, tuple(gone), found.stays, emptied)
 
 
 def names_of(workspace: Workspace, session: Session) -> Names:
     config = read_config(workspace)
-    if not (config.ACA_APP_NAME and config.SUBSCRIPTION_ID and config.RESOURCE_GROUP_NAME):
-        raise WorkspaceError(
-            Text("infra/inference.config.json names no app: there is nothing to delete."), code=NOT_PROVISIONED
-        )
+    known = config.ACA_APP_NAME or known_project_id(workspace)
+    if not (known and config.SUBSCRIPTION_ID and config.RESOURCE_GROUP_NAME):
+        raise nothing_to_delete()
     place = GroupPlace(session, config.SUBSCRIPTION_ID, config.RESOURCE_GROUP_NAME)
-    return Names(place, config.ACA_APP_NAME, config.STORAGE_ACCOUNT_NAME or "", config.FILE_SHARE_NAME or "")
+    return Names(place, config.ACA_APP_NAME or "", config.STORAGE_ACCOUNT_NAME or "", config.FILE_SHARE_NAME or "")
+
+
+def nothing_to_delete() -> WorkspaceError:
+    text = Text(
+        "infra/inference.config.json names no app, and nothing of this project is left: there is nothing to delete."
+    )
+    return WorkspaceError(text, code=NOT_PROVISIONED)
 
 
 def _looked(workspace: Workspace, names: Names, also: Collection[str]) -> Removal:
     project = known_project_id(workspace)
-    app = apps.find_app(names.place.app(names.app))
+    app = apps.find_app(names.place.app(names.app)) if names.app else None
     if app is not None and owner_of(app) is not None:
         refuse_foreign(app, project)
     made = () if project is None else gateway.made_by(names.place, project)
-    storage = (names.account, names.share)
+    storage = storage_of(names.place, app, (names.account, names.share))
     items = items_of(names.place, app, names.app, storage, made, project=project, asked=named(also))
-    return removal(items, also)
+    if not names.app and not items:
+        raise nothing_to_delete()
+    return replace(removal(items, also), storage=storage)
 
 
 def _take_away(names: Names, item: Item, found: Removal, journal: Journal) -> None:
     kinds = {each.kind for each in found.goes}
     if item.kind == "releases":
         if not kinds & {"share", "account"}:  # else they go with it
-            with open_share(names.place, names.account, names.share) as share:
+            with open_share(names.place, *found.storage) as share:
                 delete_folder(share, item.name, journal)
         return
     gateway.delete(names.place, item.id)

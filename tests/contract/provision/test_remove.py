@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,10 +84,34 @@ def test_the_app_goes_and_share_models_and_environment_stay(project: Project, tm
     assert (left["ACA_APP_NAME"], left["ACA_APP_ENDPOINT"]) == (None, None)
     assert left["FILE_SHARE_NAME"]
     assert left["SUBSCRIPTION_ID"]
-    with pytest.raises(SlipwayError, match="nothing to delete"):
-        plan(project.workspace, project.session, ())
+    rest = plan(project.workspace, project.session, ())
+    assert (rest.app, rest.confirm, rest.goes) == ("", project.group, ())
+    assert [each.kind for each in rest.stays] == ["mount", "environment", "logs", "share", "account"]
     project.provision()
     assert len(project.names(APP)) == 1, "Provision makes it anew"
+
+
+def test_what_stayed_can_go_once_the_app_is_gone(project: Project) -> None:
+    project.provision()
+    delete(project)
+    with pytest.raises(SlipwayError) as refused:
+        delete(project, "environment", name="")
+    assert refused.value.code == "NameDiffers"
+    done = delete(project, "environment", "logs", "account", name=project.group)
+    assert kinds(done)[0] == ["mount", "environment", "logs", "share", "account"]
+    assert project.names(ENVIRONMENT) == project.names(ACCOUNT) == project.names(LOGS) == []
+    with pytest.raises(SlipwayError, match="nothing to delete"):
+        plan(project.workspace, project.session, ())
+
+
+def test_an_app_that_nobody_has_tagged_is_listed_and_goes_by_its_name(project: Project) -> None:
+    name = project.provision() and project.names(APP)[0]
+    body: Any = {"location": "westus3", "tags": {}}
+    project.world.apps.container_apps.begin_update(project.group, name, body).result()
+    (app,) = plan(project.workspace, project.session, ()).goes
+    assert (app.name, app.ours) == (name, False)
+    assert delete(project).done
+    assert project.names(APP) == []
 
 
 def test_what_is_named_goes_too_in_order_and_the_releases_alone_of_the_share(project: Project) -> None:
@@ -120,12 +145,25 @@ def test_what_another_project_made_goes_only_when_it_is_named(project: Project, 
     assert refused.value.code == "NotOurs"
     environment = next(each for each in listed.stays if each.kind == "environment")
     assert environment.users == (read_config(project.workspace).ACA_APP_NAME,)
-    with pytest.raises(SlipwayError) as used:
+    mount = next(each for each in listed.stays if each.kind == "mount")
+    with pytest.raises(SlipwayError, match=f"the {mount.kind} {mount.name} as made by it"):
         delete(second, f"environment:{environment.name}")
-    assert used.value.code == "InUse"
+    for where, also, user in (
+        (
+            second,
+            [f"mount:{mount.name}", f"environment:{environment.name}"],
+            read_config(project.workspace).ACA_APP_NAME,
+        ),
+        (project, ["share"], "second-app"),
+        (project, ["account"], "second-app"),
+        (project, ["mount"], "second-app"),
+        (project, ["logs"], environment.name),
+    ):
+        with pytest.raises(SlipwayError, match=f"is used by {user}") as used:
+            delete(where, *also)
+        assert used.value.code == "InUse"
     assert len(project.names(APP)) == 2, "nothing was deleted before it was refused"
 
-    mount = next(each for each in listed.stays if each.kind == "mount")
     delete(project)
     delete(second, f"mount:{mount.name}", f"environment:{environment.name}")
     assert project.names(APP) == project.names(ENVIRONMENT) == []
