@@ -84,7 +84,8 @@ def test_looking_tells_state_revision_and_replica_and_a_login_link_is_single_use
     found = deployed.status()
     assert found["state"] == "ready"
     assert [each["state"] for each in found["replicas"]] == ["Running"]
-    assert [len(each) for each in found["hashes"].values()] == [64]
+    assert set(found["hashes"]) == {found["base"], *found["adapters"]}
+    assert {len(each) for each in found["hashes"].values()} == {64}
     assert (found["runsOn"]["device"], found["runsOn"]["gpu"]) == ("cpu", None)
     assert "float" in found["runsOn"]["dtype"]
     assert [each["serves"] for each in found["revisions"]] == [True]
