@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
+from sidecar.words.names import LeftOutWhy
 from sidecar.words.text import Text
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ MODELS = (
 IGNORE_FILES = (".gitignore", ".slipwayignore")
 """Git's syntax and rules; the second has the last word in its folder, so that it can take back what Git is not told."""
 
-Why = Literal["secret", "model", "ignored"]
+Why = LeftOutWhy
 
 
 @dataclass(frozen=True)

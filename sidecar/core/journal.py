@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from sidecar.words.errors import Cancelled
+from sidecar.words.names import LogLevel
 from sidecar.words.text import Text
 
-Level = Literal["debug", "info", "warning", "error"]
+Level = LogLevel
 
 
 @dataclass(frozen=True)

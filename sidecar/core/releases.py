@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import cast
 
-Cause = Literal["deploy", "rollback", "failed"]
+from sidecar.words.names import ReleaseCause
+
+Cause = ReleaseCause
 """Why a generation was made: a Deploy, a person's roll back, or the way back from a release that failed."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")

@@ -238,6 +238,23 @@ def known_project_id(workspace: Workspace) -> str | None:
     return known if isinstance(known, str) and known else None
 
 
+def known_made(workspace: Workspace) -> tuple[str, ...]:
+    """Ids of what this project's earlier deployments have made, as far as ARM's own record of them was about to be replaced."""
+    file = workspace.infra / "slipway.json"
+    known = _read_object(workspace, file).get("made") if file.exists() else None
+    return tuple(str(each) for each in cast("list[object]", known)) if isinstance(known, list) else ()
+
+
+def keep_made(workspace: Workspace, made: Collection[str]) -> None:
+    """Adds to them; other keys are kept."""
+    known = known_made(workspace)
+    every = [*known, *(each for each in made if each not in known)]
+    if len(every) > len(known):
+        file = workspace.infra / "slipway.json"
+        kept = _read_object(workspace, file) if file.exists() else {}
+        write_atomically(file, json.dumps({**kept, "made": every}, indent=2) + "\n")
+
+
 def keep_project_id(workspace: Workspace, project: str) -> None:
     """Writes the id where it is not known yet, other keys kept. To be committed: a clone without it is another project."""
     file = workspace.infra / "slipway.json"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from sidecar.words.errors import CloudError, WorkspaceError
+from sidecar.words.names import RemovableKind
 from sidecar.words.text import Text
 
-Kind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+Kind = RemovableKind
 
 ORDER: tuple[Kind, ...] = get_args(Kind)
 """In which they go: nothing before what uses it."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
+from sidecar.words.names import RestartWay
 from sidecar.words.text import Text
 
-Way = Literal["wake", "rolling", "old-first", "new"]
-"""`new`: a revision that was just made starts by itself; all its replicas are new."""
+Way = RestartWay
 
 ROWS: dict[str, tuple[str, ...]] = {
     "Consumption-GPU-NC8as-T4": ("SubscriptionConsumptionT4Gpus", "SubscriptionConsumptionNCT4Gpus"),

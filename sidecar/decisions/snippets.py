@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from typing import Literal
 
-Language = Literal["url", "curl", "python", "javascript"]
+from sidecar.words.names import SnippetLanguage
+
+Language = SnippetLanguage
 
 VARIABLE = "SLIPWAY_API_KEY"
 ANY_MODEL = "MODEL"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from sidecar.doors import terminal_operating
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, operation_of
 from sidecar.wire import protocol as wire
+from sidecar.words.names import SnippetLanguage
 
 
 def for_snippet(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
-    parser.add_argument("--language", default="curl", choices=["url", "curl", "python", "javascript"])
+    parser.add_argument("--language", default="curl", choices=get_args(SnippetLanguage))
 
 
 def for_diagnostics(parser: argparse.ArgumentParser) -> None:

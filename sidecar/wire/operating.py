@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from sidecar.wire.message import Message, Operation, Sentence
-from sidecar.words.names import CloudName
+from sidecar.words.names import CloudName, RemovableKind, SnippetLanguage
 
 
 class OperateParams(Operation):
@@ -26,7 +26,7 @@ class Switched(Message):
 class SnippetParams(Message):
     folder: str
     cloud: CloudName
-    language: Literal["url", "curl", "python", "javascript"]
+    language: SnippetLanguage
 
 
 class Snippet(Message):
@@ -126,7 +126,7 @@ class RemoveParams(Operation):
 class Removable(Message):
     """`ours`: this project's record names it as made by it. `holds`: what is lost with it."""
 
-    kind: Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+    kind: RemovableKind
     name: str
     ours: bool
     holds: Sentence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from sidecar.wire.logs import Diagnosis as Diagnosis
 from sidecar.wire.logs import LogLine as LogLine
@@ -48,7 +47,7 @@ from sidecar.wire.releases import Releases as Releases
 from sidecar.wire.releases import RollbackParams as RollbackParams
 from sidecar.wire.releases import file_problems as file_problems
 from sidecar.words.errors import ConsentNeeded, SlipwayError
-from sidecar.words.names import AzureCloud, CloudName, Phase, State
+from sidecar.words.names import AzureCloud, CloudName, LogLevel, Phase, State
 
 
 class CloudParams(Message):
@@ -202,7 +201,7 @@ class Progress(Message):
 
 
 class Log(Message):
-    level: Literal["debug", "info", "warning", "error"]
+    level: LogLevel
     text: Sentence
 
 

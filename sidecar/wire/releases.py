@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from sidecar.wire.message import Message, Operation, Sentence, sentence
-from sidecar.words.names import CloudName, OperationKind
+from sidecar.words.names import CloudName, LeftOutWhy, OperationKind, ReleaseCause, RestartWay
 from sidecar.words.problems import Problem
 
 
@@ -94,7 +93,7 @@ class Generation(Message):
     at: str
     by: str
     commit: str
-    cause: Literal["deploy", "rollback", "failed"]
+    cause: ReleaseCause
     current: bool
     served: bool
     kept: bool
@@ -113,7 +112,7 @@ class PreviewParams(Message):
 
 class LeftOut(Message):
     path: str
-    why: Literal["secret", "model", "ignored"]
+    why: LeftOutWhy
     by: str
 
 
@@ -128,7 +127,7 @@ class Preview(Message):
     difference: Difference | None
     left_out: list[LeftOut]
     problems: list[FileProblem]
-    restart: Literal["wake", "rolling", "old-first", "new"]
+    restart: RestartWay
     downtime: float | None
     sentence: Sentence
     bases: list[str]

@@ -46,6 +46,23 @@ Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs
 OperationKind = Literal["provision", "deploy", "rollback", "delete", "rotate", "start", "stop"]
 """What is written down step by step, so that the next window can tell what became of it."""
 
+SnippetLanguage = Literal["url", "curl", "python", "javascript"]
+"""In which a call of the model is copied."""
+
+RemovableKind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
+"""What *Delete inference resources* may take away, in the order in which it goes: nothing before what uses it."""
+
+RestartWay = Literal["wake", "rolling", "old-first", "new"]
+"""`new`: a revision that was just made starts by itself; all its replicas are new."""
+
+ReleaseCause = Literal["deploy", "rollback", "failed"]
+"""Why a release became current; `failed`: in place of one that had failed."""
+
+LeftOutWhy = Literal["secret", "model", "ignored"]
+"""Why a file of the code's folder does not travel."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 PHASES: tuple[Phase, ...] = get_args(Phase)
 OPERATIONS: tuple[OperationKind, ...] = get_args(OperationKind)

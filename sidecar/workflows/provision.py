@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sidecar.armlang.deployment import Planned, merge_parameters, referring
 from sidecar.core.journal import Journal
-from sidecar.core.workspace import Workspace, keep_project_id, write_config
+from sidecar.core.workspace import Workspace, keep_made, keep_project_id, write_config
 from sidecar.decisions.app_changes import app_change
 from sidecar.decisions.profiles import Wanted, kind_of, missing_profile, profile_in, wanted_profile
 from sidecar.decisions.provisioning import (
@@ -22,6 +22,7 @@ from sidecar.decisions.provisioning import (
 )
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.removal import made_by
 from sidecar.gateway.session import Session, portal_link
 from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
@@ -63,6 +64,8 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
     if running is None or running.finished:
         journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
         await_others(place, journal)
+        if running is not None:  # the next deployment of this name replaces its record
+            keep_made(workspace, made_by(place, project))
         existing = look(place, planned, project, journal)
         journal.step("preflight", Text("Checking whether it can work…"), increment=5)
         stop_where_it_fails(workspace, checked(place, plan, request, registered, existing), journal)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sidecar.core.journal import Journal
-from sidecar.core.workspace import CONFIG_KEYS, Workspace, empty_config, known_project_id, read_config
+from sidecar.core.workspace import CONFIG_KEYS, Workspace, empty_config, known_made, known_project_id, read_config
 from sidecar.decisions.provisioning import owner_of, refuse_foreign
 from sidecar.decisions.removal import Item, Kind, Removal, named, removal
 from sidecar.gateway import apps
@@ -128,7 +128,7 @@ def _looked(workspace: Workspace, names: Names, also: Collection[str]) -> Remova
     app = apps.find_app(names.place.app(names.app)) if names.app else None
     if app is not None and owner_of(app) is not None:
         refuse_foreign(app, project)
-    made = () if project is None else gateway.made_by(names.place, project)
+    made = () if project is None else (*known_made(workspace), *gateway.made_by(names.place, project))
     storage = storage_of(names.place, app, (names.account, names.share))
     items = items_of(names.place, app, names.app, storage, made, project=project, asked=named(also))
     if not names.app and not items:
