@@ -45,21 +45,6 @@ NEEDED_FILES = {"provision": "has_template", "preflight": "has_template", "deplo
 """Verbs that work on project files, and what says that those are there."""
 
 
-COMPLETE = {
-    "slipway/provision",
-    "slipway/deploy",
-    "slipway/rollback",
-    "slipway/logs",
-    "slipway/start",
-    "slipway/stop",
-    "slipway/remove",
-    "slipway/diagnostics",
-    "slipway/rotateKey",
-    "slipway/keepWarm",
-}
-"""They hear a cancel themselves; one that comes after they are done has come too late."""
-
-
 class UsageError(Exception):
     """What is missing on the command line, where nobody can be asked."""
 
@@ -246,7 +231,7 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
         params |= {"cloud": options.cloud} if "cloud" in takes else {}
         params |= {"consents": consents} if "consents" in takes else {}
         try:
-            return _act(verb.method, verb.result, params, context)
+            return _act(verb.method, verb.result, params, context, hears=verb.hears_cancel)
         except ConsentNeeded as needed:
             agreed = options.yes or (questions.attended() and questions.agreed(needed))
             if not agreed or needed.consent in consents:
@@ -254,10 +239,9 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
             consents.append(needed.consent)
 
 
-def _act(method: str, result: type[R], params: Params, context: Context) -> R:
+def _act(method: str, result: type[R], params: Params, context: Context, *, hears: bool = False) -> R:
     """Runs an action of the wire. A cancel that a short one does not hear while it runs is heard after it; what fails then may
     fail of the same press, which reached what it had started."""
-    hears = method in COMPLETE
     try:
         done = EVERY_ACTION[method](wire.METHODS[method].params.model_validate(params), context)
     except SlipwayError as error:

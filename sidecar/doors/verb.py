@@ -20,10 +20,12 @@ class Verb(Generic[R]):
     """One verb, whole: help, arguments, request, text and exit code. Nothing has a default, so nothing can be forgotten.
 
     `title`: the command's in VS Code, by which shared sentences call it; None where it has none there. `place`: what the
-    request holds besides the cloud. `failed`: whether what is shown is a failure."""
+    request holds besides the cloud. `failed`: whether what is shown is a failure. `hears_cancel`: while it runs, by itself; one
+    that comes after it is done has come too late."""
 
     what: str
     method: str
+    hears_cancel: bool
     result: type[R]
     title: str | None
     arguments: Arguments

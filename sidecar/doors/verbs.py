@@ -91,6 +91,7 @@ VERBS: dict[str, Verb[Any]] = {
     "subscriptions": Verb(
         what="list the subscriptions that can be used",
         method="slipway/subscriptions",
+        hears_cancel=False,
         result=wire.Subscriptions,
         title=None,
         arguments=nothing,
@@ -101,6 +102,7 @@ VERBS: dict[str, Verb[Any]] = {
     "groups": Verb(
         what="list a subscription's resource groups",
         method="slipway/resourceGroups",
+        hears_cancel=False,
         result=wire.ResourceGroups,
         title=None,
         arguments=in_subscription,
@@ -111,6 +113,7 @@ VERBS: dict[str, Verb[Any]] = {
     "locations": Verb(
         what="list a subscription's regions",
         method="slipway/locations",
+        hears_cancel=False,
         result=wire.Locations,
         title=None,
         arguments=in_subscription,
@@ -121,6 +124,7 @@ VERBS: dict[str, Verb[Any]] = {
     "create-group": Verb(
         what="create a resource group",
         method="slipway/createResourceGroup",
+        hears_cancel=False,
         result=wire.ResourceGroup,
         title=None,
         arguments=for_group,
@@ -131,6 +135,7 @@ VERBS: dict[str, Verb[Any]] = {
     "init": Verb(
         what="create infra/ and inference/ where they are missing",
         method="slipway/init",
+        hears_cancel=False,
         result=wire.Created,
         title="AI Toolkit: Create project files",
         arguments=in_folder,
@@ -141,6 +146,7 @@ VERBS: dict[str, Verb[Any]] = {
     "preflight": Verb(
         what="check whether provisioning can work, before anything is made: quota, permissions, names, storage, image",
         method="slipway/preflight",
+        hears_cancel=False,
         result=wire.Preflight,
         title="AI Toolkit: Check inference set-up",
         arguments=for_provision,
@@ -151,6 +157,7 @@ VERBS: dict[str, Verb[Any]] = {
     "provision": Verb(
         what="provision Azure Container Apps for inference",
         method="slipway/provision",
+        hears_cancel=True,
         result=wire.Provisioned,
         title="AI Toolkit: Provision Azure Container Apps for inference",
         arguments=for_provision,
@@ -161,6 +168,7 @@ VERBS: dict[str, Verb[Any]] = {
     "deploy": Verb(
         what="sync the code, restart the replica, wait until the model answers",
         method="slipway/deploy",
+        hears_cancel=True,
         result=wire.Deployed,
         title="AI Toolkit: Deploy for inference",
         arguments=for_deploy,
@@ -171,6 +179,7 @@ VERBS: dict[str, Verb[Any]] = {
     "preview": Verb(
         what="what a deploy would upload and restart, and the downtime to expect; changes nothing",
         method="slipway/preview",
+        hears_cancel=False,
         result=wire.Preview,
         title="AI Toolkit: Preview deployment",
         arguments=for_deploy,
@@ -181,6 +190,7 @@ VERBS: dict[str, Verb[Any]] = {
     "releases": Verb(
         what="the releases that are kept: when, by whom, from which commit, what differs",
         method="slipway/releases",
+        hears_cancel=False,
         result=wire.Releases,
         title=None,
         arguments=in_folder,
@@ -191,6 +201,7 @@ VERBS: dict[str, Verb[Any]] = {
     "rollback": Verb(
         what="make an earlier release current again and wait until it answers",
         method="slipway/rollback",
+        hears_cancel=True,
         result=wire.Deployed,
         title="AI Toolkit: Roll back inference deployment",
         arguments=for_rollback,
@@ -201,6 +212,7 @@ VERBS: dict[str, Verb[Any]] = {
     "interrupted": Verb(
         what="operations of this project that were cut off, and what they left",
         method="slipway/interrupted",
+        hears_cancel=False,
         result=wire.Interruptions,
         title=None,
         arguments=in_folder,
@@ -211,6 +223,7 @@ VERBS: dict[str, Verb[Any]] = {
     "discard": Verb(
         what="forget an operation that was cut off",
         method="slipway/discard",
+        hears_cancel=False,
         result=wire.Interruptions,
         title=None,
         arguments=for_discard,
@@ -221,6 +234,7 @@ VERBS: dict[str, Verb[Any]] = {
     "status": Verb(
         what="what runs where; never wakes a GPU",
         method="slipway/status",
+        hears_cancel=False,
         result=wire.Status,
         title=None,
         arguments=in_folder,
@@ -231,6 +245,7 @@ VERBS: dict[str, Verb[Any]] = {
     "logs": Verb(
         what="what the containers write, or with --system what the platform tells of them; never wakes a GPU",
         method="slipway/logs",
+        hears_cancel=True,
         result=wire.Logs,
         title="AI Toolkit: Show logs",
         arguments=for_logs,
@@ -241,6 +256,7 @@ VERBS: dict[str, Verb[Any]] = {
     "diagnose": Verb(
         what="why the endpoint is not ready, and what to do next; never wakes a GPU",
         method="slipway/diagnose",
+        hears_cancel=False,
         result=wire.Diagnosis,
         title="AI Toolkit: Why is it not ready?",
         arguments=in_folder,
@@ -251,6 +267,7 @@ VERBS: dict[str, Verb[Any]] = {
     "endpoint": Verb(
         what="the endpoint's URL and a single-use login link",
         method="slipway/endpoint",
+        hears_cancel=False,
         result=wire.EndpointLink,
         title="AI Toolkit: Go to Inference Endpoint",
         arguments=in_folder,
@@ -261,6 +278,7 @@ VERBS: dict[str, Verb[Any]] = {
     "api-key": Verb(
         what="the endpoint's API key",
         method="slipway/apiKey",
+        hears_cancel=False,
         result=wire.ApiKey,
         title="AI Toolkit: Show API key",
         arguments=in_folder,

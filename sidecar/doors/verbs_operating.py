@@ -58,6 +58,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "start": Verb(
         what="start the app that was stopped; the first request then wakes it",
         method="slipway/start",
+        hears_cancel=True,
         result=wire.Switched,
         title="AI Toolkit: Start inference app",
         arguments=in_folder,
@@ -68,6 +69,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "stop": Verb(
         what="stop the app: no GPU is awake, no request wakes it",
         method="slipway/stop",
+        hears_cancel=True,
         result=wire.Switched,
         title="AI Toolkit: Stop inference app",
         arguments=in_folder,
@@ -78,6 +80,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "keep-warm": Verb(
         what="one light request inside each cooldown, until Ctrl-C: the GPU stays awake, and is billed",
         method="slipway/keepWarm",
+        hears_cancel=True,
         result=wire.Warmed,
         title="AI Toolkit: Keep warm while this window is open",
         arguments=for_warmth,
@@ -88,6 +91,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "rotate-key": Verb(
         what="a new API key, the old one accepted beside it until --finish; `api-key` shows the new one",
         method="slipway/rotateKey",
+        hears_cancel=True,
         result=wire.Rotated,
         title="AI Toolkit: Rotate API key",
         arguments=for_rotation,
@@ -98,6 +102,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "snippet": Verb(
         what="a call of the model as code; the key is in the variable SLIPWAY_API_KEY, never in the code",
         method="slipway/snippet",
+        hears_cancel=False,
         result=wire.Snippet,
         title=None,
         arguments=for_snippet,
@@ -108,6 +113,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "diagnostics": Verb(
         what="collect what can be read about the app into one file to share, every secret taken out",
         method="slipway/diagnostics",
+        hears_cancel=True,
         result=wire.Diagnostics,
         title="AI Toolkit: Collect diagnostics",
         arguments=for_diagnostics,
@@ -122,6 +128,7 @@ OPERATING: dict[str, Verb[Any]] = {
     "delete": Verb(
         what="delete the app, and what else is named; share, models and environment stay unless they are",
         method="slipway/remove",
+        hears_cancel=True,
         result=wire.Removed,
         title="AI Toolkit: Delete inference resources",
         arguments=for_delete,
