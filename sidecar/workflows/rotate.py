@@ -214,7 +214,17 @@ def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal
     """Writes the secrets, and has a replica start with them where one runs. Whether one did."""
     place, app, revision = ground.place, ground.app, ground.revision
     if values and PREVIOUS not in app.secret_env:
-        journal.step("key", Text("Giving {app} a second key, as a new revision…", app=app.name), increment=10)
+        if _splits(app):
+            raise WorkspaceError(
+                Text(
+                    "{app} sends its traffic to revisions by name: the one that would know both keys gets none.",
+                    app=app.name,
+                ),
+                Text("Send the traffic to the latest revision, then rotate."),
+                code="TrafficByName",
+            )
+        text = Text("Giving {app} a second key: a new revision, which starts a replica…", app=app.name)
+        journal.step("key", text, increment=10)
         template = with_variable(apps.template_of(place), PREVIOUS, _previous(app))
         write_secrets(place, values, template)
         app, revision = new_revision(place, app, journal)
