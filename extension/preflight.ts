@@ -49,10 +49,10 @@ async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], 
       ? doubtful.length + unread.length === 0
         ? await vscode.window.showInformationMessage(vscode.l10n.t("Provision can work: every check passes."), show)
         : await vscode.window.showWarningMessage(
-            vscode.l10n.t("Provision can work; {doubtful} checks warn, and {unread} could not be verified.", facts), ...ways,
+            vscode.l10n.t("Provision can work. Checks that warn: {doubtful}; that could not be verified: {unread}.", facts), ...ways,
           )
       : await vscode.window.showErrorMessage(
-          vscode.l10n.t("{failed} checks fail, and Provision would stop before it makes anything. {first}", { ...facts, first: say(first.sentence) }),
+          vscode.l10n.t("Provision would stop before it makes anything. Checks that fail: {failed}. {first}", { ...facts, first: say(first.sentence) }),
           ...ways,
         );
   if (chosen === show) log.show();

@@ -9,6 +9,7 @@ from sidecar.gateway.apps import group_client
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import resources_client, storage_client
 from sidecar.gateway.translation import not_found, translated, word
+from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
 
 PERMISSIONS_VERSION = "2022-04-01"
@@ -52,7 +53,10 @@ def grants(place: GroupPlace) -> tuple[Grant, ...]:
         found: Any = client.resources.get_by_id(
             f"{scope}/providers/Microsoft.Authorization/permissions", api_version=PERMISSIONS_VERSION
         )
-    listed = cast("list[dict[str, Any]]", found.as_dict().get("value") or [])
+    said: dict[str, Any] = found.as_dict()
+    if said.get("nextLink"):
+        raise CloudError(Text("The list of permissions in {name} has further pages.", name=place.group), code="Unread")
+    listed = cast("list[dict[str, Any]]", said.get("value") or [])
     return tuple(Grant(tuple(each.get("actions") or ()), tuple(each.get("notActions") or ())) for each in listed)
 
 

@@ -75,6 +75,32 @@ describe("the main job in a real VS Code", function () {
     assert.ok(Object.values(config()).every((value) => value === null));
   });
 
+  it("the set-up is checked before anything is made: what fails stands at its line, and nothing fails once it is put right", async () => {
+    const parameters = path.join(folder, "infra/provision/inference.parameters.json");
+    const right = readFileSync(parameters, "utf8");
+    const wrong = right.replace(/("acaAppName": \{ "value": )null/, '$1"My_App"');
+    assert.notEqual(wrong, right);
+    const check = async (): Promise<void> => {
+      await window.run("AI Toolkit: Check inference set-up");
+      await window.choices(LOCAL).waitFor({ timeout: 60_000 });
+      await window.choose(LOCAL);
+      await window.question.filter({ hasText: "(2/2)" }).waitFor();
+      await window.choose(place.RESOURCE_GROUP_NAME);
+    };
+    writeFileSync(parameters, wrong);
+    await check();
+    await window.press("Provision would stop before it makes anything. Checks that fail: 1. My_App can't be the name of a container app.", "Show problems");
+    const line = wrong.slice(0, wrong.indexOf("acaAppName")).split("\n").length;
+    await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 30_000 });
+    await window.screenshot("preflight 1 problems");
+    await window.clearNotifications();
+    writeFileSync(parameters, right);
+    await check();
+    await window.notification("Provision can work: every check passes.").waitFor({ timeout: 60_000 });
+    await window.screenshot("preflight 2 passes");
+    await window.clearNotifications();
+  });
+
   it("Deploy says that nothing is provisioned, and offers to do that", async () => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.press("Nothing is provisioned for this folder yet", PROVISION);

@@ -106,7 +106,6 @@ def test_what_could_not_be_read_is_unverified(name: str, changed: dict[str, Any]
         ("permissions", "AuthorizationFailed", None, {"grants": (Grant(("*/read",), ()),)}),
         ("permissions", "AuthorizationFailed", None, {"grants": (Grant(("*",), ("Microsoft.App/*",)),)}),
         ("names", "StorageAccountAlreadyTaken", "storageAccountName", {"name_free": False}),
-        ("profile", "WorkloadProfileTypeNotAvailable", "location", {"offers": {"D4": Offer(0, "")}}),
         ("profile", "WorkloadProfileTypeNotAvailable", "gpuProfileType", {"offers": {A100: Offer(1, "")}}),
         ("quota", "MaxRegionalQuotaExceeded", "gpuProfileType", {"usage": {ROW: (0, 0)}}),
         (
@@ -143,6 +142,7 @@ def test_what_can_not_work_fails_with_its_parameter(
     ("name", "changed"),
     [
         ("provider Microsoft.App", {"registered": {"Microsoft.App": "NotRegistered"}}),
+        ("profile", {"offers": {"D4": Offer(0, "")}}),
         ("quota", {"usage": {ROW: (1, 1)}}),
         ("quota", {"instances": 2}),
         ("environment", {"existing": existing(), "wanted": Wanted(A100, None)}),
