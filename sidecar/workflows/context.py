@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sidecar.core.journal import Event, Journal, Leaving
-from sidecar.core.workspace import open_workspace, read_config
+from sidecar.core.workspace import Target, open_workspace, read_config
 from sidecar.gateway.patience import Patience
+from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session, Settings, cloud_of
 from sidecar.gateway.tenants import session_in
 from sidecar.wire import protocol as wire
@@ -31,6 +32,10 @@ class Context:
     def patience(self) -> Patience:
         """Waits that hear the cancel of this action and tell whoever looks on."""
         return Patience(self.stop, lambda text: self.listen(Event("progress", "info", text)))
+
+
+def place_of(session: Session, target: Target) -> AppPlace:
+    return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
 
 def opened(cloud: CloudName, subscription_id: str | None, context: Context) -> Session:

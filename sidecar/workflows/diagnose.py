@@ -25,7 +25,8 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError
 from sidecar.words.names import Remedy, State
 from sidecar.words.text import Text
-from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, last_write, place_of, state_inside
+from sidecar.workflows.context import place_of
+from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, last_write, state_inside
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.placing import plan_of
 from sidecar.workflows.watch import replicas_of

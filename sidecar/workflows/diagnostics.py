@@ -26,7 +26,8 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import SlipwayError, WorkspaceError
 from sidecar.words.text import Text
-from sidecar.workflows.observe import place_of, status
+from sidecar.workflows.context import place_of
+from sidecar.workflows.observe import status
 from sidecar.workflows.records import now
 from sidecar.workflows.watch import running_replicas
 

@@ -16,8 +16,8 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
-from sidecar.workflows.operate import place_of
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
 from sidecar.workflows.restart import Patience, minutes
@@ -66,7 +66,7 @@ def keep_warm(
 ) -> Warmed:
     """Until it is cancelled. `wake`: an app that sleeps at the beginning is woken; one that falls asleep later is left asleep.
     `ready_seconds`: for a replica that starts. Raises EndpointError with the cause where it never gets ready."""
-    place = place_of(workspace, session)
+    place = place_of(session, target_of(workspace))
     endpoint = target_of(workspace).endpoint
     name = place.name
     bearing = Bearing(journal, LOST_SECONDS)

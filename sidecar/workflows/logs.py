@@ -24,7 +24,7 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, CloudError, NotAuthorized, NotFound, NotSignedIn, WorkspaceError
 from sidecar.words.names import LogSource
 from sidecar.words.text import Text
-from sidecar.workflows.observe import place_of
+from sidecar.workflows.context import place_of
 from sidecar.workflows.older_lines import older_lines, tell_where_they_are
 
 LOG_SECONDS = 10.0

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sidecar.core.workspace import Target, Workspace, target_of
+from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
 from sidecar.decisions.serving import Address, address_of, elsewhere_note, is_ours, serving_revision
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Readiness, Refused, RunsOn, Version
 from sidecar.gateway.log_lines import console_line, system_event
 from sidecar.gateway.logs import last_lines
-from sidecar.gateway.place import AppPlace, GroupPlace
+from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError, WorkspaceError
 from sidecar.words.names import Phase, State
 from sidecar.words.text import Text
+from sidecar.workflows.context import place_of
 from sidecar.workflows.outcome import api_key_of, outcome_notes
 from sidecar.workflows.recorded import Recorded, recorded
 
@@ -90,10 +91,6 @@ class Link:
 NOT_PROVISIONED = Status("not-provisioned")
 
 STOPPED = Text("No request wakes it. AI Toolkit: Start inference app and AI Toolkit: Deploy for inference start it.")
-
-
-def place_of(session: Session, target: Target) -> AppPlace:
-    return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
 
 def status(workspace: Workspace, session: Session) -> Status:

@@ -9,10 +9,11 @@ from typing import Literal
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
 from sidecar.gateway import apps, whole_app
-from sidecar.gateway.place import AppPlace, GroupPlace
+from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
+from sidecar.workflows.context import place_of
 from sidecar.workflows.watch import running_replicas
 
 GONE_SECONDS = 300
@@ -35,7 +36,7 @@ class Switched:
 
 def stop(workspace: Workspace, session: Session, journal: Journal) -> Switched:
     """No replica is left, and no request brings one."""
-    place = place_of(workspace, session)
+    place = place_of(session, target_of(workspace))
     app = apps.app(place)
     if not app.stopped:
         text = Text("Stopping {app}: requests are answered with 404 from now on…", app=app.name)
@@ -55,7 +56,7 @@ def stop(workspace: Workspace, session: Session, journal: Journal) -> Switched:
 
 def start(workspace: Workspace, session: Session, journal: Journal) -> Switched:
     """The app can be woken again. Nothing is asked of it: a model takes minutes to load, and the first request wakes it."""
-    place = place_of(workspace, session)
+    place = place_of(session, target_of(workspace))
     app = apps.app(place)
     changed = start_stopped(place, app, journal)
     awake = len(running_replicas(place))
@@ -76,11 +77,6 @@ def start_stopped(place: AppPlace, app: apps.App, journal: Journal) -> bool:
     whole_app.start(place)
     _until_told(place, "Running", journal)
     return True
-
-
-def place_of(workspace: Workspace, session: Session) -> AppPlace:
-    target = target_of(workspace)
-    return GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
 
 
 def _until_told(place: AppPlace, wanted: Literal["Running", "Stopped"], journal: Journal) -> None:

@@ -18,7 +18,7 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import ConsentNeeded, EndpointError, WorkspaceError
 from sidecar.words.text import Text
-from sidecar.workflows.operate import place_of
+from sidecar.workflows.context import place_of
 from sidecar.workflows.placing import make_room, plan_of
 from sidecar.workflows.restart import Aim, Patience, expected_downtime
 from sidecar.workflows.rollout import roll_out
@@ -105,7 +105,8 @@ def _finished(ground: Ground, *, changed: bool) -> Text:
 
 
 def _look(workspace: Workspace, session: Session, journal: Journal, *, step: str = "look") -> Ground:
-    target, place = target_of(workspace), place_of(workspace, session)
+    target = target_of(workspace)
+    place = place_of(session, target)
     journal.step(step, Text("Looking at {app}…", app=target.app), increment=5)
     app = apps.app(place)
     if KEY not in app.secret_env:

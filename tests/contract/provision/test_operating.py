@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from sidecar.core.journal import Event, Journal
+from sidecar.core.workspace import target_of
 from sidecar.gateway import apps, revisions
 from sidecar.words.errors import EndpointError
+from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.keep_warm import Warmed, keep_warm, pause_of
 from sidecar.workflows.observe import status
-from sidecar.workflows.operate import place_of, start, stop
+from sidecar.workflows.operate import start, stop
 from tests.contract.provision.conftest import Arm, Project
 
 
@@ -34,7 +36,7 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None
 
 
 def replicas(project: Project) -> int:
-    place = place_of(project.workspace, project.session)
+    place = place_of(project.session, target_of(project.workspace))
     return sum(len(revisions.replicas(place, each.name)) for each in revisions.revisions(place))
 
 
@@ -71,7 +73,7 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
 
     started = start(project.workspace, project.session, journal(project))
     assert (started.running, started.changed) == ("started", True)
-    assert not apps.app(place_of(project.workspace, project.session)).stopped
+    assert not apps.app(place_of(project.session, target_of(project.workspace))).stopped
     assert answered(url) is None, "held by the ingress until a replica is ready"
     until(lambda: replicas(project) == 1, "a replica again")
     until(lambda: replicas(project) == 0, "its sleep")
