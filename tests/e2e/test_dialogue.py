@@ -49,7 +49,7 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
     journal.write_text(json.dumps({"time": 1.0, "operation": "killed", "pid": 0, "step": "switch"}) + "\n")
     assert [each["kind"] for each in home.cli("interrupted", str(tmp_path))["interrupted"]] == ["deploy"]
     with slipway(home, tmp_path, "delete") as person:
-        listed = person.expect("Write the app's name to delete this: ")
+        listed = person.expect(f"Write {config['ACA_APP_NAME']} to delete this: ")
         assert f"goes       app {config['ACA_APP_NAME']}" in listed
         assert f"stays      share {config['FILE_SHARE_NAME']} (every base model" in listed
         person.type(config["ACA_APP_NAME"])

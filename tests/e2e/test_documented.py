@@ -222,7 +222,7 @@ def test_a_dedicated_profile_that_an_environment_lacks_stops_before_anything_is_
 ) -> None:
     registered(place, tmp_path)
     body: Any = {
-        "location": "westeurope",
+        "location": "westus3",
         "properties": {"workloadProfiles": [{"name": "Consumption", "workloadProfileType": "Consumption"}]},
     }
     apps.managed_environments.begin_create_or_update(place.group, "theirs", body).result()
