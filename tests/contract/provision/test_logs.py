@@ -292,10 +292,19 @@ def test_in_a_terminal_lines_come_as_json_one_a_line_and_ctrl_c_ends_with_0(stag
 
 def test_in_a_terminal_whoever_reads_may_leave(stage: Stage) -> None:
     """`slipway logs --follow | head -1` ends, and says nothing of it."""
-    say(stage, "one")
     process = terminal(stage, "logs", "--follow")
     assert process.stdout is not None
+    read = threading.Event()
+
+    def talk() -> None:
+        while not read.wait(1):  # a replica that has gone meanwhile takes its log with it
+            say(stage, "one")
+
+    speaker = threading.Thread(target=talk, daemon=True)
+    speaker.start()
     assert process.stdout.readline()
+    read.set()
+    speaker.join(timeout=30)
     process.stdout.close()
     keep = _until_ended(stage, process)
     assert process.returncode == 0, keep

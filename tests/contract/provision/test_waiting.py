@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sidecar.gateway import resources, revisions
-from sidecar.words.errors import Cancelled, CloudError, Conflict
+from sidecar.words.errors import Cancelled, CloudError, PreflightFailed
 from tests.contract.provision.conftest import Arm, Project, new_project
 from tests.contract.provision.test_existing import A100, CONSUMPTION, environment, toolkit
 from tests.support.evidence import evidence
@@ -277,7 +277,7 @@ def test_a_provider_that_can_not_be_read_is_a_warning(project: Project, faults: 
     )
     project.provision()
     assert hits() == [3]
-    assert sum(each.startswith("Unverified: whether Microsoft.") for each in project.said) == 3
+    assert sum(each.startswith("Unverified: Whether Microsoft.") for each in project.said) == 3
 
 
 def test_a_missing_registration_at_the_deployment_is_made_up_for_once(project: Project, faults: Arm) -> None:
@@ -359,6 +359,6 @@ def test_another_projects_run_is_waited_for_and_its_app_is_then_another_projects
     assert hits() == [2]
     assert any("Waiting for the deployment slipway-inference-theirs of another run" in each for each in project.said)
     faults()
-    with pytest.raises(Conflict, match="another project"):
+    with pytest.raises(PreflightFailed, match="another project"):
         second.provision()
     assert not second.workspace.config_file.exists()
