@@ -10,6 +10,7 @@ import { Chat } from "./chat";
 import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
 import { Host, root } from "./host";
+import { setUpIsChecked } from "./preflight";
 import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
@@ -75,31 +76,8 @@ describe("the main job in a real VS Code", function () {
     assert.ok(Object.values(config()).every((value) => value === null));
   });
 
-  it("the set-up is checked before anything is made: what fails stands at its line, and nothing fails once it is put right", async () => {
-    const parameters = path.join(folder, "infra/provision/inference.parameters.json");
-    const right = readFileSync(parameters, "utf8");
-    const wrong = right.replace(/("acaAppName": \{ "value": )null/, '$1"My_App"');
-    assert.notEqual(wrong, right);
-    const check = async (): Promise<void> => {
-      await window.run("AI Toolkit: Check inference set-up");
-      for (const preselected of [LOCAL, place.RESOURCE_GROUP_NAME]) {
-        await window.choices(preselected).and(window.focused).waitFor({ timeout: 60_000 });
-        await window.page.keyboard.press("Enter");
-      }
-    };
-    writeFileSync(parameters, wrong);
-    await check();
-    await window.press("Provision would stop before it makes anything. Checks that fail: 1. My_App can't be the name of a container app.", "Show problems");
-    const line = wrong.slice(0, wrong.indexOf("acaAppName")).split("\n").length;
-    await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 30_000 });
-    await window.screenshot("preflight 1 problems");
-    await window.clearNotifications();
-    writeFileSync(parameters, right);
-    await check();
-    await window.notification("Provision can work: every check passes.").waitFor({ timeout: 60_000 });
-    await window.screenshot("preflight 2 passes");
-    await window.clearNotifications();
-  });
+  it("the set-up is checked before anything is made: what fails stands at its line, and nothing fails once it is put right", () =>
+    setUpIsChecked(window, folder, [LOCAL, place.RESOURCE_GROUP_NAME]));
 
   it("Deploy says that nothing is provisioned, and offers to do that", async () => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
