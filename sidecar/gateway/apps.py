@@ -115,6 +115,7 @@ def add_profile(place: GroupPlace, name: str, environment: Environment, profile:
             Text("Adding a GPU profile to {name}", name=name),
             lambda: client.managed_environments.begin_update(place.group, name, body),
             WRITE_SECONDS,
+            repeatable=True,
         )
 
 
@@ -267,6 +268,7 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
             Text("Updating the container app {name}", name=place.name),
             lambda: client.container_apps.begin_update(place.group, place.name, body),
             WRITE_SECONDS,
+            repeatable=True,  # the same template once more makes no second revision
         )
 
 

@@ -27,7 +27,10 @@ def write_secrets(place: AppPlace, values: Mapping[str, str], template: dict[str
             properties["template"] = writable(template)
         body: Any = {"location": found.location, "properties": properties}
         place.around.session.completed(
-            doing, lambda: client.container_apps.begin_update(place.group, place.name, body), WRITE_SECONDS
+            doing,
+            lambda: client.container_apps.begin_update(place.group, place.name, body),
+            WRITE_SECONDS,
+            repeatable=True,
         )
 
 

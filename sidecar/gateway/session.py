@@ -165,9 +165,11 @@ class Session:
         twice it is as if asked once, so an answer that was lost on the way is asked for again."""
         return again_while_busy(self.patience, doing, call, busy_or_lost if repeatable else busy_for)
 
-    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
-        """The result of a long-running operation, begun once nothing else is under way."""
-        return self.once_free(doing, lambda: await_operation(self.patience, doing, begin(), seconds))
+    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float, *, repeatable: bool = False) -> Any:
+        """The result of a long-running operation, begun once nothing else is under way. `repeatable`: as for once_free()."""
+        return self.once_free(
+            doing, lambda: await_operation(self.patience, doing, begin(), seconds), repeatable=repeatable
+        )
 
     def url(self, endpoint: str) -> str:
         """The endpoint as a URL; a bare host name gets the cloud's scheme."""
