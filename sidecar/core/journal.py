@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,12 @@ class Journal:
         listen: Callable[[Event], None],
         stop: threading.Event,
         leaving: Leaving | None = None,
+        *,
+        about: Mapping[str, str] | None = None,
     ) -> None:
+        """`about`: written beside every step."""
         self._file = file
+        self._about = dict(about or {})
         self._operation = operation
         self._listen = listen
         self._stop = stop
@@ -140,7 +144,7 @@ class Journal:
         if self._file is None:  # what only looks leaves nothing to be found
             return
         said = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step}
-        _append(self._file, {**said, **facts})
+        _append(self._file, {**said, **self._about, **facts})
 
 
 def _ends_a_line(stream: BinaryIO) -> bool:
