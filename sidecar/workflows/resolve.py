@@ -16,6 +16,7 @@ from sidecar.armlang.deployment import (
 from sidecar.core.journal import Journal
 from sidecar.core.template import load_template
 from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning, read_parameters
+from sidecar.decisions.models_on_share import OUR_SERVER
 from sidecar.decisions.profiles import Parameters
 from sidecar.decisions.provisioning import APP, whose
 from sidecar.gateway import apps, resources
@@ -47,6 +48,8 @@ class Plan:
     group: resources.Group
     name: str
     """Of the deployment."""
+    ours: bool = True
+    """Whether what is deployed to the app is our server, as far as the folder tells."""
 
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
@@ -62,7 +65,8 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     planned = plan_names(compiled.template, stated, facts)
     project = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
     name = deployment_name(compiled.template, stated, group.id, project)
-    return Plan(compiled.template, parameters.values, stated, planned, project, group, name)
+    ours = not workspace.code.is_dir() or (workspace.code / OUR_SERVER).is_file()
+    return Plan(compiled.template, parameters.values, stated, planned, project, group, name, ours)
 
 
 def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str:
