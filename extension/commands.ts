@@ -8,8 +8,8 @@ import { localFolders, pickFolder } from "./folders";
 import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
 import { start, stop } from "./operating";
-import { pickTarget, type Defaults, type Source, type Target } from "./picks";
-import type { CloudName, Provisioned } from "./protocol";
+import { pickTarget, type Source, type Target } from "./picks";
+import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
 import { preflight } from "./preflight";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
@@ -150,15 +150,15 @@ function source({ sidecar, credentials, log }: Rooms, auto: readonly CloudName[]
     clouds: setting === "auto" ? auto : [setting],
     async subscriptions(cloud) {
       try {
-        const { subscriptions, problems } = await sidecar.ask("slipway/subscriptions", { cloud });
-        return { subscriptions, problems: problems.map(say), signedIn: true };
+        const { subscriptions, problems, signedOut } = await sidecar.ask("slipway/subscriptions", { cloud });
+        return { subscriptions, problems: problems.map(say), signedOut, signedIn: true };
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
-        const signedOut = error instanceof Refusal && error.failure.code === "NotSignedIn";
-        if (signedOut) return { subscriptions: [], problems: [], signedIn: false };
+        const nobody = error instanceof Refusal && error.failure.code === "NotSignedIn";
+        if (nobody) return { subscriptions: [], problems: [], signedOut: [], signedIn: false };
         log.warn(describe(error));
         if (error.detail !== undefined) log.warn(error.detail);
-        return { subscriptions: [], problems: [say(error.what)], signedIn: true };
+        return { subscriptions: [], problems: [say(error.what)], signedOut: [], signedIn: true };
       }
     },
     async resourceGroups({ cloud, id }) {
@@ -169,12 +169,13 @@ function source({ sidecar, credentials, log }: Rooms, auto: readonly CloudName[]
     },
     createResourceGroup: ({ cloud, id }, name, location) => sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location }),
     // Nobody signs in to this machine.
-    signIn: (cloud) => (cloud === "auto" || cloud === "local" ? Promise.resolve(false) : credentials.signIn(cloud)),
+    signIn: (cloud, tenantId) => (cloud === "auto" || cloud === "local" ? Promise.resolve(false) : credentials.signIn(cloud, tenantId)),
   };
 }
 
 /** The model lies where fine-tuning ran: another place is possible, but has to be meant. */
-async function agreesWithFineTuning({ subscription, resourceGroup }: Target, { subscriptionId, resourceGroup: group }: Defaults): Promise<boolean> {
+async function agreesWithFineTuning({ subscription, resourceGroup }: Target, { subscriptionId, resourceGroup: group, origin }: WorkspaceDefaults): Promise<boolean> {
+  if (origin === "choice") return true; // nothing of the project lies there
   const differs = (subscriptionId !== null && subscriptionId !== subscription.id) || (group !== null && !sameGroup(group, resourceGroup));
   if (!differs) return true;
   const go = vscode.l10n.t("Continue");

@@ -25,10 +25,10 @@ export class Credentials {
     return this.attention.until(begun, command);
   }
 
-  /** Opens the sign-in; false when the person leaves it. */
-  async signIn(cloud: AzureCloud): Promise<boolean> {
+  /** Opens the sign-in, to the person's own tenant or to the one that is named; false when the person leaves it. */
+  async signIn(cloud: AzureCloud, tenantId: string | null): Promise<boolean> {
     try {
-      await vscode.authentication.getSession(provider(cloud), [MANAGEMENT[cloud]], { createIfNone: true });
+      await vscode.authentication.getSession(provider(cloud), inTenant([MANAGEMENT[cloud]], tenantId), { createIfNone: true });
       return true;
     } catch (error) {
       if (isCancellation(error)) return false;
@@ -37,8 +37,7 @@ export class Credentials {
   }
 
   async token({ cloud, scopes, tenantId, claims, silent }: TokenParams): Promise<Token> {
-    const wanted = tenantId === null ? [...scopes] : [...scopes, `VSCODE_TENANT:${tenantId}`];
-    const session = await this.session(cloud, wanted, claims, silent);
+    const session = await this.session(cloud, inTenant(scopes, tenantId), claims, silent);
     if (session === undefined) {
       throw new Problem(sentence("You are not signed in to Azure."), sentence("Sign in when a command asks you to, or run it again."));
     }
@@ -56,6 +55,11 @@ export class Credentials {
       throw error;
     }
   }
+}
+
+/** VS Code's own way to name a tenant. */
+function inTenant(scopes: readonly string[], tenantId: string | null): string[] {
+  return tenantId === null ? [...scopes] : [...scopes, `VSCODE_TENANT:${tenantId}`];
 }
 
 function provider(cloud: AzureCloud): string {

@@ -1,7 +1,7 @@
 // Questions in steps: subscription and resource group, with back, step count and "create new".
 import * as vscode from "vscode";
 import { sameGroup } from "./config";
-import type { CloudName, Location, ResourceGroup, Subscription } from "./protocol";
+import type { CloudName, Location, ResourceGroup, Subscription, Tenant } from "./protocol";
 
 /** What the questions need to know; each list is asked for when its step opens. */
 export interface Source {
@@ -11,12 +11,14 @@ export interface Source {
   resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
   locations(subscription: Subscription): Promise<readonly Location[]>;
   createResourceGroup(subscription: Subscription, name: string, location: string): Promise<ResourceGroup>;
-  signIn(cloud: CloudName): Promise<boolean>;
+  signIn(cloud: CloudName, tenantId: string | null): Promise<boolean>;
 }
 
 export interface Found {
   readonly subscriptions: readonly Subscription[];
   readonly problems: readonly string[];
+  /** Tenants of the person's whose subscriptions are listed once they have signed in there. */
+  readonly signedOut: readonly Tenant[];
   readonly signedIn: boolean;
 }
 
@@ -60,7 +62,10 @@ interface Step<T> {
 }
 
 class SignIn {
-  constructor(readonly cloud: CloudName) {}
+  constructor(
+    readonly cloud: CloudName,
+    readonly tenantId: string | null,
+  ) {}
 }
 
 async function pickSubscription(title: string, source: Source, defaults: Defaults): Promise<Subscription | undefined> {
@@ -75,12 +80,12 @@ async function pickSubscription(title: string, source: Source, defaults: Default
     });
     if (chosen === undefined || chosen === BACK) return undefined;
     if (!(chosen instanceof SignIn)) return chosen;
-    await source.signIn(chosen.cloud);
+    await source.signIn(chosen.cloud, chosen.tenantId);
   }
 }
 
 async function subscriptionChoices(cloud: CloudName, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
-  const { subscriptions, problems, signedIn } = await source.subscriptions(cloud);
+  const { subscriptions, problems, signedOut, signedIn } = await source.subscriptions(cloud);
   const found = subscriptions.map((subscription) => ({
     label: cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
     description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by this project") : "",
@@ -88,9 +93,15 @@ async function subscriptionChoices(cloud: CloudName, source: Source, defaults: D
     value: subscription,
   }));
   const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));
-  const none = signedIn && found.length === 0 && failed.length === 0 ? [{ label: `$(warning) ${vscode.l10n.t("Your account has no subscription here.")}`, alwaysShow: true }] : [];
-  const signIn = signedIn ? [] : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: new SignIn(cloud) }];
-  return [...found, ...failed, ...none, ...signIn];
+  const none = signedIn && found.length === 0 && failed.length === 0 && signedOut.length === 0 ? [{ label: `$(warning) ${vscode.l10n.t("Your account has no subscription here.")}`, alwaysShow: true }] : [];
+  const signIn = signedIn ? [] : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: new SignIn(cloud, null) }];
+  const elsewhere = signedOut.map(({ name, tenantId }) => ({
+    label: `$(sign-in) ${vscode.l10n.t("Sign in to the tenant {name}…", { name })}`,
+    detail: vscode.l10n.t("Its subscriptions are listed after that."),
+    alwaysShow: true,
+    value: new SignIn(cloud, tenantId),
+  }));
+  return [...found, ...elsewhere, ...failed, ...none, ...signIn];
 }
 
 /** A value of its own: a resource group may be called anything. */

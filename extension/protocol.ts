@@ -316,9 +316,16 @@ export interface Subscription {
   readonly cloud: CloudName;
 }
 
+export interface Tenant {
+  readonly tenantId: string;
+  readonly name: string;
+  readonly cloud: CloudName;
+}
+
 export interface Subscriptions {
   readonly subscriptions: readonly Subscription[];
   readonly problems: readonly Sentence[];
+  readonly signedOut: readonly Tenant[];
 }
 
 export interface SubscriptionParams {
@@ -358,6 +365,7 @@ export interface FolderParams {
 export interface WorkspaceDefaults {
   readonly subscriptionId: string | null;
   readonly resourceGroup: string | null;
+  readonly origin: "finetuning" | "inference" | "choice" | null;
 }
 
 export interface WorkspaceSummary {

@@ -1,14 +1,15 @@
-"""How much memory the GPU of a profile type has, from a dated table: no API of Azure tells it. Pure.
+"""Memory of the GPU behind a workload profile's type, from a dated table: no API of Azure tells it, and a type that is not in
+the table is unknown. Pure.
 
-As of 2026-11-29. Sources: Microsoft Learn, "Using serverless GPUs in Azure Container Apps" (NVIDIA T4; NVIDIA A100 with 80 GB)
-and "Workload profiles in Azure Container Apps" (NC24-A100, NC48-A100 and NC96-A100: 1, 2 and 4 GPUs). A T4 told PyTorch of
-16 704 405 504 bytes; of the A100 the whole of its 80 GiB is counted, of which a driver shows a little less."""
+Sources: Microsoft Learn, "Using serverless GPUs in Azure Container Apps" (NVIDIA T4; NVIDIA A100 with 80 GB) and "NC A100 v4"
+(one, two or four A100 with 80 GB each). One run on a T4 profile printed its bytes (August 2026, public); of the A100 the whole of
+its 80 GiB is counted, of which PyTorch sees a little less."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-AS_OF = "2026-11-29"
+DATED = "2026-11"
 
 
 @dataclass(frozen=True)
@@ -33,5 +34,11 @@ TABLE: dict[str, Gpu] = {
 
 
 def gpu_of(kind: str) -> Gpu | None:
-    """The GPU of a profile type; None for a type that the table does not name: then it is unknown, not none."""
+    """The GPU of a profile type; None for a type that the table does not name."""
     return TABLE.get(kind.lower())
+
+
+def fits(kind: str, model: int | None) -> bool | None:
+    """Whether a model of so many bytes, with what it needs beside its weights, fits one GPU; None where either is unknown."""
+    gpu = gpu_of(kind)
+    return None if gpu is None or model is None else model <= gpu.memory

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
-from sidecar.decisions.gpu_memory import AS_OF, Gpu, gpu_of
+from sidecar.decisions.gpu_memory import DATED, Gpu, gpu_of
 from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
-from sidecar.decisions.model_shape import Shape
+from sidecar.decisions.model_shape import Shape, shape_of
 from sidecar.words.text import Text
 
 NAME = "memory"
@@ -31,11 +31,6 @@ BLOCK, IN_FOUR_BITS = 64, 0.5 + 4 / 64
 
 DRIVER = 1 << 30
 """Of a GPU's memory a driver and PyTorch may hold this much before anything is loaded."""
-
-FOUR_BITS = Text(
-    "In 4 bits (nf4) it needs {needed} GB, and the {gpu} has that: put “export SLIPWAY_WEIGHTS=nf4” before the server's "
-    "command in defaultCommands."
-)
 
 
 @dataclass(frozen=True)
@@ -68,6 +63,18 @@ def in_four_bits(tensors: Tensors) -> int:
     )
 
 
+def needed(facts: ModelFacts) -> int | None:
+    """Bytes that the base model on the share needs of one GPU, as the server is set; None where that can't be told."""
+    base = facts.base
+    if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)):
+        return None
+    known = shape_of(base.config)
+    shape = known if isinstance(known, Shape) else None
+    four_bits = facts.settings.get("SLIPWAY_WEIGHTS") == "nf4" and takes_four_bits(shape)
+    running = _whole(facts.settings, "SLIPWAY_MAX_RUNNING", RUNNING)
+    return need(base.tensors, shape, _vocabulary(base), running, four_bits=four_bits).total
+
+
 def takes_four_bits(shape: Shape | None) -> bool:
     """Whether our engine can hold the model in nf4: the inputs of its matrices are whole blocks."""
     return shape is not None and all(each.columns % BLOCK == 0 for each in shape.projections.values())
@@ -85,7 +92,7 @@ def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Ch
     if gpu is None:
         return [
             unverified(
-                NAME, Unread(Text("How much GPU memory {kind} has is not known here ({date}).", kind=kind, date=AS_OF))
+                NAME, Unread(Text("How much GPU memory {kind} has is not known here ({date}).", kind=kind, date=DATED))
             )
         ]
     vocabulary = _vocabulary(base)
@@ -143,7 +150,12 @@ def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: b
 
 def _way_out(gpu: Gpu, packed: Need | None) -> Text:
     if packed is not None and packed.total <= gpu.memory - DRIVER:
-        return Text(FOUR_BITS.message, needed=_gb(packed.total), gpu=gpu.name)
+        return Text(
+            "In 4 bits (nf4) it needs {needed} GB, and the {gpu} has that: put “export SLIPWAY_WEIGHTS=nf4” before the "
+            "server's command in defaultCommands.",
+            needed=_gb(packed.total),
+            gpu=gpu.name,
+        )
     if gpu.count > 1:
         return Text(
             "The server uses the first GPU alone: state a gpuProfileType whose single GPU has more, or a smaller base model."

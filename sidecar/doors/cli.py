@@ -6,11 +6,9 @@ import argparse
 import contextlib
 import logging
 import os
-import shlex
 import signal
 import sys
 import threading
-import uuid
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -20,11 +18,11 @@ from sidecar import __version__
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal, terminal_logs, terminal_operating
-from sidecar.doors.questions import Choice
 from sidecar.doors.terminal import Terminal
 from sidecar.doors.verb import Params, Verb, folder_of
 from sidecar.doors.verbs import VERBS
 from sidecar.doors.verbs_operating import delete_of
+from sidecar.doors.where import CLOUD, TENANT, UsageError, asked, name_to_id, settle, stated
 from sidecar.gateway.session import settings_from
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
@@ -41,12 +39,11 @@ R = TypeVar("R", bound=wire.Message)
 COMPLETION = "completion"
 """The one verb that asks nothing of the wire."""
 
+PROVISIONS = ("provision", "preflight")
+"""Verbs that need a place to provision in."""
+
 NEEDED_FILES = {"provision": "has_template", "preflight": "has_template", "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
-
-
-class UsageError(Exception):
-    """What is missing on the command line, where nobody can be asked."""
 
 
 def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
@@ -57,6 +54,10 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
         return 0
     trust_this_machine()
     verb = VERBS[options.verb]
+    try:
+        _from_environment(options, environ)
+    except UsageError as error:
+        parser.error(str(error))
     # What the SDKs have to say is in the error that they raise; their log would say it twice.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     logging.getLogger("azure").propagate = False
@@ -79,6 +80,15 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     return 1 if verb.failed(result) else 0
 
 
+def _from_environment(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
+    """What no flag states. A cloud that is none is refused as a flag's is."""
+    tenant, cloud = stated(environ, TENANT), stated(environ, CLOUD)
+    options.tenant = options.tenant or (None if tenant is None else tenant[1])
+    options.cloud = options.cloud or ("auto" if cloud is None else cloud[1])
+    if options.cloud not in CLOUDS:
+        raise UsageError(f"{CLOUD[0]} is {options.cloud}: it takes {', '.join(CLOUDS)}")
+
+
 def _tell(line: wire.LogLine, shown: Terminal, stop: threading.Event) -> None:
     if not shown.line(terminal_logs.line(line), line):
         stop.set()
@@ -98,19 +108,22 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         options.name = _confirmed(options, context, shown, program)
     if options.verb == "diagnostics" and os.path.isfile(options.out) and not options.force and questions.attended():
         options.force = questions.yes(f"{options.out} exists already. Replace it?", default=False)
-    provisions = options.verb in ("provision", "preflight")
     known = _summary(options, context) if options.verb in NEEDED_FILES else None
-    if known is not None and provisions and not (options.subscription and options.group) and not questions.attended():
-        raise UsageError(_missing(options, known.defaults, program))
+    if known is not None and options.verb in PROVISIONS:
+        settle(options, known.defaults, context.settings.environ, program)
     if known is not None and options.verb == "deploy" and not known.provisioned:
         target_of(open_workspace(options.folder))  # says which keys are missing
     shipped = options.verb == "deploy" and options.code != WORKSPACE  # it needs no folder of its own
     if known is not None and not shipped and not getattr(known, NEEDED_FILES[options.verb]):
         _project_files(options, context)
+
+    def ask(method: str, result: type[R], params: Params, /) -> R:
+        return _act(method, result, params, context)
+
     if getattr(options, "subscription", None):
-        _name_to_id(options, context)
-    if known is not None and provisions and not (options.subscription and options.group):
-        _where(options, known.defaults, context, shown)
+        name_to_id(options, ask)
+    if known is not None and options.verb in PROVISIONS and not (options.subscription and options.group):
+        asked(options, known.defaults, ask, shown.worded)
 
 
 def _confirmed(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> str:
@@ -145,81 +158,6 @@ def _project_files(options: argparse.Namespace, context: Context) -> None:
         Text("Create the project files first (AI Toolkit: Create project files), or give --yes."),
         code="ProjectFilesMissing",
     )
-
-
-def _where(options: argparse.Namespace, known: wire.WorkspaceDefaults, context: Context, shown: Terminal) -> None:
-    """As VS Code asks: fine-tuning's subscription and resource group are pre-selected."""
-    if not options.subscription:
-        found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context)
-        for problem in found.problems:
-            print(f"  warning: {shown.worded(terminal.spoken(problem))}", file=sys.stderr)
-        if not found.subscriptions:
-            raise UsageError("no subscription can be used: run az login, or give --cloud local")
-        title = "Select the subscription to provision in"
-        choices = [Choice(each.id, each.name, _beside(each, known.subscription_id)) for each in found.subscriptions]
-        options.subscription = questions.choose(title, choices, known.subscription_id)
-        options.cloud = next(each.cloud for each in found.subscriptions if each.id == options.subscription)
-    if not options.group:
-        usual = known.resource_group if options.subscription == known.subscription_id else None
-        options.group = _group(options, context, usual)
-
-
-def _missing(options: argparse.Namespace, known: wire.WorkspaceDefaults, program: str) -> str:
-    flags = [flag for flag in ("subscription", "group") if not getattr(options, flag)]
-    missing = " and ".join(f"--{flag}" for flag in flags)
-    verb = "is" if len(flags) == 1 else "are"
-    given = {"subscription": known.subscription_id, "group": known.resource_group}
-    used = " ".join(f"--{flag} {shlex.quote(value)}" for flag in flags if (value := given[flag]))
-    hint = (
-        f"; this project has used {used}" if used else f"; `{program} subscriptions` and `{program} groups` list them"
-    )
-    return f"{missing} {verb} missing, and nobody can be asked here{hint}"
-
-
-def _beside(subscription: wire.Subscription, used: str | None) -> str:
-    where = "runs on this machine: no account, no GPU, no cost" if subscription.cloud == "local" else subscription.id
-    return f"{where} (used by this project)" if subscription.id == used else where
-
-
-NEW_GROUP = "\0new"  # no group can be called that
-
-
-def _group(options: argparse.Namespace, context: Context, usual: str | None) -> str:
-    place = {"cloud": options.cloud, "subscriptionId": options.subscription}
-    found = _act("slipway/resourceGroups", wire.ResourceGroups, place, context).resource_groups
-    used = next((each.name for each in found if usual and each.name.lower() == usual.lower()), None)
-    choices = [
-        Choice(each.name, each.name, f"{each.location} (used by this project)" if each.name == used else each.location)
-        for each in found
-    ]
-    title = "Select the resource group to provision in"
-    chosen = questions.choose(title, [*choices, Choice(NEW_GROUP, "Create new…")], used)
-    if chosen != NEW_GROUP:
-        return chosen
-    name = questions.text("Name of the new resource group", questions.group_name_problem)
-    regions = _act("slipway/locations", wire.Locations, place, context).locations
-    if not regions:
-        raise UsageError("the subscription has no region to make a resource group in")
-    listed = [Choice(each.name, each.display_name, each.name) for each in regions]
-    location = questions.choose(f"Select the region of the new resource group {name}", listed, None)
-    made = {**place, "name": name, "location": location}
-    return _act("slipway/createResourceGroup", wire.ResourceGroup, made, context).name
-
-
-def _name_to_id(options: argparse.Namespace, context: Context) -> None:
-    """A subscription may be given by its name."""
-    given = str(options.subscription)
-    try:
-        uuid.UUID(given)
-        return
-    except ValueError:  # no id, so a name
-        found = _act("slipway/subscriptions", wire.Subscriptions, {"cloud": options.cloud}, context).subscriptions
-    named = [each for each in found if each.name.lower() == given.lower()]
-    if len(named) != 1:
-        there = ", ".join(each.name for each in found) or "none"
-        what = "no subscription is" if not named else f"{len(named)} subscriptions are"
-        raise UsageError(f"{what} called {given}; there: {there}" + ("; give the id of one" if named else ""))
-    options.subscription, options.cloud = named[0].id, named[0].cloud
 
 
 def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context) -> R:
@@ -264,7 +202,6 @@ def _parser(program: str) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--cloud",
-        default="auto",
         choices=CLOUDS,
         help="auto (the default): the local cloud where the subscription is its own, else Azure",
     )

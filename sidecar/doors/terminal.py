@@ -111,8 +111,18 @@ def facts(title: str, rows: Sequence[tuple[str, str | None]]) -> str:
 
 def subscriptions(found: wire.Subscriptions) -> str:
     rows = [(each.id, each.cloud, each.name) for each in found.subscriptions]
+    return "\n".join([table(rows, "No subscription can be used."), *not_listed(found)])
+
+
+def not_listed(found: wire.Subscriptions) -> list[str]:
+    """What a list of subscriptions lacks, and how to have it."""
     problems = [f"warning: {spoken(each)}" for each in found.problems]
-    return "\n".join([table(rows, "No subscription can be used."), *problems])
+    signed_out = [
+        f"warning: nobody is signed in to the tenant {each.name}: its subscriptions are listed after "
+        f"az login --tenant {each.tenant_id}"
+        for each in found.signed_out
+    ]
+    return [*problems, *signed_out]
 
 
 def groups(found: wire.ResourceGroups) -> str:

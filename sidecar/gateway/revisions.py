@@ -79,6 +79,14 @@ def revision(place: AppPlace, name: str) -> Revision:
         return revision_from(raw(client.container_apps_revisions.get_revision(place.group, place.name, name)))
 
 
+def template_of(place: AppPlace, revision: str) -> dict[str, Any]:
+    """What it was made of: the ground for apps.update_template(), to have it once more."""
+    with translated(Text("Reading the revision {name}", name=revision)), client_of(place) as client:
+        found = client.container_apps_revisions.get_revision(place.group, place.name, revision)
+        template = None if found.properties is None else found.properties.template
+        return {} if template is None else cast("dict[str, Any]", template.as_dict())
+
+
 def replicas(place: AppPlace, revision: str) -> list[Replica]:
     with translated(Text("Listing the replicas of {name}", name=revision)), client_of(place) as client:
         found = raw(client.container_apps_revision_replicas.list_replicas(place.group, place.name, revision))

@@ -50,6 +50,10 @@ class CloudProfile:
     logs: str
     logs_scope: str
     log_hosts: tuple[str, ...] = LOG_HOSTS
+    prices: str | None = None
+    """The Retail Prices API, which needs no sign-in; None: the cloud has none."""
+    prices_note: Text | None = None
+    """What is to be said beside every price of it."""
 
     def trusts_logs_of(self, url: str) -> bool:
         """Whether a log's address, which ARM named, may have the token."""
@@ -70,6 +74,7 @@ AZURE_PROFILES: dict[AzureCloud, CloudProfile] = {
         "https://portal.azure.com",
         "https://api.loganalytics.azure.com",
         "https://api.loganalytics.azure.com/.default",
+        prices="https://prices.azure.com/api/retail/prices",
     ),
     "azureChina": CloudProfile(
         "azureChina",
@@ -280,6 +285,8 @@ def _local_profile(running: LocalCloud) -> CloudProfile:
         logs=running.data,
         logs_scope=azure.logs_scope,
         log_hosts=LOOPBACK,
+        prices=f"{running.data}/api/retail/prices",
+        prices_note=Text("These prices are made up: the local cloud runs on this machine and bills nothing."),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import httpx
@@ -12,7 +13,7 @@ from sidecar.gateway.patience import Patience
 from sidecar.gateway.resources import Subscription, subscriptions
 from sidecar.gateway.session import AZURE_PROFILES, Session, Settings, open_session
 from sidecar.gateway.translation import translated
-from sidecar.words.errors import SlipwayError, Unreachable
+from sidecar.words.errors import NotSignedIn, SlipwayError, Unreachable
 from sidecar.words.names import CloudName
 from sidecar.words.text import Text
 
@@ -62,24 +63,34 @@ def tenants(session: Session) -> list[tuple[str, str]]:
         return [(str(each.tenant_id), str(each.display_name or each.tenant_id)) for each in client.tenants.list()]
 
 
-def subscriptions_of_all(
-    home: Session, elsewhere: Callable[[str], Session]
-) -> tuple[list[Subscription], list[SlipwayError]]:
+@dataclass(frozen=True)
+class Listed:
+    """`signed_out`: id and name of each tenant where the person would have to sign in first."""
+
+    subscriptions: list[Subscription]
+    problems: list[SlipwayError] = field(default_factory=list[SlipwayError])
+    signed_out: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+
+def subscriptions_of_all(home: Session, elsewhere: Callable[[str], Session]) -> Listed:
     """The subscriptions that a person can use, and what could not be listed. ARM lists those of the token's tenant only, so
     each further tenant is asked with a token of its own: `elsewhere` opens a session there that asks nobody to sign in."""
     found = {each.id: each for each in subscriptions(home)}
     problems: list[SlipwayError] = []
+    signed_out: list[tuple[str, str]] = []
     seen = {each.tenant_id for each in found.values()}
     try:
         others = tenants(home)
     except SlipwayError as error:
-        return list(found.values()), [error]
+        return Listed(list(found.values()), [error])
     for tenant, name in others:
         if tenant in seen:
             continue
         try:
             found |= {each.id: each for each in subscriptions(elsewhere(tenant)) if each.id not in found}
+        except NotSignedIn:
+            signed_out.append((tenant, name))
         except SlipwayError as error:
             message = Text("The tenant {name}: {problem}", name=name, problem=error.message)
             problems.append(type(error)(message, error.suggestion, code=error.code))
-    return list(found.values()), problems
+    return Listed(list(found.values()), problems, signed_out)

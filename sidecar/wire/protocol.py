@@ -47,7 +47,7 @@ from sidecar.wire.releases import Releases as Releases
 from sidecar.wire.releases import RollbackParams as RollbackParams
 from sidecar.wire.releases import file_problems as file_problems
 from sidecar.words.errors import ConsentNeeded, SlipwayError
-from sidecar.words.names import AzureCloud, CloudName, LogLevel, Phase, State
+from sidecar.words.names import AzureCloud, CloudName, DefaultsOrigin, LogLevel, Phase, State
 
 
 class CloudParams(Message):
@@ -61,9 +61,17 @@ class Subscription(Message):
     cloud: CloudName
 
 
+class Tenant(Message):
+    tenant_id: str
+    name: str
+    cloud: CloudName
+
+
 class Subscriptions(Message):
     subscriptions: list[Subscription]
     problems: list[Sentence]
+    signed_out: list[Tenant]
+    """Tenants of the person's whose subscriptions are listed once they have signed in there."""
 
 
 class SubscriptionParams(Message):
@@ -103,6 +111,7 @@ class FolderParams(Message):
 class WorkspaceDefaults(Message):
     subscription_id: str | None
     resource_group: str | None
+    origin: DefaultsOrigin | None
 
 
 class WorkspaceSummary(Message):

@@ -65,6 +65,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 PHASES: tuple[Phase, ...] = get_args(Phase)
+DefaultsOrigin = Literal["finetuning", "inference", "choice"]
+"""What says where a project was provisioned so far: its files, or what the person chose last."""
+
 OPERATIONS: tuple[OperationKind, ...] = get_args(OperationKind)
 
 

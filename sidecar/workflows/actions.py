@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sidecar.core.choice import Choice, keep_choice, kept_choice, project_key
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
@@ -17,10 +17,10 @@ from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import OVERTAKES
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare, signs_in_by_itself
-from sidecar.gateway.tenants import subscriptions_of_all
+from sidecar.gateway.tenants import Listed, subscriptions_of_all
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import NotSignedIn, SlipwayError
-from sidecar.words.names import OPERATIONS, CloudName, OperationKind
+from sidecar.words.names import OPERATIONS, CloudName, DefaultsOrigin, OperationKind
 from sidecar.workflows.answers import (
     deployed,
     generation,
@@ -48,9 +48,10 @@ def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscripti
     """`auto`: the local cloud's, and Azure's where the person is signed in already; a cloud that fails is a problem listed."""
     found: list[wire.Subscription] = []
     problems: list[wire.Sentence] = []
+    signed_out: list[wire.Tenant] = []
     for cloud in clouds_of(params.cloud):
         try:
-            listed, troubles = _subscriptions(cloud, context)
+            listed = _subscriptions(cloud, context)
         except NotSignedIn as error:
             if params.cloud != "auto":
                 raise
@@ -61,17 +62,19 @@ def subscriptions(params: wire.CloudParams, context: Context) -> wire.Subscripti
             problems.append(wire.sentence(error.message))
         else:
             found += [
-                wire.Subscription(id=each.id, name=each.name, tenant_id=each.tenant_id, cloud=cloud) for each in listed
+                wire.Subscription(id=each.id, name=each.name, tenant_id=each.tenant_id, cloud=cloud)
+                for each in listed.subscriptions
             ]
-            problems += [wire.sentence(each.message) for each in troubles]
-    return wire.Subscriptions(subscriptions=found, problems=problems)
+            problems += [wire.sentence(each.message) for each in listed.problems]
+            signed_out += [wire.Tenant(tenant_id=tenant, name=name, cloud=cloud) for tenant, name in listed.signed_out]
+    return wire.Subscriptions(subscriptions=found, problems=problems, signed_out=signed_out)
 
 
-def _subscriptions(cloud: CloudName, context: Context) -> tuple[list[resources.Subscription], list[SlipwayError]]:
+def _subscriptions(cloud: CloudName, context: Context) -> Listed:
     settings, patience = context.settings, context.patience
     home = open_session(settings, cloud, patience=patience)
     if home.has_one_tenant or settings.tenant is not None:
-        return resources.subscriptions(home), []
+        return Listed(resources.subscriptions(home))
     return subscriptions_of_all(home, lambda tenant: open_session(settings, cloud, tenant, patience, silent=True))
 
 
@@ -100,18 +103,23 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
     workspace = open_workspace(params.folder)
     problems: list[wire.Sentence] = []
     subscription = group = None
+    origin: DefaultsOrigin | None = None
     provisioned = False
     try:
         known = read_finetuning(workspace)
         config = read_config(workspace)
         subscription = known.SUBSCRIPTION_ID or config.SUBSCRIPTION_ID
         group = known.RESOURCE_GROUP_NAME or config.RESOURCE_GROUP_NAME
+        if subscription or group:
+            origin = "finetuning" if known.SUBSCRIPTION_ID or known.RESOURCE_GROUP_NAME else "inference"
         provisioned = bool(config.ACA_APP_NAME and config.ACA_APP_ENDPOINT)
         problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
     except SlipwayError as error:
         problems.append(wire.sentence(error.message))
+    if origin is None and (choice := kept_choice(context.settings.state, workspace.folder)):
+        subscription, group, origin = choice.subscription_id, choice.resource_group, "choice"
     return wire.WorkspaceSummary(
-        defaults=wire.WorkspaceDefaults(subscription_id=subscription, resource_group=group),
+        defaults=wire.WorkspaceDefaults(subscription_id=subscription, resource_group=group, origin=origin),
         provisioned=provisioned,
         has_template=workspace.bicep_file.exists(),
         has_code=workspace.code.is_dir(),
@@ -130,6 +138,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, tuple(params.consents), context)
+    keep_choice(context.settings.state, workspace.folder, Choice(params.subscription_id, params.resource_group))
     result = journalled(
         "provision",
         workspace,
@@ -312,7 +321,7 @@ def _session(cloud: CloudName, subscription_id: str, context: Context) -> Sessio
 
 def journal_files(folder: Path, context: Context) -> dict[OperationKind, Path]:
     """One file a project and kind, in the state folder: the workspace stays free of it."""
-    project = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    project = project_key(folder)
     return {kind: context.settings.state / "journals" / f"{project}-{kind}.jsonl" for kind in OPERATIONS}
 
 

@@ -45,7 +45,7 @@ from sidecar.workflows.publish import (
 from sidecar.workflows.records import Record, now, read_record, served_json, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import Arrived, roll_out
-from sidecar.workflows.upgrade import Upgraded, needs_upgrade, upgrade
+from sidecar.workflows.upgrade import cut_off_before, needs_upgrade, upgrade
 from sidecar.workflows.watch import replicas_of
 from sidecar.workflows.wayback import WayBack, go_back
 
@@ -239,7 +239,7 @@ def put_in_service(
         journal.step("activate", text, revision=revision.name)
         revisions.activate(place, revision.name)
     plan = make_room(place, app, revision, plan_of(place, app, revision), journal)
-    upgraded: Upgraded | None = None
+    upgraded = None if stage.older else cut_off_before(place, app, revision, journal)
     if stage.older:
         upgraded = upgrade(place, app, revision, plan, journal)
         app, revision, plan = upgraded.app, upgraded.revision, Plan("new")

@@ -66,17 +66,33 @@ def logs(
     """How many lines were told. Following ends in order once it is stopped."""
     place = place_of(session, target_of(workspace))
     if wanted.follow:
-        if wanted.since:
-            journal.log(
-                Text("What the streams no longer hold is not followed: the same without following reads it too.")
-            )
-        return _Follower(place, wanted, journal, take).until(stop)
+        return _older_than_followed(place, wanted, journal, take) + _Follower(place, wanted, journal, take).until(stop)
     app = apps.app(place)
     found = _held(place, app, wanted, journal)
     journal.check()
     lines = [*_kept(place, app, wanted, found, journal), *found.lines]
     journal.check()
     for line in sorted(lines, key=lambda each: each.at):
+        take(line)
+    return len(lines)
+
+
+def _older_than_followed(place: AppPlace, wanted: Wanted, journal: Journal, take: Take) -> int:
+    """What no stream holds, told before those are followed: since the time that was asked for; else, while nothing runs, the
+    last lines of what did. How many. What can't be read is said: what comes is followed all the same."""
+    try:
+        if not wanted.since and (wanted.source == "system" or wanted.replica or list(_replicas(place, wanted))):
+            return 0
+        app = apps.app(place)
+        lines = _kept(place, app, wanted, _held(place, app, wanted, journal), journal)
+    except Cancelled:
+        return 0  # following ends in order, so what goes before it does
+    except (NotFound, NotAuthorized, NotSignedIn):
+        raise
+    except CloudError as error:
+        _note(journal, Text("Older lines can't be read: {problem}", problem=error.message))
+        return 0
+    for line in lines:
         take(line)
     return len(lines)
 

@@ -12,10 +12,11 @@ from sidecar.decisions.restart import Plan
 from sidecar.decisions.upgrade import has_older_start, with_present_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.place import AppPlace
-from sidecar.words.errors import ConsentNeeded, EndpointError
+from sidecar.words.errors import ConsentNeeded, EndpointError, NotFound
 from sidecar.words.text import Text
 
 CONSENT = "upgrade-app"
+STEP = "upgrade"
 NEW_REVISION_SECONDS = 60
 
 
@@ -50,7 +51,7 @@ def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
 def upgrade(place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan, journal: Journal) -> Upgraded:
     """PATCHes the app; its new revision starts what is current on the share. Where no GPU is left for it the old one ends."""
     text = Text("Replacing the start and the probes of {app}…", app=app.name)
-    journal.step("upgrade", text, increment=5, revision=old.name)
+    journal.step(STEP, text, increment=5, revision=old.name)
     former = apps.template_of(place)
     apps.update_template(place, with_present_start(former, shipped_template()))
     changed, new = new_revision(place, app, journal)
@@ -65,6 +66,22 @@ def upgrade(place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan,
         )
         revisions.deactivate(place, old.name)
     return Upgraded(changed, new, former)
+
+
+def cut_off_before(place: AppPlace, app: apps.App, revision: revisions.Revision, journal: Journal) -> Upgraded | None:
+    """The upgrade of a run that was killed or cancelled before its new start had served: without it, a release that fails would
+    find no way back to the start that was there before. None where there was none, or it has served since."""
+    step = journal.cut_off(STEP)
+    if step is None or revision.healthy:
+        return None
+    name = str(step.get("revision"))
+    if name == revision.name:
+        return None  # killed before the write
+    try:
+        former = revisions.template_of(place, name)
+    except NotFound:
+        return None  # Azure keeps a hundred inactive ones
+    return Upgraded(app, revision, former)
 
 
 def take_back(place: AppPlace, upgraded: Upgraded, journal: Journal) -> tuple[apps.App, revisions.Revision]:

@@ -13,11 +13,14 @@ from tests.faults.azure import clouded
 from tests.faults.deploy import TIMES
 from tests.faults.deploying import operated
 from tests.faults.deploying.ground import Ground
-from tests.faults.deploying.sweep import Point
+from tests.faults.deploying.sweep import Command, Point, killed_at
 from tests.unit.sidecar.test_upgrade import older
 
 ENDED = Point("arm", 1, after=True)
 """The replica that answered was ended, and the next one not begun."""
+CHANGED = Point("arm", 1, after=True)
+"""The app had its new start, and nobody had seen whether that serves. Before it the mount's key is read, by a POST."""
+REPLACING = Command("deploy", ("deploy", "--yes"))
 GONE = Point("arm", 1, after=True)
 """App and share were gone, and the configuration named both."""
 
@@ -30,8 +33,10 @@ def ground() -> Iterator[Ground]:
         yield made
 
 
-def test_a_deploy_that_replaces_an_older_start_and_fails_gives_it_back(ground: Ground) -> None:
-    """The old revision ended so that the new one could start, so nothing would serve."""
+@pytest.mark.parametrize("killed", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_a_deploy_that_replaces_an_older_start_and_fails_gives_it_back(ground: Ground, *, killed: bool) -> None:
+    """The old revision ended so that the new one could start, so nothing would serve. Where the run that replaced the start was
+    killed, the next one gives it back all the same."""
     good, former = ground.serving(), older()
     name = ground.config["ACA_APP_NAME"]
     place = ground.project.place.app(name)
@@ -44,12 +49,16 @@ def test_a_deploy_that_replaces_an_older_start_and_fails_gives_it_back(ground: G
     eventually(lambda: ground.serving() == good, 60, "the good release under the older start")
 
     ground.write("crash", "bad")
+    if killed:
+        assert killed_at(ground, REPLACING, CHANGED) == (True, True)
+        assert digest_of(apps.app(place).command[2]) == PRESENT_START, "killed after the write"
+    number = len(ground.generations()) + (0 if killed else 1) + 1
     ended = ground.deploy("deploy", "--yes")
     assert ended.code == 1, ended
     assert ended.error["code"] == "ContainerCrashed"
-    told = f"{name} has its former start back, and the release before, {good[:12]}, serves again (generation 3)."
+    told = f"{name} has its former start back, and the release before, {good[:12]}, serves again (generation {number})."
     assert told in ended.error["message"]
-    assert ended.error["restored"] == 3
+    assert ended.error["restored"] == number
     app = apps.app(place)
     assert digest_of(app.command[2]) == digest_of(former) != PRESENT_START
     assert ground.serving() == good

@@ -18,6 +18,7 @@ from sidecar.localcloud.deployments.planning import Planned, nested_properties, 
 from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
+from sidecar.localcloud.deployments.what_if_delta import delta
 from sidecar.localcloud.resources import providers
 
 _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connectionstring"))
@@ -74,10 +75,10 @@ def _change(cloud: LocalCloud, planned: Planned) -> Json:
     before = _before(cloud, planned)
     if before is None:
         return {"resourceId": planned.id, "changeType": "Create", "after": after}
-    delta = _delta(before, after)
-    kind = "Modify" if delta else "NoChange"
+    changes = delta(planned.type, before, after, _BODY)
+    kind = "Modify" if changes else "NoChange"
     shown: Json = {"resourceId": planned.id, "changeType": kind, "before": before, "after": _over(before, after)}
-    return {**shown, "delta": delta}
+    return {**shown, "delta": changes}
 
 
 _BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "managedBy")
@@ -98,32 +99,6 @@ def _before(cloud: LocalCloud, planned: Planned) -> Json | None:
     return _masked({**kept, "apiVersion": planned.api_version})
 
 
-def _delta(before: Any, after: Json) -> list[Json]:
-    """Differences of what the template states. What it doesn't state is left as it is (and, unlike Azure, not reported)."""
-    return _differences(before, {name: value for name, value in after.items() if name in _BODY}, "")
-
-
-def _differences(before: Any, after: Json, path: str) -> list[Json]:
-    changes: list[Json] = []
-    for name, value in after.items():
-        place = f"{path}.{name}" if path else name
-        old = (as_object(before) or {}).get(name)
-        inner = as_object(value)
-        if inner is not None and as_object(old) is not None:
-            changes += _differences(old, inner, place)
-        elif (
-            value == old
-            or (value in (None, [], {}) and old in (None, [], {}))
-            or _unknown(value)
-            or (isinstance(value, str) and isinstance(old, str) and _same_text(value, old))
-        ):
-            continue
-        else:
-            kind = "Create" if old is None else ("Delete" if value is None else "Modify")
-            changes.append({"path": place, "propertyChangeType": kind, "before": old, "after": value, "children": None})
-    return changes
-
-
 def _over(before: Json, after: Json) -> Json:
     """What will be there: the template's values over those that it leaves alone."""
     merged = {**before, **after}
@@ -132,17 +107,6 @@ def _over(before: Json, after: Json) -> Json:
         if old is not None and inner is not None:
             merged[name] = _over(old, inner)
     return merged
-
-
-def _same_text(left: str, right: str) -> bool:
-    """Locations and enumerated values come back in another casing."""
-    return left.replace(" ", "").lower() == right.replace(" ", "").lower()
-
-
-def _unknown(value: Any) -> bool:
-    """Azure reads reference() and list*() already here; other values that it can't know it reports as changed."""
-    read = isinstance(value, str) and value.startswith("[") and value.endswith("]")
-    return read and ("reference(" in value or "list" in value)
 
 
 def _ignored(cloud: LocalCloud, scope: str, seen: set[str]) -> list[Json]:

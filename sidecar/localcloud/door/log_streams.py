@@ -15,6 +15,7 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.identity import verify
 from sidecar.localcloud.door.log_queries import log_query_routes
+from sidecar.localcloud.door.prices import price_routes
 from sidecar.localcloud.door.responses import error_response
 from sidecar.localcloud.runtime.logs import Line, Log, console_time, preamble_event
 
@@ -55,7 +56,14 @@ def log_streams_app(cloud: LocalCloud) -> Starlette:
         return _stream(cloud, request, lambda app_id: Found(cloud.runtime.app(app_id).events.log, opening))
 
     container = _APP + "/revisions/{revision}/replicas/{replica}/containers/{container}/logstream"
-    return Starlette(routes=[Route(container, console), Route(_APP + "/eventstream", events), *log_query_routes(cloud)])
+    return Starlette(
+        routes=[
+            Route(container, console),
+            Route(_APP + "/eventstream", events),
+            *log_query_routes(cloud),
+            *price_routes(cloud),
+        ]
+    )
 
 
 def _console_opening(container: str, revision: str, replica: str) -> tuple[str, ...]:

@@ -124,6 +124,10 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
     assert "one that sleeps still does" in "\n".join(look.notes)
     said = [f"said {number}" for number in range(11)]
     eventually(lambda: archived(stage, Wanted("console")).texts("said ") == said, 20, "what Log Analytics has of it")
+    asleep = Heard(stage)
+    other = asleep.follow(Wanted("console", follow=True))
+    eventually(lambda: asleep.texts("said ") == said, 20, "what it said before it slept, for who begins to follow now")
+    asleep.end(other)
     why = asked(stage)
     assert (why.state, why.cause, why.is_failure) == ("asleep", None, False)
     assert stage.replicas() == [], "neither following nor looking nor asking why wakes it"
@@ -200,6 +204,11 @@ def test_older_lines_come_once_each_and_why_they_can_not_be_read_is_told(stage: 
     eventually(
         lambda: awake(stage) and archived(stage, sought).texts("many ") == many, 20, "all that was said, in order"
     )
+    followed = Heard(stage)
+    thread = followed.follow(Wanted("console", follow=True, since=began))
+    eventually(lambda: awake(stage) and followed.texts("still"), 20, "what is followed")
+    followed.end(thread)
+    assert followed.texts("many ") == many, "of archive and stream together"
     environment = stage.project.names("Microsoft.App/managedEnvironments")[0]
     environments = stage.world.apps.managed_environments
     logs = environments.get(stage.name, environment).properties.app_logs_configuration.log_analytics_configuration
@@ -222,17 +231,16 @@ def environment_logs(kept: dict[str, Any]) -> Any:
 
 @pytest.mark.fact(106)
 def test_the_system_log_is_followed_as_events_not_as_json(stage: Stage) -> None:
-    heard = Heard(stage)
-    thread = heard.follow(Wanted("system", follow=True, since=time.time() - AN_HOUR))
-    eventually(lambda: heard.texts("ContainerStarted: "), 30, "an event")
-    heard.end(thread)
-    assert not heard.texts("StartingGettingEvents")
-    assert any("without following" in each for each in heard.notes), "older lines than the streams': how"
-
     def told(since: float) -> Counter[str]:
         return Counter(each.text for each in archived(stage, Wanted("system", since=since)).lines)
 
     eventually(lambda: told(time.time() - AN_HOUR) == told(0), 10, "each event once, of archive and stream together")
+    heard = Heard(stage)
+    thread = heard.follow(Wanted("system", follow=True, since=time.time() - AN_HOUR))
+    eventually(lambda: Counter(each.text for each in heard.lines) == told(0), 30, "each event once, followed too")
+    heard.end(thread)
+    assert heard.texts("ContainerStarted: ")
+    assert not heard.texts("StartingGettingEvents")
     assert {each.source for each in heard.lines} == {"system"}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.doors.terminal import subscriptions as shown
 from sidecar.gateway import resources
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import AZURE_PROFILES, CloudProfile, settings_from
@@ -86,15 +87,18 @@ def test_the_subscriptions_of_every_tenant_are_listed_and_nobody_is_asked_to_sig
     assert set(tokens.asked) == {(None, False), (two_tenants.known["tenants"][1], True)}
 
 
-def test_a_tenant_that_nobody_is_signed_in_to_is_a_problem_beside_the_others(
+def test_a_tenant_that_nobody_is_signed_in_to_is_named_beside_the_others(
     two_tenants: World, tokens: Tokens, tmp_path: Path
 ) -> None:
     tokens.signed_out = True
     found = listed(context(tmp_path, tokens))
     assert {each.tenant_id for each in found.subscriptions} == {two_tenants.known["tenants"][0]}
-    (problem,) = found.problems
-    assert problem.args["name"] == "Local cloud 2"
-    assert "Nobody is signed in there." in problem.args["problem"]
+    (tenant,) = found.signed_out
+    assert (tenant.tenant_id, tenant.name) == (two_tenants.known["tenants"][1], "Local cloud 2")
+    assert found.problems == []
+    assert f"az login --tenant {tenant.tenant_id}" in shown(found)
+    tokens.signed_out = False  # the person has signed in there
+    assert listed(context(tmp_path, tokens)).signed_out == []
 
 
 def test_a_named_tenant_is_the_only_one(two_tenants: World, tokens: Tokens, tmp_path: Path) -> None:

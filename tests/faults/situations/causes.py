@@ -295,6 +295,8 @@ ROWS = (
     Row("disk-full", first_release("full"), "failed", "DiskFull", "No space left on device", "deploy", deployed),
     Row("out-of-memory", first_release("killed"), "failed", "OutOfMemory", "lack of memory", "rollback", deployed),
     Row("no-base", first_release("no-model"), "failed", "NoBaseModel", "no base model under", "deploy", deployed),
+    Row("driver", first_release("old-driver"), "failed", "GpuUnusable", "driver too old", "deploy", deployed),
+    Row("gpu-memory", first_release("gpu-memory"), "failed", "GpuOutOfMemory", "GB of GPU memory", "rollback", deployed),
     Row("port-of-release", first_release("elsewhere"), "failed", "PortMismatch", "does not match", "deploy", deployed),
     Row("startup-probe", first_release("no-route", STARTUP), "failed", "ProbeFailed", "its probe", "deploy", deployed),
     Row("liveness", first_release("hangs", *LIVENESS), "failed", "ProbeFailed", "its probe", "deploy", deployed),

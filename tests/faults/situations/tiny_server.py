@@ -19,6 +19,13 @@ LIVE = {"hangs": False, "status": 200, "chat": 200}
 FAILED: list[str] = []
 READY = threading.Event()
 MODES: set[str] = set()
+GIVEN_UP = {
+    "no-model": "no base model under /mount/model-cache: expected <organisation>/<model>/config.json",
+    "old-driver": "/dev/nvidia0 is there, but PyTorch sees no GPU: is the driver too old for its CUDA 13.0?",
+    "gpu-memory": "the model needs 15.8 GB of GPU memory and 14.2 GB are free",
+}
+"""Modes of failed starts that need a model or a GPU: the real server's sentences (tests/unit/inference/test_tiny_server.py)."""
+
 KEYS = {key for name in ("SLIPWAY_API_KEY", "SLIPWAY_API_KEY_PREVIOUS") if (key := os.environ.get(name))}
 
 
@@ -122,8 +129,8 @@ def main(mode: str) -> None:
         LIVE["chat"] = 500
     if mode == "no-route":
         LIVE["status"] = 404
-    if mode == "no-model":
-        print("slipway: failed: no base model under /mount/model-cache", flush=True)
+    if mode in GIVEN_UP:
+        print(f"slipway: failed: {GIVEN_UP[mode]}", flush=True)
     elif mode == "hangs":
         threading.Timer(2, LIVE.update, [{"hangs": True}]).start()
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic.alias_generators import to_camel
 
+from sidecar.core.choice import Choice, keep_choice
 from sidecar.doors import terminal
 from sidecar.doors.cli import spoken_verbs
 from sidecar.doors.terminal import Terminal
@@ -110,13 +111,40 @@ def test_where_nobody_can_be_asked_the_missing_flags_are_named(tmp_path: Path) -
     assert done.returncode == 2
     assert "--subscription and --group are missing" in done.stderr
     assert "`python -m sidecar subscriptions`" in done.stderr
-    (tmp_path / "infra" / "finetuning.config.json").write_text(
-        '{"SUBSCRIPTION_ID": "s-1", "RESOURCE_GROUP_NAME": "g-1"}'
-    )
-    assert "this project has used --subscription s-1 --group g-1" in run(tmp_path, "provision").stderr
-    done = run(tmp_path, "provision", "--subscription", "0-0-0-0-0")
+    (tmp_path / "infra" / "finetuning.config.json").write_text('{"RESOURCE_GROUP_NAME": "g-1"}')
+    done = run(tmp_path, "provision", "--subscription", SOMEWHERE)
     assert done.returncode == 2
     assert "--group is missing, and nobody can be asked here; this project has used --group g-1" in done.stderr
+
+
+SOMEWHERE = "00000000-0000-0000-0000-000000000001"
+ELSEWHERE = "00000000-0000-0000-0000-000000000002"
+
+
+def test_a_flag_goes_before_the_environment_that_before_the_files_and_those_before_the_last_choice(
+    tmp_path: Path,
+) -> None:
+    """Nobody signs in here: only where it would go is told."""
+    assert run(tmp_path, "init").returncode == 0
+    keep_choice(tmp_path / "state", tmp_path, Choice(SOMEWHERE, "chosen"))
+
+    def told(*flags: str, **environ: str) -> list[str]:
+        return run(tmp_path, "provision", "--cloud", "azure", *flags, **environ).stderr.splitlines()
+
+    said = told()
+    assert f"  --subscription {SOMEWHERE} (from your last choice)" in said
+    assert "  --group chosen (from your last choice)" in said
+    stated = {"SUBSCRIPTION_ID": SOMEWHERE, "RESOURCE_GROUP_NAME": "tuned"}
+    (tmp_path / "infra" / "finetuning.config.json").write_text(json.dumps(stated))
+    assert "  --group tuned (from infra/finetuning.config.json)" in told()
+    said = told(AZURE_SUBSCRIPTION_ID=ELSEWHERE, AZURE_RESOURCE_GROUP="azd", SLIPWAY_RESOURCE_GROUP="ours")
+    assert f"  --subscription {ELSEWHERE} (from AZURE_SUBSCRIPTION_ID)" in said
+    assert "  --group ours (from SLIPWAY_RESOURCE_GROUP)" in said
+    (warning,) = [each for each in said if "warning: infra/finetuning.config.json has" in each]
+    assert f"--subscription {SOMEWHERE} --group tuned: the model that lies there has to be put" in warning
+    said = told("--subscription", SOMEWHERE, "--group", "flag", AZURE_SUBSCRIPTION_ID=ELSEWHERE)
+    assert not [each for each in said if "(from " in each]
+    assert run(tmp_path, "status", SLIPWAY_CLOUD="nimbus").returncode == 2
 
 
 def test_an_empty_folder_is_told_what_to_do_first(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from sidecar.decisions.checks import Check
-from sidecar.decisions.gpu_memory import TABLE, gpu_of
+from sidecar.decisions.gpu_memory import TABLE, fits, gpu_of
 from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.model_facts import commanded, server_settings
+from sidecar.decisions.model_memory import needed
 from sidecar.decisions.restart import ROWS
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
@@ -37,10 +38,10 @@ def seven(layers: int) -> dict[str, Any]:
 
 
 def checks(
-    files: LocalFiles | Path, kind: str | None = T4, *, needed: bool = True, **settings: str
+    files: LocalFiles | Path, kind: str | None = T4, *, must: bool = True, **settings: str
 ) -> Mapping[str, Check]:
     share = LocalFiles(files) if isinstance(files, Path) else files
-    return {each.name: each for each in model_checks(model_facts(share, "", settings, kind), needed=needed)}
+    return {each.name: each for each in model_checks(model_facts(share, "", settings, kind), needed=must)}
 
 
 def test_a_share_whose_models_fit_passes_every_check(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_a_header_that_is_longer_is_read_in_a_second_request_and_a_huge_one_not_
 
 def test_a_missing_base_stops_a_deploy_and_is_only_said_before(tmp_path: Path) -> None:
     assert checks(tmp_path)["base model"].code == "NoBaseModel"
-    before = checks(tmp_path, needed=False)
+    before = checks(tmp_path, must=False)
     assert {name: each.verdict for name, each in before.items()} == {"base model": "WARN"}
     base_in(tmp_path, "org/one")
     base_in(tmp_path, "org/two")
@@ -168,6 +169,19 @@ def test_a_model_that_is_too_large_for_the_gpu_fails_and_four_bits_are_offered_w
     assert checks(tmp_path, A100)["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_WEIGHTS="nf4")["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_KV_BYTES="1000")["memory"].verdict == "WARN"
+
+
+def test_what_a_model_needs_is_told_as_a_number_too(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    assert needed(model_facts(files, "", {}, None)) is None
+    base_in(tmp_path, **SEVEN)
+    full, packed = (needed(model_facts(files, "", {"SLIPWAY_WEIGHTS": way}, None)) for way in ("auto", "nf4"))
+    assert full is not None
+    assert packed is not None
+    assert 16.0e9 < full < 16.2e9
+    assert packed < full / 2
+    assert (fits(T4, full), fits(T4, None), fits("Consumption-GPU-NC40-H100", full)) == (True, None, None)
+    assert fits(T4, 2 * full) is False
 
 
 def test_near_the_edge_of_the_memory_is_a_warning(tmp_path: Path) -> None:
