@@ -1,15 +1,14 @@
-"""Memory of the GPU behind a workload profile's type, from a dated table: no API of Azure tells it, and a type that is not in
-the table is unknown. Pure.
+"""How much memory the GPU of a profile type has, from a dated table: no API of Azure tells it. Pure.
 
-Sources: Microsoft Learn, "Using serverless GPUs in Azure Container Apps" (NVIDIA T4; NVIDIA A100 with 80 GB) and "NC A100 v4"
-(one, two or four A100 with 80 GB each). One run on a T4 profile printed its bytes (August 2026, public); of the A100 the whole of
-its 80 GiB is counted, of which PyTorch sees a little less."""
+As of 2026-11-29. Sources: Microsoft Learn, "Using serverless GPUs in Azure Container Apps" (NVIDIA T4; NVIDIA A100 with 80 GB)
+and "Workload profiles in Azure Container Apps" (NC24-A100, NC48-A100 and NC96-A100: 1, 2 and 4 GPUs). A T4 told PyTorch of
+16 704 405 504 bytes; of the A100 the whole of its 80 GiB is counted, of which a driver shows a little less."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-DATED = "2026-11"
+AS_OF = "2026-11-29"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ TABLE: dict[str, Gpu] = {
 
 
 def gpu_of(kind: str) -> Gpu | None:
-    """The GPU of a profile type; None for a type that the table does not name."""
+    """The GPU of a profile type; None for a type that the table does not name: then it is unknown, not none."""
     return TABLE.get(kind.lower())
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
-from sidecar.decisions.gpu_memory import DATED, Gpu, gpu_of
+from sidecar.decisions.gpu_memory import AS_OF, Gpu, gpu_of
 from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
 from sidecar.decisions.model_shape import Shape, shape_of
 from sidecar.words.text import Text
@@ -92,7 +92,7 @@ def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Ch
     if gpu is None:
         return [
             unverified(
-                NAME, Unread(Text("How much GPU memory {kind} has is not known here ({date}).", kind=kind, date=DATED))
+                NAME, Unread(Text("How much GPU memory {kind} has is not known here ({date}).", kind=kind, date=AS_OF))
             )
         ]
     vocabulary = _vocabulary(base)

@@ -1,5 +1,6 @@
-"""The two clouds of these tests: one as quick as can be, one whose bounds are a tenth as long again. Both end with the last of them:
-crash loops that go on and are probed would take a tenth of a core from the tests after them."""
+"""The two clouds of these tests: one as quick as can be, one whose bounds are a tenth as long again.
+
+Both end with the last of the tests: crash loops that are probed on would take a tenth of a core from those after them."""
 
 from collections.abc import Iterator
 
