@@ -7,6 +7,7 @@ export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "
 export type LogSource = "console" | "system";
 export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
+export type PlanAction = "create" | "update" | "unchanged" | "delete";
 
 export interface Diagnosis {
   readonly state: State;
@@ -166,6 +167,71 @@ export interface WarmParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly wake: boolean;
+}
+
+export interface Plan {
+  readonly digest: string;
+  readonly nothing: boolean;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly location: string;
+  readonly profile: string | null;
+  readonly summary: Sentence;
+  readonly registers: readonly string[];
+  readonly resources: readonly PlanResource[];
+  readonly effects: readonly Sentence[];
+  readonly files: readonly PlanFile[];
+  readonly risks: readonly string[];
+  readonly price: PlanPrice;
+  readonly notes: readonly Sentence[];
+  readonly checks: readonly CheckLine[];
+  readonly unforeseen: Sentence | null;
+  readonly raw: string | null;
+  readonly markdown: string;
+}
+
+export interface PlanFile {
+  readonly path: string;
+  readonly action: PlanAction;
+  readonly why: Sentence;
+}
+
+export interface PlanMember {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface PlanParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly raw: boolean;
+}
+
+export interface PlanPrice {
+  readonly awake: number | null;
+  readonly asleep: number | null;
+  readonly month: number | null;
+  readonly replicas: number;
+  readonly start: number | null;
+  readonly startSeconds: number;
+  readonly startWhy: Sentence;
+  readonly currency: string;
+  readonly source: Sentence;
+  readonly note: Sentence | null;
+}
+
+export interface PlanResource {
+  readonly kind: string;
+  readonly name: string;
+  readonly action: PlanAction;
+  readonly members: readonly PlanMember[];
+  readonly foreseen: boolean;
 }
 
 export interface CheckLine {
@@ -388,6 +454,7 @@ export interface ProvisionParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly consents: readonly string[];
+  readonly digest: string | null;
 }
 
 export interface Provisioned {
@@ -396,6 +463,7 @@ export interface Provisioned {
   readonly portalUrl: string | null;
   readonly configPath: string;
   readonly deployment: string;
+  readonly nothing: boolean;
 }
 
 export interface FolderCloudParams {
@@ -484,6 +552,7 @@ export interface Methods {
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
   readonly "slipway/init": { readonly params: FolderParams; readonly result: Created };
   readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
+  readonly "slipway/plan": { readonly params: PlanParams; readonly result: Plan };
   readonly "slipway/provision": { readonly params: ProvisionParams; readonly result: Provisioned };
   readonly "slipway/deploy": { readonly params: DeployParams; readonly result: Deployed };
   readonly "slipway/preview": { readonly params: PreviewParams; readonly result: Preview };

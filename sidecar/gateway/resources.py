@@ -146,19 +146,6 @@ def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
     return True
 
 
-def takes_keys(place: GroupPlace, account: str) -> bool | None:
-    """Whether a storage account lets its keys be used, as a mount needs them; None where there is no such account."""
-    with (
-        translated(Text("Reading the storage account {name}", name=account)),
-        storage_client(place.session, place.subscription_id) as client,
-    ):
-        try:
-            found = client.storage_accounts.get_properties(place.group, account)
-        except not_found():
-            return None
-    return found.allow_shared_key_access is not False
-
-
 def storage_keys(place: GroupPlace, account: str) -> list[str]:
     """Every key of the account: each opens it, whichever is in use."""
     with (

@@ -62,7 +62,7 @@ def facts_of(
     environment = None if existing is None else existing.environment
     location = environment.location if environment is not None else _location(plan)
     account, share = planned.names.get(ACCOUNT, ""), planned.names.get(SHARE, "").rpartition("/")[2]
-    there = existing is not None and existing.takes_keys is not None
+    there = existing is not None and existing.account is not None
     gpu = wanted is not None and (wanted.kind is None or has_gpu(wanted.kind))
     return Facts(
         who=read(lambda: Text("{name} is signed in.", name=signed_in_as(session))),
@@ -78,7 +78,7 @@ def facts_of(
         grants=read(lambda: offers.grants(place)),
         offers={} if wanted is None else read(lambda: offers.offers(place, location)),
         usage=read(lambda: apps.gpu_usage(place, location)) if gpu else {},
-        account=read(lambda: offers.account_of(place, account, share)) if there else None,
+        account=None if existing is None else existing.account,
         name_free=None
         if there or not account or existing is None
         else read(lambda: offers.is_name_free(place, account)),

@@ -47,6 +47,8 @@ class Plan:
     group: resources.Group
     name: str
     """Of the deployment."""
+    fresh: bool = False
+    """Whether the project's id was made up just now: nothing knows it yet."""
 
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
@@ -60,18 +62,20 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
     stated = merge_parameters(compiled.template, parameters.values, {})
     planned = plan_names(compiled.template, stated, facts)
-    project = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
+    known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
+    project = known or str(uuid.uuid4())
     name = deployment_name(compiled.template, stated, group.id, project)
-    return Plan(compiled.template, parameters.values, stated, planned, project, group, name)
+    return Plan(compiled.template, parameters.values, stated, planned, project, group, name, fresh=known is None)
 
 
-def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str:
-    """This project's id. A clone without infra/slipway.json whose configuration names the app has the app's own."""
+def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str | None:
+    """This project's id. A clone without infra/slipway.json whose configuration names the app has the app's own.
+    None: it has none yet."""
     known = known_project_id(workspace)
     configured = read_config(workspace).ACA_APP_NAME
     name = planned.names.get(APP)
     app = apps.find_app(place.app(name)) if known is None and configured and name else None
-    return whose(known, configured, app) or str(uuid.uuid4())
+    return whose(known, configured, app)
 
 
 def differences(workspace: Workspace, request: Request) -> list[Text]:
