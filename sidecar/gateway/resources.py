@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.gateway.translation import innermost_of, not_found, translated, word
+from sidecar.words.azure_codes import advice_for
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
 
@@ -260,12 +261,6 @@ def deployment_operations(place: GroupPlace, name: str) -> list[Operation]:
     return found
 
 
-NO_CAPACITY = "ManagedEnvironmentNoAvailableCapacityInRegion"
-NO_CAPACITY_ADVICE = Text(
-    "The region takes no further environment now. State another as `location` in the parameters file, or try again later."
-)
-
-
 def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
     """Why a deployment failed: the failed resource's own code and sentence rather than ARM's wrapping."""
     failed = next((each for each in operations if each.state == "Failed" and each.code), None)
@@ -277,9 +272,7 @@ def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
                 name=failed.name,
                 message=failed.message or failed.code,
             ),
-            NO_CAPACITY_ADVICE
-            if failed.code == NO_CAPACITY
-            else Text("Correct the cause and run Provision again: what exists already is kept."),
+            advice_for(failed.code) or Text("Correct the cause and run Provision again: what exists already is kept."),
             code=failed.code,
         )
     return CloudError(
@@ -289,7 +282,7 @@ def failure_of(operations: list[Operation], outcome: Deployment) -> CloudError:
             state=outcome.state,
             message=outcome.message or "",
         ),
-        Text("Run Provision again: what exists already is kept."),
+        advice_for(outcome.code) or Text("Run Provision again: what exists already is kept."),
         code=outcome.code or f"Deployment{outcome.state}",
     )
 

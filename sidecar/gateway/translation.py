@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES
 from sidecar.gateway.trust import way_out
+from sidecar.words.azure_codes import advice_for
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.words.text import Text
 
@@ -58,18 +59,23 @@ def translated(doing: Text) -> Generator[None]:
     except ResourceNotFoundError as error:
         code, message = innermost(error)
         raise NotFound(
-            Text("{doing}: {message}", doing=doing, message=message), code=code or "ResourceNotFound"
+            Text("{doing}: {message}", doing=doing, message=message),
+            advice_for(code),
+            code=code or "ResourceNotFound",
         ) from error
     except HttpResponseError as error:
         code, message = innermost(error)
         if error.status_code == 403:
             raise NotAuthorized(
                 Text("{doing}: {message}", doing=doing, message=message),
-                Text("Ask for a role that holds this permission at this scope, then sign in anew."),
+                advice_for(code or "AuthorizationFailed")
+                or Text("Ask for a role that holds this permission at this scope, then sign in anew."),
                 code=code or "AuthorizationFailed",
             ) from error
         raise CloudError(
-            Text("{doing}: {message}", doing=doing, message=message), code=code or f"Http{error.status_code}"
+            Text("{doing}: {message}", doing=doing, message=message),
+            advice_for(code),
+            code=code or f"Http{error.status_code}",
         ) from error
     except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
         raise unreachable(doing, error) from error

@@ -72,6 +72,8 @@ def rotate(
         _bring_up(ground, journal, patience)
         ground = _look(workspace, session, journal, step="look-again")
     step, standing, restarted = decide(ground.standing), ground.standing, False
+    if step == "write":
+        refuse_traffic_by_name(ground.app)
     if step in ("write", "restart"):
         if step == "write" and not finishing:
             agree_to_one_key(ground, consents)
@@ -179,6 +181,19 @@ def _version(url: str, key: str) -> Version | None:
         return endpoint.version()
 
 
+def refuse_traffic_by_name(app: apps.App) -> None:
+    """Where a second key would need a new revision, which no request would reach. Before anything is asked or written."""
+    if PREVIOUS in app.secret_env or not _splits(app):
+        return
+    raise WorkspaceError(
+        Text(
+            "{app} sends its traffic to revisions by name: the one that would know both keys gets none.", app=app.name
+        ),
+        Text("Send the traffic to the latest revision, then rotate."),
+        code="TrafficByName",
+    )
+
+
 def agree_to_one_key(ground: Ground, consents: tuple[str, ...]) -> None:
     if ONE_KEY in consents or (ground.version is not None and ground.version.keys is not None):
         return
@@ -215,15 +230,6 @@ def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal
     """Writes the secrets, and has a replica start with them where one runs. Whether one did."""
     place, app, revision = ground.place, ground.app, ground.revision
     if values and PREVIOUS not in app.secret_env:
-        if _splits(app):
-            raise WorkspaceError(
-                Text(
-                    "{app} sends its traffic to revisions by name: the one that would know both keys gets none.",
-                    app=app.name,
-                ),
-                Text("Send the traffic to the latest revision, then rotate."),
-                code="TrafficByName",
-            )
         text = Text("Giving {app} a second key: a new revision, which starts a replica…", app=app.name)
         journal.step("key", text, increment=10)
         template = with_variable(apps.template_of(place), PREVIOUS, _previous(app))

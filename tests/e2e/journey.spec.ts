@@ -86,17 +86,17 @@ describe("the main job in a real VS Code", function () {
   });
 
   it("Provision offers Azure beside the local cloud, and signs in only when asked to", async () => {
-    await window.choices("Sign in to Azure…").waitFor({ timeout: 60_000 });
-    await window.choices(LOCAL).waitFor({ timeout: 60_000 });
+    await window.choices("Sign in to Azure…").first().waitFor({ timeout: 60_000 });
+    await window.choices(LOCAL).first().waitFor({ timeout: 60_000 });
     assert.deepEqual(signedIn(), []);
     await window.choose("Sign in to Azure…");
     await window.answer("Allow");
-    await window.choices(LOCAL).waitFor({ timeout: 60_000 });
+    await window.choices(LOCAL).first().waitFor({ timeout: 60_000 });
     assert.deepEqual(signedIn(), [JSON.stringify({ signedIn: ["https://management.azure.com/.default"] })]);
   });
 
   it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
-    const subscription = window.choices(LOCAL);
+    const subscription = window.choices(LOCAL).first();
     await subscription.and(window.focused).waitFor({ timeout: 60_000 });
     assert.match(await subscription.innerText(), /used by this project/);
     await window.screenshot("provision 1 subscription");

@@ -51,7 +51,7 @@ export class Window {
     return this.page.locator(".quick-input-widget .quick-input-title");
   }
 
-  /** The rows of the open question. */
+  /** The rows of the open question. VS Code hides what a row of before has said and keeps its text: for a moment two may match. */
   choices(text: string | RegExp): Locator {
     return this.page.locator(".quick-input-widget .quick-input-list .monaco-list-row", { hasText: text });
   }

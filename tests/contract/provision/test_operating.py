@@ -12,12 +12,13 @@ import pytest
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import target_of
 from sidecar.gateway import apps, revisions
-from sidecar.words.errors import EndpointError
+from sidecar.words.errors import EndpointError, WorkspaceError
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.keep_warm import Warmed, keep_warm, pause_of
 from sidecar.workflows.observe import status
 from sidecar.workflows.operate import start, stop
+from sidecar.workflows.rotate import rotate
 from tests.contract.provision.conftest import Arm, Project
 
 
@@ -99,6 +100,23 @@ def kept_warm(project: Project) -> Future[Warmed]:
     until(lambda: any("is awake…" in each for each in project.said[before:]), "it waits for the replica")
     pool.shutdown(wait=False)
     return done
+
+
+def test_a_first_rotation_is_refused_where_traffic_goes_by_names_and_no_key_is_changed(project: Project) -> None:
+    """The new revision, which alone would know both keys, would get none of it."""
+    project.provision()
+    place = place_of(project.session, target_of(project.workspace))
+    until(lambda: apps.app(place).latest_revision is not None, "a revision")
+    app = apps.app(place)
+    traffic = {"configuration": {"ingress": {"traffic": [{"revisionName": app.latest_revision, "weight": 100}]}}}
+    client = project.world.apps.container_apps
+    client.begin_update(project.group, app.name, {"location": app.location, "properties": traffic}).result()
+    before, keys = client.get(project.group, app.name).as_dict()["properties"], apps.secrets(place)
+    with pytest.raises(WorkspaceError) as refused:
+        rotate(project.workspace, project.session, journal(project), finishing=False)
+    assert refused.value.code == "TrafficByName"
+    after = client.get(project.group, app.name).as_dict()["properties"]
+    assert (apps.secrets(place), after["latestRevisionName"]) == (keys, before["latestRevisionName"])
 
 
 def test_two_requests_lie_inside_one_cooldown() -> None:
