@@ -137,10 +137,8 @@ describe("the main job in a real VS Code", function () {
     await window.choices("rg-elsewhere").waitFor({ timeout: 30_000 });
   });
 
-  it("Provision opens its plan before anything is made: what is created, which files, what an hour costs", async () => {
-    await window.choose(place.RESOURCE_GROUP_NAME);
-    await planIsOpened(window, config);
-  });
+  it("Provision opens its plan before anything is made: what is created, which files, what an hour costs", () =>
+    planIsOpened(window, place.RESOURCE_GROUP_NAME, config));
 
   it("Provision shows its progress and writes the six keys", async () => {
     await planIsApplied(window, PROVISION);

@@ -5,7 +5,8 @@ import path from "node:path";
 import { eventually } from "./eventually";
 import type { Window } from "./window";
 
-export async function planIsOpened(window: Window, config: () => Record<string, unknown>): Promise<void> {
+export async function planIsOpened(window: Window, group: string, config: () => Record<string, unknown>): Promise<void> {
+  await window.choose(group);
   await window.notification(/Resources to create: \d+, to update: 0.*The plan is open: nothing has been changed yet\./).waitFor({ timeout: 120_000 });
   const page = await pageOf(window, "- PASS image");
   for (const said of ["# Plan for inference", "## Resources", "| create | microsoft.app/containerapps |", "The app gets its first revision", "infra/inference.config.json", "| an hour awake, one replica |", "These prices are made up"]) {
