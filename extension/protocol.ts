@@ -244,9 +244,28 @@ export interface CheckLine {
   readonly code: string | null;
 }
 
+export interface FitLine {
+  readonly region: string;
+  readonly profile: string;
+  readonly needed: number;
+  readonly used: number | null;
+  readonly limit: number | null;
+  readonly hour: number | null;
+  readonly currency: string;
+  readonly memory: number | null;
+  readonly fits: boolean | null;
+}
+
+export interface Fitting {
+  readonly fits: readonly FitLine[];
+  readonly why: Sentence;
+  readonly text: string;
+}
+
 export interface Preflight {
   readonly checks: readonly CheckLine[];
   readonly problems: readonly FileProblem[];
+  readonly fitting: Fitting | null;
 }
 
 export interface PreflightParams {

@@ -35,6 +35,8 @@ from sidecar.wire.plan import PlanParams as PlanParams
 from sidecar.wire.plan import PlanPrice as PlanPrice
 from sidecar.wire.plan import PlanResource as PlanResource
 from sidecar.wire.preflight import CheckLine as CheckLine
+from sidecar.wire.preflight import FitLine as FitLine
+from sidecar.wire.preflight import Fitting as Fitting
 from sidecar.wire.preflight import Preflight as Preflight
 from sidecar.wire.preflight import PreflightParams as PreflightParams
 from sidecar.wire.releases import Deployed as Deployed

@@ -38,7 +38,7 @@ from sidecar.workflows.interrupted import forget, interrupted, note_of
 from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
-from sidecar.workflows.preflight import preflight
+from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
@@ -170,8 +170,7 @@ def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Pre
     workspace = open_workspace(params.folder)
     session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, (), context)
-    checks = preflight(workspace, session, request, silent(context))
-    return preflighted(workspace, checks)
+    return preflighted(workspace, *preflight_with_fitting(workspace, session, request, silent(context)))
 
 
 def _request(

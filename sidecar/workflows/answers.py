@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sidecar.core.sync import Changes
 from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check
+from sidecar.decisions.fitting import Fitting
+from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.plan import summary
 from sidecar.decisions.plan_document import PlanDocument, markdown
 from sidecar.gateway.endpoint import Refused
@@ -38,10 +40,30 @@ def deployed(result: Result) -> wire.Deployed:
     )
 
 
-def preflighted(workspace: Workspace, checks: Sequence[Check]) -> wire.Preflight:
+def preflighted(workspace: Workspace, checks: Sequence[Check], fitting: Fitting | None) -> wire.Preflight:
     return wire.Preflight(
-        checks=[_check(workspace, each) for each in checks], problems=wire.file_problems(problems_of(workspace, checks))
+        checks=[_check(workspace, each) for each in checks],
+        problems=wire.file_problems(problems_of(workspace, checks)),
+        fitting=None if fitting is None else _fitting(fitting),
     )
+
+
+def _fitting(found: Fitting) -> wire.Fitting:
+    lines = [
+        wire.FitLine(
+            region=each.region,
+            profile=each.profile,
+            needed=each.needed,
+            used=each.used,
+            limit=each.limit,
+            hour=each.price.awake,
+            currency=each.price.currency,
+            memory=each.memory,
+            fits=each.fits,
+        )
+        for each in found.fits
+    ]
+    return wire.Fitting(fits=lines, why=wire.sentence(found.why), text=fitting_lines(found))
 
 
 def _check(workspace: Workspace, each: Check) -> wire.CheckLine:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace
@@ -15,15 +13,15 @@ from sidecar.decisions.plan import Reality, app_template_of, digest_of, effects_
 from sidecar.decisions.plan_cost import Cost, cooldown_of, replicas_of, size_of, start_bound
 from sidecar.decisions.plan_document import PlanDocument, markdown
 from sidecar.decisions.price_table import SOURCE, TABLE
-from sidecar.decisions.prices import UNKNOWN, Meter, Price, meters_of, price_of
+from sidecar.decisions.prices import UNKNOWN, Price, price_of
 from sidecar.decisions.profiles import kind_of
 from sidecar.gateway import resources
 from sidecar.gateway.offers import Offer
 from sidecar.gateway.place import GroupPlace
-from sidecar.gateway.prices import price_pages
 from sidecar.gateway.session import Session
-from sidecar.words.errors import CloudError, Conflict
+from sidecar.words.errors import Conflict
 from sidecar.words.text import Text
+from sidecar.workflows.prices import meters_for
 from sidecar.workflows.resolve import Plan, Request, resolve
 from sidecar.workflows.survey import Survey, survey
 
@@ -117,16 +115,3 @@ def cost_of(
         quoted = price_of(kind, size, location, TABLE, SOURCE)
         price = quoted if quoted.awake is not None else price
     return Cost(price, replicas_of(template), bound, why)
-
-
-def meters_for(session: Session, *regions: str) -> tuple[tuple[Meter, ...], Text]:
-    """The price list of these regions, as it is now; else the dated table."""
-    try:
-        pages = price_pages(session, [each.replace(" ", "").lower() for each in regions])
-    except CloudError:
-        return TABLE, SOURCE
-    read = datetime.now(UTC).date().isoformat()
-    source = Text(
-        "Azure Retail Prices API ({host}), read {date}", host=urlsplit(session.profile.prices or "").netloc, date=read
-    )
-    return tuple(meter for page in pages for meter in meters_of(page)), source

@@ -33,9 +33,10 @@ from sidecar.gateway.resources import Deployment
 from sidecar.gateway.whatif import what_if
 from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
+from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import failed_mount, storage_to_move_from
-from sidecar.workflows.preflight import facts_of, stop_where_it_fails
+from sidecar.workflows.preflight import MODEL_BYTES, facts_of, stop_where_it_fails
 from sidecar.workflows.registration import registrations, unregistered
 from sidecar.workflows.resolve import Plan, Request
 
@@ -86,7 +87,7 @@ def survey(
     journal.step("preflight", Text("Checking whether it can work…"), increment=5)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    stop_where_it_fails(workspace, checks, journal)
+    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, MODEL_BYTES))
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
         found = _foreseen(place, plan, existing)
