@@ -9,6 +9,23 @@ export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "s
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 export type PlanAction = "create" | "update" | "unchanged" | "delete";
 
+export interface CancelParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+}
+
+export interface ProvisionCancelled {
+  readonly deployments: readonly string[];
+  readonly sentence: Sentence;
+}
+
+export interface ProvisionTarget {
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+}
+
 export interface Diagnosis {
   readonly state: State;
   readonly code: string;
@@ -338,6 +355,8 @@ export interface Interrupted {
   readonly running: boolean;
   readonly sentence: Sentence;
   readonly resume: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop" | null;
+  readonly target: ProvisionTarget | null;
+  readonly cancels: boolean;
 }
 
 export interface Interruptions {
@@ -579,6 +598,7 @@ export interface Methods {
   readonly "slipway/rollback": { readonly params: RollbackParams; readonly result: Deployed };
   readonly "slipway/interrupted": { readonly params: FolderParams; readonly result: Interruptions };
   readonly "slipway/discard": { readonly params: DiscardParams; readonly result: Interruptions };
+  readonly "slipway/cancelProvisioning": { readonly params: CancelParams; readonly result: ProvisionCancelled };
   readonly "slipway/endpoint": { readonly params: FolderCloudParams; readonly result: EndpointLink };
   readonly "slipway/status": { readonly params: FolderCloudParams; readonly result: Status };
   readonly "slipway/apiKey": { readonly params: FolderCloudParams; readonly result: ApiKey };

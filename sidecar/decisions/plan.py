@@ -17,6 +17,7 @@ from sidecar.decisions.members import Member, changed, shown
 from sidecar.decisions.profiles import Parameters, Wanted, missing_profile, profile_in
 from sidecar.decisions.provisioning import APP, ENVIRONMENT, ENVIRONMENT_STORAGE, FAILED, LOGS, Existing, is_switched
 from sidecar.decisions.whatif import ResourceChange, risky, tells
+from sidecar.gateway.apps import App
 from sidecar.words.names import PlanAction
 from sidecar.words.text import Text
 
@@ -182,7 +183,12 @@ def app_members(found: Reality) -> tuple[Member, ...]:
 
 def remade(found: Reality) -> bool:
     app, change = found.existing.app, found.change
-    return app is not None and change is not None and app.state in FAILED and not change.alone
+    return app is not None and change is not None and needs_again(app, change)
+
+
+def needs_again(app: App, change: Change) -> bool:
+    """Whether the app's last change failed, and is ours to make once more."""
+    return app.state in FAILED and not change.alone
 
 
 def _surprises(found: Reality, made: set[str]) -> list[ResourceLine]:

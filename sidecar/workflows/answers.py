@@ -14,6 +14,7 @@ from sidecar.decisions.plan_document import PlanDocument, markdown
 from sidecar.gateway.endpoint import Refused
 from sidecar.wire import protocol as wire
 from sidecar.words.names import CloudName
+from sidecar.workflows.cancelling import Where
 from sidecar.workflows.diagnose import Diagnosis
 from sidecar.workflows.history import Kept
 from sidecar.workflows.observe import Status
@@ -226,4 +227,12 @@ def shown_diagnosis(found: Diagnosis) -> wire.Diagnosis:
         seen=[wire.sentence(each) for each in found.seen],
         unread=[wire.sentence(each) for each in found.unread],
         failure=found.is_failure,
+    )
+
+
+def target_shown(where: Where | None) -> wire.ProvisionTarget | None:
+    if where is None:
+        return None
+    return wire.ProvisionTarget(
+        cloud=where.cloud, subscription_id=where.subscription_id, resource_group=where.resource_group
     )

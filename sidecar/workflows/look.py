@@ -27,6 +27,7 @@ from sidecar.gateway import apps, offers, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.words.errors import CloudError, NotAuthorized
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import borne
 
 SETTLE_SECONDS = 1800
 
@@ -138,9 +139,10 @@ def _unverified(error: NotAuthorized, journal: Journal) -> None:
 
 def settled(place: GroupPlace, what: Text, read: Callable[[], R | None], journal: Journal) -> R | None:
     """What is read once nothing is under way with it; None where it is not there, or has gone meanwhile."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    patience, pause = place.session.patience, place.session.poll_seconds
+    deadline = patience.deadline(SETTLE_SECONDS)
+    found = read()  # what does not answer at all is told at once: nothing was begun
     while True:
-        found = read()
         if found is None or found.state in SETTLED:
             return found
         if time.monotonic() > deadline:
@@ -155,4 +157,5 @@ def settled(place: GroupPlace, what: Text, read: Callable[[], R | None], journal
                 code="StillInProgress",
             )
         journal.progress(Text("{what} is {state}: waiting…", what=what, state=found.state))
-        journal.wait(place.session.poll_seconds)
+        journal.wait(pause)
+        found = borne(journal, patience, pause, read)

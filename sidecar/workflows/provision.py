@@ -10,7 +10,8 @@ from pathlib import Path
 from sidecar.armlang.deployment import Planned
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, keep_made, keep_project_id, write_config
-from sidecar.decisions.plan import Work, summary
+from sidecar.decisions.app_changes import Change
+from sidecar.decisions.plan import Work, needs_again, summary
 from sidecar.decisions.profiles import Wanted, kind_of, missing_profile, profile_in
 from sidecar.decisions.provisioning import (
     APP,
@@ -25,12 +26,13 @@ from sidecar.gateway.session import Session, portal_link
 from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
+from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import mount_by, renew_key
 from sidecar.workflows.planning import refuse_changed
 from sidecar.workflows.preflight import checked, stop_where_it_fails
 from sidecar.workflows.registration import MISSING, register_providers, registrations
 from sidecar.workflows.resolve import Plan, Request, resolve
-from sidecar.workflows.survey import Survey, survey, to_send
+from sidecar.workflows.survey import Survey, change_of, survey, to_send
 
 GPU_CONSENT = "gpu-profile"
 RISK_CONSENT = "what-if-deletes"
@@ -63,7 +65,7 @@ def provision(
             Text("The deployment {name} is under way already: following it…", name=plan.name),
             deployment=plan.name,
         )
-        return followed(workspace, place, plan, journal)
+        return followed(workspace, place, plan, journal, adopted=True)
     await_others(place, journal)
     seen = survey(workspace, place, plan, request, journal, recorded, foresee=agreed is not None)
     if agreed is not None:
@@ -134,25 +136,29 @@ def begin(
             )
         journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
         try:
-            start(place, name, template, complete)
+            start(place, name, template, complete, journal)
         except CloudError as error:
             if error.code != MISSING:
                 raise
             register_providers(place.session, place.subscription_id, journal)
-            start(place, name, template, complete)
+            start(place, name, template, complete, journal)
     if existing.app is not None:
         if seen.reality.renewed is not None:
             renew_key(place.app(existing.app.name), existing.app, seen.reality.renewed, journal)
-        update_app(place, existing.app, seen, journal)
+        update_app(place, existing.app, seen.reality.change, seen.work.remade, journal)
 
 
-def followed(workspace: Workspace, place: GroupPlace, plan: Plan, journal: Journal) -> Result:
-    """The deployment to its end, and what it made into the configuration."""
+def followed(workspace: Workspace, place: GroupPlace, plan: Plan, journal: Journal, *, adopted: bool = False) -> Result:
+    """The deployment to its end, and what it made into the configuration. `adopted`: another run began it, which had still to
+    change an app that existed: what its parameters state is not in a deployment."""
     name, planned = plan.name, plan.planned
     portal = portal_link(place.session, plan.group.id, name)
     if portal is not None:
         journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
     outcome = follow(place, name, journal)
+    if adopted and (found := look(place, planned, plan.project, journal)).app is not None:
+        change = change_of(plan, found, found.app)
+        update_app(place, found.app, change, needs_again(found.app, change), journal)
     refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, plan.project)
     if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
         mount_by(place.app(planned.names[APP]), str(storage), journal)
@@ -163,7 +169,7 @@ def settled(workspace: Workspace, place: GroupPlace, plan: Plan, seen: Survey, j
     """Where no deployment was to be: what is there is known already."""
     app, reality = seen.existing.app, seen.reality
     if app is not None and seen.work.nothing:
-        tell(app, seen, journal)
+        tell(app, reality.change, seen.work.remade, journal)
         journal.log(summary(seen.work))
     if app is not None and reality.moved is not None:
         mount_by(place.app(app.name), reality.moved[1], journal)
@@ -250,26 +256,25 @@ def prepare_environment(
     apps.add_profile(place, name, environment, profile)
 
 
-def update_app(around: GroupPlace, app: apps.App, seen: Survey, journal: Journal) -> None:
-    """Changes of an existing app what the parameters state and it differs in, by PATCH; nothing else."""
+def update_app(around: GroupPlace, app: apps.App, change: Change | None, again: bool, journal: Journal) -> None:
+    """Changes of an existing app what the parameters state and it differs in, by PATCH; nothing else. `again`: its last change
+    failed."""
     place = around.app(app.name)
-    tell(app, seen, journal)
-    change = seen.reality.change
-    if change is not None and (change.texts or seen.work.remade):
+    tell(app, change, again, journal)
+    if change is not None and (change.texts or again):
         journal.step("update", Text("Updating the container app {name}…", name=place.name), app=place.name)
         apps.update_template(place, change.template)
 
 
-def tell(app: apps.App, seen: Survey, journal: Journal) -> None:
+def tell(app: apps.App, change: Change | None, again: bool, journal: Journal) -> None:
     """What of an existing app is changed, what only differs, and that it is as it should be."""
-    change = seen.reality.change
     if change is None:
         return
     for note in change.notes:
         journal.log(note, "warning")
     for text in change.texts:
         journal.log(text)
-    if seen.work.remade:
+    if again:
         journal.log(
             Text("The last change of {name} ended as {state}: it is made once more.", name=app.name, state=app.state)
         )
