@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sidecar.core.workspace import CONFIG_KEYS
+from sidecar.gateway.translation import word
 from tests.contract.localcloud.conftest import ROOT
 from tests.contract.provision.conftest import new_project
 from tests.faults.deploying import ground as deploying
@@ -100,7 +101,7 @@ class Ground(deploying.Ground):
     def deployments(self) -> list[tuple[str, str]]:
         """Name and state of each deployment of the group."""
         found = self.world.deployments.deployments.list_by_resource_group(self.name)
-        return [(str(each.name), str(each.properties.provisioning_state)) for each in found]
+        return [(str(each.name), word(each.properties.provisioning_state)) for each in found]
 
     @property
     def config_file(self) -> str:
