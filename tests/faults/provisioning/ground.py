@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sidecar.core.jsonedit import strict
 from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.gateway.translation import word
 from tests.contract.localcloud.conftest import ROOT
@@ -104,6 +105,10 @@ class Ground(deploying.Ground):
         return [(str(each.name), word(each.properties.provisioning_state)) for each in found]
 
     @property
+    def config(self) -> dict[str, str]:
+        return json.loads(strict(self.config_file))
+
+    @property
     def config_file(self) -> str:
         """As it stands there; empty where there is none."""
         file = self.project.workspace.config_file
@@ -126,7 +131,7 @@ class Ground(deploying.Ground):
         if not self.config_file:
             return []
         try:
-            held: Mapping[str, object] = json.loads(self.config_file)
+            held: Mapping[str, object] = self.config
         except ValueError:
             return ["the configuration is truncated"]
         empty = [key for key in CONFIG_KEYS if not held.get(key)]
