@@ -53,10 +53,7 @@ def changed(world: World, folder: Path, name: str) -> Ground:
 def with_environment(world: World, folder: Path, name: str) -> Ground:
     """An environment of somebody else's, which gets a GPU profile by a PATCH before the deployment."""
     ground = Ground(world, folder, name)
-    profiles = [{"name": "Consumption", "workloadProfileType": "Consumption"}]
-    body = {"location": "westus3", "properties": {"workloadProfiles": profiles}}
-    world.apps.managed_environments.begin_create_or_update(name, "theirs", body).result()
-    ground.project.state(acaEnvironmentName="theirs")
+    ground.with_environment()
     return ground
 
 

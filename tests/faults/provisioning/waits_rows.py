@@ -102,11 +102,7 @@ def app_busy(ground: Ground) -> Row:
 
 
 def environment_busy(ground: Ground) -> Row:
-    made = ground.world.apps.managed_environments.begin_create_or_update(
-        ground.name, "theirs", {"location": "westus3", "properties": {"workloadProfiles": [
-            {"name": "Consumption", "workloadProfileType": "Consumption"}]}})  # fmt: skip
-    made.result()
-    ground.project.state(acaEnvironmentName="theirs")
+    ground.with_environment()
     busy = {
         "method": "PATCH",
         "path": "/managedEnvironments/",
