@@ -31,7 +31,7 @@ from sidecar.workflows.beforehand import checked, difference, models_checked, te
 from sidecar.workflows.mirror import mirror
 from sidecar.workflows.operate import start_stopped
 from sidecar.workflows.outcome import UNVERIFIED, Result, api_key_of, ask_model, told
-from sidecar.workflows.placing import make_room, plan_of
+from sidecar.workflows.placing import kind_of_app, make_room, plan_of
 from sidecar.workflows.publish import (
     Destination,
     Published,
@@ -101,7 +101,8 @@ def deploy(
                 notes += left_as_they_are(changes.kept)
                 release, published = None, Published("", 0, bool(changes.upload or changes.delete))
             else:
-                models_checked(tree, stage.app, share, stage.where.folder, journal)
+                kind = kind_of_app(stage.place, stage.app)
+                models_checked(tree, stage.app, share, stage.where.folder, kind, journal)
                 release = pack(tree, Path(folder, "bundle.tar"))
                 record = remembered(stage, share, read_record(share, stage.home, journal), journal)
                 tell_difference(difference(release, share, record), release, record, journal)
