@@ -311,7 +311,7 @@ def cancelled(ground: Ground) -> Row:
     return Row(
         18, "cancelled while the deployment runs", "ends within a second; cancelled in the cloud; told what is there",
         f"{told(done)} after {seconds:.1f} s, {state}", seconds, STOPS_WITHIN, 1,
-        done.code == 130 and "was cancelled" in done.error["message"] and "Already made" in done.error["message"],
+        done.code == 130 and "was cancelled" in done.error["message"] and "Begun, and ended by" in done.error["message"],
         tuple(ground.torn()),
     )  # fmt: skip
 
