@@ -8,7 +8,7 @@ import tseslint from "typescript-eslint";
 export const ORDER = [
   ["extension"],
   ["commands"],
-  ["releases", "diagnose", "operating", "preflight", "removing", "rotation", "sharing"],
+  ["cancelling", "releases", "diagnose", "operating", "preflight", "removing", "rotation", "sharing"],
   ["endpoint", "resume"],
   ["operate"],
   ["view", "launch", "problems", "logs", "warm"],

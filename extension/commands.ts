@@ -1,5 +1,6 @@
 // The palette: one table of commands. Each asks the person, asks the sidecar, and offers what comes next.
 import * as vscode from "vscode";
+import { cancelProvisioning } from "./cancelling";
 import { Refusal } from "./client";
 import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
@@ -13,16 +14,18 @@ import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
 import { preflight } from "./preflight";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
+import { targetIn } from "./resume";
 import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
 import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
 
-type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder) => Promise<void>;
+type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) => Promise<void>;
 
 /** Commands that work on one folder, which must be trusted and open. */
 const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.preflight": checkSetUp,
   "slipway.provision": provision,
+  "slipway.cancelProvisioning": cancelProvisioning,
   "slipway.deploy": deploy,
   "slipway.preview": preview,
   "slipway.rollback": rollBack,
@@ -51,13 +54,13 @@ const STARTING: readonly string[] = ["slipway.deploy", "slipway.rollback"];
 
 export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
   const folderCommands = Object.entries(FOLDER_COMMANDS).map(([id, command]) =>
-    vscode.commands.registerCommand(id, async (folder?: unknown) => {
+    vscode.commands.registerCommand(id, async (folder?: unknown, given?: unknown) => {
       let chosen: vscode.WorkspaceFolder | undefined;
       try {
         chosen = await usableFolder(folder);
         if (chosen === undefined) return;
         rooms.view.follow(chosen);
-        await command(rooms, chosen);
+        await command(rooms, chosen, given);
       } catch (error) {
         if (error instanceof Refusal && chosen !== undefined) rooms.problems.show(chosen, error.failure.problems);
         await showFailure(error, rooms.log, STARTING.includes(id) && chosen !== undefined ? waysOn(chosen) : []);
@@ -90,12 +93,14 @@ function showSystemLogs(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<v
   return Promise.resolve();
 }
 
-async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+/** `given`: where a Provision that was cut off had begun; it goes on there without a question. */
+async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown): Promise<void> {
   const title = vscode.l10n.t("Provision Azure Container Apps for inference");
   const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
   if (summary === undefined) return;
-  const target = await pickTarget(title, source(rooms, summary.clouds), summary.defaults);
-  if (target === undefined || !(await agreesWithFineTuning(target, summary.defaults))) return;
+  const resumed = targetIn(given);
+  const target = resumed ?? (await pickTarget(title, source(rooms, summary.clouds), summary.defaults));
+  if (target === undefined || (resumed === undefined && !(await agreesWithFineTuning(target, summary.defaults)))) return;
   const { subscription, resourceGroup } = target;
   const provisioned = await operate(rooms, title, (operation, consents, stop) =>
       rooms.sidecar.ask(

@@ -8,6 +8,23 @@ export type LogSource = "console" | "system";
 export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 
+export interface CancelParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+}
+
+export interface ProvisionCancelled {
+  readonly deployments: readonly string[];
+  readonly sentence: Sentence;
+}
+
+export interface ProvisionTarget {
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+}
+
 export interface Diagnosis {
   readonly state: State;
   readonly code: string;
@@ -253,6 +270,8 @@ export interface Interrupted {
   readonly running: boolean;
   readonly sentence: Sentence;
   readonly resume: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop" | null;
+  readonly target: ProvisionTarget | null;
+  readonly cancels: boolean;
 }
 
 export interface Interruptions {
@@ -491,6 +510,7 @@ export interface Methods {
   readonly "slipway/rollback": { readonly params: RollbackParams; readonly result: Deployed };
   readonly "slipway/interrupted": { readonly params: FolderParams; readonly result: Interruptions };
   readonly "slipway/discard": { readonly params: DiscardParams; readonly result: Interruptions };
+  readonly "slipway/cancelProvisioning": { readonly params: CancelParams; readonly result: ProvisionCancelled };
   readonly "slipway/endpoint": { readonly params: FolderCloudParams; readonly result: EndpointLink };
   readonly "slipway/status": { readonly params: FolderCloudParams; readonly result: Status };
   readonly "slipway/apiKey": { readonly params: FolderCloudParams; readonly result: ApiKey };

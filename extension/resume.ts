@@ -3,7 +3,21 @@ import * as vscode from "vscode";
 import { localFolders } from "./folders";
 import { say } from "./messages";
 import type { Rooms } from "./operate";
-import type { Interrupted } from "./protocol";
+import type { Target } from "./picks";
+import type { Interrupted, ProvisionTarget } from "./protocol";
+
+/** Where a Provision was begun, as the command is given it; undefined for anything else, as a menu's own arguments. */
+export function targetIn(given: unknown): Target | undefined {
+  return given instanceof Begun ? given.target : undefined;
+}
+
+class Begun {
+  readonly target: Target;
+
+  constructor({ cloud, subscriptionId, resourceGroup }: ProvisionTarget) {
+    this.target = { subscription: { id: subscriptionId, name: subscriptionId, tenantId: "", cloud }, resourceGroup };
+  }
+}
 
 /** Commands that are not called as what they do is. */
 const COMMANDS: Partial<Record<Interrupted["kind"], string>> = { delete: "remove", rotate: "rotateKey" };
@@ -28,7 +42,7 @@ export class Resume {
     }
   }
 
-  private async tell(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume }: Interrupted): Promise<void> {
+  private async tell(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume, target, cancels }: Interrupted): Promise<void> {
     const { sidecar, log } = this.rooms;
     const facts = { folder: folder.name, at: new Date(at).toLocaleString(), left: say(sentence) };
     const messages = {
@@ -43,9 +57,11 @@ export class Resume {
     const message = messages[kind];
     log.warn(message);
     const go = vscode.l10n.t("Go on");
+    const cancel = vscode.l10n.t("Cancel it");
     const discard = vscode.l10n.t("Discard");
-    const chosen = await vscode.window.showWarningMessage(message, ...(resume === null ? [] : [go]), discard);
-    if (chosen === go) await vscode.commands.executeCommand(`slipway.${COMMANDS[kind] ?? kind}`, folder);
+    const chosen = await vscode.window.showWarningMessage(message, ...(resume === null ? [] : [go]), ...(cancels ? [cancel] : []), discard);
+    if (chosen === go) await vscode.commands.executeCommand(`slipway.${COMMANDS[kind] ?? kind}`, folder, target === null ? undefined : new Begun(target));
+    if (chosen === cancel) await vscode.commands.executeCommand("slipway.cancelProvisioning", folder);
     if (chosen === discard) await sidecar.ask("slipway/discard", { folder: folder.uri.fsPath, kind });
   }
 }

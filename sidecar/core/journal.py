@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,12 @@ class Journal:
         listen: Callable[[Event], None],
         stop: threading.Event,
         leaving: Leaving | None = None,
+        *,
+        about: Mapping[str, str] | None = None,
     ) -> None:
+        """`about`: written beside every step."""
         self._file = file
+        self._about = dict(about or {})
         self._operation = operation
         self._listen = listen
         self._stop = stop
@@ -122,8 +126,8 @@ class Journal:
         self._record("failed", {"code": code})
 
     def cut_off(self, step: str) -> dict[str, object] | None:
-        """What was written beside a step of this name by a run before this one that was killed or cancelled after it, and that no
-        run has made good since: the newest. None where there is none, or nothing is written down."""
+        """What was written beside a step of this name by a run before this one that did not end well, and that none has made good
+        since: the newest. None where there is none, or nothing is written down."""
         if self._file is None:
             return None
         found: dict[str, object] | None = None
@@ -134,19 +138,13 @@ class Journal:
                 found = entry
             elif entry.get("step") in ("done", "discarded"):
                 found = None
-            elif entry.get("step") == "failed" and entry.get("code") != Cancelled.code and _same_run(entry, found):
-                found = None  # it has ended in order, and has told what it left
         return found
 
     def _record(self, step: str, facts: dict[str, str]) -> None:
         if self._file is None:  # what only looks leaves nothing to be found
             return
         said = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step}
-        _append(self._file, {**said, **facts})
-
-
-def _same_run(entry: dict[str, object], other: dict[str, object] | None) -> bool:
-    return other is not None and entry.get("operation") == other.get("operation")
+        _append(self._file, {**said, **self._about, **facts})
 
 
 def _ends_a_line(stream: BinaryIO) -> bool:

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sidecar.core.jsonedit import strict, with_values
 from sidecar.core.parameter_forms import bicep_parameters, is_placeholder, not_read, refused, wrong_form
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
@@ -156,7 +157,7 @@ def target_of(workspace: Workspace) -> Target:
 
 
 def write_config(workspace: Workspace, outputs: dict[str, str]) -> None:
-    """Writes the six keys at once, keeping other keys of the file. `outputs`: names in any casing, as ARM mangles them."""
+    """Writes the six keys at once; other keys and comments stay. `outputs`: names in any casing, as ARM mangles them."""
     by_name = {name.upper(): value for name, value in outputs.items()}
     missing = [key for key in CONFIG_KEYS if not by_name.get(key)]
     if missing:
@@ -165,20 +166,15 @@ def write_config(workspace: Workspace, outputs: dict[str, str]) -> None:
             Text("Compare the outputs at the end of infra/provision/inference.bicep with the shipped file."),
             code="OutputsMissing",
         )
-    kept = _read_object(workspace, workspace.config_file) if workspace.config_file.exists() else {}
-    write_atomically(
-        workspace.config_file,
-        json.dumps({**kept, **{key: by_name[key] for key in CONFIG_KEYS}}, indent=2, ensure_ascii=False) + "\n",
-    )
+    _change(workspace, workspace.config_file, {key: by_name[key] for key in CONFIG_KEYS})
 
 
 def empty_config(workspace: Workspace, keys: Collection[str]) -> None:
     """Nulls in place of what holds no more; everything else of the file stays."""
     if not workspace.config_file.exists():
         return
-    kept = _read_object(workspace, workspace.config_file)
-    emptied = {name: None if name in keys else value for name, value in kept.items()}
-    write_atomically(workspace.config_file, json.dumps(emptied, indent=2, ensure_ascii=False) + "\n")
+    known = _read_object(workspace, workspace.config_file)
+    _change(workspace, workspace.config_file, {key: None for key in keys if key in known})
 
 
 def read_parameters(workspace: Workspace) -> Parameters:
@@ -235,7 +231,7 @@ def stated_at(workspace: Workspace, parameter: str) -> Place | None:
     for file in files:
         if not file.exists() or _parameters_of(workspace, file).get(parameter) is None:
             continue
-        text = _strict(read_text(file, _shown(workspace, file)))
+        text = strict(read_text(file, _shown(workspace, file)))
         found = re.search(rf'"{re.escape(parameter)}"\s*:', text)
         if found is not None:
             line = text.count("\n", 0, found.start()) + 1
@@ -263,16 +259,23 @@ def keep_made(workspace: Workspace, made: Collection[str]) -> None:
     every = [*known, *(each for each in made if each not in known)]
     if len(every) > len(known):
         file = workspace.infra / "slipway.json"
-        kept = _read_object(workspace, file) if file.exists() else {}
-        write_atomically(file, json.dumps({**kept, "made": every}, indent=2) + "\n")
+        _change(workspace, file, {"made": every})
 
 
 def keep_project_id(workspace: Workspace, project: str) -> None:
     """Writes the id where it is not known yet, other keys kept. To be committed: a clone without it is another project."""
     file = workspace.infra / "slipway.json"
     if known_project_id(workspace) is None:
-        kept = _read_object(workspace, file) if file.exists() else {}
-        write_atomically(file, json.dumps({**kept, "projectId": project}, indent=2) + "\n")
+        _change(workspace, file, {"projectId": project})
+
+
+def _change(workspace: Workspace, file: Path, values: Mapping[str, object]) -> None:
+    """Whole or not at all; what a person wrote beside these values stays. Raises WorkspaceError where it is no JSON."""
+    if not file.exists():
+        write_atomically(file, json.dumps(dict(values), indent=2, ensure_ascii=False) + "\n")
+        return
+    _read_object(workspace, file)
+    write_atomically(file, with_values(read_text(file, _shown(workspace, file)), values))
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -342,7 +345,7 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
                 code="Placeholder",
             )
     try:
-        document = json.loads(_strict(text))
+        document = json.loads(strict(text))
     except json.JSONDecodeError as error:
         raise WorkspaceError(
             Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=error.lineno, problem=error.msg),
@@ -354,19 +357,9 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
     return cast("dict[str, object]", document)
 
 
-def _strict(text: str) -> str:
-    """Comments and trailing commas, which ARM's tools accept in parameters files, blanked out: lines stay where they are."""
-    without = re.sub(r'("(?:\\.|[^"\\\n])*")|//[^\n]*|/\*.*?\*/', _blanked, text, flags=re.DOTALL)
-    return re.sub(r'("(?:\\.|[^"\\\n])*")|,(?=\s*[}\]])', _blanked, without)
-
-
-def _blanked(match: re.Match[str]) -> str:
-    return match.group(1) or re.sub(r"[^\n]", " ", match.group())
-
-
 def _misstated(workspace: Workspace, file: Path, found: list[tuple[str, str, Text]]) -> WorkspaceError:
     shown = _shown(workspace, file)
-    return refused(file, shown, _strict(read_text(file, shown)), found)
+    return refused(file, shown, strict(read_text(file, shown)), found)
 
 
 def _shown(workspace: Workspace, file: Path) -> str:

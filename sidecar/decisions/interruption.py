@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
 
-LOOKING = frozenset({"look", "check", "sync", "upload"})
+LOOKING = frozenset({"look", "check", "sync", "upload", "resolve", "providers", "preflight"})
 """Steps after which everything is as it was before: of a Deploy the release before is still the current one."""
 
 MIRROR = "mirror"
@@ -36,7 +36,7 @@ def reached(step: str, earlier: Sequence[str]) -> str:
 
 def left_behind(kind: OperationKind, step: str) -> Text:
     if kind == "provision":
-        return Text("What was begun goes on in the cloud; Provision finds it, and follows it.")
+        return _left_of_a_provision(step)
     if kind == "delete":
         return _left_of_a_deletion(step)
     if kind == "rotate":
@@ -56,6 +56,17 @@ def left_behind(kind: OperationKind, step: str) -> Text:
     if kind == "rollback":
         return Text("The chosen release may be current: then it starts by itself, or has.")
     return Text("The new release may be current: then it starts by itself, or has. A Deploy goes on from there.")
+
+
+def _left_of_a_provision(step: str) -> Text:
+    if step in LOOKING:
+        return Text("Nothing was begun in the cloud.")
+    return Text("What was begun goes on in the cloud; Provision finds it, and follows it.")
+
+
+def can_be_cancelled(kind: OperationKind, step: str) -> bool:
+    """Whether something may go on in the cloud that can be ended there."""
+    return kind == "provision" and step not in LOOKING
 
 
 def _left_of_a_deletion(step: str) -> Text:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sidecar.armlang.deployment import Planned, Template, has_parameter
 from sidecar.decisions.profiles import PROFILE_NAME, Wanted, profile_in
 from sidecar.gateway.apps import PROJECT_TAG, App, Environment, Mounted
+from sidecar.gateway.patience import ENDED_BADLY, ENDED_WELL
 from sidecar.words.errors import CloudError, Conflict
 from sidecar.words.text import Text
 
@@ -28,9 +29,8 @@ SWITCHES = {
 }
 """The parameter of the shipped template that says whether a resource is made or referred to."""
 
-FAILED = frozenset({"Failed", "Canceled", "UpgradeFailed"})
-SETTLED = FAILED | {"Succeeded", ""}
-"""What a resource's provisioning ends in; every other word means that it is under way, whichever Azure adds."""
+FAILED = ENDED_BADLY
+SETTLED = ENDED_BADLY | ENDED_WELL
 
 
 @dataclass(frozen=True)

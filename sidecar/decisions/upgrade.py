@@ -45,5 +45,22 @@ def with_present_start(actual: Mapping[str, Any], shipped: Mapping[str, Any]) ->
     return changed
 
 
+def differ_in_start_alone(former: Mapping[str, Any], present: Mapping[str, Any]) -> bool:
+    """Whether one template is the other with another start: then nobody has changed anything else since."""
+    return _start(former) != _start(present) and _without_start(former) == _without_start(present)
+
+
+def _start(template: Mapping[str, Any]) -> Any:
+    containers: list[Mapping[str, Any]] = template.get("containers") or []
+    return containers[0].get("command") if containers else None
+
+
+def _without_start(template: Mapping[str, Any]) -> dict[str, Any]:
+    containers: list[Mapping[str, Any]] = template.get("containers") or []
+    kept = [{key: value for key, value in each.items() if key not in ("command", "probes")} for each in containers]
+    rest = {key: value for key, value in template.items() if key != "revisionSuffix"}
+    return {**rest, "containers": kept}
+
+
 def _probes(shipped: Mapping[str, Any]) -> Any:
     return copy.deepcopy(shipped["resources"]["app"]["properties"]["template"]["containers"][0]["probes"])

@@ -49,3 +49,7 @@ def rotated(done: wire.Rotated) -> str:
 
 def warmed(done: wire.Warmed) -> str:
     return spoken(done.sentence)
+
+
+def provision_cancelled(done: wire.ProvisionCancelled) -> str:
+    return spoken(done.sentence)

@@ -55,6 +55,17 @@ def delete_of(options: argparse.Namespace) -> Params:
 
 
 OPERATING: dict[str, Verb[Any]] = {
+    "cancel": Verb(
+        what="cancel the provisioning of this project that goes on in the cloud, and tell what exists",
+        method="slipway/cancelProvisioning",
+        hears_cancel=True,
+        result=wire.ProvisionCancelled,
+        title="AI Toolkit: Cancel provisioning",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.provision_cancelled,
+        failed=never,
+    ),
     "start": Verb(
         what="start the app that was stopped; the first request then wakes it",
         method="slipway/start",

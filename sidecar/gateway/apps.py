@@ -122,7 +122,10 @@ def _write_profiles(
     with translated(doing), group_client(place) as client:
         body: Any = {"location": environment.location, "properties": {"workloadProfiles": profiles}}
         place.session.completed(
-            doing, lambda: client.managed_environments.begin_update(place.group, name, body), WRITE_SECONDS
+            doing,
+            lambda: client.managed_environments.begin_update(place.group, name, body),
+            WRITE_SECONDS,
+            lambda: state_of(client.managed_environments.get(place.group, name)),
         )
 
 
@@ -149,7 +152,11 @@ def renew_storage_key(place: GroupPlace, environment: str, name: str, key: str) 
             else cast("dict[str, Any]", found.properties.as_dict().get("azureFile") or {})
         )
         body: Any = {"properties": {"azureFile": {**azure, "accountKey": key}}}
-        client.managed_environments_storages.create_or_update(place.group, environment, name, body)
+        place.session.once_free(
+            doing,
+            lambda: client.managed_environments_storages.create_or_update(place.group, environment, name, body),
+            repeatable=True,
+        )
 
 
 def residents(place: GroupPlace, environment_id: str) -> list[str]:
@@ -275,6 +282,7 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
             Text("Updating the container app {name}", name=place.name),
             lambda: client.container_apps.begin_update(place.group, place.name, body),
             WRITE_SECONDS,
+            lambda: app_state(client, place),
         )
 
 
@@ -304,6 +312,15 @@ def secrets(place: AppPlace) -> dict[str, str]:
     with translated(Text("Reading the secrets of {name}", name=place.name)), client_of(place) as client:
         found = client.container_apps.list_secrets(place.group, place.name)
     return {str(each.name): str(each.value or "") for each in found.value or []}
+
+
+def state_of(found: Any) -> str:
+    """What became of the last write of a resource; empty where it does not say."""
+    return "" if found.properties is None else word(found.properties.provisioning_state or "")
+
+
+def app_state(client: Any, place: AppPlace) -> str:
+    return state_of(client.container_apps.get(place.group, place.name))
 
 
 def _location(client: Any, place: AppPlace) -> str:

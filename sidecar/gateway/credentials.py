@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sidecar.gateway.local import LocalCloud
@@ -32,31 +33,64 @@ class TokenSource(Protocol):
     ) -> tuple[str, int]: ...
 
 
-def local_credential(running: LocalCloud) -> TokenCredential:
+class Renewable(Protocol):
+    """What signs in for the SDKs, and forgets a token that was refused before its time."""
+
+    def get_token(
+        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **_: Any
+    ) -> AccessToken: ...
+
+    def renew(self) -> None:
+        """The next token is asked for, not one that is kept."""
+        ...
+
+
+class Remade:
+    """A credential of the SDK, which keeps tokens until they expire by this machine's clock: made anew to be renewed."""
+
+    def __init__(self, make: Callable[[], TokenCredential]) -> None:
+        self._make = make
+        self._made = make()
+
+    def get_token(
+        self, *scopes: str, claims: str | None = None, tenant_id: str | None = None, **options: Any
+    ) -> AccessToken:
+        asked = {"claims": claims, "tenant_id": tenant_id}
+        return self._made.get_token(*scopes, **{name: each for name, each in asked.items() if each}, **options)
+
+    def renew(self) -> None:
+        self._made = self._make()
+
+
+def local_credential(running: LocalCloud) -> Renewable:
     from azure.identity import ClientSecretCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
-    return ClientSecretCredential(
-        running.tenant_id,
-        running.client_id,
-        running.client_secret,
-        authority=running.authority,
-        disable_instance_discovery=True,
-        connection_verify=str(running.ca_file),
-        use_env_settings=False,  # a proxy is for what lies beyond this machine
+    return Remade(
+        lambda: ClientSecretCredential(
+            running.tenant_id,
+            running.client_id,
+            running.client_secret,
+            authority=running.authority,
+            disable_instance_discovery=True,
+            connection_verify=str(running.ca_file),
+            use_env_settings=False,  # a proxy is for what lies beyond this machine
+        )
     )
 
 
 def azure_credential(
     tokens: TokenSource | None, cloud: AzureCloud, authority: str, tenant_id: str | None, *, silent: bool
-) -> TokenCredential:
+) -> Renewable:
     """Without `tokens`, a terminal: the Azure CLI's or the environment's login. `tenant_id` None: the person's own."""
     if tokens is not None:
         return _AskingCredential(tokens, cloud, tenant_id, silent)
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return _TerminalCredential(
-        DefaultAzureCredential(
-            authority=authority, exclude_interactive_browser_credential=True, additionally_allowed_tenants=["*"]
+        Remade(
+            lambda: DefaultAzureCredential(
+                authority=authority, exclude_interactive_browser_credential=True, additionally_allowed_tenants=["*"]
+            )
         ),
         tenant_id,
     )
@@ -65,7 +99,7 @@ def azure_credential(
 class _TerminalCredential:
     """The terminal's sign-in. Where there is none, one line says what to do in place of the SDK's list of nine attempts."""
 
-    def __init__(self, credential: TokenCredential, tenant_id: str | None) -> None:
+    def __init__(self, credential: Renewable, tenant_id: str | None) -> None:
         self._credential = credential
         self._tenant: dict[str, Any] = {} if tenant_id is None else {"tenant_id": tenant_id}
 
@@ -76,6 +110,9 @@ class _TerminalCredential:
             return self._credential.get_token(*scopes, **{**self._tenant, **options})
         except ClientAuthenticationError as error:
             raise ClientAuthenticationError(message="not signed in") from signed_out(str(error.message))
+
+    def renew(self) -> None:
+        self._credential.renew()
 
 
 def signed_out(attempts: str) -> CloudError:
@@ -124,3 +161,6 @@ class _AskingCredential:
         made = AccessToken(token, expires_on)
         self._kept[key] = made
         return made
+
+    def renew(self) -> None:
+        self._kept.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from sidecar.gateway.apps import WRITE_SECONDS, client_of, writable
+from sidecar.gateway.apps import WRITE_SECONDS, app_state, client_of, writable
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.translation import translated
 from sidecar.words.errors import WorkspaceError
@@ -27,7 +27,10 @@ def write_secrets(place: AppPlace, values: Mapping[str, str], template: dict[str
             properties["template"] = writable(template)
         body: Any = {"location": found.location, "properties": properties}
         place.around.session.completed(
-            doing, lambda: client.container_apps.begin_update(place.group, place.name, body), WRITE_SECONDS
+            doing,
+            lambda: client.container_apps.begin_update(place.group, place.name, body),
+            WRITE_SECONDS,
+            lambda: app_state(client, place),
         )
 
 

@@ -13,6 +13,7 @@ from sidecar.gateway.log_lines import moment
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.gateway.translation import innermost_of, translated
+from sidecar.gateway.transport import retry_policy
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn
 from sidecar.words.names import LogSource
 from sidecar.words.text import Text
@@ -156,11 +157,10 @@ def _client(session: Session) -> Any:
     from azure.core import PipelineClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy  # noqa: PLC0415  (the same)
 
-    options = session.arm_options()
     sign_in = BearerTokenCredentialPolicy(session.credential, session.profile.logs_scope)
     return PipelineClient(
         session.profile.logs,
-        policies=[options["retry_policy"], sign_in],
+        policies=[retry_policy(session.patience), sign_in],
         connection_verify=session.verify,
         **session.transport_options(),
     )

@@ -18,7 +18,8 @@ class GroupPlace:
 
     def after_cancel(self) -> GroupPlace:
         """The same place for what is still to be done after a cancel: its waits do not hear that one any more."""
-        return replace(self, session=replace(self.session, patience=Patience()))
+        patience = Patience(scale=self.session.patience.scale)
+        return replace(self, session=replace(self.session, patience=patience))
 
     def app(self, name: str) -> AppPlace:
         return AppPlace(self, name)

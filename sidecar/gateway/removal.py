@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.gateway.apps import WRITE_SECONDS, environment_of, group_client, jobs_of
+from sidecar.gateway.patience import ENDED_BADLY
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import deployments_client, exists, resources_client, storage_client
-from sidecar.gateway.translation import translated
+from sidecar.gateway.translation import not_found, translated
 from sidecar.words.text import Text
 
 API_VERSIONS = {
@@ -55,8 +56,21 @@ def delete(place: GroupPlace, resource_id: str) -> None:
     version = API_VERSIONS[type_of(resource_id)]
     with translated(doing), resources_client(place.session, place.subscription_id) as client:
         place.session.completed(
-            doing, lambda: client.resources.begin_delete_by_id(resource_id, api_version=version), WRITE_SECONDS
+            doing,
+            lambda: client.resources.begin_delete_by_id(resource_id, api_version=version),
+            WRITE_SECONDS,
+            lambda: _left(client, resource_id, version),
         )
+
+
+def _left(client: Any, resource_id: str, version: str) -> str:
+    """A deletion's word: what is gone is done; what stands there is being deleted, or was not."""
+    try:
+        found = client.resources.get_by_id(resource_id, api_version=version)
+    except not_found():
+        return "Succeeded"
+    state = str((found.properties or {}).get("provisioningState") or "")
+    return state if state in ENDED_BADLY else "Deleting"
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.gateway.translation import innermost_of, not_found, translated, word
+from sidecar.gateway.translation import busy_for, innermost_of, is_lost, not_found, translated, word
 from sidecar.words.azure_codes import advice_for
 from sidecar.words.errors import CloudError, NotFound
 from sidecar.words.text import Text
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from azure.mgmt.resource.resources import ResourceManagementClient
 
 TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
+ACTIVE = "DeploymentActive"
+MARK = "slipway-asked"
+"""The tag of a deployment by which the one who asked for it knows it again."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,11 @@ class Deployment:
     name: str
     state: str
     outputs: dict[str, str]
+    """Those that are there and hold something."""
     code: str | None
     message: str | None
+    mark: str = ""
+    """What whoever asked for it wrote on it, to know it again."""
 
     @property
     def finished(self) -> bool:
@@ -127,11 +133,9 @@ def provider_state(session: Session, subscription_id: str, namespace: str) -> st
 
 
 def register_provider(session: Session, subscription_id: str, namespace: str) -> None:
-    with (
-        translated(Text("Registering {namespace}", namespace=namespace)),
-        resources_client(session, subscription_id) as client,
-    ):
-        client.providers.register(namespace)
+    doing = Text("Registering {namespace}", namespace=namespace)
+    with translated(doing), resources_client(session, subscription_id) as client:
+        session.once_free(doing, lambda: client.providers.register(namespace), repeatable=True)
 
 
 def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
@@ -205,30 +209,57 @@ def deployment(place: GroupPlace, name: str) -> Deployment:
     properties = found.properties
     if properties is None:
         raise CloudError(Text("The deployment {name} has no state.", name=name), code="DeploymentUnreadable")
-    outputs = cast("dict[str, Any]", properties.outputs or {})
     code, message = innermost_of(properties.error)
     return Deployment(
         id=str(found.id),
         name=str(found.name),
         state=word(properties.provisioning_state),
-        outputs={key: str(each["value"]) for key, each in outputs.items() if "value" in each},
+        outputs=outputs_of(properties.outputs),
         code=code,
         message=message or None,
+        mark=str((found.tags or {}).get(MARK) or ""),
     )
+
+
+def outputs_of(shown: object) -> dict[str, str]:
+    """Names and values; what is no output, or is null, is left out: whoever needs it misses it."""
+    if not isinstance(shown, dict):
+        return {}
+    named = cast("dict[str, object]", shown)
+    values = {
+        name: cast("dict[str, object]", each).get("value") for name, each in named.items() if isinstance(each, dict)
+    }
+    return {name: value for name, value in values.items() if isinstance(value, str) and value}
 
 
 def active_deployments(place: GroupPlace) -> list[str]:
     """Names of the deployments of the group that have not ended."""
+    return [name for name, _ in _active(place)]
+
+
+def active_of(place: GroupPlace, project: str) -> list[str]:
+    """The same, of one project alone."""
+    return [name for name, whose in _active(place) if whose == project]
+
+
+def _active(place: GroupPlace) -> list[tuple[str, str]]:
+    """Name, and the project's id, of the deployments that have not ended."""
     with (
         translated(Text("Listing the deployments of {name}", name=place.group)),
         deployments_client(place.session, place.subscription_id) as client,
     ):
-        found = list(client.deployments.list_by_resource_group(place.group))
-    return [
-        str(each.name)
-        for each in found
-        if each.properties is not None and word(each.properties.provisioning_state) not in TERMINAL
-    ]
+        listed = list(client.deployments.list_by_resource_group(place.group))
+    found: list[tuple[str, str]] = []
+    for each in listed:
+        if each.properties is None or word(each.properties.provisioning_state) in TERMINAL:
+            continue
+        stated = cast("dict[str, Any]", each.properties.parameters or {})
+        found.append((str(each.name), str((stated.get("projectId") or {}).get("value") or "")))
+    return found
+
+
+Asked = Literal["accepted", "active", "lost"]
+"""What came of asking for a deployment: taken; refused, since one of this name is under way; sent, and no answer came."""
 
 
 def start_deployment(
@@ -236,25 +267,33 @@ def start_deployment(
     name: str,
     template: dict[str, object],
     parameters: dict[str, dict[str, object]],
-) -> None:
-    """Asks for the deployment (mode Incremental) and returns when ARM has accepted it; follow it with deployment()."""
-    body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
-    with (
-        translated(Text("Starting the deployment {name}", name=name)),
-        deployments_client(place.session, place.subscription_id) as client,
-    ):
-        place.session.once_free(
-            Text("Starting the deployment {name}", name=name),
-            lambda: client.deployments.begin_create_or_update(place.group, name, body, polling=False),
-        )
+    mark: str,
+) -> Asked:
+    """Asks for the deployment (mode Incremental) and returns when ARM has accepted it; follow it with deployment(). What was sent
+    without an answer is not sent again here: it may be under way."""
+    properties = {"mode": "Incremental", "template": template, "parameters": parameters}
+    body: Any = {"properties": properties, "tags": {MARK: mark}}
+    doing = Text("Starting the deployment {name}", name=name)
+    with translated(doing), deployments_client(place.session, place.subscription_id) as client:
+
+        def ask() -> Asked:
+            try:
+                client.deployments.begin_create_or_update(place.group, name, body, polling=False, retry_read=0)
+            except Exception as error:
+                if is_lost(error):
+                    return "lost"
+                if busy_for(error) == ACTIVE:
+                    return "active"
+                raise
+            return "accepted"
+
+        return place.session.once_free(doing, ask)
 
 
 def cancel_deployment(place: GroupPlace, name: str) -> None:
-    with (
-        translated(Text("Cancelling the deployment {name}", name=name)),
-        deployments_client(place.session, place.subscription_id) as client,
-    ):
-        client.deployments.cancel(place.group, name)
+    doing = Text("Cancelling the deployment {name}", name=name)
+    with translated(doing), deployments_client(place.session, place.subscription_id) as client:
+        place.session.once_free(doing, lambda: client.deployments.cancel(place.group, name))
 
 
 def deployment_operations(place: GroupPlace, name: str) -> list[Operation]:

@@ -5,29 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
-from sidecar.gateway.credentials import TokenSource, azure_credential, local_credential
+from sidecar.gateway.credentials import Renewable, TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
 from sidecar.gateway.local_image import prepare_image
-from sidecar.gateway.patience import Patience, again_while_busy, await_operation
-from sidecar.gateway.translation import busy_for, busy_or_lost
+from sidecar.gateway.patience import Followed, Patience, again_while_busy, await_operation
+from sidecar.gateway.translation import busy_for, busy_or_lost, is_away, is_broken
+from sidecar.gateway.transport import authentication, retry_policy, transport
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
 
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-
 POLL_SECONDS = 2
 """Between two looks at a long-running operation, where the answer names no Retry-After."""
-
-LONGEST_RETRY_AFTER = 30
-"""Seconds. Azure's Retry-After is obeyed up to this; the SDK knows no cap of its own."""
-
-TOLD_PAUSE = 3
-"""Seconds. A longer pause between two tries is told."""
 
 LOG_HOSTS = (".azurecontainerapps.dev", ".azurecontainerapps.io", ".azurecontainerapps.us", ".azurecontainerapps.cn")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -113,13 +105,18 @@ class Settings:
     tenant: str | None = None
     """The tenant that a person named; None: each subscription's own."""
 
+    @property
+    def wait_scale(self) -> float:
+        """Multiplies the limits of waits, as SLIPWAY_WAIT_SCALE says: tests have no hour."""
+        return float(self.environ.get("SLIPWAY_WAIT_SCALE") or 1)
+
 
 @dataclass(frozen=True)
 class Session:
     """One cloud, signed in. `verify`: a CA file, or True for this machine's own store."""
 
     profile: CloudProfile
-    credential: TokenCredential
+    credential: Renewable
     verify: str | bool
     local: LocalCloud | None = None
     patience: Patience = field(default_factory=Patience)
@@ -149,11 +146,11 @@ class Session:
         return {
             "base_url": self.profile.arm,
             "credential_scopes": [self.profile.scope],
-            "connection_verify": self.verify,
+            "authentication_policy": authentication(self.credential, self.profile.scope),
+            "transport": transport(self.patience, verify=self.verify, **self.transport_options()),
             "polling_interval": POLL_SECONDS,
-            "retry_policy": _retry_policy(self.patience),
+            "retry_policy": retry_policy(self.patience),
             "logging_enable": False,
-            **self.transport_options(),
         }
 
     def transport_options(self) -> dict[str, Any]:
@@ -165,9 +162,15 @@ class Session:
         twice it is as if asked once, so an answer that was lost on the way is asked for again."""
         return again_while_busy(self.patience, doing, call, busy_or_lost if repeatable else busy_for)
 
-    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
-        """The result of a long-running operation, begun once nothing else is under way."""
-        return self.once_free(doing, lambda: await_operation(self.patience, doing, begin(), seconds))
+    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float, state: Callable[[], str]) -> None:
+        """Until a long-running operation has ended well, begun once nothing else is under way. Those that are here can be asked
+        for twice, so one whose answer was lost is. `state`: the word of what it changes, for where the operation can't be
+        followed."""
+
+        def whole() -> None:
+            await_operation(self.patience, Followed(doing, begin(), seconds, state, is_away, is_broken))
+
+        self.once_free(doing, whole, repeatable=True)
 
     def url(self, endpoint: str) -> str:
         """The endpoint as a URL; a bare host name gets the cloud's scheme."""
@@ -241,36 +244,6 @@ def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...], pat
     if cloud == "local":
         refuse_where_it_can_not_run()
         prepare_image(settings.environ, consents, patience)
-
-
-def _retry_policy(patience: Patience) -> Any:
-    from azure.core.pipeline.policies import RetryPolicy  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
-
-    class CappedRetry(RetryPolicy):
-        """The SDK's retries, with a cap on what a server may ask to wait."""
-
-        def get_retry_after(self, response: Any) -> Any:
-            asked = super().get_retry_after(response)
-            return min(asked, LONGEST_RETRY_AFTER) if asked else asked
-
-        def sleep(self, settings: Any, transport: Any, response: Any = None) -> None:
-            """Between two tries: told, and ended by a cancel."""
-            pausing: Any = _Pause(patience)
-            super().sleep(settings, pausing, response)
-
-    return CappedRetry(retry_total=4, retry_backoff_factor=0.4, timeout=180)
-
-
-class _Pause:
-    """What the SDK takes for its transport when it sleeps."""
-
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-
-    def sleep(self, seconds: float) -> None:
-        if seconds >= TOLD_PAUSE:
-            self._patience.say(Text("The cloud asks for patience: again in {seconds} s…", seconds=round(seconds)))
-        self._patience.wait(seconds)
 
 
 def _local_profile(running: LocalCloud) -> CloudProfile:

@@ -10,11 +10,14 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any, cast
 
-from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES
+from sidecar.gateway.patience import BUSY_CODES, BUSY_STATUSES, LONGEST_RETRY_AFTER
 from sidecar.gateway.trust import way_out
 from sidecar.words.azure_codes import advice_for
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, Unreachable
 from sidecar.words.text import Text
+
+AWAY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+"""Of a look that may be taken again, after the SDK has done so a few times."""
 
 BORNE_SKEW = 290
 """Seconds. Entra's tokens bear five minutes, a signature of Azure Files fifteen."""
@@ -74,11 +77,29 @@ def translated(doing: Text) -> Generator[None]:
             ) from error
         raise CloudError(
             Text("{doing}: {message}", doing=doing, message=message),
-            advice_for(code),
+            _later(too_long(error)) or advice_for(code),
             code=code or f"Http{error.status_code}",
         ) from error
     except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
         raise unreachable(doing, error) from error
+
+
+def too_long(error: Any) -> float | None:
+    """Seconds that a refusal asks to wait, where that is longer than anybody is kept waiting."""
+    response = getattr(error, "response", None)
+    stated = None if response is None else response.headers.get("Retry-After")
+    try:
+        seconds = float(stated or 0)
+    except ValueError:
+        return None  # a date: it was waited for as long as the cap allows
+    return seconds if seconds > LONGEST_RETRY_AFTER else None
+
+
+def _later(seconds: float | None) -> Text | None:
+    if seconds is None:
+        return None
+    minutes = round(seconds / 60)
+    return Text("The cloud asks to wait {minutes} minutes: run the command again then.", minutes=minutes)
 
 
 def clock_skew(error: Any) -> float | None:
@@ -159,6 +180,8 @@ def busy_for(error: Exception) -> str | None:
     code, _ = innermost(error)
     if code in BUSY_CODES:
         return code
+    if too_long(error) is not None:
+        return None  # the SDK has asked again already, for as long as anybody is kept waiting
     return f"HTTP {error.status_code}" if error.status_code in BUSY_STATUSES else None
 
 
@@ -172,6 +195,34 @@ def is_lost(error: Exception) -> bool:
     from azure.core.exceptions import ServiceResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     return isinstance(error, ServiceResponseError)
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a look brought no usable answer: the next one may."""
+    from azure.core.exceptions import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        DecodeError,
+        HttpResponseError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
+
+    if isinstance(error, (DecodeError, ServiceRequestError, ServiceResponseError)):
+        return True
+    return isinstance(error, HttpResponseError) and (error.status_code or 0) in AWAY_STATUSES
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether a long-running operation of the SDK can't be followed any more: that says nothing of how it ends."""
+    from azure.core.polling.base_polling import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+        BadResponse,
+        BadStatus,
+    )
+
+    if is_away(error):
+        return True
+    inner = getattr(error, "inner_exception", None)
+    refused = getattr(error, "status_code", None) in (401, 403)
+    return isinstance(inner, BadResponse) or (isinstance(inner, BadStatus) and not refused)
 
 
 def _body_of(error: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sidecar.gateway.apps import WRITE_SECONDS, client_of
+from sidecar.gateway.apps import WRITE_SECONDS, app_state, client_of
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.translation import translated
 from sidecar.words.text import Text
@@ -15,7 +15,10 @@ def start(place: AppPlace) -> None:
     doing = Text("Starting the container app {name}", name=place.name)
     with translated(doing), client_of(place) as client:
         place.around.session.completed(
-            doing, lambda: client.container_apps.begin_start(place.group, place.name), WRITE_SECONDS
+            doing,
+            lambda: client.container_apps.begin_start(place.group, place.name),
+            WRITE_SECONDS,
+            lambda: app_state(client, place),
         )
 
 
@@ -24,7 +27,10 @@ def stop(place: AppPlace) -> None:
     doing = Text("Stopping the container app {name}", name=place.name)
     with translated(doing), client_of(place) as client:
         place.around.session.completed(
-            doing, lambda: client.container_apps.begin_stop(place.group, place.name), WRITE_SECONDS
+            doing,
+            lambda: client.container_apps.begin_stop(place.group, place.name),
+            WRITE_SECONDS,
+            lambda: app_state(client, place),
         )
 
 

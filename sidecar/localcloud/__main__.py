@@ -29,6 +29,7 @@ from sidecar.localcloud.core.settings import Settings, SettingsError, read_setti
 from sidecar.localcloud.core.state import StateError, Store, write_private
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.door.arm_app import arm_app
+from sidecar.localcloud.door.dated import dated
 from sidecar.localcloud.door.faults import Faults, with_admin
 from sidecar.localcloud.door.log_streams import log_streams_app
 from sidecar.localcloud.door.recorder import recorded
@@ -155,7 +156,7 @@ async def _serve(options: Options, settings: Settings) -> None:
     if options.record:
         apps["arm"] = recorded(apps["arm"], options.record, urls["arm"])
     faults = Faults()
-    doors = {part: faults.guard(part, app) for part, app in apps.items()}
+    doors = {part: faults.guard(part, dated(app, cloud.now)) for part, app in apps.items()}
     doors["arm"] = with_admin(doors["arm"], faults, cloud.directory.admin_token)
     servers = {part: _server(cloud, _guarded(door, ports[part], options.bind)) for part, door in doors.items()}
     serving = [asyncio.create_task(server.serve(sockets=[sockets[part]])) for part, server in servers.items()]
@@ -234,6 +235,7 @@ def _server(cloud: LocalCloud, app: ASGIApp) -> uvicorn.Server:
         http="h11",
         ws="none",
         server_header=False,
+        date_header=False,  # the door says it, by the cloud's clock
         limit_concurrency=2000,
         timeout_graceful_shutdown=2,
         h11_max_incomplete_event_size=65536,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.wire.cancelling import CancelParams as CancelParams
+from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
+from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
 from sidecar.wire.logs import Diagnosis as Diagnosis
 from sidecar.wire.logs import LogLine as LogLine
 from sidecar.wire.logs import Logs as Logs
@@ -248,6 +251,7 @@ METHODS: dict[str, Method] = {
     "slipway/rollback": Method(RollbackParams, Deployed),
     "slipway/interrupted": Method(FolderParams, Interruptions),
     "slipway/discard": Method(DiscardParams, Interruptions),
+    "slipway/cancelProvisioning": Method(CancelParams, ProvisionCancelled),
     "slipway/endpoint": Method(FolderCloudParams, EndpointLink),
     "slipway/status": Method(FolderCloudParams, Status),
     "slipway/apiKey": Method(FolderCloudParams, ApiKey),

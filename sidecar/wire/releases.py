@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sidecar.wire.cancelling import ProvisionTarget
 from sidecar.wire.message import Message, Operation, Sentence, sentence
 from sidecar.words.names import CloudName, LeftOutWhy, OperationKind, ReleaseCause, RestartWay
 from sidecar.words.problems import Problem
@@ -50,7 +51,8 @@ class Deployed(Message):
 
 
 class Interrupted(Message):
-    """An operation that was cut off. `running`: another window or terminal is at it still. `resume`: what goes on from there."""
+    """An operation that was cut off. `running`: another window or terminal is at it still. `resume`: what goes on from there.
+    `target`: where a Provision was begun; `cancels`: what goes on in the cloud can be cancelled there."""
 
     kind: OperationKind
     at: str
@@ -58,6 +60,8 @@ class Interrupted(Message):
     running: bool
     sentence: Sentence
     resume: OperationKind | None
+    target: ProvisionTarget | None
+    cancels: bool
 
 
 class Interruptions(Message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +28,9 @@ from sidecar.workflows.answers import (
     shown_diagnosis,
     shown_preview,
     shown_status,
+    target_shown,
 )
+from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.deploy import deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
@@ -145,6 +147,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         params.operation,
         context,
         lambda journal: provision(workspace, session, request, journal),
+        about=facts_of(Where(cloud, params.subscription_id, params.resource_group)),
     )
     return wire.Provisioned(
         endpoint=result.endpoint,
@@ -231,6 +234,8 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
                 running=each.running,
                 sentence=wire.sentence(each.sentence),
                 resume=each.resume,
+                target=target_shown(each.where),
+                cancels=each.cancels,
             )
             for each in interrupted(files)
         ]
@@ -326,12 +331,19 @@ def journal_files(folder: Path, context: Context) -> dict[OperationKind, Path]:
 
 
 def journalled(
-    kind: OperationKind, workspace: Workspace, operation: str, context: Context, run: Callable[[Journal], T]
+    kind: OperationKind,
+    workspace: Workspace,
+    operation: str,
+    context: Context,
+    run: Callable[[Journal], T],
+    *,
+    about: Mapping[str, str] | None = None,
 ) -> T:
-    """Runs what writes down its steps. Once it has ended well, what it overtakes is not told any more."""
+    """Runs what writes down its steps, each with what it is `about`. Once it has ended well, what it overtakes is not told any
+    more."""
     files = journal_files(workspace.folder, context)
     name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
-    journal = Journal(files[kind], name, context.listen, context.stop, context.leaving)
+    journal = Journal(files[kind], name, context.listen, context.stop, context.leaving, about=about)
     try:
         result = run(journal)
     except Exception as error:

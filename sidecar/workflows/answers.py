@@ -9,6 +9,7 @@ from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check
 from sidecar.gateway.endpoint import Refused
 from sidecar.wire import protocol as wire
+from sidecar.workflows.cancelling import Where
 from sidecar.workflows.diagnose import Diagnosis
 from sidecar.workflows.history import Kept
 from sidecar.workflows.observe import Status
@@ -150,4 +151,12 @@ def shown_diagnosis(found: Diagnosis) -> wire.Diagnosis:
         seen=[wire.sentence(each) for each in found.seen],
         unread=[wire.sentence(each) for each in found.unread],
         failure=found.is_failure,
+    )
+
+
+def target_shown(where: Where | None) -> wire.ProvisionTarget | None:
+    if where is None:
+        return None
+    return wire.ProvisionTarget(
+        cloud=where.cloud, subscription_id=where.subscription_id, resource_group=where.resource_group
     )

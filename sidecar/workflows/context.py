@@ -14,6 +14,7 @@ from sidecar.gateway.session import Session, Settings, cloud_of
 from sidecar.gateway.tenants import session_in
 from sidecar.wire import protocol as wire
 from sidecar.words.names import CloudName
+from sidecar.words.text import Text
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,16 @@ class Context:
 
     @property
     def patience(self) -> Patience:
-        """Waits that hear the cancel of this action and tell whoever looks on."""
-        return Patience(self.stop, lambda text: self.listen(Event("progress", "info", text)))
+        """Waits that hear the cancel of this action and tell whoever looks on; each sentence is in the log once."""
+        told: set[str] = set()
+
+        def say(text: Text) -> None:
+            self.listen(Event("progress", "info", text))
+            if str(text) not in told:
+                told.add(str(text))
+                self.listen(Event("log", "info", text))
+
+        return Patience(self.stop, say, self.settings.wait_scale)
 
 
 def place_of(session: Session, target: Target) -> AppPlace:

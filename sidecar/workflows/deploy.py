@@ -45,7 +45,7 @@ from sidecar.workflows.publish import (
 from sidecar.workflows.records import Record, now, read_record, served_json, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import Arrived, roll_out
-from sidecar.workflows.upgrade import cut_off_before, needs_upgrade, upgrade
+from sidecar.workflows.upgrade import Upgraded, cut_off_before, needs_upgrade, upgrade
 from sidecar.workflows.watch import replicas_of
 from sidecar.workflows.wayback import WayBack, go_back
 
@@ -65,6 +65,8 @@ class Stage:
     older: bool
     address: Address
     where: Destination
+    upgraded: Upgraded | None = None
+    """What a run that was cut off had begun: its new revision is the one that is meant."""
 
     @property
     def home(self) -> str:
@@ -184,11 +186,13 @@ def look(workspace: Workspace, session: Session, journal: Journal, consents: tup
     app = apps.app(place)
     older = consents is not None and not splits_traffic(app, journal) and needs_upgrade(app, consents)
     found = revisions.revisions(place)
-    stopped = revision_to_activate(app, found)
+    upgraded = cut_off_before(place, app, found, journal)
+    stopped = revision_to_activate(app, found) if upgraded is None else upgraded.revision
     revision = stopped or chosen(app, found, journal)
     address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     where = destination(place, app, target, journal)
-    return Stage(place, target, app, revision, stopped is not None, older, address, where)
+    ended = stopped is not None and not revision.active
+    return Stage(place, target, app, revision, ended, older, address, where, upgraded)
 
 
 def remembered(stage: Stage, share: Share, record: Record, journal: Journal) -> Record:
@@ -239,11 +243,11 @@ def put_in_service(
         journal.step("activate", text, revision=revision.name)
         revisions.activate(place, revision.name)
     plan = make_room(place, app, revision, plan_of(place, app, revision), journal)
-    upgraded = None if stage.older else cut_off_before(place, app, revision, journal)
+    upgraded = stage.upgraded
     if stage.older:
         upgraded = upgrade(place, app, revision, plan, journal)
         app, revision, plan = upgraded.app, upgraded.revision, Plan("new")
-    elif started:  # whatever replica it has now began after the release was current
+    elif started or upgraded is not None:  # whatever replica it has now began after the release was current
         plan = replace(plan, way="new")
     aim = aim_of(stage, app, revision, published.release or None)
     try:

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 
 from sidecar.core.journal import Unfinished, discard, unfinished
-from sidecar.decisions.interruption import goes_on, left_behind, reached
+from sidecar.decisions.interruption import can_be_cancelled, goes_on, left_behind, reached
 from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
+from sidecar.workflows.cancelling import Where, where_in
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,10 @@ class Interrupted:
     running: bool
     sentence: Text
     resume: OperationKind | None
+    where: Where | None
+    """Where a Provision was begun."""
+    cancels: bool
+    """Whether what goes on in the cloud can be cancelled there."""
 
 
 def interrupted(files: dict[OperationKind, Path]) -> list[Interrupted]:
@@ -51,7 +56,16 @@ def note_of(found: Interrupted) -> Text:
 def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
     at = datetime.fromtimestamp(last.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     step = reached(last.step, last.earlier)
-    return Interrupted(kind, at, last.step, _runs(last), left_behind(kind, step), goes_on(kind, step))
+    return Interrupted(
+        kind=kind,
+        at=at,
+        step=last.step,
+        running=_runs(last),
+        sentence=left_behind(kind, step),
+        resume=goes_on(kind, step),
+        where=where_in(last.facts),
+        cancels=can_be_cancelled(kind, step),
+    )
 
 
 def _runs(last: Unfinished) -> bool:

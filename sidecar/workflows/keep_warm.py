@@ -16,12 +16,13 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
 from sidecar.workflows.restart import Patience, minutes
-from sidecar.workflows.watch import Bearing, replicas_of
+from sidecar.workflows.watch import replicas_of
 
 SHARE = 0.6
 """Of the cooldown, between two requests: one that is lost leaves time for another look."""

@@ -23,6 +23,7 @@ from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.words.errors import CloudError, NotAuthorized
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import borne
 
 SETTLE_SECONDS = 1800
 
@@ -106,9 +107,10 @@ def _there(place: GroupPlace, resource_id: str, api_version: str, journal: Journ
 
 def settled(place: GroupPlace, what: Text, read: Callable[[], R | None], journal: Journal) -> R | None:
     """What is read once nothing is under way with it; None where it is not there, or has gone meanwhile."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+    patience, pause = place.session.patience, place.session.poll_seconds
+    deadline = patience.deadline(SETTLE_SECONDS)
+    found = read()  # what does not answer at all is told at once: nothing was begun
     while True:
-        found = read()
         if found is None or found.state in SETTLED:
             return found
         if time.monotonic() > deadline:
@@ -123,4 +125,5 @@ def settled(place: GroupPlace, what: Text, read: Callable[[], R | None], journal
                 code="StillInProgress",
             )
         journal.progress(Text("{what} is {state}: waiting…", what=what, state=found.state))
-        journal.wait(place.session.poll_seconds)
+        journal.wait(pause)
+        found = borne(journal, patience, pause, read)

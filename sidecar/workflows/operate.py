@@ -13,6 +13,7 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import borne
 from sidecar.workflows.context import place_of
 from sidecar.workflows.watch import running_replicas
 
@@ -81,20 +82,24 @@ def start_stopped(place: AppPlace, app: apps.App, journal: Journal) -> bool:
 
 def _until_told(place: AppPlace, wanted: Literal["Running", "Stopped"], journal: Journal) -> None:
     """Azure has more words than these two (Progressing, Suspended, Ready): only whether the app is stopped is compared."""
-    deadline = time.monotonic() + STATE_SECONDS
-    while apps.app(place).stopped != (wanted == "Stopped"):
+    session = place.around.session
+    deadline = session.patience.deadline(STATE_SECONDS)
+    while borne(journal, session.patience, session.poll_seconds, lambda: apps.app(place)).stopped != (
+        wanted == "Stopped"
+    ):
         if time.monotonic() > deadline:
             raise CloudError(
                 Text("Azure took the change, but {app} is still not {state}.", app=place.name, state=wanted),
                 Text("Look at the app in the portal, then run the command again."),
                 code="StillInProgress",
             )
-        journal.wait(place.around.session.poll_seconds)
+        journal.wait(session.poll_seconds)
 
 
 def _until_gone(place: AppPlace, journal: Journal) -> None:
-    deadline = time.monotonic() + GONE_SECONDS
-    while running := running_replicas(place):
+    session = place.around.session
+    deadline = session.patience.deadline(GONE_SECONDS)
+    while running := borne(journal, session.patience, session.poll_seconds, lambda: running_replicas(place)):
         if time.monotonic() > deadline:
             raise CloudError(
                 Text(
@@ -107,4 +112,4 @@ def _until_gone(place: AppPlace, journal: Journal) -> None:
                 code="ReplicasNotGone",
             )
         journal.progress(Text("Waiting for {count} replicas to end…", count=len(running)))
-        journal.wait(place.around.session.poll_seconds)
+        journal.wait(session.poll_seconds)

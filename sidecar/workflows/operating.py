@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sidecar.core.journal import unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.removal import Item
+from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.session import cloud_of
 from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS, journal_files, journalled
-from sidecar.workflows.context import Context, session_for, silent
+from sidecar.workflows.cancelling import cancel, where_configured, where_in
+from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
+from sidecar.workflows.interrupted import forget, interrupted
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
 from sidecar.workflows.rotate import rotate
+
+
+def cancel_action(params: wire.CancelParams, context: Context) -> wire.ProvisionCancelled:
+    """Of the Provision that was cut off, else of the one that the configuration tells of. What was cut off is then forgotten."""
+    workspace = open_workspace(params.folder)
+    file = journal_files(workspace.folder, context)["provision"]
+    last = unfinished(file)
+    where = None if last is None else where_in(last.facts)
+    if where is None:
+        stated = where_configured(workspace, params.cloud)
+        where = replace(stated, cloud=cloud_of(context.settings, params.cloud, stated.subscription_id))
+    session = opened(where.cloud, where.subscription_id, context)
+    place = GroupPlace(session, where.subscription_id, where.resource_group)
+    done = cancel(workspace, place, silent(context))
+    if all(not each.running for each in interrupted({"provision": file})):
+        forget(file)
+    return wire.ProvisionCancelled(deployments=list(done.deployments), sentence=wire.sentence(done.sentence))
 
 
 def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
@@ -121,6 +144,7 @@ def _switched(done: Switched) -> wire.Switched:
 
 EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     **ACTIONS,
+    "slipway/cancelProvisioning": cancel_action,
     "slipway/start": start_action,
     "slipway/stop": stop_action,
     "slipway/snippet": snippet_action,

@@ -78,6 +78,11 @@ def provision(workspace: Workspace, session: Session, request: Request, journal:
         journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
 
     outcome = follow(place, name, journal)
+    if running is not None and not running.finished:
+        # Whoever began it had still to change an app that existed: what its parameters state is not in a deployment.
+        existing = look(place, planned, project, journal)
+        if existing.app is not None:
+            update_app(place, existing.app, plan, existing, journal)
     refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, project)
     if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
         mount_by(place.app(planned.names[APP]), str(storage), journal)
@@ -117,12 +122,12 @@ def begin(
         )
     journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
     try:
-        start(place, name, template, complete)
+        start(place, name, template, complete, journal)
     except CloudError as error:
         if error.code != MISSING:
             raise
         register_providers(place.session, request.subscription_id, journal)
-        start(place, name, template, complete)
+        start(place, name, template, complete, journal)
     if existing.app is not None:
         renew_failed_key(place.app(existing.app.name), existing.app, journal)
         update_app(place, existing.app, plan, existing, journal)

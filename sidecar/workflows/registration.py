@@ -11,6 +11,7 @@ from sidecar.gateway import resources
 from sidecar.gateway.session import Session
 from sidecar.words.errors import CloudError, NotAuthorized
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import borne
 
 PROVIDERS = ("Microsoft.App", "Microsoft.Storage", "Microsoft.OperationalInsights")
 REGISTRATION_SECONDS = 300
@@ -65,8 +66,12 @@ def register(session: Session, subscription_id: str, namespace: str, journal: Jo
 
 
 def _await_registered(session: Session, subscription_id: str, namespace: str, journal: Journal) -> None:
-    deadline = time.monotonic() + REGISTRATION_SECONDS
-    while resources.provider_state(session, subscription_id, namespace) != "Registered":
+    deadline = session.patience.deadline(REGISTRATION_SECONDS)
+
+    def state() -> str:
+        return resources.provider_state(session, subscription_id, namespace)
+
+    while borne(journal, session.patience, session.poll_seconds, state) != "Registered":
         if time.monotonic() > deadline:
             raise CloudError(
                 Text(

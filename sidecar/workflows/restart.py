@@ -17,7 +17,8 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.revisions import Replica, Revision
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
-from sidecar.workflows.watch import Bearing, replicas_of
+from sidecar.workflows.bearing import Bearing
+from sidecar.workflows.watch import replicas_of
 
 T = TypeVar("T")
 

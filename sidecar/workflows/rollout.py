@@ -13,8 +13,9 @@ from sidecar.gateway import revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.restart import Aim, Patience, answered, begin, minutes, version_of
-from sidecar.workflows.watch import Bearing, Watch, replicas_of
+from sidecar.workflows.watch import Watch, replicas_of
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import shipped_template
 from sidecar.decisions.restart import Plan
-from sidecar.decisions.upgrade import has_older_start, with_present_start
+from sidecar.decisions.upgrade import differ_in_start_alone, has_older_start, with_present_start
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import ConsentNeeded, EndpointError, NotFound
@@ -68,20 +69,21 @@ def upgrade(place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan,
     return Upgraded(changed, new, former)
 
 
-def cut_off_before(place: AppPlace, app: apps.App, revision: revisions.Revision, journal: Journal) -> Upgraded | None:
-    """The upgrade of a run that was killed or cancelled before its new start had served: without it, a release that fails would
-    find no way back to the start that was there before. None where there was none, or it has served since."""
+def cut_off_before(
+    place: AppPlace, app: apps.App, found: Sequence[revisions.Revision], journal: Journal
+) -> Upgraded | None:
+    """The upgrade of a run that did not come to its end: its revision is the one to go on with, though the one before may answer
+    still and hold the only GPU; and a release that fails finds the way back. None where there was none, it has served since, or
+    something else has changed the app since."""
     step = journal.cut_off(STEP)
-    if step is None or revision.healthy:
+    newest = next((each for each in found if each.name == app.latest_revision), None)
+    if step is None or newest is None or newest.healthy or has_older_start(app):
         return None
-    name = str(step.get("revision"))
-    if name == revision.name:
-        return None  # killed before the write
     try:
-        former = revisions.template_of(place, name)
+        former, present = (revisions.template_of(place, name) for name in (str(step.get("revision")), newest.name))
     except NotFound:
         return None  # Azure keeps a hundred inactive ones
-    return Upgraded(app, revision, former)
+    return Upgraded(app, newest, former) if differ_in_start_alone(former, present) else None
 
 
 def take_back(place: AppPlace, upgraded: Upgraded, journal: Journal) -> tuple[apps.App, revisions.Revision]:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
-from sidecar.core.journal import Journal
 from sidecar.decisions.diagnosis import Seen
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, console_line, system_event
 from sidecar.gateway.logs import LogStreams
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.revisions import Replica, Revision
-from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn
-from sidecar.words.text import Text
+from sidecar.words.errors import NotFound
 
 T = TypeVar("T")
 
@@ -111,31 +108,6 @@ class _Taker:
         if found is not None:
             with self._lock:
                 self._lines.append(found)
-
-
-class Bearing:
-    """Bears answers that are lost while something is waited for: a lid was closed, a network changed. Azure goes on meanwhile."""
-
-    def __init__(self, journal: Journal, seconds: float) -> None:
-        self._journal = journal
-        self._seconds = seconds
-        self._lost_at: float | None = None
-
-    def ask(self, look: Callable[[], T]) -> T | None:
-        """What a look brings; None where it is not answered. Raises once that has lasted too long, and what no waiting mends."""
-        try:
-            found = look()
-        except (NotSignedIn, NotAuthorized, NotFound):
-            raise
-        except CloudError as error:
-            now = time.monotonic()
-            self._lost_at = self._lost_at or now
-            if now - self._lost_at > self._seconds:
-                raise
-            self._journal.progress(Text("No answer ({problem}); still waiting…", problem=error.code))
-            return None
-        self._lost_at = None
-        return found
 
 
 def replicas_of(place: AppPlace, revision: str) -> list[Replica]:

@@ -12,13 +12,14 @@ from sidecar.decisions.restart import Plan
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, Conflict, EndpointError, SlipwayError
 from sidecar.words.text import Text
+from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.placing import make_room, plan_of
 from sidecar.workflows.publish import Destination, Published, home_of, make_current
 from sidecar.workflows.records import read_record, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import roll_out
 from sidecar.workflows.upgrade import Upgraded, take_back
-from sidecar.workflows.watch import Bearing, replicas_of
+from sidecar.workflows.watch import replicas_of
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from tests.unit.sidecar.test_upgrade import older
 
 ENDED = Point("arm", 1, after=True)
 """The replica that answered was ended, and the next one not begun."""
-CHANGED = Point("arm", 1, after=True)
-"""The app had its new start, and nobody had seen whether that serves. Before it the mount's key is read, by a POST."""
-REPLACING = Command("deploy", ("deploy", "--yes"))
+CHANGED = Point("arm", 0, after=True)
+"""The app had its new start, and nobody had seen whether that serves."""
+REPLACING = Command("deploy", ("deploy", "--yes"), path="containerApps/[^/]+$")
 GONE = Point("arm", 1, after=True)
 """App and share were gone, and the configuration named both."""
 

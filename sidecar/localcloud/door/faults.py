@@ -7,6 +7,7 @@ import random
 import re
 import secrets
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -236,7 +237,8 @@ def _error_body(rule: Rule, part: str) -> bytes:
 
 
 async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
-    shown = {"content-type": "application/json", **{name.lower(): value for name, value in headers.items()}}
+    usual = {"content-type": "application/json", "date": formatdate(usegmt=True)}
+    shown = {**usual, **{name.lower(): value for name, value in headers.items()}}
     if body.startswith(b"<?xml"):
         shown["content-type"] = "application/xml"
     shown["content-length"] = str(len(body))

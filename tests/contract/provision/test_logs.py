@@ -28,7 +28,7 @@ from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.provision.conftest import Arm
 from tests.faults.diagnose import play
 from tests.faults.situations.causes import ROWS
-from tests.faults.situations.stage import Stage
+from tests.faults.situations.stage import Caller, Stage
 
 
 @dataclass
@@ -330,15 +330,25 @@ def _until_ended(stage: Stage, process: subprocess.Popen[str]) -> str:
 
 
 @contextlib.contextmanager
-def newest(stage: Stage, mode: str) -> Generator[None]:
+def newest(stage: Stage, mode: str) -> Generator[str]:
     """A newest revision that plays this, while the one that serves sleeps: there is one GPU. It gives that back."""
     eventually(lambda: stage.replicas() == [], 40, "the one that serves to fall asleep")
     name = stage.new_revision(env={"MODE": mode})
     try:
-        yield
+        yield name
     finally:
         stage.world.apps.container_apps_revisions.deactivate_revision(stage.name, stage.app, name)
         eventually(lambda: stage.replicas(name) == [], 30, "its replicas to end")
+
+
+@contextlib.contextmanager
+def asked_for(stage: Stage, revision: str) -> Generator[None]:
+    """Callers of a revision's own address: one that nobody asks for falls asleep, and an asleep one reads well."""
+    callers = Caller(f"http://{stage.revision(revision)['fqdn']}")
+    try:
+        yield
+    finally:
+        callers.end(time.monotonic())
 
 
 def asked(stage: Stage) -> Diagnosis:
@@ -380,7 +390,7 @@ def test_what_can_not_be_read_makes_it_unverified_with_the_reason(stage: Stage, 
 
 @pytest.mark.fact(9)
 def test_in_a_terminal_the_cause_comes_with_the_verb_that_helps(stage: Stage) -> None:
-    with newest(stage, "raises"):
+    with newest(stage, "raises") as name, asked_for(stage, name):
         eventually(lambda: named(stage, "ContainerCrashed"), 40, "the cause")
         shown, document = terminal(stage, "diagnose"), terminal(stage, "diagnose", "--json")
         (text, problem), (found, _) = shown.communicate(timeout=60), document.communicate(timeout=60)

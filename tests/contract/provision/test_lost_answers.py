@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sidecar.gateway import revisions
+from sidecar.gateway import apps, revisions
 from tests.contract.localcloud.conftest import eventually
 from tests.contract.provision.conftest import Arm, Project
 
@@ -25,6 +25,23 @@ def test_a_deactivation_and_an_activation_whose_answers_were_lost_are_asked_for_
         assert revisions.revision(place, revision.name).active is active
         faults()
     assert any("the answer was lost" in each for each in project.said)
+
+
+def test_a_changed_template_whose_answer_was_lost_is_sent_again_and_makes_one_revision(
+    project: Project, faults: Arm
+) -> None:
+    project.provision()
+    (name,) = project.names("Microsoft.App/containerApps")
+    place = project.place.app(name)
+    first = eventually(lambda: apps.app(place).latest_revision)
+    changed = apps.template_of(place)
+    changed["containers"][0]["env"].append({"name": "CHANGED", "value": "yes"})
+    hits = faults({"method": "PATCH", "path": "/containerApps/", "kind": "reset-after", "times": 1})
+    apps.update_template(place, changed)
+    assert hits() == [1]
+    assert apps.app(place).env["CHANGED"] == "yes"
+    eventually(lambda: apps.app(place).latest_revision not in (None, first), what="its revision")
+    assert len(revisions.revisions(place)) == 2
 
 
 def test_a_restart_whose_answer_was_lost_is_looked_at_and_not_asked_for_twice(project: Project, faults: Arm) -> None:

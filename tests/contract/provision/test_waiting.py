@@ -311,11 +311,17 @@ def test_a_cancel_reaches_the_cloud_though_its_request_must_be_repeated(project:
 
 
 def test_a_cancel_while_the_deployment_is_asked_for_again_tells_what_had_arrived(project: Project, faults: Arm) -> None:
-    """The first request took effect, its answer was lost; the cancel comes before the second."""
-    put = {"method": "PUT", "path": "/deployments/"}
+    """The first request took effect, its answer says otherwise; the cancel comes before the second."""
     faults(
-        {**put, "kind": "reset-after", "times": 1},
-        {**put, "status": 503, "headers": {"Retry-After": "20"}, "times": 1},
+        {
+            "method": "PUT",
+            "path": "/deployments/",
+            "kind": "body",
+            "status": 503,
+            "times": 1,
+            "headers": {"Retry-After": "20", "content-type": "application/json"},
+            "body": "{}",
+        },
         {
             **failing(project, "/deployments/[^/]*[?]", {"name": "d", "properties": {"provisioningState": "Running"}}),
             "skip": 1,

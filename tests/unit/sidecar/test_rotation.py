@@ -11,6 +11,7 @@ from sidecar.core.journal import Journal
 from sidecar.decisions.restart import Plan, Way
 from sidecar.decisions.rotation import Standing, Step, to_begin, to_finish
 from sidecar.gateway.apps import App
+from sidecar.gateway.credentials import Remade
 from sidecar.gateway.endpoint import Version
 from sidecar.gateway.keys import stated_again, with_variable
 from sidecar.gateway.place import GroupPlace
@@ -73,7 +74,7 @@ QUIET = Journal(None, "", lambda _: None, threading.Event())
 
 def ground(way: Way, *, keys: int | None = 1, running: tuple[Replica, ...] = (REPLICA,)) -> Ground:
     """An endpoint at which nobody answers: how long a restart takes can't be told."""
-    nobody = DefaultAzureCredential()
+    nobody = Remade(DefaultAzureCredential)
     place = GroupPlace(Session(AZURE_PROFILES["azure"], nobody, verify=True), "subscription", "group").app("app")
     version = Version("r", 1, "app--1-x", "base", (), (), keys=keys)
     revision = Revision("app--1", active=True)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from sidecar.core.scaffold import shipped_template
-from sidecar.decisions.upgrade import OLDER_STARTS, PRESENT_START, digest_of, has_older_start, with_present_start
+from sidecar.decisions.upgrade import (
+    OLDER_STARTS,
+    PRESENT_START,
+    differ_in_start_alone,
+    digest_of,
+    has_older_start,
+    with_present_start,
+)
 from sidecar.gateway.apps import App
 from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
@@ -49,6 +56,18 @@ def test_every_start_of_the_history_is_known() -> None:
     commits = git("log", "--format=%H", "--diff-filter=AM", "--", "infra/provision/inference.bicep").split()
     digests = {digest_of(start) for commit in commits if (start := start_in(commit))}
     assert digests <= OLDER_STARTS | {PRESENT_START}
+
+
+def test_a_template_that_somebody_else_has_changed_is_no_upgrade_of_ours() -> None:
+    """Given back, it would take their change away."""
+
+    def template(start: str, image: str) -> dict[str, Any]:
+        container = {"command": ["python3", "-c", start], "image": image, "probes": [{"type": start}]}
+        return {"revisionSuffix": start, "containers": [container]}
+
+    assert differ_in_start_alone(template("old", "a"), template("new", "a"))
+    assert not differ_in_start_alone(template("old", "a"), template("new", "b"))
+    assert not differ_in_start_alone(template("old", "a"), template("old", "a"))
 
 
 def test_the_start_of_an_older_template_is_known_and_no_other() -> None:

@@ -57,6 +57,15 @@ def test_other_keys_of_the_file_are_kept(workspace: Workspace) -> None:
     assert read_config(workspace).ACA_APP_NAME == "p"
 
 
+def test_comments_of_the_file_are_kept(workspace: Workspace) -> None:
+    workspace.config_file.write_text('{\n  // the team\'s\n  "MINE": 1, // ours\n  "ACA_APP_NAME": "old"\n}\n')
+    write_config(workspace, OUTPUTS)
+    written = workspace.config_file.read_text()
+    assert "// the team's\n" in written
+    assert '"MINE": 1, // ours\n  "ACA_APP_NAME": "p"' in written
+    assert target_of(workspace).endpoint == "p.example"
+
+
 def test_an_incomplete_output_leaves_the_file_as_it_is(workspace: Workspace) -> None:
     workspace.config_file.write_text('{"ACA_APP_NAME": "old"}')
     with pytest.raises(WorkspaceError, match="ACA_APP_ENDPOINT") as error:

@@ -1,0 +1,77 @@
+"""What has begun is followed and not begun twice, also where answers are lost, held or refused meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from sidecar.words.errors import Cancelled, CloudError, NotSignedIn
+from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.test_waiting import app_of, failing
+
+
+def test_a_deployment_whose_answer_was_lost_is_looked_for_and_not_begun_twice(project: Project, faults: Arm) -> None:
+    """The SDK sent the PUT again: the second was refused while the first ran, waited out, and begun once more."""
+    put = {"method": "PUT", "path": "/deployments/"}
+    hits = faults({**put, "kind": "reset-after", "times": 1}, {**put, "kind": "delay", "times": None})
+    project.provision()
+    assert hits() == [1, 0]
+    assert any("is under way: following it" in each for each in project.said)
+
+
+def test_what_an_adopted_run_had_still_to_change_is_changed(project: Project, faults: Arm) -> None:
+    """Killed between the deployment and the change of the app: whoever follows that deployment makes the change too."""
+    project.provision()
+    project.state(cooldownSeconds=66)
+    lost = faults({"method": "PATCH", "path": "/containerApps/", "status": 400, "code": "BadRequest", "times": 1})
+    with pytest.raises(CloudError):
+        project.provision()
+    assert lost() == [1]
+    newest = max(
+        project.world.deployments.deployments.list_by_resource_group(project.group),
+        key=lambda each: each.properties.timestamp,
+    )
+    running = {"id": newest.id, "name": newest.name, "properties": {"provisioningState": "Running"}}
+    faults(failing(project, "/deployments/[^/]*[?]", running, times=1))
+    project.provision()
+    assert any("is under way already: following it" in each for each in project.said)
+    found = project.world.apps.container_apps.get(project.group, app_of(project))
+    assert found.properties.template.scale.cooldown_period == 66
+
+
+def test_a_token_that_is_refused_while_something_is_followed_is_renewed_once(project: Project, faults: Arm) -> None:
+    refused = {
+        "method": "GET", "path": "/deployments/[^/]*[?]", "status": 401, "code": "ExpiredAuthenticationToken", "skip": 1,
+        "headers": {"WWW-Authenticate": 'Bearer authorization_uri="https://127.0.0.1/t", error="invalid_token"'},
+    }  # fmt: skip
+    hits = faults({**refused, "times": 1})
+    project.provision()
+    assert hits() == [1]
+    hits = faults({**refused, "skip": 0, "times": None})
+    with pytest.raises(NotSignedIn):
+        project.provision()
+    assert hits() == [2], "asked for anew once, not for ever"
+
+
+def test_a_read_that_is_held_is_left_at_once_by_who_cancels(project: Project, faults: Arm) -> None:
+    hits = faults({"method": "GET", "path": "/resourcegroups/[^/]*[?]", "kind": "hold", "seconds": 60, "times": None})
+    threading.Timer(0.5, project.stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        project.provision()
+    assert time.monotonic() - began < 2
+    assert hits() == [1]
+
+
+def test_a_patch_whose_operation_can_not_be_followed_ends_with_its_resource(project: Project, faults: Arm) -> None:
+    project.provision()
+    project.state(cooldownSeconds=61)
+    polls = r"/(operationResults|operationStatuses|containerappOperation\w*)/"
+    hits = faults({"method": "GET", "path": polls, "status": 404, "code": "NotFound", "times": None})
+    project.provision()
+    assert sum(hits()) > 0
+    assert any("its operation can't be followed" in each for each in project.said)
+    found = project.world.apps.container_apps.get(project.group, app_of(project))
+    assert found.properties.template.scale.cooldown_period == 61

@@ -1,0 +1,82 @@
+// A Provision that is cancelled, and one whose sidecar is killed, in a real VS Code: what the person reads, and how it goes on.
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { fineTuningBegan } from "./finetuning";
+import { Host, root } from "./host";
+import type { Window } from "./window";
+
+const PROVISION = "Provision Azure Container Apps for inference";
+
+describe("a Provision that does not come to its end, in a real VS Code", function () {
+  this.timeout(180_000);
+  let scratch: string;
+  let host: Host;
+
+  before(async () => {
+    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-cut-"));
+    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+    const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
+    // An environment takes eight seconds to be made: long enough to be met in the middle.
+    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 400 } } });
+  });
+  after(async () => {
+    await host.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+  afterEach(async function () {
+    await host.keepEvidence(this.currentTest);
+  });
+
+  async function begun(name: string): Promise<{ folder: string; window: Window }> {
+    const folder = path.join(scratch, name);
+    const place = fineTuningBegan(`rg-${name}`, host.env);
+    mkdirSync(path.join(folder, "infra"), { recursive: true });
+    writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
+    const window = await host.open(folder);
+    await window.run("AI Toolkit: Create project files");
+    await window.notification(/project files were created/).waitFor({ timeout: 180_000 });
+    await window.clearNotifications();
+    await window.run(`AI Toolkit: ${PROVISION}`);
+    await window.choose("Runs on this machine");
+    await window.choose(`rg-${name}`);
+    await window.step(PROVISION, /storageAccounts .*: Succeeded|Microsoft\..*: Succeeded/);
+    return { folder, window };
+  }
+
+  function config(folder: string): Readonly<Record<string, unknown>> {
+    return JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Readonly<Record<string, unknown>>;
+  }
+
+  it("Cancel ends it within seconds, in the cloud too, and the person reads what exists", async () => {
+    const { folder, window } = await begun("cancelled");
+    const began = Date.now();
+    await window.press(`${PROVISION} (`, "Cancel");
+    const told = window.notification(/The deployment slipway-inference-\w+ was cancelled\. Already made: /);
+    await told.waitFor({ timeout: 10_000 });
+    process.stdout.write(`      cancelled after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
+    await window.screenshot("provision cancelled");
+    const text = (await told.innerText()).replaceAll(/\s+/g, " ");
+    assert.match(text, /Already made: .*aistorage.*Run Provision again to complete it; what exists is kept\./);
+    assert.ok(Object.values(config(folder)).every((value) => value === null));
+    await window.page.close();
+  });
+
+  it("a sidecar that is killed is told with three ways on, and going on asks nothing and finishes it", async () => {
+    const { folder, window } = await begun("killed");
+    process.kill(window.sidecar, "SIGKILL");
+    const offer = window.notification("Provisioning for killed was cut off at");
+    await offer.waitFor({ timeout: 60_000 });
+    for (const button of ["Go on", "Cancel it", "Discard"]) assert.ok(await offer.getByRole("button", { name: button }).isVisible(), button);
+    await window.screenshot("provision cut off");
+    assert.match(await offer.innerText(), /What was begun goes on in the cloud; Provision finds it, and follows it\./);
+    await window.press("Provisioning for killed was cut off at", "Go on");
+    await window.notification("Provisioned.").waitFor({ timeout: 90_000 });
+    assert.equal(await window.question.isVisible(), false);
+    assert.ok(window.log.includes("is under way already: following it"), "the run that was begun is followed");
+    await window.screenshot("provision gone on");
+    assert.ok(Object.values(config(folder)).every((value) => typeof value === "string" && value !== ""));
+  });
+});
