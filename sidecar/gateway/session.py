@@ -172,6 +172,16 @@ class Session:
 
         self.once_free(doing, whole, repeatable=True)
 
+    def answer_of(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
+        """What a question brings that takes Azure a while, and changes nothing: only its own operation tells."""
+
+        def whole() -> Any:
+            poller = begin()
+            await_operation(self.patience, Followed(doing, poller, seconds, lambda: "", is_away, lambda _: False))
+            return poller.result()
+
+        return self.once_free(doing, whole, repeatable=True)
+
     def url(self, endpoint: str) -> str:
         """The endpoint as a URL; a bare host name gets the cloud's scheme."""
         bare = endpoint.strip().rstrip("/")

@@ -22,7 +22,7 @@ def what_if(
     doing = Text("Asking what the deployment would change")
     body: Any = {"properties": {"mode": "Incremental", "template": template, "parameters": parameters}}
     with translated(doing), deployments_client(place.session, place.subscription_id) as client:
-        found = place.session.completed(
+        found = place.session.answer_of(
             doing,
             lambda: client.deployments.begin_what_if(place.group, name, body, polling_interval=FIRST_LOOK),
             SECONDS,

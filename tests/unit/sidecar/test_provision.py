@@ -372,8 +372,7 @@ def test_another_profile_is_not_applied_and_what_was_stated_for_it_neither() -> 
     }  # fmt: skip
     change = app_change("app", ACTUAL, T4, WANTED, stated)
     assert [str(each) for each in change.texts] == ["The base model changes from “” to acme/base."]
-    said = [str(each) for each in change.notes]
-    assert [each.split(": ")[1].split(" ")[0] for each in said] == ["cpu", "memory", "gpuProfileType"]
+    assert [str(each).split(": ")[1].split(" ")[0] for each in change.notes] == ["cpu", "memory", "gpuProfileType"]
 
 
 def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
@@ -381,8 +380,7 @@ def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
     theirs = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": []}]}  # type: ignore[dict-item]
     change = app_change("app", theirs, None, WANTED, {"defaultCommands": ["new"], "image": "theirs", "cpu": "24"})
     assert (change.template, change.texts, change.alone) == (theirs, (), True)
-    (note,) = change.notes
-    assert "was not made by Slipway's template: it stays as it is" in str(note)
+    assert "was not made by Slipway's template: it stays as it is" in str(change.notes[0])
     (note,) = app_change("app", ACTUAL, None, theirs, {"image": "theirs"}).notes
     assert "this project has another" in str(note)
 
