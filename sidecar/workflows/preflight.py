@@ -145,6 +145,8 @@ def _settings(plan: Plan, app: apps.App | None) -> Mapping[str, str] | None:
         return None
     if app is None:
         return planned
+    if "SLIPWAY_MOUNT" not in app.env:
+        return None
     commands = planned if "defaultCommands" in plan.values else commanded(app.args[-1] if app.args else "")
     base = planned if "baseModel" in plan.values else app.env
     return {**app.env, **commands, "SLIPWAY_BASE_MODEL": base.get("SLIPWAY_BASE_MODEL", "")}
