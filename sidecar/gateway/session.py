@@ -120,6 +120,8 @@ class Session:
     verify: str | bool
     local: LocalCloud | None = None
     patience: Patience = field(default_factory=Patience)
+    home: str | None = None
+    """The tenant of the subscription that it was opened for, where that is known already."""
 
     @property
     def poll_seconds(self) -> float:
@@ -228,7 +230,8 @@ def open_session(
     patience = patience or Patience()
     if cloud == "local":
         running = local_cloud(settings.local_state, settings.environ, settings.say)
-        return Session(_local_profile(running), local_credential(running), str(running.ca_file), running, patience)
+        profile, credential = _local_profile(running), local_credential(running)
+        return Session(profile, credential, str(running.ca_file), running, patience, running.tenant_id)
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     trust_this_machine()
