@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sidecar.gateway.place import AppPlace, GroupPlace
@@ -72,6 +72,8 @@ class App:
     target_port: int | None = None
     """Where the ingress sends requests; None: Azure looks for itself."""
     probe_ports: tuple[int, ...] = ()
+    template: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    """As Azure gives it."""
 
     @property
     def stopped(self) -> bool:
@@ -234,6 +236,7 @@ def app(place: AppPlace) -> App:
         probe_ports=_probe_ports(first),
         running=word(properties.running_status or "Running"),
         cooldown=_cooldown(template),
+        template=cast("dict[str, Any]", template.as_dict()),
     )
 
 
