@@ -37,6 +37,7 @@ SLOW = frozenset({"18-verb"})
 """What must meet a deployment that runs after another process has begun."""
 
 ROWS: Mapping[str, Callable[[Ground], Row]] = {**ANSWERS, **WAITS}
+PENDING = "what-if lists a Delete or an immutable change | with the plan: not played yet, and not counted"
 SWEEP = "17"
 SECRETS = "secrets"
 
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         killed = pool.submit(swept, asked.every) if SWEEP in chosen else None
         rows = [row for lane in lanes for row in lane.result()]
         rows += killed.result() if killed is not None else []
+    if not asked.names:
+        print(f"15 | {PENDING}")
     good = sum(holds(each) for each in rows)
     print(f"faults provision: {good} of {len(rows)} as expected ({time.monotonic() - began:.0f} s)")
     return 0 if good == len(rows) else 1
