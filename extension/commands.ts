@@ -7,11 +7,12 @@ import { diagnose } from "./diagnose";
 import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { describe, say, showFailure, type Way } from "./messages";
-import { cloudSetting, operate, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, summaryWithFiles, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
 import { preflight } from "./preflight";
+import { provisionByPlan } from "./provisioning";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
 import { targetIn } from "./resume";
@@ -101,14 +102,7 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder, given: un
   const resumed = targetIn(given);
   const target = resumed ?? (await pickTarget(title, source(rooms, summary.clouds), summary.defaults));
   if (target === undefined || (resumed === undefined && !(await agreesWithFineTuning(target, summary.defaults)))) return;
-  const { subscription, resourceGroup } = target;
-  const provisioned = await operate(rooms, title, (operation, consents, stop) =>
-      rooms.sidecar.ask(
-        "slipway/provision",
-        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents, operation },
-        stop,
-      ),
-  );
+  const provisioned = await provisionByPlan(rooms, folder, title, target);
   if (provisioned === undefined) return;
   await offerDeploy(folder, provisioned);
 }

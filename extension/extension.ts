@@ -6,6 +6,7 @@ import { Credentials } from "./credentials";
 import { launch, needsNoSetUp } from "./launch";
 import { Logs } from "./logs";
 import { describe, say, showFailure } from "./messages";
+import { Plans } from "./plans";
 import { Problems } from "./problems";
 import { Resume } from "./resume";
 import { EndpointView } from "./view";
@@ -31,17 +32,19 @@ export function activate(context: vscode.ExtensionContext): void {
   const mayStart = (): Promise<boolean> => needsNoSetUp(context, log);
   const view = new EndpointView(sidecar, log, mayStart);
   const resume = new Resume({ sidecar, log });
+  const plans = new Plans();
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
   context.subscriptions.push(
     log,
+    plans,
     problems,
     logs,
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, problems, logs, warmth, log }),
+    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, warmth, log }),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

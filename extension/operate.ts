@@ -4,6 +4,7 @@ import type { Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
 import { follow, say, type Ask } from "./messages";
+import type { Plans } from "./plans";
 import type { Problems } from "./problems";
 import type { CloudName, WorkspaceSummary } from "./protocol";
 import type { EndpointView } from "./view";
@@ -14,6 +15,7 @@ export interface Rooms {
   readonly sidecar: Sidecar;
   readonly credentials: Credentials;
   readonly view: EndpointView;
+  readonly plans: Plans;
   readonly problems: Problems;
   readonly warmth: Warmth;
   readonly logs: Logs;

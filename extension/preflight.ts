@@ -21,6 +21,7 @@ export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { 
   if (found === undefined) return;
   rooms.problems.show(folder, found.problems);
   for (const each of found.checks) write(rooms.log, each);
+  if (found.fitting !== null) rooms.log.info(found.fitting.text);
   await tell(rooms.log, found.checks, found.problems.length > 0);
 }
 

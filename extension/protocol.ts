@@ -7,6 +7,7 @@ export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "
 export type LogSource = "console" | "system";
 export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
+export type PlanAction = "create" | "update" | "unchanged" | "delete";
 
 export interface CancelParams {
   readonly operation: string;
@@ -185,6 +186,71 @@ export interface WarmParams {
   readonly wake: boolean;
 }
 
+export interface Plan {
+  readonly digest: string;
+  readonly nothing: boolean;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly location: string;
+  readonly profile: string | null;
+  readonly summary: Sentence;
+  readonly registers: readonly string[];
+  readonly resources: readonly PlanResource[];
+  readonly effects: readonly Sentence[];
+  readonly files: readonly PlanFile[];
+  readonly risks: readonly string[];
+  readonly price: PlanPrice;
+  readonly notes: readonly Sentence[];
+  readonly checks: readonly CheckLine[];
+  readonly unforeseen: Sentence | null;
+  readonly raw: string | null;
+  readonly markdown: string;
+}
+
+export interface PlanFile {
+  readonly path: string;
+  readonly action: PlanAction;
+  readonly why: Sentence;
+}
+
+export interface PlanMember {
+  readonly path: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface PlanParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly subscriptionId: string;
+  readonly resourceGroup: string;
+  readonly raw: boolean;
+}
+
+export interface PlanPrice {
+  readonly awake: number | null;
+  readonly asleep: number | null;
+  readonly month: number | null;
+  readonly replicas: number;
+  readonly start: number | null;
+  readonly startSeconds: number;
+  readonly startWhy: Sentence;
+  readonly currency: string;
+  readonly source: Sentence;
+  readonly note: Sentence | null;
+}
+
+export interface PlanResource {
+  readonly kind: string;
+  readonly name: string;
+  readonly action: PlanAction;
+  readonly members: readonly PlanMember[];
+  readonly foreseen: boolean;
+}
+
 export interface CheckLine {
   readonly name: string;
   readonly verdict: Verdict;
@@ -195,9 +261,28 @@ export interface CheckLine {
   readonly code: string | null;
 }
 
+export interface FitLine {
+  readonly region: string;
+  readonly profile: string;
+  readonly needed: number;
+  readonly used: number | null;
+  readonly limit: number | null;
+  readonly hour: number | null;
+  readonly currency: string;
+  readonly memory: number | null;
+  readonly fits: boolean | null;
+}
+
+export interface Fitting {
+  readonly fits: readonly FitLine[];
+  readonly why: Sentence;
+  readonly text: string;
+}
+
 export interface Preflight {
   readonly checks: readonly CheckLine[];
   readonly problems: readonly FileProblem[];
+  readonly fitting: Fitting | null;
 }
 
 export interface PreflightParams {
@@ -407,6 +492,7 @@ export interface ProvisionParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly consents: readonly string[];
+  readonly digest: string | null;
 }
 
 export interface Provisioned {
@@ -415,6 +501,7 @@ export interface Provisioned {
   readonly portalUrl: string | null;
   readonly configPath: string;
   readonly deployment: string;
+  readonly nothing: boolean;
 }
 
 export interface FolderCloudParams {
@@ -503,6 +590,7 @@ export interface Methods {
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
   readonly "slipway/init": { readonly params: FolderParams; readonly result: Created };
   readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
+  readonly "slipway/plan": { readonly params: PlanParams; readonly result: Plan };
   readonly "slipway/provision": { readonly params: ProvisionParams; readonly result: Provisioned };
   readonly "slipway/deploy": { readonly params: DeployParams; readonly result: Deployed };
   readonly "slipway/preview": { readonly params: PreviewParams; readonly result: Preview };

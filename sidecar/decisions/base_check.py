@@ -30,16 +30,17 @@ def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     base = facts.base
     if base is None:  # nobody looked into it
         return []
-    return [_whole(base), *_template(base)]
+    return [_whole(base, own=facts.settings.get("SLIPWAY_ENGINE") != "transformers"), *_template(base)]
 
 
-def _whole(base: Base) -> Check:
+def _whole(base: Base, *, own: bool) -> Check:
+    """`own`: our engine may serve it, where it knows the family."""
     for found in (_configured(base), _tokenizer(base), _weights(base), _headers(base)):
         if isinstance(found, Broken):
             return _refused(base, found)
         if isinstance(found, Unread):
             return unverified(NAME, found)
-    return _as_configured(base)
+    return _as_configured(base, own=own)
 
 
 def _refused(base: Base, why: Broken) -> Check:
@@ -92,10 +93,12 @@ def shape(base: Base) -> Shape | Foreign | Broken | None:
     return None if isinstance(base.config, (Broken, Unread)) else shape_of(base.config)
 
 
-def _as_configured(base: Base) -> Check:
+def _as_configured(base: Base, *, own: bool) -> Check:
     known = shape(base)
     if isinstance(known, Broken):
         return _refused(base, known)
+    if isinstance(known, Shape) and not own:
+        known = Foreign(Text("SLIPWAY_ENGINE is transformers"))
     if not isinstance(known, Shape):
         return _foreign(base, known)
     found = {name.removeprefix("model."): each for name, each in base.tensors.items()}

@@ -57,6 +57,16 @@ def quota_check(facts: Facts) -> list[Check]:
     return [_against(facts, kind, row, used, limit)]
 
 
+def gpus_counted(facts: Facts) -> tuple[int, int, int] | None:
+    """GPUs that one more replica needs, in use, and allowed; None where that is unknown, or there is no GPU in it."""
+    kind = facts.profile
+    if kind is None or isinstance(facts.usage, Unread):
+        return None
+    usage = facts.usage
+    row = next((each for each in ROWS.get(kind, ()) if each in usage), None)
+    return None if row is None else (GPUS.get(kind, 1), *usage[row])
+
+
 def _against(facts: Facts, kind: str, row: str, used: int, limit: int) -> Check:
     """Needed, used and allowed, in GPUs: the unit of these rows. A dedicated profile's nodes count with all they may become."""
     each = GPUS.get(kind, 1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sidecar.armlang.deployment import Planned, Template, has_parameter
+from sidecar.armlang.deployment import Planned, Stated, Template, has_parameter
 from sidecar.decisions.profiles import PROFILE_NAME, Wanted, profile_in
 from sidecar.gateway.apps import PROJECT_TAG, App, Environment, Mounted
+from sidecar.gateway.offers import Account
 from sidecar.gateway.patience import ENDED_BADLY, ENDED_WELL
 from sidecar.words.errors import CloudError, Conflict
 from sidecar.words.text import Text
@@ -46,6 +47,8 @@ class Existing:
     environment: Environment | None
     environment_storage: Mounted | None
     app: App | None
+    account: Account | None = None
+    """The storage account, with the share's protocol."""
 
 
 def decisions(
@@ -74,6 +77,11 @@ def to_refer_to(planned: Planned, existing: Existing) -> set[str]:
         for each in planned.resources
         if each.key in existing.keys and _switch_of(each.kind, each.switch) is None
     }
+
+
+def is_switched(stated: Stated) -> bool:
+    """Whether a parameter of ours decides that it is made."""
+    return _switch_of(stated.kind, stated.switch) is not None
 
 
 def _switch_of(kind: str, condition: str | None) -> str | None:

@@ -17,10 +17,10 @@ import shtab
 from sidecar import __version__
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
-from sidecar.doors import questions, terminal, terminal_logs, terminal_operating
+from sidecar.doors import questions, terminal, terminal_logs, terminal_operating, terminal_plan
 from sidecar.doors.terminal import Terminal
 from sidecar.doors.verb import Params, Verb, folder_of
-from sidecar.doors.verbs import VERBS
+from sidecar.doors.verbs import VERBS, provision_of
 from sidecar.doors.verbs_operating import delete_of
 from sidecar.doors.where import CLOUD, TENANT, UsageError, asked, name_to_id, settle, stated
 from sidecar.gateway.session import settings_from
@@ -39,10 +39,10 @@ R = TypeVar("R", bound=wire.Message)
 COMPLETION = "completion"
 """The one verb that asks nothing of the wire."""
 
-PROVISIONS = ("provision", "preflight")
+PROVISIONS = ("provision", "preflight", "plan")
 """Verbs that need a place to provision in."""
 
-NEEDED_FILES = {"provision": "has_template", "preflight": "has_template", "deploy": "has_code"}
+NEEDED_FILES = {**dict.fromkeys(PROVISIONS, "has_template"), "deploy": "has_code"}
 """Verbs that work on project files, and what says that those are there."""
 
 
@@ -68,6 +68,7 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     context = Context(settings, shown.show, stop, tell=lambda line: _tell(line, shown, stop))
     try:
         _complete(options, context, shown, program)
+        _agree(options, context, shown)
         result = _with_consents(verb, options, context)
     except UsageError as error:
         shown.misused(program, str(error))
@@ -75,6 +76,8 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     except SlipwayError as error:
         shown.fail(error)
         return 130 if isinstance(error, Cancelled) else 3 if isinstance(error, ConsentNeeded) else 1
+    if isinstance(result, wire.Plan) and options.output:
+        terminal_plan.save(options.output, shown.document(result))
     if not isinstance(result, wire.Logs):  # its lines have been shown, as they came
         shown.result(verb.render(result), result)
     return 1 if verb.failed(result) else 0
@@ -126,6 +129,18 @@ def _complete(options: argparse.Namespace, context: Context, shown: Terminal, pr
         asked(options, known.defaults, ask, shown.worded)
 
 
+def _agree(options: argparse.Namespace, context: Context, shown: Terminal) -> None:
+    """Where a person can be asked, provision shows its plan first, and is bound to it."""
+    if options.verb != "provision" or options.yes or not questions.attended():
+        return
+    params = {**provision_of(options), "raw": False, "cloud": options.cloud}
+    found = _act("slipway/plan", wire.Plan, params, context, hears=True)
+    print(shown.worded(found.markdown), file=sys.stderr)
+    if not found.nothing and not questions.yes("Apply this plan?", default=False):
+        raise Cancelled(Text("Cancelled. Nothing was changed."))
+    options.digest = found.digest
+
+
 def _confirmed(options: argparse.Namespace, context: Context, shown: Terminal, program: str) -> str:
     """The app's name as the person writes it, below the list of what goes. --yes is no answer to this."""
     if not questions.attended():
@@ -166,7 +181,7 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
     takes = wire.METHODS[verb.method].params.model_fields
     while True:
         params = {**verb.place(options)}
-        params |= {"cloud": options.cloud} if "cloud" in takes else {}
+        params = ({"cloud": options.cloud} if "cloud" in takes else {}) | params
         params |= {"consents": consents} if "consents" in takes else {}
         try:
             return _act(verb.method, verb.result, params, context, hears=verb.hears_cancel)

@@ -134,6 +134,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
             subscription_id=subscription.id,
             resource_group=group.name,
             consents=["gpu-profile"],
+            digest=None,
             operation="demo",
         ),
         context,

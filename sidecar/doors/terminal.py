@@ -145,8 +145,10 @@ def created(made: wire.Created) -> str:
 
 
 def provisioned(done: wire.Provisioned) -> str:
+    if done.nothing:
+        return f"Nothing to do: the endpoint is {done.url}"
     title = f"Provisioned. The endpoint will be {done.url}"
-    rows = [("deployment", done.deployment), ("written", done.config_path), ("portal", done.portal_url)]
+    rows = [("deployment", done.deployment or None), ("written", done.config_path), ("portal", done.portal_url)]
     return facts(title, [*rows, ("next", "AI Toolkit: Deploy for inference")])
 
 

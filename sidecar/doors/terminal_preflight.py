@@ -12,7 +12,8 @@ def preflight(found: wire.Preflight) -> str:
     counts = Counter(each.verdict for each in found.checks)
     lines = [line for each in found.checks for line in _lines(each)]
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    return "\n".join([*lines, "", f"{told}: {_meaning(counts)}"])
+    fitting = ["", found.fitting.text] if found.fitting is not None else []
+    return "\n".join([*lines, *fitting, "", f"{told}: {_meaning(counts)}"])
 
 
 def _lines(each: wire.CheckLine) -> list[str]:

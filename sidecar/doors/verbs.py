@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, cast
 
-from sidecar.doors import terminal, terminal_logs, terminal_preflight
+from sidecar.doors import terminal, terminal_logs, terminal_plan, terminal_preflight
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
 from sidecar.doors.verbs_operating import OPERATING
 from sidecar.wire import protocol as wire
@@ -34,6 +34,25 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
     parser.add_argument("--group", help="the resource group; asked for on a terminal")
+
+
+def for_asked_provision(parser: argparse.ArgumentParser) -> None:
+    for_provision(parser)
+    parser.set_defaults(digest=None)
+
+
+def for_plan(parser: argparse.ArgumentParser) -> None:
+    for_provision(parser)
+    parser.add_argument("--raw", action="store_true", help="with ARM's own what-if as it came, noise and all")
+    parser.add_argument("--output", metavar="FILE", help="write the plan there, for `apply`")
+
+
+def for_apply(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", metavar="FILE", help="of `plan --output`")
+
+
+def apply_of(options: argparse.Namespace) -> Params:
+    return {**terminal_plan.taken(options.plan), "operation": ""}
 
 
 def for_deploy(parser: argparse.ArgumentParser) -> None:
@@ -154,14 +173,36 @@ VERBS: dict[str, Verb[Any]] = {
         render=terminal_preflight.preflight,
         failed=lambda found: any(each.verdict == "FAIL" for each in cast("wire.Preflight", found).checks),
     ),
+    "plan": Verb(
+        what="what provisioning would make, change, leave and cost; changes nothing",
+        method="slipway/plan",
+        hears_cancel=True,
+        result=wire.Plan,
+        title=None,
+        arguments=for_plan,
+        place=lambda options: {**provision_of(options), "raw": options.raw},
+        render=lambda found: cast("wire.Plan", found).markdown,
+        failed=never,
+    ),
+    "apply": Verb(
+        what="provision as a plan says, or not at all: where anything has changed since, that is said, and nothing is done",
+        method="slipway/provision",
+        hears_cancel=True,
+        result=wire.Provisioned,
+        title=None,
+        arguments=for_apply,
+        place=apply_of,
+        render=terminal.provisioned,
+        failed=never,
+    ),
     "provision": Verb(
-        what="provision Azure Container Apps for inference",
+        what="provision Azure Container Apps for inference; on a terminal the plan is shown and asked for first",
         method="slipway/provision",
         hears_cancel=True,
         result=wire.Provisioned,
         title="AI Toolkit: Provision Azure Container Apps for inference",
-        arguments=for_provision,
-        place=provision_of,
+        arguments=for_asked_provision,
+        place=lambda options: {**provision_of(options), "digest": options.digest},
         render=terminal.provisioned,
         failed=never,
     ),

@@ -25,21 +25,24 @@ class Grant:
 
 @dataclass(frozen=True)
 class Offer:
-    """A type of workload profile in a region. `gpus`: of one replica's node."""
+    """A type of workload profile in a region. `gpus`, `cores`, `memory` (GiB): of one replica's node."""
 
     gpus: int
     category: str
+    cores: float = 0
+    memory: float = 0
 
 
 @dataclass(frozen=True)
 class Account:
-    """A storage account that is there. `closed`: not every network gets in. `protocol`: of the share, empty
-    where that is not there."""
+    """A storage account that is there. `closed`: not every network gets in. `protocol`: of the share, empty where that is not
+    there. `takes_keys`: whether its keys may be used, as a mount needs them."""
 
     kind: str
     tier: str
     closed: bool
     protocol: str
+    takes_keys: bool = True
 
 
 def grants(place: GroupPlace) -> tuple[Grant, ...]:
@@ -68,14 +71,19 @@ def offers(place: GroupPlace, location: str) -> dict[str, Offer]:
     ):
         listed = list(client.available_workload_profiles.get(location.replace(" ", "").lower()))
     return {
-        str(each.name): Offer(int(each.properties.gpus or 0), str(each.properties.category or ""))
+        str(each.name): Offer(
+            int(each.properties.gpus or 0),
+            str(each.properties.category or ""),
+            float(each.properties.cores or 0),
+            float(each.properties.memory_gi_b or 0),
+        )
         for each in listed
         if each.properties is not None
     }
 
 
-def account_of(place: GroupPlace, account: str, share: str) -> Account | None:
-    """None where there is no such account."""
+def account_of(place: GroupPlace, account: str) -> Account | None:
+    """Without its share. None where there is no such account."""
     with (
         translated(Text("Reading the storage account {name}", name=account)),
         storage_client(place.session, place.subscription_id) as client,
@@ -84,17 +92,45 @@ def account_of(place: GroupPlace, account: str, share: str) -> Account | None:
             found = client.storage_accounts.get_properties(place.group, account)
         except not_found():
             return None
-        protocol = ""
-        if share:
-            try:
-                protocol = word(client.file_shares.get(place.group, account, share).enabled_protocols or "SMB")
-            except not_found():
-                protocol = ""
     rules = found.network_rule_set
     closed = word(found.public_network_access) == "Disabled" or (
         rules is not None and word(rules.default_action) == "Deny"
     )
-    return Account(word(found.kind), str(found.sku.name if found.sku else ""), closed, protocol)
+    takes_keys = found.allow_shared_key_access is not False
+    return Account(word(found.kind), str(found.sku.name if found.sku else ""), closed, "", takes_keys)
+
+
+def share_protocol(place: GroupPlace, account: str, share: str) -> str:
+    """SMB or NFS; empty where there is no such share."""
+    with (
+        translated(Text("Reading the file share {name}", name=share)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        try:
+            return word(client.file_shares.get(place.group, account, share).enabled_protocols or "SMB")
+        except not_found():
+            return ""
+
+
+def share_quota(place: GroupPlace, account: str, share: str) -> int | None:
+    """In GiB; None where there is no such share."""
+    with (
+        translated(Text("Reading the share {name}", name=share)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        try:
+            found: Any = client.file_shares.get(place.group, account, share)
+        except not_found():
+            return None
+    return None if found.share_quota is None else int(found.share_quota)
+
+
+def set_share_quota(place: GroupPlace, account: str, share: str, quota: int) -> None:
+    with (
+        translated(Text("Changing the quota of the share {name}", name=share)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        client.file_shares.update(place.group, account, share, {"properties": {"shareQuota": quota}})
 
 
 def is_name_free(place: GroupPlace, account: str) -> bool:

@@ -30,6 +30,16 @@ class Subscription:
 
 
 @dataclass(frozen=True)
+class Region:
+    """`place`: latitude and longitude; None where Azure does not tell."""
+
+    name: str
+    shown: str
+    geography: str
+    place: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Group:
     name: str
     location: str
@@ -80,16 +90,28 @@ def subscriptions(session: Session) -> list[Subscription]:
 
 def locations(session: Session, subscription_id: str) -> list[tuple[str, str]]:
     """Name and display name of each region, sorted by the latter."""
+    return sorted(((each.name, each.shown) for each in regions(session, subscription_id)), key=lambda each: each[1])
+
+
+def regions(session: Session, subscription_id: str) -> list[Region]:
     from azure.mgmt.resource.subscriptions import SubscriptionClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     with (
         translated(Text("Listing regions")),
         SubscriptionClient(session.credential, **session.arm_options()) as client,
     ):
-        found = [
-            (str(each.name), str(each.display_name)) for each in client.subscriptions.list_locations(subscription_id)
-        ]
-    return sorted(found, key=lambda each: each[1])
+        return [_region(each) for each in client.subscriptions.list_locations(subscription_id)]
+
+
+def _region(found: Any) -> Region:
+    said: Any = found.metadata
+    geography = "" if said is None else str(said.geography_group or "")
+    place = (
+        None
+        if said is None or not (said.latitude and said.longitude)
+        else (float(said.latitude), float(said.longitude))
+    )
+    return Region(str(found.name), str(found.display_name), geography, place)
 
 
 def groups(session: Session, subscription_id: str) -> list[Group]:
@@ -149,19 +171,6 @@ def exists(place: GroupPlace, resource_id: str, api_version: str) -> bool:
         except not_found():
             return False
     return True
-
-
-def takes_keys(place: GroupPlace, account: str) -> bool | None:
-    """Whether a storage account lets its keys be used, as a mount needs them; None where there is no such account."""
-    with (
-        translated(Text("Reading the storage account {name}", name=account)),
-        storage_client(place.session, place.subscription_id) as client,
-    ):
-        try:
-            found = client.storage_accounts.get_properties(place.group, account)
-        except not_found():
-            return None
-    return found.allow_shared_key_access is not False
 
 
 def storage_keys(place: GroupPlace, account: str) -> list[str]:

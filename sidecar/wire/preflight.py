@@ -26,8 +26,34 @@ class CheckLine(Message):
     code: str | None
 
 
+class FitLine(Message):
+    """A GPU profile in a region. None is unknown. `needed`, `used`, `limit`: GPUs. `hour`: list price of one replica awake.
+    `memory`: bytes of one GPU. `fits`: whether this model does."""
+
+    region: str
+    profile: str
+    needed: int
+    used: int | None
+    limit: int | None
+    hour: float | None
+    currency: str
+    memory: int | None
+    fits: bool | None
+
+
+class Fitting(Message):
+    """What would fit, where a GPU, a region or a quota says no. `why`: how the regions were chosen."""
+
+    fits: list[FitLine]
+    why: Sentence
+    text: str
+    """The same as lines of text."""
+
+
 class Preflight(Message):
-    """`problems`: of what fails or is doubtful, those that stand in the person's files."""
+    """`problems`: of what fails or is doubtful, those that stand in the person's files. `fitting`: None where nothing speaks
+    against the place."""
 
     checks: list[CheckLine]
     problems: list[FileProblem]
+    fitting: Fitting | None

@@ -31,7 +31,15 @@ from sidecar.wire.operating import SnippetParams as SnippetParams
 from sidecar.wire.operating import Switched as Switched
 from sidecar.wire.operating import Warmed as Warmed
 from sidecar.wire.operating import WarmParams as WarmParams
+from sidecar.wire.plan import Plan as Plan
+from sidecar.wire.plan import PlanFile as PlanFile
+from sidecar.wire.plan import PlanMember as PlanMember
+from sidecar.wire.plan import PlanParams as PlanParams
+from sidecar.wire.plan import PlanPrice as PlanPrice
+from sidecar.wire.plan import PlanResource as PlanResource
 from sidecar.wire.preflight import CheckLine as CheckLine
+from sidecar.wire.preflight import FitLine as FitLine
+from sidecar.wire.preflight import Fitting as Fitting
 from sidecar.wire.preflight import Preflight as Preflight
 from sidecar.wire.preflight import PreflightParams as PreflightParams
 from sidecar.wire.releases import Deployed as Deployed
@@ -137,14 +145,19 @@ class ProvisionParams(Operation):
     subscription_id: str
     resource_group: str
     consents: list[str]
+    digest: str | None
+    """Of the plan that a person said yes to; None: whatever it comes to."""
 
 
 class Provisioned(Message):
+    """`deployment`: empty where none was needed. `nothing`: everything was as it is stated already."""
+
     endpoint: str
     url: str
     portal_url: str | None
     config_path: str
     deployment: str
+    nothing: bool
 
 
 class FolderCloudParams(Message):
@@ -244,6 +257,7 @@ METHODS: dict[str, Method] = {
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
     "slipway/init": Method(FolderParams, Created),
     "slipway/preflight": Method(PreflightParams, Preflight),
+    "slipway/plan": Method(PlanParams, Plan),
     "slipway/provision": Method(ProvisionParams, Provisioned),
     "slipway/deploy": Method(DeployParams, Deployed),
     "slipway/preview": Method(PreviewParams, Preview),

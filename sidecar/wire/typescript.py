@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
-from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, Remedy, State, Verdict
+from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, PlanAction, Remedy, State, Verdict
 
 NAMED: dict[str, object] = {
     "CloudName": CloudName,
@@ -20,6 +20,7 @@ NAMED: dict[str, object] = {
     "LogSource": LogSource,
     "Remedy": Remedy,
     "Verdict": Verdict,
+    "PlanAction": PlanAction,
 }
 """Unions that the extension must exhaust, by their names there."""
 

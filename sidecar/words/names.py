@@ -40,6 +40,9 @@ LogSource = Literal["console", "system"]
 Verdict = Literal["PASS", "WARN", "FAIL", "UNVERIFIED"]
 """Of a check of the set-up. What could not be read is UNVERIFIED, whatever it may be."""
 
+PlanAction = Literal["create", "update", "unchanged", "delete"]
+"""What a plan does with a resource."""
+
 Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 

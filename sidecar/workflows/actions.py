@@ -26,6 +26,7 @@ from sidecar.workflows.answers import (
     generation,
     preflighted,
     shown_diagnosis,
+    shown_plan,
     shown_preview,
     shown_status,
     target_shown,
@@ -38,7 +39,8 @@ from sidecar.workflows.history import releases
 from sidecar.workflows.interrupted import forget, interrupted, note_of
 from sidecar.workflows.logs import Wanted, logs
 from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
-from sidecar.workflows.preflight import preflight
+from sidecar.workflows.planning import plan
+from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
@@ -146,7 +148,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         workspace,
         params.operation,
         context,
-        lambda journal: provision(workspace, session, request, journal),
+        lambda journal: provision(workspace, session, request, journal, params.digest),
         about=facts_of(Where(cloud, params.subscription_id, params.resource_group)),
     )
     return wire.Provisioned(
@@ -155,15 +157,23 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         portal_url=result.portal_url,
         config_path=str(result.config_path),
         deployment=result.deployment,
+        nothing=result.nothing,
     )
+
+
+def plan_action(params: wire.PlanParams, context: Context) -> wire.Plan:
+    workspace = open_workspace(params.folder)
+    cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
+    session = opened(cloud, params.subscription_id, context)
+    request = _request(session, params.subscription_id, params.resource_group, (), context)
+    return shown_plan(workspace, cloud, plan(workspace, session, request, silent(context), raw=params.raw))
 
 
 def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Preflight:
     workspace = open_workspace(params.folder)
     session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, (), context)
-    checks = preflight(workspace, session, request, silent(context))
-    return preflighted(workspace, checks)
+    return preflighted(workspace, *preflight_with_fitting(workspace, session, request, silent(context)))
 
 
 def _request(
@@ -305,6 +315,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
     "slipway/preflight": preflight_action,
+    "slipway/plan": plan_action,
     "slipway/provision": provision_action,
     "slipway/deploy": deploy_action,
     "slipway/preview": preview_action,

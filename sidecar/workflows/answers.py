@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from sidecar.core.sync import Changes
 from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check
+from sidecar.decisions.fitting import Fitting
+from sidecar.decisions.fitting_text import fitting_lines
+from sidecar.decisions.plan import summary
+from sidecar.decisions.plan_document import PlanDocument, markdown
 from sidecar.gateway.endpoint import Refused
 from sidecar.wire import protocol as wire
+from sidecar.words.names import CloudName
 from sidecar.workflows.cancelling import Where
 from sidecar.workflows.diagnose import Diagnosis
 from sidecar.workflows.history import Kept
@@ -36,10 +41,30 @@ def deployed(result: Result) -> wire.Deployed:
     )
 
 
-def preflighted(workspace: Workspace, checks: Sequence[Check]) -> wire.Preflight:
+def preflighted(workspace: Workspace, checks: Sequence[Check], fitting: Fitting | None) -> wire.Preflight:
     return wire.Preflight(
-        checks=[_check(workspace, each) for each in checks], problems=wire.file_problems(problems_of(workspace, checks))
+        checks=[_check(workspace, each) for each in checks],
+        problems=wire.file_problems(problems_of(workspace, checks)),
+        fitting=None if fitting is None else _fitting(fitting),
     )
+
+
+def _fitting(found: Fitting) -> wire.Fitting:
+    lines = [
+        wire.FitLine(
+            region=each.region,
+            profile=each.profile,
+            needed=each.needed,
+            used=each.used,
+            limit=each.limit,
+            hour=each.price.awake,
+            currency=each.price.currency,
+            memory=each.memory,
+            fits=each.fits,
+        )
+        for each in found.fits
+    ]
+    return wire.Fitting(fits=lines, why=wire.sentence(found.why), text=fitting_lines(found))
 
 
 def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
@@ -52,6 +77,57 @@ def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
         parameter=each.parameter,
         at=None if at is None else f"{at.shown}:{at.line}",
         code=each.code,
+    )
+
+
+def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> wire.Plan:
+    work = found.work
+    return wire.Plan(
+        digest=found.digest,
+        nothing=work.nothing,
+        folder=str(workspace.folder),
+        cloud=cloud,
+        subscription_id=found.subscription,
+        resource_group=found.group,
+        location=found.location,
+        profile=found.profile,
+        summary=wire.sentence(summary(work)),
+        registers=list(work.registers),
+        resources=[
+            wire.PlanResource(
+                kind=each.kind,
+                name=each.name,
+                action=each.action,
+                members=[wire.PlanMember(path=one.path, before=one.before, after=one.after) for one in each.members],
+                foreseen=each.foreseen,
+            )
+            for each in work.lines
+        ],
+        effects=[wire.sentence(each) for each in found.effects],
+        files=[wire.PlanFile(path=each.path, action=each.action, why=wire.sentence(each.why)) for each in work.files],
+        risks=list(work.risks),
+        price=_price(found),
+        notes=[wire.sentence(each) for each in found.notes],
+        checks=[_check(workspace, each) for each in found.checks],
+        unforeseen=None if found.unforeseen is None else wire.sentence(found.unforeseen),
+        raw=found.said,
+        markdown=markdown(found),
+    )
+
+
+def _price(found: PlanDocument) -> wire.PlanPrice:
+    cost = found.cost
+    return wire.PlanPrice(
+        awake=cost.price.awake,
+        asleep=cost.price.asleep,
+        month=cost.month,
+        replicas=cost.replicas,
+        start=cost.start,
+        start_seconds=cost.bound,
+        start_why=wire.sentence(cost.why),
+        currency=cost.price.currency,
+        source=wire.sentence(cost.price.source),
+        note=None if found.price_note is None else wire.sentence(found.price_note),
     )
 
 

@@ -104,7 +104,8 @@ def models_checked(tree: Tree, app: App, share: Share, folder: str, kind: str | 
     checks = model_checks(facts, needed=True)
     for each in checks:
         if each.verdict == "WARN":
-            journal.log(Text("{problem} {remedy}", problem=each.sentence, remedy=each.remedy or ""), "warning")
+            told = Text("{problem} {remedy}", problem=each.sentence, remedy=each.remedy)
+            journal.log(each.sentence if each.remedy is None else told, "warning")
         elif each.verdict == "UNVERIFIED":
             journal.log(Text("Unverified: {problem}", problem=each.sentence), "warning")
     failed = failures(checks)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from sidecar.armlang.deployment import Planned
+from sidecar.armlang.deployment import Planned, Stated
 from sidecar.core.journal import Journal
 from sidecar.decisions.provisioning import (
     ACCOUNT,
@@ -14,12 +15,15 @@ from sidecar.decisions.provisioning import (
     ENVIRONMENT,
     ENVIRONMENT_STORAGE,
     FAILED,
+    LOGS,
     SETTLED,
+    SHARE,
     Existing,
     app_again,
     environment_again,
+    is_switched,
 )
-from sidecar.gateway import apps, resources
+from sidecar.gateway import apps, offers, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.words.errors import CloudError, NotAuthorized
 from sidecar.words.text import Text
@@ -36,15 +40,20 @@ class Provisioned(Protocol):
 R = TypeVar("R", bound=Provisioned)
 
 
-def look(place: GroupPlace, planned: Planned, project: str | None, journal: Journal) -> Existing:
-    """Asks for each resource that the template names, whether it is there."""
-    environment = _environment(place, planned.names.get(ENVIRONMENT, ""), journal)
-    app = _app(place, planned.names.get(APP, ""), project, journal)
-    account = planned.names.get(ACCOUNT, "")
-    takes_keys = resources.takes_keys(place, account) if account else None
+def look(
+    place: GroupPlace, planned: Planned, project: str | None, journal: Journal, absent: Collection[str] = ()
+) -> Existing:
+    """Asks for each resource that the template names, whether it is there. `absent`: namespaces that the subscription has not
+    registered, of which nothing can be."""
+    gone = {each.lower() for each in absent}
+    apps_there, storage_there = "microsoft.app" not in gone, "microsoft.storage" not in gone
+    environment = _environment(place, planned.names.get(ENVIRONMENT, ""), journal) if apps_there else None
+    app = _app(place, planned.names.get(APP, ""), project, journal) if apps_there else None
+    account = _account(place, planned, journal) if storage_there else None
     mounted = _environment_storage(place, planned, environment)
     known = {
-        ACCOUNT: takes_keys is not None,
+        ACCOUNT: account is not None,
+        SHARE: account is not None and account.protocol != "",
         ENVIRONMENT: environment is not None,
         ENVIRONMENT_STORAGE: mounted is not None,
         APP: app is not None,
@@ -55,10 +64,31 @@ def look(place: GroupPlace, planned: Planned, project: str | None, journal: Jour
         if (
             known[each.kind]
             if planned.names[each.kind] == each.name and each.kind in known
-            else _there(place, each.id, each.api_version, journal)
+            else _is_asked_for(each, environment, gone) and _there(place, each.id, each.api_version, journal)
         )
     }
-    return Existing(frozenset(keys), takes_keys, environment, mounted, app)
+    return Existing(
+        frozenset(keys), None if account is None else account.takes_keys, environment, mounted, app, account
+    )
+
+
+def _is_asked_for(each: Stated, environment: apps.Environment | None, gone: Collection[str]) -> bool:
+    """Where logs go only a new environment asks."""
+    decided = each.kind == LOGS and environment is not None and is_switched(each)
+    return not decided and each.kind.partition("/")[0] not in gone
+
+
+def _account(place: GroupPlace, planned: Planned, journal: Journal) -> offers.Account | None:
+    """With the protocol of its share, where that is there."""
+    name, (around, _, share) = planned.names.get(ACCOUNT, ""), planned.names.get(SHARE, "").rpartition("/")
+    found = offers.account_of(place, name) if name else None
+    if found is None or not share or around.partition("/")[0] != name:
+        return found
+    try:
+        return replace(found, protocol=offers.share_protocol(place, name, share))
+    except NotAuthorized as error:
+        _unverified(error, journal)
+        return found
 
 
 def _environment(place: GroupPlace, name: str, journal: Journal) -> apps.Environment | None:
@@ -99,10 +129,12 @@ def _there(place: GroupPlace, resource_id: str, api_version: str, journal: Journ
     try:
         return resources.exists(place, resource_id, api_version)
     except NotAuthorized as error:
-        journal.log(
-            Text("Unverified, and deployed as the template states it: {problem}", problem=error.message), "warning"
-        )
+        _unverified(error, journal)
         return False
+
+
+def _unverified(error: NotAuthorized, journal: Journal) -> None:
+    journal.log(Text("Unverified, and deployed as the template states it: {problem}", problem=error.message), "warning")
 
 
 def settled(place: GroupPlace, what: Text, read: Callable[[], R | None], journal: Journal) -> R | None:

@@ -18,35 +18,45 @@ EVENTS = 300
 READ_SECONDS = 5.0
 
 
-def renew_failed_key(place: AppPlace, app: apps.App, journal: Journal) -> None:
-    """A storage that exists is never rewritten, but for its key, and that only while a mount with it fails: the share and its
-    access stay as they are. Where the events can't be read, nothing is done, and that is said."""
+def failed_mount(place: AppPlace, app: apps.App, journal: Journal) -> str | None:
+    """The storage that the app's share is mounted by, while mounts with its key fail. Where the events can't be read, that is
+    said, and nothing follows from it."""
     mount = release_mount(app) if is_ours(app) else None
     if app.event_stream is None or mount is None:
-        return
+        return None
     try:
         lines = last_lines(place, app.event_stream, EVENTS, READ_SECONDS)
     except CloudError as error:
         journal.log(Text("Whether the app can mount its share is unverified: {problem}", problem=error), "warning")
-        return
-    if not mount_fails([event for line in lines if (event := system_event(line))]):
-        return
-    mounted = apps.environment_storage(place.around, app.environment, mount.storage)
+        return None
+    return mount.storage if mount_fails([event for line in lines if (event := system_event(line))]) else None
+
+
+def renew_key(place: AppPlace, app: apps.App, storage: str, journal: Journal) -> None:
+    """A storage that exists is never rewritten, but for its key, and that only while a mount with it fails: the share and its
+    access stay as they are."""
+    mounted = apps.environment_storage(place.around, app.environment, storage)
     if mounted is None or not mounted.account:
         return
     text = Text(
         "A mount of {storage} has failed: it gets the present key of {account}.",
-        storage=mount.storage,
+        storage=storage,
         account=mounted.account,
     )
     journal.step("mount-key", text, environment=app.environment)
     key, _ = resources.storage_key(place.around, mounted.account)
-    apps.renew_storage_key(place.around, app.environment, mount.storage, key)
+    apps.renew_storage_key(place.around, app.environment, storage, key)
     journal.log(
         Text(
             "Where the mount still fails then, Azure may keep that key from working: state another acaEnvironmentStorageName."
         )
     )
+
+
+def storage_to_move_from(app: apps.App, storage: object) -> str | None:
+    """The storage by which an app of ours mounts its share, where another one is stated."""
+    mount = release_mount(app) if is_ours(app) else None
+    return None if mount is None or not storage or mount.storage == storage else mount.storage
 
 
 def mount_by(place: AppPlace, storage: str, journal: Journal) -> None:

@@ -8,6 +8,8 @@ from typing import TypeVar, cast
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check, Unread, failures
+from sidecar.decisions.fitting import Fitting
+from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
@@ -22,6 +24,7 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import NotAuthorized, NotFound, PreflightFailed, SlipwayError, Unreachable
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
+from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.model_files import model_facts
 from sidecar.workflows.registration import registrations, unregistered
@@ -29,16 +32,29 @@ from sidecar.workflows.resolve import Plan, Request, resolve
 
 T = TypeVar("T")
 
+MODEL_BYTES: int | None = None
+"""What the model needs on a GPU; None: nobody has told yet."""
+
 
 def preflight(workspace: Workspace, session: Session, request: Request, journal: Journal) -> tuple[Check, ...]:
     """Every check. Writes nothing, registers nothing. Raises SlipwayError where not even the project can be read."""
+    return preflight_with_fitting(workspace, session, request, journal)[0]
+
+
+def preflight_with_fitting(
+    workspace: Workspace, session: Session, request: Request, journal: Journal
+) -> tuple[tuple[Check, ...], Fitting | None]:
+    """And, where another profile or region may do what this one can't, what would fit."""
     plan = resolve(workspace, session, request, journal)
     place = GroupPlace(session, request.subscription_id, plan.group.name)
     registered = registrations(session, request.subscription_id)
-    if unregistered(registered):  # then ARM knows nothing of what is there
-        return checked(place, plan, request, registered)
-    journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
-    return checked(place, plan, request, registered, look(place, plan.planned, plan.project, journal))
+    existing: Existing | None = None
+    if not unregistered(registered):  # else ARM knows nothing of what is there
+        journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
+        existing = look(place, plan.planned, plan.project, journal)
+    facts = facts_of(place, plan, request, registered, existing)
+    checks = judged(facts)
+    return checks, would_fit(place, facts, checks, MODEL_BYTES)
 
 
 def checked(
@@ -64,7 +80,7 @@ def facts_of(
     environment = None if existing is None else existing.environment
     location = environment.location if environment is not None else _location(plan)
     account, share = planned.names.get(ACCOUNT, ""), planned.names.get(SHARE, "").rpartition("/")[2]
-    there = existing is not None and existing.takes_keys is not None
+    there = existing is not None and existing.account is not None
     gpu = wanted is not None and (wanted.kind is None or has_gpu(wanted.kind))
     files, models = None, None
     if there and share:
@@ -84,7 +100,7 @@ def facts_of(
         grants=read(lambda: offers.grants(place)),
         offers={} if wanted is None else read(lambda: offers.offers(place, location)),
         usage=read(lambda: apps.gpu_usage(place, location)) if gpu else {},
-        account=read(lambda: offers.account_of(place, account, share)) if there else None,
+        account=None if existing is None else existing.account,
         name_free=None
         if there or not account or existing is None
         else read(lambda: offers.is_name_free(place, account)),
@@ -129,6 +145,8 @@ def _settings(plan: Plan, app: apps.App | None) -> Mapping[str, str] | None:
         return None
     if app is None:
         return planned
+    if "SLIPWAY_MOUNT" not in app.env:
+        return None
     commands = planned if "defaultCommands" in plan.values else commanded(app.args[-1] if app.args else "")
     base = planned if "baseModel" in plan.values else app.env
     return {**app.env, **commands, "SLIPWAY_BASE_MODEL": base.get("SLIPWAY_BASE_MODEL", "")}
@@ -157,8 +175,11 @@ def _instances(plan: Plan) -> int:
     return found[0] if found else 1
 
 
-def stop_where_it_fails(workspace: Workspace, checks: Sequence[Check], journal: Journal) -> None:
-    """Says what is doubtful or unverified; raises for what fails: all of it at once, before anything is written."""
+def stop_where_it_fails(
+    workspace: Workspace, checks: Sequence[Check], journal: Journal, fitting: Fitting | None = None
+) -> None:
+    """Says what is doubtful or unverified; raises for what fails: all of it at once, before anything is written, and with what
+    would fit."""
     for each in checks:
         if each.verdict == "WARN":
             journal.log(each.sentence, "warning")
@@ -169,7 +190,8 @@ def stop_where_it_fails(workspace: Workspace, checks: Sequence[Check], journal: 
         return
     first = failed[0]
     others = "\n".join(f"{each.name}: {each.sentence} {each.remedy or ''}".rstrip() for each in failed[1:])
-    error = PreflightFailed(first.sentence, first.remedy, code=first.code, detail=others or None)
+    detail = "\n\n".join(part for part in (others, "" if fitting is None else fitting_lines(fitting)) if part)
+    error = PreflightFailed(first.sentence, first.remedy, code=first.code, detail=detail or None)
     error.problems = problems_of(workspace, failed)
     raise error
 

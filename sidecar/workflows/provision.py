@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sidecar.armlang.deployment import Planned, merge_parameters, referring
+from sidecar.armlang.deployment import Planned
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, keep_made, keep_project_id, write_config
-from sidecar.decisions.app_changes import app_change
-from sidecar.decisions.profiles import Wanted, kind_of, missing_profile, profile_in, wanted_profile
+from sidecar.decisions.app_changes import Change
+from sidecar.decisions.plan import Work, needs_again, summary
+from sidecar.decisions.profiles import Wanted, kind_of, missing_profile, profile_in
 from sidecar.decisions.provisioning import (
     APP,
     ENVIRONMENT,
-    FAILED,
     Existing,
-    decisions,
     refuse_foreign,
-    to_refer_to,
 )
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
@@ -28,12 +27,15 @@ from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, follow, start
 from sidecar.workflows.look import look
-from sidecar.workflows.mount_key import mount_by, renew_failed_key
+from sidecar.workflows.mount_key import mount_by, renew_key
+from sidecar.workflows.planning import refuse_changed
 from sidecar.workflows.preflight import checked, stop_where_it_fails
-from sidecar.workflows.registration import MISSING, register_providers, registrations, unregistered
+from sidecar.workflows.registration import MISSING, register_providers, registrations
 from sidecar.workflows.resolve import Plan, Request, resolve
+from sidecar.workflows.survey import Survey, change_of, survey, to_send
 
 GPU_CONSENT = "gpu-profile"
+RISK_CONSENT = "what-if-deletes"
 
 
 @dataclass(frozen=True)
@@ -43,99 +45,177 @@ class Result:
     portal_url: str | None
     config_path: Path
     deployment: str
+    """Empty where none was needed."""
+    nothing: bool
+    """Everything was as it is stated already."""
 
 
-def provision(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Result:
-    """The whole of *Provision*; every line is a step, every step can be repeated."""
+def provision(
+    workspace: Workspace, session: Session, request: Request, journal: Journal, agreed: str | None = None
+) -> Result:
+    """The whole of *Provision*; every line is a step, every step can be repeated. `agreed`: the digest of the plan that a
+    person said yes to; where reality has another one by now, nothing is changed."""
     journal.step("resolve", Text("Reading the project…"), increment=5)
     plan = resolve(workspace, session, request, journal)
-    group, planned, project, name = plan.group, plan.planned, plan.project, plan.name
-    place = GroupPlace(session, request.subscription_id, group.name)
-
-    journal.step("providers", Text("Checking the resource providers…"), increment=5)
-    registered = registrations(session, request.subscription_id)
-    if missing := unregistered(registered):
-        stop_where_it_fails(workspace, checked(place, plan, request, registered), journal)
-        register_providers(session, request.subscription_id, journal, missing)
-        registered = registrations(session, request.subscription_id)
-    portal = portal_link(session, group.id, name)
-
-    running = resources.find_deployment(place, name)
-    if running is None or running.finished:
-        journal.step("look", Text("Looking at what exists in {group}…", group=group.name), increment=10)
-        await_others(place, journal)
-        if running is not None:  # the next deployment of this name replaces its record
-            keep_made(workspace, made_by(place, project))
-        existing = look(place, planned, project, journal)
-        journal.step("preflight", Text("Checking whether it can work…"), increment=5)
-        stop_where_it_fails(workspace, checked(place, plan, request, registered, existing), journal)
-        begin(workspace, place, plan, existing, request, name=name, journal=journal)
-    else:
+    place = GroupPlace(session, request.subscription_id, plan.group.name)
+    recorded = resources.find_deployment(place, plan.name)
+    if recorded is not None and not recorded.finished:
         journal.step(
-            "adopt", Text("The deployment {name} is under way already: following it…", name=name), deployment=name
+            "adopt",
+            Text("The deployment {name} is under way already: following it…", name=plan.name),
+            deployment=plan.name,
         )
-    if portal is not None:
-        journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
+        return followed(workspace, place, plan, journal, adopted=True)
+    await_others(place, journal)
+    seen = survey(workspace, place, plan, request, journal, recorded, foresee=agreed is not None)
+    if agreed is not None:
+        refuse_changed(place, plan, seen, agreed)
+        request = replace(request, consents=(*request.consents, GPU_CONSENT))  # the plan has told of it
+    refuse_unagreed(seen.work, request.consents)
+    if not seen.work.nothing:
+        seen = registered(workspace, place, plan, request, seen, journal)
+        begin(workspace, place, plan, seen, request.consents, journal, recorded=recorded)
+    if seen.work.deploys:
+        return followed(workspace, place, plan, journal)
+    return settled(workspace, place, plan, seen, journal)
 
-    outcome = follow(place, name, journal)
-    if running is not None and not running.finished:
-        # Whoever began it had still to change an app that existed: what its parameters state is not in a deployment.
-        existing = look(place, planned, project, journal)
-        if existing.app is not None:
-            update_app(place, existing.app, plan, existing, journal)
-    refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, project)
-    if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
-        mount_by(place.app(planned.names[APP]), str(storage), journal)
-    journal.step("write", Text("Writing infra/inference.config.json…"), increment=5)
-    write_config(workspace, outcome.outputs)
-    endpoint = next(value for key, value in outcome.outputs.items() if key.upper() == "ACA_APP_ENDPOINT")
-    journal.log(Text("The inference endpoint is available at {url}", url=session.url(endpoint)))
-    journal.log(Text("It answers after the first deploy: run AI Toolkit: Deploy for inference."))
-    journal.done(deployment=name)
-    return Result(endpoint, session.url(endpoint), portal, workspace.config_file, name)
+
+def registered(
+    workspace: Workspace, place: GroupPlace, plan: Plan, request: Request, seen: Survey, journal: Journal
+) -> Survey:
+    """With the providers registered. What could not be verified before may be now: it is checked again."""
+    if not seen.work.registers:
+        return seen
+    register_providers(place.session, request.subscription_id, journal, seen.work.registers)
+    if any(each.verdict == "UNVERIFIED" for each in seen.checks):
+        again = registrations(place.session, request.subscription_id)
+        stop_where_it_fails(workspace, checked(place, plan, request, again, seen.existing), journal)
+    return seen
+
+
+def refuse_unagreed(work: Work, consents: Collection[str]) -> None:
+    """What ARM says would be deleted, or can't change, wants a yes of its own."""
+    if work.risks and RISK_CONSENT not in consents:
+        raise ConsentNeeded(
+            RISK_CONSENT,
+            Text(
+                "By ARM's own word this deployment deletes, or changes what can't change: {what}.",
+                what="; ".join(work.risks),
+            ),
+            Text(
+                "Agree only if that is meant. Else correct the template: what it leaves out of a resource is taken away."
+            ),
+        )
 
 
 def begin(
     workspace: Workspace,
     place: GroupPlace,
     plan: Plan,
-    existing: Existing,
-    request: Request,
-    *,
-    name: str,
+    seen: Survey,
+    consents: Collection[str],
     journal: Journal,
+    *,
+    recorded: resources.Deployment | None,
 ) -> None:
-    """Starts the deployment and changes the app that exists. Nothing is written before."""
-    wanted = wanted_profile(plan.template, plan.planned, plan.stated)
-    prepare_environment(place, request.consents, plan.planned, existing, wanted, journal)
+    """Starts the deployment, if there is one to be, and changes the app that exists. Nothing is written before."""
+    existing, name = seen.existing, plan.name
+    prepare_environment(place, consents, plan.planned, existing, seen.reality.wanted, journal)
     keep_project_id(workspace, plan.project)
-    ours = decisions(plan.template, plan.planned, existing, wanted, plan.project, secrets.token_urlsafe(32))
-    complete = merge_parameters(plan.template, plan.values, ours)
-    template = referring(plan.template, to_refer_to(plan.planned, existing))
-    for each in plan.planned.opaque:
-        journal.log(
-            Text(
-                "{resource} of the template is deployed as it is stated, over what may exist under its names.",
-                resource=each,
-            ),
-            "warning",
-        )
-    journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
-    try:
-        start(place, name, template, complete, journal)
-    except CloudError as error:
-        if error.code != MISSING:
-            raise
-        register_providers(place.session, request.subscription_id, journal)
-        start(place, name, template, complete, journal)
+    if seen.work.deploys:
+        if recorded is not None:  # the next deployment of this name replaces its record
+            keep_made(workspace, made_by(place, plan.project))
+        template, complete = to_send(plan, existing, secrets.token_urlsafe(32))
+        for each in plan.planned.opaque:
+            journal.log(
+                Text(
+                    "{resource} of the template is deployed as it is stated, over what may exist under its names.",
+                    resource=each,
+                ),
+                "warning",
+            )
+        journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
+        try:
+            start(place, name, template, complete, journal)
+        except CloudError as error:
+            if error.code != MISSING:
+                raise
+            register_providers(place.session, place.subscription_id, journal)
+            start(place, name, template, complete, journal)
     if existing.app is not None:
-        renew_failed_key(place.app(existing.app.name), existing.app, journal)
-        update_app(place, existing.app, plan, existing, journal)
+        if seen.reality.renewed is not None:
+            renew_key(place.app(existing.app.name), existing.app, seen.reality.renewed, journal)
+        update_app(place, existing.app, seen.reality.change, seen.work.remade, journal)
+
+
+def followed(workspace: Workspace, place: GroupPlace, plan: Plan, journal: Journal, *, adopted: bool = False) -> Result:
+    """The deployment to its end, and what it made into the configuration. `adopted`: another run began it, which had still to
+    change an app that existed: what its parameters state is not in a deployment."""
+    name, planned = plan.name, plan.planned
+    portal = portal_link(place.session, plan.group.id, name)
+    if portal is not None:
+        journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
+    outcome = follow(place, name, journal)
+    if adopted and (found := look(place, planned, plan.project, journal)).app is not None:
+        change = change_of(plan, found, found.app)
+        update_app(place, found.app, change, needs_again(found.app, change), journal)
+    refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, plan.project)
+    if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
+        mount_by(place.app(planned.names[APP]), str(storage), journal)
+    return written(workspace, place, plan, outcome.outputs, journal, deployment=name)
+
+
+def settled(workspace: Workspace, place: GroupPlace, plan: Plan, seen: Survey, journal: Journal) -> Result:
+    """Where no deployment was to be: what is there is known already."""
+    app, reality = seen.existing.app, seen.reality
+    if app is not None and seen.work.nothing:
+        tell(app, reality.change, seen.work.remade, journal)
+        journal.log(summary(seen.work))
+    if app is not None and reality.moved is not None:
+        mount_by(place.app(app.name), reality.moved[1], journal)
+    outputs = dict(reality.outputs or {})
+    if seen.work.files:
+        return written(workspace, place, plan, outputs, journal)
+    return ended(workspace, place, plan, outputs, journal, nothing=seen.work.nothing)
+
+
+def written(
+    workspace: Workspace,
+    place: GroupPlace,
+    plan: Plan,
+    outputs: dict[str, str],
+    journal: Journal,
+    *,
+    deployment: str = "",
+) -> Result:
+    journal.step("write", Text("Writing infra/inference.config.json…"), increment=5)
+    write_config(workspace, outputs)
+    return ended(workspace, place, plan, outputs, journal, deployment=deployment)
+
+
+def ended(
+    workspace: Workspace,
+    place: GroupPlace,
+    plan: Plan,
+    outputs: dict[str, str],
+    journal: Journal,
+    *,
+    deployment: str = "",
+    nothing: bool = False,
+) -> Result:
+    endpoint = next(value for key, value in outputs.items() if key.upper() == "ACA_APP_ENDPOINT")
+    url = place.session.url(endpoint)
+    journal.log(Text("The inference endpoint is available at {url}", url=url))
+    if not nothing:
+        journal.log(Text("It answers after the first deploy: run AI Toolkit: Deploy for inference."))
+    journal.done(deployment=deployment)
+    portal = portal_link(place.session, plan.group.id, deployment) if deployment else None
+    return Result(endpoint, url, portal, workspace.config_file, deployment, nothing)
 
 
 def prepare_environment(
     place: GroupPlace,
-    consents: tuple[str, ...],
+    consents: Collection[str],
     planned: Planned,
     existing: Existing,
     wanted: Wanted | None,
@@ -176,22 +256,27 @@ def prepare_environment(
     apps.add_profile(place, name, environment, profile)
 
 
-def update_app(around: GroupPlace, app: apps.App, plan: Plan, existing: Existing, journal: Journal) -> None:
-    """Changes of an existing app what the parameters state and it differs in, by PATCH; nothing else."""
+def update_app(around: GroupPlace, app: apps.App, change: Change | None, again: bool, journal: Journal) -> None:
+    """Changes of an existing app what the parameters state and it differs in, by PATCH; nothing else. `again`: its last change
+    failed."""
     place = around.app(app.name)
-    kind = None if existing.environment is None else kind_of(existing.environment, app.profile)
-    change = app_change(app.name, apps.template_of(place), kind, plan.planned.app_template or {}, plan.values)
+    tell(app, change, again, journal)
+    if change is not None and (change.texts or again):
+        journal.step("update", Text("Updating the container app {name}…", name=place.name), app=place.name)
+        apps.update_template(place, change.template)
+
+
+def tell(app: apps.App, change: Change | None, again: bool, journal: Journal) -> None:
+    """What of an existing app is changed, what only differs, and that it is as it should be."""
+    if change is None:
+        return
     for note in change.notes:
         journal.log(note, "warning")
     for text in change.texts:
         journal.log(text)
-    failed = app.state in FAILED and not change.alone
-    if failed:
+    if again:
         journal.log(
             Text("The last change of {name} ended as {state}: it is made once more.", name=app.name, state=app.state)
         )
-    if change.texts or failed:
-        journal.step("update", Text("Updating the container app {name}…", name=place.name), app=place.name)
-        apps.update_template(place, change.template)
-    elif not change.notes:
-        journal.log(Text("The container app {name} exists and is as the parameters state it.", name=place.name))
+    elif not change.texts and not change.notes:
+        journal.log(Text("The container app {name} exists and is as the parameters state it.", name=app.name))

@@ -57,6 +57,8 @@ class Plan:
     """Of the deployment."""
     ours: bool = True
     """Whether what is deployed to the app is our server, as far as the folder tells."""
+    fresh: bool = False
+    """Whether the project's id was made up just now: nothing knows it yet."""
 
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
@@ -73,10 +75,11 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
     stated = merge_parameters(template, values, {})
     planned = plan_names(template, stated, facts)
-    project = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
+    known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
+    project = known or str(uuid.uuid4())
     name = deployment_name(template, stated, group.id, project)
     ours = not workspace.code.is_dir() or (workspace.code / OUR_SERVER).is_file()
-    return Plan(template, values, stated, planned, project, group, name, ours=ours)
+    return Plan(template, values, stated, planned, project, group, name, ours=ours, fresh=known is None)
 
 
 def usable(template: Template, parameters: Stated) -> dict[str, object]:
@@ -107,13 +110,14 @@ SET_BY_US = frozenset({"projectId", "apiKey", *SWITCHES.values()})
 """Parameters that Slipway itself sets."""
 
 
-def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str:
-    """This project's id. A clone without infra/slipway.json whose configuration names the app has the app's own."""
+def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str | None:
+    """This project's id. A clone without infra/slipway.json whose configuration names the app has the app's own.
+    None: it has none yet."""
     known = known_project_id(workspace)
     configured = read_config(workspace).ACA_APP_NAME
     name = planned.names.get(APP)
     app = apps.find_app(place.app(name)) if known is None and configured and name else None
-    return whose(known, configured, app) or str(uuid.uuid4())
+    return whose(known, configured, app)
 
 
 def differences(workspace: Workspace, request: Request) -> list[Text]:

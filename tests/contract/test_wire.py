@@ -88,7 +88,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
 def test_a_request_is_answered_and_an_empty_folder_is_told_as_it_is(client: Client, tmp_path: Path) -> None:
     answer = client.ask("slipway/workspace", {"folder": str(tmp_path)})
     assert answer["result"] == {
-        "defaults": {"subscriptionId": None, "resourceGroup": None},
+        "defaults": {"subscriptionId": None, "resourceGroup": None, "origin": None},
         "provisioned": False,
         "hasTemplate": False,
         "hasCode": False,

@@ -44,6 +44,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await at.run(`AI Toolkit: ${PROVISION}`);
     await at.choose(LOCAL);
     await at.choose(group);
+    await at.press("The plan is open", "Apply plan");
     await at.notification("Provisioned.").waitFor({ timeout: 120_000 });
     await at.clearNotifications();
   }

@@ -10,6 +10,7 @@ import { Chat } from "./chat";
 import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
 import { Host, root } from "./host";
+import { nothingIsToBeDone, planIsApplied, planIsOpened } from "./plans";
 import { setUpIsChecked } from "./preflight";
 import type { Window } from "./window";
 
@@ -136,13 +137,11 @@ describe("the main job in a real VS Code", function () {
     await window.choices("rg-elsewhere").waitFor({ timeout: 30_000 });
   });
 
+  it("Provision opens its plan before anything is made: what is created, which files, what an hour costs", () =>
+    planIsOpened(window, place.RESOURCE_GROUP_NAME, config));
+
   it("Provision shows its progress and writes the six keys", async () => {
-    await window.choose(place.RESOURCE_GROUP_NAME);
-    await window.step(PROVISION, /show log\): .+…/);
-    assert.ok(await window.notification(PROVISION).getByRole("button", { name: "Cancel" }).isVisible());
-    await window.screenshot("provision 5 progress");
-    await window.notification("Provisioned.").waitFor({ timeout: 120_000 });
-    await window.screenshot("provision 6 done");
+    await planIsApplied(window, PROVISION);
     const written = config();
     assert.deepEqual(Object.keys(written).sort(), [...KEYS].sort());
     for (const key of KEYS) assert.equal(typeof written[key], "string", key);
@@ -160,6 +159,9 @@ describe("the main job in a real VS Code", function () {
     await window.screenshot("deploy 2 done");
     assert.match(window.log, /The inference endpoint is available at http:\/\/127\.0\.0\.2:\d+/);
   });
+
+  it("Provision again: the plan says that there is nothing to do, and nothing is written", () =>
+    nothingIsToBeDone(window, [LOCAL, place.RESOURCE_GROUP_NAME], folder));
 
   it("the view and the status bar say in words what runs where", async () => {
     const view = await window.showView();

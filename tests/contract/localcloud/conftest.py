@@ -35,6 +35,8 @@ class World:
     state: Path
     known: dict[str, Any] = field(default_factory=dict)
     _credential: ClientSecretCredential | None = None
+    record: Path = field(default_factory=Path)
+    """What passes its door of ARM, a JSON line a request."""
 
     @property
     def arm(self) -> str:
@@ -141,14 +143,15 @@ def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = 
     module = "tests.support.kind_cloud" if os.environ.get("SLIPWAY_KINDNESS") else "sidecar.localcloud"
     # Others' tests may take longer than a cloud waits for its next client.
     command = [sys.executable, "-m", module, "--state", str(state), "--idle-exit", "86400", *arguments]
-    command += ["--record", str(TRAFFIC / f"{uuid.uuid4()}.jsonl")]
+    record = TRAFFIC / f"{uuid.uuid4()}.jsonl"
+    command += ["--record", str(record)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, f"the cloud did not start (exit {process.poll()})"
     assert json.loads(line)["ready"] is True
-    return World(process, state, json.loads((state / "cloud.json").read_text()))
+    return World(process, state, json.loads((state / "cloud.json").read_text()), record=record)
 
 
 @contextmanager

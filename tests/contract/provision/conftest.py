@@ -15,9 +15,11 @@ import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import Workspace, open_workspace
+from sidecar.decisions.plan_document import PlanDocument
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, open_session, settings_from
+from sidecar.workflows.planning import plan
 from sidecar.workflows.provision import GPU_CONSENT, Result, provision
 from sidecar.workflows.resolve import Request
 from tests.contract.localcloud.conftest import QUICK, ROOT, World, start_cloud
@@ -68,17 +70,24 @@ class Project:
         self.workspace.bicep_file.write_text(bicep, encoding="utf-8")
         self.workspace.template_file.unlink(missing_ok=True)
 
-    def provision(self, *consents: str) -> Result:
+    def provision(self, *consents: str, agreed: str | None = None) -> Result:
         self.said.clear()
 
         def listen(event: Event) -> None:
             self.hear(event.text)
 
         journal = Journal(self.workspace.folder.parent / f"{self.group}.jsonl", "test", listen, self.stop)
+        return provision(self.workspace, self.session, self.request(*consents), journal, agreed)
+
+    def plan(self, *, raw: bool = False) -> PlanDocument:
+        self.said.clear()
+        journal = Journal(None, "", lambda event: self.hear(event.text), self.stop)
+        return plan(self.workspace, self.session, self.request(), journal, raw=raw)
+
+    def request(self, *consents: str) -> Request:
         session = self.session
         tenant = session.local.tenant_id if session.local else ""
-        request = Request(self.world.subscription, tenant, self.group, consents, {})
-        return provision(self.workspace, session, request, journal)
+        return Request(self.world.subscription, tenant, self.group, consents, {})
 
     def names(self, kind: str) -> list[str]:
         """What of a type is in the group, as ARM lists it."""

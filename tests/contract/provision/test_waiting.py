@@ -254,6 +254,7 @@ def test_a_cause_that_is_json_inside_a_string_is_unwrapped(project: Project, fau
     captured = {"resourceType": "Microsoft.App/containerApps", "resourceName": "ui"}
     failed = {"id": "/d", "name": "d", "properties": {"provisioningState": "Failed", "error": outer["error"]}}
     for status in (outer, None):
+        project.state(acaAppName="ui" if status else "another")  # else there would be nothing to deploy
         found = operations(captured, status) if status else {"value": []}
         faults(
             failing(project, "/deployments/[^/]*/operations", found),
@@ -285,7 +286,7 @@ def test_a_missing_registration_at_the_deployment_is_made_up_for_once(project: P
     hits = faults({**refused, "times": 1}, {"method": "POST", "path": "/register", "kind": "delay", "times": None})
     project.provision()
     assert hits() == [1, 3]
-    project.state(cooldownSeconds=60)
+    project.state(acaAppName="another")
     hits = faults({**refused, "times": None})
     with pytest.raises(CloudError) as error:
         project.provision()

@@ -228,6 +228,15 @@ def test_a_base_that_transformers_serves_is_a_warning_and_its_adapters_are_judge
     assert "which is never run" in str(checks(tmp_path)["base model"].sentence)
 
 
+def test_where_transformers_is_asked_for_our_engines_tensors_are_not_demanded(tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    write_weights(folder / "model.safetensors", {"model.norm.weight": (64,)})
+    assert checks(tmp_path)["base model"].verdict == "FAIL"
+    found = checks(tmp_path, SLIPWAY_ENGINE="transformers")["base model"]
+    assert found.verdict == "WARN"
+    assert "SLIPWAY_ENGINE is transformers" in str(found.sentence)
+
+
 def test_settings_come_from_variables_and_from_the_commands_of_the_start() -> None:
     container = {
         "args": ["set -e\nexport SLIPWAY_WEIGHTS=nf4\nSLIPWAY_MAX_RUNNING='8' python3 -m inference"],
