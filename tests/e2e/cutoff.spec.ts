@@ -42,6 +42,7 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     await window.run(`AI Toolkit: ${PROVISION}`);
     await window.choose("Runs on this machine");
     await window.choose(`rg-${name}`);
+    await window.press("The plan is open", "Apply plan");
     await window.step(PROVISION, /storageAccounts .*: Succeeded|Microsoft\..*: Succeeded/);
     return { folder, window };
   }
