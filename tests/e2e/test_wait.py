@@ -49,6 +49,7 @@ def test_a_model_that_cannot_be_loaded_is_named_within_seconds_and_status_says_t
     assert UNREADABLE in str(found.reason)
 
 
+@pytest.mark.long
 @pytest.mark.fact(65, 66, 109, 111)
 def test_code_that_dies_at_import_ends_the_wait_with_the_end_of_its_log(place: Place) -> None:
     empty_base(place)
