@@ -53,6 +53,11 @@ export function cloudSetting(): CloudName {
 }
 
 /** Which code a release is made of. */
+/** Whether an app whose GPU is awake for long without an answer is stopped. */
+export function stopSetting(folder: vscode.WorkspaceFolder): boolean {
+  return vscode.workspace.getConfiguration("slipway", folder).get<boolean>("stopUnanswered", false);
+}
+
 export function codeSetting(folder: vscode.WorkspaceFolder): string {
   return vscode.workspace.getConfiguration("slipway", folder).get<string>("code", "workspace");
 }

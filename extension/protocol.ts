@@ -313,6 +313,7 @@ export interface DeployParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly code: string;
+  readonly stopUnanswered: boolean;
   readonly consents: readonly string[];
 }
 
@@ -406,6 +407,7 @@ export interface RollbackParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly generation: number | null;
+  readonly stopUnanswered: boolean;
   readonly consents: readonly string[];
 }
 

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
-import { cloudSetting, codeSetting, operate, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, codeSetting, operate, stopSetting, summaryWithFiles, type Rooms } from "./operate";
 import type { Deployed, Difference, Generation, Preview, WorkspaceSummary } from "./protocol";
 
 export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
@@ -20,7 +20,7 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   }
   rooms.problems.clear(folder);
   const deployed = await operate(rooms, title, (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, consents, operation }, stop),
+    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, stopUnanswered: stopSetting(folder), consents, operation }, stop),
   );
   if (deployed === undefined) return;
   rooms.problems.show(folder, deployed.problems);
@@ -109,7 +109,7 @@ export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Pr
   const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t("Select the release to make current again"), matchOnDescription: true, matchOnDetail: true });
   if (chosen === undefined) return;
   const deployed = await operate(rooms, title, (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/rollback", { folder: folder.uri.fsPath, cloud: cloudSetting(), generation: chosen.number, consents, operation }, stop),
+    rooms.sidecar.ask("slipway/rollback", { folder: folder.uri.fsPath, cloud: cloudSetting(), generation: chosen.number, stopUnanswered: stopSetting(folder), consents, operation }, stop),
   );
   if (deployed !== undefined) await tellOutcome(rooms, folder, deployed);
 }

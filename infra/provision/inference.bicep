@@ -66,6 +66,11 @@ param image string = 'docker.io/pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime'
 @description('Base model under model-cache, as organisation/model; empty means the only one.')
 param baseModel string = ''
 
+@description('Size limit of the file share, in GiB.')
+@minValue(1)
+@maxValue(102400)
+param shareQuota int = 1024
+
 @description('Seconds without a request after which the last replica is released.')
 @minValue(30)
 @maxValue(3600)
@@ -269,7 +274,7 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = if (createStor
 resource share 'Microsoft.Storage/storageAccounts/fileServices/shares@2023-05-01' = if (createFileShare) {
   name: '${storageName}/default/${shareName}'
   properties: {
-    shareQuota: 1024
+    shareQuota: shareQuota
   }
   dependsOn: [
     storage

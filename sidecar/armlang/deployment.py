@@ -88,6 +88,8 @@ class Planned:
     """Workload profiles as the environment's resource states them."""
     opaque: tuple[str, ...] = ()
     """Resources that can't be looked for here, by their keys: nested deployments, loops, extensions of other scopes."""
+    share_quota: int | None = None
+    """Of the file share, in GiB, where the template states one."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
     opaque: list[str] = []
     app: dict[str, object] = {}
     environment: dict[str, object] = {}
+    share: dict[str, object] = {}
     try:
         for key, resource in _keyed_resources(template).items():
             kind = str(resource["type"]).lower()
@@ -136,12 +139,14 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
                 app = cast("dict[str, object]", _known(properties, scope))
             if kind == "microsoft.app/managedenvironments" and not environment:
                 environment = cast("dict[str, object]", _known(properties, scope))
+            if kind == "microsoft.storage/storageaccounts/fileservices/shares" and not share:
+                share = cast("dict[str, object]", _known(properties, scope))
     except ExpressionError as error:
         raise TemplateError(
             Text("The template's names can't be evaluated: {problem}", problem=error),
             Text("Correct the expression in the Bicep file."),
         ) from error
-    profile = app.get("workloadProfileName")
+    profile, quota = app.get("workloadProfileName"), share.get("shareQuota")
     return Planned(
         names,
         cast("dict[str, object] | None", app.get("template")),
@@ -149,6 +154,7 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
         None if profile is None else str(profile),
         tuple(cast("list[dict[str, object]]", environment.get("workloadProfiles") or [])),
         tuple(opaque),
+        quota if isinstance(quota, int) else None,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidecar.core.jsonedit import strict, with_values
+from sidecar.core.parameter_forms import bicep_parameters, is_placeholder, not_read, refused, wrong_form
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
@@ -36,8 +37,6 @@ SHARED_NAMES = (
     "acaLogAnalyticsName",
 )
 """Parameters whose value in fine-tuning's file is inference's default."""
-
-_PLACEHOLDER = re.compile(r"^<[^<>]+>$")
 
 
 class _Config(BaseModel):
@@ -84,6 +83,8 @@ class Parameters:
 
     values: dict[str, object]
     notes: tuple[Text, ...]
+    inherited: frozenset[str] = frozenset()
+    """Of the values, those that only fine-tuning's file states."""
 
 
 @dataclass(frozen=True)
@@ -183,13 +184,11 @@ def read_parameters(workspace: Workspace) -> Parameters:
     for file in _finetuning_parameter_files(workspace):
         stated = _parameters_of(workspace, file)
         values |= {name: stated[name] for name in SHARED_NAMES if stated.get(name) is not None}
+    inherited, own = set(values), dict[str, object]()
     if workspace.parameters_file.exists():
-        values |= {
-            name: each
-            for name, each in _parameters_of(workspace, workspace.parameters_file).items()
-            if each is not None
-        }
+        own |= _parameters_of(workspace, workspace.parameters_file)
     documented = workspace.infra / "inference.parameters.json"
+    notes += _bicep_parameters(workspace, stated=workspace.parameters_file.exists() or documented.exists())
     if documented.exists():
         notes.append(
             Text(
@@ -198,8 +197,21 @@ def read_parameters(workspace: Workspace) -> Parameters:
                 canonical=_shown(workspace, workspace.parameters_file),
             )
         )
-        values |= {name: each for name, each in _parameters_of(workspace, documented).items() if each is not None}
-    return Parameters(values, tuple(notes))
+        own |= {name: each for name, each in _parameters_of(workspace, documented).items() if each is not None}
+    values |= {name: each for name, each in own.items() if each is not None}
+    return Parameters(
+        values, tuple(notes), frozenset(inherited - {name for name, each in own.items() if each is not None})
+    )
+
+
+def _bicep_parameters(workspace: Workspace, *, stated: bool) -> list[Text]:
+    """Parameters files in Bicep's language are not read: said where there is another one, else refused."""
+    folders = (workspace.infra / "provision", workspace.infra)
+    files = sorted(each for folder in folders for each in folder.glob("*.bicepparam"))
+    if files and not stated:
+        raise bicep_parameters([(each, _shown(workspace, each)) for each in files])
+    canonical = _shown(workspace, workspace.parameters_file)
+    return [not_read(_shown(workspace, each), canonical) for each in files]
 
 
 @dataclass(frozen=True)
@@ -295,17 +307,11 @@ def _parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
             Text("{file} has no object named parameters.", file=_shown(workspace, file)),
             Text("An ARM parameters file has an object parameters; each entry in it is an object with a value."),
         )
-    values: dict[str, object] = {}
-    for name, entry in cast("dict[str, object]", parameters).items():
-        if not isinstance(entry, dict) or "value" not in entry:
-            raise _at(workspace, file, name, Text('The parameter {name} needs an object with a "value".', name=name))
-        value = cast("dict[str, object]", entry)["value"]
-        if isinstance(value, str) and _PLACEHOLDER.match(value):
-            raise _at(
-                workspace, file, value, Text("{value} is a placeholder: write the real name, or null.", value=value)
-            )
-        values[name] = value
-    return values
+    entries = cast("dict[str, object]", parameters)
+    wrong = [(name, *found) for name, entry in entries.items() if (found := wrong_form(name, entry)) is not None]
+    if wrong:
+        raise _misstated(workspace, file, wrong)
+    return {name: cast("dict[str, object]", entry)["value"] for name, entry in entries.items()}
 
 
 def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:
@@ -313,14 +319,16 @@ def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:
         return model()
     document = _read_object(workspace, file)
     for key, value in document.items():
-        if isinstance(value, str) and _PLACEHOLDER.match(value):
-            raise _at(workspace, file, key, Text("{value} is a placeholder: write the real value.", value=value))
+        if isinstance(value, str) and is_placeholder(value):
+            sentence = Text("{value} is a placeholder: write the real value.", value=value)
+            raise _misstated(workspace, file, [(key, "Placeholder", sentence)])
     try:
         return model.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
-        raise _at(workspace, file, key, Text("{key} must be a string or null.", key=key)) from error
+        sentence = Text("{key} must be a string or null.", key=key)
+        raise _misstated(workspace, file, [(key, "WorkspaceError", sentence)]) from error
 
 
 def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
@@ -349,14 +357,9 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
     return cast("dict[str, object]", document)
 
 
-def _at(workspace: Workspace, file: Path, needle: str, problem: Text) -> WorkspaceError:
-    """An error that names the line on which `needle` stands in the file."""
-    lines = read_text(file, _shown(workspace, file)).splitlines()
-    number = next((index for index, line in enumerate(lines, 1) if f'"{needle}"' in line), 1)
-    return WorkspaceError(
-        Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=number, problem=problem),
-        code="Placeholder" if "placeholder" in problem.message else None,
-    )
+def _misstated(workspace: Workspace, file: Path, found: list[tuple[str, str, Text]]) -> WorkspaceError:
+    shown = _shown(workspace, file)
+    return refused(file, shown, strict(read_text(file, shown)), found)
 
 
 def _shown(workspace: Workspace, file: Path) -> str:

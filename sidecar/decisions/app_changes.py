@@ -8,6 +8,7 @@ from typing import Any, cast
 from sidecar.words.text import Text
 
 Json = dict[str, Any]
+BASE_MODEL = "SLIPWAY_BASE_MODEL"
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,15 @@ def app_change(name: str, actual: Json, kind: str | None, wanted: Json, stated: 
         return Change(actual, (), (_left_alone(name, actual),), alone=True)
     containers = [dict(each) for each in _containers(actual)]
     scale = dict(cast("Json", actual.get("scale") or {}))
-    texts = (*_container_changes(containers, _containers(wanted), stated), *_scale_changes(scale, wanted, stated))
-    return Change(
-        {**actual, "containers": containers, "scale": scale}, texts, _not_applied(name, actual, kind, wanted, stated)
+    moves = _differs(kind, stated.get("gpuProfileType"), stated, "gpuProfileType")
+    texts = (
+        *_container_changes(containers, _containers(wanted), stated),
+        *_base_changes(containers, stated),
+        *([] if moves else _size_changes(containers, _containers(wanted), stated)),
+        *_scale_changes(scale, wanted, stated),
     )
+    notes = _not_applied(name, actual, kind, wanted, stated) if moves else ()
+    return Change({**actual, "containers": containers, "scale": scale}, texts, notes)
 
 
 def _same_start(actual: Json, wanted: Json) -> bool:
@@ -72,6 +78,45 @@ def _container_changes(containers: list[Json], wanted: list[Json], stated: dict[
     return texts
 
 
+def _base_changes(containers: list[Json], stated: dict[str, object]) -> list[Text]:
+    """The base model is a variable of the first container."""
+    if not containers or "baseModel" not in stated:
+        return []
+    first, new = containers[0], str(stated["baseModel"])
+    env = [dict(each) for each in cast("list[Json]", first.get("env") or [])]
+    known = next((each for each in env if each.get("name") == BASE_MODEL), None)
+    old = "" if known is None else str(known.get("value") or "")
+    if old == new:
+        return []
+    if known is None:
+        known = {"name": BASE_MODEL}
+        env.append(known)
+    known["value"] = new
+    first["env"] = env
+    return [Text("The base model changes from {old} to {new}.", old=old or "“”", new=new or "“”")]
+
+
+def _size_changes(containers: list[Json], wanted: list[Json], stated: dict[str, object]) -> list[Text]:
+    """Cores and memory of the first container."""
+    if not containers or not wanted:
+        return []
+    first = containers[0]
+    has, asked = dict(cast("Json", first.get("resources") or {})), cast("Json", wanted[0].get("resources") or {})
+    texts: list[Text] = []
+    for name in ("cpu", "memory"):
+        if asked.get(name) is not None and _differs(_number(has.get(name)), _number(asked[name]), stated, name):
+            texts.append(Text("{key} changes from {old} to {new}.", key=name, old=has[name], new=asked[name]))
+            has[name] = asked[name]
+    if texts:
+        first["resources"] = has
+    return texts
+
+
+def _differs(old: object, new: object, stated: dict[str, object], name: str) -> bool:
+    """Whether a parameter is stated and another than what is there; what is not known does not differ."""
+    return name in stated and old is not None and new is not None and str(old).lower() != str(new).lower()
+
+
 def _commands(container: Json) -> list[object]:
     """What a person's commands stand in: our start command is the template's own and may be of another version."""
     args = cast("list[object]", container.get("args") or [])
@@ -91,11 +136,10 @@ def _scale_changes(scale: Json, wanted: Json, stated: dict[str, object]) -> list
 def _not_applied(
     name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]
 ) -> tuple[Text, ...]:
-    """What is stated, differs, and is set only where the app is made."""
+    """An app stays on its profile, and cores and memory that are stated for another one do not fit it."""
     has, ours = _first_of(actual), _first_of(wanted)
     resources, asked = cast("Json", has.get("resources") or {}), cast("Json", ours.get("resources") or {})
     pairs: tuple[tuple[str, object, object], ...] = (
-        ("baseModel", _variables(actual).get("SLIPWAY_BASE_MODEL"), stated.get("baseModel")),
         ("cpu", _number(resources.get("cpu")), _number(asked.get("cpu"))),
         ("memory", resources.get("memory"), asked.get("memory")),
         ("gpuProfileType", kind, stated.get("gpuProfileType")),
@@ -106,11 +150,11 @@ def _not_applied(
             "when an app is made: name a new one in acaAppName, or delete this one and run Provision again.",
             name=name,
             parameter=parameter,
-            new=new if new != "" else "“”",
-            old=old if old != "" else "“”",
+            new=new,
+            old=old,
         )
         for parameter, old, new in pairs
-        if parameter in stated and old is not None and new is not None and str(old).lower() != str(new).lower()
+        if _differs(old, new, stated, parameter)
     )
 
 

@@ -11,6 +11,9 @@ from sidecar.words.text import Text
 CACHE = "model-cache"
 ADAPTER_CONFIG = "adapter_config.json"
 
+OUR_SERVER = "engine/files/folder.py"
+"""A file of the code's folder that only our server has: it finds the models."""
+
 
 @dataclass(frozen=True)
 class Models:
@@ -36,7 +39,7 @@ def models_among(files: Iterable[str], *, whole: bool) -> Models:
 
 def is_our_server(tree: Tree) -> bool:
     """Whether the code looks for its base model as our server does; another one may find it anywhere."""
-    return any(entry.path == "engine/files/folder.py" for entry in tree.entries)
+    return any(entry.path == OUR_SERVER for entry in tree.entries)
 
 
 def missing_base(found: Models, wanted: str) -> Text | None:

@@ -13,6 +13,7 @@ from sidecar.decisions.azure_names import broken_rule
 from sidecar.decisions.checks import Check, Unread, failed, failed_as, passed, unverified, warned
 from sidecar.decisions.gpu_checks import profile_check, quota_check
 from sidecar.decisions.images import image_of, is_fixed
+from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.preflight_facts import Facts
 from sidecar.decisions.profiles import missing_profile, profile_in
 from sidecar.decisions.provisioning import (
@@ -279,6 +280,11 @@ def _owner(facts: Facts) -> list[Check]:
     return [passed("owner", Text("The container app {name} is this project's, or nobody's.", name=app.name))]
 
 
+def _models(facts: Facts) -> list[Check]:
+    """Nothing needs a base model before the first Deploy: one that is there is judged, one that is not may come."""
+    return [] if facts.models is None else list(model_checks(facts.models, needed=False))
+
+
 JUDGES: tuple[Callable[[Facts], list[Check]], ...] = (
     _sign_in,
     _providers,
@@ -291,4 +297,5 @@ JUDGES: tuple[Callable[[Facts], list[Check]], ...] = (
     _storage,
     _files,
     _image,
+    _models,
 )

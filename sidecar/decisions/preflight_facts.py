@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.armlang.deployment import Planned
 from sidecar.decisions.checks import Unread
+from sidecar.decisions.model_facts import ModelFacts
 from sidecar.decisions.profiles import Wanted, kind_of
 from sidecar.decisions.provisioning import Existing
 from sidecar.gateway.apps import App, Environment
@@ -37,6 +38,8 @@ class Facts:
     name_free: bool | Unread | None
     """Whether nobody else has the storage account's name; None where the account is there."""
     files: Unread | SlipwayError | None
+    models: ModelFacts | None = None
+    """What is on the share; None where there is none yet, or where another server than ours is to be started."""
 
     @property
     def app(self) -> App | None:

@@ -143,7 +143,14 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
 
     heading("3  AI Toolkit: Deploy for inference")
     deployed = deploy_action(
-        wire.DeployParams(folder=str(workspace.folder), cloud="local", code="workspace", consents=[], operation="demo"),
+        wire.DeployParams(
+            folder=str(workspace.folder),
+            cloud="local",
+            code="workspace",
+            stop_unanswered=False,
+            consents=[],
+            operation="demo",
+        ),
         context,
     )
 

@@ -55,7 +55,7 @@ def apply_of(options: argparse.Namespace) -> Params:
     return {**terminal_plan.taken(options.plan), "operation": ""}
 
 
-def for_deploy(parser: argparse.ArgumentParser) -> None:
+def for_preview(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument(
         "--code",
@@ -66,8 +66,22 @@ def for_deploy(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def stopping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stop-unanswered",
+        action="store_true",
+        help="stop the app where its GPU has been awake for twice as long as the last start took and nothing answers",
+    )
+
+
+def for_deploy(parser: argparse.ArgumentParser) -> None:
+    for_preview(parser)
+    stopping(parser)
+
+
 def for_rollback(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
+    stopping(parser)
     parser.add_argument(
         "--to", type=int, metavar="GENERATION", help="of `releases`; default: the last other release that has served"
     )
@@ -99,7 +113,7 @@ def logs_of(options: argparse.Namespace) -> Params:
 
 
 def deploy_of(options: argparse.Namespace) -> Params:
-    return {**operation_of(options), "code": options.code}
+    return {**operation_of(options), "code": options.code, "stopUnanswered": options.stop_unanswered}
 
 
 def provision_of(options: argparse.Namespace) -> Params:
@@ -223,7 +237,7 @@ VERBS: dict[str, Verb[Any]] = {
         hears_cancel=False,
         result=wire.Preview,
         title="AI Toolkit: Preview deployment",
-        arguments=for_deploy,
+        arguments=for_preview,
         place=lambda options: {**folder_of(options), "code": options.code},
         render=terminal.preview,
         failed=lambda found: any(each.certain for each in cast("wire.Preview", found).problems),
@@ -246,7 +260,11 @@ VERBS: dict[str, Verb[Any]] = {
         result=wire.Deployed,
         title="AI Toolkit: Roll back inference deployment",
         arguments=for_rollback,
-        place=lambda options: {**operation_of(options), "generation": options.to},
+        place=lambda options: {
+            **operation_of(options),
+            "generation": options.to,
+            "stopUnanswered": options.stop_unanswered,
+        },
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
     ),

@@ -107,14 +107,24 @@ def environment(place: GroupPlace, name: str) -> Environment | None:
 
 
 def add_profile(place: GroupPlace, name: str, environment: Environment, profile: dict[str, Any]) -> None:
-    """Adds a workload profile by PATCH, every existing one kept as it is."""
-    with translated(Text("Adding a GPU profile to {name}", name=name)), group_client(place) as client:
-        body: Any = {
-            "location": environment.location,
-            "properties": {"workloadProfiles": [*environment.profiles, profile]},
-        }
+    """Adds a workload profile, every existing one kept as it is."""
+    _write_profiles(
+        place, name, environment, [*environment.profiles, profile], Text("Adding a GPU profile to {name}", name=name)
+    )
+
+
+def set_profiles(place: GroupPlace, name: str, environment: Environment, profiles: list[dict[str, Any]]) -> None:
+    """Every one of them: what is left out goes."""
+    _write_profiles(place, name, environment, profiles, Text("Changing the profiles of {name}", name=name))
+
+
+def _write_profiles(
+    place: GroupPlace, name: str, environment: Environment, profiles: list[dict[str, Any]], doing: Text
+) -> None:
+    with translated(doing), group_client(place) as client:
+        body: Any = {"location": environment.location, "properties": {"workloadProfiles": profiles}}
         place.session.completed(
-            Text("Adding a GPU profile to {name}", name=name),
+            doing,
             lambda: client.managed_environments.begin_update(place.group, name, body),
             WRITE_SECONDS,
             lambda: state_of(client.managed_environments.get(place.group, name)),

@@ -105,6 +105,11 @@ class Share:
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
             return self._client.get_file_client(path).download_file().readall()
 
+    def part(self, path: str, offset: int, length: int) -> bytes:
+        """As many of a file's bytes from `offset` on as there are, up to `length`, in one request."""
+        with translated_share(self._client, Text("Reading {path} from the share", path=path)):
+            return self._client.get_file_client(path).download_file(offset=offset, length=length).readall()
+
     def blocks(self, path: str) -> Iterator[bytes]:
         """A file's content, piece by piece: none is in memory as a whole."""
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):

@@ -112,6 +112,27 @@ def share_protocol(place: GroupPlace, account: str, share: str) -> str:
             return ""
 
 
+def share_quota(place: GroupPlace, account: str, share: str) -> int | None:
+    """In GiB; None where there is no such share."""
+    with (
+        translated(Text("Reading the share {name}", name=share)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        try:
+            found: Any = client.file_shares.get(place.group, account, share)
+        except not_found():
+            return None
+    return None if found.share_quota is None else int(found.share_quota)
+
+
+def set_share_quota(place: GroupPlace, account: str, share: str, quota: int) -> None:
+    with (
+        translated(Text("Changing the quota of the share {name}", name=share)),
+        storage_client(place.session, place.subscription_id) as client,
+    ):
+        client.file_shares.update(place.group, account, share, {"properties": {"shareQuota": quota}})
+
+
 def is_name_free(place: GroupPlace, account: str) -> bool:
     """Whether a storage account of this name could be made: the name is one in all of Azure."""
     with (

@@ -87,39 +87,42 @@ def again_while_busy(
 
 @dataclass(frozen=True)
 class Followed:
-    """A long-running operation of the SDK, and what else tells how it ends. `state`: the word of the resource that it changes.
+    """A long-running operation of the SDK, and what else tells how it ends. `state`: the word of the resource that it changes,
+    None where it changes none.
     `lost`: whether an exception means that no answer came; `broken`: that the operation can't be followed any more, whatever
     becomes of it."""
 
     doing: Text
     poller: Any
     seconds: float
-    state: Callable[[], str]
+    state: Callable[[], str] | None
     lost: Callable[[Exception], bool]
     broken: Callable[[Exception], bool]
 
 
-def await_operation(patience: Patience, followed: Followed) -> None:
-    """Until a long-running operation has ended. The SDK's own wait hears no cancel, and its end without a result looks like
-    success. Where the operation can't be followed (its address is unknown, or answers nonsense), its resource is."""
+def await_operation(patience: Patience, followed: Followed) -> Any:
+    """The result of a long-running operation. The SDK's own wait hears no cancel, and its end without a result looks like
+    success. Where the operation can't be followed (its address is unknown, or answers nonsense), its resource is, and there is no
+    result."""
     deadline = patience.deadline(followed.seconds)
     while not followed.poller.done():
         _in_time(followed, deadline)
         _pause(patience, followed.doing, 0.2)
     try:
-        followed.poller.result()
+        return followed.poller.result()
     except Exception as error:
-        if not followed.broken(error):
+        if followed.state is None or not followed.broken(error):
             raise
         patience.say(
             Text("{doing}: its operation can't be followed; looking at what it changes…", doing=followed.doing)
         )
-        _await_resource(patience, followed, deadline)
+        _await_resource(patience, followed, followed.state, deadline)
+        return None
 
 
-def _await_resource(patience: Patience, followed: Followed, deadline: float) -> None:
+def _await_resource(patience: Patience, followed: Followed, read: Callable[[], str], deadline: float) -> None:
     while True:
-        state = through_losses(patience, followed.doing, followed.state, followed.lost)
+        state = through_losses(patience, followed.doing, read, followed.lost)
         if state in ENDED_WELL:
             return
         if state in ENDED_BADLY:

@@ -165,15 +165,27 @@ class Session:
         twice it is as if asked once, so an answer that was lost on the way is asked for again."""
         return again_while_busy(self.patience, doing, call, busy_or_lost if repeatable else busy_for)
 
-    def completed(self, doing: Text, begin: Callable[[], Any], seconds: float, state: Callable[[], str]) -> None:
-        """Until a long-running operation has ended well, begun once nothing else is under way. Those that are here can be asked
-        for twice, so one whose answer was lost is. `state`: the word of what it changes, for where the operation can't be
-        followed."""
+    def completed(
+        self, doing: Text, begin: Callable[[], Any], seconds: float, state: Callable[[], str] | None = None
+    ) -> Any:
+        """The result of a long-running operation, begun once nothing else is under way. Those that are here can be asked for
+        twice, so one whose answer was lost is. `state`: the word of what it changes, for where the operation can't be followed:
+        then there is no result."""
 
-        def whole() -> None:
-            await_operation(self.patience, Followed(doing, begin(), seconds, state, is_away, is_broken))
+        def whole() -> Any:
+            return await_operation(self.patience, Followed(doing, begin(), seconds, state, is_away, is_broken))
 
-        self.once_free(doing, whole, repeatable=True)
+        return self.once_free(doing, whole, repeatable=True)
+
+    def answer_of(self, doing: Text, begin: Callable[[], Any], seconds: float) -> Any:
+        """What a question brings that takes Azure a while, and changes nothing: only its own operation tells."""
+
+        def whole() -> Any:
+            poller = begin()
+            await_operation(self.patience, Followed(doing, poller, seconds, lambda: "", is_away, lambda _: False))
+            return poller.result()
+
+        return self.once_free(doing, whole, repeatable=True)
 
     def url(self, endpoint: str) -> str:
         """The endpoint as a URL; a bare host name gets the cloud's scheme."""

@@ -80,7 +80,7 @@ def translated(doing: Text) -> Generator[None]:
             _later(too_long(error)) or advice_for(code),
             code=code or f"Http{error.status_code}",
         ) from error
-    except (ServiceRequestError, ServiceResponseError, DecodeError) as error:
+    except (ServiceRequestError, ServiceResponseError, DecodeError, json.JSONDecodeError) as error:
         raise unreachable(doing, error) from error
 
 
@@ -116,7 +116,8 @@ def clock_skew(error: Any) -> float | None:
 
 
 def unreachable(doing: Text, error: Any) -> Unreachable:
-    problem = str(error.message or type(error).__name__)
+    page = isinstance(error, json.JSONDecodeError)  # some of the SDKs let it through: a proxy's page, a portal's
+    problem = "what came is no JSON" if page else str(error.message or type(error).__name__)
     return Unreachable(Text("{doing}: no usable answer ({problem})", doing=doing, problem=problem), way_out(problem))
 
 
@@ -206,7 +207,7 @@ def is_away(error: Exception) -> bool:
         ServiceResponseError,
     )
 
-    if isinstance(error, (DecodeError, ServiceRequestError, ServiceResponseError)):
+    if isinstance(error, (DecodeError, ServiceRequestError, ServiceResponseError, json.JSONDecodeError)):
         return True
     return isinstance(error, HttpResponseError) and (error.status_code or 0) in AWAY_STATUSES
 

@@ -15,6 +15,8 @@ class DeployParams(Operation):
     cloud: CloudName
     code: str
     """`workspace`, or `shipped@<version>`."""
+    stop_unanswered: bool
+    """Whether the app is stopped where its GPU is awake for twice the expected time and nothing answers."""
     consents: list[str]
 
 
@@ -78,6 +80,7 @@ class RollbackParams(Operation):
     cloud: CloudName
     generation: int | None
     """None: the last one with another release that has served."""
+    stop_unanswered: bool
     consents: list[str]
 
 

@@ -136,6 +136,7 @@ CODES: dict[str, Known] = {
         Text("State one of its profiles in gpuProfileName, or another environment in acaEnvironmentName."),
     ),
     # What there is too little of
+    "SkuNotAvailable": Known(Text("The region does not offer this size to the subscription."), _CORRECT),
     "MaxRegionalQuotaExceeded": _QUOTA,
     "QuotaExceeded": _QUOTA,
     "MaxNumberOfRegionalEnvironmentsInSubExceeded": Known(

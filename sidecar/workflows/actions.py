@@ -33,7 +33,7 @@ from sidecar.workflows.answers import (
 )
 from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context, opened, session_for, silent
-from sidecar.workflows.deploy import deploy, roll_back
+from sidecar.workflows.deploy import PATIENCE, deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
 from sidecar.workflows.interrupted import forget, interrupted, note_of
@@ -44,6 +44,7 @@ from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
+from sidecar.workflows.restart import Patience
 
 T = TypeVar("T")
 
@@ -194,9 +195,13 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
             workspace,
             params.operation,
             context,
-            lambda journal: deploy(workspace, session, journal, consents, code=params.code),
+            lambda journal: deploy(workspace, session, journal, consents, _patience(params), code=params.code),
         )
     )
+
+
+def _patience(params: wire.DeployParams | wire.RollbackParams) -> Patience:
+    return replace(PATIENCE, stops=params.stop_unanswered)
 
 
 def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deployed:
@@ -209,7 +214,7 @@ def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deplo
             workspace,
             params.operation,
             context,
-            lambda journal: roll_back(workspace, session, journal, params.generation, consents),
+            lambda journal: roll_back(workspace, session, journal, params.generation, consents, _patience(params)),
         )
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,20 +11,18 @@ from sidecar.core.codefiles import Tree
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import shipped_packages, shipped_template
 from sidecar.core.sync import Changes, Release, diff
-from sidecar.decisions.models_on_share import CACHE, Models, is_our_server, missing_base, models_among
+from sidecar.decisions.checks import failures
+from sidecar.decisions.model_check import model_checks
+from sidecar.decisions.model_facts import commanded
+from sidecar.decisions.models_on_share import Models, is_our_server
 from sidecar.decisions.serving import is_ours
 from sidecar.gateway.apps import App
 from sidecar.gateway.files import Share
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
+from sidecar.workflows.model_files import model_facts, models_on
 from sidecar.workflows.records import Record, manifest_on
-
-MOST_FOLDERS = 200
-"""Listed while looking for models: a share of datasets may hold millions of files."""
-
-MOST_ENTRIES = 5000
-"""Of one folder."""
 
 SHOWN = 10
 
@@ -97,42 +95,29 @@ def _paths(tree: Tree, why: str) -> str:
     return _named([each.path for each in tree.left_out if each.why == why])
 
 
-def models_on(share: Share, folder: str) -> Models:
-    """Looks through the share as the app's mount shows it, folder by folder, the model cache no deeper than its models."""
-    waiting, files, seen, whole = [""], list[str](), 0, True
-    while waiting and seen < MOST_FOLDERS:
-        place = waiting.pop(0)
-        seen += 1
-        found = share.list("/".join(part for part in (folder, place) if part), MOST_ENTRIES)
-        whole = whole and len(found) < MOST_ENTRIES
-        for each in found:
-            path = f"{place}/{each.name}" if place else each.name
-            if not each.is_directory:
-                files.append(path)
-            elif not each.name.startswith(".") and each.name != "node_modules" and not _too_deep(path):
-                waiting.append(path)
-    return models_among(files, whole=whole and not waiting)
+def models_checked(tree: Tree, app: App, share: Share, folder: str, kind: str | None, journal: Journal) -> Models:
+    """What is there; raises WorkspaceError where our server would not start with it, for then nothing would answer any more.
+    `kind`: the type of the app's profile."""
+    if not is_our_server(tree):  # another one may read other files, from anywhere
+        return models_on(share, folder)
+    facts = model_facts(share, folder, settings_of(app), kind)
+    checks = model_checks(facts, needed=True)
+    for each in checks:
+        if each.verdict == "WARN":
+            told = Text("{problem} {remedy}", problem=each.sentence, remedy=each.remedy)
+            journal.log(each.sentence if each.remedy is None else told, "warning")
+        elif each.verdict == "UNVERIFIED":
+            journal.log(Text("Unverified: {problem}", problem=each.sentence), "warning")
+    failed = failures(checks)
+    if failed:
+        others = "\n".join(f"{each.name}: {each.sentence} {each.remedy or ''}".rstrip() for each in failed[1:])
+        raise WorkspaceError(failed[0].sentence, failed[0].remedy, code=failed[0].code, detail=others or None)
+    return facts.models
 
 
-def _too_deep(path: str) -> bool:
-    return path.startswith(f"{CACHE}/") and path.count("/") > 2
-
-
-def models_checked(tree: Tree, app: App, share: Share, folder: str, journal: Journal) -> Models:
-    """What is there; raises WorkspaceError where our server would find no base model, for then nothing would answer any more."""
-    found = models_on(share, folder)
-    missing = missing_base(found, app.env.get("SLIPWAY_BASE_MODEL", "")) if is_our_server(tree) else None
-    if missing is not None and found.whole:
-        raise WorkspaceError(
-            missing,
-            Text("Put it there (fine-tuning leaves it there by itself), then run Deploy again. Nothing was changed."),
-            code="NoBaseModel",
-        )
-    if missing is not None:
-        journal.log(Text("Unverified, for the share holds many folders: {problem}", problem=missing), "warning")
-    elif not found.adapters and found.whole:
-        journal.log(Text("No adapter is on the share: the base model alone will answer."), "warning")
-    return found
+def settings_of(app: App) -> Mapping[str, str]:
+    """The server's, as variables: the app's own, and those that its commands set."""
+    return {**app.env, **commanded(app.args[-1] if app.args else "")}
 
 
 def difference(release: Release, share: Share, record: Record) -> Difference:

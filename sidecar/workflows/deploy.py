@@ -31,7 +31,7 @@ from sidecar.workflows.beforehand import checked, difference, models_checked, te
 from sidecar.workflows.mirror import mirror
 from sidecar.workflows.operate import start_stopped
 from sidecar.workflows.outcome import UNVERIFIED, Result, api_key_of, ask_model, told
-from sidecar.workflows.placing import make_room, plan_of
+from sidecar.workflows.placing import kind_of_app, make_room, plan_of
 from sidecar.workflows.publish import (
     Destination,
     Published,
@@ -42,7 +42,7 @@ from sidecar.workflows.publish import (
     publish,
     repair,
 )
-from sidecar.workflows.records import Record, now, read_record, served_json, write_served
+from sidecar.workflows.records import Record, last_start, now, read_record, served_json, write_served
 from sidecar.workflows.restart import Aim, Patience, answered, version_of
 from sidecar.workflows.rollout import Arrived, roll_out
 from sidecar.workflows.upgrade import Upgraded, cut_off_before, needs_upgrade, upgrade
@@ -67,6 +67,8 @@ class Stage:
     where: Destination
     upgraded: Upgraded | None = None
     """What a run that was cut off had begun: its new revision is the one that is meant."""
+    usual: float | None = None
+    """Seconds that the last start took, as far as anybody has seen one."""
 
     @property
     def home(self) -> str:
@@ -101,11 +103,13 @@ def deploy(
                 notes += left_as_they_are(changes.kept)
                 release, published = None, Published("", 0, bool(changes.upload or changes.delete))
             else:
-                models_checked(tree, stage.app, share, stage.where.folder, journal)
+                kind = kind_of_app(stage.place, stage.app)
+                models_checked(tree, stage.app, share, stage.where.folder, kind, journal)
                 release = pack(tree, Path(folder, "bundle.tar"))
                 record = remembered(stage, share, read_record(share, stage.home, journal), journal)
                 tell_difference(difference(release, share, record), release, record, journal)
                 published = publish(release, share, stage.home, origin, journal)
+                stage = replace(stage, usual=last_start(share, record))
         return put_in_service(
             stage,
             release,
@@ -148,6 +152,7 @@ def roll_back(
             0, chosen.release, at=now(), by=by, commit=chosen.commit, slipway=__version__, cause="rollback"
         )
         published = make_current(share, record, origin, journal)
+        stage = replace(stage, usual=last_start(share, record))
     return put_in_service(stage, None, published, origin=origin, journal=journal, patience=patience)
 
 
@@ -264,7 +269,7 @@ def put_in_service(
     if arrived.version is None:
         journal.log(UNVERIFIED, "warning")
     if published.generation:
-        write_served(place, stage.where.share, stage.home, published.generation, journal)
+        write_served(place, stage.where.share, stage.home, published.generation, journal, arrived.took)
     endpoint = stage.target.endpoint
     return told(endpoint, stage.address, app, published, arrived, problems=problems, notes=notes, journal=journal)
 
@@ -287,7 +292,7 @@ def aim_of(stage: Stage, app: apps.App, revision: revisions.Revision, release: s
     """Asked at the revision's own address, where that has one."""
     place = stage.place
     own = stage.address.url if revision.fqdn is None else f"{place.around.session.profile.scheme}://{revision.fqdn}"
-    return Aim(place, app, revision, own, api_key_of(place, app), release, is_ours(app))
+    return Aim(place, app, revision, own, api_key_of(place, app), release, is_ours(app), stage.usual)
 
 
 def arrive(

@@ -228,7 +228,7 @@ def _cancel(place: GroupPlace, name: str) -> Cancelled:
         )
     operations = resources.deployment_operations(place, name)
     made = ", ".join(each.name for each in operations if each.state == "Succeeded") or "–"
-    begun = ", ".join(each.name for each in operations if each.state not in resources.TERMINAL)
+    begun = ", ".join(each.name for each in operations if each.state not in ("Succeeded", "Failed"))
     again = Text("Run Provision again to complete it; what exists is kept.")
     if begun:
         return Cancelled(

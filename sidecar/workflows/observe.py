@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +21,7 @@ from sidecar.words.text import Text
 from sidecar.workflows.context import place_of
 from sidecar.workflows.outcome import api_key_of, outcome_notes
 from sidecar.workflows.recorded import Recorded, recorded
+from sidecar.workflows.spending import spent_note, unused_note
 
 LOG_SECONDS = 4
 """For a look at the end of a log: a look is short, and tells what it could read."""
@@ -126,6 +128,7 @@ def status(workspace: Workspace, session: Session) -> Status:
     notes = (*newest_failed(app, found, revision), *last_write(app), *noted(address, app))
     where = replace(where, url=address.url, notes=notes)
     if not running:
+        where = replace(where, notes=(*where.notes, *unused_note(place, app, time.time())))
         return would_start(where, recorded(place, app, target))
     if not any(each.ready for each in running):
         return seen_inside(where, place, app, revision, running)
@@ -195,7 +198,7 @@ def seen_inside(
         phase=phase,
         replicas=replica_lines(running, phase),
         reason=found.sentence if isinstance(found, Cause) else found.warning,
-        notes=tuple(notes),
+        notes=(*notes, *spent_note(place, app, running)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sidecar.core.journal import Journal
+from sidecar.decisions.profiles import kind_of
 from sidecar.decisions.restart import Plan, has_gpu, plan_for
 from sidecar.decisions.signs import waiting_reason
 from sidecar.gateway import apps, revisions
@@ -28,6 +29,18 @@ def plan_of(place: AppPlace, app: apps.App, revision: revisions.Revision) -> Pla
     except CloudError:
         return plan_for(app.profile, None, len(running), holding)
     return plan_for(kind, usage, len(running), holding)
+
+
+def kind_of_app(place: AppPlace, app: apps.App) -> str | None:
+    """The type of the profile that an app runs on, where it has a GPU; None where it has none, or where that can't be read."""
+    if app.profile is None:
+        return None
+    try:
+        environment = apps.environment(place.around, app.environment)
+    except CloudError:
+        return None
+    kind = None if environment is None else kind_of(environment, app.profile)
+    return kind if has_gpu(kind) else None
 
 
 def has_place(replica: revisions.Replica) -> bool:

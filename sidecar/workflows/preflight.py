@@ -10,9 +10,10 @@ from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
+from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
-from sidecar.decisions.profiles import wanted_profile
+from sidecar.decisions.profiles import Wanted, kind_of, wanted_profile
 from sidecar.decisions.provisioning import ACCOUNT, SHARE, Existing
 from sidecar.decisions.restart import has_gpu
 from sidecar.gateway import apps, offers
@@ -25,13 +26,11 @@ from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
+from sidecar.workflows.model_files import model_facts
 from sidecar.workflows.registration import registrations, unregistered
 from sidecar.workflows.resolve import Plan, Request, resolve
 
 T = TypeVar("T")
-
-MODEL_BYTES: int | None = None
-"""What the model needs on a GPU; None: nobody has told yet."""
 
 
 def preflight(workspace: Workspace, session: Session, request: Request, journal: Journal) -> tuple[Check, ...]:
@@ -52,7 +51,7 @@ def preflight_with_fitting(
         existing = look(place, plan.planned, plan.project, journal)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    return checks, would_fit(place, facts, checks, MODEL_BYTES)
+    return checks, would_fit(place, facts, checks)
 
 
 def checked(
@@ -80,6 +79,10 @@ def facts_of(
     account, share = planned.names.get(ACCOUNT, ""), planned.names.get(SHARE, "").rpartition("/")[2]
     there = existing is not None and existing.account is not None
     gpu = wanted is not None and (wanted.kind is None or has_gpu(wanted.kind))
+    files, models = None, None
+    if there and share:
+        app = None if existing is None else existing.app
+        files, models = _share(place, account, share, _settings(plan, app), _gpu_kind(wanted, existing))
     return Facts(
         who=read(lambda: Text("{name} is signed in.", name=signed_in_as(session))),
         token_tenant=token_tenant(session),
@@ -98,7 +101,8 @@ def facts_of(
         name_free=None
         if there or not account or existing is None
         else read(lambda: offers.is_name_free(place, account)),
-        files=_files(place, account, share) if there and share else None,
+        files=files,
+        models=models,
     )
 
 
@@ -110,21 +114,48 @@ def read(ask: Callable[[], T]) -> T | Unread:
         return Unread(error.message)
 
 
-def _files(place: GroupPlace, account: str, share: str) -> SlipwayError | Unread | None:
+def _share(
+    place: GroupPlace, account: str, share: str, settings: Mapping[str, str] | None, kind: str | None
+) -> tuple[SlipwayError | Unread | None, ModelFacts | None]:
     """ARM may be well while the file service refuses: another host, other rules. None where it answers, or is
-    to be made."""
+    to be made. And the models on it, for a server of ours (`settings` None: for another one)."""
     try:
         with open_share(place, account, share) as opened:
+            if settings is not None:
+                return None, model_facts(opened, "", settings, kind)
             opened.list("")
     except NotFound:
-        return None
+        return None, None
     except NotAuthorized as error:
-        return error
+        return error, None
     except Unreachable as error:
-        return Unread(error.message)
+        return Unread(error.message), None
     except SlipwayError as error:
-        return error
-    return None
+        return error, None
+    return None, None
+
+
+def _settings(plan: Plan, app: apps.App | None) -> Mapping[str, str] | None:
+    """The server's, as variables: what is stated, else as the app has them; None where the server is not ours."""
+    planned = server_settings(plan.planned.app_template)
+    if not plan.ours or "SLIPWAY_MOUNT" not in planned:
+        return None
+    if app is None:
+        return planned
+    if "SLIPWAY_MOUNT" not in app.env:
+        return None
+    commands = planned if "defaultCommands" in plan.values else commanded(app.args[-1] if app.args else "")
+    base = planned if "baseModel" in plan.values else app.env
+    return {**app.env, **commands, "SLIPWAY_BASE_MODEL": base.get("SLIPWAY_BASE_MODEL", "")}
+
+
+def _gpu_kind(wanted: Wanted | None, existing: Existing | None) -> str | None:
+    """The type of profile that the app runs on, or will; None for one without a GPU."""
+    environment, app = (None, None) if existing is None else (existing.environment, existing.app)
+    named = app.profile if app is not None else None if wanted is None else wanted.name
+    known = None if environment is None else kind_of(environment, named)
+    kind = known or (None if wanted is None or app is not None else wanted.kind)
+    return kind if has_gpu(kind) else None
 
 
 def _location(plan: Plan) -> str:

@@ -12,15 +12,17 @@ from sidecar.core.journal import Journal
 from sidecar.core.scaffold import WORKSPACE, code_of, shipped_packages
 from sidecar.core.sync import Changes, manifest_of, pack
 from sidecar.core.workspace import Workspace
-from sidecar.decisions.models_on_share import is_our_server, missing_base
+from sidecar.decisions.model_check import model_checks
+from sidecar.decisions.models_on_share import is_our_server
 from sidecar.decisions.restart import Plan, Way
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import Session
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
-from sidecar.workflows.beforehand import difference, models_on, start_command
+from sidecar.workflows.beforehand import difference, settings_of, start_command
 from sidecar.workflows.deploy import Stage, aim_of, look
-from sidecar.workflows.placing import plan_of
+from sidecar.workflows.model_files import model_facts, models_on
+from sidecar.workflows.placing import kind_of_app, plan_of
 from sidecar.workflows.records import read_record
 from sidecar.workflows.restart import expected_downtime
 from sidecar.workflows.watch import replicas_of
@@ -57,10 +59,14 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
         tempfile.TemporaryDirectory(prefix="slipway-") as folder,
         open_share(stage.place.around, stage.where.share.account, stage.where.share.share) as share,
     ):
-        models = models_on(share, stage.where.folder)
-        missing = missing_base(models, stage.app.env.get("SLIPWAY_BASE_MODEL", "")) if is_our_server(tree) else None
-        if missing is not None:
-            notes.append(missing)
+        if not is_our_server(tree):
+            models = models_on(share, stage.where.folder)
+        else:
+            kind = kind_of_app(stage.place, stage.app)
+            facts = model_facts(share, stage.where.folder, settings_of(stage.app), kind)
+            models = facts.models
+            doubts = [each for each in model_checks(facts, needed=True) if each.verdict in ("FAIL", "WARN")]
+            notes += [each.sentence for each in doubts]
         if stage.where.plain:
             notes.append(Text("The code is synced as a plain tree, file by file: there is no release to compare with."))
             digest, size, files, current, found = "", tree.size, len(manifest_of(tree)), "", None

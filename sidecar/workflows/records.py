@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from sidecar.core.journal import Journal
 from sidecar.core.releases import (
@@ -103,16 +104,33 @@ def manifest_on(share: Share, home: str, release: str) -> dict[str, str] | None:
         return None
 
 
-def served_json() -> bytes:
-    return (json.dumps({"at": now()}) + "\n").encode()
+def served_json(took: float | None = None) -> bytes:
+    """`took`: seconds from when its replica had a place to run until it answered; None where nobody has seen that."""
+    said = {"at": now()} | ({} if took is None else {"took": round(took, 1)})
+    return (json.dumps(said) + "\n").encode()
 
 
-def write_served(place: AppPlace, where: Mounted, home: str, generation: int, journal: Journal) -> None:
+def last_start(share: Share, record: Record) -> float | None:
+    """Seconds that the newest generation took which was seen to start; None where none was."""
+    for number in sorted(record.served, reverse=True):
+        try:
+            said = json.loads(share.read(f"{record.home}/served/{number}.json"))
+        except (NotFound, ValueError):
+            continue  # cleared meanwhile, or damaged: an older one tells nearly as much
+        took = cast("dict[str, object]", said).get("took") if isinstance(said, dict) else None
+        if isinstance(took, int | float):
+            return float(took)
+    return None
+
+
+def write_served(
+    place: AppPlace, where: Mounted, home: str, generation: int, journal: Journal, took: float | None = None
+) -> None:
     """That a generation answered, and what nobody needs any more goes: the release serves, whether or not this is written."""
     try:
         with open_share(place.around, where.account, where.share) as share:
             said = f"{home}/served/{generation}.json"
-            share.replace(said, served_json())
+            share.replace(said, served_json(took))
             record = read_record(share, home, journal)
             _collect(share, record, journal)
             just = share.look(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.armlang.deployment import (
@@ -10,17 +11,24 @@ from sidecar.armlang.deployment import (
     Planned,
     Template,
     deployment_name,
+    has_parameter,
     merge_parameters,
     plan_names,
 )
 from sidecar.core.journal import Journal
+from sidecar.core.parameter_forms import with_problems
 from sidecar.core.template import load_template
-from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning, read_parameters
+from sidecar.core.workspace import Parameters as Stated
+from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning, read_parameters, stated_at
+from sidecar.decisions.models_on_share import OUR_SERVER
 from sidecar.decisions.profiles import Parameters
-from sidecar.decisions.provisioning import APP, whose
+from sidecar.decisions.provisioning import APP, SWITCHES, whose
+from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
+from sidecar.words.errors import WorkspaceError
+from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 
 
@@ -47,6 +55,8 @@ class Plan:
     group: resources.Group
     name: str
     """Of the deployment."""
+    ours: bool = True
+    """Whether what is deployed to the app is our server, as far as the folder tells."""
     fresh: bool = False
     """Whether the project's id was made up just now: nothing knows it yet."""
 
@@ -55,17 +65,49 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     """Raises SlipwayError for a template or parameters that can't be read, and for a group that is not there."""
     compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ)
     parameters = read_parameters(workspace)
+    values = usable(compiled.template, parameters)
+    template = with_documented_defaults(compiled.template, values)
+    refuse_misstated(workspace, template, values)
     journal.log(compiled.how)
     for note in (*parameters.notes, *differences(workspace, request)):
         journal.log(note, "warning")
     group = resources.group(session, request.subscription_id, request.resource_group)
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
-    stated = merge_parameters(compiled.template, parameters.values, {})
-    planned = plan_names(compiled.template, stated, facts)
+    stated = merge_parameters(template, values, {})
+    planned = plan_names(template, stated, facts)
     known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
     project = known or str(uuid.uuid4())
-    name = deployment_name(compiled.template, stated, group.id, project)
-    return Plan(compiled.template, parameters.values, stated, planned, project, group, name, fresh=known is None)
+    name = deployment_name(template, stated, group.id, project)
+    ours = not workspace.code.is_dir() or (workspace.code / OUR_SERVER).is_file()
+    return Plan(template, values, stated, planned, project, group, name, ours=ours, fresh=known is None)
+
+
+def usable(template: Template, parameters: Stated) -> dict[str, object]:
+    """What is stated, without fine-tuning's names that this template has no use for."""
+    left = {name for name in parameters.inherited if not has_parameter(template, name)}
+    return {name: value for name, value in parameters.values.items() if name not in left}
+
+
+def refuse_misstated(workspace: Workspace, template: Template, stated: Mapping[str, object]) -> None:
+    """Raises WorkspaceError for what the template would refuse, with all places, before anything is asked of Azure."""
+    wrong = misstated(template, stated)
+    places = [(each, stated_at(workspace, each.name)) for each in wrong]
+    told = [Problem(str(at.file), at.shown, at.line, at.column, each.sentence) for each, at in places if at is not None]
+    if told:
+        raise with_problems(told, wrong[0].code)
+    missing = without_value(template, stated, SET_BY_US)
+    if missing:
+        raise WorkspaceError(
+            Text(
+                "The template's parameters {names} have no default, and no value is stated.", names=", ".join(missing)
+            ),
+            Text("State them in {file}.", file="infra/provision/inference.parameters.json"),
+            code="ParameterWithoutValue",
+        )
+
+
+SET_BY_US = frozenset({"projectId", "apiKey", *SWITCHES.values()})
+"""Parameters that Slipway itself sets."""
 
 
 def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str | None:

@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 
 from sidecar.core.journal import Journal
 from sidecar.decisions.restart import Plan, downtime
+from sidecar.decisions.spending import LEAST
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Version
 from sidecar.gateway.place import AppPlace
@@ -44,6 +45,10 @@ class Patience:
     """For a mount to show what others have written."""
     lost: float = 600
     """For which answers may be lost: what was begun goes on without us."""
+    unanswered: float = LEAST
+    """A start is told what it costs after this at the earliest, and after twice what the last one took."""
+    stops: bool = False
+    """Whether an app whose GPU is awake for that long without an answer is stopped."""
     settle: float = 5
     """A cause that Azure's own next try may mend has to stay, or to come back, after this."""
 
@@ -59,6 +64,8 @@ class Aim:
     key: str | None
     release: str | None
     ours: bool
+    usual: float | None = None
+    """Seconds that the last start took, as far as anybody has seen one."""
 
 
 def begin(aim: Aim, plan: Plan, running: list[Replica], journal: Journal, patience: Patience) -> None:

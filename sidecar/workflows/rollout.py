@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sidecar.core.journal import Journal
 from sidecar.decisions.diagnosis import Cause, Seen, diagnose, killed_by_its_probe, log_tail
@@ -15,6 +15,7 @@ from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
 from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.restart import Aim, Patience, answered, begin, minutes, version_of
+from sidecar.workflows.spending import Meter
 from sidecar.workflows.watch import Watch, replicas_of
 
 
@@ -25,6 +26,8 @@ class Arrived:
     replicas: tuple[str, ...]
     version: Version | None
     release_matches: bool = True
+    took: float | None = None
+    """Seconds from when a replica had a place to run; None where that was not seen."""
 
 
 def roll_out(aim: Aim, plan: Plan, journal: Journal, patience: Patience) -> Arrived:
@@ -58,6 +61,7 @@ class _Wait:
         self._warned: str | None = None
         self._logs_told = False
         self._suspect: tuple[Cause, float] | None = None
+        self._meter = Meter(aim, journal, patience)
 
     def until_it_serves(self) -> Arrived:
         bearing = Bearing(self._journal, self._patience.lost)
@@ -78,7 +82,8 @@ class _Wait:
             self._tell_refused_logs()
             arrived = self._ask(seen)
             if arrived is not None:
-                return arrived
+                return replace(arrived, took=self._meter.seconds)
+            self._meter.look(awake=_begun(seen))
             self._nudge(seen)
             self._journal.wait(self._patience.poll)
         raise self._not_ready()

@@ -36,7 +36,7 @@ from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import failed_mount, storage_to_move_from
-from sidecar.workflows.preflight import MODEL_BYTES, facts_of, stop_where_it_fails
+from sidecar.workflows.preflight import facts_of, stop_where_it_fails
 from sidecar.workflows.registration import registrations, unregistered
 from sidecar.workflows.resolve import Plan, Request
 
@@ -94,7 +94,7 @@ def survey(
     journal.step("preflight", Text("Checking whether it can work…"), increment=5)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, MODEL_BYTES))
+    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks))
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
         found = UNREGISTERED if absent else _foreseen(place, plan, existing)

@@ -19,6 +19,7 @@ def row(name: str) -> list[str]:
         return play(situation, world, folder, EVIDENCE if EVIDENCE.exists() else None)[1]
 
 
+@pytest.mark.long
 @pytest.mark.fact(58, 59, 60)
 def test_a_release_that_ends_at_its_start_is_told_while_the_one_before_serves() -> None:
     assert row("crash-loop") == []

@@ -59,7 +59,7 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     process.stdout.write(`      cancelled after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
     await window.screenshot("provision cancelled");
     const text = (await told.innerText()).replaceAll(/\s+/g, " ");
-    assert.match(text, /Already made: .*aistorage.*Run Provision again to complete it; what exists is kept\./);
+    assert.match(text, /Already made: .*aistorage.*Begun, and ended by the cloud itself: aienv\w+\. Run Provision again to complete it; what exists is kept\./);
     assert.ok(Object.values(config(folder)).every((value) => value === null));
     await window.page.close();
   });

@@ -21,6 +21,14 @@ def test_a_broken_adapter_is_no_success_and_the_servers_reason_is_shown(deployed
         whole = share.read(WEIGHTS)
         share.replace(WEIGHTS, whole[: len(whole) // 2])
         try:
+            where = ("--subscription", deployed.subscription, "--group", deployed.group)
+            found = deployed.home.cli("preflight", str(deployed.workspace), *where)
+            checks = {each["name"]: each for each in found["checks"]}
+            assert (checks["base model"]["verdict"], checks["memory"]["verdict"]) == ("PASS", "PASS")
+            (adapter,) = [each for name, each in checks.items() if name.startswith("adapter ")]
+            assert adapter["verdict"] == "WARN"
+            assert "it is truncated" in adapter["sentence"], "it is told before anything restarts"
+
             done = deployed.home.cli("deploy", str(deployed.workspace), expect=1)
             assert not done["verified"]
             (refused,) = done["refused"]

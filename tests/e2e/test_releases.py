@@ -96,6 +96,15 @@ def test_nothing_moves_where_the_code_would_not_start_or_no_model_is_there(place
     assert on_share(place, "") == set()
 
     broken.write_text(good)
+    weights = "model-cache/slipway/tiny-llama/model.safetensors"
+    with opened(place) as share:
+        share.replace(weights, share.read(weights)[:-1000])
+    refused = place.home.cli("deploy", str(place.workspace), expect=1)["error"]
+    assert refused["code"] == "BaseModelUnusable"
+    assert "model.safetensors: it is truncated" in refused["message"]
+    assert on_share(place, "") == set()
+    place.upload_models(sample[0])
+
     (place.workspace / ".gitignore").write_text("*.log\n")
     (place.workspace / "inference" / "run.log").write_text("x")
     (place.workspace / "inference" / ".env").write_text("KEY=1")

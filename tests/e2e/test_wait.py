@@ -19,7 +19,7 @@ from sidecar.workflows.deploy import deploy
 from sidecar.workflows.restart import Patience
 
 from .conftest import Place, Sample, until
-from .rollouts import Told, empty_base, faults, look, run
+from .rollouts import UNREADABLE, Told, empty_base, faults, look, run
 
 WITHIN = 15
 """Seconds from a cause until it is told."""
@@ -39,16 +39,17 @@ def test_a_model_that_cannot_be_loaded_is_named_within_seconds_and_status_says_t
         run(place, told)
     ended = time.monotonic()
     assert error.value.code == "ModelLoadFailed"
-    assert "has neither tokenizer.json" in str(error.value.message)
+    assert UNREADABLE in str(error.value.message)
     assert error.value.detail is not None
     assert "slipway: failed: " in error.value.detail
     assert ended - told.at("Installing dependencies") < WITHIN
     assert "nobody is cut off" in told.text
     found = look(place)
     assert found.state == "failed"
-    assert "has neither tokenizer.json" in str(found.reason)
+    assert UNREADABLE in str(found.reason)
 
 
+@pytest.mark.long
 @pytest.mark.fact(65, 66, 109, 111)
 def test_code_that_dies_at_import_ends_the_wait_with_the_end_of_its_log(place: Place) -> None:
     empty_base(place)

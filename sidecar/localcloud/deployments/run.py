@@ -68,12 +68,16 @@ class DeploymentRun:
                 done[planned.key].set()
                 return
             began = time.monotonic()
+            self._note(planned, began, "Running")
             try:
                 await self._deploy(planned)
-                self._note(planned, began, None)
+                self._note(planned, began, "Succeeded")
             except ArmError as error:
-                self._note(planned, began, error)
+                self._note(planned, began, "Failed", error)
                 failures.append(error)
+            except asyncio.CancelledError:
+                self._note(planned, began, "Canceled")  # what the provider has begun, it ends
+                raise
             finally:
                 done[planned.key].set()
 
@@ -217,16 +221,16 @@ class DeploymentRun:
             raise ExpressionError(f"'{resource_id}' is not the id of a resource.")
         return providers.show(self._cloud, providers.find(self._cloud, providers.known(address)))
 
-    def _note(self, planned: Planned, began: float, error: ArmError | None) -> None:
-        """One deployment operation, as `…/operations` lists it."""
+    def _note(self, planned: Planned, began: float, state: str, error: ArmError | None = None) -> None:
+        """One deployment operation, as `…/operations` lists it, from its beginning on."""
         name = uuid.uuid5(uuid.NAMESPACE_URL, planned.key).hex[:16].upper()
         status = {400: "BadRequest", 409: "Conflict", 404: "NotFound"}.get(error.status, "Failed") if error else "OK"
         properties: Json = {
             "provisioningOperation": "Create",
-            "provisioningState": "Failed" if error else "Succeeded",
+            "provisioningState": state,
             "timestamp": utc_now(),
             "duration": f"PT{time.monotonic() - began:.7f}S",
-            "statusCode": status,
+            **({} if state == "Running" else {"statusCode": status}),
             "targetResource": {"id": planned.id, "resourceType": planned.type, "resourceName": planned.name},
         }
         if error:

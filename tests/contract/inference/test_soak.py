@@ -1,6 +1,6 @@
 """Mixed load at full rate with cancels, swaps, schemas and clients that go away: nothing leaks.
 
-Some three minutes in the normal run, of which two are judged; SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a
+Some two minutes in the normal run, of which one is judged; SLIPWAY_SOAK_MINUTES (default 30) under `npm run test:long`: a
 leak of a kilobyte a request shows only there.
 """
 
@@ -195,7 +195,7 @@ def soak(server: Started, sample: Sample, seconds: float) -> None:
 @pytest.mark.timeout(1200)
 def test_minutes_of_mixed_load_leak_nothing(sample: Sample, start: Start):
     with start(sample.mount, **CACHE) as server:
-        soak(server, sample, 120)
+        soak(server, sample, 60)
 
 
 @pytest.mark.long

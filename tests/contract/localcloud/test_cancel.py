@@ -33,6 +33,11 @@ def state(world: World) -> str:
     return world.deployments.deployments.get("g", "slow").properties.provisioning_state
 
 
+def operations(world: World) -> dict[str, str]:
+    found = world.deployments.deployment_operations.list("g", "slow")
+    return {each.properties.target_resource.resource_name: each.properties.provisioning_state for each in found}
+
+
 CONTENT = template(
     [
         thing("first", location="westus3"),
@@ -54,6 +59,7 @@ def test_a_running_deployment_is_cancelled_and_runs_again(slow: World):
     poller = slow.deployments.deployments.begin_create_or_update("g", "slow", body)
     eventually(lambda: {"first", "env"} <= names(slow))
     assert state(slow) == "Running"
+    assert operations(slow) == {"first": "Succeeded", "env": "Running"}
     with pytest.raises(HttpResponseError) as active:
         slow.deployments.deployments.begin_create_or_update("g", "slow", body)
     assert code_of(active.value) == "DeploymentActive"
@@ -66,6 +72,7 @@ def test_a_running_deployment_is_cancelled_and_runs_again(slow: World):
         poller.result()
     assert poller.status() == "Canceled"
     assert names(slow) == {"first", "env"}, "what was made stays, what waited is never begun"
+    assert operations(slow) == {"first": "Succeeded", "env": "Canceled"}
     eventually(lambda: environment(slow).provisioning_state == "Succeeded", what="the provider ends what it began")
     assert names(slow) == {"first", "env"}
     assert deploy(slow, "g", "slow", CONTENT).properties.provisioning_state == "Succeeded"

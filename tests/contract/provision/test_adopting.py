@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
+from sidecar.core.journal import Journal
+from sidecar.core.workspace import keep_project_id
 from sidecar.words.errors import Cancelled, CloudError, NotSignedIn
+from sidecar.workflows.cancelling import cancel
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.test_waiting import app_of, failing
 
@@ -75,3 +79,33 @@ def test_a_patch_whose_operation_can_not_be_followed_ends_with_its_resource(proj
     assert any("its operation can't be followed" in each for each in project.said)
     found = project.world.apps.container_apps.get(project.group, app_of(project))
     assert found.properties.template.scale.cooldown_period == 61
+
+
+def deployment(name: str, state: str, whose: str) -> dict[str, Any]:
+    properties = {"provisioningState": state, "parameters": {"projectId": {"type": "String", "value": whose}}}
+    return {"id": f"/{name}", "name": name, "properties": properties}
+
+
+def test_a_cancel_from_another_window_ends_this_projects_deployment_alone(project: Project, faults: Arm) -> None:
+    keep_project_id(project.workspace, "this")
+    ours, theirs = (
+        deployment("slipway-inference-a", "Running", "this"),
+        deployment("slipway-inference-b", "Running", "that"),
+    )
+    cancels = "/deployments/slipway-inference-{}/cancel[?]"
+    hits = faults(
+        failing(project, "/deployments/?[?]", {"value": [ours, theirs]}),
+        failing(project, "/deployments/[^/]*/operations", {"value": []}),
+        failing(project, "/deployments/[^/]*[?]", deployment("slipway-inference-a", "Canceled", "this")),
+        {"method": "POST", "path": cancels.format("a"), "status": 204, "body": "", "times": None},
+        {"method": "POST", "path": cancels.format("b"), "status": 204, "body": "", "times": None},
+    )
+    silent = Journal(None, "", lambda _: None, project.stop)
+    done = cancel(project.workspace, project.place, silent)
+    assert done.deployments == ("slipway-inference-a",)
+    assert "The deployment slipway-inference-a was cancelled." in str(done.sentence)
+    assert hits()[3:] == [1, 0]
+    faults(failing(project, "/deployments/?[?]", {"value": [theirs]}))
+    assert "Nothing of this project is being provisioned" in str(
+        cancel(project.workspace, project.place, silent).sentence
+    )

@@ -45,7 +45,8 @@ def test_release_traffic_revision_mode_scale_and_key_stay_as_they_are(project: P
         for each in template["containers"][0]["env"]
     ]
     rule = {"name": "http", "http": {"metadata": {"concurrentRequests": "7"}}}
-    template["scale"] = {**template["scale"], "maxReplicas": 3, "rules": [rule]}
+    # what the parameters state is Provision's (maximumInstanceCount); what they do not is whoever's set it
+    template["scale"] = {**template["scale"], "minReplicas": 1, "pollingInterval": 45, "rules": [rule]}
     client.begin_update(
         project.group,
         name,

@@ -147,15 +147,21 @@ def test_a_second_project_is_refused_and_a_clone_is_not(project: Project, tmp_pa
     assert known_project_id(clone.workspace) == known_project_id(project.workspace)
 
 
-def test_what_is_stated_and_not_applied_is_said(project: Project) -> None:
+def test_what_is_stated_is_applied_or_said(project: Project) -> None:
     project.provision()
-    project.provision()
-    assert any("is as the parameters state it" in each for each in project.said)
     project.state(baseModel="acme/base", cpu="4", memory="28Gi")
     project.provision()
     assert not any("is as the parameters state it" in each for each in project.said)
+    (app,) = project.names("Microsoft.App/containerApps")
+    (container,) = project.world.apps.container_apps.get(project.group, app).properties.template.containers
+    assert (container.resources.cpu, container.resources.memory) == (4, "28Gi")
+    assert {each.name: each.value for each in container.env}["SLIPWAY_BASE_MODEL"] == "acme/base"
+    project.provision()
+    assert any("is as the parameters state it" in each for each in project.said)
+    project.state(gpuProfileType="Consumption-GPU-NC24-A100", cpu="24")
+    project.provision()
     assert [each.split(": ")[1].split(" ")[0] for each in project.said if each.startswith("Not applied")] == [
-        "baseModel", "cpu", "memory",
+        "cpu", "gpuProfileType",
     ]  # fmt: skip
 
 

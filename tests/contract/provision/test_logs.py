@@ -12,63 +12,20 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from sidecar.core.journal import Event, Journal
-from sidecar.decisions.excerpt import Line
-from sidecar.words.errors import NotFound, SlipwayError, WorkspaceError
+from sidecar.words.errors import NotFound, WorkspaceError
 from sidecar.workflows.diagnose import Diagnosis, why_not_ready
-from sidecar.workflows.logs import Wanted, logs
+from sidecar.workflows.logs import Wanted
 from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.provision.conftest import Arm
+from tests.contract.provision.listening import Heard, archived, awake, end_container, say
 from tests.faults.diagnose import play
 from tests.faults.situations.causes import ROWS
 from tests.faults.situations.stage import Caller, Stage
-
-
-@dataclass
-class Heard:
-    """What one look at the logs, or one that is followed, brought."""
-
-    stage: Stage
-    lines: list[Line] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-    problems: list[SlipwayError] = field(default_factory=list)
-
-    def read(self, wanted: Wanted) -> list[Line]:
-        def listen(event: Event) -> None:
-            self.notes.append(str(event.text))
-
-        journal = Journal(None, "", listen, self.stop)
-        workspace, session = self.stage.project.workspace, self.stage.project.session
-        logs(workspace, session, wanted, journal=journal, stop=self.stop, take=self.lines.append)
-        return self.lines
-
-    def follow(self, wanted: Wanted) -> threading.Thread:
-        def run() -> None:
-            try:
-                self.read(wanted)
-            except SlipwayError as error:
-                self.problems.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        return thread
-
-    def texts(self, beginning: str) -> list[str]:
-        return [each.text for each in self.lines if each.text.startswith(beginning)]
-
-    def end(self, thread: threading.Thread) -> None:
-        self.stop.set()
-        thread.join(timeout=10)
-        assert not thread.is_alive()
-        assert self.problems == []
 
 
 @pytest.fixture(scope="module")
@@ -78,23 +35,6 @@ def stage(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     made.released()
     yield made
     made.end()
-
-
-def say(stage: Stage, text: str) -> None:
-    httpx.post(f"{stage.url}/say", content=text, timeout=30, trust_env=False)
-
-
-def awake(stage: Stage) -> bool:
-    """Asks it something, so that it does not fall asleep: a replica that has gone takes its log with it."""
-    httpx.get(f"{stage.url}/version", timeout=30, trust_env=False)
-    return True
-
-
-def end_container(stage: Stage) -> None:
-    try:
-        httpx.post(f"{stage.url}/end", timeout=5, trust_env=False)
-    except httpx.HTTPError:
-        return  # the server went with the request
 
 
 @pytest.mark.fact(109, 110, 113, 114, 117)
@@ -146,12 +86,6 @@ def test_a_log_is_followed_across_breaks_restarts_and_sleep_without_gap_or_repea
     out, problem = terminal(stage, "logs", "--since", "1h", "--json").communicate(timeout=60)
     told = [json.loads(each)["text"] for each in out.splitlines()]
     assert [each for each in told if each.startswith("said ")] == [*said, "said 11"], problem
-
-
-def archived(stage: Stage, wanted: Wanted) -> Heard:
-    heard = Heard(stage)
-    heard.read(wanted)
-    return heard
 
 
 AN_HOUR = 3600.0

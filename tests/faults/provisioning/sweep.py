@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 import time
@@ -31,39 +32,42 @@ class Point:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is provisioned: `begun` makes a ground on which the next Provision has something to do; `applied`, whether it did."""
+    """What is provisioned: `begun` makes a ground; `next`, before each point, gives the next Provision something to do; `applied`
+    tells whether it did. `once`: all points of a lane share a ground."""
 
     name: str
     begun: Callable[[World, Path, str], Ground]
+    next: Callable[[Ground, int], None]
     applied: Callable[[Ground], list[str]]
-
-
-def first(world: World, folder: Path, name: str) -> Ground:
-    return Ground(world, folder, name)
+    once: bool = False
 
 
 def changed(world: World, folder: Path, name: str) -> Ground:
-    """An app that exists, and of which a parameter is stated otherwise since: a PATCH beside the deployment."""
+    """An app that exists."""
     ground = Ground(world, folder, name)
     assert ground.provision().code == 0
-    ground.project.state(cooldownSeconds=99)
     return ground
+
+
+def another_cooldown(ground: Ground, number: int) -> None:
+    """A parameter is stated otherwise: a PATCH beside the deployment."""
+    ground.project.state(cooldownSeconds=100 + number)
 
 
 def with_environment(world: World, folder: Path, name: str) -> Ground:
     """An environment of somebody else's, which gets a GPU profile by a PATCH before the deployment."""
     ground = Ground(world, folder, name)
-    profiles = [{"name": "Consumption", "workloadProfileType": "Consumption"}]
-    body = {"location": "westus3", "properties": {"workloadProfiles": profiles}}
-    world.apps.managed_environments.begin_create_or_update(name, "theirs", body).result()
-    ground.project.state(acaEnvironmentName="theirs")
+    ground.with_environment()
     return ground
 
 
 def cooldown_applied(ground: Ground) -> list[str]:
     found = ground.world.apps.container_apps.get(ground.name, ground.config["ACA_APP_NAME"])
-    stated = found.properties.template.scale.cooldown_period
-    return [] if stated == 99 else [f"the stated cooldown is not applied: {stated}"]
+    stated = json.loads(ground.project.workspace.parameters_file.read_text(encoding="utf-8"))["parameters"][
+        "cooldownSeconds"
+    ]
+    has = found.properties.template.scale.cooldown_period
+    return [] if has == stated["value"] else [f"the stated cooldown is not applied: {has}"]
 
 
 def profile_added(ground: Ground) -> list[str]:
@@ -73,21 +77,26 @@ def profile_added(ground: Ground) -> list[str]:
 
 
 SCENES = (
-    Scene("first", first, lambda _: []),
-    Scene("changed", changed, cooldown_applied),
-    Scene("environment", with_environment, profile_added),
+    Scene("first", Ground, lambda *_: None, lambda _: []),
+    Scene("changed", changed, another_cooldown, cooldown_applied, once=True),
+    Scene("environment", with_environment, lambda *_: None, profile_added),
 )
 
 
 def points(scene: Scene, ground: Ground) -> list[Point]:
-    """From an unkilled run: its writes of files, in order, and its requests that write."""
+    """From an unkilled run: its writes of files, in order, and its requests that write. A run that asked for consent has only
+    looked, and looks again: that part is played once."""
     count = {"part": "arm", "method": METHODS, "path": WRITING, "kind": "delay", "seconds": 0, "times": None}
+    begun = len(ground.steps("provision"))
+    scene.next(ground, 0)
     with tempfile.NamedTemporaryFile("r", suffix=".list") as listed, ground.faults(count) as hits:
         done = ground.finish(ground.begin_killed(0, "never", listed.name))
         (asked,) = hits()
         written = Path(listed.name).read_text(encoding="utf-8").splitlines()
     assert done.code == 0, (scene.name, done)
-    files = [Point("file", n, after, what) for n, what in enumerate(written) for after in (False, True)]
+    steps = ground.steps("provision")[begun:]
+    again = len(steps) - 1 - steps[::-1].index("resolve")
+    files = [Point("file", n, after, what) for n, what in enumerate(written) if n >= again for after in (False, True)]
     return files + [Point("arm", n, after) for n in range(asked) for after in (False, True)]
 
 
@@ -110,40 +119,32 @@ def played(
     scene: Scene, world: World, folder: Path, chosen: Sequence[Point], label: str
 ) -> Generator[tuple[Point, list[str]]]:
     """What is not as it should be at each point; a point that was not reached is told as that."""
+    ground: Ground | None = None
     for number, point in enumerate(chosen):
-        ground = scene.begun(world, folder, f"{scene.name}-{label}-{number}")
-        if not killed_at(ground, point):
-            yield point, ["the run did not come so far, or had ended"]
-            continue
-        wrong = ground.torn() if scene.name != "changed" else []
-        begun = [step for step in ground.steps("provision") if step != "done"]
-        if (
-            point.number > 0
-            and point.where == "file"
-            and begun
-            and ground.unfinished("provision") is None
-            and not ended(ground)
-        ):
-            wrong.append("the journal does not tell that it was cut off")
-        wrong += [*ground.converges(), *one_deployment(ground)]
-        wrong += scene.applied(ground) if not wrong else []
-        yield point, wrong
+        if ground is None or not scene.once:
+            ground = scene.begun(world, folder, f"{scene.name}-{label}-{number}")
+        scene.next(ground, number + 1)
+        yield point, killed_and_again(scene, ground, point)
+        if not scene.once:
+            ground.end()
+    if ground is not None and scene.once:
         ground.end()
 
 
-def ended(ground: Ground) -> bool:
-    return ground.steps("provision")[-1:] in (["done"], ["failed"])
-
-
-def one_deployment(ground: Ground) -> list[str]:
-    """Of what the parameters state now; the scene's own first Provision has made another."""
+def killed_and_again(scene: Scene, ground: Ground, point: Point) -> list[str]:
+    before, deployed = len(ground.steps("provision")), len(ground.deployments())
+    if not killed_at(ground, point):
+        return ["the run did not come so far, or had ended"]
+    wrong = ground.torn()
+    steps = ground.steps("provision")[before:]
+    if steps and steps[-1] not in ("done", "failed") and ground.unfinished("provision") is None:
+        wrong.append("the journal does not tell that it was cut off")
+    wrong += ground.converges()
     there = ground.deployments()
-    most = 2 if "changed" in ground.name else 1
-    running = [name for name, state in there if state not in ("Succeeded", "Canceled")]
-    return [
-        *([f"{len(there)} deployments: {there}"] if len(there) > most else []),
-        *(f"{each} still runs" for each in running),
-    ]
+    if len(there) > deployed + 1:
+        wrong.append(f"more than one deployment was begun: {there}")
+    wrong += [f"{name} has not ended" for name, state in there if state not in ("Succeeded", "Canceled")]
+    return wrong or scene.applied(ground)
 
 
 def row(clouds: Sequence[tuple[World, Path]], every: int = 1) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from sidecar.words.errors import CloudError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
 from sidecar.workflows.actions import journal_files, journalled
+from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context
 from sidecar.workflows.interrupted import interrupted, note_of
 
@@ -64,6 +65,23 @@ def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp
     assert "perhaps nothing answers" in str(found.sentence)
     assert reached("look", ["check", "look"]) == "look"
     assert reached("restart", ["release"]) == "restart"
+
+
+def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancelled(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    where = Where("local", "subscription", "group")
+    journal = Journal(file, "one", lambda _: None, threading.Event(), about=facts_of(where))
+    journal.step("resolve", Text("resolve"))
+    (found,) = interrupted({"provision": file})
+    assert (found.where, found.cancels) == (where, False)
+    assert str(found.sentence) == "Nothing was begun in the cloud."
+    journal.step("deploy", Text("deploy"), deployment="d")
+    (found,) = interrupted({"provision": file})
+    assert (found.where, found.cancels) == (where, True)
+    assert "goes on in the cloud" in str(found.sentence)
+    begun(file, "two", "look")
+    (found,) = interrupted({"provision": file})
+    assert (found.where, found.cancels) == (None, True), "an older journal says nothing of where"
 
 
 def test_what_another_operation_has_decided_otherwise_is_not_told_any_more(tmp_path: Path) -> None:

@@ -344,16 +344,35 @@ def test_nothing_stated_or_nothing_different_changes_nothing() -> None:
     assert (change.texts, change.notes) == ((), ())
 
 
-def test_what_differs_and_is_not_applied_is_said() -> None:
-    """It used to be called "as the parameters state it"."""
+def test_base_model_cores_and_memory_that_are_stated_are_applied() -> None:
+    """They used to be said only; before that they were called "as the parameters state it"."""
+    stated: dict[str, object] = {"baseModel": "acme/base", "cpu": "24", "memory": "220Gi"}
+    change = app_change("app", ACTUAL, T4, WANTED, stated)
+    (container,) = change.template["containers"]
+    assert container["resources"] == {"cpu": 24, "memory": "220Gi"}
+    assert container["env"] == [
+        *OURS,
+        {"name": "SLIPWAY_BASE_MODEL", "value": "acme/base"},
+        {"name": "K", "secretRef": "k"},
+    ]
+    assert [str(each) for each in change.texts] == [
+        "The base model changes from “” to acme/base.", "cpu changes from 8.0 to 24.", "memory changes from 56Gi to 220Gi.",
+    ]  # fmt: skip
+    assert change.notes == ()
+    assert ACTUAL["containers"][0]["env"][2]["value"] == "", "what was read stays as it was read"  # type: ignore[index]
+    without = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": OURS}]}  # type: ignore[dict-item]
+    (container,) = app_change("app", without, T4, WANTED, {"baseModel": "acme/base"}).template["containers"]
+    assert container["env"] == [*OURS, {"name": "SLIPWAY_BASE_MODEL", "value": "acme/base"}]
+
+
+def test_another_profile_is_not_applied_and_what_was_stated_for_it_neither() -> None:
+    """Cores of an A100's profile would be refused on a T4's."""
     stated: dict[str, object] = {
         "baseModel": "acme/base", "cpu": "24", "memory": "220Gi", "gpuProfileType": "Consumption-GPU-NC24-A100",
     }  # fmt: skip
     change = app_change("app", ACTUAL, T4, WANTED, stated)
-    assert change.texts == ()
-    said = [str(each) for each in change.notes]
-    assert "baseModel is acme/base in the parameters and “” in the app" in said[0]
-    assert [each.split(": ")[1].split(" ")[0] for each in said] == ["baseModel", "cpu", "memory", "gpuProfileType"]
+    assert [str(each) for each in change.texts] == ["The base model changes from “” to acme/base."]
+    assert [str(each).split(": ")[1].split(" ")[0] for each in change.notes] == ["cpu", "memory", "gpuProfileType"]
 
 
 def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
@@ -361,8 +380,7 @@ def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
     theirs = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": []}]}  # type: ignore[dict-item]
     change = app_change("app", theirs, None, WANTED, {"defaultCommands": ["new"], "image": "theirs", "cpu": "24"})
     assert (change.template, change.texts, change.alone) == (theirs, (), True)
-    (note,) = change.notes
-    assert "was not made by Slipway's template: it stays as it is" in str(note)
+    assert "was not made by Slipway's template: it stays as it is" in str(change.notes[0])
     (note,) = app_change("app", ACTUAL, None, theirs, {"image": "theirs"}).notes
     assert "this project has another" in str(note)
 

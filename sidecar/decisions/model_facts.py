@@ -1,0 +1,110 @@
+"""What was read of the models on a share: configurations and the headers of weights, never the weights. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from sidecar.decisions.checks import Unread
+from sidecar.decisions.models_on_share import Models
+from sidecar.words.text import Text
+
+Json = Mapping[str, object]
+
+DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+"""Number formats that our server reads, and the bytes of each number."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file that our server refuses, and why."""
+
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Tensor:
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def numbers(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def stored(self) -> int:
+        """Bytes in the file."""
+        return self.numbers * DTYPES[self.dtype]
+
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base model's folder. `files`: sizes by name. `index`: the files of weights that the index names; None: there is none.
+    `shards`: the headers of those that were to be read. `template`: whether there is a chat template."""
+
+    name: str
+    files: Mapping[str, int]
+    config: Json | Broken | Unread
+    index: tuple[str, ...] | Broken | Unread | None
+    shards: Mapping[str, Tensors | Broken | Unread]
+    template: bool | Unread
+
+    @property
+    def tensors(self) -> Tensors:
+        """Of all headers that could be read."""
+        return {
+            name: tensor
+            for shard in self.shards.values()
+            if not isinstance(shard, (Broken, Unread))
+            for name, tensor in shard.items()
+        }
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's folder on the share. `tensors`: None where it has no file of weights that our server reads."""
+
+    folder: str
+    files: Mapping[str, int]
+    config: Json | Broken | Unread
+    tensors: Tensors | Broken | Unread | None
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """`wanted`: the base that the app names. `base`: the one that will be served; None where none can be told. `unread`: adapters
+    that were not looked into, for there are many. `settings`: of the server, as variables. `kind`: the app's profile type."""
+
+    models: Models
+    wanted: str
+    base: Base | None
+    adapters: tuple[Adapter, ...]
+    unread: int
+    settings: Mapping[str, str]
+    kind: str | None
+
+
+_SETTING = re.compile(r"\b(SLIPWAY_[A-Z_]+)=[\"']?([^\s\"';]*)")
+
+
+def server_settings(app_template: Json | None) -> Mapping[str, str]:
+    """The variables that the first container's server will see: the template's, and those that its commands set."""
+    containers = (app_template or {}).get("containers")
+    if not isinstance(containers, list) or not containers:
+        return {}
+    first = cast("list[dict[str, object]]", containers)[0]
+    env = cast("list[dict[str, object]]", first.get("env") or [])
+    stated = {str(each.get("name")): str(each["value"]) for each in env if each.get("value") is not None}
+    args = cast("list[object]", first.get("args") or [])
+    return {**stated, **commanded(str(args[-1]) if args else "")}
+
+
+def commanded(script: str) -> Mapping[str, str]:
+    """Our server's variables that a start script sets."""
+    return dict(_SETTING.findall(script))
