@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from sidecar.decisions.checks import Check, Unread
 from sidecar.decisions.fitting import READS, REGIONS, SECONDS, Fitting, Looked, fits_of, is_wanted, nearest, why_these
-from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight_facts import Facts
 from sidecar.decisions.prices import short
 from sidecar.gateway import apps, offers, resources
@@ -70,8 +69,8 @@ class Search:
             return Looked(region, offered, None)
 
 
-def would_fit(place: GroupPlace, facts: Facts, checks: Sequence[Check]) -> Fitting | None:
-    """None where nothing speaks against the place. A model that is on no share yet is of unknown size."""
+def would_fit(place: GroupPlace, facts: Facts, checks: Sequence[Check], model: int | None) -> Fitting | None:
+    """None where nothing speaks against the place. `model`: bytes that it needs on one GPU; None: unknown."""
     if not is_wanted(checks):
         return None
     patience = SECONDS - PRICE_SECONDS
@@ -85,4 +84,4 @@ def would_fit(place: GroupPlace, facts: Facts, checks: Sequence[Check]) -> Fitti
     looked = [stated, *tuple(search.looked)[:REGIONS]]
     meters, source = meters_for(place.session, *(each.region for each in looked))
     why = why_these(facts.location, search.home, search.asked, len(search.others), whole=not search.spent)
-    return Fitting(fits_of(looked, meters, source, None if facts.models is None else needed(facts.models)), why)
+    return Fitting(fits_of(looked, meters, source, model), why)

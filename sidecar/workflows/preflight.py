@@ -11,10 +11,12 @@ from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings
+from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
 from sidecar.decisions.profiles import Wanted, kind_of, wanted_profile
-from sidecar.decisions.provisioning import ACCOUNT, SHARE, Existing
+from sidecar.decisions.provisioning import ACCOUNT, ENVIRONMENT, SHARE, Existing
+from sidecar.decisions.resizing import nodes_to_resize
 from sidecar.decisions.restart import has_gpu
 from sidecar.gateway import apps, offers
 from sidecar.gateway.files import open_share
@@ -51,7 +53,12 @@ def preflight_with_fitting(
         existing = look(place, plan.planned, plan.project, journal)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    return checks, would_fit(place, facts, checks)
+    return checks, would_fit(place, facts, checks, model_bytes(facts))
+
+
+def model_bytes(facts: Facts) -> int | None:
+    """What the base model on the share needs on a GPU; None where that can't be told."""
+    return None if facts.models is None else needed(facts.models)
 
 
 def checked(
@@ -102,6 +109,9 @@ def facts_of(
         if there or not account or existing is None
         else read(lambda: offers.is_name_free(place, account)),
         files=files,
+        nodes=None
+        if existing is None
+        else nodes_to_resize(planned, existing, plan.values, planned.names.get(ENVIRONMENT, "")),
         models=models,
     )
 

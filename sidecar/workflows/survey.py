@@ -36,8 +36,9 @@ from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import failed_mount, storage_to_move_from
-from sidecar.workflows.preflight import facts_of, stop_where_it_fails
+from sidecar.workflows.preflight import facts_of, model_bytes, stop_where_it_fails
 from sidecar.workflows.registration import registrations, unregistered
+from sidecar.workflows.resize import resizes
 from sidecar.workflows.resolve import Plan, Request
 
 NOT_A_KEY = "what-if"
@@ -94,7 +95,7 @@ def survey(
     journal.step("preflight", Text("Checking whether it can work…"), increment=5)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks))
+    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, model_bytes(facts)))
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
         found = UNREGISTERED if absent else _foreseen(place, plan, existing)
@@ -127,6 +128,7 @@ def _reality(
         change=None if app is None else change_of(plan, existing, app),
         moved=None if app is None else _moved(place, plan, existing, app),
         renewed=None if app is None or at is None else failed_mount(at, app, journal),
+        resizes=resizes(place, plan, existing),
         outputs=_outputs(plan, place, existing, recorded, config),
         config=config,
         registers=(),
