@@ -59,7 +59,8 @@ def _head(plan: PlanDocument) -> str:
     register = [f"- {each} is registered in the subscription first." for each in plan.work.registers]
     lines = ["# Plan for inference", "", f"**{summary(plan.work)}**", "", where + profile]
     lines += ["", *register] if register else []
-    return "\n".join([*lines, "", f"Nothing has been changed yet. Digest: {code(plan.digest[:16])}"])
+    yet = "" if plan.work.nothing else "Nothing has been changed yet. "
+    return "\n".join([*lines, "", f"{yet}Digest: {code(plan.digest[:16])}"])
 
 
 def _resources(work: Work) -> str:

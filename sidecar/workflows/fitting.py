@@ -73,7 +73,7 @@ def would_fit(place: GroupPlace, facts: Facts, checks: Sequence[Check], model: i
     """None where nothing speaks against the place. `model`: bytes that it needs on one GPU; None: unknown."""
     if not is_wanted(checks):
         return None
-    patience = SECONDS - PRICE_SECONDS
+    patience = (SECONDS - PRICE_SECONDS) * place.session.patience.scale
     search = Search(place, time.monotonic() + patience)
     # A read that hangs is left behind: it changes nothing, and ends with this process.
     looking = threading.Thread(target=search.run, args=(facts.location,), name="fitting", daemon=True)
