@@ -45,6 +45,13 @@ NOT_A_KEY = "what-if"
 """In place of the app's key, which is made when the app is."""
 
 
+UNREGISTERED = Unread(
+    Text(
+        "ARM foresees nothing before the providers are registered. Of theirs nothing can be there yet: all of it is made."
+    )
+)
+
+
 @dataclass(frozen=True)
 class Survey:
     """`facts` and `checks`: None and empty where nothing is to be done, so nothing could fail. `said`: ARM's own list of
@@ -91,7 +98,7 @@ def survey(
     stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, model_bytes(facts)))
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
-        found = _foreseen(place, plan, existing)
+        found = UNREGISTERED if absent else _foreseen(place, plan, existing)
         said = None if isinstance(found, Unread) else found
         reality = replace(reality, foreseen=found if isinstance(found, Unread) else meant(changes_of(found)))
     return Survey(reality, work_of(reality), registered, facts, checks, said)

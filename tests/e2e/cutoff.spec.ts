@@ -42,7 +42,8 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     await window.run(`AI Toolkit: ${PROVISION}`);
     await window.choose("Runs on this machine");
     await window.choose(`rg-${name}`);
-    await window.step(PROVISION, /storageAccounts .*: Succeeded|Microsoft\..*: Succeeded/);
+    await window.press("The plan is open", "Apply plan");
+    await window.step(PROVISION, /Microsoft\.\S+ \S+: (Running|Succeeded)/);
     return { folder, window };
   }
 

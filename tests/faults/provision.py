@@ -22,6 +22,7 @@ from tests.faults.deploying import secrets
 from tests.faults.provisioning import sweep
 from tests.faults.provisioning.answers_rows import ANSWERS
 from tests.faults.provisioning.ground import Ground, Row
+from tests.faults.provisioning.plan_rows import PLANS
 from tests.faults.provisioning.waits_rows import WAITS
 
 TIMES: Mapping[str, float] = {
@@ -36,7 +37,7 @@ SLOWER: Mapping[str, float] = {**TIMES, "environment": 1000}
 SLOW = frozenset({"18-verb"})
 """What must meet a deployment that runs after another process has begun."""
 
-ROWS: Mapping[str, Callable[[Ground], Row]] = {**ANSWERS, **WAITS}
+ROWS: Mapping[str, Callable[[Ground], Row]] = {**ANSWERS, **PLANS, **WAITS}
 SWEEP = "17"
 SECRETS = "secrets"
 

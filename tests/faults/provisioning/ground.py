@@ -70,16 +70,16 @@ class Ground(deploying.Ground):
         return ["provision", str(self.project.workspace.folder), *place, "--cloud", "local", "--json", "--yes"]
 
     def begin(self, *verb: str) -> subprocess.Popen[str]:
-        return super().begin(*verb) if verb else self._start(["-m", "sidecar", *self.arguments])
+        return super().begin(*verb) if verb else self.start(["-m", "sidecar", *self.arguments])
 
     def begin_killed(self, number: int, when: str, listed: str = "") -> subprocess.Popen[str]:
         """A Provision that is killed at one of its writes of files, or that lists them."""
         watched = [str(self.project.workspace.infra), str(self.state / "journals")]
-        return self._start(
+        return self.start(
             ["-m", "tests.support.killed", str(number), when, listed or "-", *watched, "--", *self.arguments]
         )
 
-    def _start(self, command: list[str]) -> subprocess.Popen[str]:
+    def start(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, env=self.environ, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -92,6 +92,12 @@ class Ground(deploying.Ground):
         if process.returncode in (1, 3, 130) and out:
             self.failures.append(ended.error)
         return ended
+
+    def beside(self, name: str) -> Ground:
+        """Another project in a group of its own, on the same cloud; what it writes and tells counts as this one's."""
+        made = Ground(self.world, self.folder, f"{self.name}-{name}")
+        made.written, made.failures = self.written, self.failures
+        return made
 
     def provision(self) -> Ended:
         return self.finish(self.begin())

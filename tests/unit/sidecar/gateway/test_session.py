@@ -18,7 +18,7 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpRequest, HttpResponse
 
 from sidecar.gateway.session import AZURE_PROFILES, Session, cloud_of, open_session, portal_link, settings_from
-from sidecar.gateway.translation import translated
+from sidecar.gateway.translation import busy_for, translated
 from sidecar.words.errors import CloudError, NotAuthorized, NotFound, NotSignedIn, SlipwayError, Unreachable
 from sidecar.words.names import AzureCloud
 from sidecar.words.text import Text
@@ -105,6 +105,17 @@ def test_a_refused_sign_in_on_a_wrong_clock_is_the_clocks_fault(minutes: int, co
     error = raised(ClientAuthenticationError(response=answer))
     assert error.code == code
     assert (f"is {abs(minutes)} minutes off" in str(error)) == (code == "ClockSkew")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "later"), [("86400", True), ("7", False), ("Sun, 29 Nov 2026 00:00:00 GMT", False)]
+)
+def test_a_wait_that_nobody_is_kept_for_is_told_and_not_asked_again_for(seconds: str, later: bool) -> None:
+    answer = Answer(429, {"error": {"code": "Throttled", "message": "no"}})
+    answer.headers = {"Retry-After": seconds}
+    error = HttpResponseError(response=answer)
+    assert (busy_for(error) is None) == later
+    assert ("1440 minutes" in str(raised(error).suggestion)) == later
 
 
 def session(name: AzureCloud) -> Session:
