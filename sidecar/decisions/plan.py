@@ -258,6 +258,7 @@ def digest_of(found: Reality, work: Work) -> str:
         "resources": sorted(_line(each) for each in work.lines),
         "files": sorted(f"{each.action} {each.path}" for each in work.files),
         "deploys": work.deploys,
+        "app": None if found.change is None or not work.changes(APP) else found.change.template,  # lines are cut short
         "remade": work.remade,
         "risks": sorted(work.risks),
     }

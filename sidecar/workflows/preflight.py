@@ -47,10 +47,8 @@ def preflight_with_fitting(
     plan = resolve(workspace, session, request, journal)
     place = GroupPlace(session, request.subscription_id, plan.group.name)
     registered = registrations(session, request.subscription_id)
-    existing: Existing | None = None
-    if not unregistered(registered):  # else ARM knows nothing of what is there
-        journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
-        existing = look(place, plan.planned, plan.project, journal)
+    journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
+    existing = look(place, plan.planned, plan.project, journal, unregistered(registered))
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
     return checks, would_fit(place, facts, checks, model_bytes(facts))
