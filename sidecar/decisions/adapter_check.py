@@ -195,7 +195,7 @@ def _rank_of(config: Json, module: str) -> int | None:
             if re.match(rf"(.*\.)?({pattern})$", module):
                 return int(cast("int", value))
         return int(cast("int", config.get("r") or 0))
-    except (re.error, TypeError, ValueError):
+    except (re.error, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -108,7 +108,7 @@ def shape_of(config: Json) -> Shape | Foreign | Broken:
         found = _shape(config, family)
     except KeyError as error:
         return Broken(Text("its config.json has no {key}", key=error.args[0]))
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return Broken(Text("a size in its config.json is no number"))
     if found.layers > MOST_LAYERS:
         return Broken(Text("its config.json speaks of {count} layers", count=found.layers))
