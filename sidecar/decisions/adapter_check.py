@@ -176,6 +176,8 @@ def _pair(config: Json, layer: int, module: str, pair: Mapping[str, Tensor], sha
             Text("layer {layer} {module} has rank {rank}; at most {most}", **where, rank=rank, most=MOST_RANK)
         )
     said = _rank_of(config, f"model.layers.{layer}.{module}")
+    if said is None:
+        return Broken(Text("its configuration states ranks that are none"))
     if said and said != rank:
         return Broken(
             Text("layer {layer} {module} has rank {rank}; its configuration says {said}", **where, rank=rank, said=said)
@@ -183,12 +185,18 @@ def _pair(config: Json, layer: int, module: str, pair: Mapping[str, Tensor], sha
     return None
 
 
-def _rank_of(config: Json, module: str) -> int:
-    patterns = cast("dict[str, object]", config.get("rank_pattern") or {})
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return int(cast("int", value))
-    return int(cast("int", config.get("r") or 0))
+def _rank_of(config: Json, module: str) -> int | None:
+    """0: it says none. None: what it says is no rank."""
+    stated: object = config.get("rank_pattern") or None
+    if stated is not None and not isinstance(stated, dict):
+        return None
+    try:
+        for pattern, value in cast("dict[str, object]", stated or {}).items():
+            if re.match(rf"(.*\.)?({pattern})$", module):
+                return int(cast("int", value))
+        return int(cast("int", config.get("r") or 0))
+    except (re.error, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _whole_modules(config: Json, tensors: Tensors, shape: Shape) -> Broken | None:

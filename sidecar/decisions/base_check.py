@@ -132,7 +132,7 @@ def misfit(known: Shape, found: Tensors) -> Broken | None:
 
 def _foreign(base: Base, known: Foreign | None) -> Check:
     config: Json = base.config if not isinstance(base.config, (Broken, Unread)) else {}
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if config.get("auto_map") and kind not in FAMILIES:
         sentence = Text(
             "{name} names code of its own (auto_map), which is never run: the server starts only if transformers knows the "

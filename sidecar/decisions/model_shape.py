@@ -13,6 +13,9 @@ from sidecar.decisions.model_facts import Broken, Json
 from sidecar.words.text import Text
 
 Has = Literal["never", "if configured", "always"]
+MOST_LAYERS = 4096
+"""No model has as many; each costs room here too."""
+
 ROPES = {"default", "linear", "dynamic", "yarn", "llama3", "longrope", "su"}
 
 
@@ -102,11 +105,14 @@ def shape_of(config: Json) -> Shape | Foreign | Broken:
     if rope not in ROPES:
         return Foreign(Text("its rope type is {kind}", kind=rope))
     try:
-        return _shape(config, family)
+        found = _shape(config, family)
     except KeyError as error:
         return Broken(Text("its config.json has no {key}", key=error.args[0]))
-    except (TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return Broken(Text("a size in its config.json is no number"))
+    if found.layers > MOST_LAYERS:
+        return Broken(Text("its config.json speaks of {count} layers", count=found.layers))
+    return found
 
 
 def _rope(config: Json) -> str:

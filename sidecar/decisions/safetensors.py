@@ -50,7 +50,7 @@ def _tensor(name: str, entry: Any) -> tuple[Tensor, tuple[int, int]] | Broken:
     """It, and where in the data it lies."""
     try:
         dtype, shape, (start, end) = str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), entry["data_offsets"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return Broken(Text("its tensor {name} is described wrongly", name=name))
     if dtype not in DTYPES:
         return Broken(

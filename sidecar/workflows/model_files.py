@@ -207,8 +207,8 @@ def _shards_of(index: Json | Broken | Unread | None) -> tuple[str, ...] | Broken
     named = index.get("weight_map")
     if not isinstance(named, dict) or not named:
         return Broken(Text("it has no weight_map"))
-    names = set(cast("dict[str, Any]", named).values())
+    names = list(cast("dict[str, Any]", named).values())
     for name in names:
         if not isinstance(name, str) or "/" in name or not name.endswith(".safetensors"):
             return Broken(Text("it names a file outside of its folder or of another kind: {name}", name=name))
-    return tuple(sorted(names))
+    return tuple(sorted(set(names)))

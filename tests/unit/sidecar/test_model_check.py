@@ -149,6 +149,35 @@ def test_tokens_of_its_own_are_told_against_the_bases(tmp_path: Path) -> None:
     assert "260 tokens of its own in place of 256" in str(checks(tmp_path)["adapter models/tuned"].sentence)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rank_pattern": ["q_proj"]},
+        {"rank_pattern": {"(": 4}},
+        {"r": "four"},
+        {"r": [4]},
+        {"rank_pattern": {"q_proj": {}}},
+    ],
+)
+def test_ranks_that_are_none_are_a_refusal_and_no_crash(config: dict[str, Any], tmp_path: Path) -> None:
+    base_in(tmp_path)
+    adapter_in(tmp_path, **config)
+    assert "states ranks that are none" in str(checks(tmp_path)["adapter models/tuned"].sentence)
+
+
+def test_a_hostile_base_is_a_failure_and_no_crash(tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    index = folder / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"a": ["b"]}}')
+    assert "of another kind: ['b']" in str(checks(tmp_path)["base model"].sentence)
+    index.unlink()
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}))
+    assert "speaks of 1000000000 layers" in str(checks(tmp_path)["base model"].sentence)
+    (folder / "config.json").write_text("[" * 100_000)
+    assert "config.json: it is not JSON" in str(checks(tmp_path)["base model"].sentence)
+
+
 def test_of_very_many_adapters_the_rest_is_said_to_be_unread(tmp_path: Path) -> None:
     base_in(tmp_path)
     for number in range(MOST_ADAPTERS + 3):
