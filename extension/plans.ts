@@ -1,4 +1,4 @@
-// The plan of a Provision as a read-only page in the editor: what would be made, changed, left and paid, before anything is.
+// The plan of a Provision as a read-only page: what would be made, changed, left and paid, before anything is.
 import * as vscode from "vscode";
 
 const SCHEME = "slipway-plan";
@@ -18,7 +18,9 @@ export class Plans implements vscode.TextDocumentContentProvider, vscode.Disposa
     const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${folder.name}/Plan for ${folder.name}.md` });
     this.pages.set(uri.path, markdown);
     this.changed.fire(uri);
-    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), { preview: true });
+    // VS Code's own Markdown extension renders it; where somebody has switched that off, the text is as readable.
+    if (vscode.extensions.getExtension("vscode.markdown-language-features") !== undefined) await vscode.commands.executeCommand("markdown.showPreview", uri);
+    else await vscode.window.showTextDocument(await vscode.workspace.openTextDocument(uri), { preview: true });
   }
 
   dispose(): void {

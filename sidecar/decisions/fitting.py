@@ -20,7 +20,7 @@ REGIONS = 4
 READS = 12
 SECONDS = 10.0
 
-DECIDED_BY_PLACE = ("profile", "quota")
+DECIDED_BY_PLACE = ("profile", "quota", "memory")
 """Checks that another profile or another region may pass."""
 
 

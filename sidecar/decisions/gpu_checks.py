@@ -70,8 +70,9 @@ def gpus_counted(facts: Facts) -> tuple[int, int, int] | None:
 def _against(facts: Facts, kind: str, row: str, used: int, limit: int) -> Check:
     """Needed, used and allowed, in GPUs: the unit of these rows. A dedicated profile's nodes count with all they may become."""
     each = GPUS.get(kind, 1)
-    dedicated = "Consumption" not in kind and facts.environment is None
-    needed = each * facts.instances if dedicated else each
+    dedicated = "Consumption" not in kind and (facts.environment is None or facts.nodes is not None)
+    nodes = facts.instances if facts.nodes is None else facts.nodes.new
+    needed = each * nodes if dedicated else each
     counted = Text(
         "GPUs needed: {needed}, in use: {used}, allowed: {limit} ({row} in {location}).",
         needed=needed,
@@ -81,7 +82,7 @@ def _against(facts: Facts, kind: str, row: str, used: int, limit: int) -> Check:
         location=facts.location,
     )
     if needed > limit:
-        fewer = dedicated and facts.instances > 1 and each <= limit
+        fewer = dedicated and nodes > 1 and each <= limit
         return failed(
             "quota",
             "MaxRegionalQuotaExceeded",

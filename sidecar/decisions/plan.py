@@ -16,6 +16,7 @@ from sidecar.decisions.checks import Unread
 from sidecar.decisions.members import Member, changed, shown
 from sidecar.decisions.profiles import Parameters, Wanted, missing_profile, profile_in
 from sidecar.decisions.provisioning import APP, ENVIRONMENT, ENVIRONMENT_STORAGE, FAILED, LOGS, Existing, is_switched
+from sidecar.decisions.resizing import Resized
 from sidecar.decisions.whatif import ResourceChange, risky, tells
 from sidecar.gateway.apps import App
 from sidecar.words.names import PlanAction
@@ -66,6 +67,8 @@ class Reality:
     """The storage that the app mounts its share by, and the one that it is to be."""
     renewed: str | None
     """A storage of the environment whose key no longer mounts the share."""
+    resizes: tuple[Resized, ...] = ()
+    """Numbers of the environment's profile and of the share that are stated and differ."""
     outputs: Mapping[str, str] | None
     """What the configuration is to hold; None: only a deployment tells."""
     config: Mapping[str, str | None]
@@ -152,6 +155,10 @@ def updates_of(found: Reality) -> tuple[ResourceLine, ...]:
     lines = [
         ResourceLine(ENVIRONMENT, found.planned.names[ENVIRONMENT], "update", (Member("workloadProfiles", "–", added),))
         for added in profiles_to_add(found)
+    ]
+    lines += [
+        ResourceLine(each.kind, each.resource, "update", (Member(each.path, str(each.old), str(each.new)),))
+        for each in found.resizes
     ]
     if found.renewed is not None:
         lines.append(ResourceLine(ENVIRONMENT_STORAGE, found.renewed, "update", (Member("accountKey", "…", "…"),)))
@@ -251,6 +258,7 @@ def digest_of(found: Reality, work: Work) -> str:
         "resources": sorted(_line(each) for each in work.lines),
         "files": sorted(f"{each.action} {each.path}" for each in work.files),
         "deploys": work.deploys,
+        "app": None if found.change is None or not work.changes(APP) else found.change.template,  # lines are cut short
         "remade": work.remade,
         "risks": sorted(work.risks),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sidecar.decisions.checks import Check
 from sidecar.decisions.plan import Work, summary
 from sidecar.decisions.plan_cost import Cost
+from sidecar.decisions.provisioning import NOUNS
 from sidecar.words.text import Text
 
 
@@ -67,7 +68,7 @@ def _resources(work: Work) -> str:
         for each in work.of(action):
             by = " (by ARM's what-if)" if each.foreseen else ""
             members = [f"{code(one.path)}: {code(one.before)} → {code(one.after)}" for one in each.members]
-            rows.append((f"{action}{by}", each.kind, code(each.name), "<br>".join(members)))
+            rows.append((f"{action}{by}", NOUNS.get(each.kind, each.kind), code(each.name), "<br>".join(members)))
     return "## Resources\n\n" + table(("", "type", "name", "what changes"), rows) if rows else ""
 
 

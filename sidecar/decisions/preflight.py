@@ -20,8 +20,7 @@ from sidecar.decisions.provisioning import (
     ACCOUNT,
     APP,
     ENVIRONMENT,
-    LOGS,
-    SHARE,
+    NOUNS,
     Existing,
     refuse_foreign,
     refuse_unusable,
@@ -147,16 +146,6 @@ def _names(facts: Facts) -> list[Check]:
             )
         )
     return found or [passed("names", Text("Every name keeps Azure's rules."))]
-
-
-NOUNS: dict[str, str] = {
-    ACCOUNT: "storage account",
-    SHARE: "file share",
-    ENVIRONMENT: "Container Apps environment",
-    "microsoft.app/managedenvironments/storages": "storage of an environment",
-    APP: "container app",
-    LOGS: "Log Analytics workspace",
-}
 
 
 def _storage(facts: Facts) -> list[Check]:

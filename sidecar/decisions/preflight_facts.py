@@ -10,6 +10,7 @@ from sidecar.decisions.checks import Unread
 from sidecar.decisions.model_facts import ModelFacts
 from sidecar.decisions.profiles import Wanted, kind_of
 from sidecar.decisions.provisioning import Existing
+from sidecar.decisions.resizing import Resized
 from sidecar.gateway.apps import App, Environment
 from sidecar.gateway.offers import Account, Grant, Offer
 from sidecar.words.errors import SlipwayError
@@ -38,6 +39,8 @@ class Facts:
     name_free: bool | Unread | None
     """Whether nobody else has the storage account's name; None where the account is there."""
     files: Unread | SlipwayError | None
+    nodes: Resized | None = None
+    """The maximum of nodes of a dedicated profile, where it is to be changed."""
     models: ModelFacts | None = None
     """What is on the share; None where there is none yet, or where another server than ours is to be started."""
 

@@ -30,6 +30,16 @@ SWITCHES = {
 }
 """The parameter of the shipped template that says whether a resource is made or referred to."""
 
+NOUNS: dict[str, str] = {
+    ACCOUNT: "storage account",
+    SHARE: "file share",
+    ENVIRONMENT: "Container Apps environment",
+    ENVIRONMENT_STORAGE: "storage of an environment",
+    APP: "container app",
+    LOGS: "Log Analytics workspace",
+}
+"""What people call a type."""
+
 FAILED = ENDED_BADLY
 SETTLED = ENDED_BADLY | ENDED_WELL
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sidecar.armlang.deployment import Planned
-from sidecar.decisions.provisioning import SHARE, Existing
+from sidecar.decisions.provisioning import ENVIRONMENT, SHARE, Existing
 from sidecar.words.text import Text
 
 INSTANCES, QUOTA = "maximumInstanceCount", "shareQuota"
@@ -21,6 +21,16 @@ class Resized:
     profile: str | None
     old: int
     new: int
+
+    @property
+    def kind(self) -> str:
+        """The resource's type."""
+        return SHARE if self.profile is None else ENVIRONMENT
+
+    @property
+    def path(self) -> str:
+        """What of it changes."""
+        return "properties.shareQuota" if self.profile is None else f"workloadProfiles[{self.profile}].{COUNT}"
 
     @property
     def text(self) -> Text:

@@ -13,7 +13,7 @@ from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, loca
 from sidecar.gateway.local_image import prepare_image
 from sidecar.gateway.patience import Followed, Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for, busy_or_lost, is_away, is_broken
-from sidecar.gateway.transport import authentication, retry_policy, transport
+from sidecar.gateway.transport import Connections, authentication, retry_policy, transport
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.words.names import AzureCloud, CloudName
 from sidecar.words.text import Text
@@ -120,6 +120,9 @@ class Session:
     verify: str | bool
     local: LocalCloud | None = None
     patience: Patience = field(default_factory=Patience)
+    home: str | None = None
+    """The tenant of the subscription that it was opened for, where that is known already."""
+    connections: Connections = field(default_factory=Connections, compare=False)
 
     @property
     def poll_seconds(self) -> float:
@@ -147,7 +150,7 @@ class Session:
             "base_url": self.profile.arm,
             "credential_scopes": [self.profile.scope],
             "authentication_policy": authentication(self.credential, self.profile.scope),
-            "transport": transport(self.patience, verify=self.verify, **self.transport_options()),
+            "transport": transport(self.patience, self.connections, verify=self.verify, **self.transport_options()),
             "polling_interval": POLL_SECONDS,
             "retry_policy": retry_policy(self.patience),
             "logging_enable": False,
@@ -240,7 +243,8 @@ def open_session(
     patience = patience or Patience()
     if cloud == "local":
         running = local_cloud(settings.local_state, settings.environ, settings.say)
-        return Session(_local_profile(running), local_credential(running), str(running.ca_file), running, patience)
+        profile, credential = _local_profile(running), local_credential(running)
+        return Session(profile, credential, str(running.ca_file), running, patience, running.tenant_id)
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     trust_this_machine()

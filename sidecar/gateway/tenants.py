@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 import httpx
@@ -46,10 +46,10 @@ def tenant_of(arm: str, subscription_id: str) -> str | None:
 
 def session_in(settings: Settings, cloud: CloudName, subscription_id: str | None, patience: Patience) -> Session:
     """A session in a subscription's own tenant, which may be one where the person is a guest, or in the one that was named."""
-    tenant = settings.tenant
-    if cloud in AZURE_PROFILES and tenant is None and subscription_id:
-        tenant = tenant_of(AZURE_PROFILES[cloud].arm, subscription_id)
-    return open_session(settings, cloud, tenant, patience)
+    if cloud not in AZURE_PROFILES or settings.tenant is not None or not subscription_id:
+        return open_session(settings, cloud, settings.tenant, patience)
+    tenant = tenant_of(AZURE_PROFILES[cloud].arm, subscription_id)
+    return replace(open_session(settings, cloud, tenant, patience), home=tenant)
 
 
 def tenants(session: Session) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ renewed once where it is refused."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -29,7 +30,39 @@ READS = frozenset({"GET", "HEAD"})
 T = TypeVar("T")
 
 
-def transport(patience: Patience, *, verify: str | bool, **options: Any) -> Any:
+KEPT_SECONDS = 5.0
+"""For so long a connection that was used may be used again. One that is older may have died unseen, behind a closed lid."""
+
+
+class Connections:
+    """Connections of a session, kept from one request to the next: each new one reads this machine's whole certificate store."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: Any = None
+        self._used = 0.0
+
+    def taken(self, **options: Any) -> Any:
+        """What the SDK's transports keep connections in."""
+        from azure.core.pipeline.transport import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+            RequestsTransport,
+        )
+
+        with self._lock:
+            now = time.time()  # the other clock may stand still while the machine sleeps
+            if self._kept is None or not 0 <= now - self._used <= KEPT_SECONDS:
+                owner = RequestsTransport(**options)
+                owner.open()
+                self._kept = owner.session
+            self._used = now
+            return self._kept
+
+    def used(self) -> None:
+        with self._lock:
+            self._used = time.time()
+
+
+def transport(patience: Patience, connections: Connections, *, verify: str | bool, **options: Any) -> Any:
     """The SDK's transport, which a cancel leaves at once while something is read. A change is waited for: whether it was made has
     to be known."""
     from azure.core.pipeline.transport import (  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
@@ -38,15 +71,26 @@ def transport(patience: Patience, *, verify: str | bool, **options: Any) -> Any:
 
     class Heard(RequestsTransport):
         def send(self, request: Any, **kwargs: Any) -> Any:
-            if request.method not in READS or patience.stop.is_set():
-                return super().send(request, **kwargs)
+            self.session = connections.taken(**options)
+            try:
+                if request.method not in READS or patience.stop.is_set():
+                    return super().send(request, **kwargs)
 
-            def ask() -> Any:
-                return RequestsTransport.send(self, request, **kwargs)
+                def ask() -> Any:
+                    return RequestsTransport.send(self, request, **kwargs)
 
-            return left_with(patience.stop, ask)
+                return left_with(patience.stop, ask)
+            finally:
+                connections.used()
 
-    return Heard(connection_verify=verify, connection_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS, **options)
+    return Heard(
+        session=connections.taken(**options),
+        session_owner=False,
+        connection_verify=verify,
+        connection_timeout=CONNECT_SECONDS,
+        read_timeout=ANSWER_SECONDS,
+        **options,
+    )
 
 
 def left_with(stop: threading.Event, ask: Callable[[], T]) -> T:

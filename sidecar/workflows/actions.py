@@ -180,8 +180,9 @@ def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Pre
 def _request(
     session: Session, subscription_id: str, group: str, consents: tuple[str, ...], context: Context
 ) -> Request:
-    tenant = next((each.tenant_id for each in resources.subscriptions(session) if each.id == subscription_id), "")
-    return Request(subscription_id, tenant, group, consents, dict(context.settings.environ))
+    listed = () if session.home else resources.subscriptions(session)
+    tenant = next((each.tenant_id for each in listed if each.id == subscription_id), "")
+    return Request(subscription_id, session.home or tenant, group, consents, dict(context.settings.environ))
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:

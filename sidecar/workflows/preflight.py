@@ -11,10 +11,12 @@ from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings
+from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
 from sidecar.decisions.profiles import Wanted, kind_of, wanted_profile
-from sidecar.decisions.provisioning import ACCOUNT, SHARE, Existing
+from sidecar.decisions.provisioning import ACCOUNT, ENVIRONMENT, SHARE, Existing
+from sidecar.decisions.resizing import nodes_to_resize
 from sidecar.decisions.restart import has_gpu
 from sidecar.gateway import apps, offers
 from sidecar.gateway.files import open_share
@@ -32,9 +34,6 @@ from sidecar.workflows.resolve import Plan, Request, resolve
 
 T = TypeVar("T")
 
-MODEL_BYTES: int | None = None
-"""What the model needs on a GPU; None: nobody has told yet."""
-
 
 def preflight(workspace: Workspace, session: Session, request: Request, journal: Journal) -> tuple[Check, ...]:
     """Every check. Writes nothing, registers nothing. Raises SlipwayError where not even the project can be read."""
@@ -48,13 +47,16 @@ def preflight_with_fitting(
     plan = resolve(workspace, session, request, journal)
     place = GroupPlace(session, request.subscription_id, plan.group.name)
     registered = registrations(session, request.subscription_id)
-    existing: Existing | None = None
-    if not unregistered(registered):  # else ARM knows nothing of what is there
-        journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
-        existing = look(place, plan.planned, plan.project, journal)
+    journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
+    existing = look(place, plan.planned, plan.project, journal, unregistered(registered))
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    return checks, would_fit(place, facts, checks, MODEL_BYTES)
+    return checks, would_fit(place, facts, checks, model_bytes(facts))
+
+
+def model_bytes(facts: Facts) -> int | None:
+    """What the base model on the share needs on a GPU; None where that can't be told."""
+    return None if facts.models is None else needed(facts.models)
 
 
 def checked(
@@ -105,6 +107,9 @@ def facts_of(
         if there or not account or existing is None
         else read(lambda: offers.is_name_free(place, account)),
         files=files,
+        nodes=None
+        if existing is None
+        else nodes_to_resize(planned, existing, plan.values, planned.names.get(ENVIRONMENT, "")),
         models=models,
     )
 

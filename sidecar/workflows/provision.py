@@ -31,6 +31,7 @@ from sidecar.workflows.mount_key import mount_by, renew_key
 from sidecar.workflows.planning import refuse_changed
 from sidecar.workflows.preflight import checked, stop_where_it_fails
 from sidecar.workflows.registration import MISSING, register_providers, registrations
+from sidecar.workflows.resize import resize
 from sidecar.workflows.resolve import Plan, Request, resolve
 from sidecar.workflows.survey import Survey, change_of, survey, to_send
 
@@ -121,6 +122,7 @@ def begin(
     """Starts the deployment, if there is one to be, and changes the app that exists. Nothing is written before."""
     existing, name = seen.existing, plan.name
     prepare_environment(place, consents, plan.planned, existing, seen.reality.wanted, journal)
+    resize(place, existing, seen.reality.resizes, journal)
     keep_project_id(workspace, plan.project)
     if seen.work.deploys:
         if recorded is not None:  # the next deployment of this name replaces its record

@@ -36,12 +36,20 @@ from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import failed_mount, storage_to_move_from
-from sidecar.workflows.preflight import MODEL_BYTES, facts_of, stop_where_it_fails
+from sidecar.workflows.preflight import facts_of, model_bytes, stop_where_it_fails
 from sidecar.workflows.registration import registrations, unregistered
+from sidecar.workflows.resize import resizes
 from sidecar.workflows.resolve import Plan, Request
 
 NOT_A_KEY = "what-if"
 """In place of the app's key, which is made when the app is."""
+
+
+UNREGISTERED = Unread(
+    Text(
+        "ARM foresees nothing before the providers are registered. Of theirs nothing can be there yet: all of it is made."
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,10 @@ def survey(
     journal.step("preflight", Text("Checking whether it can work…"), increment=5)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, MODEL_BYTES))
+    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, model_bytes(facts)))
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
-        found = _foreseen(place, plan, existing)
+        found = UNREGISTERED if absent else _foreseen(place, plan, existing)
         said = None if isinstance(found, Unread) else found
         reality = replace(reality, foreseen=found if isinstance(found, Unread) else meant(changes_of(found)))
     return Survey(reality, work_of(reality), registered, facts, checks, said)
@@ -120,6 +128,7 @@ def _reality(
         change=None if app is None else change_of(plan, existing, app),
         moved=None if app is None else _moved(place, plan, existing, app),
         renewed=None if app is None or at is None else failed_mount(at, app, journal),
+        resizes=resizes(place, plan, existing),
         outputs=_outputs(plan, place, existing, recorded, config),
         config=config,
         registers=(),

@@ -160,9 +160,6 @@ describe("the main job in a real VS Code", function () {
     assert.match(window.log, /The inference endpoint is available at http:\/\/127\.0\.0\.2:\d+/);
   });
 
-  it("Provision again: the plan says that there is nothing to do, and nothing is written", () =>
-    nothingIsToBeDone(window, [LOCAL, place.RESOURCE_GROUP_NAME], folder));
-
   it("the view and the status bar say in words what runs where", async () => {
     const view = await window.showView();
     await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 30_000 });
@@ -204,6 +201,9 @@ describe("the main job in a real VS Code", function () {
     assert.deepEqual(chat.outgoing, []);
     await chat.page.close();
   });
+
+  it("Provision again: the plan says that there is nothing to do, and nothing is written", () =>
+    nothingIsToBeDone(window, [LOCAL, place.RESOURCE_GROUP_NAME], folder));
 
   it("Show API key shows the key on request, and no log holds it", async () => {
     await window.run("AI Toolkit: Show API key");

@@ -39,6 +39,10 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         person.expect("Sweden Central")
         person.expect("Number: ")
         person.type("swedencentral")
+        shown = person.expect("Apply this plan? [y/N] ", 60)
+        assert "# Plan for inference" in shown
+        assert "infra/slipway.json" in shown
+        person.type("y")
         person.expect("Provisioned. The endpoint will be http://", 120)
         person.expect("next       `python -m sidecar deploy`")
         assert person.ended() == 0
@@ -76,6 +80,17 @@ def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_pa
         assert "tuned" in line
         assert "(used by this project)" in line
         person.type("")
+        person.expect("Apply this plan? [y/N] ", 60)
+        person.type("")
+        person.expect("Cancelled. Nothing was changed.")
+        assert person.ended() == 130
+    assert json.loads((tmp_path / "infra" / "inference.config.json").read_text())["ACA_APP_NAME"] is None
+    with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
+        for question in ("Number [", "Number ["):
+            person.expect(question)
+            person.type("")
+        person.expect("Apply this plan? [y/N] ", 60)
+        person.type("y")
         person.expect("Provisioned.", 120)
         assert person.ended() == 0
     config = json.loads((tmp_path / "infra" / "inference.config.json").read_text())

@@ -20,6 +20,15 @@ from pathlib import Path
 PLAN = "image.json"
 PIP_MAIN = "pip/__main__.py"
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\]\s*)?(?:==\s*([\w.+!-]+))?")
+_PINNED = re.compile(r"([A-Za-z0-9][\w.-]*)\s*==\s*([\w.!-]+)")
+_QUIET = {"--quiet", "-q"}
+_PLAIN_OPTIONS = _QUIET | {
+    "--disable-pip-version-check",
+    "--no-input",
+    "--break-system-packages",
+    "-r",
+    "--requirement",
+}
 _ELSEWHERE = {"--dry-run", "--target", "-t", "--prefix", "--root", "--user", "--help", "-h"}
 _YES = {"1", "y", "yes", "t", "true", "on"}
 
@@ -142,14 +151,43 @@ def may_install(arguments: list[str], environ: Mapping[str, str]) -> bool:
     return "install" in arguments and allowed and not _ELSEWHERE.intersection(arguments)
 
 
+def leaves_nothing(arguments: list[str], store: Store, layer_packages: Path) -> bool:
+    """Whether pip, asked quietly, would find everything there and say nothing: each thing that is asked for is one of the image's
+    packages in its very version, and the layer has all of those with what they need in no other one."""
+    if not _QUIET.intersection(arguments) or not set(_options(arguments)) <= _PLAIN_OPTIONS:
+        return False
+    lines = [line.partition("#")[0].strip() for line in _lines(arguments) if not line.startswith("-")]
+    asked = [(line, _PINNED.fullmatch(line.partition(";")[0].strip())) for line in lines if line]
+    names = [normalized(found[1]) for _, found in asked if found and _is_held(found[1], found[2], store)]
+    if not names or len(names) != len(asked):
+        return False
+    there = {each.name.removesuffix(".dist-info") for each in layer_packages.glob("*.dist-info")}
+    held = {(normalized(each.rpartition("-")[0]), each.rpartition("-")[2]) for each in there}
+    return all((each.name, each.version) in held for each in store.closure(names))
+
+
+def _options(arguments: list[str]) -> Iterator[str]:
+    """All that begins with a dash; the file that belongs to `-r` is looked at by its lines."""
+    return (each.partition("=")[0] for each in arguments if each.startswith("-"))
+
+
+def _is_held(name: str, version: str, store: Store) -> bool:
+    package = store.packages.get(normalized(name))
+    return package is not None and package.version.partition("+")[0] == version
+
+
 def main() -> int:
     arguments = sys.argv[1:]
     if may_install(arguments, os.environ):
         store = read_plan(Path(sys.prefix))
-        packages = store.closure(asked_for(arguments[arguments.index("install") + 1 :], store))
+        asked = arguments[arguments.index("install") + 1 :]
+        packages = store.closure(asked_for(asked, store))
         image_packages = next((store.image / "lib").glob("python3*/site-packages"))
-        new = link(packages, image_packages, Path(sysconfig.get_path("purelib")))
+        layer_packages = Path(sysconfig.get_path("purelib"))
+        new = link(packages, image_packages, layer_packages)
         link_scripts(new, store.image / "bin", Path(sys.executable).parent)
+        if leaves_nothing(asked, store, layer_packages):
+            return 0
         importlib.invalidate_caches()
     return int(importlib.import_module("pip._internal.cli.main").main())
 

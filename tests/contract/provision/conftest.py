@@ -101,7 +101,9 @@ class Project:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     running = start_cloud(
-        tmp_path_factory.mktemp("provision-cloud"), "--throwaway", settings={**QUICK, "environments_quota": 200}
+        tmp_path_factory.mktemp("provision-cloud"),
+        "--throwaway",
+        settings={**QUICK, "environments_quota": 200, "gpu_quota": {"swedencentral/SubscriptionNCA100Gpus": 2}},
     )
     running.register()
     yield running

@@ -165,6 +165,34 @@ def test_what_is_stated_is_applied_or_said(project: Project) -> None:
     ]  # fmt: skip
 
 
+def test_nodes_and_quota_that_are_stated_are_set_where_they_are_and_nothing_else_of_them(project: Project) -> None:
+    project.state(gpuProfileType="NC24-A100", cpu="24", memory="220Gi", location="swedencentral")
+    project.provision()
+    (name,) = project.names("Microsoft.App/managedEnvironments")
+    (account,) = project.names("Microsoft.Storage/storageAccounts")
+
+    def profiles() -> dict[str, Any]:
+        found = project.world.apps.managed_environments.get(project.group, name).properties.workload_profiles
+        return {each.name: each.as_dict() for each in found}
+
+    def quota() -> int:
+        (share,) = project.world.storage.file_shares.list(project.group, account)
+        return project.world.storage.file_shares.get(project.group, account, share.name).share_quota
+
+    before = profiles()
+    assert (before["gpu-inference"]["maximumCount"], quota()) == (1, 1024)
+    project.state(maximumInstanceCount=2, shareQuota=2048)
+    project.provision()
+    assert profiles() == {**before, "gpu-inference": {**before["gpu-inference"], "maximumCount": 2}}
+    assert quota() == 2048
+    assert any("changes from 1024 to 2048 GiB" in each for each in project.said)
+    project.state(maximumInstanceCount=3)
+    with pytest.raises(PreflightFailed, match="GPUs needed: 3, in use: 1, allowed: 2") as error:
+        project.provision()
+    assert error.value.code == "MaxRegionalQuotaExceeded"
+    assert profiles()["gpu-inference"]["maximumCount"] == 2
+
+
 def test_an_app_that_ai_toolkits_template_made_is_left_alone_with_a_word(project: Project, tmp_path: Path) -> None:
     toolkit(project)
     project.provision()

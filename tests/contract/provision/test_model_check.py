@@ -53,6 +53,7 @@ def test_base_and_adapters_are_judged_in_twenty_reads_and_what_fails_stops_befor
     lists, headers, configurations = hits()
     assert (headers, configurations) == (6, 5), "four shards, two adapters; index and settings of the base with them"
     assert lists + headers + configurations <= 20
+    project.state(cooldownSeconds=400)
     project.provision()
     assert any("will refuse the adapter models/other" in each for each in project.said)
 
@@ -60,6 +61,7 @@ def test_base_and_adapters_are_judged_in_twenty_reads_and_what_fails_stops_befor
     os.truncate(shard, shard.stat().st_size - 1)
     with share_of(project) as share:
         share.replace(shard.relative_to(mount).as_posix(), shard)
+    project.state(cooldownSeconds=500)
     before = len(list(project.world.deployments.deployments.list_by_resource_group(project.group)))
     with pytest.raises(PreflightFailed) as stopped:
         project.provision()
@@ -92,10 +94,11 @@ def test_a_model_that_the_gpu_can_not_hold_stops_provision_at_the_stated_profile
     names = (config["STORAGE_ACCOUNT_NAME"], config["FILE_SHARE_NAME"])
     with project.world.share(*names, project.group).get_file_client("model-cache/org/tiny/model.safetensors") as file:
         file.resize_file(size)
-    project.state(gpuProfileType="Consumption-GPU-NC8as-T4")
+    project.state(gpuProfileType="Consumption-GPU-NC8as-T4", cooldownSeconds=400)
     with pytest.raises(PreflightFailed) as stopped:
         project.provision()
     assert stopped.value.code == "ModelTooLarge"
+    assert "Consumption-GPU-NC24-A100" in str(stopped.value.detail), "what would fit is told with it"
     (problem,) = stopped.value.problems
     assert "GB of GPU memory" in str(problem.message)
     lines = project.workspace.parameters_file.read_text(encoding="utf-8").splitlines()

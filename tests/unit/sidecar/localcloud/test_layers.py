@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.localcloud.runtime.layers import make_environment
-from sidecar.localcloud.runtime.store import Package, Store, asked_for, link, may_install
+from sidecar.localcloud.runtime.store import Package, Store, asked_for, leaves_nothing, link, may_install
 from sidecar.localcloud.runtime.system_python import packages_of
 
 
@@ -65,6 +65,38 @@ def test_pip_is_asked_by_name_or_by_file_and_another_version_is_left_to_it(tmp_p
     assert asked_for(["-r", str(file)], store) == ["big-one"]
     assert asked_for(["--quiet", f"-r{file}", "torch"], store) == ["big-one", "torch"]
     assert asked_for([f"--requirement={file}", "small>=0.1"], store) == ["big-one", "small"]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "nothing"),
+    [
+        ("Big.One==1.0 ; python_version > '3'  # why\nsmall==1.0\n", ["--quiet"], True),
+        ("big-one==1.0\n", ["-q", "--no-input"], True),
+        ("big-one==1.0\n", [], False),
+        ("big-one==1.0\n", ["--quiet", "--upgrade"], False),
+        ("big-one==1.0\n", ["--quiet", "--target=x"], False),
+        ("big-one==2.0\n", ["--quiet"], False),
+        ("big-one>=1.0\n", ["--quiet"], False),
+        ("big-one[x]==1.0\n", ["--quiet"], False),
+        ("big-one==1.0\nunknown==1.0\n", ["--quiet"], False),
+        ("big-one==1.0 --hash=sha256:0\n", ["--quiet"], False),
+        ("user==1.0\n", ["--quiet"], False),
+        ("", ["--quiet"], False),
+    ],
+)
+def test_pip_itself_is_left_out_only_where_it_would_do_and_say_nothing(
+    tmp_path: Path, text: str, arguments: list[str], *, nothing: bool
+):
+    """What is there in another version, or without what it needs, is pip's to judge; and what it prints where it is not quiet."""
+    packages = {name: Package(name, "1.0+cpu", (), (), ()) for name in ("big-one", "small")}
+    packages["user"] = Package("user", "1.0", (), (), ("small", "big-one", "other"))
+    packages["other"] = Package("other", "1.0", (), (), ())
+    layer = tmp_path / "layer"
+    for name in ("Big_One-1.0+cpu", "small-1.0+cpu", "user-1.0", "other-0.9"):
+        (layer / f"{name}.dist-info").mkdir(parents=True)
+    file = tmp_path / "requirements.txt"
+    file.write_text(text)
+    assert leaves_nothing([*arguments, "-r", str(file)], Store(tmp_path, packages), layer) is nothing
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""What would fit, through the SDKs: a region without the GPU, near ones that have it, in few reads and not for long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sidecar.core.journal import Journal
+from sidecar.decisions.fitting import READS, REGIONS, SECONDS, Fitting
+from sidecar.words.errors import PreflightFailed
+from sidecar.workflows.preflight import preflight_with_fitting
+from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.requests import Requests
+
+T4, A100 = "Consumption-GPU-NC8as-T4", "Consumption-GPU-NC24-A100"
+
+
+def fitting(project: Project) -> Fitting | None:
+    journal = Journal(None, "", lambda _: None, project.stop)
+    return preflight_with_fitting(project.workspace, project.session, project.request(), journal)[1]
+
+
+def test_where_the_region_lacks_the_gpu_near_ones_that_have_it_are_told_with_quota_and_price(project: Project) -> None:
+    assert fitting(project) is None, "nothing speaks against the place"
+    project.state(location="westeurope", gpuProfileType=A100, cpu="24", memory="220Gi")
+    asked = Requests(project.world)
+    with pytest.raises(PreflightFailed) as stopped:
+        project.provision()
+    told = str(stopped.value.detail)
+    lines = [line.split() for line in told.splitlines() if T4 in line or A100 in line]
+    assert lines[0][:5] == ["westeurope", T4, "1", "0", "1"]
+    regions = list(dict.fromkeys(line[0] for line in lines))
+    assert regions == ["westeurope", "francecentral", "italynorth", "swedencentral", regions[-1]]
+    assert ["italynorth", A100] in [line[:2] for line in lines]
+    assert "northeurope" not in told, "no GPU is offered there"
+    assert "same geography (Europe)" in told
+    assert "made up" not in told
+    assert "Azure Retail Prices API" in told
+    reads = [path for _, path, _ in asked.all() if path.endswith(("/locations", "/usages", "ProfileTypes"))]
+    assert len(reads) - 2 <= READS, "two of them are the checks' own"
+    assert asked.writes() == []
+
+
+def test_a_region_that_does_not_answer_is_left_out_in_time(project: Project, faults: Arm) -> None:
+    project.state(location="westeurope", gpuProfileType=A100, cpu="24", memory="220Gi")
+    faults({"method": "GET", "path": "/locations/francecentral/", "kind": "hold", "seconds": 60, "times": None})
+    began = time.monotonic()
+    found = fitting(project)
+    assert time.monotonic() - began < SECONDS + 5
+    assert found is not None
+    assert {each.region for each in found.fits} == {"westeurope"}
+    assert len({each.region for each in found.fits}) <= REGIONS + 1
