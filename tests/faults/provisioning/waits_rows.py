@@ -359,10 +359,9 @@ def window_closed(ground: Ground) -> Row:
         "folder": str(ground.project.workspace.folder),
         "cloud": "local",
         "subscriptionId": ground.world.subscription,
+        "resourceGroup": ground.name,
     }
-    client.send(
-        "slipway/provision", {**asked, "resourceGroup": ground.name, "consents": ["local-image"], "operation": "o"}
-    )
+    client.send("slipway/provision", {**asked, "consents": ["local-image"], "digest": None, "operation": "o"})
     eventually(lambda: ground.deployments(), 60, "the deployment")
     began = time.monotonic()
     assert client.process.stdin is not None
