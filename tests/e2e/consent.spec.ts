@@ -51,6 +51,7 @@ describe("consents", () => {
     await window.question.filter({ hasText: "(3/4)" }).waitFor();
     await window.type("rg-consent");
     await window.choose("Sweden Central");
+    await window.press("The plan is open", "Apply plan");
     await window.dialog.getByText("The local cloud runs the model server on this machine.").waitFor({ timeout: 60_000 });
     await window.screenshot("consent");
     await window.answer("Cancel");
