@@ -103,6 +103,17 @@ def test_the_digest_is_of_what_is_meant() -> None:
     assert digest(reality(app(), CHANGED, foreseen=Unread(Text("away")))) == one, "that ARM was away means nothing"
 
 
+def test_what_a_line_cuts_short_is_whole_in_the_digest() -> None:
+    def started(by: str) -> Change:
+        return Change(
+            {"containers": [{"name": "inference", "image": "a", "args": ["x" * 200 + by]}]}, (Text("Changed."),), ()
+        )
+
+    one, other = (reality(app(), started(by)) for by in ("one", "other"))
+    assert work_of(one).lines == work_of(other).lines
+    assert digest_of(one, work_of(one)) != digest_of(other, work_of(other))
+
+
 def test_secrets_that_are_stated_are_in_no_digest() -> None:
     secure = {"parameters": {"apiKey": {"type": "secureString"}}}
     one, other = (reality(None, template=secure, stated={"apiKey": {"value": value}}) for value in ("a", "b"))
