@@ -20,7 +20,8 @@ const CHANGING = ["tests/e2e/test_rollout.py", "tests/e2e/test_wait.py", "tests/
  * them (tests/unit/test_steps.py); what one process must see together, as the traffic of the local cloud's tests, stays together. */
 const PYTEST_STEPS = {
   load: { of: HARD, without: [] },
-  cloud: { of: ["tests/contract"], without: ["tests/contract/inference"] },
+  cloud: { of: ["tests/contract/localcloud"], without: [] },
+  provision: { of: ["tests/contract"], without: ["tests/contract/inference", "tests/contract/localcloud"] },
   server: { of: ["tests/unit/inference", "tests/contract/inference"], without: HARD },
   changing: { of: CHANGING, without: [] },
   terminal: { of: ["tests/e2e"], without: CHANGING },
@@ -116,9 +117,10 @@ async function test(rest) {
   const steps = [
     ["extension unit tests", npmScript("test:extension")],
     ["model server under mixed load and faults", pytest(PYTEST_STEPS.load)],
-    ["local cloud", pytest(PYTEST_STEPS.cloud)],
     ["model server", pytest(PYTEST_STEPS.server)],
+    ["Provision and what fails, on the local cloud", pytest(PYTEST_STEPS.provision)],
     ["the main job in a real VS Code", npmScript("test:e2e")],
+    ["local cloud", pytest(PYTEST_STEPS.cloud)],
     ["the main job in a terminal: what changes while it runs", pytest(PYTEST_STEPS.changing)],
     ["the main job in a terminal: all else", pytest(PYTEST_STEPS.terminal)],
     ["checks", [process.execPath, ["dev.mjs", "check"]]],
