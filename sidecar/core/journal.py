@@ -18,6 +18,9 @@ from sidecar.words.text import Text
 
 Level = LogLevel
 
+SETTLED = ("done", "restored", "discarded")
+"""Steps after which nothing is left of runs before that had not ended: made good, taken back, or forgotten."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -122,6 +125,10 @@ class Journal:
     def done(self, **facts: str) -> None:
         self._record("done", facts)
 
+    def restored(self) -> None:
+        """What was before serves again, also what runs before this one had left half done; then the run fails in order."""
+        self._record("restored", {})
+
     def failed(self, code: str) -> None:
         self._record("failed", {"code": code})
 
@@ -136,7 +143,7 @@ class Journal:
                 continue
             if entry.get("step") == step:
                 found = entry
-            elif entry.get("step") in ("done", "discarded"):
+            elif entry.get("step") in SETTLED:
                 found = None
         return found
 
@@ -171,8 +178,8 @@ def unfinished(file: Path) -> Unfinished | None:
     for entry in _entries(file):
         operation = str(entry.get("operation"))
         running.pop(operation, None)
-        if entry.get("step") in ("done", "discarded"):
-            running.clear()  # what others had left is made good, or forgotten
+        if entry.get("step") in SETTLED:
+            running.clear()
         elif entry.get("step") != "failed":
             running[operation] = entry  # the newest last
     if not running:

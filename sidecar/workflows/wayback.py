@@ -80,6 +80,7 @@ def go_back(way: WayBack, failure: EndpointError, journal: Journal, patience: Pa
         return _neither(way, made, failure, error)
     if made is not None:
         write_served(way.aim.place, way.where.share, way.home, made.generation, journal)
+    journal.restored()
     return restored(failure, way.aim.app.name, made, former_start=way.upgraded is not None)
 
 
