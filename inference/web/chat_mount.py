@@ -52,6 +52,10 @@ class ChatPage:
                 from inference.web.chat_page import chat_app  # noqa: PLC0415  (Gradio takes seconds: the API is up before)
 
             app, lifespan = chat_app(self._service)
+        except ApiError as error:  # it is stopping, or the engine has failed, before the page was made
+            self._failed = str(error)
+            log.info("no chat page: %s", error)
+            return
         except (ImportError, RuntimeError, ValueError, TypeError, AttributeError, OSError) as error:
             self._failed = f"{type(error).__name__}: {error}"
             log.exception("the chat page cannot be shown; the API is not affected")
