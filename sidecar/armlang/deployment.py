@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -36,6 +36,12 @@ def merge_parameters(
     chosen = {names[name.lower()]: value for name, value in ours.items() if name.lower() in names}
     chosen |= {names[name.lower()]: value for name, value in stated.items()}
     return {name: {"value": value} for name, value in sorted(chosen.items())}
+
+
+def in_casing_of(template: Template, stated: Mapping[str, object]) -> dict[str, object]:
+    """Stated values by the names that the template writes: ARM does not tell names by their casing."""
+    names = {name.lower(): name for name in cast("dict[str, object]", template.get("parameters", {}))}
+    return {names.get(name.lower(), name): value for name, value in stated.items()}
 
 
 def has_parameter(template: Template, name: str) -> bool:

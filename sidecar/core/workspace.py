@@ -183,7 +183,8 @@ def read_parameters(workspace: Workspace) -> Parameters:
     values: dict[str, object] = {}
     for file in _finetuning_parameter_files(workspace):
         stated = _parameters_of(workspace, file)
-        values |= {name: stated[name] for name in SHARED_NAMES if stated.get(name) is not None}
+        found = {name.lower(): each for name, each in stated.items()}
+        values |= {name: found[name.lower()] for name in SHARED_NAMES if found.get(name.lower()) is not None}
     inherited, own = set(values), dict[str, object]()
     if workspace.parameters_file.exists():
         own |= _parameters_of(workspace, workspace.parameters_file)
@@ -197,11 +198,18 @@ def read_parameters(workspace: Workspace) -> Parameters:
                 canonical=_shown(workspace, workspace.parameters_file),
             )
         )
-        own |= {name: each for name, each in _parameters_of(workspace, documented).items() if each is not None}
-    values |= {name: each for name, each in own.items() if each is not None}
+        own = _over(own, _parameters_of(workspace, documented))
+    stated_here = {name.lower() for name, each in own.items() if each is not None}
     return Parameters(
-        values, tuple(notes), frozenset(inherited - {name for name, each in own.items() if each is not None})
+        _over(values, own), tuple(notes), frozenset(each for each in inherited if each.lower() not in stated_here)
     )
+
+
+def _over(under: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
+    """What is stated later, beside and in place of what is stated before: names differ by more than their casing."""
+    stated = {name: each for name, each in over.items() if each is not None}
+    replaced = {name.lower() for name in stated}
+    return {**{name: each for name, each in under.items() if name.lower() not in replaced}, **stated}
 
 
 def _bicep_parameters(workspace: Workspace, *, stated: bool) -> list[Text]:
@@ -227,12 +235,14 @@ class Place:
 def stated_at(workspace: Workspace, parameter: str) -> Place | None:
     """Where a parameter of Provision gets its value; None for one that is left to its default."""
     files = [workspace.infra / "inference.parameters.json", workspace.parameters_file]
-    files += reversed(_finetuning_parameter_files(workspace)) if parameter in SHARED_NAMES else ()
+    shared = parameter.lower() in {each.lower() for each in SHARED_NAMES}
+    files += reversed(_finetuning_parameter_files(workspace)) if shared else ()
     for file in files:
-        if not file.exists() or _parameters_of(workspace, file).get(parameter) is None:
+        stated = _parameters_of(workspace, file) if file.exists() else {}
+        if not any(each is not None for name, each in stated.items() if name.lower() == parameter.lower()):
             continue
         text = strict(read_text(file, _shown(workspace, file)))
-        found = re.search(rf'"{re.escape(parameter)}"\s*:', text)
+        found = re.search(rf'"{re.escape(parameter)}"\s*:', text, re.IGNORECASE)
         if found is not None:
             line = text.count("\n", 0, found.start()) + 1
             return Place(file, _shown(workspace, file), line, found.start() - text.rfind("\n", 0, found.start()))

@@ -26,7 +26,7 @@ from sidecar.doors.where import CLOUD, TENANT, UsageError, asked, name_to_id, se
 from sidecar.gateway.session import settings_from
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
-from sidecar.words.errors import Cancelled, ConsentNeeded, SlipwayError, WorkspaceError
+from sidecar.words.errors import Cancelled, Conflict, ConsentNeeded, SlipwayError, WorkspaceError
 from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
 from sidecar.workflows.context import Context
@@ -134,7 +134,12 @@ def _agree(options: argparse.Namespace, context: Context, shown: Terminal) -> No
     if options.verb != "provision" or options.yes or not questions.attended():
         return
     params = {**provision_of(options), "raw": False, "cloud": options.cloud}
-    found = _act("slipway/plan", wire.Plan, params, context, hears=True)
+    try:
+        found = _act("slipway/plan", wire.Plan, params, context, hears=True)
+    except Conflict as error:
+        if error.code != "DeploymentUnderWay":
+            raise
+        return  # it is followed: there is nothing left to agree to
     print(shown.worded(found.markdown), file=sys.stderr)
     if not found.nothing and not questions.yes("Apply this plan?", default=False):
         raise Cancelled(Text("Cancelled. Nothing was changed."))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from sidecar.gateway.apps import WRITE_SECONDS, environment_of, group_client, jobs_of
 from sidecar.gateway.patience import ENDED_BADLY
 from sidecar.gateway.place import GroupPlace
-from sidecar.gateway.resources import deployments_client, exists, resources_client, storage_client
+from sidecar.gateway.resources import deployments_client, exists, project_of, resources_client, storage_client
 from sidecar.gateway.translation import not_found, translated
 from sidecar.words.text import Text
 
@@ -34,8 +34,7 @@ def made_by(place: GroupPlace, project: str) -> tuple[str, ...]:
     made: list[str] = []
     for each in found:
         properties: Any = each.properties
-        stated = cast("dict[str, Any]", (properties.parameters if properties is not None else None) or {})
-        if properties is not None and (stated.get("projectId") or {}).get("value") == project:
+        if properties is not None and project_of(each) == project:
             made += [str(one.id) for one in properties.output_resources or [] if one.id]
     return tuple(dict.fromkeys(made))
 

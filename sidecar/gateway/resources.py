@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
 ACTIVE = "DeploymentActive"
 MARK = "slipway-asked"
+OWNER = "slipway-project"
 """The tag of a deployment by which the one who asked for it knows it again."""
 
 
@@ -262,9 +263,16 @@ def _active(place: GroupPlace) -> list[tuple[str, str]]:
     for each in listed:
         if each.properties is None or word(each.properties.provisioning_state) in TERMINAL:
             continue
-        stated = cast("dict[str, Any]", each.properties.parameters or {})
-        found.append((str(each.name), str((stated.get("projectId") or {}).get("value") or "")))
+        found.append((str(each.name), project_of(each)))
     return found
+
+
+def project_of(deployment: Any) -> str:
+    """The id of the project that began a deployment, as the SDK gives it: its tag, since not every template has a parameter for
+    it; an older Slipway's only parameter. Empty where it is nobody's of ours."""
+    tagged = str((deployment.tags or {}).get(OWNER) or "")
+    stated = cast("dict[str, Any]", (None if deployment.properties is None else deployment.properties.parameters) or {})
+    return tagged or str((stated.get("projectId") or {}).get("value") or "")
 
 
 Asked = Literal["accepted", "active", "lost"]
@@ -277,11 +285,12 @@ def start_deployment(
     template: dict[str, object],
     parameters: dict[str, dict[str, object]],
     mark: str,
+    project: str,
 ) -> Asked:
     """Asks for the deployment (mode Incremental) and returns when ARM has accepted it; follow it with deployment(). What was sent
     without an answer is not sent again here: it may be under way."""
     properties = {"mode": "Incremental", "template": template, "parameters": parameters}
-    body: Any = {"properties": properties, "tags": {MARK: mark}}
+    body: Any = {"properties": properties, "tags": {MARK: mark, OWNER: project}}
     doing = Text("Starting the deployment {name}", name=name)
     with translated(doing), deployments_client(place.session, place.subscription_id) as client:
 

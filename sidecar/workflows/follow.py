@@ -62,17 +62,25 @@ def follow(place: GroupPlace, name: str, journal: Journal) -> resources.Deployme
 
 
 def start(
-    place: GroupPlace, name: str, template: Template, parameters: dict[str, dict[str, object]], journal: Journal
+    place: GroupPlace,
+    name: str,
+    template: Template,
+    parameters: dict[str, dict[str, object]],
+    project: str,
+    journal: Journal,
 ) -> None:
     """Starts the deployment, once: where the answer is lost, or one of this name is under way, a look tells whether it has begun.
     Whoever cancels meanwhile cancels what had arrived all the same."""
     patience, mark = place.session.patience, uuid.uuid4().hex
     given_up = patience.deadline(LOST_SECONDS)
     while True:
-        asked = _asked(place, name, template, parameters, mark)
+        asked = _asked(place, name, template, parameters, mark, project)
         if asked == "accepted":
             return
-        found = borne(journal, patience, place.session.poll_seconds, lambda: resources.find_deployment(place, name))
+        try:
+            found = borne(journal, patience, place.session.poll_seconds, lambda: resources.find_deployment(place, name))
+        except Cancelled as cancelled:
+            raise _perhaps_begun(place, name, asked, cancelled) from cancelled
         if found is not None and (found.mark == mark or not found.finished):
             journal.log(Text("The deployment {name} is under way: following it…", name=name))
             return
@@ -85,17 +93,30 @@ def start(
                 code="DeploymentNotStarted",
             )
         journal.progress(Text("The deployment {name} has not begun: asking again…", name=name))
-        journal.wait(place.session.poll_seconds)
+        try:
+            journal.wait(place.session.poll_seconds)
+        except Cancelled as cancelled:
+            raise _perhaps_begun(place, name, asked, cancelled) from cancelled
+
+
+def _perhaps_begun(place: GroupPlace, name: str, asked: resources.Asked, cancelled: Cancelled) -> Cancelled:
+    """What was sent without an answer may have arrived: it is cancelled as what is followed is."""
+    return cancelled_outcome(place.after_cancel(), name) if asked == "lost" else cancelled
 
 
 def _asked(
-    place: GroupPlace, name: str, template: Template, parameters: dict[str, dict[str, object]], mark: str
+    place: GroupPlace,
+    name: str,
+    template: Template,
+    parameters: dict[str, dict[str, object]],
+    mark: str,
+    project: str,
 ) -> resources.Asked:
     ended = threading.Event()
 
     def ask() -> resources.Asked:
         try:
-            return resources.start_deployment(place, name, template, parameters, mark)
+            return resources.start_deployment(place, name, template, parameters, mark, project)
         finally:
             ended.set()
 

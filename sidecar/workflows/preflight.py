@@ -23,7 +23,7 @@ from sidecar.gateway.files import open_share
 from sidecar.gateway.identity import signed_in_as, token_tenant
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import NotAuthorized, NotFound, PreflightFailed, SlipwayError, Unreachable
+from sidecar.words.errors import Cancelled, NotAuthorized, NotFound, PreflightFailed, SlipwayError, Unreachable
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
@@ -118,6 +118,8 @@ def read(ask: Callable[[], T]) -> T | Unread:
     """What can't be had is said with its reason: it stops nobody."""
     try:
         return ask()
+    except Cancelled:
+        raise
     except SlipwayError as error:
         return Unread(error.message)
 
@@ -138,6 +140,8 @@ def _share(
         return error, None
     except Unreachable as error:
         return Unread(error.message), None
+    except Cancelled:
+        raise
     except SlipwayError as error:
         return error, None
     return None, None

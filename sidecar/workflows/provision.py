@@ -23,9 +23,9 @@ from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.removal import made_by
 from sidecar.gateway.session import Session, portal_link
-from sidecar.words.errors import CloudError, ConsentNeeded
+from sidecar.words.errors import Cancelled, CloudError, ConsentNeeded
 from sidecar.words.text import Text
-from sidecar.workflows.follow import await_others, follow, start
+from sidecar.workflows.follow import await_others, cancelled_outcome, follow, start
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import mount_by, renew_key
 from sidecar.workflows.planning import refuse_changed
@@ -138,16 +138,22 @@ def begin(
             )
         journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
         try:
-            start(place, name, template, complete, journal)
+            start(place, name, template, complete, plan.project, journal)
         except CloudError as error:
             if error.code != MISSING:
                 raise
             register_providers(place.session, place.subscription_id, journal)
-            start(place, name, template, complete, journal)
-    if existing.app is not None:
-        if seen.reality.renewed is not None:
-            renew_key(place.app(existing.app.name), existing.app, seen.reality.renewed, journal)
-        update_app(place, existing.app, seen.reality.change, seen.work.remade, journal)
+            start(place, name, template, complete, plan.project, journal)
+    try:
+        if existing.app is not None:
+            if seen.reality.renewed is not None:
+                renew_key(place.app(existing.app.name), existing.app, seen.reality.renewed, journal)
+            update_app(place, existing.app, seen.reality.change, seen.work.remade, journal)
+    except Cancelled as cancelled:
+        if not seen.work.deploys:
+            raise
+        journal.log(cancelled.message)
+        raise cancelled_outcome(place.after_cancel(), name) from cancelled
 
 
 def followed(workspace: Workspace, place: GroupPlace, plan: Plan, journal: Journal, *, adopted: bool = False) -> Result:

@@ -12,6 +12,7 @@ from sidecar.armlang.deployment import (
     Template,
     deployment_name,
     has_parameter,
+    in_casing_of,
     merge_parameters,
     plan_names,
 )
@@ -68,6 +69,7 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     values = usable(compiled.template, parameters)
     template = with_documented_defaults(compiled.template, values)
     refuse_misstated(workspace, template, values)
+    values = in_casing_of(template, values)
     journal.log(compiled.how)
     for note in (*parameters.notes, *differences(workspace, request)):
         journal.log(note, "warning")

@@ -31,7 +31,7 @@ from sidecar.gateway import apps
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import Deployment
 from sidecar.gateway.whatif import what_if
-from sidecar.words.errors import SlipwayError
+from sidecar.words.errors import Cancelled, SlipwayError
 from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
@@ -179,6 +179,8 @@ def _foreseen(place: GroupPlace, plan: Plan, existing: Existing) -> list[dict[st
     template, parameters = to_send(plan, existing, NOT_A_KEY)
     try:
         return what_if(place, plan.name, template, parameters)
+    except Cancelled:
+        raise
     except SlipwayError as error:
         return Unread(error.message)
 
