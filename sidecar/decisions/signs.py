@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sidecar.gateway.log_lines import ConsoleLine, SystemEvent, moment
+from sidecar.gateway.revisions import Replica
 from sidecar.words.names import Phase, is_phase
 
 PHASE = re.compile(r"^slipway: phase ([\w-]+)(?: (\d{1,3})%)?$")
@@ -107,3 +108,12 @@ def mount_fails(events: Iterable[SystemEvent]) -> bool:
     replica = next((each.replica for each in reversed(told) if each.replica), "")
     recent = since_last_start([each for each in told if each.replica == replica])
     return any(each.reason == "VolumeMountFailure" for each in terminations(recent))
+
+
+def has_place(replica: Replica) -> bool:
+    """Whether a replica runs, or is being brought up, on a node: then it has its GPU, long before its container has started."""
+    return any(each.state == "Running" or waiting_reason(each.details) for each in replica.containers)
+
+
+BEGUN = frozenset({"PullingImage", "PulledImage", "ContainerStarted", "ContainerCreated"})
+"""Events of a replica that has a place to run."""

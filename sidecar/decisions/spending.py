@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sidecar.decisions.prices import Price, is_dedicated
+from sidecar.decisions.prices import Price
 from sidecar.words.text import Text
 
 USUAL_START = 300.0
@@ -55,22 +55,21 @@ class Spent:
 WAY_OUT = Text("AI Toolkit: Stop inference app ends it; AI Toolkit: Why is it not ready? tells the cause.")
 
 
-def unused(kind: str, profile: str, since: float, now: float, price: Price) -> Text | None:
-    """Of a dedicated profile whose nodes are paid for day and night. `since`: when anything ran or was written last, in seconds
-    since 1970; 0 where that is not known, which proves nothing."""
-    if not is_dedicated(kind) or not since or now - since < UNUSED:
+def unused(app: str, profile: str, nodes: int, since: float, *, now: float, price: Price) -> Text | None:
+    """Of a dedicated profile that keeps so many nodes, which are paid for day and night. `since`: when anything of the app ran or
+    was written last, in seconds since 1970; 0 where that is not known, which proves nothing. Other apps may use the profile."""
+    if nodes < 1 or not since or now - since < UNUSED:
         return None
-    days = int((now - since) // UNUSED)
-    told = {"profile": profile, "kind": kind, "days": days}
+    told = {"app": app, "profile": profile, "nodes": nodes, "days": int((now - since) // UNUSED)}
     if price.awake is None:
         return Text(
-            "Nothing has run on the profile {profile} ({kind}) for {days} days. It is dedicated: its nodes are paid for all the "
-            "same, also while every app sleeps.",
+            "{app} has run nothing for {days} days. Its dedicated profile {profile} keeps {nodes} nodes at least, which are paid "
+            "for all the same.",
             **told,
         )
     return Text(
-        "Nothing has run on the profile {profile} ({kind}) for {days} days. It is dedicated: each node costs about {amount} "
-        "{currency} a day by list price all the same, also while every app sleeps.",
+        "{app} has run nothing for {days} days. Its dedicated profile {profile} keeps {nodes} nodes at least, each of which "
+        "costs about {amount} {currency} a day by list price all the same.",
         amount=f"{price.awake * 24:.2f}",
         currency=price.currency,
         **told,

@@ -290,7 +290,8 @@ def update_template(place: AppPlace, change: dict[str, Any]) -> None:
 
 
 def writable(template: dict[str, Any]) -> dict[str, Any]:
-    """A template as it was read, without what Azure only shows."""
+    """A template as it was read, without what Azure only shows; and without the suffix that its revision was given, for two
+    revisions can't have the same."""
 
     def without(container: dict[str, Any]) -> dict[str, Any]:
         resources = {
@@ -300,7 +301,7 @@ def writable(template: dict[str, Any]) -> dict[str, Any]:
         return {**kept, "resources": resources} if resources else kept
 
     kinds = [kind for kind in ("containers", "initContainers") if template.get(kind)]
-    return {**template, **{kind: [without(each) for each in template[kind]] for kind in kinds}}
+    return {**template, **{kind: [without(each) for each in template[kind]] for kind in kinds}, "revisionSuffix": None}
 
 
 def template_of(place: AppPlace) -> dict[str, Any]:

@@ -108,8 +108,8 @@ def deploy(
                 release = pack(tree, Path(folder, "bundle.tar"))
                 record = remembered(stage, share, read_record(share, stage.home, journal), journal)
                 tell_difference(difference(release, share, record), release, record, journal)
+                stage = known_from(stage, share, record)
                 published = publish(release, share, stage.home, origin, journal)
-                stage = replace(stage, usual=last_start(share, record))
         return put_in_service(
             stage,
             release,
@@ -151,8 +151,8 @@ def roll_back(
         origin = Generation(
             0, chosen.release, at=now(), by=by, commit=chosen.commit, slipway=__version__, cause="rollback"
         )
+        stage = known_from(stage, share, record)
         published = make_current(share, record, origin, journal)
-        stage = replace(stage, usual=last_start(share, record))
     return put_in_service(stage, None, published, origin=origin, journal=journal, patience=patience)
 
 
@@ -197,6 +197,13 @@ def look(workspace: Workspace, session: Session, journal: Journal, consents: tup
     where = destination(place, app, target, journal)
     ended = stopped is not None and not revision.active
     return Stage(place, target, app, revision, ended, older, address, where, upgraded)
+
+
+def known_from(stage: Stage, share: Share, record: Record) -> Stage:
+    """What the record tells of starts: how long the last one took, and whether a new start that nobody waited for has served."""
+    served = max(record.written.get("served", {}).values(), default=0.0)
+    open_still = stage.upgraded is not None and served <= stage.upgraded.since
+    return replace(stage, usual=last_start(share, record), upgraded=stage.upgraded if open_still else None)
 
 
 def remembered(stage: Stage, share: Share, record: Record, journal: Journal) -> Record:

@@ -106,7 +106,8 @@ def status(workspace: Workspace, session: Session) -> Status:
         return Status("missing", endpoint=target.endpoint, app=target.app, reason=error.message)
     found = revisions.revisions(place)
     if app.stopped:
-        stopped = Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED)
+        notes = tuple(unused_note(place, app, time.time()))
+        stopped = Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED, notes=notes)
         return would_start(stopped, recorded(place, app, target))
     try:
         revision = serving_revision(app, found)
@@ -198,7 +199,7 @@ def seen_inside(
         phase=phase,
         replicas=replica_lines(running, phase),
         reason=found.sentence if isinstance(found, Cause) else found.warning,
-        notes=(*notes, *spent_note(place, app, running)),
+        notes=(*notes, *spent_note(place, app, running, events)),
     )
 
 

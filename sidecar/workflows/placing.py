@@ -5,7 +5,7 @@ from __future__ import annotations
 from sidecar.core.journal import Journal
 from sidecar.decisions.profiles import kind_of
 from sidecar.decisions.restart import Plan, has_gpu, plan_for
-from sidecar.decisions.signs import waiting_reason
+from sidecar.decisions.signs import has_place
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import CloudError
@@ -41,11 +41,6 @@ def kind_of_app(place: AppPlace, app: apps.App) -> str | None:
         return None
     kind = None if environment is None else kind_of(environment, app.profile)
     return kind if has_gpu(kind) else None
-
-
-def has_place(replica: revisions.Replica) -> bool:
-    """Whether a replica runs, or is being brought up, on a node: then it has its GPU, long before its container has started."""
-    return any(each.state == "Running" or waiting_reason(each.details) for each in replica.containers)
 
 
 def make_room(place: AppPlace, app: apps.App, revision: revisions.Revision, plan: Plan, journal: Journal) -> Plan:

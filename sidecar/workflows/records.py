@@ -23,7 +23,7 @@ from sidecar.core.releases import (
 from sidecar.gateway.apps import Mounted
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.place import AppPlace
-from sidecar.words.errors import NotFound, SlipwayError
+from sidecar.words.errors import Cancelled, NotFound, SlipwayError
 from sidecar.words.text import Text
 
 FOLDERS = ("releases", "served", "generations")
@@ -117,6 +117,10 @@ def last_start(share: Share, record: Record) -> float | None:
             said = json.loads(share.read(f"{record.home}/served/{number}.json"))
         except (NotFound, ValueError):
             continue  # cleared meanwhile, or damaged: an older one tells nearly as much
+        except Cancelled:
+            raise
+        except SlipwayError:
+            return None  # it is a convenience
         took = cast("dict[str, object]", said).get("took") if isinstance(said, dict) else None
         if isinstance(took, int | float):
             return float(took)

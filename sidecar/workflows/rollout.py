@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sidecar.core.journal import Journal
 from sidecar.decisions.diagnosis import Cause, Seen, diagnose, killed_by_its_probe, log_tail
 from sidecar.decisions.restart import Plan
-from sidecar.decisions.signs import waiting_reason
+from sidecar.decisions.signs import BEGUN, waiting_reason
 from sidecar.gateway import revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
 from sidecar.words.errors import EndpointError
@@ -82,7 +82,7 @@ class _Wait:
             self._tell_refused_logs()
             arrived = self._ask(seen)
             if arrived is not None:
-                return replace(arrived, took=self._meter.seconds)
+                return replace(arrived, took=self._meter.took)
             self._meter.look(awake=_begun(seen))
             self._nudge(seen)
             self._journal.wait(self._patience.poll)
@@ -214,4 +214,4 @@ def _begun(seen: Seen) -> bool:
     reasons = {event.reason for event in seen.events if event.replica in names}
     containers = [each for replica in seen.fresh for each in replica.containers]
     placed = any(each.started or each.state == "Running" or waiting_reason(each.details) for each in containers)
-    return placed or bool(reasons & {"PullingImage", "PulledImage", "ContainerStarted", "ContainerCreated"})
+    return placed or bool(reasons & BEGUN)

@@ -28,6 +28,8 @@ class Upgraded:
     app: apps.App
     revision: revisions.Revision
     former: dict[str, Any]
+    since: float = 0.0
+    """When it was begun, where an earlier run did: seconds since 1970."""
 
 
 def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
@@ -83,7 +85,9 @@ def cut_off_before(
         former, present = (revisions.template_of(place, name) for name in (str(step.get("revision")), newest.name))
     except NotFound:
         return None  # Azure keeps a hundred inactive ones
-    return Upgraded(app, newest, former) if differ_in_start_alone(former, present) else None
+    at = step.get("time")
+    since = float(at) if isinstance(at, int | float) else 0.0
+    return Upgraded(app, newest, former, since) if differ_in_start_alone(former, present) else None
 
 
 def take_back(place: AppPlace, upgraded: Upgraded, journal: Journal) -> tuple[apps.App, revisions.Revision]:

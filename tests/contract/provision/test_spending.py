@@ -6,6 +6,8 @@ import re
 import time
 from pathlib import Path
 
+import pytest
+
 from sidecar.gateway import apps
 from sidecar.workflows.observe import status
 from sidecar.workflows.restart import Patience
@@ -24,6 +26,7 @@ def test_a_start_that_takes_twice_as_long_as_the_last_is_told_and_the_app_is_sto
 ) -> None:
     stage = Stage(world, tmp_path, "g-spending")
     stage.released()
+    eventually(lambda: stage.replicas() == [], 40, "its sleep: else the replica that runs goes on answering")
     told = stage.deploy("late", Patience(whole=150, unanswered=1, stops=True))
     assert told.code == "StoppedUnanswered"
     assert SUM.search(told.sentence), told.sentence
@@ -33,7 +36,21 @@ def test_a_start_that_takes_twice_as_long_as_the_last_is_told_and_the_app_is_sto
     stage.end()
 
 
-def test_a_dedicated_profile_on_which_nothing_has_run_for_a_day_is_told(project: Project) -> None:
+@pytest.mark.long
+def test_an_app_that_answers_is_never_stopped_however_long_the_new_release_takes(world: World, tmp_path: Path) -> None:
+    """A release that starts beside the one that serves; and one whose old replica has still to end."""
+    stage = Stage(world, tmp_path, "g-spending-beside")
+    stage.released()
+    told = stage.deploy("late", Patience(whole=150, unanswered=1, stops=True))
+    assert told.code == "ok", told
+    assert "A GPU has been awake" not in told.sentence
+    stage.end()
+
+
+def test_nodes_that_a_dedicated_profile_keeps_are_told_after_a_day_without_a_replica(project: Project) -> None:
+    text = project.workspace.bicep_file.read_text(encoding="utf-8")
+    assert "minimumCount: 0" in text
+    project.template(text.replace("minimumCount: 0", "minimumCount: 1"))
     project.state(gpuProfileType="NC24-A100", cpu="24", memory="220Gi")
     project.provision()
     (name,) = project.names("Microsoft.App/containerApps")
@@ -42,4 +59,5 @@ def test_a_dedicated_profile_on_which_nothing_has_run_for_a_day_is_told(project:
     app = apps.app(place)
     assert unused_note(place, app, time.time()) == []
     (told,) = unused_note(place, app, time.time() + 3.5 * 86400)
-    assert "(NC24-A100) for 3 days. It is dedicated" in str(told)
+    assert f"{name} has run nothing for 3 days. Its dedicated profile" in str(told)
+    assert "1 nodes at least, each of which costs about" in str(told)

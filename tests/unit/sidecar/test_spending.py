@@ -30,11 +30,14 @@ DAY = 86400.0
 NOW = 20_000 * DAY
 
 
-def test_a_dedicated_profile_is_told_once_nothing_has_run_for_a_day() -> None:
-    two_days = str(unused("NC24-A100", "gpu", NOW - 2.5 * DAY, NOW, KNOWN))
-    assert "for 2 days" in two_days
-    assert "86.40 USD a day" in two_days
-    assert "paid for all the same" in str(unused("NC24-A100", "gpu", NOW - 2 * DAY, NOW, UNKNOWN))
-    assert unused("NC24-A100", "gpu", NOW - 0.9 * DAY, NOW, KNOWN) is None
-    assert unused("NC24-A100", "gpu", 0, NOW, KNOWN) is None, "what nobody could read proves nothing"
-    assert unused("Consumption-GPU-NC24-A100", "gpu", NOW - 9 * DAY, NOW, KNOWN) is None, "it costs nothing asleep"
+def test_nodes_that_a_dedicated_profile_keeps_are_told_once_the_app_has_run_nothing_for_a_day() -> None:
+    def told(days: float, nodes: int = 1, price: Price = KNOWN) -> str:
+        since = NOW - days * DAY if days else 0
+        return str(unused("app", "gpu", nodes, since, now=NOW, price=price) or "")
+
+    assert "app has run nothing for 2 days" in told(2.5)
+    assert "86.40 USD a day" in told(2.5)
+    assert "paid for all the same" in told(2, price=UNKNOWN)
+    assert told(0.9) == ""
+    assert told(0) == "", "what nobody could read proves nothing"
+    assert told(9, nodes=0) == "", "without a replica it has no node"
