@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import merge_parameters, plan_names
-from sidecar.core.workspace import Workspace, read_config, read_parameters
+from sidecar.armlang.deployment import in_casing_of, merge_parameters, plan_names
+from sidecar.core.workspace import Workspace, read_config, read_parameters, stated_at
 from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
 from sidecar.words.errors import WorkspaceError
 from sidecar.workflows.resolve import SET_BY_US, refuse_misstated, usable
@@ -200,3 +200,15 @@ def test_a_parameter_that_nobody_gives_a_value_is_named_before_anything_is_asked
     assert "mine" in str(error)
     state(workspace, mine={"value": "ab"})
     assert "has the length 2; at least 3" in str(refused(workspace, template))
+
+
+def test_a_name_in_another_casing_is_the_same_parameter(workspace: Workspace) -> None:
+    """It was taken by ARM's rule, and then looked for by ours: "nothing to do" was said to what had been stated."""
+    state(workspace, basemodel={"value": "org/model"}, STORAGEACCOUNTNAME={"value": "mine"})
+    tuned = workspace.infra / "finetuning.parameters.json"
+    tuned.write_text('{"parameters": {"StorageAccountName": {"value": "theirs"}, "FILESHARENAME": {"value": "share"}}}')
+    values = in_casing_of(TEMPLATE, usable(TEMPLATE, read_parameters(workspace)))
+    assert values == {"baseModel": "org/model", "storageAccountName": "mine", "fileShareName": "share"}
+    at = stated_at(workspace, "baseModel")
+    assert at is not None
+    assert at.line == 3
