@@ -161,14 +161,14 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The last step of a run that has not ended: when it began, in which process, and what was written beside it. `earlier`: the
-    last steps of runs before it that have not ended either, the newest first."""
+    """The last step of a run that has not ended: when it began, in which process, and what was written beside it. `earlier`: what
+    was written at the last steps of runs before it that have not ended either, the newest first."""
 
     step: str
     time: float
     pid: int
     facts: dict[str, object]
-    earlier: tuple[str, ...] = ()
+    earlier: tuple[dict[str, object], ...] = ()
 
 
 def unfinished(file: Path) -> Unfinished | None:
@@ -191,7 +191,7 @@ def unfinished(file: Path) -> Unfinished | None:
         time=_time(last),
         pid=pid if isinstance(pid, int) else 0,
         facts=last,
-        earlier=tuple(str(each.get("step")) for each in before),
+        earlier=tuple(before),
     )
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
 
+Entry = Mapping[str, object]
+"""Of a journal: a step, and what was written beside it."""
+
 LOOKING = frozenset({"look", "check", "sync", "upload", "resolve", "providers", "preflight"})
 """Steps after which everything is as it was before: of a Deploy the release before is still the current one."""
 
@@ -29,9 +32,10 @@ OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
 """What need not be gone on with any more once another operation has ended well: that one has decided it otherwise."""
 
 
-def reached(step: str, earlier: Sequence[str]) -> str:
-    """The step that tells what is left: a later run that had only looked has changed nothing of what one before it left."""
-    return next((each for each in (step, *earlier) if each not in LOOKING), step)
+def reached(last: Entry, earlier: Sequence[Entry]) -> Entry:
+    """The entry whose step tells what is left: a later run that had only looked has changed nothing of what one before it left,
+    perhaps at another place."""
+    return next((each for each in (last, *earlier) if each.get("step") not in LOOKING), last)
 
 
 def left_behind(kind: OperationKind, step: str) -> Text:

@@ -55,7 +55,8 @@ def note_of(found: Interrupted) -> Text:
 
 def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
     at = datetime.fromtimestamp(last.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    step = reached(last.step, last.earlier)
+    entry = reached(last.facts, last.earlier)
+    step = str(entry.get("step"))
     return Interrupted(
         kind=kind,
         at=at,
@@ -63,7 +64,7 @@ def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
         running=_runs(last),
         sentence=left_behind(kind, step),
         resume=goes_on(kind, step),
-        where=where_in(last.facts),
+        where=where_in(entry),
         cancels=can_be_cancelled(kind, step),
     )
 

@@ -11,14 +11,18 @@ import pytest
 from sidecar.core.journal import Journal, unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import settings_from
+from sidecar.wire.protocol import CancelParams
 from sidecar.words.errors import CloudError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
+from sidecar.workflows import operating
 from sidecar.workflows.actions import journal_files, journalled
-from sidecar.workflows.cancelling import Where, facts_of
+from sidecar.workflows.cancelling import Stopped, Where, facts_of
 from sidecar.workflows.context import Context
 from sidecar.workflows.interrupted import interrupted, note_of
+from sidecar.workflows.operating import cancel_action
 
 
 def begun(file: Path, run: str, *steps: str) -> None:
@@ -63,8 +67,9 @@ def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp
     (found,) = interrupted({"rotate": file})
     assert found.step == "look"
     assert "perhaps nothing answers" in str(found.sentence)
-    assert reached("look", ["check", "look"]) == "look"
-    assert reached("restart", ["release"]) == "restart"
+    looked, checked, ended, restarted = ({"step": each} for each in ("look", "check", "release", "restart"))
+    assert reached(looked, [checked, looked]) == looked
+    assert reached(restarted, [ended]) == restarted
 
 
 def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancelled(tmp_path: Path) -> None:
@@ -79,9 +84,33 @@ def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancell
     (found,) = interrupted({"provision": file})
     assert (found.where, found.cancels) == (where, True)
     assert "goes on in the cloud" in str(found.sentence)
-    begun(file, "two", "look")
+    begun(file, "two", "deploy")
     (found,) = interrupted({"provision": file})
     assert (found.where, found.cancels) == (None, True), "an older journal says nothing of where"
+
+
+def test_what_is_cancelled_is_where_it_was_begun_and_not_where_a_later_run_has_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = open_workspace(tmp_path)
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    file = journal_files(workspace.folder, context)["provision"]
+    one, other = Where("local", "subscription", "one"), Where("local", "subscription", "other")
+    for where, step in ((one, "deploy"), (other, "resolve")):
+        journal = Journal(file, where.resource_group, lambda _: None, threading.Event(), about=facts_of(where))
+        journal.step(step, Text(step))
+    (found,) = interrupted({"provision": file})
+    assert (found.where, found.step, found.cancels) == (one, "resolve", True)
+    asked: list[str] = []
+
+    def cancel(_: object, place: GroupPlace, journal: Journal) -> Stopped:
+        asked.append(place.group)
+        return Stopped((), Text("Cancelled."))
+
+    monkeypatch.setattr(operating, "cancel", cancel)
+    monkeypatch.setattr(operating, "opened", lambda *_: None)
+    cancel_action(CancelParams(folder=str(tmp_path), cloud="auto", operation="c"), context)
+    assert asked == ["one"]
 
 
 def test_what_another_operation_has_decided_otherwise_is_not_told_any_more(tmp_path: Path) -> None:
