@@ -21,6 +21,12 @@ BACK = frozenset({"back", "former-start"})
 WHILE_ENDING = frozenset({"release", "room"})
 """The old replica was being ended, so that its GPU gets free: its revision may not be active."""
 
+FOLLOWING = frozenset({"deploy", "adopt"})
+"""A deployment was begun, or one under way was found, and is followed."""
+
+STILL_DEPLOYING = frozenset({"DeploymentTimeout", "DeploymentNotStarted"})
+"""Codes of a Provision that gives up before its deployment has ended, or before it is known whether it has begun."""
+
 OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
     "provision": ("delete",),
     "deploy": ("rollback", "start", "stop"),
@@ -71,6 +77,11 @@ def _left_of_a_provision(step: str) -> Text:
 def can_be_cancelled(kind: OperationKind, step: str) -> bool:
     """Whether something may go on in the cloud that can be ended there."""
     return kind == "provision" and step not in LOOKING
+
+
+def goes_on_without(kind: OperationKind, step: str, code: str) -> bool:
+    """Whether a run that fails so leaves a deployment under way, or one that may be: it can still be followed and cancelled."""
+    return kind == "provision" and (code in STILL_DEPLOYING or (code == "Unreachable" and step in FOLLOWING))
 
 
 def _left_of_a_deletion(step: str) -> Text:

@@ -71,6 +71,8 @@ def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
 
 def _runs(last: Unfinished) -> bool:
     """Whether the process that wrote the step is there still; one that began later has only its number."""
+    if last.pid == 0:
+        return False  # macOS and Windows have a process of this number
     try:
         return psutil.Process(last.pid).create_time() <= last.time
     except psutil.NoSuchProcess:

@@ -14,7 +14,7 @@ from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goe
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import settings_from
 from sidecar.wire.protocol import CancelParams
-from sidecar.words.errors import CloudError
+from sidecar.words.errors import CloudError, Conflict, SlipwayError, Unreachable
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
 from sidecar.workflows import operating
@@ -111,6 +111,43 @@ def test_what_is_cancelled_is_where_it_was_begun_and_not_where_a_later_run_has_l
     monkeypatch.setattr(operating, "opened", lambda *_: None)
     cancel_action(CancelParams(folder=str(tmp_path), cloud="auto", operation="c"), context)
     assert asked == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "error", "left"),
+    [
+        ("provision", "deploy", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
+        ("provision", "adopt", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
+        ("provision", "deploy", Conflict(Text("Perhaps."), code="DeploymentNotStarted"), True),
+        ("provision", "deploy", Unreachable(Text("No answer.")), True),
+        ("provision", "adopt", Unreachable(Text("No answer.")), True),
+        ("provision", "resolve", Unreachable(Text("No answer.")), False),
+        ("provision", "write", Unreachable(Text("No answer.")), False),
+        ("provision", "deploy", CloudError(Text("It failed."), code="SkuNotAvailable"), False),
+        ("deploy", "deploy", Unreachable(Text("No answer.")), False),
+    ],
+)
+def test_a_provision_that_fails_while_its_deployment_goes_on_is_not_over(
+    kind: OperationKind, step: str, error: SlipwayError, left: bool, tmp_path: Path
+) -> None:
+    """The error says "Cancel provisioning": that and the reload's offer have to know of it, in this process too."""
+    workspace = open_workspace(tmp_path)
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    files = journal_files(workspace.folder, context)
+    where = Where("local", "subscription", "group")
+
+    def fail(journal: Journal) -> None:
+        journal.step("look", Text("Looking…"))
+        journal.step(step, Text("Under way…"), deployment="d")
+        raise error
+
+    with pytest.raises(type(error)):
+        journalled(kind, workspace, "", context, fail, about=facts_of(where))
+    found = interrupted(files)
+    assert [(each.step, each.running, each.where) for each in found] == ([(step, False, where)] if left else [])
+    last = unfinished(files[kind])
+    assert (last is not None) == left
+    assert last is None or last.facts["deployment"] == "d"
 
 
 def test_what_another_operation_has_decided_otherwise_is_not_told_any_more(tmp_path: Path) -> None:
