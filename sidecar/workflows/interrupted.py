@@ -75,5 +75,5 @@ def _runs(last: Unfinished) -> bool:
         return False  # macOS and Windows have a process of this number
     try:
         return psutil.Process(last.pid).create_time() <= last.time
-    except psutil.NoSuchProcess:
-        return False
+    except psutil.Error:
+        return False  # gone, or a recycled number: of its own processes a person may ask

@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sidecar.core.journal import Journal, unfinished
@@ -57,6 +58,21 @@ def test_a_deletion_and_a_rotation_say_after_which_step_something_may_be_changed
         assert "may be changed" in str(left_behind("rotate", step))
     for step in WHILE_ENDING:
         assert "perhaps nothing answers" in str(left_behind("rotate", step))
+
+
+@pytest.mark.parametrize("error", [psutil.NoSuchProcess(1), psutil.AccessDenied(1), psutil.ZombieProcess(1)])
+def test_a_process_that_may_not_be_asked_for_is_not_the_run(
+    error: psutil.Error, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is another user's by now: the state used to fail of it."""
+
+    def process(_: int) -> psutil.Process:
+        raise error
+
+    file = tmp_path / "journal.jsonl"
+    begun(file, "one", "look")
+    monkeypatch.setattr(psutil, "Process", process)
+    assert [each.running for each in interrupted({"deploy": file})] == [False]
 
 
 def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp_path: Path) -> None:
