@@ -87,6 +87,12 @@ class Journal:
         self._stop = stop
         self._leaving = leaving or Leaving()
         self._guarded = False
+        self._last: tuple[str, dict[str, str]] = ("", {})
+
+    @property
+    def at(self) -> str:
+        """The step that was written down last; empty before the first."""
+        return self._last[0]
 
     def step(self, name: str, text: Text, *, increment: float | None = None, **facts: str) -> None:
         """Begins a step: recorded durably, shown as progress. Raises Cancelled when the person has asked for it."""
@@ -132,6 +138,11 @@ class Journal:
     def failed(self, code: str) -> None:
         self._record("failed", {"code": code})
 
+    def left(self, code: str) -> None:
+        """The run fails, and what its last step began goes on without it: it stays unfinished, and no process is at it."""
+        step, facts = self._last
+        self._record(step, {**facts, "code": code}, pid=0)
+
     def cut_off(self, step: str) -> dict[str, object] | None:
         """What was written beside a step of this name by a run before this one that did not end well, and that none has made good
         since: the newest. None where there is none, or nothing is written down."""
@@ -147,10 +158,16 @@ class Journal:
                 found = None
         return found
 
-    def _record(self, step: str, facts: dict[str, str]) -> None:
+    def _record(self, step: str, facts: dict[str, str], pid: int | None = None) -> None:
+        self._last = (step, facts)
         if self._file is None:  # what only looks leaves nothing to be found
             return
-        said = {"time": time.time(), "operation": self._operation, "pid": os.getpid(), "step": step}
+        said = {
+            "time": time.time(),
+            "operation": self._operation,
+            "pid": os.getpid() if pid is None else pid,
+            "step": step,
+        }
         _append(self._file, {**said, **self._about, **facts})
 
 
@@ -161,14 +178,14 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The last step of a run that has not ended: when it began, in which process, and what was written beside it. `earlier`: the
-    last steps of runs before it that have not ended either, the newest first."""
+    """The last step of a run that has not ended: when it began, in which process (0: none), and what was written beside it.
+    `earlier`: what was written at the last steps of runs before it that have not ended either, the newest first."""
 
     step: str
     time: float
     pid: int
     facts: dict[str, object]
-    earlier: tuple[str, ...] = ()
+    earlier: tuple[dict[str, object], ...] = ()
 
 
 def unfinished(file: Path) -> Unfinished | None:
@@ -191,7 +208,7 @@ def unfinished(file: Path) -> Unfinished | None:
         time=_time(last),
         pid=pid if isinstance(pid, int) else 0,
         facts=last,
-        earlier=tuple(str(each.get("step")) for each in before),
+        earlier=tuple(before),
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any, cast
 from sidecar.words.text import Text
 
 Json = dict[str, Any]
+Pair = tuple[str, object, object]
+"""A parameter, what the app has of it, and what is stated."""
+
 BASE_MODEL = "SLIPWAY_BASE_MODEL"
 
 
@@ -22,21 +25,30 @@ class Change:
     alone: bool = False
 
 
-def app_change(name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]) -> Change:
-    """`actual`: the app's template as Azure gives it; `kind`: the type of profile that it runs on, where it is known;
-    `wanted`: the template's, as it would deploy it."""
+@dataclass(frozen=True)
+class Standing:
+    """Where an app is. `kind`, `profile`: type and name of the workload profile that it runs on, where they are known."""
+
+    kind: str | None = None
+    profile: str | None = None
+    location: str | None = None
+
+
+def app_change(name: str, actual: Json, at: Standing, wanted: Json, stated: dict[str, object]) -> Change:
+    """`actual`: the app's template as Azure gives it; `wanted`: the template's, as it would deploy it."""
     if not _same_start(actual, wanted):
         return Change(actual, (), (_left_alone(name, actual),), alone=True)
     containers = [dict(each) for each in _containers(actual)]
     scale = dict(cast("Json", actual.get("scale") or {}))
-    moves = _differs(kind, stated.get("gpuProfileType"), stated, "gpuProfileType")
+    moves = _differs(at.kind, stated.get("gpuProfileType"), stated, "gpuProfileType")
     texts = (
         *_container_changes(containers, _containers(wanted), stated),
         *_base_changes(containers, stated),
         *([] if moves else _size_changes(containers, _containers(wanted), stated)),
         *_scale_changes(scale, wanted, stated),
     )
-    notes = _not_applied(name, actual, kind, wanted, stated) if moves else ()
+    pairs = (*(_sizes(actual, wanted) if moves else ()), *_places(at, stated))
+    notes = _not_applied(name, pairs, stated)
     return Change({**actual, "containers": containers, "scale": scale}, texts, notes)
 
 
@@ -133,17 +145,28 @@ def _scale_changes(scale: Json, wanted: Json, stated: dict[str, object]) -> list
     return texts
 
 
-def _not_applied(
-    name: str, actual: Json, kind: str | None, wanted: Json, stated: dict[str, object]
-) -> tuple[Text, ...]:
+def _sizes(actual: Json, wanted: Json) -> tuple[Pair, ...]:
     """An app stays on its profile, and cores and memory that are stated for another one do not fit it."""
     has, ours = _first_of(actual), _first_of(wanted)
     resources, asked = cast("Json", has.get("resources") or {}), cast("Json", ours.get("resources") or {})
-    pairs: tuple[tuple[str, object, object], ...] = (
+    return (
         ("cpu", _number(resources.get("cpu")), _number(asked.get("cpu"))),
         ("memory", resources.get("memory"), asked.get("memory")),
-        ("gpuProfileType", kind, stated.get("gpuProfileType")),
     )
+
+
+def _places(at: Standing, stated: dict[str, object]) -> tuple[Pair, ...]:
+    """What an app is made on and in, for good. Azure writes a region in two ways: they do not differ."""
+    asked = stated.get("location")
+    same = _region(at.location) == _region(asked)
+    return (
+        ("gpuProfileType", at.kind, stated.get("gpuProfileType")),
+        ("gpuProfileName", at.profile or None, stated.get("gpuProfileName")),
+        ("location", None if same else at.location or None, asked),
+    )
+
+
+def _not_applied(name: str, pairs: tuple[Pair, ...], stated: dict[str, object]) -> tuple[Text, ...]:
     return tuple(
         Text(
             "Not applied to the container app {name}: {parameter} is {new} in the parameters and {old} in the app. It is set "
@@ -156,6 +179,10 @@ def _not_applied(
         for parameter, old, new in pairs
         if _differs(old, new, stated, parameter)
     )
+
+
+def _region(name: object) -> str:
+    return str(name or "").replace(" ", "").lower()
 
 
 def _number(value: object) -> object:

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
 
+Entry = Mapping[str, object]
+"""Of a journal: a step, and what was written beside it."""
+
 LOOKING = frozenset({"look", "check", "sync", "upload", "resolve", "providers", "preflight"})
 """Steps after which everything is as it was before: of a Deploy the release before is still the current one."""
 
@@ -17,6 +20,12 @@ BACK = frozenset({"back", "former-start"})
 
 WHILE_ENDING = frozenset({"release", "room"})
 """The old replica was being ended, so that its GPU gets free: its revision may not be active."""
+
+FOLLOWING = frozenset({"deploy", "adopt"})
+"""A deployment was begun, or one under way was found, and is followed."""
+
+STILL_DEPLOYING = frozenset({"DeploymentTimeout", "DeploymentNotStarted"})
+"""Codes of a Provision that gives up before its deployment has ended, or before it is known whether it has begun."""
 
 OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
     "provision": ("delete",),
@@ -29,9 +38,10 @@ OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
 """What need not be gone on with any more once another operation has ended well: that one has decided it otherwise."""
 
 
-def reached(step: str, earlier: Sequence[str]) -> str:
-    """The step that tells what is left: a later run that had only looked has changed nothing of what one before it left."""
-    return next((each for each in (step, *earlier) if each not in LOOKING), step)
+def reached(last: Entry, earlier: Sequence[Entry]) -> Entry:
+    """The entry whose step tells what is left: a later run that had only looked has changed nothing of what one before it left,
+    perhaps at another place."""
+    return next((each for each in (last, *earlier) if each.get("step") not in LOOKING), last)
 
 
 def left_behind(kind: OperationKind, step: str) -> Text:
@@ -67,6 +77,11 @@ def _left_of_a_provision(step: str) -> Text:
 def can_be_cancelled(kind: OperationKind, step: str) -> bool:
     """Whether something may go on in the cloud that can be ended there."""
     return kind == "provision" and step not in LOOKING
+
+
+def goes_on_without(kind: OperationKind, step: str, code: str) -> bool:
+    """Whether a run that fails so leaves a deployment under way, or one that may be: it can still be followed and cancelled."""
+    return kind == "provision" and (code in STILL_DEPLOYING or (code == "Unreachable" and step in FOLLOWING))
 
 
 def _left_of_a_deletion(step: str) -> Text:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from sidecar.decisions.prices import UNKNOWN, Price, Size, is_dedicated
+from sidecar.decisions.resizing import Resized
 from sidecar.gateway.offers import Offer
 from sidecar.words.text import Text
 
@@ -17,17 +18,40 @@ CONSUMPTION = "Consumption"
 
 
 @dataclass(frozen=True)
+class Nodes:
+    """How many a dedicated profile has: each is paid for while it is there, also where no replica runs on it."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
 class Cost:
-    """`replicas`: at most. `bound`: seconds that a start without an end is counted for; `why`: from where."""
+    """`replicas`: at most. `bound`: seconds that a start without an end is counted for; `why`: from where. `dedicated`: nodes are
+    paid for instead of replicas, and `nodes` None is unknown."""
 
     price: Price
     replicas: int
     bound: int
     why: Text
+    dedicated: bool = False
+    nodes: Nodes | None = None
+
+    @property
+    def asleep(self) -> float | None:
+        """An hour without a replica: of a dedicated profile the plan's management, and the nodes that stay."""
+        fee, awake = self.price.asleep, self.price.awake
+        if not self.dedicated or fee is None:
+            return fee
+        if self.nodes is None or (awake is None and self.nodes.least):
+            return None
+        return fee + (awake or 0) * self.nodes.least
 
     @property
     def month(self) -> float | None:
-        return self.price.month(self.replicas)
+        if not self.dedicated:
+            return self.price.month(self.replicas)
+        return None if self.nodes is None else self.price.month(self.nodes.most)
 
     @property
     def start(self) -> float | None:
@@ -49,6 +73,28 @@ def size_of(kind: str, template: Mapping[str, object], offer: Offer | None) -> S
         return None
     gpus = offer.gpus if offer is not None else (1 if "GPU" in kind.upper() else 0)
     return Size(sum(each or 0 for each in cores), sum(each or 0 for each in memory), gpus)
+
+
+def nodes_of(
+    kind: str,
+    name: str | None,
+    there: Sequence[Mapping[str, object]],
+    planned: Sequence[Mapping[str, object]],
+    resizes: Sequence[Resized],
+) -> Nodes | None:
+    """Of the environment's profile of this type, `name` before another; else of the template's. None where one of the counts is
+    unknown. `resizes`: what the plan changes of them."""
+    own = [each for each in there if _lower(each, "workloadProfileType") == kind.lower()]
+    found = own or [each for each in planned if _lower(each, "workloadProfileType") == kind.lower()]
+    one = next((each for each in found if name and _lower(each, "name") == name.lower()), found[0] if found else {})
+    least, most = one.get("minimumCount"), one.get("maximumCount")
+    changed = (each.new for each in resizes if each.profile and each.profile.lower() == _lower(one, "name"))
+    most = next(changed, most)
+    return Nodes(least, most) if isinstance(least, int) and isinstance(most, int) else None
+
+
+def _lower(profile: Mapping[str, object], key: str) -> str:
+    return str(profile.get(key, "")).lower()
 
 
 def replicas_of(template: Mapping[str, object]) -> int:

@@ -78,15 +78,24 @@ def _prices(plan: PlanDocument) -> str:
     if plan.profile is None:
         return ""
     rows = [
-        ("an hour awake, one replica", amount(price.awake, price.currency)),
-        ("an hour asleep", amount(price.asleep, price.currency)),
-        (f"a month at most ({cost.replicas} awake all month)", amount(cost.month, price.currency)),
+        (
+            "an hour awake, one node" if cost.dedicated else "an hour awake, one replica",
+            amount(price.awake, price.currency),
+        ),
+        ("an hour asleep", amount(cost.asleep, price.currency)),
+        (f"a month at most ({_at_most(cost)})", amount(cost.month, price.currency)),
         (f"a start that never ends, after {cost.bound} s", amount(cost.start, price.currency)),
     ]
     said = [f"{price.source}." if not str(price.source).endswith(".") else str(price.source), str(NOT_IN_IT)]
     said += [str(plan.price_note)] if plan.price_note is not None else []
     bound = f"Of a start: {cost.why}." if str(cost.why) else ""
     return "\n\n".join(part for part in ("## List prices", table(("", "price"), rows), " ".join(said), bound) if part)
+
+
+def _at_most(cost: Cost) -> str:
+    if not cost.dedicated:
+        return f"{cost.replicas} awake all month"
+    return "all its nodes all month" if cost.nodes is None else f"nodes all month: {cost.nodes.most}"
 
 
 def amount(value: float | None, currency: str) -> str:

@@ -39,7 +39,8 @@ class Size:
 
 @dataclass(frozen=True)
 class Price:
-    """An hour of one replica awake, and of none; None where it is unknown. `source`: where that is from, and when."""
+    """An hour of one replica awake (of one node of a dedicated profile), and of none; None where it is unknown. `source`: where
+    that is from, and when."""
 
     awake: float | None
     asleep: float | None
@@ -47,8 +48,10 @@ class Price:
     source: Text
 
     def month(self, replicas: int) -> float | None:
-        """All replicas awake all month."""
-        return None if self.awake is None else (self.awake * replicas + (self.asleep or 0)) * HOURS_A_MONTH
+        """All replicas awake, or nodes there, all month."""
+        if self.awake is None or self.asleep is None:
+            return None
+        return (self.awake * replicas + self.asleep) * HOURS_A_MONTH
 
     def start(self, seconds: float) -> float | None:
         """One replica that starts for so long."""

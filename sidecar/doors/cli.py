@@ -76,10 +76,14 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     except SlipwayError as error:
         shown.fail(error)
         return 130 if isinstance(error, Cancelled) else 3 if isinstance(error, ConsentNeeded) else 1
-    if isinstance(result, wire.Plan) and options.output:
-        terminal_plan.save(options.output, shown.document(result))
     if not isinstance(result, wire.Logs):  # its lines have been shown, as they came
         shown.result(verb.render(result), result)
+    if isinstance(result, wire.Plan) and options.output:
+        try:
+            terminal_plan.save(options.output, shown.document(result))
+        except WorkspaceError as error:
+            shown.fail(error, alone=False)
+            return 1
     return 1 if verb.failed(result) else 0
 
 
@@ -232,7 +236,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     common.add_argument(
         "--yes",
         action="store_true",
-        help="agree to what would be asked (project files, downloads, adding a GPU profile)",
+        help="agree to what would be asked (project files, downloads, adding a GPU profile, what ARM's what-if deletes)",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, each in VERBS.items():

@@ -34,8 +34,9 @@ class Terminal:
             mark = "warning: " if event.level == "warning" else ""
             _tell(f"  {mark}{self.worded(str(event.text))}")
 
-    def fail(self, error: SlipwayError) -> None:
-        if self._as_json:
+    def fail(self, error: SlipwayError, *, alone: bool = True) -> None:
+        """`alone`: no result was printed before it, so it is the one JSON document."""
+        if self._as_json and alone:
             self._print(json.dumps({"error": self.document(wire.failure(error))}, ensure_ascii=False))
         _tell(f"error: {self.worded(str(error.message))} [{error.code}]")
         if error.suggestion is not None:

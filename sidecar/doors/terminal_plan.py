@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sidecar.core.workspace import write_atomically
 from sidecar.words.errors import WorkspaceError
+from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
 
 KEYS = ("folder", "cloud", "subscriptionId", "resourceGroup", "digest")
@@ -15,7 +16,15 @@ KEYS = ("folder", "cloud", "subscriptionId", "resourceGroup", "digest")
 
 
 def save(file: str, document: dict[str, Any]) -> None:
-    write_atomically(Path(file).absolute(), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    """Raises WorkspaceError where the file can't be written."""
+    try:
+        write_atomically(Path(file).absolute(), json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    except OSError as problem:
+        raise WorkspaceError(
+            Text("The plan could not be written to {file} ({problem}).", file=file, problem=problem),
+            Text("Name a file that you may write in `plan --output FILE`."),
+            code="PlanNotWritten",
+        ) from problem
 
 
 def taken(file: str) -> dict[str, str]:
@@ -28,6 +37,8 @@ def taken(file: str) -> dict[str, str]:
     lacking = [key for key in KEYS if not isinstance(plan.get(key), str)]
     if lacking:
         raise _no_plan(file, f"no {', '.join(lacking)}")
+    if plan["cloud"] not in CLOUDS:
+        raise _no_plan(file, f"its cloud is {plan['cloud']}, which is none of {', '.join(CLOUDS)}")
     return {key: str(plan[key]) for key in KEYS}
 
 

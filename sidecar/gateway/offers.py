@@ -126,11 +126,12 @@ def share_quota(place: GroupPlace, account: str, share: str) -> int | None:
 
 
 def set_share_quota(place: GroupPlace, account: str, share: str, quota: int) -> None:
-    with (
-        translated(Text("Changing the quota of the share {name}", name=share)),
-        storage_client(place.session, place.subscription_id) as client,
-    ):
-        client.file_shares.update(place.group, account, share, {"properties": {"shareQuota": quota}})
+    doing = Text("Changing the quota of the share {name}", name=share)
+    with translated(doing), storage_client(place.session, place.subscription_id) as client:
+        body = {"properties": {"shareQuota": quota}}
+        place.session.once_free(
+            doing, lambda: client.file_shares.update(place.group, account, share, body), repeatable=True
+        )
 
 
 def is_name_free(place: GroupPlace, account: str) -> bool:

@@ -138,11 +138,10 @@ def group(session: Session, subscription_id: str, name: str) -> Group:
 
 
 def create_group(session: Session, subscription_id: str, name: str, location: str) -> Group:
-    with (
-        translated(Text("Creating the resource group {name}", name=name)),
-        resources_client(session, subscription_id) as client,
-    ):
-        made = client.resource_groups.create_or_update(name, {"location": location})
+    doing = Text("Creating the resource group {name}", name=name)
+    with translated(doing), resources_client(session, subscription_id) as client:
+        body: Any = {"location": location}
+        made = session.once_free(doing, lambda: client.resource_groups.create_or_update(name, body), repeatable=True)
     return Group(str(made.name), str(made.location), str(made.id))
 
 

@@ -41,8 +41,8 @@ class PlanFile(Message):
 
 
 class PlanPrice(Message):
-    """List prices; None is unknown. `month`: with `replicas` awake all month. `start`: of one replica that starts for
-    `start_seconds`."""
+    """List prices; None is unknown. `month`: with `replicas` awake all month, or with every node of a dedicated profile. `start`:
+    of one replica that starts for `start_seconds`."""
 
     awake: float | None
     asleep: float | None

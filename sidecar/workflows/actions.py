@@ -14,7 +14,7 @@ from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
-from sidecar.decisions.interruption import OVERTAKES
+from sidecar.decisions.interruption import OVERTAKES, goes_on_without
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare, signs_in_by_itself
 from sidecar.gateway.tenants import Listed, subscriptions_of_all
@@ -357,14 +357,15 @@ def journalled(
     about: Mapping[str, str] | None = None,
 ) -> T:
     """Runs what writes down its steps, each with what it is `about`. Once it has ended well, what it overtakes is not told any
-    more."""
+    more; one that leaves something under way is told as unfinished."""
     files = journal_files(workspace.folder, context)
     name = operation or f"{kind}-{uuid.uuid4().hex[:8]}-{int(time.time())}"
     journal = Journal(files[kind], name, context.listen, context.stop, context.leaving, about=about)
     try:
         result = run(journal)
     except Exception as error:
-        journal.failed(error.code if isinstance(error, SlipwayError) else type(error).__name__)
+        code = error.code if isinstance(error, SlipwayError) else type(error).__name__
+        (journal.left if goes_on_without(kind, journal.at, code) else journal.failed)(code)
         raise
     for each in interrupted({overtaken: files[overtaken] for overtaken in OVERTAKES.get(kind, ())}):
         if not each.running:

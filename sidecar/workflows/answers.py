@@ -119,7 +119,7 @@ def _price(found: PlanDocument) -> wire.PlanPrice:
     cost = found.cost
     return wire.PlanPrice(
         awake=cost.price.awake,
-        asleep=cost.price.asleep,
+        asleep=cost.asleep,
         month=cost.month,
         replicas=cost.replicas,
         start=cost.start,

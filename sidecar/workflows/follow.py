@@ -14,6 +14,7 @@ from sidecar.gateway import resources
 from sidecar.gateway.patience import LOST_SECONDS
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.transport import left_with
+from sidecar.words.azure_codes import advice_for
 from sidecar.words.errors import Cancelled, CloudError, Conflict, NotAuthorized, NotFound, NotSignedIn
 from sidecar.words.text import Text
 from sidecar.workflows.bearing import borne
@@ -228,16 +229,35 @@ def cancelled_outcome(place: GroupPlace, name: str) -> Cancelled:
     )
 
 
+def _ended_before(found: resources.Deployment) -> Cancelled:
+    """There was nothing left to cancel."""
+    if found.state == "Succeeded":
+        return Cancelled(
+            Text("The deployment {name} had already succeeded when it was cancelled.", name=found.name),
+            Text("Run Provision again to write the configuration."),
+        )
+    if found.state == "Failed":
+        return Cancelled(
+            Text(
+                "The deployment {name} had already failed when it was cancelled ({problem}).",
+                name=found.name,
+                problem=found.message or found.code or "–",
+            ),
+            advice_for(found.code) or Text("Correct the cause and run Provision again: what exists already is kept."),
+        )
+    return Cancelled(
+        Text("The deployment {name} had already been cancelled.", name=found.name),
+        Text("Run Provision again to complete it; what exists is kept."),
+    )
+
+
 def _cancel(place: GroupPlace, name: str) -> Cancelled:
     try:
         resources.cancel_deployment(place, name)
     except CloudError as error:
         current = resources.deployment(place, name)
-        if current.state == "Succeeded":
-            return Cancelled(
-                Text("The deployment {name} had already succeeded when it was cancelled.", name=name),
-                Text("Run Provision again to write the configuration."),
-            )
+        if current.finished:
+            return _ended_before(current)
         return Cancelled(
             Text(
                 "The deployment {name} could not be cancelled ({problem}); it is still {state}.",

@@ -55,7 +55,8 @@ def note_of(found: Interrupted) -> Text:
 
 def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
     at = datetime.fromtimestamp(last.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    step = reached(last.step, last.earlier)
+    entry = reached(last.facts, last.earlier)
+    step = str(entry.get("step"))
     return Interrupted(
         kind=kind,
         at=at,
@@ -63,14 +64,16 @@ def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
         running=_runs(last),
         sentence=left_behind(kind, step),
         resume=goes_on(kind, step),
-        where=where_in(last.facts),
+        where=where_in(entry),
         cancels=can_be_cancelled(kind, step),
     )
 
 
 def _runs(last: Unfinished) -> bool:
     """Whether the process that wrote the step is there still; one that began later has only its number."""
+    if last.pid == 0:
+        return False  # macOS and Windows have a process of this number
     try:
         return psutil.Process(last.pid).create_time() <= last.time
-    except psutil.NoSuchProcess:
-        return False
+    except psutil.Error:
+        return False  # gone, or a recycled number: of its own processes a person may ask

@@ -9,6 +9,7 @@ from typing import Any
 
 from sidecar.core.journal import unfinished
 from sidecar.core.workspace import open_workspace
+from sidecar.decisions.interruption import reached
 from sidecar.decisions.removal import Item
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import cloud_of
@@ -30,7 +31,7 @@ def cancel_action(params: wire.CancelParams, context: Context) -> wire.Provision
     workspace = open_workspace(params.folder)
     file = journal_files(workspace.folder, context)["provision"]
     last = unfinished(file)
-    where = None if last is None else where_in(last.facts)
+    where = None if last is None else where_in(reached(last.facts, last.earlier))
     if where is None:
         stated = where_configured(workspace, params.cloud)
         where = replace(stated, cloud=cloud_of(context.settings, params.cloud, stated.subscription_id))

@@ -10,10 +10,10 @@ from sidecar.core.workspace import Workspace
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.gpu_checks import gpus_counted
 from sidecar.decisions.plan import Reality, app_template_of, digest_of, effects_of
-from sidecar.decisions.plan_cost import Cost, cooldown_of, replicas_of, size_of, start_bound
+from sidecar.decisions.plan_cost import Cost, Nodes, cooldown_of, nodes_of, replicas_of, size_of, start_bound
 from sidecar.decisions.plan_document import PlanDocument, markdown
 from sidecar.decisions.price_table import SOURCE, TABLE
-from sidecar.decisions.prices import UNKNOWN, Price, price_of
+from sidecar.decisions.prices import UNKNOWN, Price, is_dedicated, price_of
 from sidecar.decisions.profiles import kind_of
 from sidecar.gateway import resources
 from sidecar.gateway.offers import Offer
@@ -70,7 +70,14 @@ def document_of(place: GroupPlace, resolved: Plan, seen: Survey, *, raw: bool) -
         work=work,
         effects=effects_of(found, work, kind, usage, cooldown_of(template)),
         notes=() if found.change is None else found.change.notes,
-        cost=cost_of(place.session, kind, template, location, {} if seen.facts is None else seen.facts.offers),
+        cost=cost_of(
+            place.session,
+            kind,
+            template,
+            location,
+            {} if seen.facts is None else seen.facts.offers,
+            nodes_in(found, kind),
+        ),
         price_note=place.session.profile.prices_note,
         checks=seen.checks,
         unforeseen=foreseen.reason if isinstance(foreseen, Unread) else None,
@@ -94,24 +101,36 @@ def profile_of(found: Reality) -> str | None:
     return wanted.kind or (None if environment is None else kind_of(environment, wanted.name))
 
 
+def nodes_in(found: Reality, kind: str | None) -> Nodes | None:
+    """Of the profile that the app runs on, or will; None for one whose counts are unknown, or that has none."""
+    if kind is None:
+        return None
+    app, environment = found.existing.app, found.existing.environment
+    name = found.planned.profile if app is None else app.profile
+    there = () if environment is None else environment.profiles
+    return nodes_of(kind, name, there, found.planned.profiles, found.resizes)
+
+
 def cost_of(
     session: Session,
     kind: str | None,
     template: Mapping[str, object],
     location: str,
     offers: Mapping[str, Offer] | Unread,
+    nodes: Nodes | None,
 ) -> Cost:
     bound, why = start_bound(template)
     if kind is None:
         return Cost(UNKNOWN, replicas_of(template), bound, why)
+    dedicated = is_dedicated(kind)
     offer = None if isinstance(offers, Unread) else offers.get(kind)
     size = size_of(kind, template, offer)
     if size is None:
         unknown = Price(None, None, "", Text("The size of {type} can't be told", type=kind))
-        return Cost(unknown, replicas_of(template), bound, why)
+        return Cost(unknown, replicas_of(template), bound, why, dedicated, nodes)
     meters, source = meters_for(session, location)
     price = price_of(kind, size, location, meters, source)
     if price.awake is None and source is not SOURCE:
         quoted = price_of(kind, size, location, TABLE, SOURCE)
         price = quoted if quoted.awake is not None else price
-    return Cost(price, replicas_of(template), bound, why)
+    return Cost(price, replicas_of(template), bound, why, dedicated, nodes)

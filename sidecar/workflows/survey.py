@@ -9,7 +9,7 @@ from typing import Any
 from sidecar.armlang.deployment import Template, merge_parameters, referring
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, known_project_id, read_config
-from sidecar.decisions.app_changes import Change, app_change
+from sidecar.decisions.app_changes import Change, Standing, app_change
 from sidecar.decisions.checks import Check, Unread
 from sidecar.decisions.plan import Reality, Work, outputs_of, work_of
 from sidecar.decisions.preflight import judged
@@ -138,7 +138,8 @@ def _reality(
 
 def change_of(plan: Plan, existing: Existing, app: apps.App) -> Change:
     kind = None if existing.environment is None else kind_of(existing.environment, app.profile)
-    return app_change(app.name, app.template, kind, plan.planned.app_template or {}, plan.values)
+    at = Standing(kind, app.profile, app.location)
+    return app_change(app.name, app.template, at, plan.planned.app_template or {}, plan.values)
 
 
 def _moved(place: GroupPlace, plan: Plan, existing: Existing, app: apps.App) -> tuple[str, str] | None:

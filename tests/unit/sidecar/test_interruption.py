@@ -6,19 +6,24 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sidecar.core.journal import Journal, unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
+from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import settings_from
-from sidecar.words.errors import CloudError
+from sidecar.wire.protocol import CancelParams
+from sidecar.words.errors import CloudError, Conflict, SlipwayError, Unreachable
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
+from sidecar.workflows import operating
 from sidecar.workflows.actions import journal_files, journalled
-from sidecar.workflows.cancelling import Where, facts_of
+from sidecar.workflows.cancelling import Stopped, Where, facts_of
 from sidecar.workflows.context import Context
 from sidecar.workflows.interrupted import interrupted, note_of
+from sidecar.workflows.operating import cancel_action
 
 
 def begun(file: Path, run: str, *steps: str) -> None:
@@ -55,6 +60,21 @@ def test_a_deletion_and_a_rotation_say_after_which_step_something_may_be_changed
         assert "perhaps nothing answers" in str(left_behind("rotate", step))
 
 
+@pytest.mark.parametrize("error", [psutil.NoSuchProcess(1), psutil.AccessDenied(1), psutil.ZombieProcess(1)])
+def test_a_process_that_may_not_be_asked_for_is_not_the_run(
+    error: psutil.Error, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is another user's by now: the state used to fail of it."""
+
+    def process(_: int) -> psutil.Process:
+        raise error
+
+    file = tmp_path / "journal.jsonl"
+    begun(file, "one", "look")
+    monkeypatch.setattr(psutil, "Process", process)
+    assert [each.running for each in interrupted({"deploy": file})] == [False]
+
+
 def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp_path: Path) -> None:
     """Two kills in a row: the second run had not come further than its look."""
     file = tmp_path / "journal.jsonl"
@@ -63,8 +83,9 @@ def test_a_later_run_that_only_looked_does_not_hide_what_the_one_before_left(tmp
     (found,) = interrupted({"rotate": file})
     assert found.step == "look"
     assert "perhaps nothing answers" in str(found.sentence)
-    assert reached("look", ["check", "look"]) == "look"
-    assert reached("restart", ["release"]) == "restart"
+    looked, checked, ended, restarted = ({"step": each} for each in ("look", "check", "release", "restart"))
+    assert reached(looked, [checked, looked]) == looked
+    assert reached(restarted, [ended]) == restarted
 
 
 def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancelled(tmp_path: Path) -> None:
@@ -79,9 +100,70 @@ def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancell
     (found,) = interrupted({"provision": file})
     assert (found.where, found.cancels) == (where, True)
     assert "goes on in the cloud" in str(found.sentence)
-    begun(file, "two", "look")
+    begun(file, "two", "deploy")
     (found,) = interrupted({"provision": file})
     assert (found.where, found.cancels) == (None, True), "an older journal says nothing of where"
+
+
+def test_what_is_cancelled_is_where_it_was_begun_and_not_where_a_later_run_has_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = open_workspace(tmp_path)
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    file = journal_files(workspace.folder, context)["provision"]
+    one, other = Where("local", "subscription", "one"), Where("local", "subscription", "other")
+    for where, step in ((one, "deploy"), (other, "resolve")):
+        journal = Journal(file, where.resource_group, lambda _: None, threading.Event(), about=facts_of(where))
+        journal.step(step, Text(step))
+    (found,) = interrupted({"provision": file})
+    assert (found.where, found.step, found.cancels) == (one, "resolve", True)
+    asked: list[str] = []
+
+    def cancel(_: object, place: GroupPlace, journal: Journal) -> Stopped:
+        asked.append(place.group)
+        return Stopped((), Text("Cancelled."))
+
+    monkeypatch.setattr(operating, "cancel", cancel)
+    monkeypatch.setattr(operating, "opened", lambda *_: None)
+    cancel_action(CancelParams(folder=str(tmp_path), cloud="auto", operation="c"), context)
+    assert asked == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "step", "error", "left"),
+    [
+        ("provision", "deploy", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
+        ("provision", "adopt", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
+        ("provision", "deploy", Conflict(Text("Perhaps."), code="DeploymentNotStarted"), True),
+        ("provision", "deploy", Unreachable(Text("No answer.")), True),
+        ("provision", "adopt", Unreachable(Text("No answer.")), True),
+        ("provision", "resolve", Unreachable(Text("No answer.")), False),
+        ("provision", "write", Unreachable(Text("No answer.")), False),
+        ("provision", "deploy", CloudError(Text("It failed."), code="SkuNotAvailable"), False),
+        ("deploy", "deploy", Unreachable(Text("No answer.")), False),
+    ],
+)
+def test_a_provision_that_fails_while_its_deployment_goes_on_is_not_over(
+    kind: OperationKind, step: str, error: SlipwayError, left: bool, tmp_path: Path
+) -> None:
+    """The error says "Cancel provisioning": that and the reload's offer have to know of it, in this process too."""
+    workspace = open_workspace(tmp_path)
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    files = journal_files(workspace.folder, context)
+    where = Where("local", "subscription", "group")
+
+    def fail(journal: Journal) -> None:
+        journal.step("look", Text("Looking…"))
+        journal.step(step, Text("Under way…"), deployment="d")
+        raise error
+
+    with pytest.raises(type(error)):
+        journalled(kind, workspace, "", context, fail, about=facts_of(where))
+    found = interrupted(files)
+    assert [(each.step, each.running, each.where) for each in found] == ([(step, False, where)] if left else [])
+    last = unfinished(files[kind])
+    assert (last is not None) == left
+    assert last is None or last.facts["deployment"] == "d"
 
 
 def test_what_another_operation_has_decided_otherwise_is_not_told_any_more(tmp_path: Path) -> None:

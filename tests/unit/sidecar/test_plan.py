@@ -11,7 +11,7 @@ from sidecar.armlang.deployment import Planned, Stated
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.plan import Reality, digest_of, effects_of, outputs_of, work_of
-from sidecar.decisions.plan_cost import Cost, cooldown_of, replicas_of, size_of, start_bound
+from sidecar.decisions.plan_cost import Cost, Nodes, cooldown_of, replicas_of, size_of, start_bound
 from sidecar.decisions.plan_document import PlanDocument, amount, markdown
 from sidecar.decisions.prices import Price, Size
 from sidecar.decisions.provisioning import APP, Existing
@@ -174,3 +174,8 @@ def test_a_name_with_a_pipe_or_a_backtick_breaks_no_table() -> None:
     assert "`odd¦'group'`" in text
     assert "`template.containers[inference].image`: `a` → `b`" in text
     assert "| an hour awake, one replica | unknown |" in text
+    nodes = Cost(Price(5.0, 0.1, "USD", Text("A list")), 9, 600, Text(""), dedicated=True, nodes=Nodes(1, 2))
+    text = markdown(replace(plan, cost=nodes))
+    assert "| an hour awake, one node | 5.00 USD |" in text
+    assert "| an hour asleep | 5.10 USD |" in text
+    assert "| a month at most (nodes all month: 2) | 7,373.00 USD |" in text

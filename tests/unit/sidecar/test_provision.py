@@ -11,7 +11,7 @@ import pytest
 from sidecar.armlang.bicep import compile_bicep
 from sidecar.armlang.deployment import GroupFacts, Template, plan_names, referring
 from sidecar.core.workspace import Workspace
-from sidecar.decisions.app_changes import app_change
+from sidecar.decisions.app_changes import Standing, app_change
 from sidecar.decisions.profiles import Wanted, missing_profile, profile_in, wanted_profile
 from sidecar.decisions.provisioning import (
     Existing,
@@ -317,11 +317,11 @@ WANTED = {
     ],
     "scale": {"maxReplicas": 2, "cooldownPeriod": 300},
 }  # fmt: skip
-T4 = "Consumption-GPU-NC8as-T4"
+ON_T4 = Standing("Consumption-GPU-NC8as-T4")
 
 
 def test_what_the_parameters_state_and_differs_is_changed_and_nothing_else() -> None:
-    change = app_change("app", ACTUAL, T4, WANTED, {"defaultCommands": ["new"], "maximumInstanceCount": 2})
+    change = app_change("app", ACTUAL, ON_T4, WANTED, {"defaultCommands": ["new"], "maximumInstanceCount": 2})
     assert change.template["containers"][0] == {
         **ACTUAL["containers"][0], "args": ["set -e\nnew"], "command": ["d"],  # type: ignore[dict-item]
     }  # fmt: skip
@@ -335,19 +335,19 @@ def test_what_the_parameters_state_and_differs_is_changed_and_nothing_else() -> 
 
 
 def test_nothing_stated_or_nothing_different_changes_nothing() -> None:
-    assert app_change("app", ACTUAL, T4, WANTED, {}).texts == ()
+    assert app_change("app", ACTUAL, ON_T4, WANTED, {}).texts == ()
     stated: dict[str, object] = {
         "defaultCommands": ["old"], "image": "mine", "maximumInstanceCount": 1, "cpu": "8", "memory": "56Gi",
-        "gpuProfileType": T4.lower(), "baseModel": "",
+        "gpuProfileType": str(ON_T4.kind).lower(), "baseModel": "",
     }  # fmt: skip
-    change = app_change("app", ACTUAL, T4, ACTUAL, stated)
+    change = app_change("app", ACTUAL, ON_T4, ACTUAL, stated)
     assert (change.texts, change.notes) == ((), ())
 
 
 def test_base_model_cores_and_memory_that_are_stated_are_applied() -> None:
     """They used to be said only; before that they were called "as the parameters state it"."""
     stated: dict[str, object] = {"baseModel": "acme/base", "cpu": "24", "memory": "220Gi"}
-    change = app_change("app", ACTUAL, T4, WANTED, stated)
+    change = app_change("app", ACTUAL, ON_T4, WANTED, stated)
     (container,) = change.template["containers"]
     assert container["resources"] == {"cpu": 24, "memory": "220Gi"}
     assert container["env"] == [
@@ -361,7 +361,7 @@ def test_base_model_cores_and_memory_that_are_stated_are_applied() -> None:
     assert change.notes == ()
     assert ACTUAL["containers"][0]["env"][2]["value"] == "", "what was read stays as it was read"  # type: ignore[index]
     without = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": OURS}]}  # type: ignore[dict-item]
-    (container,) = app_change("app", without, T4, WANTED, {"baseModel": "acme/base"}).template["containers"]
+    (container,) = app_change("app", without, ON_T4, WANTED, {"baseModel": "acme/base"}).template["containers"]
     assert container["env"] == [*OURS, {"name": "SLIPWAY_BASE_MODEL", "value": "acme/base"}]
 
 
@@ -370,7 +370,7 @@ def test_another_profile_is_not_applied_and_what_was_stated_for_it_neither() -> 
     stated: dict[str, object] = {
         "baseModel": "acme/base", "cpu": "24", "memory": "220Gi", "gpuProfileType": "Consumption-GPU-NC24-A100",
     }  # fmt: skip
-    change = app_change("app", ACTUAL, T4, WANTED, stated)
+    change = app_change("app", ACTUAL, ON_T4, WANTED, stated)
     assert [str(each) for each in change.texts] == ["The base model changes from “” to acme/base."]
     assert [str(each).split(": ")[1].split(" ")[0] for each in change.notes] == ["cpu", "memory", "gpuProfileType"]
 
@@ -378,17 +378,17 @@ def test_another_profile_is_not_applied_and_what_was_stated_for_it_neither() -> 
 def test_an_app_of_another_template_is_left_alone_with_a_word() -> None:
     """Our start command without its variables would end with KeyError, where AI Toolkit's app worked."""
     theirs = {**ACTUAL, "containers": [{**ACTUAL["containers"][0], "env": []}]}  # type: ignore[dict-item]
-    change = app_change("app", theirs, None, WANTED, {"defaultCommands": ["new"], "image": "theirs", "cpu": "24"})
+    change = app_change("app", theirs, Standing(), WANTED, {"defaultCommands": ["new"], "image": "theirs", "cpu": "24"})
     assert (change.template, change.texts, change.alone) == (theirs, (), True)
     assert "was not made by Slipway's template: it stays as it is" in str(change.notes[0])
-    (note,) = app_change("app", ACTUAL, None, theirs, {"image": "theirs"}).notes
+    (note,) = app_change("app", ACTUAL, Standing(), theirs, {"image": "theirs"}).notes
     assert "this project has another" in str(note)
 
 
 def test_commands_of_a_template_without_releases_change_in_their_own_form() -> None:
     one = {"name": "one", "command": ["/bin/bash", "-c", "old"], "image": "i"}
     wanted = {"containers": [{**one, "command": ["/bin/bash", "-c", "new"]}]}
-    change = app_change("app", {"containers": [one]}, None, wanted, {"defaultCommands": ["new"]})
+    change = app_change("app", {"containers": [one]}, Standing(), wanted, {"defaultCommands": ["new"]})
     assert change.template["containers"] == wanted["containers"]
 
 
