@@ -95,14 +95,24 @@ _SETTING = re.compile(r"\b(SLIPWAY_[A-Z_]+)=[\"']?([^\s\"';]*)")
 
 def server_settings(app_template: Json | None) -> Mapping[str, str]:
     """The variables that the first container's server will see: the template's, and those that its commands set."""
+    return {**template_env(app_template), **commanded(start_script(app_template))}
+
+
+def template_env(app_template: Json | None) -> Mapping[str, str]:
+    """The first container's variables; those from secrets have no value here."""
+    env = cast("list[dict[str, object]]", _first_container(app_template).get("env") or [])
+    return {str(each.get("name")): str(each["value"]) for each in env if each.get("value") is not None}
+
+
+def start_script(app_template: Json | None) -> str:
+    """The first container's commands."""
+    args = cast("list[object]", _first_container(app_template).get("args") or [])
+    return str(args[-1]) if args else ""
+
+
+def _first_container(app_template: Json | None) -> Json:
     containers = (app_template or {}).get("containers")
-    if not isinstance(containers, list) or not containers:
-        return {}
-    first = cast("list[dict[str, object]]", containers)[0]
-    env = cast("list[dict[str, object]]", first.get("env") or [])
-    stated = {str(each.get("name")): str(each["value"]) for each in env if each.get("value") is not None}
-    args = cast("list[object]", first.get("args") or [])
-    return {**stated, **commanded(str(args[-1]) if args else "")}
+    return cast("list[Json]", containers)[0] if isinstance(containers, list) and containers else {}
 
 
 def commanded(script: str) -> Mapping[str, str]:

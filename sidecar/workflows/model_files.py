@@ -108,6 +108,11 @@ def model_facts(share: Files, folder: str, settings: Mapping[str, str], kind: st
     return ModelFacts(models, wanted, base, looked, len(models.adapters) - len(looked), settings, kind)
 
 
+def facts_by_place(share: Files, folder: str, settings: Mapping[str, str], kind: str | None) -> ModelFacts:
+    """For a start of another server than ours: where models lie. What one has to hold only that server knows."""
+    return ModelFacts(models_on(share, folder), settings.get("SLIPWAY_BASE_MODEL", ""), None, (), 0, settings, kind)
+
+
 def models_on(share: Files, folder: str) -> Models:
     """What is there, by its places alone."""
     with ThreadPoolExecutor(READERS, "models") as pool:
