@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
-from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.model_shape import FAMILIES, Foreign, Shape, shape_of
 from sidecar.decisions.models_on_share import missing_base
 from sidecar.words.text import Text
@@ -19,6 +19,9 @@ NAMED = 3
 
 def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     """`needed`: something is to be served now, so a base that is not there is a failure; before that it may still come."""
+    untold = unknown(facts.settings, "SLIPWAY_BASE_MODEL")
+    if untold is not None:
+        return [unverified(NAME, untold)]
     missing = missing_base(facts.models, facts.wanted)
     if missing is not None and not facts.models.whole:
         reason = Text("Not all of the share's many folders were looked through: {problem}", problem=missing)
@@ -30,17 +33,18 @@ def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     base = facts.base
     if base is None:  # nobody looked into it
         return []
-    return [_whole(base, own=facts.settings.get("SLIPWAY_ENGINE") != "transformers"), *_template(base)]
+    return [_whole(base, facts.settings), *_template(base)]
 
 
-def _whole(base: Base, *, own: bool) -> Check:
-    """`own`: our engine may serve it, where it knows the family."""
+def _whole(base: Base, settings: Settings) -> Check:
     for found in (_configured(base), _tokenizer(base), _weights(base), _headers(base)):
         if isinstance(found, Broken):
             return _refused(base, found)
         if isinstance(found, Unread):
             return unverified(NAME, found)
-    return _as_configured(base, own=own)
+    found = _as_configured(base, own=settings.get("SLIPWAY_ENGINE") != "transformers")
+    untold = unknown(settings, "SLIPWAY_ENGINE")  # transformers may serve what our engine refuses
+    return found if untold is None or found.verdict != "FAIL" else unverified(NAME, untold)
 
 
 def _refused(base: Base, why: Broken) -> Check:
@@ -94,6 +98,7 @@ def shape(base: Base) -> Shape | Foreign | Broken | None:
 
 
 def _as_configured(base: Base, *, own: bool) -> Check:
+    """`own`: our engine may serve it, where it knows the family."""
     known = shape(base)
     if isinstance(known, Broken):
         return _refused(base, known)

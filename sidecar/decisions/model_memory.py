@@ -6,13 +6,12 @@ to be near the edge."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
 from sidecar.decisions.gpu_memory import AS_OF, Gpu, gpu_of
-from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.model_shape import Shape, shape_of
 from sidecar.words.text import Text
 
@@ -28,6 +27,9 @@ SCORES, RUNNING = 36, 32
 
 BLOCK, IN_FOUR_BITS = 64, 0.5 + 4 / 64
 """Of nf4: numbers that share a scale, and the bytes of a number with its part of that."""
+
+SET = ("SLIPWAY_ENGINE", "SLIPWAY_DEVICE", "SLIPWAY_WEIGHTS", "SLIPWAY_MAX_RUNNING", "SLIPWAY_KV_BYTES")
+"""The settings that decide what is needed, and of what."""
 
 DRIVER = 1 << 30
 """Of a GPU's memory a driver and PyTorch may hold this much before anything is loaded."""
@@ -66,7 +68,7 @@ def in_four_bits(tensors: Tensors) -> int:
 def needed(facts: ModelFacts) -> int | None:
     """Bytes that the base model on the share needs of one GPU, as the server is set; None where that can't be told."""
     base = facts.base
-    if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)):
+    if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)) or unknown(facts.settings, *SET):
         return None
     known = shape_of(base.config)
     shape = known if isinstance(known, Shape) else None
@@ -85,6 +87,9 @@ def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Ch
     kind, settings = facts.kind, facts.settings
     if kind is None or settings.get("SLIPWAY_DEVICE") == "cpu" or not base.tensors:
         return []
+    untold = unknown(settings, *SET)
+    if untold is not None:
+        return [unverified(NAME, untold)]
     four_bits = settings.get("SLIPWAY_WEIGHTS") == "nf4"
     if four_bits and not takes_four_bits(shape):
         return [_no_four_bits(base)]
@@ -177,6 +182,6 @@ def _vocabulary(base: Base) -> int:
     return said if isinstance(said, int) else 0
 
 
-def _whole(settings: Mapping[str, str], name: str, default: int) -> int:
-    said = settings.get(name, "")
+def _whole(settings: Settings, name: str, default: int) -> int:
+    said = settings.get(name) or ""
     return int(said) if said.isdecimal() else default

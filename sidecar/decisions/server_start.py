@@ -41,10 +41,19 @@ def is_our_start(words: Sequence[str]) -> bool:
     return rest[:2] == ["-m", "inference"]
 
 
+def commands_of(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The commands of a line, each with what joins it to the one before; empty for the first."""
+    found: list[tuple[str, list[str]]] = [("", [])]
+    for word in words:
+        if word in JOINS:
+            found.append((word, []))
+        else:
+            found[-1][1].append(word)
+    return [each for each in found if each[1]]
+
+
 def starts_our_server(script: str) -> bool:
     """Whether the last command does: what stands before it ends, what it starts serves."""
     last = next((found for line in reversed(lines_of(script)) if (found := words_of(line)) != []), None)
-    if last is None:
-        return False
-    ends = [number for number, word in enumerate(last) if word in JOINS and number + 1 < len(last)]
-    return is_our_start(last[ends[-1] + 1 :] if ends else last)
+    commands = commands_of(last or ())
+    return bool(commands) and is_our_start(commands[-1][1])

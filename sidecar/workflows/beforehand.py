@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,7 @@ from sidecar.core.scaffold import shipped_packages, shipped_template
 from sidecar.core.sync import Changes, Release, diff
 from sidecar.decisions.checks import failures
 from sidecar.decisions.model_check import model_checks
-from sidecar.decisions.model_facts import ModelFacts, commanded
+from sidecar.decisions.model_facts import ModelFacts, Settings, commanded
 from sidecar.decisions.models_on_share import Models, is_our_server
 from sidecar.decisions.server_start import starts_our_server
 from sidecar.decisions.serving import is_ours, script_of
@@ -122,7 +122,7 @@ def facts_for(share: Files, folder: str, app: App, kind: str | None) -> ModelFac
     return look(share, folder, settings_of(app), kind)
 
 
-def settings_of(app: App) -> Mapping[str, str]:
+def settings_of(app: App) -> Settings:
     """The server's, as variables: the app's own, and those that its commands set."""
     return {**app.env, **commanded(script_of(app))}
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from sidecar.decisions.adapter_check import WEIGHTS as ADAPTER_WEIGHTS
 from sidecar.decisions.base_check import INDEX, WEIGHTS
 from sidecar.decisions.checks import Unread
-from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.models_on_share import ADAPTER_CONFIG, CACHE, Models, models_among
 from sidecar.decisions.safetensors import PREFIX, header_length, tensors_of
 from sidecar.gateway.files import Listed
@@ -93,13 +93,13 @@ def _path(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def model_facts(share: Files, folder: str, settings: Mapping[str, str], kind: str | None) -> ModelFacts:
+def model_facts(share: Files, folder: str, settings: Settings, kind: str | None) -> ModelFacts:
     """`folder`: of the share, as the app mounts it. `settings`: the server's, as variables. `kind`: of the app's profile."""
     with ThreadPoolExecutor(READERS, "models") as pool:
         found = walked(share, folder, pool)
-        models, wanted = found.models, settings.get("SLIPWAY_BASE_MODEL", "")
+        models, wanted = found.models, settings.get("SLIPWAY_BASE_MODEL") or ""
         name = wanted or (models.bases[0] if len(models.bases) == 1 else "")
-        if name not in models.bases:
+        if name not in models.bases or unknown(settings, "SLIPWAY_BASE_MODEL"):
             return ModelFacts(models, wanted, None, (), 0, settings, kind)
         reader = Reader(share, folder, found, pool)
         adapters = [reader.adapter(each) for each in models.adapters[:MOST_ADAPTERS]]
@@ -108,9 +108,9 @@ def model_facts(share: Files, folder: str, settings: Mapping[str, str], kind: st
     return ModelFacts(models, wanted, base, looked, len(models.adapters) - len(looked), settings, kind)
 
 
-def facts_by_place(share: Files, folder: str, settings: Mapping[str, str], kind: str | None) -> ModelFacts:
+def facts_by_place(share: Files, folder: str, settings: Settings, kind: str | None) -> ModelFacts:
     """For a start of another server than ours: where models lie. What one has to hold only that server knows."""
-    return ModelFacts(models_on(share, folder), settings.get("SLIPWAY_BASE_MODEL", ""), None, (), 0, settings, kind)
+    return ModelFacts(models_on(share, folder), settings.get("SLIPWAY_BASE_MODEL") or "", None, (), 0, settings, kind)
 
 
 def models_on(share: Files, folder: str) -> Models:

@@ -11,7 +11,7 @@ from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
-from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings, start_script
+from sidecar.decisions.model_facts import ModelFacts, Settings, commanded, server_settings, start_script
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
@@ -155,7 +155,7 @@ def _share(
 class Server:
     """What the app will start. `settings`: as variables. `ours`: whether it is our server, not only its code in the folder."""
 
-    settings: Mapping[str, str]
+    settings: Settings
     ours: bool
 
 

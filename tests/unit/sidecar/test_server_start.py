@@ -11,13 +11,14 @@ import pytest
 
 from sidecar.armlang.deployment import Planned, Template
 from sidecar.decisions.model_check import model_checks
+from sidecar.decisions.model_facts import commanded
 from sidecar.decisions.server_start import starts_our_server
 from sidecar.gateway.apps import App
 from sidecar.gateway.resources import Group
 from sidecar.workflows.beforehand import facts_for
 from sidecar.workflows.preflight import server_of
 from sidecar.workflows.resolve import Plan
-from tests.support.model_folders import LocalFiles, base_in
+from tests.support.model_folders import LocalFiles, adapter_in, base_in, write_weights
 
 OURS = "set -e\npython3 -m pip install -r inference/requirements.txt\npython3 -m inference"
 VLLM = Path(__file__).parents[3] / "inference" / "VLLM.md"
@@ -91,3 +92,44 @@ def test_a_set_up_is_judged_by_the_commands_that_will_run() -> None:
         server = server_of(planned, there)
         assert server is not None
         assert server.ours is ours
+
+
+@pytest.mark.parametrize(
+    ("script", "settings"),
+    [
+        ("export SLIPWAY_WEIGHTS=nf4 SLIPWAY_ENGINE='own'  # SLIPWAY_DEVICE=cpu", ("nf4", "own", "-")),
+        ("# export SLIPWAY_WEIGHTS=nf4", ("-", "-", "-")),
+        ("echo SLIPWAY_WEIGHTS=nf4; export SLIPWAY_DEVICE=cuda", ("-", "-", "cuda")),
+        ('export SLIPWAY_WEIGHTS="$WAY" SLIPWAY_ENGINE=`cat way` SLIPWAY_DEVICE=${D:-cpu}', (None, None, None)),
+        ("SLIPWAY_DEVICE=cuda SLIPWAY_ENGINE=$E python3 -m inference", ("-", None, "cuda")),
+        ("SLIPWAY_DEVICE=cpu python3 -m other", ("-", "-", None)),
+        ("[ -z x ] && export SLIPWAY_WEIGHTS=nf4", (None, "-", "-")),
+        ("if true; then\nexport SLIPWAY_WEIGHTS=nf4\nfi\nexport SLIPWAY_ENGINE=own", (None, "own", "-")),
+        ('export SLIPWAY_WEIGHTS=nf4\nexport SLIPWAY_WEIGHTS="full', (None, "-", "-")),
+        ("export SLIPWAY_WEIGHTS=$W\nexport SLIPWAY_WEIGHTS=nf4", ("nf4", "-", "-")),
+        ("export SLIPWAY_WEIGHTS=nf4\nunset SLIPWAY_WEIGHTS", ("", "-", "-")),
+    ],
+)
+def test_a_setting_is_known_only_where_the_commands_plainly_say_it(
+    script: str, settings: tuple[str | None, ...]
+) -> None:
+    found = commanded(script)
+    names = ("SLIPWAY_WEIGHTS", "SLIPWAY_ENGINE", "SLIPWAY_DEVICE")
+    assert tuple(found.get(name, "-") for name in names) == settings
+
+
+def test_what_only_the_shell_can_tell_is_unverified_and_no_failure(tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    adapter_in(tmp_path)
+    share = LocalFiles(tmp_path)
+
+    def judged(commands: str, **env: str) -> dict[str, str]:
+        facts = facts_for(share, "", app(f"{commands}\n{OURS}", **env), T4)
+        return {each.name: each.verdict for each in model_checks(facts, needed=True)}
+
+    assert judged('export SLIPWAY_BASE_MODEL="$MODEL"', SLIPWAY_BASE_MODEL="org/none") == {"base model": "UNVERIFIED"}
+    assert judged("export SLIPWAY_WEIGHTS=$W")["memory"] == "UNVERIFIED"
+    write_weights(folder / "model.safetensors", {"model.norm.weight": (64,)})
+    assert judged("")["base model"] == "FAIL"
+    found = judged("export SLIPWAY_ENGINE=$E")
+    assert {found[name] for name in ("base model", "memory", "adapters")} == {"UNVERIFIED"}
