@@ -62,6 +62,11 @@ class Base:
     template: bool | Unread
 
     @property
+    def unread(self) -> Unread | None:
+        """Why not all of its tensors are known: of the index, or of a file's header."""
+        return next((each for each in (self.index, *self.shards.values()) if isinstance(each, Unread)), None)
+
+    @property
     def tensors(self) -> Tensors:
         """Of all headers that could be read."""
         return {

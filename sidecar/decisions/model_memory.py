@@ -68,7 +68,9 @@ def in_four_bits(tensors: Tensors) -> int:
 def needed(facts: ModelFacts) -> int | None:
     """Bytes that the base model on the share needs of one GPU, as the server is set; None where that can't be told."""
     base = facts.base
-    if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)) or unknown(facts.settings, *SET):
+    if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)):
+        return None
+    if base.unread or unknown(facts.settings, *SET):
         return None
     known = shape_of(base.config)
     shape = known if isinstance(known, Shape) else None
@@ -85,9 +87,9 @@ def takes_four_bits(shape: Shape | None) -> bool:
 def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Check]:
     """None for an app without a GPU: a CPU's memory is not judged."""
     kind, settings = facts.kind, facts.settings
-    if kind is None or settings.get("SLIPWAY_DEVICE") == "cpu" or not base.tensors:
+    if kind is None or settings.get("SLIPWAY_DEVICE") == "cpu" or not (base.tensors or base.unread):
         return []
-    untold = unknown(settings, *SET)
+    untold = base.unread or unknown(settings, *SET)
     if untold is not None:
         return [unverified(NAME, untold)]
     four_bits = settings.get("SLIPWAY_WEIGHTS") == "nf4"

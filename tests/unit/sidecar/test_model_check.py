@@ -108,6 +108,27 @@ def test_what_can_not_be_read_is_unverified_and_never_a_pass(tmp_path: Path) -> 
     assert "nobody answers for model-cache" in str(found["base model"].sentence)
 
 
+@pytest.mark.parametrize("unread", ["model-00002-of-00004.safetensors", "model.safetensors.index.json"])
+def test_of_weights_that_were_not_all_read_no_sum_is_told(unread: str, tmp_path: Path) -> None:
+    """A part of the layers would seem to fit where all of them do not; and a module may be in the rest."""
+    base_in(tmp_path, shards=4, **seven(700))
+    adapter_in(tmp_path, target_modules=["q_proj", "elsewhere"], shapes=lora_tensors(width=4096, height=4096))
+
+    class Refusing(LocalFiles):
+        def part(self, path: str, offset: int, length: int) -> bytes:
+            if path.endswith(unread):
+                raise CloudError(Text("nobody answers for {path}", path=path))
+            return super().part(path, offset, length)
+
+    assert needed(model_facts(Refusing(tmp_path), "", {}, None)) is None
+    found = checks(Refusing(tmp_path))
+    assert found["memory"].verdict == "UNVERIFIED"
+    assert "nobody answers for model-cache" in str(found["memory"].sentence)
+    assert found["adapter models/tuned"].verdict == "PASS"
+    whole = checks(tmp_path)
+    assert (whole["memory"].verdict, whole["adapter models/tuned"].verdict) == ("FAIL", "WARN")
+
+
 def test_a_base_without_a_chat_template_is_said(tmp_path: Path) -> None:
     folder = base_in(tmp_path)
     (folder / "tokenizer_config.json").write_text("{}")
