@@ -106,11 +106,6 @@ _EXPANDED = re.compile(r"[$`]")
 _OPENS, _CLOSES = ("if", "for", "while", "until", "case"), ("fi", "done", "esac")
 
 
-def server_settings(app_template: Json | None) -> Settings:
-    """The variables that the first container's server will see: the template's, and those that its commands set."""
-    return {**template_env(app_template), **commanded(start_script(app_template))}
-
-
 def template_env(app_template: Json | None) -> Mapping[str, str]:
     """The first container's variables; those from secrets have no value here."""
     env = cast("list[dict[str, object]]", _first_container(app_template).get("env") or [])

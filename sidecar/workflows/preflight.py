@@ -11,7 +11,7 @@ from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
-from sidecar.decisions.model_facts import ModelFacts, Settings, commanded, server_settings, start_script
+from sidecar.decisions.model_facts import ModelFacts, Settings, commanded, start_script, template_env
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
@@ -161,18 +161,18 @@ class Server:
 
 def server_of(plan: Plan, app: apps.App | None) -> Server | None:
     """By what is stated, else by what the app has; None where the folder holds another server than ours."""
-    planned, script = server_settings(plan.planned.app_template), start_script(plan.planned.app_template)
+    planned, script = template_env(plan.planned.app_template), start_script(plan.planned.app_template)
     if not plan.ours or "SLIPWAY_MOUNT" not in planned:
         return None
     if app is None:
-        return Server(planned, starts_our_server(script))
+        return Server({**planned, **commanded(script)}, starts_our_server(script))
     if "SLIPWAY_MOUNT" not in app.env:
         return None
     stated = "defaultCommands" in plan.values
-    commands = planned if stated else commanded(script_of(app))
-    base = planned if "baseModel" in plan.values else app.env
-    settings = {**app.env, **commands, "SLIPWAY_BASE_MODEL": base.get("SLIPWAY_BASE_MODEL", "")}
-    return Server(settings, starts_our_server(script if stated else script_of(app)))
+    commands = script if stated else script_of(app)
+    base = (planned if "baseModel" in plan.values else app.env).get("SLIPWAY_BASE_MODEL", "")
+    env = {**app.env, **(planned if stated else {}), "SLIPWAY_BASE_MODEL": base}
+    return Server({**env, **commanded(commands)}, starts_our_server(commands))
 
 
 def _gpu_kind(wanted: Wanted | None, existing: Existing | None) -> str | None:

@@ -12,7 +12,7 @@ import pytest
 from sidecar.decisions.checks import Check
 from sidecar.decisions.gpu_memory import TABLE, fits, gpu_of
 from sidecar.decisions.model_check import model_checks
-from sidecar.decisions.model_facts import commanded, server_settings
+from sidecar.decisions.model_facts import commanded, start_script, template_env
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.restart import ROWS
 from sidecar.words.errors import CloudError
@@ -292,12 +292,10 @@ def test_settings_come_from_variables_and_from_the_commands_of_the_start() -> No
         "args": ["set -e\nexport SLIPWAY_WEIGHTS=nf4\nSLIPWAY_MAX_RUNNING='8' python3 -m inference"],
         "env": [{"name": "SLIPWAY_BASE_MODEL", "value": "a/b"}, {"name": "SLIPWAY_API_KEY", "secretRef": "api-key"}],
     }
-    assert server_settings({"containers": [container]}) == {
-        "SLIPWAY_BASE_MODEL": "a/b",
-        "SLIPWAY_WEIGHTS": "nf4",
-        "SLIPWAY_MAX_RUNNING": "8",
-    }
-    assert server_settings(None) == {}
+    template = {"containers": [container]}
+    assert template_env(template) == {"SLIPWAY_BASE_MODEL": "a/b"}
+    assert commanded(start_script(template)) == {"SLIPWAY_WEIGHTS": "nf4", "SLIPWAY_MAX_RUNNING": "8"}
+    assert (template_env(None), start_script(None)) == ({}, "")
     assert commanded("python3 -m inference") == {}
 
 

@@ -133,3 +133,23 @@ def test_what_only_the_shell_can_tell_is_unverified_and_no_failure(tmp_path: Pat
     assert judged("")["base model"] == "FAIL"
     found = judged("export SLIPWAY_ENGINE=$E")
     assert {found[name] for name in ("base model", "memory", "adapters")} == {"UNVERIFIED"}
+
+
+def test_an_export_in_the_commands_wins_over_the_apps_variable_in_a_set_up_too() -> None:
+    exported = f"export SLIPWAY_BASE_MODEL=org/exported\n{OURS}"
+    stated: dict[str, object] = {"defaultCommands": []}
+    cases = (
+        (plan(exported, SLIPWAY_BASE_MODEL=""), None, "org/exported"),
+        (plan(OURS, SLIPWAY_BASE_MODEL=""), app(exported, SLIPWAY_BASE_MODEL="org/app"), "org/exported"),
+        (plan(exported, stated, SLIPWAY_BASE_MODEL=""), app(OURS, SLIPWAY_BASE_MODEL="org/app"), "org/exported"),
+        (plan(OURS, stated, SLIPWAY_BASE_MODEL=""), app(exported, SLIPWAY_BASE_MODEL="org/app"), "org/app"),
+        (
+            plan(OURS, {**stated, "baseModel": "org/stated"}, SLIPWAY_BASE_MODEL="org/stated"),
+            app(exported, SLIPWAY_BASE_MODEL="org/app"),
+            "org/stated",
+        ),
+    )
+    for planned, there, base in cases:
+        server = server_of(planned, there)
+        assert server is not None
+        assert server.settings["SLIPWAY_BASE_MODEL"] == base
