@@ -43,9 +43,9 @@ class Need:
     total: int
     token: int
 
-    def tokens(self, memory: int) -> int:
-        """For how many tokens of all conversations together there is room."""
-        cache = int((memory - self.weights) * SHARE) - SPARE
+    def tokens(self, memory: int, fixed: int) -> int:
+        """For how many tokens of all conversations together there is room. `fixed`: bytes of the cache; 0: what is left."""
+        cache = fixed or int((memory - self.weights) * SHARE) - SPARE
         return max(cache, 0) // self.token if self.token else 0
 
 
@@ -107,7 +107,7 @@ def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Ch
     full = need(base.tensors, shape, vocabulary, running)
     packed = need(base.tensors, shape, vocabulary, running, four_bits=True) if takes_four_bits(shape) else None
     wanted = packed if four_bits and packed is not None else full
-    return [_judged(base, gpu, wanted, None if four_bits else packed, fixed="SLIPWAY_KV_BYTES" in settings)]
+    return [_judged(base, gpu, wanted, None if four_bits else packed, fixed=_whole(settings, "SLIPWAY_KV_BYTES", 0))]
 
 
 def _no_four_bits(base: Base) -> Check:
@@ -123,8 +123,9 @@ def _no_four_bits(base: Base) -> Check:
     )
 
 
-def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: bool) -> Check:
-    """`packed`: the same in nf4, where that is still to choose. `fixed`: the cache's size is set by hand: nothing is refused."""
+def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: int) -> Check:
+    """`packed`: the same in nf4, where that is still to choose. `fixed`: the cache's bytes where they are set by hand:
+    nothing is refused then. 0: they are not."""
     told = {
         "name": base.name,
         "needed": _gb(wanted.total),
@@ -149,7 +150,7 @@ def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: b
         return passed(NAME, Text("{name} needs {needed} GB of GPU memory; the {gpu} has {memory} GB.", **told))
     room = Text(
         "{name} needs {needed} GB of GPU memory; the {gpu} has {memory} GB, which leaves room for about {tokens} tokens.",
-        tokens=wanted.tokens(gpu.memory - DRIVER),
+        tokens=wanted.tokens(gpu.memory - DRIVER, fixed),
         **told,
     )
     return passed(NAME, room)

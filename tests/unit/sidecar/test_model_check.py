@@ -219,6 +219,14 @@ def test_a_model_that_is_too_large_for_the_gpu_fails_and_four_bits_are_offered_w
     assert checks(tmp_path, A100)["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_WEIGHTS="nf4")["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_KV_BYTES="1000")["memory"].verdict == "WARN"
+    assert checks(tmp_path, SLIPWAY_KV_BYTES="0")["memory"].verdict == "FAIL"
+
+
+def test_a_cache_of_a_stated_size_has_room_for_as_many_tokens(tmp_path: Path) -> None:
+    """128 KiB for each; 0 is a share of what is free, as without it."""
+    base_in(tmp_path, **SEVEN)
+    assert "for about 1000 tokens" in str(checks(tmp_path, A100, SLIPWAY_KV_BYTES=str(1000 << 17))["memory"].sentence)
+    assert checks(tmp_path, A100, SLIPWAY_KV_BYTES="0") == checks(tmp_path, A100)
 
 
 def test_what_a_model_needs_is_told_as_a_number_too(tmp_path: Path) -> None:
