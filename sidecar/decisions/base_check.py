@@ -42,7 +42,7 @@ def _whole(base: Base, settings: Settings) -> Check:
             return _refused(base, found)
         if isinstance(found, Unread):
             return unverified(NAME, found)
-    found = _as_configured(base, own=settings.get("SLIPWAY_ENGINE") != "transformers")
+    found = _as_configured(base, settings.get("SLIPWAY_ENGINE") or "auto")
     untold = unknown(settings, "SLIPWAY_ENGINE")  # transformers may serve what our engine refuses
     return found if untold is None or found.verdict != "FAIL" else unverified(NAME, untold)
 
@@ -97,13 +97,15 @@ def shape(base: Base) -> Shape | Foreign | Broken | None:
     return None if isinstance(base.config, (Broken, Unread)) else shape_of(base.config)
 
 
-def _as_configured(base: Base, *, own: bool) -> Check:
-    """`own`: our engine may serve it, where it knows the family."""
+def _as_configured(base: Base, engine: str) -> Check:
+    """`engine`: as SLIPWAY_ENGINE has it."""
     known = shape(base)
     if isinstance(known, Broken):
         return _refused(base, known)
-    if isinstance(known, Shape) and not own:
+    if isinstance(known, Shape) and engine == "transformers":
         known = Foreign(Text("SLIPWAY_ENGINE is transformers"))
+    if isinstance(known, Foreign) and engine == "own":
+        return _own_alone(base, known)
     if not isinstance(known, Shape):
         return _foreign(base, known)
     found = {name.removeprefix("model."): each for name, each in base.tensors.items()}
@@ -133,6 +135,16 @@ def misfit(known: Shape, found: Tensors) -> Broken | None:
                 Text("its tensor {name} is stored as {dtype}: quantised weights without their scales", **told)
             )
     return None
+
+
+def _own_alone(base: Base, known: Foreign) -> Check:
+    told = {"name": base.name, "reason": known.reason}
+    sentence = Text(
+        "The server can't start with the base model {name}: SLIPWAY_ENGINE is own, and our engine does not serve it ({reason}).",
+        **told,
+    )
+    remedy = Text("Leave SLIPWAY_ENGINE out: transformers serves it then, more slowly, where it knows the model.")
+    return failed(NAME, "BaseModelUnusable", sentence, remedy, "defaultCommands")
 
 
 def _foreign(base: Base, known: Foreign | None) -> Check:

@@ -295,6 +295,18 @@ def test_where_transformers_is_asked_for_our_engines_tensors_are_not_demanded(tm
     assert "SLIPWAY_ENGINE is transformers" in str(found.sentence)
 
 
+def test_a_base_that_our_engine_does_not_serve_fails_where_it_alone_may(tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    assert checks(tmp_path, SLIPWAY_ENGINE="own")["base model"].verdict == "PASS"
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "gemma2"}))
+    found = checks(tmp_path, SLIPWAY_ENGINE="own")["base model"]
+    assert (found.verdict, found.code) == ("FAIL", "BaseModelUnusable")
+    assert "its model type is gemma2" in str(found.sentence)
+    assert "Leave SLIPWAY_ENGINE out" in str(found.remedy)
+    assert checks(tmp_path, SLIPWAY_ENGINE="auto")["base model"].verdict == "WARN"
+
+
 def test_settings_come_from_variables_and_from_the_commands_of_the_start() -> None:
     container = {
         "args": ["set -e\nexport SLIPWAY_WEIGHTS=nf4\nSLIPWAY_MAX_RUNNING='8' python3 -m inference"],
