@@ -174,7 +174,10 @@ def _template(base: Base) -> list[Check]:
         return [unverified("chat template", base.template)]
     if base.template:
         return [passed("chat template", Text("{name} has a chat template.", name=base.name))]
-    sentence = Text("{name} has no chat template: chats are refused, completions answer.", name=base.name)
+    sentence = Text(
+        "{name} alone has no chat template: chats are refused but with an adapter that brings its own; completions answer.",
+        name=base.name,
+    )
     remedy = Text("Put the chat_template.jinja that it was fine-tuned with beside its config.json.")
     return [warned("chat template", sentence, remedy)]
 

@@ -192,7 +192,7 @@ class Reader:
         settings = self.json(f"{folder}/tokenizer_config.json")
         if isinstance(settings, Unread):
             return settings
-        return not isinstance(settings, Broken) and bool(settings.get("chat_template"))
+        return not isinstance(settings, Broken) and _is_template(settings.get("chat_template"))
 
     def _bytes(self, path: str, offset: int, length: int) -> bytes | Broken | Unread:
         if not length:
@@ -203,6 +203,14 @@ class Reader:
             return Broken(Text("it has gone meanwhile"))
         except SlipwayError as error:
             return Unread(error.message)
+
+
+def _is_template(written: object) -> bool:
+    """One, or several by name: of these the server takes `default`."""
+    if not isinstance(written, list):
+        return bool(written)
+    named = [cast("Json", each) for each in cast("list[object]", written) if isinstance(each, dict)]
+    return any(each.get("name") == "default" and each.get("template") for each in named)
 
 
 def _shards_of(index: Json | Broken | Unread | None) -> tuple[str, ...] | Broken | Unread | None:

@@ -134,8 +134,25 @@ def test_a_base_without_a_chat_template_is_said(tmp_path: Path) -> None:
     (folder / "tokenizer_config.json").write_text("{}")
     found = checks(tmp_path)["chat template"]
     assert found.verdict == "WARN"
+    assert "org/tiny alone has no chat template" in str(found.sentence)
+    assert "an adapter that brings its own" in str(found.sentence)
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert checks(tmp_path)["chat template"].verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"),
+    [
+        ([{"name": "default", "template": "{{ messages }}"}, {"name": "tool_use", "template": "x"}], "PASS"),
+        ([{"name": "tool_use", "template": "{{ messages }}"}], "WARN"),
+        (["default", None, {"name": ["default"]}], "WARN"),
+        ([], "WARN"),
+    ],
+)
+def test_of_several_chat_templates_the_default_is_the_one(written: Any, verdict: str, tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": written}))
+    assert checks(tmp_path)["chat template"].verdict == verdict
 
 
 @pytest.mark.parametrize(
