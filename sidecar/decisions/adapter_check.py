@@ -255,7 +255,7 @@ def _doubt(adapter: Adapter, base: Base) -> tuple[Text, Text | None] | None:
             Text("If one of them changes how the adapter is computed, its answers differ from those in training."),
         )
     absent = [each for each in _names(config.get("target_modules")) if not _has_module(base.tensors, each)]
-    if absent and base.tensors:
+    if absent and base.tensors and base.unread is None:
         told = {"folder": adapter.folder, "names": ", ".join(absent), "base": base.name}
         return Text("{folder} is for modules that {base} does not have: {names}.", **told), None
     return None

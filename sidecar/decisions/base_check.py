@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
-from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.model_shape import FAMILIES, Foreign, Shape, shape_of
 from sidecar.decisions.models_on_share import missing_base
 from sidecar.words.text import Text
@@ -19,6 +19,9 @@ NAMED = 3
 
 def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     """`needed`: something is to be served now, so a base that is not there is a failure; before that it may still come."""
+    untold = unknown(facts.settings, "SLIPWAY_BASE_MODEL")
+    if untold is not None:
+        return [unverified(NAME, untold)]
     missing = missing_base(facts.models, facts.wanted)
     if missing is not None and not facts.models.whole:
         reason = Text("Not all of the share's many folders were looked through: {problem}", problem=missing)
@@ -30,17 +33,18 @@ def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     base = facts.base
     if base is None:  # nobody looked into it
         return []
-    return [_whole(base, own=facts.settings.get("SLIPWAY_ENGINE") != "transformers"), *_template(base)]
+    return [_whole(base, facts.settings), *_template(base)]
 
 
-def _whole(base: Base, *, own: bool) -> Check:
-    """`own`: our engine may serve it, where it knows the family."""
+def _whole(base: Base, settings: Settings) -> Check:
     for found in (_configured(base), _tokenizer(base), _weights(base), _headers(base)):
         if isinstance(found, Broken):
             return _refused(base, found)
         if isinstance(found, Unread):
             return unverified(NAME, found)
-    return _as_configured(base, own=own)
+    found = _as_configured(base, settings.get("SLIPWAY_ENGINE") or "auto")
+    untold = unknown(settings, "SLIPWAY_ENGINE")  # transformers may serve what our engine refuses
+    return found if untold is None or found.verdict != "FAIL" else unverified(NAME, untold)
 
 
 def _refused(base: Base, why: Broken) -> Check:
@@ -93,12 +97,15 @@ def shape(base: Base) -> Shape | Foreign | Broken | None:
     return None if isinstance(base.config, (Broken, Unread)) else shape_of(base.config)
 
 
-def _as_configured(base: Base, *, own: bool) -> Check:
+def _as_configured(base: Base, engine: str) -> Check:
+    """`engine`: as SLIPWAY_ENGINE has it."""
     known = shape(base)
     if isinstance(known, Broken):
         return _refused(base, known)
-    if isinstance(known, Shape) and not own:
+    if isinstance(known, Shape) and engine == "transformers":
         known = Foreign(Text("SLIPWAY_ENGINE is transformers"))
+    if isinstance(known, Foreign) and engine == "own":
+        return _own_alone(base, known)
     if not isinstance(known, Shape):
         return _foreign(base, known)
     found = {name.removeprefix("model."): each for name, each in base.tensors.items()}
@@ -130,6 +137,16 @@ def misfit(known: Shape, found: Tensors) -> Broken | None:
     return None
 
 
+def _own_alone(base: Base, known: Foreign) -> Check:
+    told = {"name": base.name, "reason": known.reason}
+    sentence = Text(
+        "The server can't start with the base model {name}: SLIPWAY_ENGINE is own, and our engine does not serve it ({reason}).",
+        **told,
+    )
+    remedy = Text("Leave SLIPWAY_ENGINE out: transformers serves it then, more slowly, where it knows the model.")
+    return failed(NAME, "BaseModelUnusable", sentence, remedy, "defaultCommands")
+
+
 def _foreign(base: Base, known: Foreign | None) -> Check:
     config: Json = base.config if not isinstance(base.config, (Broken, Unread)) else {}
     kind = str(config.get("model_type"))
@@ -157,7 +174,10 @@ def _template(base: Base) -> list[Check]:
         return [unverified("chat template", base.template)]
     if base.template:
         return [passed("chat template", Text("{name} has a chat template.", name=base.name))]
-    sentence = Text("{name} has no chat template: chats are refused, completions answer.", name=base.name)
+    sentence = Text(
+        "{name} alone has no chat template: chats are refused but with an adapter that brings its own; completions answer.",
+        name=base.name,
+    )
     remedy = Text("Put the chat_template.jinja that it was fine-tuned with beside its config.json.")
     return [warned("chat template", sentence, remedy)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sidecar.decisions.adapter_check import adapter_check
 from sidecar.decisions.base_check import NAME, base_checks, shape
 from sidecar.decisions.checks import Check, Unread, unverified, warned
-from sidecar.decisions.model_facts import Broken, ModelFacts
+from sidecar.decisions.model_facts import Broken, ModelFacts, unknown
 from sidecar.decisions.model_memory import memory_checks
 from sidecar.decisions.model_shape import Shape
 from sidecar.words.text import Text
@@ -22,7 +22,9 @@ def model_checks(facts: ModelFacts, *, needed: bool) -> tuple[Check, ...]:
     if isinstance(known, Broken):
         return tuple(found)
     own = known if isinstance(known, Shape) and facts.settings.get("SLIPWAY_ENGINE") != "transformers" else None
-    adapters = [adapter_check(each, base, own) for each in facts.adapters]
+    untold = unknown(facts.settings, "SLIPWAY_ENGINE") if facts.adapters else None
+    adapters = [adapter_check(each, base, own) for each in facts.adapters] if untold is None else []
+    adapters += [] if untold is None else [unverified("adapters", untold)]
     return (*found, *memory_checks(facts, base, own), *adapters, *_others(facts))
 
 

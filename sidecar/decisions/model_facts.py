@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import cast
 
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.models_on_share import Models
+from sidecar.decisions.server_start import ASSIGNED, commands_of, is_our_start, lines_of, words_of
 from sidecar.words.text import Text
 
 Json = Mapping[str, object]
 
 DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 """Number formats that our server reads, and the bytes of each number."""
+
+
+Settings = Mapping[str, str | None]
+"""Of the server, as variables; None for one that is set in a way that only the shell can tell."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class Base:
     template: bool | Unread
 
     @property
+    def unread(self) -> Unread | None:
+        """Why not all of its tensors are known: of the index, or of a file's header."""
+        return next((each for each in (self.index, *self.shards.values()) if isinstance(each, Unread)), None)
+
+    @property
     def tensors(self) -> Tensors:
         """Of all headers that could be read."""
         return {
@@ -86,25 +97,66 @@ class ModelFacts:
     base: Base | None
     adapters: tuple[Adapter, ...]
     unread: int
-    settings: Mapping[str, str]
+    settings: Settings
     kind: str | None
 
 
-_SETTING = re.compile(r"\b(SLIPWAY_[A-Z_]+)=[\"']?([^\s\"';]*)")
+_MENTIONED = re.compile(r"\b(SLIPWAY_[A-Z_]+)[:+]?=")
+_EXPANDED = re.compile(r"[$`]")
+_OPENS, _CLOSES = ("if", "for", "while", "until", "case"), ("fi", "done", "esac")
 
 
-def server_settings(app_template: Json | None) -> Mapping[str, str]:
-    """The variables that the first container's server will see: the template's, and those that its commands set."""
+def template_env(app_template: Json | None) -> Mapping[str, str]:
+    """The first container's variables; those from secrets have no value here."""
+    env = cast("list[dict[str, object]]", _first_container(app_template).get("env") or [])
+    return {str(each.get("name")): str(each["value"]) for each in env if each.get("value") is not None}
+
+
+def start_script(app_template: Json | None) -> str:
+    """The first container's commands."""
+    args = cast("list[object]", _first_container(app_template).get("args") or [])
+    return str(args[-1]) if args else ""
+
+
+def _first_container(app_template: Json | None) -> Json:
     containers = (app_template or {}).get("containers")
-    if not isinstance(containers, list) or not containers:
+    return cast("list[Json]", containers)[0] if isinstance(containers, list) and containers else {}
+
+
+def commanded(script: str) -> Settings:
+    """Our server's variables that a start script sets. Known is what a plain `export` says, or what stands before the start of
+    our server: all else that sets one may also not be run, or not reach the server."""
+    found: dict[str, str | None] = {}
+    depth = 0
+    for line in lines_of(script):
+        words = words_of(line)
+        if words is None:
+            found |= dict.fromkeys(_MENTIONED.findall(line))
+        for join, command in commands_of(words or ()):
+            depth += (command[0] in _OPENS) - (command[0] in _CLOSES)
+            found |= _set_by(command, plain=depth <= 0 and join in ("", ";"))
+    return found
+
+
+def _set_by(command: Sequence[str], *, plain: bool) -> Settings:
+    if command[0] in ("echo", "printf"):
         return {}
-    first = cast("list[dict[str, object]]", containers)[0]
-    env = cast("list[dict[str, object]]", first.get("env") or [])
-    stated = {str(each.get("name")): str(each["value"]) for each in env if each.get("value") is not None}
-    args = cast("list[object]", first.get("args") or [])
-    return {**stated, **commanded(str(args[-1]) if args else "")}
+    if plain and command[0] == "unset":
+        return {name: "" for name in command[1:] if name.startswith("SLIPWAY_")}
+    mentioned = dict.fromkeys(name for word in command for name in _MENTIONED.findall(word))
+    if is_our_start(command):
+        said = list(takewhile(ASSIGNED.match, command))
+    elif plain and command[0] == "export":
+        said = [word for word in command[1:] if ASSIGNED.match(word)]
+    else:
+        return mentioned
+    pairs = (word.partition("=") for word in said if word.startswith("SLIPWAY_"))
+    return {**mentioned, **{name: None if _EXPANDED.search(value) else value for name, _, value in pairs}}
 
 
-def commanded(script: str) -> Mapping[str, str]:
-    """Our server's variables that a start script sets."""
-    return dict(_SETTING.findall(script))
+def unknown(settings: Settings, *names: str) -> Unread | None:
+    """Why one of these settings can't be told."""
+    for name in names:
+        if name in settings and settings[name] is None:
+            return Unread(Text("{name} is set by the app's commands in a way that only the shell can tell.", name=name))
+    return None

@@ -6,13 +6,12 @@ to be near the edge."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
 from sidecar.decisions.gpu_memory import AS_OF, Gpu, gpu_of
-from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.model_shape import Shape, shape_of
 from sidecar.words.text import Text
 
@@ -29,6 +28,9 @@ SCORES, RUNNING = 36, 32
 BLOCK, IN_FOUR_BITS = 64, 0.5 + 4 / 64
 """Of nf4: numbers that share a scale, and the bytes of a number with its part of that."""
 
+SET = ("SLIPWAY_ENGINE", "SLIPWAY_DEVICE", "SLIPWAY_WEIGHTS", "SLIPWAY_MAX_RUNNING", "SLIPWAY_KV_BYTES")
+"""The settings that decide what is needed, and of what."""
+
 DRIVER = 1 << 30
 """Of a GPU's memory a driver and PyTorch may hold this much before anything is loaded."""
 
@@ -41,9 +43,9 @@ class Need:
     total: int
     token: int
 
-    def tokens(self, memory: int) -> int:
-        """For how many tokens of all conversations together there is room."""
-        cache = int((memory - self.weights) * SHARE) - SPARE
+    def tokens(self, memory: int, fixed: int) -> int:
+        """For how many tokens of all conversations together there is room. `fixed`: bytes of the cache; 0: what is left."""
+        cache = fixed or int((memory - self.weights) * SHARE) - SPARE
         return max(cache, 0) // self.token if self.token else 0
 
 
@@ -68,6 +70,8 @@ def needed(facts: ModelFacts) -> int | None:
     base = facts.base
     if base is None or not base.tensors or isinstance(base.config, (Broken, Unread)):
         return None
+    if base.unread or unknown(facts.settings, *SET):
+        return None
     known = shape_of(base.config)
     shape = known if isinstance(known, Shape) else None
     four_bits = facts.settings.get("SLIPWAY_WEIGHTS") == "nf4" and takes_four_bits(shape)
@@ -83,8 +87,11 @@ def takes_four_bits(shape: Shape | None) -> bool:
 def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Check]:
     """None for an app without a GPU: a CPU's memory is not judged."""
     kind, settings = facts.kind, facts.settings
-    if kind is None or settings.get("SLIPWAY_DEVICE") == "cpu" or not base.tensors:
+    if kind is None or settings.get("SLIPWAY_DEVICE") == "cpu" or not (base.tensors or base.unread):
         return []
+    untold = base.unread or unknown(settings, *SET)
+    if untold is not None:
+        return [unverified(NAME, untold)]
     four_bits = settings.get("SLIPWAY_WEIGHTS") == "nf4"
     if four_bits and not takes_four_bits(shape):
         return [_no_four_bits(base)]
@@ -100,7 +107,7 @@ def memory_checks(facts: ModelFacts, base: Base, shape: Shape | None) -> list[Ch
     full = need(base.tensors, shape, vocabulary, running)
     packed = need(base.tensors, shape, vocabulary, running, four_bits=True) if takes_four_bits(shape) else None
     wanted = packed if four_bits and packed is not None else full
-    return [_judged(base, gpu, wanted, None if four_bits else packed, fixed="SLIPWAY_KV_BYTES" in settings)]
+    return [_judged(base, gpu, wanted, None if four_bits else packed, fixed=_whole(settings, "SLIPWAY_KV_BYTES", 0))]
 
 
 def _no_four_bits(base: Base) -> Check:
@@ -116,8 +123,9 @@ def _no_four_bits(base: Base) -> Check:
     )
 
 
-def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: bool) -> Check:
-    """`packed`: the same in nf4, where that is still to choose. `fixed`: the cache's size is set by hand: nothing is refused."""
+def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: int) -> Check:
+    """`packed`: the same in nf4, where that is still to choose. `fixed`: the cache's bytes where they are set by hand:
+    nothing is refused then. 0: they are not."""
     told = {
         "name": base.name,
         "needed": _gb(wanted.total),
@@ -142,7 +150,7 @@ def _judged(base: Base, gpu: Gpu, wanted: Need, packed: Need | None, *, fixed: b
         return passed(NAME, Text("{name} needs {needed} GB of GPU memory; the {gpu} has {memory} GB.", **told))
     room = Text(
         "{name} needs {needed} GB of GPU memory; the {gpu} has {memory} GB, which leaves room for about {tokens} tokens.",
-        tokens=wanted.tokens(gpu.memory - DRIVER),
+        tokens=wanted.tokens(gpu.memory - DRIVER, fixed),
         **told,
     )
     return passed(NAME, room)
@@ -177,6 +185,6 @@ def _vocabulary(base: Base) -> int:
     return said if isinstance(said, int) else 0
 
 
-def _whole(settings: Mapping[str, str], name: str, default: int) -> int:
-    said = settings.get(name, "")
+def _whole(settings: Settings, name: str, default: int) -> int:
+    said = settings.get(name) or ""
     return int(said) if said.isdecimal() else default

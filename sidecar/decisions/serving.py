@@ -31,6 +31,11 @@ def is_ours(app: App) -> bool:
     return "SLIPWAY_RELEASE" in app.env and "SLIPWAY_APP" in app.env
 
 
+def script_of(app: App) -> str:
+    """The commands of our start."""
+    return app.args[-1] if app.args else ""
+
+
 def serving_revision(app: App, revisions: list[Revision]) -> Revision:
     """The revision that answers now: of those that may get traffic the newest that works, else the newest.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,15 +13,16 @@ from sidecar.core.scaffold import shipped_packages, shipped_template
 from sidecar.core.sync import Changes, Release, diff
 from sidecar.decisions.checks import failures
 from sidecar.decisions.model_check import model_checks
-from sidecar.decisions.model_facts import commanded
+from sidecar.decisions.model_facts import ModelFacts, Settings, commanded
 from sidecar.decisions.models_on_share import Models, is_our_server
-from sidecar.decisions.serving import is_ours
+from sidecar.decisions.server_start import starts_our_server
+from sidecar.decisions.serving import is_ours, script_of
 from sidecar.gateway.apps import App
 from sidecar.gateway.files import Share
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
-from sidecar.workflows.model_files import model_facts, models_on
+from sidecar.workflows.model_files import Files, facts_by_place, model_facts, models_on
 from sidecar.workflows.records import Record, manifest_on
 
 SHOWN = 10
@@ -100,7 +101,7 @@ def models_checked(tree: Tree, app: App, share: Share, folder: str, kind: str | 
     `kind`: the type of the app's profile."""
     if not is_our_server(tree):  # another one may read other files, from anywhere
         return models_on(share, folder)
-    facts = model_facts(share, folder, settings_of(app), kind)
+    facts = facts_for(share, folder, app, kind)
     checks = model_checks(facts, needed=True)
     for each in checks:
         if each.verdict == "WARN":
@@ -115,9 +116,15 @@ def models_checked(tree: Tree, app: App, share: Share, folder: str, kind: str | 
     return facts.models
 
 
-def settings_of(app: App) -> Mapping[str, str]:
+def facts_for(share: Files, folder: str, app: App, kind: str | None) -> ModelFacts:
+    """As much as what the app starts is known by: with our code in the folder it may still start vLLM."""
+    look = model_facts if starts_our_server(script_of(app)) else facts_by_place
+    return look(share, folder, settings_of(app), kind)
+
+
+def settings_of(app: App) -> Settings:
     """The server's, as variables: the app's own, and those that its commands set."""
-    return {**app.env, **commanded(app.args[-1] if app.args else "")}
+    return {**app.env, **commanded(script_of(app))}
 
 
 def difference(release: Release, share: Share, record: Record) -> Difference:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, cast
 from sidecar.decisions.adapter_check import WEIGHTS as ADAPTER_WEIGHTS
 from sidecar.decisions.base_check import INDEX, WEIGHTS
 from sidecar.decisions.checks import Unread
-from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, ModelFacts, Tensors
+from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.models_on_share import ADAPTER_CONFIG, CACHE, Models, models_among
 from sidecar.decisions.safetensors import PREFIX, header_length, tensors_of
 from sidecar.gateway.files import Listed
@@ -93,19 +93,24 @@ def _path(*parts: str) -> str:
     return "/".join(part for part in parts if part)
 
 
-def model_facts(share: Files, folder: str, settings: Mapping[str, str], kind: str | None) -> ModelFacts:
+def model_facts(share: Files, folder: str, settings: Settings, kind: str | None) -> ModelFacts:
     """`folder`: of the share, as the app mounts it. `settings`: the server's, as variables. `kind`: of the app's profile."""
     with ThreadPoolExecutor(READERS, "models") as pool:
         found = walked(share, folder, pool)
-        models, wanted = found.models, settings.get("SLIPWAY_BASE_MODEL", "")
+        models, wanted = found.models, settings.get("SLIPWAY_BASE_MODEL") or ""
         name = wanted or (models.bases[0] if len(models.bases) == 1 else "")
-        if name not in models.bases:
+        if name not in models.bases or unknown(settings, "SLIPWAY_BASE_MODEL"):
             return ModelFacts(models, wanted, None, (), 0, settings, kind)
         reader = Reader(share, folder, found, pool)
         adapters = [reader.adapter(each) for each in models.adapters[:MOST_ADAPTERS]]
         base = reader.base(name)
         looked = tuple(wait() for wait in adapters)
     return ModelFacts(models, wanted, base, looked, len(models.adapters) - len(looked), settings, kind)
+
+
+def facts_by_place(share: Files, folder: str, settings: Settings, kind: str | None) -> ModelFacts:
+    """For a start of another server than ours: where models lie. What one has to hold only that server knows."""
+    return ModelFacts(models_on(share, folder), settings.get("SLIPWAY_BASE_MODEL") or "", None, (), 0, settings, kind)
 
 
 def models_on(share: Files, folder: str) -> Models:
@@ -187,7 +192,7 @@ class Reader:
         settings = self.json(f"{folder}/tokenizer_config.json")
         if isinstance(settings, Unread):
             return settings
-        return not isinstance(settings, Broken) and bool(settings.get("chat_template"))
+        return not isinstance(settings, Broken) and _is_template(settings.get("chat_template"))
 
     def _bytes(self, path: str, offset: int, length: int) -> bytes | Broken | Unread:
         if not length:
@@ -198,6 +203,14 @@ class Reader:
             return Broken(Text("it has gone meanwhile"))
         except SlipwayError as error:
             return Unread(error.message)
+
+
+def _is_template(written: object) -> bool:
+    """One, or several by name: of these the server takes `default`."""
+    if not isinstance(written, list):
+        return bool(written)
+    named = [cast("Json", each) for each in cast("list[object]", written) if isinstance(each, dict)]
+    return any(each.get("name") == "default" and each.get("template") for each in named)
 
 
 def _shards_of(index: Json | Broken | Unread | None) -> tuple[str, ...] | Broken | Unread | None:

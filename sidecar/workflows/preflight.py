@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from sidecar.core.journal import Journal
@@ -10,7 +11,7 @@ from sidecar.core.workspace import Workspace, stated_at
 from sidecar.decisions.checks import Check, Unread, failures
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
-from sidecar.decisions.model_facts import ModelFacts, commanded, server_settings
+from sidecar.decisions.model_facts import ModelFacts, Settings, commanded, start_script, template_env
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
@@ -18,6 +19,8 @@ from sidecar.decisions.profiles import Wanted, kind_of, wanted_profile
 from sidecar.decisions.provisioning import ACCOUNT, ENVIRONMENT, SHARE, Existing
 from sidecar.decisions.resizing import nodes_to_resize
 from sidecar.decisions.restart import has_gpu
+from sidecar.decisions.server_start import starts_our_server
+from sidecar.decisions.serving import script_of
 from sidecar.gateway import apps, offers
 from sidecar.gateway.files import open_share
 from sidecar.gateway.identity import signed_in_as, token_tenant
@@ -28,7 +31,7 @@ from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
-from sidecar.workflows.model_files import model_facts
+from sidecar.workflows.model_files import facts_by_place, model_facts
 from sidecar.workflows.registration import registrations, unregistered
 from sidecar.workflows.resolve import Plan, Request, resolve
 
@@ -87,7 +90,7 @@ def facts_of(
     files, models = None, None
     if there and share:
         app = None if existing is None else existing.app
-        files, models = _share(place, account, share, _settings(plan, app), _gpu_kind(wanted, existing))
+        files, models = _share(place, account, share, server_of(plan, app), _gpu_kind(wanted, existing))
     return Facts(
         who=read(lambda: Text("{name} is signed in.", name=signed_in_as(session))),
         token_tenant=token_tenant(session),
@@ -125,14 +128,15 @@ def read(ask: Callable[[], T]) -> T | Unread:
 
 
 def _share(
-    place: GroupPlace, account: str, share: str, settings: Mapping[str, str] | None, kind: str | None
+    place: GroupPlace, account: str, share: str, server: Server | None, kind: str | None
 ) -> tuple[SlipwayError | Unread | None, ModelFacts | None]:
     """ARM may be well while the file service refuses: another host, other rules. None where it answers, or is
-    to be made. And the models on it, for a server of ours (`settings` None: for another one)."""
+    to be made. And the models on it, where the folder holds our server (`server` None: another one)."""
     try:
         with open_share(place, account, share) as opened:
-            if settings is not None:
-                return None, model_facts(opened, "", settings, kind)
+            if server is not None:
+                look = model_facts if server.ours else facts_by_place
+                return None, look(opened, "", server.settings, kind)
             opened.list("")
     except NotFound:
         return None, None
@@ -147,18 +151,28 @@ def _share(
     return None, None
 
 
-def _settings(plan: Plan, app: apps.App | None) -> Mapping[str, str] | None:
-    """The server's, as variables: what is stated, else as the app has them; None where the server is not ours."""
-    planned = server_settings(plan.planned.app_template)
+@dataclass(frozen=True)
+class Server:
+    """What the app will start. `settings`: as variables. `ours`: whether it is our server, not only its code in the folder."""
+
+    settings: Settings
+    ours: bool
+
+
+def server_of(plan: Plan, app: apps.App | None) -> Server | None:
+    """By what is stated, else by what the app has; None where the folder holds another server than ours."""
+    planned, script = template_env(plan.planned.app_template), start_script(plan.planned.app_template)
     if not plan.ours or "SLIPWAY_MOUNT" not in planned:
         return None
     if app is None:
-        return planned
+        return Server({**planned, **commanded(script)}, starts_our_server(script))
     if "SLIPWAY_MOUNT" not in app.env:
         return None
-    commands = planned if "defaultCommands" in plan.values else commanded(app.args[-1] if app.args else "")
-    base = planned if "baseModel" in plan.values else app.env
-    return {**app.env, **commands, "SLIPWAY_BASE_MODEL": base.get("SLIPWAY_BASE_MODEL", "")}
+    stated = "defaultCommands" in plan.values
+    commands = script if stated else script_of(app)
+    base = (planned if "baseModel" in plan.values else app.env).get("SLIPWAY_BASE_MODEL", "")
+    env = {**app.env, **(planned if stated else {}), "SLIPWAY_BASE_MODEL": base}
+    return Server({**env, **commanded(commands)}, starts_our_server(commands))
 
 
 def _gpu_kind(wanted: Wanted | None, existing: Existing | None) -> str | None:

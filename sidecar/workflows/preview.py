@@ -19,9 +19,9 @@ from sidecar.gateway.files import open_share
 from sidecar.gateway.session import Session
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
-from sidecar.workflows.beforehand import difference, settings_of, start_command
+from sidecar.workflows.beforehand import difference, facts_for, start_command
 from sidecar.workflows.deploy import Stage, aim_of, look
-from sidecar.workflows.model_files import model_facts, models_on
+from sidecar.workflows.model_files import models_on
 from sidecar.workflows.placing import kind_of_app, plan_of
 from sidecar.workflows.records import read_record
 from sidecar.workflows.restart import expected_downtime
@@ -63,7 +63,7 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
             models = models_on(share, stage.where.folder)
         else:
             kind = kind_of_app(stage.place, stage.app)
-            facts = model_facts(share, stage.where.folder, settings_of(stage.app), kind)
+            facts = facts_for(share, stage.where.folder, stage.app, kind)
             models = facts.models
             doubts = [each for each in model_checks(facts, needed=True) if each.verdict in ("FAIL", "WARN")]
             notes += [each.sentence for each in doubts]

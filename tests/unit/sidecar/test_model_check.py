@@ -12,7 +12,7 @@ import pytest
 from sidecar.decisions.checks import Check
 from sidecar.decisions.gpu_memory import TABLE, fits, gpu_of
 from sidecar.decisions.model_check import model_checks
-from sidecar.decisions.model_facts import commanded, server_settings
+from sidecar.decisions.model_facts import commanded, start_script, template_env
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.restart import ROWS
 from sidecar.words.errors import CloudError
@@ -108,13 +108,51 @@ def test_what_can_not_be_read_is_unverified_and_never_a_pass(tmp_path: Path) -> 
     assert "nobody answers for model-cache" in str(found["base model"].sentence)
 
 
+@pytest.mark.parametrize("unread", ["model-00002-of-00004.safetensors", "model.safetensors.index.json"])
+def test_of_weights_that_were_not_all_read_no_sum_is_told(unread: str, tmp_path: Path) -> None:
+    """A part of the layers would seem to fit where all of them do not; and a module may be in the rest."""
+    base_in(tmp_path, shards=4, **seven(700))
+    adapter_in(tmp_path, target_modules=["q_proj", "elsewhere"], shapes=lora_tensors(width=4096, height=4096))
+
+    class Refusing(LocalFiles):
+        def part(self, path: str, offset: int, length: int) -> bytes:
+            if path.endswith(unread):
+                raise CloudError(Text("nobody answers for {path}", path=path))
+            return super().part(path, offset, length)
+
+    assert needed(model_facts(Refusing(tmp_path), "", {}, None)) is None
+    found = checks(Refusing(tmp_path))
+    assert found["memory"].verdict == "UNVERIFIED"
+    assert "nobody answers for model-cache" in str(found["memory"].sentence)
+    assert found["adapter models/tuned"].verdict == "PASS"
+    whole = checks(tmp_path)
+    assert (whole["memory"].verdict, whole["adapter models/tuned"].verdict) == ("FAIL", "WARN")
+
+
 def test_a_base_without_a_chat_template_is_said(tmp_path: Path) -> None:
     folder = base_in(tmp_path)
     (folder / "tokenizer_config.json").write_text("{}")
     found = checks(tmp_path)["chat template"]
     assert found.verdict == "WARN"
+    assert "org/tiny alone has no chat template" in str(found.sentence)
+    assert "an adapter that brings its own" in str(found.sentence)
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     assert checks(tmp_path)["chat template"].verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("written", "verdict"),
+    [
+        ([{"name": "default", "template": "{{ messages }}"}, {"name": "tool_use", "template": "x"}], "PASS"),
+        ([{"name": "tool_use", "template": "{{ messages }}"}], "WARN"),
+        (["default", None, {"name": ["default"]}], "WARN"),
+        ([], "WARN"),
+    ],
+)
+def test_of_several_chat_templates_the_default_is_the_one(written: Any, verdict: str, tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": written}))
+    assert checks(tmp_path)["chat template"].verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -198,6 +236,14 @@ def test_a_model_that_is_too_large_for_the_gpu_fails_and_four_bits_are_offered_w
     assert checks(tmp_path, A100)["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_WEIGHTS="nf4")["memory"].verdict == "PASS"
     assert checks(tmp_path, SLIPWAY_KV_BYTES="1000")["memory"].verdict == "WARN"
+    assert checks(tmp_path, SLIPWAY_KV_BYTES="0")["memory"].verdict == "FAIL"
+
+
+def test_a_cache_of_a_stated_size_has_room_for_as_many_tokens(tmp_path: Path) -> None:
+    """128 KiB for each; 0 is a share of what is free, as without it."""
+    base_in(tmp_path, **SEVEN)
+    assert "for about 1000 tokens" in str(checks(tmp_path, A100, SLIPWAY_KV_BYTES=str(1000 << 17))["memory"].sentence)
+    assert checks(tmp_path, A100, SLIPWAY_KV_BYTES="0") == checks(tmp_path, A100)
 
 
 def test_what_a_model_needs_is_told_as_a_number_too(tmp_path: Path) -> None:
@@ -266,17 +312,27 @@ def test_where_transformers_is_asked_for_our_engines_tensors_are_not_demanded(tm
     assert "SLIPWAY_ENGINE is transformers" in str(found.sentence)
 
 
+def test_a_base_that_our_engine_does_not_serve_fails_where_it_alone_may(tmp_path: Path) -> None:
+    folder = base_in(tmp_path)
+    assert checks(tmp_path, SLIPWAY_ENGINE="own")["base model"].verdict == "PASS"
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "gemma2"}))
+    found = checks(tmp_path, SLIPWAY_ENGINE="own")["base model"]
+    assert (found.verdict, found.code) == ("FAIL", "BaseModelUnusable")
+    assert "its model type is gemma2" in str(found.sentence)
+    assert "Leave SLIPWAY_ENGINE out" in str(found.remedy)
+    assert checks(tmp_path, SLIPWAY_ENGINE="auto")["base model"].verdict == "WARN"
+
+
 def test_settings_come_from_variables_and_from_the_commands_of_the_start() -> None:
     container = {
         "args": ["set -e\nexport SLIPWAY_WEIGHTS=nf4\nSLIPWAY_MAX_RUNNING='8' python3 -m inference"],
         "env": [{"name": "SLIPWAY_BASE_MODEL", "value": "a/b"}, {"name": "SLIPWAY_API_KEY", "secretRef": "api-key"}],
     }
-    assert server_settings({"containers": [container]}) == {
-        "SLIPWAY_BASE_MODEL": "a/b",
-        "SLIPWAY_WEIGHTS": "nf4",
-        "SLIPWAY_MAX_RUNNING": "8",
-    }
-    assert server_settings(None) == {}
+    template = {"containers": [container]}
+    assert template_env(template) == {"SLIPWAY_BASE_MODEL": "a/b"}
+    assert commanded(start_script(template)) == {"SLIPWAY_WEIGHTS": "nf4", "SLIPWAY_MAX_RUNNING": "8"}
+    assert (template_env(None), start_script(None)) == ({}, "")
     assert commanded("python3 -m inference") == {}
 
 
