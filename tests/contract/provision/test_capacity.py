@@ -22,7 +22,7 @@ def test_a_region_without_capacity_is_named_with_the_way_out(tmp_path: Path) -> 
         with pytest.raises(CloudError, match="West US 3") as error:
             project.provision()
         assert error.value.code == "ManagedEnvironmentNoAvailableCapacityInRegion"
-        assert "another as `location`" in str(error.value.suggestion)
+        assert "State another `location`" in str(error.value.suggestion)
         project.state(location="eastus")
         project.provision()
         assert project.names("Microsoft.App/managedEnvironments")
