@@ -12,6 +12,7 @@ from sidecar.core.journal import Journal
 from sidecar.core.workspace import keep_project_id
 from sidecar.words.errors import Cancelled, NotSignedIn
 from sidecar.workflows.cancelling import cancel
+from sidecar.workflows.follow import cancelled_outcome
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.test_waiting import app_of, failing
 
@@ -108,3 +109,11 @@ def test_a_cancel_from_another_window_ends_this_projects_deployment_alone(projec
     assert "Nothing of this project is being provisioned" in str(
         cancel(project.workspace, project.place, silent).sentence
     )
+
+
+def test_a_deployment_that_has_ended_is_told_by_its_end_to_who_cancels_it(project: Project) -> None:
+    """One that had ended used to be "still Succeeded", or "still Failed", to be followed."""
+    name = project.provision().deployment
+    told = cancelled_outcome(project.place, name)
+    assert "had already succeeded" in str(told.message)
+    assert "to write the configuration" in str(told.suggestion)

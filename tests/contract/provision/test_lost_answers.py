@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sidecar.gateway import apps, revisions
+from sidecar.gateway import apps, offers, resources, revisions
 from tests.contract.localcloud.conftest import eventually
 from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.test_existing import account
 
 
 def test_a_deactivation_and_an_activation_whose_answers_were_lost_are_asked_for_again(
@@ -59,3 +60,15 @@ def test_a_restart_whose_answer_was_lost_is_looked_at_and_not_asked_for_twice(pr
         lambda: [e for e in revisions.replicas(place, revision.name) if e.name not in {o.name for o in old}]
     )
     assert len(new) == 1, "one extra replica, for one restart"
+
+
+def test_a_group_and_a_quota_whose_answers_were_lost_are_asked_for_again(project: Project, faults: Arm) -> None:
+    hits = faults({"method": "PUT", "path": "/resourcegroups/lost-", "kind": "reset-after", "times": 1})
+    made = resources.create_group(project.session, project.world.subscription, f"lost-{project.group}", "westus3")
+    assert (hits(), made.location) == ([1], "westus3")
+    name = f"lost{project.group}"
+    account(project, name)
+    project.world.storage.file_shares.create(project.group, name, "models", {})
+    hits = faults({"method": "PATCH", "path": "/shares/models", "kind": "reset-after", "times": 1})
+    offers.set_share_quota(project.place, name, "models", 77)
+    assert (hits(), offers.share_quota(project.place, name, "models")) == ([1], 77)
