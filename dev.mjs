@@ -116,13 +116,13 @@ async function test(rest) {
   // The longest first, so that none is left alone at the end; but before them a short one, which builds what VS Code's tests build too.
   const steps = [
     ["extension unit tests", npmScript("test:extension")],
-    ["model server under mixed load and faults", pytest(PYTEST_STEPS.load)],
-    ["model server", pytest(PYTEST_STEPS.server)],
     ["Provision and what fails, on the local cloud", pytest(PYTEST_STEPS.provision)],
-    ["the main job in a real VS Code", npmScript("test:e2e")],
-    ["local cloud", pytest(PYTEST_STEPS.cloud)],
-    ["the main job in a terminal: what changes while it runs", pytest(PYTEST_STEPS.changing)],
     ["the main job in a terminal: all else", pytest(PYTEST_STEPS.terminal)],
+    ["model server", pytest(PYTEST_STEPS.server)],
+    ["local cloud", pytest(PYTEST_STEPS.cloud)],
+    ["the main job in a real VS Code", npmScript("test:e2e")],
+    ["the main job in a terminal: what changes while it runs", pytest(PYTEST_STEPS.changing)],
+    ["model server under mixed load and faults", pytest(PYTEST_STEPS.load)],
     ["checks", [process.execPath, ["dev.mjs", "check"]]],
     ["sidecar", pytest(PYTEST_STEPS.sidecar)],
   ];
