@@ -15,11 +15,12 @@ def no_connection() -> None:
 @dataclass(eq=False)
 class Carried:
     """`known`: the request brought the key or a cookie. `send`: the connection's own, before any layer wrapped it. `abort`
-    drops the connection, whether or not the client reads."""
+    drops the connection, whether or not the client reads; `drop` does once it has read what was written."""
 
     known: bool = False
     send: Send | None = None
     abort: Callable[[], None] = no_connection
+    drop: Callable[[], None] = no_connection
 
 
 def carried(scope: Scope) -> Carried:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
+from inference.engine.files.generation_config import API_DEFAULTS, SamplingDefaults
 from inference.engine.schedule.sequence import SamplingParams
 from inference.engine.text.grammar import ANY_OBJECT, Grammar
 
@@ -16,8 +17,19 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Model = TypeVar("Model", bound=BaseModel)
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 FIRST = Field(fail_fast=True)  # the first wrong element of a list is told: a million errors would take seconds to write
+MOST_STOPS = 64
 MOST_FIELDS = 50_000  # in all objects of a body together, for the same reason
-UNIONS = {"prompt", "stop", "content", "tool_choice"}  # fields of several types: errors name the type after the field
+UNIONS = {
+    "prompt",
+    "stop",
+    "content",
+    "input",
+    "tool_choice",
+}  # fields of several types: errors name the type after the field
+
+
+WAITS = {429: 2, 500: 1, 503: 5}
+"""Seconds after which it may go better, by status. Clients that are told none ask again at once, several times."""
 
 
 class ApiError(Exception):
@@ -38,57 +50,93 @@ class ApiError(Exception):
             self.status, "invalid_request_error" if self.status < 500 else "server_error"
         )
         body = {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
-        headers = {"retry-after": str(self.retry_after)} if self.retry_after else None
+        wait = self.retry_after or WAITS.get(self.status)
+        headers = {"retry-after": str(wait)} if wait else None
         return json_response(body, self.status, headers)
 
 
-class Strict(BaseModel):
+class Given(BaseModel):
+    """What a client sends: null is what was not given, whatever the field."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        given = cast("dict[str, Any]", value)
+        return {name: each for name, each in given.items() if each is not None} if None in given.values() else given
+
+
+class Strict(Given):
+    """Whatever is not listed is refused by name."""
+
     model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
 
 
-class TextPart(Strict):
-    type: Literal["text"]
-    text: str
+class Part(Given):
+    """Of a message's content. A refusal is what an assistant said, so it is text as well."""
+
+    type: Literal["text", "refusal"]
+    text: str = ""
+    refusal: str = ""
+
+    @model_validator(mode="after")
+    def has_its_text(self) -> "Part":
+        if self.type not in self.model_fields_set:
+            raise ValueError(f"a part of the type {self.type} needs {self.type}")
+        return self
+
+    @property
+    def said(self) -> str:
+        return self.text if self.type == "text" else self.refusal
 
 
-class Message(BaseModel):
-    """One message. Fields that only tools use are passed on to the chat template as they are."""
+class Message(Given):
+    """One message. Fields that only tools use are passed on to the chat template as they are; what is not known here is a note
+    that clients keep for themselves (marks of a cache, ids, names of what made it): it is dropped."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str | Annotated[list[TextPart], FIRST] | None = None
+    content: str | Annotated[list[Part], FIRST] | None = None
     name: str | None = None
     tool_calls: Annotated[list[dict[str, Any]], FIRST] | None = None
     tool_call_id: str | None = None
-    refusal: None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
 
     def plain(self) -> dict[str, Any]:
         """As chat templates read it: content is text, and `developer` is what others call `system`."""
         parts = self.content
-        text = "".join(part.text for part in parts) if isinstance(parts, list) else parts
+        text = "".join(part.said for part in parts) if isinstance(parts, list) else parts
         role = "system" if self.role == "developer" else self.role
-        more = self.model_dump(exclude_none=True, include={"name", "tool_calls", "tool_call_id"})
-        if self.tool_calls is not None:
+        more = self.model_dump(exclude_none=True, include={"name", "tool_call_id"})
+        if self.tool_calls:
             more["tool_calls"] = [with_parsed_arguments(call) for call in self.tool_calls]
-        return {"role": role, "content": text or "", **more}
+        if thoughts := self.reasoning_content or self.reasoning:
+            more |= dict.fromkeys(("reasoning_content", "reasoning", "thinking"), thoughts)  # each has its templates
+        said = text or self.refusal
+        return {"role": role, **({} if said is None and self.tool_calls else {"content": said or ""}), **more}
 
 
 def with_parsed_arguments(call: dict[str, Any]) -> dict[str, Any]:
-    """Templates write the arguments as JSON themselves, so they get an object; the API has them as text."""
+    """Templates write the arguments as JSON themselves, so they get an object; the API has them as text. Text that is no JSON
+    is what a model wrote that was cut off, and stays as it is."""
     function: Any = call.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):  # pyright: ignore[reportUnknownMemberType]
         return call
     try:
         arguments: Any = orjson.loads(function["arguments"] or "{}")  # pyright: ignore[reportUnknownArgumentType]
-    except orjson.JSONDecodeError as error:
-        message = f"the arguments of a tool call are not JSON: {error}"
-        raise ApiError(400, message, code="invalid_value", param="messages") from error
+    except orjson.JSONDecodeError:
+        return call
     return {**call, "function": {**function, "arguments": arguments}}
 
 
 class StreamOptions(Strict):
     include_usage: bool = False
-    include_obfuscation: Literal[False] = False
+    include_obfuscation: bool = False  # padding against listeners: a hint
+    continuous_usage_stats: bool = False  # vLLM's; load generators send it with every stream
 
 
 class JsonSchema(Strict):
@@ -115,13 +163,18 @@ class ResponseFormat(Strict):
         return ANY_OBJECT if given is None else given
 
 
-class Sampling(Strict):
-    """What chat and plain completions have in common. Whatever is not listed is refused by name."""
+Hint = Annotated[None, BeforeValidator(lambda _: None)]
+"""A parameter that changes no answer of this server, whatever it says: it is taken, and nothing is made of it."""
 
-    model: str
+
+class Sampling(Strict):
+    """What chat and plain completions have in common. What would change the answer and is not listed is refused by name."""
+
+    model: str | None = None
+    """Without one: the base."""
     stream: bool = False
     stream_options: StreamOptions | None = None
-    n: Annotated[int, Field(ge=1, le=8)] | None = None
+    n: Annotated[int, Field(ge=1, le=128)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Probability | None = None
     top_k: Annotated[int, Field(ge=-1)] | None = None
@@ -130,10 +183,18 @@ class Sampling(Strict):
     frequency_penalty: Penalty | None = None
     repetition_penalty: Annotated[float, Field(gt=0, le=4)] | None = None
     seed: int | None = None
-    stop: str | Annotated[list[str], Field(max_length=4, fail_fast=True)] | None = None
+    stop: str | Annotated[list[str], Field(max_length=MOST_STOPS, fail_fast=True)] | None = None
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] | None = None
     ignore_eos: bool = False
-    user: str | None = None  # a label for the caller's own records: it changes nothing
+    user: Hint = None
+    metadata: Hint = None
+    store: Hint = None
+    service_tier: Hint = None
+    safety_identifier: Hint = None
+    prompt_cache_key: Hint = None
+    prompt_cache_retention: Hint = None
+    prediction: Hint = None
+    snippy: Hint = None
 
 
 class FunctionName(Strict):
@@ -155,11 +216,19 @@ class ChatRequest(Sampling):
     tools: Annotated[list[dict[str, Any]], FIRST] | None = None
     tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
     parallel_tool_calls: bool | None = None
-    metadata: dict[str, str] | None = None
-    store: Literal[False] | None = None
-    service_tier: Literal["auto", "default"] | None = None
-    safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
+    modalities: list[Literal["text"]] | None = None
+    verbosity: Hint = None
+    reasoning_effort: str | None = None
+    chat_template_kwargs: dict[str, bool | int | float | str] | None = None
+
+    @property
+    def switches(self) -> dict[str, bool | int | float | str]:
+        """What the chat template is told besides the messages. `reasoning_effort` counts where no switch says otherwise."""
+        effort = self.reasoning_effort
+        told: dict[str, bool | int | float | str] = {} if effort is None else {"reasoning_effort": effort}
+        if effort == "none":
+            told["enable_thinking"] = False
+        return told | (self.chat_template_kwargs or {})
 
 
 Tokens = Annotated[list[int], FIRST]
@@ -171,7 +240,7 @@ class CompletionRequest(Sampling):
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: bool = False
     best_of: Literal[1] | None = None
-    suffix: None = None
+    suffix: Literal[""] | None = None
 
 
 @dataclass(frozen=True)
@@ -253,9 +322,15 @@ def depth(error: ErrorDetails) -> tuple[int, int, bool]:
 
 
 def sampling_params(
-    request: Sampling, most: int, logprobs: int | None, vocabulary: int, grammar: Grammar | None = None
+    request: Sampling,
+    most: int,
+    logprobs: int | None,
+    vocabulary: int,
+    grammar: Grammar | None = None,
+    *,
+    defaults: SamplingDefaults = API_DEFAULTS,
 ) -> SamplingParams:
-    """The engine's parameters; what a request leaves open has the API's defaults."""
+    """The engine's parameters; what a request leaves open has the defaults."""
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
         if not token.isdecimal() or len(token) > 12 or int(token) >= vocabulary:
@@ -266,13 +341,13 @@ def sampling_params(
     stop = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop or ())
     return SamplingParams(
         max_tokens=most,
-        temperature=1.0 if request.temperature is None else request.temperature,
-        top_p=1.0 if request.top_p is None else request.top_p,
-        top_k=max(request.top_k or 0, 0),
-        min_p=request.min_p or 0.0,
+        temperature=defaults.temperature if request.temperature is None else request.temperature,
+        top_p=defaults.top_p if request.top_p is None else request.top_p,
+        top_k=defaults.top_k if request.top_k is None else max(request.top_k, 0),
+        min_p=defaults.min_p if request.min_p is None else request.min_p,
         presence_penalty=request.presence_penalty or 0.0,
         frequency_penalty=request.frequency_penalty or 0.0,
-        repetition_penalty=request.repetition_penalty or 1.0,
+        repetition_penalty=request.repetition_penalty or defaults.repetition_penalty,
         seed=request.seed,
         logit_bias=bias,
         stop=tuple(text for text in stop if text),

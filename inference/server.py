@@ -3,8 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import math
+import re
+import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from typing import cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from inference.api import completions, models
+from inference.api import completions, models, responses
 from inference.body import read_body
 from inference.carried import carried
 from inference.gpu_metrics import families
@@ -23,11 +28,15 @@ from inference.service import Served, Service
 from inference.settings import Settings
 from inference.web.chat_mount import ChatPage
 from inference.web.connections import connections
+from inference.web.control import PREFIX, Control
+from inference.web.cors import Cors
 from inference.web.gate import Gate, gate_for
+from inference.web.handover import Handover
 from inference.web.login import DOORS, NO_KEY, front_page
 
 log = logging.getLogger(__name__)
 
+Headers = list[tuple[bytes, bytes]]
 Handler = Callable[[Service, bytes, Request], Awaitable[Response]]
 
 
@@ -35,16 +44,21 @@ LAST_WORD = 10.0
 """Seconds for which a server that cannot load its model still says why, to whoever asks its readiness."""
 
 
+TRY_AGAIN = 75
+"""The exit code of a start that failed of what may pass, as sendmail's EX_TEMPFAIL."""
+
+
 async def serve(settings: Settings, leaving: Callable[[int], None] = lambda _: None) -> int:
     """Listens at once, loads in the background, and on SIGTERM finishes what it has begun. `leaving` is called with the exit
     code when nothing is left to be answered.
 
-    A model that cannot be loaded ends the process with 1: only a container that ends shows as a failure outside."""
+    A model that cannot be loaded ends the process with 1, or with TRY_AGAIN where a restart may mend it: only a container that
+    ends shows as a failure outside."""
     loop = asyncio.get_running_loop()
     service = Service(settings, loop)
     page = ChatPage(service)
     listener = Listener(
-        configuration(application(service, gate_for(settings.api_key, settings.previous_key), page), settings)
+        configuration(application(service, gate_for(settings.api_key, settings.previous_key), page), settings), service
     )
     draining: set[asyncio.Task[None]] = set()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -61,7 +75,8 @@ async def serve(settings: Settings, leaving: Callable[[int], None] = lambda _: N
 
     service.start_loading(load, page.prepare, give_up)
     await listener.serve()
-    code = 1 if service.served is None and service.readiness.status == "failed" else 0
+    failed = service.served is None and service.readiness.status == "failed"
+    code = 0 if not failed else TRY_AGAIN if service.may_pass else 1
     leaving(code)
     await page.close()
     if service.served is not None:
@@ -75,6 +90,7 @@ def load(service: Service) -> Served:
     service.note("dependencies", None, "importing torch")
     from inference import loading  # noqa: PLC0415  (torch takes seconds to import: the server listens meanwhile)
 
+    service.before_loading()
     return loading.load(service)
 
 
@@ -87,7 +103,8 @@ async def drain(service: Service, listener: uvicorn.Server) -> None:
     log.info("stopping: %d requests are under way", service.in_flight)
     if service.in_flight:
         try:
-            await asyncio.wait_for(service.idle.wait(), service.settings.drain_timeout)
+            async with asyncio.timeout(service.settings.drain_timeout):
+                await service.idle.wait()
         except TimeoutError:
             log.warning("%d requests were cut off", service.in_flight)
             if service.served is not None:  # its last word to each of them is an error that says so
@@ -96,7 +113,19 @@ async def drain(service: Service, listener: uvicorn.Server) -> None:
 
 
 class Listener(uvicorn.Server):
-    """uvicorn with our own signal handling: it would stop accepting before the requests have drained."""
+    """uvicorn with our own signal handling: it would stop accepting before the requests have drained. In a container whose
+    releases are exchanged it begins with its private socket."""
+
+    handover: Handover | None = None
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._service.settings.supervisor:
+            self.handover = Handover(self, self._service)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -108,6 +137,7 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
+        uds=settings.private_socket if settings.supervisor else None,
         http=connections(settings.header_timeout),
         ws="none",
         lifespan="off",
@@ -115,21 +145,22 @@ def configuration(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # paths may hold login tickets
         server_header=False,
         date_header=False,
-        timeout_keep_alive=75,
+        # Who closes first must be the ingress: a request that it sends on a connection just as the server closes that is lost.
+        timeout_keep_alive=math.ceil(settings.idle_timeout),
         timeout_graceful_shutdown=5,
     )
 
 
 def application(service: Service, gate: Gate, page: ChatPage) -> ASGIApp:
     """Every route of ours; what is none of them belongs to the chat page."""
-    app = Starlette(routes=[*ROUTES, *DOORS, UNKNOWN], exception_handlers=HANDLERS)
+    app = Starlette(routes=[*ROUTES, *DOORS, *UNKNOWN], exception_handlers=HANDLERS)
     app.state.service = service
     app.state.gate = gate
     app.router.default = page
     return Guard(app, gate, service)
 
 
-OPEN = {"/health/live", "/health/ready", "/login"}
+OPEN = {"/health", "/health/live", "/health/ready", "/login"}
 
 
 class Guard:
@@ -137,8 +168,10 @@ class Guard:
 
     def __init__(self, app: ASGIApp, gate: Gate, service: Service) -> None:
         self._app = app
+        self._control = Control(service.settings.control)
         self._gate = gate
         self._service = service
+        self._cors = Cors(service.settings.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -147,13 +180,24 @@ class Guard:
         known = self._gate.admits(scope)
         ours = carried(scope)
         ours.known, ours.send = known, send
+        request_id = request_id_of(scope)
 
         async def counted(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
+                more: Headers = [(b"x-request-id", request_id), *self._cors.headers(scope)]
+                if self._service.leaving:
+                    more.append((b"connection", b"close"))
+                message["headers"] = [*cast("Headers", message.get("headers") or []), *more]
                 self._service.metrics.requests.labels(label(path, ROUTES), str(message["status"])).inc()
             await send(message)
 
         answer: ASGIApp = self._app if known or self._is_open(scope["method"], path) else self._refuse(path)
+        if path == "/" and scope["method"] not in {"GET", "HEAD"}:
+            answer = not_allowed(scope["method"])
+        if (asked := self._cors.preflight(scope)) is not None:
+            answer = asked
+        if path.startswith(PREFIX):  # with a key of its own, which the supervisor knows
+            answer = self._control
         await answer(scope, receive, counted)  # pyright: ignore[reportArgumentType]  (starlette's own alias)
 
     def _is_open(self, method: str, path: str) -> bool:
@@ -168,12 +212,29 @@ class Guard:
         return ApiError(401, "a valid API key is needed: Authorization: Bearer …", code="invalid_api_key").response()
 
 
+def not_allowed(method: str) -> Response:
+    """Of what is asked of the page itself: the API begins at /v1."""
+    said = f"there is no {method} /: it is the chat page; the API begins at /v1"
+    answer = ApiError(405, said, code="method_not_allowed").response()
+    answer.headers["allow"] = "GET, HEAD"
+    return answer
+
+
+REQUEST_ID = re.compile(rb"[!-~]{1,128}")
+
+
+def request_id_of(scope: Scope) -> bytes:
+    """The caller's own, where it has sent one that a header can hold; else a new one."""
+    given = dict(cast("Headers", scope["headers"])).get(b"x-request-id", b"")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16).encode()
+
+
 def label(path: str, routes: Iterable[Route]) -> str:
     """What a path is counted under: the first two fixed parts of its route, so one of a few, whatever is asked for."""
     for route in routes:
         if route.path_regex.match(path):
             return "/".join(route.path.partition("{")[0].rstrip("/").split("/", 3)[:3])
-    return "other" if path.startswith("/v1") else "page"
+    return "other" if path.startswith(("/v1", "/openai")) else "page"
 
 
 def service_of(request: Request) -> Service:
@@ -197,6 +258,12 @@ async def ready(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     return json_response(service_of(request).version())
+
+
+async def info(request: Request) -> Response:
+    """Which model answers where none is named, as Azure's inference clients ask."""
+    named = service_of(request).model().base
+    return json_response({"model_name": named, "model_type": "chat-completion", "model_provider_name": "slipway"})
 
 
 async def metrics(request: Request) -> Response:
@@ -247,20 +314,44 @@ def posted(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
+AZURE = "/openai/deployments/{model:path}"
+"""Where Azure OpenAI's clients ask; names hold slashes, which they send as %2F."""
+
+
+def openai_routes(before: str) -> list[Route]:
+    """OpenAI's own. Azure has them below /openai/v1 too, without versions."""
+    return [
+        Route(f"{before}/v1/models", models.models),
+        Route(f"{before}/v1/models/{{model:path}}", models.model),
+        Route(f"{before}/v1/chat/completions", posted(completions.chat), methods=["POST"]),
+        Route(f"{before}/v1/completions", posted(completions.complete), methods=["POST"]),
+        Route(f"{before}/v1/responses", posted(responses.create), methods=["POST"]),
+        Route(f"{before}/v1/responses/{{id:path}}", responses.kept, methods=EVERY_METHOD),
+        Route(f"{before}/v1/embeddings", no_embeddings, methods=["POST"]),
+    ]
+
+
+EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
 # Each is counted under its own name. What lets people in (DOORS) is counted with the page that it opens, free of tickets.
 ROUTES = (
     Route("/health/live", live),
     Route("/health/ready", ready),
+    Route("/health", ready),  # where load generators look whether a server is there
     Route("/version", version),
     Route("/metrics", metrics),
-    Route("/v1/models", models.models),
-    Route("/v1/models/{model:path}", models.model),
-    Route("/v1/chat/completions", posted(completions.chat), methods=["POST"]),
-    Route("/v1/completions", posted(completions.complete), methods=["POST"]),
-    Route("/v1/embeddings", no_embeddings, methods=["POST"]),
+    *(route for before in ("", "/openai") for route in openai_routes(before)),
+    Route("/openai/responses", posted(responses.create), methods=["POST"]),
+    Route("/v1/info", info),
+    Route(f"{AZURE}/chat/completions", posted(completions.chat), methods=["POST"]),
+    Route(f"{AZURE}/completions", posted(completions.complete), methods=["POST"]),
+    Route(f"{AZURE}/embeddings", no_embeddings, methods=["POST"]),
     Route("/v1/load_lora_adapter", posted(models.load), methods=["POST"]),
     Route("/v1/unload_lora_adapter", posted(models.unload), methods=["POST"]),
     Route("/tokenize", posted(models.tokenize), methods=["POST"]),
     Route("/detokenize", posted(models.detokenize), methods=["POST"]),
 )
-UNKNOWN = Route("/v1/{path:path}", unknown_route, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+UNKNOWN = [
+    Route("/v1/{path:path}", unknown_route, methods=EVERY_METHOD),
+    Route("/openai/{path:path}", unknown_route, methods=EVERY_METHOD),
+]

@@ -8,12 +8,15 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from inference.engine.adapters.table import Adapters, InstalledAdapter
 from inference.engine.adapters.watch import Watch
 from inference.engine.engine import Delta, Engine, Sink
 from inference.engine.files.adapter import BASE_SLOT
+from inference.engine.files.generation_config import API_DEFAULTS, SamplingDefaults
+from inference.engine.files.patience import passes
 from inference.engine.text.tokenizer import Tokenizer
 from inference.engine.text.tokenizer_grammars import TokenizerGrammars
 from inference.gpu_metrics import Gpu
@@ -24,7 +27,9 @@ from inference.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Phase = Literal["dependencies", "checking", "loading-base", "loading-adapters", "warming-up", "ready", "failed"]
+Phase = Literal[
+    "dependencies", "checking", "fetching-base", "loading-base", "loading-adapters", "warming-up", "ready", "failed"
+]
 Note = Callable[[Phase, float | None, str], None]
 VERSION = "0.1.0"
 
@@ -47,12 +52,14 @@ class Readiness:
 
 @dataclass(frozen=True)
 class RunsOn:
-    """What the model runs with, for people: the kind of device, a GPU's own name, the format of its numbers and weights."""
+    """What the model runs with, for people: the kind of device, a GPU's own name, the format of its numbers and weights.
+    `notes`: what of it is not as one would expect."""
 
     device: str = ""
     gpu: str | None = None
     dtype: str = ""
     weights: str = "full"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Served:
     grammars: TokenizerGrammars
     watch: Watch
     runs_on: RunsOn = RunsOn()
+    sampling: SamplingDefaults = API_DEFAULTS
+    """What counts where a request leaves it open."""
     digest: str = ""
     """Of the base, as `base_digest` makes it; empty where nobody has."""
 
@@ -86,13 +95,19 @@ class Service:
     served: Served | None = None
     gpu: Gpu | None = None
     draining: bool = False
+    leaving: bool = False
+    """Whether another release has taken over: what is here is answered, and each answer closes its connection."""
     in_flight: int = 0
+    before_loading: Callable[[], None] = lambda: None
+    """Called on the loader's thread once everything is imported; the model is read when it returns."""
     metrics: Metrics = field(default_factory=Metrics)
     progress: Progress = field(default_factory=Progress)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     began: float = field(default_factory=time.monotonic)
     ready_after: float | None = None
     """Seconds from the start of the process until the model answered."""
+    may_pass: bool = False
+    """Whether what the start failed of may be over for a new process."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def start_loading(
@@ -104,8 +119,13 @@ class Service:
             try:
                 self.served = load(self)
             except Exception as error:
-                self.note("failed", None, f"{error}" or type(error).__name__)
                 log.exception("the model cannot be served")
+                self.may_pass = passes(error)
+                log.error(
+                    "a restart may mend this" if self.may_pass else "no restart mends this: it has to be put right"
+                )
+                # The last word: the end of a log is what a person is shown.
+                self.note("failed", None, f"{error}" or type(error).__name__)
                 give_up()
                 return
             self.ready_after = time.monotonic() - self.began
@@ -150,12 +170,12 @@ class Service:
         return self.served
 
     @contextmanager
-    def holding(self, name: str) -> Generator[InstalledAdapter]:
-        """The base or adapter of that name, as it is now: from before its prompt is encoded on, for the next one under the
-        name may read other tokens. 404 with the list when there is none; never another one in its place."""
+    def holding(self, name: str | None) -> Generator[InstalledAdapter]:
+        """The base (also for None) or adapter of that name, as it is now: from before its prompt is encoded on, for the next
+        one under the name may read other tokens. 404 with the list when there is none; never another one in its place."""
         served = self.model()
-        if name == served.base:
-            yield InstalledAdapter(name, BASE_SLOT, 0, "", None)
+        if name is None or name == served.base:
+            yield InstalledAdapter(served.base, BASE_SLOT, 0, "", None)
             return
         found = served.adapters.hold(name)
         if found is None:
@@ -181,7 +201,8 @@ class Service:
             raise ApiError(400, message, code="invalid_value", param="n")
         if self.in_flight + number > most:
             self.metrics.refused.inc()
-            raise ApiError(429, f"{self.in_flight} requests are running or waiting; at most {most} may", retry_after=2)
+            message = f"{self.in_flight} requests are running or waiting; at most {most} may"
+            raise ApiError(429, message, code="rate_limit_exceeded", retry_after=2)
 
     def admit(self, number: int) -> None:
         """Counts requests in, or refuses them as `check_queue` does."""
@@ -193,6 +214,11 @@ class Service:
         self.in_flight -= number
         if self.in_flight == 0:
             self.idle.set()
+
+    def below_mount(self, path: Path | None) -> str | None:
+        """A folder as people know it, who see the share and not where it is mounted."""
+        mount = self.settings.mount
+        return path.relative_to(mount).as_posix() if path is not None and path.is_relative_to(mount) else None
 
     def version(self) -> dict[str, Any]:
         served, settings = self.served, self.settings
@@ -206,7 +232,10 @@ class Service:
             "replica": settings.replica,
             "base": served.base if served else None,
             "baseHash": (served.digest or None) if served else None,
-            "adapters": [{"name": a.name, "hash": a.digest} for a in sorted(adapters, key=lambda a: a.name)],
+            "adapters": [
+                {"name": a.name, "hash": a.digest, "folder": self.below_mount(a.path)}
+                for a in sorted(adapters, key=lambda a: a.name)
+            ],
             "refused": [{"name": name, "reason": reason} for name, reason in sorted(refused.items())],
             "startedAt": self.started.isoformat(timespec="seconds"),
             "readyAfter": None if self.ready_after is None else round(self.ready_after, 1),
@@ -216,6 +245,8 @@ class Service:
             "gpu": served.runs_on.gpu if served else None,
             "dtype": served.runs_on.dtype if served else None,
             "weights": served.runs_on.weights if served else None,
+            "attention": served.engine.attention if served else None,
+            "notes": [*served.runs_on.notes, *served.engine.notes] if served else [],
         }
 
 

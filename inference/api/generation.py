@@ -68,13 +68,17 @@ class Generation:
     def __enter__(self) -> Self:
         served = self.service.model()
         self.service.admit(len(self._prompts))
-        served.adapters.keep(self.adapter)
-        self._kept = True
-        for index, prompt in enumerate(self._prompts):
-            params = self.params
-            if params.seed is not None and index:
-                params = replace(params, seed=params.seed + index)
-            self._open[index] = served.engine.submit(prompt, params, self.adapter, partial(self._take, index))
+        try:
+            served.adapters.keep(self.adapter)
+            self._kept = True
+            for index, prompt in enumerate(self._prompts):
+                params = self.params
+                if params.seed is not None and index:
+                    params = replace(params, seed=params.seed + index)
+                self._open[index] = served.engine.submit(prompt, params, self.adapter, partial(self._take, index))
+        except BaseException:  # who was counted in is counted out, and what was begun for it ends
+            self.close()
+            raise
         return self
 
     def __exit__(

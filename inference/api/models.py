@@ -77,6 +77,11 @@ def describe(service: Service, served: Served, name: str) -> dict[str, Any]:
         "hash": adapter.digest if adapter else None,
         "max_model_len": served.engine.context,
         "engine": served.engine.kind,
+        "sampling_defaults": vars(served.sampling),
+        "device": served.runs_on.device,
+        "dtype": served.runs_on.dtype,
+        "weights": served.runs_on.weights,
+        "attention": served.engine.attention,
     }
 
 
@@ -104,7 +109,7 @@ async def load(service: Service, raw: bytes, request: Request) -> Response:
     except (AdapterError, FolderError, OSError) as error:
         param = "lora_path" if asked.lora_path is not None else "alias_of"
         raise ApiError(400, str(error), code="adapter_refused", param=param) from error
-    return json_response({"name": adapter.name, "hash": adapter.digest})
+    return json_response({"name": adapter.name, "hash": adapter.digest, **reached(service)})
 
 
 async def unload(service: Service, raw: bytes, request: Request) -> Response:
@@ -115,7 +120,13 @@ async def unload(service: Service, raw: bytes, request: Request) -> Response:
         await aside(lambda: served.adapters.unload(asked.lora_name))
     except AdapterError as error:
         raise service.unknown(asked.lora_name, "lora_name") from error
-    return json_response({"name": asked.lora_name, "unloaded": True})
+    return json_response({"name": asked.lora_name, "unloaded": True, **reached(service)})
+
+
+def reached(service: Service) -> dict[str, Any]:
+    """What a change by the API has reached: a server knows of no other, and a caller may think that it has told them all."""
+    said = "this replica alone; a change of the files on the share reaches every one"
+    return {"replica": service.settings.replica or None, "reaches": said}
 
 
 async def tokenize(service: Service, raw: bytes, request: Request) -> Response:

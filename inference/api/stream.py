@@ -11,9 +11,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from inference.api.generation import Generation
-from inference.carried import carried
+from inference.api.writers import Answer
+from inference.carried import Carried, carried
 from inference.engine.engine import Delta
-from inference.messages import DONE, KEEP_ALIVE, ApiError, Usage, event
+from inference.messages import KEEP_ALIVE, ApiError, Usage
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,12 @@ class Writer(Protocol):
     """How an answer is written; each method gives whole events."""
 
     @property
-    def usage(self) -> bool: ...
+    def model(self) -> str: ...
+    def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]: ...
     def opening(self, index: int) -> bytes: ...
     def part(self, index: int, delta: Delta) -> bytes: ...
-    def usage_event(self, usage: Usage) -> bytes: ...
+    def ending(self, usage: Usage) -> bytes: ...
+    def failed(self, error: ApiError) -> bytes: ...
 
 
 PIECE = 64 << 10  # bytes that are handed on at a time to a client that does not keep up
@@ -106,6 +109,7 @@ class EventStream(Response):
         self._due = asyncio.Event()  # the task has something to do: the pipe is stalled, or the generation is over
         self._written = 0.0  # when the last event was, by the loop's clock
         self._error: Exception | None = None
+        self._failed = False  # its last event says why
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         generation, writer = self._generation, self._writer
@@ -117,15 +121,16 @@ class EventStream(Response):
             self._written = generation.service.loop.time()
             pipe.write(b"".join(writer.opening(index) for index in range(generation.answers)))
             self._follow(pipe)
-            while not generation.over and self._error is None:
+            while not (generation.over or self._failed) and self._error is None:
                 await self._wait(pipe)
                 await pipe.drain()
             if self._error is not None:
                 raise self._error
-            if not generation.closed:
+            if self._failed:
+                await self._break_off(pipe, carried(scope), watcher)
+            elif not generation.closed:
                 await pipe.drain()
-                usage = writer.usage_event(usage_of(generation)) if writer.usage else b""
-                pipe.write(usage + DONE, last=True)
+                pipe.write(writer.ending(usage_of(generation)), last=True)
                 await pipe.drain()
         except StalledError:
             log.warning(
@@ -137,6 +142,14 @@ class EventStream(Response):
             watcher.cancel()
             self._lifetime.close()
             pipe.close()
+
+    async def _break_off(self, pipe: Pipe, connection: Carried, watcher: asyncio.Task[None]) -> None:
+        """After the event that says why. Clients that do not know it would take a cut answer for a whole one: no usage, no
+        `[DONE]`, no end of the body, so that every one of them sees a broken connection."""
+        await pipe.drain()
+        connection.drop()
+        if not (await asyncio.wait({watcher}, timeout=self._generation.service.settings.send_timeout))[0]:
+            raise StalledError
 
     async def _start(self, send: Send) -> None:
         """The status and headers; the answer before it on the connection may not have been read yet."""
@@ -151,10 +164,14 @@ class EventStream(Response):
 
         def take(index: int, delta: Delta) -> None:
             self._written = now()
+            if self._failed:
+                return  # of several answers another one; what it says could not be told from a whole one's end
             try:
                 write(part(index, delta))
             except ApiError as error:
-                write(failure(error))
+                self._failed = True
+                write(self._writer.failed(error))
+                self._due.set()
             except Exception as error:  # noqa: BLE001  (the task raises it: whoever calls hands out other streams too)
                 self._error = error
                 self._due.set()
@@ -182,10 +199,6 @@ async def close_on_disconnect(receive: Receive, generation: Generation) -> None:
         if message["type"] == "http.disconnect":
             generation.close()
             return
-
-
-def failure(error: ApiError) -> bytes:
-    return event({"error": {"message": error.message, "type": "server_error", "code": error.code, "param": None}})
 
 
 def usage_of(generation: Generation) -> Usage:

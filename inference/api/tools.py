@@ -1,12 +1,12 @@
 """Tool calls that a request demands: what the model must write for them, and the calls read back out of what it wrote."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from inference.api.generation import raise_failure
+from inference.api.readings import new_id
 from inference.api.writers import Answer, ChatWriter
 from inference.engine.engine import Delta
 from inference.engine.text.grammar import Part
@@ -30,31 +30,43 @@ def demanded(asked: ChatRequest) -> Demand | None:
     """The call that `tool_choice` demands; None where the model is free to answer as it likes."""
     if asked.tool_choice in {None, "auto", "none"}:
         return None
-    schemas = dict(read_tool(tool) for tool in asked.tools or [])
+    tools = [read_tool(tool) for tool in asked.tools or []]
+    schemas = {tool.name: tool for tool in tools}
     if isinstance(asked.tool_choice, NamedTool):
         name = asked.tool_choice.function.name
         if name not in schemas:
             raise refused(f"tool_choice names {name!r}, which is none of the tools", "tool_choice")
-        return Demand({"": name}, "", "stop", [Part(schemas[name])])
+        return Demand({"": name}, "", "stop", [schemas[name].part()])
     if not schemas:
         raise refused("tool_choice needs tools", "tool_choice")
     before = {f'{{"name": "{name}", "arguments": ': name for name in schemas}
-    parts = [Part(schemas[name], text, "}") for text, name in before.items()]
+    parts = [schemas[name].part(text, "}") for text, name in before.items()]
     return Demand(before, "}", "tool_calls", parts)
 
 
-def read_tool(tool: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """A function's name and the schema of its parameters."""
+@dataclass(frozen=True)
+class Tool:
+    """A function that may be called. `strict`: whether all of its schema must be held to, or as much as can be."""
+
+    name: str
+    schema: Mapping[str, Any]
+    strict: bool
+
+    def part(self, before: str = "", after: str = "") -> Part:
+        return Part(self.schema, before, after, lenient=not self.strict)
+
+
+def read_tool(tool: Mapping[str, Any]) -> Tool:
     function: Any = tool.get("function")
     if tool.get("type") != "function" or not isinstance(function, dict):
         raise refused("every tool needs the type function and a function", "tools")
     given = cast("dict[str, Any]", function)
-    name, schema = given.get("name"), given.get("parameters", NO_PARAMETERS)
+    name, schema = given.get("name"), given.get("parameters") or NO_PARAMETERS
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise refused(f"a tool's name must match {NAME.pattern}", "tools")
     if not isinstance(schema, Mapping):
         raise refused(f"the parameters of {name} must be a JSON schema", "tools")
-    return name, cast("Mapping[str, Any]", schema)
+    return Tool(name, cast("Mapping[str, Any]", schema), bool(given.get("strict")))
 
 
 def refused(message: str, param: str) -> ApiError:
@@ -66,7 +78,7 @@ class CallReader:
     """Reads one call out of an answer's text as it grows."""
 
     demand: Demand
-    id: str = field(default_factory=lambda: f"call_{secrets.token_hex(12)}")
+    id: str = field(default_factory=new_id)
     name: str = ""
     _held: str = ""
 
@@ -100,7 +112,10 @@ class CallWriter(ChatWriter):
         calls = [self._call(reader, arguments)] if reader.name else []
         return {"role": "assistant", "content": None, "refusal": None, "tool_calls": calls}
 
-    def finish(self, reason: str | None) -> str | None:
+    def finish(self, reason: str | None, message: dict[str, Any]) -> str | None:
+        return self._reason(reason)
+
+    def _reason(self, reason: str | None) -> str | None:
         return self.demand.finish if reason == "stop" else reason
 
     def opening(self, index: int) -> bytes:
@@ -118,7 +133,7 @@ class CallWriter(ChatWriter):
             call = {"index": 0, "function": {"arguments": arguments}}
         if not (call or delta.choices or delta.finish):
             return b""
-        return self._event(index, {"tool_calls": [call]} if call else {}, delta.choices, self.finish(delta.finish))
+        return self._event(index, {"tool_calls": [call]} if call else {}, delta.choices, self._reason(delta.finish))
 
     def _call(self, reader: CallReader, arguments: str) -> dict[str, Any]:
         return {"id": reader.id, "type": "function", "function": {"name": reader.name, "arguments": arguments}}

@@ -11,7 +11,7 @@ from inference.api.generation import raise_failure
 from inference.engine.engine import Delta
 from inference.engine.schedule.sequence import Choice
 from inference.engine.text.spelling import Spelling
-from inference.messages import Usage, event
+from inference.messages import DONE, ApiError, Usage, event
 
 
 @dataclass(eq=False)
@@ -30,6 +30,11 @@ class Answer:
     @property
     def text(self) -> str:
         return "".join(self.parts)
+
+
+def failure(error: ApiError) -> bytes:
+    """A stream's last event, where it fails."""
+    return event({"error": {"message": error.message, "type": "server_error", "code": error.code, "param": None}})
 
 
 class Spell(Protocol):
@@ -66,26 +71,30 @@ class ChatWriter:
     model: str
     usage: bool
     spell: Spell
+    logprobs: bool = False
+    """Whether they were asked for: then an answer without a token has an empty list of them."""
     _told: dict[int, Told] = field(default_factory=dict[int, Told])
     _frames: dict[int, tuple[bytes, bytes]] = field(default_factory=dict[int, tuple[bytes, bytes]])
 
     def whole(self, answers: list[Answer], usage: Usage) -> dict[str, Any]:
-        choices = [
-            {
-                "index": index,
-                "message": self.message(answer),
-                "logprobs": self._logprobs(index, answer.choices),
-                "finish_reason": self.finish(answer.finish),
-            }
-            for index, answer in enumerate(answers)
-        ]
+        choices: list[dict[str, Any]] = []
+        for index, answer in enumerate(answers):
+            message = self.message(answer)
+            choices.append(
+                {
+                    "index": index,
+                    "message": message,
+                    "logprobs": self._logprobs(index, answer.choices, whole=self.logprobs),
+                    "finish_reason": self.finish(answer.finish, message),
+                }
+            )
         return self._body("chat.completion", choices) | {"usage": usage.body()}
 
     def message(self, answer: Answer) -> dict[str, Any]:
         return {"role": "assistant", "content": answer.text, "refusal": None}
 
-    def finish(self, reason: str | None) -> str | None:
-        """How the API calls the engine's reason for ending."""
+    def finish(self, reason: str | None, message: dict[str, Any]) -> str | None:
+        """How the API calls the engine's reason for ending a message."""
         return reason
 
     def opening(self, index: int) -> bytes:
@@ -100,8 +109,11 @@ class ChatWriter:
             return text + self._event(index, {}, finish=delta.finish)
         return self._text(index, delta.text)
 
-    def usage_event(self, usage: Usage) -> bytes:
-        return event(self._body("chat.completion.chunk", []) | {"usage": usage.body()})
+    def ending(self, usage: Usage) -> bytes:
+        return (event(self._body("chat.completion.chunk", []) | {"usage": usage.body()}) if self.usage else b"") + DONE
+
+    def failed(self, error: ApiError) -> bytes:
+        return failure(error)
 
     def _text(self, index: int, text: str) -> bytes:
         frame = self._frames.get(index)
@@ -124,8 +136,8 @@ class ChatWriter:
     def _body(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model, "choices": choices}
 
-    def _logprobs(self, index: int, choices: Sequence[Choice]) -> dict[str, Any] | None:
-        if not choices:
+    def _logprobs(self, index: int, choices: Sequence[Choice], *, whole: bool = False) -> dict[str, Any] | None:
+        if not choices and not whole:
             return None
         told = self._told.setdefault(index, Told())
         content: list[dict[str, Any]] = []
@@ -150,6 +162,7 @@ class TextWriter:
     model: str
     usage: bool
     spell: Spell
+    logprobs: bool = False
     echo: tuple[str, ...] = ()  # what stands before each answer, where the prompt is to be given back
     _told: dict[int, Told] = field(default_factory=dict[int, Told])
 
@@ -158,7 +171,7 @@ class TextWriter:
             {
                 "index": index,
                 "text": (self.echo[index] if self.echo else "") + answer.text,
-                "logprobs": self._logprobs(index, answer.choices),
+                "logprobs": self._logprobs(index, answer.choices, whole=self.logprobs),
                 "finish_reason": answer.finish,
             }
             for index, answer in enumerate(answers)
@@ -181,8 +194,11 @@ class TextWriter:
         }
         return event(self._body([choice]) | ({"usage": None} if self.usage else {}))
 
-    def usage_event(self, usage: Usage) -> bytes:
-        return event(self._body([]) | {"usage": usage.body()})
+    def ending(self, usage: Usage) -> bytes:
+        return (event(self._body([]) | {"usage": usage.body()}) if self.usage else b"") + DONE
+
+    def failed(self, error: ApiError) -> bytes:
+        return failure(error)
 
     def _body(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -193,8 +209,8 @@ class TextWriter:
             "choices": choices,
         }
 
-    def _logprobs(self, index: int, choices: Sequence[Choice]) -> dict[str, Any] | None:
-        if not choices:
+    def _logprobs(self, index: int, choices: Sequence[Choice], *, whole: bool = False) -> dict[str, Any] | None:
+        if not choices and not whole:
             return None
         told = self._told.setdefault(index, Told())
         tokens: list[str] = []

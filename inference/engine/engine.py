@@ -37,6 +37,16 @@ class Runner(Protocol):
         """Sequences beyond this many tokens use the second table of rotations."""
         ...
 
+    @property
+    def attention(self) -> str:
+        """What computes it, in one word."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of how it computes."""
+        ...
+
     def run(self, slices: list[Slice]) -> list[Choice]:
         """Computes the slices; one choice for each that is its sequence's last, in order."""
         ...
@@ -115,18 +125,27 @@ class Engine:
     def kind(self) -> str:
         return self._runner.kind
 
+    @property
+    def attention(self) -> str:
+        return self._runner.attention
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._runner.notes
+
     def submit(self, prompt: list[int], params: SamplingParams, adapter: InstalledAdapter, sink: Sink) -> int:
         """Queues a request and returns its id; the sink gets its deltas through `deliver`."""
         number = next(self._ids)
         rope = int(len(prompt) > self._runner.short_context)
-        salt = 2 * adapter.salt + rope if self._runner.shares_prefixes else PRIVATE + number
+        shares = self._runner.shares_prefixes and params.prompt_logprobs is None  # what is shared is not computed
+        salt = 2 * adapter.salt + rope if shares else PRIVATE + number
         chance = Random(params.seed)  # noqa: S311  (a sampler, no secret)
         sequence = Sequence(
             number, list(prompt), len(prompt), params, adapter.slot, salt=salt, random=chance, rope=rope
         )
         sequence.matcher = params.grammar.begin() if params.grammar is not None else None
         tokenizer = adapter.tokenizer or self.tokenizer
-        flight = Flight(sequence, sink, tokenizer, Detokenizer(tokenizer, params.stop))
+        flight = Flight(sequence, sink, tokenizer, Detokenizer(tokenizer, params.stop, params.special))
         self._inbox.put(lambda: self._begin(flight))
         return number
 
@@ -315,12 +334,22 @@ class Engine:
             sequence.rope, sequence.salt = 1, sequence.salt + 1
             self._scheduler.restart(sequence)
             self._runner.forget(sequence)  # what it has of it was turned by the first table
-        shown = params.logprobs is not None and not ended
+        shown = (choice,) if params.logprobs is not None and not ended else ()
+        if params.prompt_logprobs is not None and sequence.generated == 1:
+            shown = (*prompt_choices(sequence), *shown)
         if not (text or finish or shown):
             flight.unreported += 1
             return SILENT
         drawn, flight.unreported = flight.unreported + 1, 0
-        return Delta(text, (choice,) if shown else (), drawn, finish, sequence.cached if finish else 0)
+        return Delta(text, shown, drawn, finish, sequence.cached if finish else 0)
+
+
+def prompt_choices(sequence: Sequence) -> tuple[Choice, ...]:
+    """A prompt's tokens as choices; nothing was before the first."""
+    return tuple(
+        sequence.scores.get(place, Choice(token))
+        for place, token in enumerate(sequence.tokens[: sequence.prompt_length])
+    )
 
 
 SILENT = Delta("", ())

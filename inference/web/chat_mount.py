@@ -9,8 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference.messages import ApiError
 from inference.service import Service
+from inference.web import whole_turn
 from inference.web.pages import notice_page
 from inference.web.stubless import without_stubs
+from inference.web.whole_turn import TURN
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +106,19 @@ class ChatPage:
             size += len(message.get("body", b""))
             return message if size <= most else {"type": "http.disconnect"}
 
+        if scope["path"] == TURN and scope["method"] == "POST":
+            await self._turn(self._app, scope, bounded, guarded)
+            return
         await self._app(scope, bounded, guarded)
+
+    async def _turn(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        await whole_turn.answer(app, scope, body, receive, send)
 
     def _notice(self, path: str) -> Response:
         if path != "/":

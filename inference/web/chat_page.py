@@ -15,12 +15,15 @@ from inference.api.generation import Generation, raise_failure
 from inference.engine.schedule.sequence import SamplingParams
 from inference.messages import ApiError
 from inference.service import Served, Service
+from inference.web.kept import Choice, KeepingInterface
+from inference.web.whole_turn import SCRIPT
 
 STYLE = """
 footer { display: none !important }
 .gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
 """
 NARROW = "<style>@media (max-width: 40rem) { .gradio-container .main { padding: .75rem !important } }</style>"
+HEAD = f"{NARROW}<script>{SCRIPT}</script>"
 ASK = "Ask the model something…"
 FONT = ["system-ui", "sans-serif"]  # nothing is fetched
 MONO = ["ui-monospace", "monospace"]
@@ -28,7 +31,7 @@ MONO = ["ui-monospace", "monospace"]
 Turn = Callable[..., AsyncGenerator[str]]
 
 
-class Conversation(gr.ChatInterface):  # pyright: ignore[reportUntypedBaseClass]
+class Conversation(KeepingInterface):
     """Gradio's, which empties the input's placeholder with its text and never brings it back."""
 
     def _clear_and_save_textbox(self, message: Any) -> tuple[Any, Any]:
@@ -55,7 +58,7 @@ def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any
         show_error=True,
         theme=theme,
         css=STYLE,
-        head=NARROW,  # in `css`, Gradio puts its own container before every selector
+        head=HEAD,  # in `css`, Gradio puts its own container before every selector
     )
     return mounted, mounted.router.lifespan_context(mounted)
 
@@ -76,11 +79,12 @@ def page(service: Service) -> Any:
                 analytics_enabled=False,
                 flagging_mode="never",
                 concurrency_limit=None,
-                api_name="chat",
+                api_visibility="private",
             )
             conversation.textbox.placeholder = ASK
         with ui.Tab("Compare"):
             compare_tab(service, model, sampling)
+        asked_elsewhere(service, model, sampling)
 
         def state(chosen: str) -> Any:
             """Adapters come and go while the server runs, and some are refused."""
@@ -99,19 +103,52 @@ def page(service: Service) -> Any:
     return blocks
 
 
+def asked_elsewhere(service: Service, model: Any, sampling: list[Any]) -> None:
+    """The same for programs: Gradio's clients know this page by its `/chat`, and leave it to the process to remember."""
+    ui: Any = gr
+    message, said = ui.Textbox(label="Message", visible=False), ui.Textbox(label="Answer", visible=False)
+    history, button = ui.State([]), ui.Button(visible=False)
+    inputs = [message, history, model, *sampling]
+    button.click(remembering(turn(service)), inputs, [said, history], api_name="chat", concurrency_limit=None)
+
+
+def remembering(answer: Turn) -> Callable[..., AsyncGenerator[tuple[str, list[dict[str, Any]]]]]:
+    async def remembered(
+        message: str, history: list[dict[str, Any]] | None, *more: Any
+    ) -> AsyncGenerator[tuple[str, list[dict[str, Any]]]]:
+        before = [*(history or []), {"role": "user", "content": message}]
+        async with aclosing(answer(message, history or [], *more)) as texts:
+            async for text in texts:
+                yield text, [*before, {"role": "assistant", "content": text}]
+
+    return remembered
+
+
 def controls(service: Service) -> list[Any]:
     """The model to choose and how to draw, in the order in which `turn` and `comparison` take them."""
     ui: Any = gr
     served = service.model()
     most = min(2048, max(served.engine.context // 2, 16))
+    authors = served.sampling.differing()  # where they say something; else what suits most chats
     return [
-        ui.Dropdown(served.names(), value=first_choice(served), label="Model or adapter", interactive=True),
+        Choice(
+            served.names(), value=first_choice(served), label="Model or adapter", info=reach(service), interactive=True
+        ),
         ui.Textbox("", label="System prompt", lines=2),
         ui.Slider(1, most, value=min(512, most), step=1, label="Max new tokens"),
-        ui.Slider(0, 2, value=0.7, step=0.05, label="Temperature"),
-        ui.Slider(0.05, 1, value=0.95, step=0.05, label="Top-p"),
-        ui.Slider(0, 200, value=50, step=1, label="Top-k (0: all)"),
+        ui.Slider(0, 2, value=authors.get("temperature", 0.7), step=0.05, label="Temperature"),
+        ui.Slider(0.05, 1, value=authors.get("top_p", 0.95), step=0.05, label="Top-p"),
+        ui.Slider(0, 200, value=authors.get("top_k", 50), step=1, label="Top-k (0: all)"),
     ]
+
+
+def reach(service: Service) -> str | None:
+    """Where there may be others beside this replica: which of them answers."""
+    if not service.settings.replica:
+        return None
+    return (
+        "Any replica of this app answers with what is on the share. What the API has loaded may be on one of them only."
+    )
 
 
 def first_choice(served: Served) -> str:
@@ -237,7 +274,9 @@ async def stream(
     served = service.model()
     with service.holding(model) as adapter:
         prompt = await encode_chat(served.engine, served.tokenizer(adapter), messages, None)
-        params = replace(wish, max_tokens=min(wish.max_tokens, room(served, len(prompt), None)))
+        most = min(wish.max_tokens, room(service, len(prompt), None))
+        authors = served.sampling  # of what has no slider
+        params = replace(wish, max_tokens=most, min_p=authors.min_p, repetition_penalty=authors.repetition_penalty)
         text = ""
         with Generation(service, adapter, [prompt], params) as generation:
             async for batch in generation.deltas():

@@ -1,7 +1,9 @@
 """How long a client may take to say what it wants: who never finishes the headers of a request is cut off."""
 
 import asyncio
+import os
 import re
+import socket
 from enum import Enum
 from typing import cast
 
@@ -51,6 +53,8 @@ class Connection(HttpToolsProtocol):
     """
 
     header_timeout = 15.0  # seconds
+    begins_idle = False
+    """Whether another server has answered requests on it before: it may wait as long as after any answer."""
     _deadline: asyncio.TimerHandle | None = None
     _unfinished = 0  # bytes of headers, or of what follows a body, that are not complete
     _begun = 0  # requests
@@ -60,7 +64,41 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)
-        self._start_deadline()
+        if self.begins_idle:
+            wait = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = wait
+        else:
+            self._start_deadline()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it came over the socket that only this container's supervisor knows."""
+        own: socket.socket = self.transport.get_extra_info("socket")
+        return own.family == socket.AF_UNIX
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing of a request has come that is not answered, and all of the answer has gone."""
+        busy = self._answering() or bool(self.pipeline) or self._part is not Part.NOTHING
+        return not busy and not self.transport.is_closing() and self.transport.get_write_buffer_size() == 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether a server that leaves waits for it. Streams of the chat page last as long as the page is open."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size() == 0:
+            return False
+        if not self._answering():
+            return True
+        return self.scope["path"].startswith(("/v1/", "/openai/")) or not self.cycle.response_started
+
+    def give_up(self) -> int:
+        """A descriptor for the connection, on which nothing is read here any more. Only at rest."""
+        own: socket.socket = self.transport.get_extra_info("socket")
+        kept = os.dup(own.fileno())
+        self._forget_deadline()
+        self._unset_keepalive_if_required()
+        self.transport.abort()
+        return kept
 
     def data_received(self, data: bytes) -> None:
         before, begun, self._body_came = self._part, self._begun, False
@@ -96,7 +134,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._forget_deadline()
         self._part = Part.BODY
-        carried(cast("Scope", self.scope)).abort = self.transport.abort
+        ours = carried(cast("Scope", self.scope))
+        ours.abort, ours.drop = self.transport.abort, self.transport.close
         super().on_headers_complete()
         self._cycles = (*(cycle for cycle in self._cycles if not cycle.response_complete), self.cycle)
         if 0 < len(self.pipeline) < MOST_QUEUED:

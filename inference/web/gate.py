@@ -35,13 +35,15 @@ class Gate:
         return f"slipway-{self._derived('cookie name').hex()[:8]}"
 
     def admits(self, scope: Scope) -> bool:
-        """Whether a request carries the key as bearer token, or a valid cookie."""
+        """Whether a request carries the key, as bearer token or as Azure's clients do (`api-key`), or a valid cookie."""
         if not self.configured:
             return False
         headers: dict[bytes, bytes] = dict(scope["headers"])
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         scheme, _, given = authorization.partition(" ")
         if scheme.lower() == "bearer" and self.knows(given.strip()):
+            return True
+        if (azures := headers.get(b"api-key")) is not None and self.knows(azures.decode("latin-1").strip()):
             return True
         # A browser sends the cookie from pages of this site's other ports and hosts too; they may not act with it.
         sender = headers.get(b"sec-fetch-site", b"none")

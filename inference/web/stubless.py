@@ -23,7 +23,16 @@ class _Finder:
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        setattr(module, WRITER, lambda *given: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+        _write_nothing(module)
+
+
+def _write_nothing(module: ModuleType) -> None:
+    setattr(module, WRITER, lambda *given: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+def write_no_stubs() -> None:
+    """For who makes a component: Gradio would write beside the module that does, into the release or somebody's checkout."""
+    _write_nothing(sys.modules[MODULE])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,14 @@ import jinja2
 from tokenizers import Tokenizer as FastTokenizer
 
 from inference.engine.files.folder import MAX_JSON, TOKENIZER_FILES, AdapterFolder, FolderError, inside, read_json
-from inference.engine.text.tokenizer import SPECIAL_NAMES, Tokenizer, compile_template, content, template_sources
+from inference.engine.text.chat_template import ChatTemplate, compile_template
+from inference.engine.text.tokenizer import (
+    SPECIAL_NAMES,
+    Tokenizer,
+    content,
+    read_fast,
+    template_sources,
+)
 from inference.engine.weights.whole_modules import own_vocabulary
 
 
@@ -54,7 +61,7 @@ class AdapterTokenizers:
     def _make(self, folder: AdapterFolder, vocabulary: int, digest: str) -> Tokenizer:
         path, base = folder.path, self._base
         settings = read_json(path / "tokenizer_config.json") if (path / "tokenizer_config.json").exists() else {}
-        fast = base.fast if digest in {"", self._base_digest} else read_fast(path / "tokenizer.json", base.fast)
+        fast = base.fast if digest in {"", self._base_digest} else fast_of(path / "tokenizer.json", base.fast)
         special = dict(base.special) | special_tokens(path, settings)
         named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
         size = fast.get_vocab_size()
@@ -71,12 +78,9 @@ class AdapterTokenizers:
         )
 
 
-def read_fast(file: Path, base: FastTokenizer) -> FastTokenizer:
+def fast_of(file: Path, base: FastTokenizer) -> FastTokenizer:
     """The folder's tokenizer when its vocabulary differs from the base's, else the base's."""
-    try:
-        fast = FastTokenizer.from_file(str(file))
-    except Exception as error:  # the library raises nothing more exact
-        raise FolderError(f"{file} is no tokenizer: {error}") from error
+    fast = read_fast(file)
     if fast.get_vocab() == base.get_vocab():
         return base
     fast.no_padding()
@@ -91,7 +95,7 @@ def special_tokens(path: Path, settings: Mapping[str, Any]) -> dict[str, str]:
         raise FolderError(f"{path / 'tokenizer_config.json'} describes a special token wrongly") from error
 
 
-def templates_of(path: Path, settings: Mapping[str, Any]) -> tuple[jinja2.Template | None, jinja2.Template | None]:
+def templates_of(path: Path, settings: Mapping[str, Any]) -> tuple[ChatTemplate | None, ChatTemplate | None]:
     try:
         plain, with_tools = template_sources(path, settings)
         return compile_template(plain), compile_template(with_tools)

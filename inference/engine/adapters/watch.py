@@ -3,20 +3,33 @@
 Network mounts send no notifications, so it looks. Often, and cheaply: size and time of the few files of each adapter that
 is known (one listing of its folder). Seldom, because a walk lists every folder of the share: whether there are
 new ones. What differs from what was last dealt with is acted upon when two looks in a row see the same: an upload under
-way changes between them, and one that stalls is refused by its header's length until it goes on.
+way changes between them, and one that stalls is refused by its header's length until it goes on. What somebody tells of
+(`announced`) is whole, and is taken at the first look.
 """
 
 import logging
 import threading
+import time
 from pathlib import Path
 
+from inference.engine.adapters.announced import Announced
 from inference.engine.adapters.table import Adapters
 from inference.engine.files.adapter import AdapterError
-from inference.engine.files.folder import Fingerprint, FolderError, fingerprint, is_adapter, name_among, walk_adapters
+from inference.engine.files.folder import (
+    UNFINISHED,
+    Fingerprint,
+    FolderError,
+    fingerprint,
+    is_adapter,
+    name_among,
+    results,
+    walk_adapters,
+)
 
 log = logging.getLogger(__name__)
 
-WALK_EVERY = 6  # looks
+WALK_EVERY = 6  # looks at least
+REST = 10  # times as long as a walk took, the share is left alone: each listing of a large one is paid for
 STOP_SECONDS = 5.0  # a share that does not answer must not hold up the end
 
 
@@ -29,10 +42,13 @@ class Watch:
         self._mount = mount
         self._sentinel = sentinel
         self._seconds = seconds
-        self._looks = 0
+        self._looks = 0  # since the last walk
+        self._walked = time.monotonic()  # when that ended
+        self._took = 0.0
         self._found: set[Path] = set()
         self._changing: dict[Path, Fingerprint] = {}  # as the last look saw them
         self._silent: set[Path] = set()  # that could not be looked at
+        self._announced = Announced(mount)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -47,8 +63,12 @@ class Watch:
 
     def look(self, walk: bool) -> None:
         """One look; with `walk`, for new adapters too."""
+        self._take_announced()
         if walk:
+            began = time.monotonic()
             self._found = self._walk()
+            self._walked, self._looks = time.monotonic(), 0
+            self._took = self._walked - began
         for path in sorted({*self._adapters.handled, *self._changing, *self._found}):
             if self._stopping.is_set():
                 return
@@ -67,11 +87,27 @@ class Watch:
             else:
                 self._act(path, now)
 
+    def _take_announced(self) -> None:
+        """What has another digest than it is to have, and other files than when it was dealt with."""
+        for path, digest in self._announced.look().items():
+            served = {each.digest for each in self._adapters.installed.values() if each.path == path}
+            if served == {digest} or self._stopping.is_set():
+                continue
+            try:
+                now = fingerprint(path)
+            except OSError:  # the look at each folder says so
+                continue
+            ended = is_adapter(now) and not any(name == UNFINISHED for name, _, _ in now)
+            if ended and now != self._adapters.handled.get(path):
+                self._found.add(path)
+                self._load(path)
+
     def _run(self) -> None:
         while not self._stopping.wait(self._seconds):
             self._looks += 1
+            walk = is_due(self._looks, time.monotonic() - self._walked, self._took)
             try:
-                self.look(walk=self._looks % WALK_EVERY == 0)
+                self.look(walk=walk)
             except Exception:
                 log.exception("looking for changed adapters failed; it goes on")
 
@@ -81,7 +117,7 @@ class Watch:
             if self._stopping.is_set():
                 break
             found.add(path)
-        return found
+        return results(found)
 
     def _act(self, path: Path, now: Fingerprint) -> None:
         if is_adapter(now):
@@ -106,3 +142,8 @@ class Watch:
         for name in more:
             adapters.alias(name, first)
         self._changing.pop(path, None)
+
+
+def is_due(looks: int, rested: float, took: float) -> bool:
+    """Whether it is time for a walk: `looks` and seconds `rested` since the last one, which took so long."""
+    return looks >= WALK_EVERY and rested >= REST * took

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from inference.engine.compute.choice import Attention, Backend
+from inference.engine.files.patience import Passing
 
 log = logging.getLogger(__name__)
 
@@ -22,13 +23,17 @@ SCORES = 36
 LEAST_CACHE = 256 << 20
 LEAST_BLOCKS = 4
 KERNELS_FROM = (8, 0)  # the capability from which on there are bfloat16 and Triton's kernels
+# Types whose activations leave float16's range: an answer would be noise, or none. vLLM refuses these in float16.
+OVERFLOWING = frozenset({"gemma2", "gemma3", "gemma3_text", "glm4", "plamo2"})
+# Container Apps' serverless GPUs by profile type, and at most how many bytes each has (2026-11-29).
+GPU_PROFILES = (("Consumption-GPU-NC8as-T4", 16_704_405_504), ("Consumption-GPU-NC24-A100", 80 << 30))
 
 
 class DeviceError(RuntimeError):
     """The wanted device is not there, or cannot hold the model."""
 
 
-class DeviceLost(Exception):
+class DeviceLost(Passing):
     """The GPU answers nothing any more. Not a RuntimeError: no request is to blame, and none can be served."""
 
 
@@ -62,6 +67,7 @@ class Device(Backend):
     kv_bytes: int
     prefill: int  # prompt tokens that a step may mix in while others decode
     tokens: int  # prompt tokens of a step in which none decodes
+    notes: tuple[str, ...] = ()  # what of the choice a person should know
 
     @property
     def format(self) -> str:
@@ -74,28 +80,36 @@ class Device(Backend):
 
 
 def choose(
-    wanted: Wanted, kv_bytes: int, on_disk: int, stored: frozenset[str], loaded: Callable[[torch.dtype], int]
+    wanted: Wanted,
+    kv_bytes: int,
+    *,
+    model: str,
+    on_disk: int,
+    stored: frozenset[str],
+    loaded: Callable[[torch.dtype], int],
+    smaller: int = 0,
+    adapters: int = 0,
 ) -> Device:
-    """`on_disk` and `loaded` are the model's bytes there and, by format, once it is loaded, what its steps need
-    for logits included; `stored` are the formats of its tensors."""
-    plan = plan_for(wanted, look(wanted), stored)
+    """`model` is its type; `on_disk` and `loaded` are its bytes there and, by format, once it is loaded, what its steps need
+    for logits included; `stored` are the formats of its tensors. `smaller`: what it would need in 4 bits, where it can.
+    `adapters`: what those that are there take of a GPU."""
+    plan = plan_for(wanted, look(wanted), stored, model)
     for note in plan.notes:
         log.warning("%s", note)
     if plan.kind == "cpu":
         import psutil  # noqa: PLC0415  (the GPU benchmark has PyTorch alone)
 
-        share = cpu_share(psutil.virtual_memory().available, on_disk)
-        return Device(
-            torch.device("cpu"), plan.dtype, plan.attention, kv_bytes=kv_bytes or share, prefill=64, tokens=512
-        )
-    set_up_cuda()
-    device = torch.device("cuda", 0)
-    free, _ = torch.cuda.mem_get_info(device)
-    share = kv_bytes or gpu_share(free, loaded(plan.dtype))
-    return Device(device, plan.dtype, plan.attention, kv_bytes=share, prefill=512, tokens=4096)
+        share = kv_bytes or cpu_share(psutil.virtual_memory().available, on_disk)
+        kind, prefill, tokens = torch.device("cpu"), 64, 512
+    else:
+        set_up_cuda()
+        kind, prefill, tokens = torch.device("cuda", 0), 512, 4096
+        free, _ = torch.cuda.mem_get_info(kind)
+        share = kv_bytes or gpu_share(free, loaded(plan.dtype), smaller, adapters)
+    return Device(kind, plan.dtype, plan.attention, kv_bytes=share, prefill=prefill, tokens=tokens, notes=plan.notes)
 
 
-def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str]) -> Plan:
+def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str], model: str = "") -> Plan:
     """The decision; DeviceError when CUDA is wanted and there is none."""
     if wanted == "cuda" and hardware.capability is None:
         why = f" ({hardware.unseen})" if hardware.unseen else ""
@@ -112,7 +126,12 @@ def plan_for(wanted: Wanted, hardware: Hardware, stored: frozenset[str]) -> Plan
         notes.append(f"{hardware.gpus} GPUs are there; the first one ({hardware.name}) is used")
     if hardware.capability < KERNELS_FROM:
         # Neither bfloat16 nor Triton: float16 weights, with norms, softmax and logits in float32.
-        return Plan("cuda", torch.float16, "torch", tuple(notes))
+        if model not in OVERFLOWING:
+            return Plan("cuda", torch.float16, "torch", tuple(notes))
+        notes.append(
+            f"{model} overflows float16, and {hardware.name} has no bfloat16: float32 is used, twice the memory"
+        )
+        return Plan("cuda", torch.float32, "torch", tuple(notes))
     if hardware.obstacle:
         notes.append(f"{hardware.obstacle}: decoding goes on without our kernels and graphs, more slowly")
         return Plan("cuda", torch.bfloat16, "torch", tuple(notes))
@@ -199,6 +218,17 @@ def noticing_loss(device: torch.device) -> Generator[None, None, None]:
         if device.type == "cuda":
             raise_if_lost(error, torch.cuda.synchronize)
         raise
+    except Exception as error:
+        if not is_tritons(error):
+            raise
+        if device.type == "cuda":
+            raise_if_lost(RuntimeError(error), torch.cuda.synchronize)
+        raise RuntimeError(f"{type(error).__name__} in a kernel: {error}") from error
+
+
+def is_tritons(error: BaseException) -> bool:
+    """Whether Triton raised it: its errors are no RuntimeErrors, and would otherwise end whoever expects none but those."""
+    return any(kind.__module__.partition(".")[0] == "triton" for kind in type(error).__mro__)
 
 
 def has_bfloat16() -> bool:
@@ -222,18 +252,39 @@ def cpu_share(free: int, weights: int) -> int:
     return min(max((free - 2 * weights) // 4, 64 << 20), 8 << 30)
 
 
-def gpu_share(free: int, weights: int) -> int:
+def gpu_share(free: int, weights: int, smaller: int = 0, adapters: int = 0) -> int:
     """Bytes for keys and values of the GPU memory that is free before the weights are loaded.
 
-    Budgeted are the weights, and SPARE for activations, graphs and cuBLAS. Nobody knows which adapters will come, so their
-    stacks (twice, while these grow), embeddings and heads are not: they live in the 15 % that is left over. An adapter that
-    finds no room there is refused, and what is served goes on.
+    Budgeted are the weights, SPARE for activations, graphs and cuBLAS, and the adapters that are there: as far as the least
+    cache is left, since no adapter keeps the base from starting. Nobody knows which will come: those live in the 15 % that is
+    left over. An adapter that finds no room there is refused, and what is served goes on.
     """
     share = int((free - weights) * 0.85) - SPARE
     if share < LEAST_CACHE:
-        needed = int(weights + (SPARE + LEAST_CACHE) / 0.85)
-        raise DeviceError(f"the model needs {needed / 1e9:.1f} GB of GPU memory and {free / 1e9:.1f} GB are free")
-    return share
+        needed = least_memory(weights)
+        told = f"the model needs {needed / 1e9:.1f} GB of GPU memory and {free / 1e9:.1f} GB are free"
+        raise DeviceError(f"{told}; {would_fit(free, needed, least_memory(smaller) if smaller else 0)}")
+    return max(share - adapters, LEAST_CACHE)
+
+
+def least_memory(weights: int) -> int:
+    return int(weights + (SPARE + LEAST_CACHE) / 0.85)
+
+
+def would_fit(free: int, needed: int, smaller: int) -> str:
+    """What serves a model that does not fit: in 4 bits (`smaller` bytes, 0 where it can't be), or on another GPU."""
+    ways = [f"SLIPWAY_WEIGHTS=nf4 needs {smaller / 1e9:.1f} GB"] if 0 < smaller <= free else []
+    larger = [
+        (kind, memory) for kind, memory in GPU_PROFILES if memory > 1.2 * free
+    ]  # others have less than is theirs free
+    for size, how in ((needed, ""), (smaller, " with SLIPWAY_WEIGHTS=nf4")):
+        fitting = [
+            f"gpuProfileType {kind} has {memory / (1 << 30):.0f} GiB{how}" for kind, memory in larger if memory >= size
+        ]
+        if size and fitting:
+            ways.append(fitting[0])
+            break
+    return " or ".join(ways) or "no serverless GPU holds it: serve a smaller model"
 
 
 def uuid_of(device: torch.device) -> str:

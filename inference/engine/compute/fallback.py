@@ -3,6 +3,7 @@
 import copy
 import inspect
 import logging
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -23,12 +24,17 @@ from inference.engine.files.spec import UnsupportedModel
 from inference.engine.schedule.scheduler import Slice
 from inference.engine.schedule.sequence import Choice, Sequence
 from inference.engine.weights.loader import read_all, read_tensor
-from inference.engine.weights.lora import one_thread, refuse_changed_base
+from inference.engine.weights.lora import (
+    FOREIGN_TYPES,
+    FOREIGN_UNSUPPORTED,
+    one_thread,
+    refuse_changed_base,
+    refuse_foreign_form,
+)
 from inference.engine.weights.matrix import makes_code, padding
 
 log = logging.getLogger(__name__)
 
-TYPES = ("LORA", "LOHA", "LOKR", "IA3", "OFT")  # others add tokens or layers, which a cache made step by step misses
 NAME = "slipway"  # of the one adapter that a model has, for PEFT
 
 CACHES = ("past_key_values", "cache_params")  # how models call what they keep between steps
@@ -74,6 +80,7 @@ class TransformersRunner:
     kind = "transformers"
     shares_prefixes = False
     short_context = 1 << 62  # transformers sees to it
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -97,6 +104,7 @@ class TransformersRunner:
             raise UnsupportedModel(f"{self._name} keeps no cache that can be given back to it")
         self._cache_name = named[0]
         self._config: Any = self._model.config
+        self.attention = str(getattr(self._config, "_attn_implementation", None) or "eager")
         self._recurrent = bool(getattr(self._model, "_is_stateful", False)) or not only_keys_and_values(self._config)
         self._caches: dict[int, Any] = {}
         self._lengths: dict[int, int] = {}  # tokens that a cache has seen
@@ -128,6 +136,11 @@ class TransformersRunner:
                 self._logits(BASE_SLOT, others[start:end], another)
                 steps = self._logits(BASE_SLOT, ids[start:end], cache)
         difference = float((steps - whole).square().sum().sqrt() / whole.square().sum().sqrt())
+        if not math.isfinite(difference):
+            raise UnsupportedModel(
+                f"{self._name} computes no finite logits in {str(self._dtype).removeprefix('torch.')}: its numbers overflow "
+                "that format, or its weights hold none"
+            )
         if not difference <= ALIKE.get(self._dtype, ALIKE_IN_HALF):
             raise UnsupportedModel(
                 f"{self._name} computes other logits step by step, beside another text, than at once (relative difference "
@@ -248,15 +261,11 @@ def adapted(frame: Any, folder: AdapterFolder) -> Any:
 def refuse_harmful(folder: AdapterFolder) -> None:
     """What was trained beside other numbers than the base's, or could not be computed step by step."""
     config = folder.config
-    if config.get("peft_type") not in TYPES:
-        raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; supported are {', '.join(TYPES)}")
-    for name in (
-        "trainable_token_indices",
-        "alora_invocation_tokens",
-        "arrow_config",
-        "layer_replication",
-        "kasa_config",
-    ):
+    refuse_foreign_form(folder)
+    if config.get("peft_type") not in FOREIGN_TYPES:
+        supported = ", ".join(FOREIGN_TYPES)
+        raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; supported are {supported}")
+    for name in FOREIGN_UNSUPPORTED:
         if config.get(name) or config.get(name) == {}:  # an empty configuration is one too
             raise AdapterError(f"{folder.path} uses {name}, which is not supported")
     refuse_changed_base(folder)

@@ -11,6 +11,10 @@ from torch import Tensor
 from inference.engine.schedule.sequence import Choice, SamplingParams, Sequence
 from inference.engine.text.grammar import GrammarError
 
+NO_TOKEN = -1
+"""In the place of the likeliest token, where the largest number is none: NaN wins every comparison, and then anything would be
+said."""
+NOT_FINITE = "the model's numbers are no longer finite, so no token can be chosen (its type may overflow)"
 CANDIDATES = 256  # enough for almost every nucleus, and 20 times cheaper than sorting the vocabulary
 
 
@@ -28,18 +32,20 @@ def sample(logits: Tensor, sequences: Rows[Sequence]) -> list[Choice]:
     for index, mask in masks.items():
         forbid(logits[index], mask)
     tokens = likeliest(logits)
-    drawn = [index for index, s in enumerate(sequences) if not s.params.greedy]
+    errors |= {index: NOT_FINITE for index, token in enumerate(tokens) if token == NO_TOKEN and index not in errors}
+    drawn = [index for index, s in enumerate(sequences) if not s.params.greedy and index not in errors]
     if drawn:
         rows = logits if len(drawn) == len(sequences) else logits[drawn]
         for index, token in zip(drawn, draw(rows, [sequences[i] for i in drawn]), strict=True):
             tokens[index] = token
-    choices = [
-        report(raw[index], token, sequence.params.logprobs or 0) if index in raw else Choice(token)
+    return [
+        Choice(0, error=errors[index])
+        if index in errors
+        else report(raw[index], token, sequence.params.logprobs or 0)
+        if index in raw
+        else Choice(token)
         for index, (token, sequence) in enumerate(zip(tokens, sequences, strict=True))
     ]
-    for index, error in errors.items():
-        choices[index] = Choice(0, error=error)
-    return choices
 
 
 def masks_of(sequences: Rows[Sequence]) -> tuple[dict[int, bytearray], dict[int, str]]:
@@ -64,9 +70,27 @@ def forbid(row: Tensor, allowed: bytearray) -> None:
 
 
 def likeliest(logits: Tensor) -> list[int]:
-    """Each row's largest entry, the first of equals. On a CPU numpy finds it ten times faster than torch."""
-    found: Any = logits.numpy() if logits.device.type == "cpu" else logits
-    return found.argmax(-1).tolist()
+    """Each row's largest entry, the first of equals; NO_TOKEN where that is no number. On a CPU numpy finds it ten times
+    faster than torch."""
+    if logits.device.type != "cpu":
+        return whole_numbers(best_of(logits))
+    found: Any = logits.numpy()
+    places = found.argmax(-1)
+    largest = numbers(found[range(len(places)), places])
+    return [
+        place if math.isfinite(value) else NO_TOKEN for place, value in zip(whole_numbers(places), largest, strict=True)
+    ]
+
+
+def best_of(logits: Tensor) -> Tensor:
+    """The same, without looking at it here: it may be captured in a graph."""
+    largest, places = logits.max(dim=-1)
+    return torch.where(largest.isfinite(), places, NO_TOKEN)
+
+
+def as_choice(token: int) -> Choice:
+    """Of a row of which nothing but the likeliest token is asked."""
+    return Choice(token) if token != NO_TOKEN else Choice(0, error=NOT_FINITE)
 
 
 def adjust(row: Tensor, sequence: Sequence) -> None:
@@ -170,6 +194,12 @@ def report(logprobs: Tensor, token: int, number: int) -> Choice:
         # Two copies from a GPU, not one for each number.
         top = tuple((token, finite(value)) for token, value in zip(whole_numbers(tokens), numbers(values), strict=True))
     return Choice(token, finite(float(logprobs[token])), top)
+
+
+def reports(logits: Tensor, tokens: list[int], number: int) -> list[Choice]:
+    """For each row a given token with its logprob, and the `number` likeliest ones."""
+    logprobs = torch.log_softmax(logits.double(), dim=-1)
+    return [report(row, token, number) for row, token in zip(logprobs, tokens, strict=True)]
 
 
 def whole_numbers(tensor: Any) -> list[int]:

@@ -4,28 +4,40 @@ import hashlib
 import json
 import logging
 import os
+import re
 import struct
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inference.engine.files.native import code_named, is_known
+from inference.engine.files.quantised import WAY_ON, refusal, refusal_of_names
 
 log = logging.getLogger(__name__)
 
 MAX_JSON = 64 << 20
 MAX_HEADER = 100 << 20
 DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
+INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
+CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+NOT_WALKED = ("node_modules", "site-packages")  # packages' folders: thousands of them, and no adapter
+LFS = b"version https://git-lfs.github.com/"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TOOL_TEMPLATE = "additional_chat_templates/tool_use.jinja"
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "chat_template.jinja",
+    TOOL_TEMPLATE,
 )  # what an adapter may bring of its own
 ADAPTER_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, *TOKENIZER_FILES)
-Fingerprint = frozenset[tuple[str, int, int]]  # name, size and mtime_ns of those of an adapter's files that are there
+UNFINISHED = (
+    ".slipway-upload.json"  # stands in a folder while an upload switches its files, longer only where it was cut off
+)
+WATCHED_FILES = (*ADAPTER_FILES, UNFINISHED)
+Fingerprint = frozenset[tuple[str, int, int]]  # name, size and mtime_ns of those of the watched files that are there
 
 
 class FolderError(ValueError):
@@ -41,6 +53,10 @@ class TensorPlace:
     length: int
     dtype: str
     shape: tuple[int, ...]
+
+    @property
+    def is_floating(self) -> bool:
+        return self.dtype.startswith(("F", "BF"))
 
 
 @dataclass(frozen=True)
@@ -94,22 +110,48 @@ def base_models(mount: Path) -> dict[str, Path]:
         f"{organisation.name}/{model.name}": model
         for organisation in folders_in(mount / "model-cache")
         for model in folders_in(organisation)
-        if (model / "config.json").is_file()
+        if (model / "config.json").is_file() and not only_an_adapter(model)
     }
+
+
+def only_an_adapter(folder: Path) -> bool:
+    """Trainers leave the base's config.json beside an adapter; that makes it no base."""
+    weights = (folder / INDEX).is_file() or (folder / WEIGHTS).is_file()
+    return (folder / ADAPTER_CONFIG).is_file() and not weights
 
 
 def find_adapters(mount: Path) -> dict[str, Path]:
     """Every adapter under the mount by name: the shortest ending of its path that no other adapter shares, and no base
     is called."""
-    paths = sorted(walk_adapters(mount))
+    found = set(walk_adapters(mount))
+    paths = sorted(results(found), key=by_use)
+    if len(paths) < len(found):
+        left = len(found) - len(paths)
+        log.info("%d checkpoints of trainings are left out: what came of each lies beside or above them", left)
     parts = {path: naming_parts(mount, path) for path in paths}
     bases = base_models(mount)
     return {shortest_name(parts[path], [p for q, p in parts.items() if q != path], bases): path for path in paths}
 
 
+def results(found: Collection[Path]) -> set[Path]:
+    """Without the checkpoints that a trainer kept beside or below its result: they would take the slots of others."""
+    whole = {path for path in found if not CHECKPOINT.fullmatch(path.name)}
+
+    def is_left_out(path: Path) -> bool:
+        return any(path.parent == each or path.parent in each.parents or each in path.parents for each in whole)
+
+    return whole | {path for path in found if path not in whole and not is_left_out(path)}
+
+
+def by_use(path: Path) -> tuple[bool, Path, int, str]:
+    """Checkpoints come last, the latest of each training first."""
+    step = CHECKPOINT.fullmatch(path.name)
+    return (False, path, 0, "") if step is None else (True, path.parent, -int(step[1]), path.name)
+
+
 def walk_adapters(mount: Path) -> Iterator[Path]:
     for folder, subfolders, files in os.walk(mount, followlinks=False):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "node_modules"]
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in NOT_WALKED]
         if ADAPTER_CONFIG in files:
             yield Path(folder)
 
@@ -135,7 +177,7 @@ def fingerprint(path: Path) -> Fingerprint:
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if entry.name in ADAPTER_FILES:
+                if entry.name in WATCHED_FILES:
                     found = (path / entry.name).stat()
                     seen.add((entry.name, found.st_size, found.st_mtime_ns))
     except (FileNotFoundError, NotADirectoryError):
@@ -160,34 +202,47 @@ def shortest_name(parts: tuple[str, ...], others: list[tuple[str, ...]], taken: 
     return "/".join((*parts, "adapter"))  # the same path with and without a last `adapter`
 
 
+TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
+"""Any of these is a tokenizer."""
+
+
 def check_model(name: str, path: Path, mount: Path) -> ModelFolder:
     """Reads configuration and headers of a base model, refusing what is unsafe or broken."""
+    refuse_unfinished(path)
     config = read_json(inside(path / "config.json", mount))
-    for file in path.iterdir():  # the tokenizer's, the template and what transformers finds are read by others
+    others = [path / TOOL_TEMPLATE] if (path / TOOL_TEMPLATE).exists() else []
+    for file in (*path.iterdir(), *others):  # the tokenizer's, templates and what transformers finds are read by others
         if file.is_file():
             inside(file, mount)
     refuse_needed_code(path / "config.json", config)
-    if not (path / "tokenizer.json").exists() and not (path / "tokenizer.model").exists():
-        raise FolderError(f"{path} has neither tokenizer.json nor tokenizer.model")
-    index = path / "model.safetensors.index.json"
-    if index.exists():
-        shards = shard_files(index, mount)
+    if why := refusal(config):
+        raise FolderError(f"{path / 'config.json'}: {why}")
+    if not any(all((path / file).exists() for file in files) for files in TOKENIZERS):
+        raise FolderError(f"{path} has neither tokenizer.json nor tokenizer.model, nor vocab.json with merges.txt")
+    if (path / WEIGHTS).exists():  # whatever index was left behind when the model was saved again, as one file
+        shards = [inside(path / WEIGHTS, mount)]
     else:
-        shards = [inside(path / "model.safetensors", mount)] if (path / "model.safetensors").exists() else []
+        shards = shard_files(path / INDEX, mount) if (path / INDEX).exists() else []
     if not shards:
         others = ", ".join(
             sorted(p.name for p in path.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".pkl", ".ckpt"})
         )
-        found = f"; {others} may hold code and is not read" if others else ""
-        raise FolderError(f"{path} has no safetensors weights{found}")
+        instead_of_them = f"; {others} may hold code and is not read" if others else ""
+        if any(path.glob("*.gguf")):
+            instead_of_them += f"; GGUF is not served: {WAY_ON}"
+        raise FolderError(f"{path} has no safetensors weights{instead_of_them}")
     tensors: dict[str, TensorPlace] = {}
     for shard in shards:
-        tensors.update(read_header(shard))
+        places = read_header(shard)
+        if why := refusal_of_names(places):
+            raise FolderError(f"{shard}: {why}")
+        tensors.update(places)
     return ModelFolder(name, path, config, tensors)
 
 
 def check_adapter(name: str, path: Path, mount: Path) -> AdapterFolder:
     """Reads configuration and header of an adapter, refusing what is unsafe or broken."""
+    refuse_unfinished(path)
     config = read_json(inside(path / ADAPTER_CONFIG, mount))
     weights = path / ADAPTER_WEIGHTS
     if not weights.exists():
@@ -223,6 +278,16 @@ def inside(file: Path, mount: Path) -> Path:
     return file
 
 
+def refuse_unfinished(path: Path) -> None:
+    """Of a folder whose files are being switched, some may be the old ones and some the new."""
+    try:
+        with (path / UNFINISHED).open("rb"):  # a look at its attributes may be half a minute old on a mount
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    raise FolderError(f"{path}: an upload of it was cut off while its files were switched; upload it again")
+
+
 def refuse_needed_code(file: Path, config: Mapping[str, Any]) -> None:
     """A base model may speak of code of its own (`auto_map`), not need it: it is never run."""
     auto_map = config.get("auto_map")
@@ -241,13 +306,19 @@ def read_json(file: Path) -> dict[str, Any]:
     """An object from a JSON file of bounded size."""
     if file.stat().st_size > MAX_JSON:
         raise FolderError(f"{file} is larger than {MAX_JSON >> 20} MiB")
+    content = file.read_bytes()
     try:
-        value: Any = json.loads(file.read_bytes())
+        value: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise FolderError(f"{file} is not JSON: {error}") from error
+        raise FolderError(f"{file} is not JSON: {instead(content) or error}") from error
     if not isinstance(value, dict):
         raise FolderError(f"{file} does not hold a JSON object")
     return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def instead(content: bytes) -> str:
+    """What lies in a file's place, where that is known; else nothing."""
+    return "it is a Git LFS pointer, and the file itself was not fetched" if content.startswith(LFS) else ""
 
 
 def read_header(file: Path) -> dict[str, TensorPlace]:
@@ -257,7 +328,8 @@ def read_header(file: Path) -> dict[str, TensorPlace]:
         first = handle.read(8)
         length: int = struct.unpack("<Q", first)[0] if len(first) == 8 else MAX_HEADER + 1
         if length > min(MAX_HEADER, size - 8):
-            raise FolderError(f"{file} is not a safetensors file, or is truncated")
+            why = instead(first + handle.read(len(LFS)))
+            raise FolderError(f"{file} is not a safetensors file, or is truncated" + (f": {why}" if why else ""))
         raw = handle.read(length)
     try:
         header: Any = json.loads(raw)
@@ -284,6 +356,8 @@ def place_of(file: Path, name: str, entry: Any, data: int) -> TensorPlace:
         dtype, shape, (start, end) = str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), entry["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
         raise FolderError(f"{file}: tensor {name} is described wrongly") from error
+    if dtype.startswith("F8_"):
+        raise FolderError(f"{file}: tensor {name} is FP8 ({dtype}), which is not served; {WAY_ON}")
     if dtype not in DTYPES:
         raise FolderError(f"{file}: tensor {name} has the unknown type {dtype}")
     expected = DTYPES[dtype]

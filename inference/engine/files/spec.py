@@ -1,10 +1,10 @@
 """A model's shape, read from its config.json: what the decoder has to know of a model of families.py."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from inference.engine.files.families import FAMILIES, Family, Has, Place
+from inference.engine.files.families import FAMILIES, SPLIT, Family, Has, Place
 
 
 class UnsupportedModel(ValueError):
@@ -101,6 +101,13 @@ class ModelSpec:
 
     def projections(self, place: Place) -> tuple[Projection, ...]:
         """Its rows as the files hold them: one after the other, or all of them under one name."""
+        names, parts = FAMILIES[self.family].projections[place], self.apart(place)
+        if len(names) == len(parts):
+            return tuple(part._replace(name=name) for name, part in zip(names, parts, strict=True))
+        return (Projection(names[0], sum(part.rows for part in parts), sum(part.turning for part in parts)),)
+
+    def apart(self, place: Place) -> tuple[Projection, ...]:
+        """The same rows one after the other, as most families' files name them."""
         kv = self.kv_heads * self.head_dim
         sizes: dict[Place, tuple[tuple[int, int], ...]] = {
             "qkv": ((self.query, self.query), (kv, kv), (kv, 0)),
@@ -108,10 +115,20 @@ class ModelSpec:
             "gate_up": ((self.intermediate, 0), (self.intermediate, 0)),
             "down": ((self.hidden, 0),),
         }
-        names = FAMILIES[self.family].projections[place]
-        if len(names) == 1:
-            return (Projection(names[0], sum(rows for rows, _ in sizes[place]), sum(turn for _, turn in sizes[place])),)
-        return tuple(Projection(name, *size) for name, size in zip(names, sizes[place], strict=True))
+        return tuple(Projection(name, *size) for name, size in zip(SPLIT[place], sizes[place], strict=True))
+
+    def adaptable(self, place: Place) -> tuple[tuple[int, Projection], ...]:
+        """What an adapter may add to, and its first row: each name that the files have. Where these hold several under one, those
+        apart too: some trainers take such a model apart first."""
+        own, parts = self.projections(place), self.apart(place)
+        return (*with_first_rows(own), *(with_first_rows(parts) if len(own) != len(parts) else ()))
+
+
+def with_first_rows(projections: tuple[Projection, ...]) -> Iterator[tuple[int, Projection]]:
+    first = 0
+    for each in projections:
+        yield first, each
+        first += each.rows
 
 
 def read_spec(config: Mapping[str, Any]) -> ModelSpec:

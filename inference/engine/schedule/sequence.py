@@ -36,6 +36,8 @@ class SamplingParams:
     ignore_eos: bool = False
     logprobs: int | None = None
     grammar: Grammar | None = None  # what the answer must follow
+    special: bool = False  # whether special tokens are written in the answer's text
+    prompt_logprobs: int | None = None  # the same as `logprobs`, of the prompt's own tokens
 
     @property
     def greedy(self) -> bool:
@@ -77,6 +79,8 @@ class Sequence:
     sealed: int = 0  # leading blocks that are registered for sharing
     seal_key: int = 0
     matcher: Matcher | None = None  # how far the answer has followed its grammar
+    scores: dict[int, Choice] = field(default_factory=dict[int, Choice])
+    """How likely its own tokens were, by place, where that was asked for."""
 
     @property
     def generated(self) -> int:

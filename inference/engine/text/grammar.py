@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -21,13 +21,22 @@ ANY_OBJECT = {"type": "object"}
 WRITING: "JsonCompileOptions" = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
 
 
+FORMATS = frozenset(
+    {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid", "unknown"}
+)
+"""Of texts, that can be held to. Any other constrains nothing, as JSON Schema has it: it is a note."""
+HOLD_SCHEMAS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+HOLD_VALUES = frozenset({"const", "enum", "default", "examples"})
+
+
 @dataclass(frozen=True)
 class Part:
-    """JSON that follows a schema, between two fixed texts."""
+    """JSON that follows a schema, between two fixed texts. `lenient`: what of the schema can't be held to is left out."""
 
     schema: Mapping[str, Any]
     before: str = ""
     after: str = ""
+    lenient: bool = False
 
 
 class GrammarError(ValueError):
@@ -89,7 +98,7 @@ class Grammars:
         if any("x-guidance" in part.schema for part in parts):
             raise GrammarError("unknown keyword: x-guidance")
         try:
-            text = json.dumps([(part.before, part.schema, part.after) for part in parts])
+            text = json.dumps([(part.before, part.schema, part.after, part.lenient) for part in parts])
         except RecursionError as error:
             raise GrammarError("the schema is nested too deeply") from error
         if len(text) > LARGEST:
@@ -123,11 +132,28 @@ class Grammars:
 
 def grammar_of(parts: Sequence[Part]) -> str:
     """In the library's own language: alternatives of a text, a schema with its own references, and a text."""
-    options = [
-        f"{json.dumps(part.before)} %json {json.dumps({'x-guidance': WRITING, **part.schema})} {json.dumps(part.after)}"
-        for part in parts
-    ]
+    options: list[str] = []
+    for part in parts:
+        told = {"x-guidance": {**WRITING, "lenient": part.lenient}, **without_notes(part.schema)}
+        options.append(f"{json.dumps(part.before)} %json {json.dumps(told)} {json.dumps(part.after)}")
     return "start: " + "\n  | ".join(options)
+
+
+def without_notes(schema: Any) -> Any:
+    """The schema without formats that are not known. Properties that are called so are no formats, and values none either."""
+    if isinstance(schema, list):
+        return [without_notes(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    kept: dict[str, Any] = {}
+    for name, value in cast("Mapping[str, Any]", schema).items():
+        if name in HOLD_SCHEMAS and isinstance(value, Mapping):
+            kept[name] = {key: without_notes(each) for key, each in cast("Mapping[str, Any]", value).items()}
+        elif name in HOLD_VALUES:
+            kept[name] = value
+        elif name != "format" or not isinstance(value, str) or value in FORMATS:
+            kept[name] = without_notes(value)
+    return kept
 
 
 def limits() -> "LLParserLimits":

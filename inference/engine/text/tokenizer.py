@@ -1,23 +1,28 @@
 """Text to tokens and back: the chat template, encoding, and incremental decoding that equals decoding the whole."""
 
-import json
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from types import MappingProxyType
+from typing import Any
 
 import jinja2
-from jinja2.ext import Extension, loopcontrols
-from jinja2.nodes import Node
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
-from inference.engine.files.folder import FolderError, read_json
+from inference.engine.files.folder import TOOL_TEMPLATE, FolderError, instead, read_json
 from inference.engine.files.native import code_named, tokenizer_class
+from inference.engine.text.chat_template import (
+    ChatTemplate,
+    Message,
+    compile_template,
+    in_first_user_message,
+    in_system_message,
+    in_words,
+)
+from inference.engine.text.sentencepiece import made_of_pieces
 from inference.engine.text.spelling import Spellings
 
 
@@ -34,9 +39,9 @@ class Tokenizer:
 
     fast: FastTokenizer
     eos: frozenset[int]
-    template: jinja2.Template | None
+    template: ChatTemplate | None
     special: Mapping[str, str]
-    tool_template: jinja2.Template | None = None  # for conversations with tools, where the model has one of its own
+    tool_template: ChatTemplate | None = None  # for conversations with tools, where the model has one of its own
     longest: int = 1 << 20  # characters of the longest token
     vocabulary: int = 1 << 31
 
@@ -59,6 +64,11 @@ class Tokenizer:
         """Special tokens, which are no part of an answer's text."""
         return frozenset(token for token, added in self.fast.get_added_tokens_decoder().items() if added.special)
 
+    @cached_property
+    def special_texts(self) -> frozenset[str]:
+        """How special tokens are written."""
+        return frozenset(added.content for added in self.fast.get_added_tokens_decoder().values() if added.special)
+
     def encode(self, text: str) -> list[int]:
         """Tokens of a text that already holds its special tokens (a rendered chat)."""
         return self.fast.encode(text, add_special_tokens=False).ids
@@ -75,15 +85,50 @@ class Tokenizer:
         """What each token says by itself."""
         return Spellings(self.fast)
 
-    def render(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> str:
-        """The conversation as the model was trained to read it, up to where the assistant speaks."""
-        template = (self.tool_template if tools else None) or self.template
+    def render(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]] | None,
+        switches: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str:
+        """The conversation as the model was trained to read it, up to where the assistant speaks. `switches`: what else the
+        template asks for by name."""
+        template = self.template_for(tools)
         if template is None:
             raise TemplateError("the model has no chat template; use /v1/completions")
+        if taken := sorted(switches.keys() & {"messages", "tools", "add_generation_prompt", *self.special}):
+            raise TemplateError(f"{taken[0]} is no switch of the chat template: it is said elsewhere")
+        told_of_tools = bool(tools) or any(
+            message.get("tool_calls") or message.get("role") == "tool" for message in messages
+        )
+        way = template.takes_tools if told_of_tools else "variable"
+        conversation: list[Message] = list(messages)
+        if way == "message" and tools:
+            conversation, tools = in_system_message(messages, tools), None
+        elif way == "text":
+            conversation, tools = in_words(messages, tools), None
+            conversation = conversation if template.takes_system else in_first_user_message(conversation)
+        own = {"tools": tools, "add_generation_prompt": True, **self.special, **switches}
+        return self._tried(template, conversation, own)
+
+    def template_for(self, tools: list[dict[str, Any]] | None) -> ChatTemplate | None:
+        return (self.tool_template if tools else None) or self.template
+
+    def _tried(self, template: ChatTemplate, messages: list[Message], own: Mapping[str, Any]) -> str:
+        """With an empty content too where there was none: some templates read one whatever the message is."""
         try:
-            return template.render(messages=messages, tools=tools, add_generation_prompt=True, **self.special)
-        except (jinja2.TemplateError, TypeError) as error:
-            raise TemplateError(f"the model's chat template refuses these messages: {error}") from error
+            return template.render(messages=messages, **own)
+        except Exception as error:  # a template comes with the model, and can raise whatever Python can
+            others = [{"content": "", **message} for message in messages]
+            if others != messages:
+                with contextlib.suppress(Exception):
+                    return template.render(messages=others, **own)
+            raise TemplateError(f"the model's chat template refuses these messages: {why(error)}") from error
+
+
+def why(error: Exception) -> str:
+    """Its own words; of what Python itself raises the kind as well, which alone may say what happened."""
+    return str(error) if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {error}"
 
 
 HELD_BYTES = 32  # bytes that a run of byte tokens may hold back; from then on whole characters are shown
@@ -96,11 +141,13 @@ class Detokenizer:
     it ends, or is long and made of whole characters.
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...]) -> None:
+    def __init__(self, tokenizer: Tokenizer, stop: tuple[str, ...], special: bool = False) -> None:
+        """`special`: whether special tokens are written too."""
         self._fast = tokenizer.fast
+        self._skip = not special
         self._bytes = tokenizer.byte_tokens
-        self._unwritten = tokenizer.unwritten if self._bytes else frozenset[int]()
-        self._stream = DecodeStream(skip_special_tokens=True)
+        self._unwritten = tokenizer.unwritten if self._bytes and not special else frozenset[int]()
+        self._stream = DecodeStream(skip_special_tokens=self._skip)
         self._stop = stop
         self._held = ""
         self._run: list[int] = []  # byte tokens, and special ones between them
@@ -135,13 +182,13 @@ class Detokenizer:
         try:
             return self._stream.step(self._fast, tokens)
         except Exception:  # noqa: BLE001  (the library has no type for it: what it gave before reads otherwise now)
-            self._stream = DecodeStream(ids=self._tokens, skip_special_tokens=True)
-            return self._fast.decode(self._tokens, skip_special_tokens=True)[self._decoded :]
+            self._stream = DecodeStream(ids=self._tokens, skip_special_tokens=self._skip)
+            return self._fast.decode(self._tokens, skip_special_tokens=self._skip)[self._decoded :]
 
     def flush(self) -> tuple[str, bool]:
         """What is left at the end: held-back text, and bytes that never became a character. Whether a stop string was met
         in it, as `push` says."""
-        whole = self._fast.decode(self._tokens, skip_special_tokens=True)
+        whole = self._fast.decode(self._tokens, skip_special_tokens=self._skip)
         rest = whole[self._decoded :]
         self._decoded = max(self._decoded, len(whole))
         if not self._stop:
@@ -177,12 +224,14 @@ def overlap(text: str, stop: str) -> int:
 def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer of a checked model folder; `config` is the model's config.json."""
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    fast = FastTokenizer.from_file(str(folder / "tokenizer.json")) if (folder / "tokenizer.json").exists() else None
+    fast = read_fast(folder / "tokenizer.json") if (folder / "tokenizer.json").exists() else None
     if fast is None:
         fast = convert_slow(folder, settings, config)
     fast.no_padding()
     fast.no_truncation()
-    special = {name: content(settings[name]) for name in SPECIAL_NAMES if settings.get(name)}
+    mapped = read_json(folder / SPECIAL_MAP) if (folder / SPECIAL_MAP).exists() else {}
+    named = {name: settings.get(name) or mapped.get(name) for name in SPECIAL_NAMES}
+    special = {name: content(value) for name, value in named.items() if value}
     templates = template_sources(folder, settings)
     longest = max(map(len, fast.get_vocab()), default=1)
     text: Any = config.get("text_config") or config
@@ -192,11 +241,21 @@ def load_tokenizer(folder: Path, config: Mapping[str, Any]) -> Tokenizer:
     return Tokenizer(fast, eos, plain, special, with_tools, longest, vocabulary)
 
 
+SENTENCEPIECE = "tokenizer.model"
+SPECIAL_MAP = "special_tokens_map.json"
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token")
 
 
+def read_fast(file: Path) -> FastTokenizer:
+    raw = file.read_bytes()  # here: what the library says of a share that does not answer tells no errno
+    try:
+        return FastTokenizer.from_buffer(raw)
+    except Exception as error:  # the library raises nothing more special
+        raise FolderError(f"{file} is no tokenizer: {instead(raw[:100]) or error}") from error
+
+
 def convert_slow(folder: Path, settings: Mapping[str, Any], config: Mapping[str, Any]) -> FastTokenizer:
-    """A sentencepiece-only tokenizer, converted by transformers (imported only for that). By the class itself: AutoTokenizer
+    """A tokenizer without tokenizer.json, converted by transformers (imported only for that). By the class itself: AutoTokenizer
     would look for the code that `auto_map` names."""
     kind = tokenizer_class(settings, config)
     if kind is None:
@@ -205,7 +264,10 @@ def convert_slow(folder: Path, settings: Mapping[str, Any], config: Mapping[str,
             f"{folder} has no tokenizer.json, and its tokenizer {named!r} is not known to transformers: it would need code "
             "of its own, which is never run; save it as tokenizer.json"
         )
-    slow: Any = kind.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    if (folder / SENTENCEPIECE).exists():
+        slow: Any = made_of_pieces(folder / SENTENCEPIECE, kind)
+    else:
+        slow = kind.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     backend = getattr(slow, "backend_tokenizer", None)
     if not isinstance(backend, FastTokenizer):
         raise FolderError(f"{folder} has no tokenizer.json, and its tokenizer cannot be converted to one")
@@ -218,13 +280,17 @@ def content(value: Any) -> str:
 
 
 def template_sources(folder: Path, settings: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The chat template, and the one for conversations with tools where the model has one of its own."""
-    if (folder / "chat_template.jinja").exists():
-        return (folder / "chat_template.jinja").read_text(encoding="utf-8"), None
-    written: Any = settings.get("chat_template")
-    if not isinstance(written, list):
-        return written, None
-    named = {str(entry["name"]): str(entry["template"]) for entry in entries(written)}
+    """The chat template, and the one for conversations with tools where the model has one of its own: by name in the
+    settings, or in a file."""
+    files = {"default": folder / "chat_template.jinja", "tool_use": folder / TOOL_TEMPLATE}
+    written: Any = None if files["default"].exists() else settings.get("chat_template")
+    if isinstance(written, list):
+        named = {str(entry["name"]): str(entry["template"]) for entry in entries(written)}
+    elif written is None or isinstance(written, str):
+        named = {"default": written} if written else {}
+    else:
+        raise TypeError("the chat_template of tokenizer_config.json is no text")
+    named |= {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}
     return named.get("default"), named.get("tool_use")
 
 
@@ -243,43 +309,3 @@ def eos_tokens(
         found.update([value] if isinstance(value, int) else value or [])
     named = fast.token_to_id(special["eos_token"]) if "eos_token" in special else None
     return frozenset(found | ({named} if named is not None else set()))
-
-
-def compile_template(source: str | None) -> jinja2.Template | None:
-    """Compiles in a sandbox: a template comes with the model and is not to be trusted."""
-    if source is None:
-        return None
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Spoken])
-    offered: dict[str, Any] = {"raise_exception": refuse, "strftime_now": now}
-    environment.globals.update(offered)
-    environment.filters["tojson"] = to_json
-    return environment.from_string(source)
-
-
-class Spoken(Extension):
-    """`{% generation %}` … `{% endgeneration %}` marks what the assistant says, for training. Here it changes nothing."""
-
-    tags = {"generation"}  # noqa: RUF012  (Jinja's own form)
-
-    def parse(self, parser: Parser) -> list[Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def now(form: str) -> str:
-    return datetime.now().astimezone().strftime(form)
-
-
-def to_json(
-    value: Any,
-    ensure_ascii: bool = False,
-    indent: int | None = None,
-    separators: tuple[str, str] | None = None,
-    sort_keys: bool = False,
-) -> str:
-    """Not Jinja's own, which escapes for HTML. Templates give these parameters by position or by name."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def refuse(message: str) -> NoReturn:
-    raise jinja2.TemplateError(message)

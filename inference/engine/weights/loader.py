@@ -14,6 +14,7 @@ from torch import Tensor
 
 from inference.engine.files.families import Place
 from inference.engine.files.folder import FolderError, ModelFolder, TensorPlace
+from inference.engine.files.patience import patiently
 from inference.engine.files.spec import ModelSpec
 from inference.engine.weights.matrix import Matrix
 from inference.engine.weights.nf4 import Packing, four_bits
@@ -89,7 +90,7 @@ def refuse_misfits(folder: ModelFolder, targets: dict[str, Target], places: dict
         if places[name].shape != tuple(target.tensor.shape):
             shapes = f"{places[name].shape}, not {tuple(target.tensor.shape)}"
             raise FolderError(f"{places[name].file}: tensor {name} has the shape {shapes}")
-        if not DTYPES[places[name].dtype].is_floating_point:
+        if not places[name].is_floating:
             stored = f"{places[name].dtype}: quantised weights, whose scales we do not know"
             raise FolderError(f"{places[name].file}: tensor {name} is stored as {stored}")
 
@@ -245,7 +246,11 @@ def read_bytes(file: Path, start: int, length: int) -> bytearray:
 
 
 def read_into(file: Path, start: int, view: memoryview) -> None:
-    """Fills `view` with the file's bytes from `start` on."""
+    """Fills `view` with the file's bytes from `start` on, however often a share has to be asked."""
+    patiently(lambda: read_once(file, start, view))
+
+
+def read_once(file: Path, start: int, view: memoryview) -> None:
     with file.open("rb", buffering=0) as handle:
         done = 0
         while done < len(view):

@@ -1,6 +1,5 @@
 """LoRA adapters in the decoder: read from their folder to the shapes of the base, and kept unmerged."""
 
-import math
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from inference.engine.files.adapter import AdapterError
 from inference.engine.files.families import PLACES, Place
-from inference.engine.files.folder import AdapterFolder
+from inference.engine.files.folder import ADAPTER_CONFIG, AdapterFolder
 from inference.engine.files.spec import ModelSpec, Projection
 from inference.engine.weights.loader import interleaved, read_tensor
+from inference.engine.weights.ranks import MAX_RANK, rank_of, scale_of
 from inference.engine.weights.whole_modules import KEY as WHOLE_KEY
-from inference.engine.weights.whole_modules import WHOLE, Saved, read_saved
+from inference.engine.weights.whole_modules import LORA as WHOLE_LORA
+from inference.engine.weights.whole_modules import NO_PLACES, WHOLE, Places, Saved, read_saved
 
-MAX_RANK = 256
 Pair = tuple[Tensor, Tensor]  # [in, rank] and [rank, out], the scale in the second
 KEY = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
 
@@ -54,11 +54,14 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def read_lora(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
-    """Reads and checks an adapter; AdapterError names what does not fit the base model or is not supported."""
+def read_lora(
+    folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device, base: Places = NO_PLACES
+) -> Lora:
+    """Reads and checks an adapter; AdapterError names what does not fit the base model or is not supported. `base`: where the
+    base's own tensors are."""
     refuse_unsupported(folder)
     with one_thread():
-        return read_checked(folder, spec, dtype, device)
+        return read_checked(folder, spec, dtype, device, base)
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Stored:
     tensors: Mapping[tuple[int, str, str], Tensor]
 
 
-def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device) -> Lora:
+def read_checked(
+    folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, device: torch.device, base: Places
+) -> Lora:
     stored = read_stored(folder, spec)
-    saved = read_saved(folder, spec, dtype, device)
+    saved = read_saved(folder, spec, dtype, device, base)
     if not stored.tensors and saved is None:
         raise AdapterError(f"{folder.path} holds no LoRA weights")
     layers: list[dict[Place, Pair]] = [{} for _ in range(spec.layers)]
@@ -88,9 +93,9 @@ def read_checked(folder: AdapterFolder, spec: ModelSpec, dtype: torch.dtype, dev
 
 def read_stored(folder: AdapterFolder, spec: ModelSpec) -> Stored:
     found: dict[tuple[int, str, str], Tensor] = {}
-    known = {projection.name for place in PLACES for projection in spec.projections(place)}
+    known = {projection.name for place in PLACES for _, projection in spec.adaptable(place)}
     for key, place in folder.tensors.items():
-        if WHOLE_KEY.match(key):
+        if WHOLE_KEY.match(key) or WHOLE_LORA.match(key):
             continue
         match = KEY.match(key)
         if match is None or match[2] not in known or int(match[1]) >= spec.layers:
@@ -120,13 +125,37 @@ UNSUPPORTED = (
 CHANGE_THE_BASE = ("pissa", "olora", "corda", "lora_ga", "loftq")
 
 
+FOREIGN_TYPES = ("LORA", "LOHA", "LOKR", "IA3", "OFT")
+"""What the fallback serves; others add tokens or layers, which a cache made step by step misses."""
+FOREIGN_UNSUPPORTED = (
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+    "arrow_config",
+    "layer_replication",
+    "kasa_config",
+)
+"""And what it does not."""
+ELSEWHERE = "; SLIPWAY_ENGINE=transformers serves it, more slowly"
+
+
+def refuse_foreign_form(folder: AdapterFolder) -> None:
+    if not folder.config.get("peft_type"):
+        raise AdapterError(
+            f"{folder.path / ADAPTER_CONFIG} names no peft_type, so it is not PEFT's (mlx-lm writes such files); convert the "
+            "adapter to PEFT's form"
+        )
+
+
 def refuse_unsupported(folder: AdapterFolder) -> None:
-    config = folder.config
-    if config.get("peft_type") != "LORA":
-        raise AdapterError(f"{folder.path} is a {config.get('peft_type')!r} adapter; only LORA is supported")
+    refuse_foreign_form(folder)
+    config, kind = folder.config, folder.config.get("peft_type")
+    if kind != "LORA":
+        way_on = ELSEWHERE if kind in FOREIGN_TYPES else ""
+        raise AdapterError(f"{folder.path} is a {kind!r} adapter; only LORA is supported{way_on}")
     for name in UNSUPPORTED:
         if config.get(name):
-            raise AdapterError(f"{folder.path} uses {name}, which is not supported")
+            way_on = "" if name in FOREIGN_UNSUPPORTED else ELSEWHERE
+            raise AdapterError(f"{folder.path} uses {name}, which is not supported{way_on}")
     refuse_changed_base(folder)
     whole: list[Any] = list(config.get("modules_to_save") or [])
     others = [str(name) for name in whole if str(name).split(".")[-1] not in WHOLE]
@@ -150,16 +179,14 @@ def refuse_changed_base(folder: AdapterFolder) -> None:
 def fuse(stored: Stored, layer: int, place: Place, dtype: torch.dtype) -> tuple[Pair, tuple[Block, ...]] | None:
     """The projections of one matrix as one pair: A's side by side, B's on the diagonal, and where those stand."""
     parts: list[tuple[int, Tensor, Tensor]] = []
-    row = 0
-    for projection in stored.spec.projections(place):
+    for row, projection in stored.spec.adaptable(place):
         pair = scaled_pair(stored, layer, projection, stored.spec.inputs(place))
         if pair is not None:
             parts.append((row, *pair))
-        row += projection.rows
     if not parts:
         return None
     ranks = [a.shape[0] for _, a, _ in parts]
-    joined = torch.zeros(sum(ranks), row)
+    joined = torch.zeros(sum(ranks), stored.spec.outputs(place))
     blocks: list[Block] = []
     first = 0
     for begin, _, b in parts:
@@ -200,23 +227,3 @@ def scaled_pair(stored: Stored, layer: int, projection: Projection, inputs: int)
 def reorder(spec: ModelSpec, turning: int, b: Tensor) -> Tensor:
     """The same order of rows that the base's q and k have."""
     return torch.cat([interleaved(b[:turning], spec.head_dim, spec.rope.dims), b[turning:]]) if turning else b
-
-
-def rank_of(config: Mapping[str, Any], module: str) -> int:
-    """The rank that the configuration gives a module, 0 when it gives none."""
-    patterns: dict[str, Any] = dict(config.get("rank_pattern") or {})
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            return int(value)  # of several that match, PEFT takes the first
-    return int(config.get("r") or 0)
-
-
-def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
-    """alpha / r, or alpha / √r with rank stabilisation; patterns may set alpha for some modules."""
-    alpha = float(config.get("lora_alpha", 8))  # 8 is PEFT's own where none is written
-    patterns: dict[str, Any] = dict(config.get("alpha_pattern") or {})
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            alpha = float(value)
-            break  # of several that match, PEFT takes the first
-    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)

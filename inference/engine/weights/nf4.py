@@ -59,13 +59,18 @@ def check(device: torch.device, hidden: int, intermediate: int, query: int) -> N
     """Raises Nf4Error unless the matrices of this model can be held in 4 bits on this device."""
     if device.type not in DEVICES:
         raise Nf4Error(f"SLIPWAY_WEIGHTS=nf4 does not work on {device.type}; only on {' and '.join(DEVICES)}")
-    odd = [inputs for inputs in (hidden, intermediate, query) if inputs % BLOCK]
+    odd = odd_inputs(hidden, intermediate, query)
     if odd:
         raise Nf4Error(
             f"SLIPWAY_WEIGHTS=nf4 needs matrices whose inputs are multiples of {BLOCK}; this model's have {odd[0]}. "
             "Leave SLIPWAY_WEIGHTS out"
         )
     library()
+
+
+def odd_inputs(*inputs: int) -> list[int]:
+    """Those that blocks do not divide."""
+    return [each for each in inputs if each % BLOCK]
 
 
 def library() -> Any:

@@ -11,8 +11,9 @@ from inference.engine.files.spec import Rope
 
 
 def rotations(rope: Rope, length: int, device: torch.device) -> Tensor:
-    """complex64 [2, length, dims/2]. Row 1 is for sequences beyond the original length; only longrope tells them apart."""
-    tables = [rotation(*frequencies(rope, long), length, device) for long in (False, True)]
+    """complex64 [tables, length, dims/2]. Table 1 is for sequences beyond the original length; only longrope has one."""
+    kinds = (False, True) if rope.kind == "longrope" else (False,)
+    tables = [rotation(*frequencies(rope, long), length, device) for long in kinds]
     return torch.stack(tables)
 
 

@@ -13,6 +13,7 @@ from inference.engine.compute.gpu.operations import Operations
 from inference.engine.compute.gpu.paged_cache import PagedKeyValues
 from inference.engine.compute.gpu.rows import DecodeRows, copied
 from inference.engine.compute.gpu.static_batch import StaticBatch
+from inference.engine.compute.sampler import best_of
 from inference.engine.files.spec import ModelSpec
 from inference.engine.schedule.scheduler import Slice
 from inference.engine.weights.weights import Weights
@@ -54,12 +55,28 @@ class DecodePath:
         self._spec = spec
         self._weights = weights
         self._cache = cache
-        self._operations = operations
+        self.operations = operations
         self._stacks = stacks
         self._batch = batch
         # One for all graphs: what each had of its own would be rows × vocabulary for every number of rows.
         self._logits = weights.norm.new_empty(batch.buckets[-1], spec.vocabulary, dtype=torch.float32)
         self.graphs: Graphs[Key, Scores] = Graphs(capture)
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The numbers of rows that are computed."""
+        return self._batch.buckets
+
+    @property
+    def width(self) -> int:
+        """Blocks of a row's table."""
+        return self._batch.width
+
+    def use(self, operations: Operations) -> None:
+        """Others from now on, without graphs: those that are there hold the kernels of the ones before."""
+        self.operations = operations
+        self.graphs = Graphs(None)
+        self._batch.padded = False
 
     def run(self, parts: list[Slice]) -> Scores:
         """One token of each part, in their order."""
@@ -91,7 +108,7 @@ class DecodePath:
         # Steps with prompts attend over tensors that are made anew, of any number of rows.
         anew = copied(self._batch.blank(1))
         qkv = weights.norm.new_zeros(1, spec.query + spec.key_value)
-        self._operations.warm_up(qkv[:, : spec.query], pages, anew)
+        self.operations.warm_up(qkv[:, : spec.query], pages, anew)
 
     def stacks_changed(self) -> None:
         """Adapters stand elsewhere now: graphs that read the old tensors are dropped."""
@@ -99,16 +116,16 @@ class DecodePath:
 
     def _compute(self, rows: DecodeRows, stacks: LoraStacks | None) -> Scores:
         """`stacks` hold the adapters; None when no row uses one."""
-        weights, do, eps = self._weights, self._operations, self._spec.eps
+        weights, do, eps = self._weights, self.operations, self._spec.eps
         x = embedding(rows.tokens, weights.embedding)
         for index in range(self._spec.layers):
             x = self._layer(index, x, rows) if stacks is None else self._adapted_layer(index, x, rows, stacks)
         logits = self._logits[: rows.number].copy_(do.normed(x, weights.norm, eps, weights.head))
-        return Scores(logits, logits.argmax(dim=-1))
+        return Scores(logits, best_of(logits))
 
     def _layer(self, index: int, x: Tensor, rows: DecodeRows) -> Tensor:
         """Seven kernels for a few rows: norms, gate and residual sums are done where the matrices are read."""
-        layer, do, eps = self._weights.layers[index], self._operations, self._spec.eps
+        layer, do, eps = self._weights.layers[index], self.operations, self._spec.eps
         h = self._attend(index, do.normed(x, layer.input_norm, eps, layer.qkv), rows)
         x = do.added(h, layer.output, x)
         h = do.normed_gate(x, layer.mlp_norm, eps, layer.gate_up)
@@ -116,7 +133,7 @@ class DecodePath:
 
     def _adapted_layer(self, index: int, x: Tensor, rows: DecodeRows, stacks: LoraStacks) -> Tensor:
         """The same step by step, since adapters add to what the matrices give before it is used."""
-        layer, do, eps = self._weights.layers[index], self._operations, self._spec.eps
+        layer, do, eps = self._weights.layers[index], self.operations, self._spec.eps
         h = do.norm(x, layer.input_norm, eps)
         qkv = do.linear(h, layer.qkv)
         self._add_lora(stacks.of(index, "qkv"), qkv, h, rows)
@@ -133,9 +150,9 @@ class DecodePath:
 
     def _attend(self, index: int, qkv: Tensor, rows: DecodeRows) -> Tensor:
         pages, spec = self._cache.pages[index], self._spec
-        self._operations.rotate(self._weights.layers[index], qkv, pages, rows)
-        return self._operations.attend(qkv[:, : spec.query], pages, rows, spec.windows[index])
+        self.operations.rotate(self._weights.layers[index], qkv, pages, rows)
+        return self.operations.attend(qkv[:, : spec.query], pages, rows, spec.windows[index])
 
     def _add_lora(self, stack: tuple[Tensor, Tensor, Tensor] | None, out: Tensor, x: Tensor, rows: DecodeRows) -> None:
         if stack is not None:
-            self._operations.add_lora(out, x, *stack, rows.slots)
+            self.operations.add_lora(out, x, *stack, rows.slots)

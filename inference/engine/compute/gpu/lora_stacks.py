@@ -1,18 +1,32 @@
 """All adapters in tensors of fixed shape, by layer and place: what lets a captured graph serve any mix of them.
 
-Room grows in powers of two: for slots, and for the rank of each place. While it suffices, an adapter comes or goes as a copy
-between two steps; when it has to grow, graphs that were captured over the old tensors are out of date.
+Room grows by what is needed, for slots and for the rank of each place: it is memory that keys and values lack. While it
+suffices, an adapter comes or goes as a copy between two steps; when it has to grow, graphs that were captured over the old
+tensors are out of date. It grows place by place, so that of one place only the old and the new are there at a time.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from inference.engine.files.families import PLACES, Place
 from inference.engine.files.spec import ModelSpec
-from inference.engine.weights.lora import Lora
+from inference.engine.weights.lora import Block, Lora
+from inference.engine.weights.whole_modules import Saved
 
 RANK_UNIT = 16  # what the kernels read at once
 Stack = tuple[Tensor, Tensor]  # [slots, in, rank] and [slots, rank, out]
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is known of an adapter in the stacks, beside its numbers there: each matrix's rank, by layer and place."""
+
+    ranks: tuple[Mapping[Place, int], ...]
+    blocks: tuple[Mapping[Place, tuple[Block, ...]], ...]
+    saved: Saved | None
 
 
 class LoraStacks:
@@ -21,7 +35,7 @@ class LoraStacks:
     def __init__(self, spec: ModelSpec) -> None:
         self._stacks: list[dict[Place, Stack]] = [{} for _ in range(spec.layers)]
         self._ranks: list[dict[Place, Tensor]] = [{} for _ in range(spec.layers)]
-        self._installed: dict[int, Lora] = {}  # views of the stacks
+        self._installed: dict[int, Held] = {}
         self._room = 0
         self.version = 0
 
@@ -35,12 +49,13 @@ class LoraStacks:
         return None if found is None else (*found, self._ranks[layer][place])
 
     def install(self, slot: int, lora: Lora) -> None:
-        """Copies an adapter into its slot."""
-        before = self.version
+        """Copies an adapter into its slot. When memory does not suffice for its room, all others stay what they were, though some
+        may stand elsewhere."""
         self._make_room(slot, lora)
         for layer, pairs in enumerate(lora.layers):
             for place, ranks in self._ranks[layer].items():
-                ranks[slot] = pairs[place][0].shape[1] if place in pairs else 0
+                if slot < ranks.shape[0]:
+                    ranks[slot] = pairs[place][0].shape[1] if place in pairs else 0
             for place in self._stacks[layer].keys() - pairs.keys():
                 # Not every operation looks at the rank: what the adapter before left here would be added.
                 for stack in self._stacks[layer][place]:
@@ -50,9 +65,10 @@ class LoraStacks:
                 # The room behind the rank is read together with it, so it must hold zeros.
                 down[slot].zero_()[:, : left.shape[1]].copy_(left)
                 up[slot].zero_()[: right.shape[0]].copy_(right)
-        self._installed[slot] = lora
-        for each in self._installed if self.version != before else (slot,):
-            self._installed[each] = self._view(each, self._installed[each])
+        known: list[dict[Place, int]] = [
+            {place: pair[0].shape[1] for place, pair in pairs.items()} for pairs in lora.layers
+        ]
+        self._installed[slot] = Held(tuple(known), lora.blocks, lora.saved)
 
     def remove(self, slot: int) -> None:
         """Leaves nothing of the adapter that a row could add."""
@@ -63,36 +79,29 @@ class LoraStacks:
                     ranks[slot] = 0
 
     def installed_in(self, slot: int) -> Lora:
-        """An adapter's matrices where they stand in the stacks."""
-        return self._installed[slot]
-
-    def _view(self, slot: int, lora: Lora) -> Lora:
+        """An adapter's matrices where they stand in the stacks. Whoever keeps them keeps the stacks' memory."""
+        held = self._installed[slot]
         layers: list[dict[Place, Stack]] = [
-            {place: self._view_pair(slot, layer, place, pair[0].shape[1]) for place, pair in pairs.items()}
-            for layer, pairs in enumerate(lora.layers)
+            {place: self._view(slot, layer, place, rank) for place, rank in ranks.items()}
+            for layer, ranks in enumerate(held.ranks)
         ]
-        return Lora(tuple(layers), lora.blocks, lora.saved)
+        return Lora(tuple(layers), held.blocks, held.saved)
 
-    def _view_pair(self, slot: int, layer: int, place: Place, rank: int) -> Stack:
+    def _view(self, slot: int, layer: int, place: Place, rank: int) -> Stack:
         down, up = self._stacks[layer][place]
         return down[slot, :, :rank], up[slot, :rank]
 
     def _make_room(self, slot: int, lora: Lora) -> None:
-        """All new tensors are made before any is used: when memory does not suffice, everything stays as it was."""
-        room = self._room
-        while room <= slot:
-            room = 2 * room - 1 if room else 5  # the base and 4, 8, 16 … adapters
-        grown: list[tuple[int, Place, tuple[Tensor, Tensor, Tensor]]] = []
+        """Every place that anybody has gets the same number of slots, since whoever multiplies looks each row's slot up."""
+        room = max(self._room, slot + 1)
         for layer, pairs in enumerate(lora.layers):
             for place in set(pairs) | set(self._stacks[layer]):
                 made = self._grown(layer, place, pairs.get(place), room)
                 if made is not None:
-                    grown.append((layer, place, made))
-        for layer, place, (down, up, ranks) in grown:
-            self._stacks[layer][place] = down, up
-            self._ranks[layer][place] = ranks
-        if grown:
-            self.version += 1
+                    self.version += 1
+                    down, up, ranks = made
+                    self._stacks[layer][place] = down, up
+                    self._ranks[layer][place] = ranks
         self._room = room
 
     def _grown(self, layer: int, place: Place, pair: Stack | None, room: int) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -100,6 +109,7 @@ class LoraStacks:
         old = self._stacks[layer].get(place)
         rank = max(pair[0].shape[1] if pair else 0, old[0].shape[2] if old else 0)
         rank = -(-rank // RANK_UNIT) * RANK_UNIT
+        room = max(room, old[0].shape[0] if old else 0)  # a growth that failed got further here
         if old is not None and (room, rank) == (old[0].shape[0], old[0].shape[2]):
             return None
         like = old or pair
@@ -109,9 +119,9 @@ class LoraStacks:
         ranks = torch.zeros(room, dtype=torch.int32, device=down.device)
         if old is not None:
             slots, before = old[0].shape[0], old[0].shape[2]
-            down[:slots, :, :before] = old[0]
-            up[:slots, :before] = old[1]
-            ranks[:slots] = self._ranks[layer][place]
+            down[:slots, :, :before].copy_(old[0])
+            up[:slots, :before].copy_(old[1])
+            ranks[:slots].copy_(self._ranks[layer][place])
         return down, up, ranks
 
 

@@ -61,7 +61,7 @@ class TorchOperations:
     """Every operation as torch has it. Attention copies the keys and values that a row sees out of the pages."""
 
     def __init__(self, spec: ModelSpec, rotations: Tensor) -> None:
-        """`rotations` complex [2, positions, 1, pairs]."""
+        """`rotations` complex [tables, positions, 1, pairs]."""
         self._spec = spec
         self._rotations = rotations
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from inference.engine.compute.gpu.rows import DecodeRows
 from inference.engine.schedule.scheduler import Slice
 
-BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+BUCKETS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
 
 
 def buckets_up_to(most: int) -> tuple[int, ...]:
@@ -23,12 +23,14 @@ class StaticBatch:
 
     def __init__(self, rows: int, context: int, block_size: int, spare: int, device: torch.device) -> None:
         self.buckets = buckets_up_to(rows)
+        self.padded = True
+        """Whether a batch is filled up to its bucket: without graphs, and kernels for a number of rows, that is wasted work."""
         self._block_size = block_size
         self._spare = spare
-        width = -(-context // block_size)
+        self.width = -(-context // block_size)
         pinned = device.type == "cuda"
         self._numbers_here = torch.zeros(4, rows, dtype=torch.int32, pin_memory=pinned)
-        self._tables_here = torch.full((rows, width), spare, dtype=torch.int32, pin_memory=pinned)
+        self._tables_here = torch.full((rows, self.width), spare, dtype=torch.int32, pin_memory=pinned)
         self._numbers = self._numbers_here.to(device, copy=True)
         self._tables = self._tables_here.to(device, copy=True)
         self._blocks: list[list[int]] = [[] for _ in range(rows)]  # what each row of the tables holds
@@ -38,7 +40,7 @@ class StaticBatch:
 
     def fill(self, parts: list[Slice]) -> DecodeRows:
         """The batch in the first rows of its bucket. The step before must have been computed: its buffers are written."""
-        padding = self.bucket(len(parts)) - len(parts)
+        padding = self.bucket(len(parts)) - len(parts) if self.padded else 0
         sequences = [part.sequence for part in parts]
         lengths = [part.start + 1 for part in parts]
         columns = [

@@ -18,7 +18,7 @@ class TritonOperations:
     """Shapes alone decide which kernel runs, so that a captured graph always holds the right ones."""
 
     def __init__(self, spec: ModelSpec, rotations: Tensor) -> None:
-        """`rotations` complex [2, positions, 1, pairs]."""
+        """`rotations` complex [tables, positions, 1, pairs]."""
         self._spec = spec
         self._rotations = torch.view_as_real(rotations.squeeze(2)).contiguous()
         self._processors = processors_of(rotations.device)

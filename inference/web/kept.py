@@ -1,0 +1,69 @@
+"""What a conversation remembers, kept by the page in place of the process that it was opened at.
+
+Gradio's own State is kept by one process, under the page's session: another replica, or the release that took over, would answer
+a question without what was said before, and nobody would notice.
+"""
+
+from typing import Any
+
+import gradio as gr
+from gradio import chat_interface
+
+from inference.web.stubless import write_no_stubs
+
+write_no_stubs()
+JSON: Any = gr.JSON
+Dropdown: Any = gr.Dropdown
+ChatInterface: Any = gr.ChatInterface
+
+
+class Unheard:
+    """In the place of an event to which nobody listens."""
+
+    def then(self, *given: Any, **more: Any) -> "Unheard":
+        return self
+
+
+class Kept(JSON):
+    """A value that the page keeps, unseen, and sends along."""
+
+    is_template = True  # the page shows it as what it is made of
+
+    def preprocess(self, payload: Any) -> Any:
+        found: Any = JSON.preprocess(self, payload)
+        return None if found is None else found["kept"]
+
+    def postprocess(self, value: Any) -> Any:
+        return JSON.postprocess(self, value if value is None else {"kept": value})
+
+    def change(self, *given: Any, **more: Any) -> Unheard:
+        """Nothing but the conversation itself changes it."""
+        return Unheard()
+
+
+def kept(value: Any = None) -> Any:
+    """A function, since Gradio tells the page what the class's own constructor takes."""
+    return Kept(value, visible="hidden", show_label=False)
+
+
+class Choice(Dropdown):
+    """A choice that is looked up when it is asked for. What could be chosen when the page was made says nothing by then: models
+    come and go, and Gradio keeps what it has told a page since in that page's session, which a turn does not have."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class KeepingInterface(ChatInterface):
+    """Gradio's chat, whose memory is the page's."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        module: Any = chat_interface
+        plain = module.State
+        module.State = kept
+        try:
+            ChatInterface.__init__(self, *given, **more)
+        finally:
+            module.State = plain
