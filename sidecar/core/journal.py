@@ -18,6 +18,9 @@ from sidecar.words.text import Text
 
 Level = LogLevel
 
+PLACE = ("cloud", "subscription", "group")
+"""What is written beside each step of what is done at a place: what ends at one settles nothing at another."""
+
 SETTLED = ("done", "restored", "discarded")
 """Steps after which nothing is left of runs before that had not ended: made good, taken back, or forgotten."""
 
@@ -88,6 +91,12 @@ class Journal:
         self._leaving = leaving or Leaving()
         self._guarded = False
         self._last: tuple[str, dict[str, str]] = ("", {})
+
+    def after_cancel(self) -> Journal:
+        """The same for what is still to be put in order after a cancel: it does not hear that one any more."""
+        steady = Journal(self._file, self._operation, self._listen, threading.Event(), self._leaving, about=self._about)
+        steady._last = self._last
+        return steady
 
     @property
     def at(self) -> str:
@@ -179,7 +188,8 @@ def _ends_a_line(stream: BinaryIO) -> bool:
 @dataclass(frozen=True)
 class Unfinished:
     """The last step of a run that has not ended: when it began, in which process (0: none), and what was written beside it.
-    `earlier`: what was written at the last steps of runs before it that have not ended either, the newest first."""
+    `earlier`: what was written at the last steps of runs before it, at the same place, that have not ended either, the newest
+    first."""
 
     step: str
     time: float
@@ -189,27 +199,46 @@ class Unfinished:
 
 
 def unfinished(file: Path) -> Unfinished | None:
-    """Of the run that was heard of last, among those that have not ended; None where all have, or one has ended well since. A
-    line cut short by a kill, or damaged, is left out."""
+    """The run that was heard of last, among those that have not ended."""
+    return next(iter(unfinished_by_place(file)), None)
+
+
+def unfinished_by_place(file: Path) -> tuple[Unfinished, ...]:
+    """At each place the run that was heard of last, among those that have not ended: the newest first, none where one has ended
+    well since. A line cut short by a kill, or damaged, is left out."""
     running: dict[str, dict[str, object]] = {}
     for entry in _entries(file):
         operation = str(entry.get("operation"))
         running.pop(operation, None)
         if entry.get("step") in SETTLED:
-            running.clear()
+            running = {name: each for name, each in running.items() if not _settles(entry, each)}
         elif entry.get("step") != "failed":
             running[operation] = entry  # the newest last
-    if not running:
-        return None
-    last, *before = reversed(running.values())
+    places: dict[tuple[object, ...], list[dict[str, object]]] = {}
+    for entry in reversed(running.values()):
+        places.setdefault(_place(entry), []).append(entry)
+    return tuple(_last_of(*entries) for entries in places.values())
+
+
+def _last_of(last: dict[str, object], *before: dict[str, object]) -> Unfinished:
     pid = last.get("pid")
     return Unfinished(
         step=str(last.get("step")),
         time=_time(last),
         pid=pid if isinstance(pid, int) else 0,
         facts=last,
-        earlier=tuple(before),
+        earlier=before,
     )
+
+
+def _place(entry: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple(entry.get(key) for key in PLACE)
+
+
+def _settles(end: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """What does not say where it was is of every place."""
+    places = (_place(end), _place(other))
+    return places[0] == places[1] or any(set(each) == {None} for each in places)
 
 
 def _entries(file: Path) -> Generator[dict[str, object]]:
@@ -229,9 +258,9 @@ def _time(entry: dict[str, object]) -> float:
     return float(at) if isinstance(at, int | float) else 0.0
 
 
-def discard(file: Path) -> None:
-    """Writes down that nobody goes on with what was cut off."""
-    _append(file, {"time": time.time(), "pid": os.getpid(), "step": "discarded"})
+def discard(file: Path, place: Mapping[str, str] | None = None) -> None:
+    """Writes down that nobody goes on with what was cut off: at one place, or anywhere."""
+    _append(file, {"time": time.time(), "pid": os.getpid(), "step": "discarded", **(place or {})})
 
 
 def _append(file: Path, entry: dict[str, object]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import cast
 
 from sidecar.words.names import ReleaseCause
@@ -23,13 +24,34 @@ KEPT_GENERATIONS = 50
 LEFTOVER_SECONDS = 3600
 """An upload takes minutes at most: what nobody has written to for so long is nobody's any more."""
 
-_PART = re.compile(r"\.([0-9a-f]{64}(\.json)?|[0-9]+\.json)\.[0-9a-f]{8}\.part")
+_ARCHIVE_PART = re.compile(r"\.[0-9a-f]{64}\.[0-9a-f]{16}\.part")
+
+DAMAGED = ".damaged"
+"""End of the name of what the container's start leaves beside the generations where an archive of packages was not intact."""
+
+_PART = re.compile(r"\.([0-9a-f]{64}(\.json)?|[0-9]+\.(json|served))\.[0-9a-f]{8}\.part")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What a release names beside its code: an archive of wheels on the share, by its sha256. `key`: what it was made of.
+    `requirements`: the file whose packages these are. `complete`: pip has nothing left to install. `platform`: version of the
+    Python and machine that they are for; the container looks. `file`: where it lies on this machine, if it does."""
+
+    archive: str
+    size: int
+    key: str
+    requirements: str
+    complete: bool
+    platform: str = ""
+    file: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Generation:
     """`generations/<number>.json`: which release is current from then on. `at`: UTC in ISO 8601. `commit`: Git's, with `+`
-    where files of the code differed from it. The container's start reads `release` alone."""
+    where files of the code differed from it. `packages`: the archive that the release names. The container's start reads
+    `release` alone."""
 
     number: int
     release: str
@@ -38,6 +60,7 @@ class Generation:
     commit: str = ""
     slipway: str = ""
     cause: Cause = "deploy"
+    packages: str = ""
 
     def to_json(self) -> bytes:
         said = {
@@ -48,7 +71,7 @@ class Generation:
             "commit": self.commit,
             "slipway": self.slipway,
             "cause": self.cause,
-        }
+        } | ({"packages": self.packages} if self.packages else {})
         return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
@@ -67,6 +90,7 @@ def generation_from(number: int, content: bytes) -> Generation | None:
         commit=_text(said, "commit"),
         slipway=_text(said, "slipway"),
         cause="rollback" if cause == "rollback" else "failed" if cause == "failed" else "deploy",
+        packages=_text(said, "packages"),
     )
 
 
@@ -83,9 +107,33 @@ def next_number(names: Iterable[str]) -> int:
     return max(generation_numbers(names), default=0) + 1
 
 
-def manifest_json(manifest: Mapping[str, str]) -> bytes:
-    """`releases/<digest>.json`: what lies in a release, so that two can be compared without reading either."""
-    return (json.dumps({"files": dict(manifest)}, sort_keys=True, ensure_ascii=False) + "\n").encode()
+def manifest_json(manifest: Mapping[str, str], packages: Packages | None = None) -> bytes:
+    """What lies in a release: path → sha256, so that two can be compared without reading either; and the packages it needs."""
+    said: dict[str, object] = {"files": dict(manifest)}
+    if packages is not None:
+        said["packages"] = {
+            "archive": packages.archive,
+            "size": packages.size,
+            "key": packages.key,
+            "requirements": packages.requirements,
+            "complete": packages.complete,
+            "platform": packages.platform,
+        }
+    return (json.dumps(said, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def packages_from(content: bytes) -> Packages | None:
+    """None where a manifest names none."""
+    said = _object(content).get("packages")
+    if not isinstance(said, dict):
+        return None
+    told = cast("dict[str, object]", said)
+    archive, size = _text(told, "archive"), told.get("size")
+    if _DIGEST.fullmatch(archive) is None or not isinstance(size, int):
+        return None
+    complete = told.get("complete") is True
+    key, requirements, platform = (_text(told, name) for name in ("key", "requirements", "platform"))
+    return Packages(archive, size, key, requirements, complete, platform)
 
 
 def manifest_from(content: bytes) -> dict[str, str] | None:
@@ -124,6 +172,19 @@ def collectable(found: Mapping[int, Generation], served: frozenset[int], there: 
     kept = {*recent, *good}
     named = {each.release for each in ordered}
     return tuple(sorted(each for each in there if each in named and each not in kept))
+
+
+def unused_archives(
+    found: Mapping[int, Generation], kept: Collection[str], written: Mapping[str, float], now: float
+) -> tuple[str, ...]:
+    """What may go of the folder of archives, by name and time: those that generations name, but none whose release stays
+    (`kept`); and what nobody has named for long, uploads that were cut off included. `now`: by the same clock."""
+    named = {each.packages for each in found.values()}
+    needed = {each.packages for each in found.values() if each.release in kept}
+    gone = {each for each in written if each in named and each not in needed}
+    gone |= {each for each, at in written.items() if is_release(each) and each not in named and _is_old(at, now)}
+    gone |= {each for each, at in written.items() if _ARCHIVE_PART.fullmatch(each) and _is_old(at, now)}
+    return tuple(sorted(gone))
 
 
 def cut_off(written: Mapping[str, float], now: float) -> tuple[str, ...]:

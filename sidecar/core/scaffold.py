@@ -88,8 +88,13 @@ def shipped_packages() -> frozenset[str]:
     return stated(file.read_text(encoding="utf-8")).names
 
 
+def shipped_lock() -> str:
+    """Our own requirements by version and hash."""
+    return (shipped() / "inference" / "requirements.lock").read_text(encoding="utf-8")
+
+
 def _shipped_code() -> Tree:
     """What a wheel and an extension carry; a checkout may hold more."""
     found = read_tree(shipped() / "inference")
-    carried = (".py", ".md", "requirements.txt")
+    carried = (".py", ".md", "requirements.txt", "requirements.lock")
     return Tree(found.top, tuple(entry for entry in found.entries if entry.path.endswith(carried)))

@@ -1,4 +1,6 @@
-"""Bundles: the code of a project as one deterministic tar file, named by its content; and what differs between two trees."""
+"""Bundles: the code of a project as one deterministic tar file, named by its content; and what differs between two trees.
+
+A bundle's first member is its manifest, so that two releases can be compared by a look at where each begins."""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ import hashlib
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from sidecar.core.codefiles import Entry, Tree, unreadable
+from sidecar.core.releases import Packages, manifest_from, manifest_json
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
@@ -22,6 +26,12 @@ TRIES = 3
 
 BLOCK = 1 << 20
 
+MANIFEST = ".slipway-manifest.json"
+"""Of a bundle, its first member: beside the code's folder, where nothing of the code can be."""
+
+FIRST = 1 << 18
+"""Bytes that are asked for at once: manifests of some thousand files are in them whole."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -31,6 +41,7 @@ class Release:
     file: Path
     size: int
     manifest: dict[str, str]
+    packages: Packages | None = None
 
 
 class _Changed(Exception):
@@ -39,7 +50,7 @@ class _Changed(Exception):
         self.file = file
 
 
-def pack(tree: Tree, file: Path) -> Release:
+def pack(tree: Tree, file: Path, packages: Packages | None = None) -> Release:
     """Writes the bundle of a tree to `file`, block by block; the code's folder keeps its name inside it.
 
     The same content gives the same bytes on every machine: sorted paths, fixed times and owners, modes 755 or 644. Raises
@@ -52,7 +63,7 @@ def pack(tree: Tree, file: Path) -> Release:
         )
     for again in range(TRIES):
         try:
-            return _written(tree, file)
+            return _written(tree, file, packages)
         except _Changed as changed:
             if again == TRIES - 1:
                 raise WorkspaceError(
@@ -77,25 +88,24 @@ def _too_large(folder: str, size: int) -> WorkspaceError:
     )
 
 
-def _written(tree: Tree, file: Path) -> Release:
-    manifest: dict[str, str] = {}
+def _written(tree: Tree, file: Path, packages: Packages | None) -> Release:
+    manifest = manifest_of(tree)
     with file.open("wb") as target:
         whole = _Hashing(target)
         with tarfile.open(fileobj=whole, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+            written = manifest_json(manifest, packages)
+            archive.addfile(_member(MANIFEST, len(written)), io.BytesIO(written))
             for entry in tree.entries:
-                digest = _add(archive, entry, tree.top)
-                if digest is not None:
-                    manifest[entry.path] = digest
+                if _add(archive, entry, tree.top) != manifest.get(entry.path):
+                    raise _Changed(entry.source)
                 if target.tell() > MAX_BUNDLE + BLOCK:  # something has grown since it was measured
                     raise _too_large(tree.top, target.tell())
-    return Release(whole.hash.hexdigest(), file, file.stat().st_size, manifest)
+    return Release(whole.hash.hexdigest(), file, file.stat().st_size, manifest, packages)
 
 
 def _add(archive: tarfile.TarFile, entry: Entry, top: str) -> str | None:
     """Adds one entry; the sha256 of a file's content, None for a link."""
-    info = tarfile.TarInfo(f"{top}/{entry.path}")
-    info.mtime = 0
-    info.mode = 0o755 if entry.executable else 0o644
+    info = _member(f"{top}/{entry.path}", 0, 0o755 if entry.executable else 0o644)
     if entry.kind == "link":
         info.type = tarfile.SYMTYPE
         info.linkname = entry.target
@@ -116,6 +126,33 @@ def _add(archive: tarfile.TarFile, entry: Entry, top: str) -> str | None:
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise _Changed(entry.source)
     return content.hash.hexdigest()
+
+
+def _member(name: str, size: int, mode: int = 0o644) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mtime, info.mode, info.size = 0, mode, size
+    return info
+
+
+def manifest_within(part: Callable[[int, int], bytes]) -> dict[str, str] | None:
+    """The manifest that a bundle begins with; None for one without. `part`: its bytes, by offset and length."""
+    content = beginning(part)
+    return None if content is None else manifest_from(content)
+
+
+def beginning(part: Callable[[int, int], bytes]) -> bytes | None:
+    """A bundle's first member, as it is written."""
+    begin = part(0, FIRST)
+    try:
+        found = tarfile.TarInfo.frombuf(begin[: tarfile.BLOCKSIZE], "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError):
+        return None
+    if found.name != MANIFEST or found.size > MAX_BUNDLE:
+        return None
+    content = begin[tarfile.BLOCKSIZE : tarfile.BLOCKSIZE + found.size]
+    if len(content) < found.size:
+        content += part(FIRST, found.size - len(content))
+    return content
 
 
 class _Hashing(io.RawIOBase):

@@ -68,6 +68,16 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
         ) from error
 
 
+def template_of(source: str, compiled: Path) -> Template:
+    """The shipped JSON while its stamp fits the source, else what our own compiler makes of it. Raises TemplateError."""
+    if compiled.exists():
+        template = _read(compiled)
+        stamp = _stamp(template)
+        if stamp is not None and stamp["sourceSha256"] == source_digest(source):
+            return template
+    return cast("Template", compile_bicep(source))
+
+
 def bicep_cli(environ: dict[str, str]) -> Path | None:
     """The Bicep CLI that a person already has: named, on PATH, or where az and azd put it."""
     named = environ.get("AZD_BICEP_TOOL_PATH")

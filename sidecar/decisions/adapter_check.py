@@ -12,13 +12,18 @@ from typing import cast
 from sidecar.decisions.checks import Check, Unread, passed, unverified, warned
 from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, Tensor, Tensors
 from sidecar.decisions.model_shape import Shape
+from sidecar.decisions.models_on_share import CUT_OFF, UNFINISHED
+from sidecar.decisions.tokenizer_check import unusable
 from sidecar.words.text import Text
 
 WEIGHTS, PICKLED = "adapter_model.safetensors", "adapter_model.bin"
 MOST_RANK, MOST_VOCABULARY = 256, 1 << 20
 LORA = re.compile(r"^base_model\.model\.model\.layers\.(\d+)\.([a-z_.]+)\.lora_([AB])\.weight$")
 WHOLE = re.compile(
-    r"^base_model\.model\.(?:model\.)?(embed_tokens|lm_head)\.(modules_to_save\.|original_module\.)?weight$"
+    r"^base_model\.model\.(?:model\.)?(embed_tokens|lm_head)\.(modules_to_save\.|original_module\.|base_layer\.)?weight$"
+)
+WHOLE_LORA = re.compile(
+    r"^base_model\.model\.(?:model\.)?(embed_tokens|lm_head)\.lora_(?:embedding_)?([AB])(?:\.weight)?$"
 )
 WHOLE_MODULES = ("embed_tokens", "lm_head")
 
@@ -91,12 +96,12 @@ KNOWN_KEYS = frozenset(
 def adapter_check(adapter: Adapter, base: Base, shape: Shape | None) -> Check:
     """`shape`: of a base that our own engine serves. A refused adapter is a warning: the server starts without it and says so."""
     name = f"adapter {adapter.folder}"
-    for part in (adapter.config, adapter.tensors):
+    for part in (adapter.config, adapter.tensors, adapter.tokenizer):
         if isinstance(part, Unread):
             return unverified(name, part)
-    refusal = _refusal(adapter, shape)
-    if refusal is not None:
-        told = {"folder": adapter.folder, "reason": refusal.reason}
+    refused = refusal(adapter, shape)
+    if refused is not None:
+        told = {"folder": adapter.folder, "reason": refused.reason}
         return warned(
             name,
             Text("The server will refuse the adapter {folder}: {reason}.", **told),
@@ -108,8 +113,11 @@ def adapter_check(adapter: Adapter, base: Base, shape: Shape | None) -> Check:
     return passed(name, _told(adapter, base, shape))
 
 
-def _refusal(adapter: Adapter, shape: Shape | None) -> Broken | None:
+def refusal(adapter: Adapter, shape: Shape | None) -> Broken | None:
+    """Why the server takes it for no base at all, where no `shape` is given, or not for this one."""
     config, tensors = adapter.config, adapter.tensors
+    if UNFINISHED in adapter.files:
+        return Broken(CUT_OFF)
     if isinstance(config, Broken):
         return Broken(Text("adapter_config.json: {reason}", reason=config.reason))
     if tensors is None:
@@ -119,7 +127,11 @@ def _refusal(adapter: Adapter, shape: Shape | None) -> Broken | None:
         return Broken(Text("{file}: {reason}", file=WEIGHTS, reason=tensors.reason))
     if isinstance(config, Unread) or isinstance(tensors, Unread):
         return None
-    return _by_config(config, shape) or (None if shape is None else _by_shapes(config, tensors, shape))
+    return (
+        _by_config(config, shape)
+        or (None if shape is None else _by_shapes(config, tensors, shape))
+        or unusable(adapter.files, adapter.tokenizer)
+    )
 
 
 def _lacks_weights() -> Text:
@@ -127,6 +139,8 @@ def _lacks_weights() -> Text:
 
 
 def _by_config(config: Json, shape: Shape | None) -> Broken | None:
+    if not config.get("peft_type"):
+        return Broken(Text("adapter_config.json names no peft_type, so it is not PEFT's (mlx-lm writes such files)"))
     kinds = ("LORA",) if shape is not None else FOREIGN_TYPES
     if config.get("peft_type") not in kinds:
         told = {"kind": config.get("peft_type"), "kinds": ", ".join(kinds)}
@@ -148,25 +162,55 @@ def _by_config(config: Json, shape: Shape | None) -> Broken | None:
 
 def _by_shapes(config: Json, tensors: Tensors, shape: Shape) -> Broken | None:
     pairs: dict[tuple[int, str], dict[str, Tensor]] = {}
+    added: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if WHOLE.match(key):
             continue
+        if (match := WHOLE_LORA.match(key)) is not None:
+            added.setdefault(match[1], {})[match[2]] = tensor
+            continue
         match = LORA.match(key)
-        if match is None or match[2] not in shape.projections or int(match[1]) >= shape.layers:
+        if match is None or match[2] not in shape.adaptable or int(match[1]) >= shape.layers:
             return Broken(Text("it has a tensor that the base model has no place for: {key}", key=key))
         pairs.setdefault((int(match[1]), match[2]), {})[match[3]] = tensor
     for (layer, module), pair in sorted(pairs.items()):
         wrong = _pair(config, layer, module, pair, shape)
         if wrong is not None:
             return wrong
+    for module, pair in sorted(added.items()):
+        wrong = _added(config, module, pair, tensors, shape)
+        if wrong is not None:
+            return wrong
     return _whole_modules(config, tensors, shape) or (None if tensors else Broken(Text("it holds no LoRA weights")))
+
+
+def _added(config: Json, module: str, pair: Mapping[str, Tensor], tensors: Tensors, shape: Shape) -> Broken | None:
+    """LoRA on embedding or head: PEFT stores an embedding's pair the other way round."""
+    if len(pair) < 2:
+        return Broken(Text("{module} has only one of its two matrices", module=module))
+    whole = saved_modules(tensors).get(module)
+    rows = whole.shape[0] if whole is not None and len(whole.shape) == 2 else shape.vocabulary
+    inner, outer = (rows, shape.hidden) if module == "embed_tokens" else (shape.hidden, rows)
+    a, b = pair["A"].shape, pair["B"].shape
+    rank = a[0] if a else 0
+    if a != (rank, inner) or b != (outer, rank) or not 0 < rank <= MOST_RANK:
+        told = {"has": f"{a} and {b}", "needs": f"(r, {inner}) and ({outer}, r)"}
+        return Broken(Text("{module} has shapes {has}; the base needs {needs}", module=module, **told))
+    said = _rank_of(config, module if module == "lm_head" else f"model.{module}")
+    if said is None:
+        return Broken(Text("its configuration states ranks that are none"))
+    if said and said != rank:
+        return Broken(
+            Text("{module} has rank {rank}; its configuration says {said}", module=module, rank=rank, said=said)
+        )
+    return None
 
 
 def _pair(config: Json, layer: int, module: str, pair: Mapping[str, Tensor], shape: Shape) -> Broken | None:
     where = {"layer": layer, "module": module}
     if len(pair) < 2:
         return Broken(Text("layer {layer} {module} has only one of its two matrices", **where))
-    a, b, needs = pair["A"].shape, pair["B"].shape, shape.projections[module]
+    a, b, needs = pair["A"].shape, pair["B"].shape, shape.adaptable[module]
     rank = a[0] if a else 0
     if a != (rank, needs.columns) or b != (needs.rows, rank):
         told = {"has": f"{a} and {b}", "needs": f"(r, {needs.columns}) and ({needs.rows}, r)"}
@@ -208,7 +252,7 @@ def _whole_modules(config: Json, tensors: Tensors, shape: Shape) -> Broken | Non
         if len(each.shape) != 2 or each.shape[1] != shape.hidden or not 0 < each.shape[0] <= MOST_VOCABULARY:
             told = {"name": name, "has": each.shape, "hidden": shape.hidden}
             return Broken(Text("its {name} has the shape {has}; the base needs (tokens, {hidden})", **told))
-        if not each.dtype.startswith(("F", "BF")):
+        if not each.is_floating:
             return Broken(Text("its {name} holds {dtype}, which are no weights", name=name, dtype=each.dtype))
     head, embedding = saved.get("lm_head"), saved.get("embed_tokens")
     vocabulary = shape.vocabulary if embedding is None else embedding.shape[0]
@@ -225,7 +269,7 @@ def saved_modules(tensors: Tensors) -> Mapping[str, Tensor]:
     for key, tensor in tensors.items():
         match = WHOLE.match(key)
         if match is not None and match[2] != "original_module.":
-            (trained if match[2] else plain)[match[1]] = tensor
+            (trained if match[2] == "modules_to_save." else plain)[match[1]] = tensor
     return plain | trained
 
 
@@ -254,7 +298,12 @@ def _doubt(adapter: Adapter, base: Base) -> tuple[Text, Text | None] | None:
             ),
             Text("If one of them changes how the adapter is computed, its answers differ from those in training."),
         )
-    absent = [each for each in _names(config.get("target_modules")) if not _has_module(base.tensors, each)]
+    held = [] if isinstance(adapter.tensors, (Broken, Unread)) else [f".{each}" for each in adapter.tensors or ()]
+    absent = [
+        each
+        for each in _names(config.get("target_modules"))
+        if not _has_module(base.tensors, each) and not any(f".{each}.lora_" in tensor for tensor in held)
+    ]
     if absent and base.tensors and base.unread is None:
         told = {"folder": adapter.folder, "names": ", ".join(absent), "base": base.name}
         return Text("{folder} is for modules that {base} does not have: {names}.", **told), None

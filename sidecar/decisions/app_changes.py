@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
+from sidecar.decisions.registries import Stated
 from sidecar.words.text import Text
 
 Json = dict[str, Any]
@@ -12,6 +14,8 @@ Pair = tuple[str, object, object]
 """A parameter, what the app has of it, and what is stated."""
 
 BASE_MODEL = "SLIPWAY_BASE_MODEL"
+VARIABLES = {"baseModel": BASE_MODEL, "hubModel": "SLIPWAY_HUB_MODEL", "hubRevision": "SLIPWAY_HUB_REVISION"}
+"""Of the first container, by the parameter that states each."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,10 @@ class Change:
     texts: tuple[Text, ...]
     notes: tuple[Text, ...]
     alone: bool = False
+    login: Stated | None = None
+    """For a registry, which the app has another or none for."""
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """Written with it, by name."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +99,29 @@ def _container_changes(containers: list[Json], wanted: list[Json], stated: dict[
 
 
 def _base_changes(containers: list[Json], stated: dict[str, object]) -> list[Text]:
-    """The base model is a variable of the first container."""
-    if not containers or "baseModel" not in stated:
-        return []
-    first, new = containers[0], str(stated["baseModel"])
+    """Which base model is served, and which one is fetched for that."""
+    return [
+        text
+        for name, variable in VARIABLES.items()
+        if containers and name in stated and (text := _variable_change(containers[0], variable, str(stated[name])))
+    ]
+
+
+def _variable_change(first: Json, variable: str, new: str) -> Text | None:
     env = [dict(each) for each in cast("list[Json]", first.get("env") or [])]
-    known = next((each for each in env if each.get("name") == BASE_MODEL), None)
+    known = next((each for each in env if each.get("name") == variable), None)
     old = "" if known is None else str(known.get("value") or "")
     if old == new:
-        return []
+        return None
     if known is None:
-        known = {"name": BASE_MODEL}
+        known = {"name": variable}
         env.append(known)
     known["value"] = new
     first["env"] = env
-    return [Text("The base model changes from {old} to {new}.", old=old or "“”", new=new or "“”")]
+    told = {"old": old or "“”", "new": new or "“”"}
+    if variable == BASE_MODEL:
+        return Text("The base model changes from {old} to {new}.", **told)
+    return Text("What is fetched from the hub ({variable}) changes from {old} to {new}.", variable=variable, **told)
 
 
 def _size_changes(containers: list[Json], wanted: list[Json], stated: dict[str, object]) -> list[Text]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from sidecar.decisions.checks import Check, Unread, failed, passed, unverified, warned
-from sidecar.decisions.model_facts import Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
+from sidecar.decisions.model_facts import NAMING, Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
 from sidecar.decisions.model_shape import FAMILIES, Foreign, Shape, shape_of
-from sidecar.decisions.models_on_share import missing_base
+from sidecar.decisions.models_on_share import CUT_OFF, INDEX, UNFINISHED, WEIGHTS, missing_base
+from sidecar.decisions.quantised import WAY_ON, by_configuration, by_names
+from sidecar.decisions.tokenizer_check import TOKENIZERS, has_template, unusable
 from sidecar.words.text import Text
 
 NAME = "base model"
-PUT_IT_THERE = Text("Put it there (fine-tuning leaves it there by itself), then run Deploy again. Nothing was changed.")
+PUT_IT_THERE = Text(
+    "Put it there (AI Toolkit: Upload model or adapter; fine-tuning leaves it there by itself), then run Deploy again. Nothing "
+    "was changed."
+)
 WHOLE_AGAIN = Text("Put the whole folder of the model there again, as it was published, then run the command again.")
-INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 NAMED = 3
 """Tensors and files that a sentence names."""
@@ -19,10 +23,15 @@ NAMED = 3
 
 def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
     """`needed`: something is to be served now, so a base that is not there is a failure; before that it may still come."""
-    untold = unknown(facts.settings, "SLIPWAY_BASE_MODEL")
+    untold = unknown(facts.settings, *NAMING)
     if untold is not None:
         return [unverified(NAME, untold)]
     missing = missing_base(facts.models, facts.wanted)
+    hub = facts.settings.get("SLIPWAY_HUB_MODEL")
+    if missing is not None and hub and facts.wanted == hub:
+        return [
+            passed(NAME, Text("{name} is not on the share: the container fetches it from the hub, once.", name=hub))
+        ]
     if missing is not None and not facts.models.whole:
         reason = Text("Not all of the share's many folders were looked through: {problem}", problem=missing)
         return [unverified(NAME, Unread(reason))]
@@ -37,9 +46,10 @@ def base_checks(facts: ModelFacts, *, needed: bool) -> list[Check]:
 
 
 def _whole(base: Base, settings: Settings) -> Check:
-    for found in (_configured(base), _tokenizer(base), _weights(base), _headers(base)):
+    quantised = _quantised(base)
+    for found in (_configured(base), quantised, _tokenizer(base), _weights(base), _headers(base)):
         if isinstance(found, Broken):
-            return _refused(base, found)
+            return _refused(base, found, WAY_ON if found is quantised else WHOLE_AGAIN)
         if isinstance(found, Unread):
             return unverified(NAME, found)
     found = _as_configured(base, settings.get("SLIPWAY_ENGINE") or "auto")
@@ -47,12 +57,20 @@ def _whole(base: Base, settings: Settings) -> Check:
     return found if untold is None or found.verdict != "FAIL" else unverified(NAME, untold)
 
 
-def _refused(base: Base, why: Broken) -> Check:
+def _refused(base: Base, why: Broken, remedy: Text = WHOLE_AGAIN) -> Check:
     sentence = Text("The server can't start with the base model {name}: {reason}.", name=base.name, reason=why.reason)
-    return failed(NAME, "BaseModelUnusable", sentence, WHOLE_AGAIN)
+    return failed(NAME, "BaseModelUnusable", sentence, remedy)
+
+
+def _quantised(base: Base) -> Broken | None:
+    """By a method that is not served."""
+    stated = None if isinstance(base.config, (Broken, Unread)) else by_configuration(base.config)
+    return stated or by_names(base.tensors)
 
 
 def _configured(base: Base) -> Broken | Unread | None:
+    if UNFINISHED in base.files:
+        return Broken(CUT_OFF)
     if isinstance(base.config, Unread):
         return base.config
     if isinstance(base.config, Broken):
@@ -61,9 +79,9 @@ def _configured(base: Base) -> Broken | Unread | None:
 
 
 def _tokenizer(base: Base) -> Broken | None:
-    if "tokenizer.json" in base.files or "tokenizer.model" in base.files:
-        return None
-    return Broken(Text("its folder has neither tokenizer.json nor tokenizer.model"))
+    if any(all(file in base.files for file in files) for files in TOKENIZERS):
+        return unusable(base.files, base.tokenizer)
+    return Broken(Text("its folder has neither tokenizer.json nor tokenizer.model, nor vocab.json with merges.txt"))
 
 
 def _weights(base: Base) -> Broken | Unread | None:
@@ -129,7 +147,7 @@ def misfit(known: Shape, found: Tensors) -> Broken | None:
         if tensor.shape != dimensions:
             told = {"name": name, "has": tensor.shape, "needs": dimensions}
             return Broken(Text("its tensor {name} has the shape {has}; its config.json says {needs}", **told))
-        if not tensor.dtype.startswith(("F", "BF")):
+        if not tensor.is_floating:
             told = {"name": name, "dtype": tensor.dtype}
             return Broken(
                 Text("its tensor {name} is stored as {dtype}: quantised weights without their scales", **told)
@@ -170,9 +188,10 @@ def _foreign(base: Base, known: Foreign | None) -> Check:
 
 
 def _template(base: Base) -> list[Check]:
-    if isinstance(base.template, Unread):
-        return [unverified("chat template", base.template)]
-    if base.template:
+    template = has_template(base.files, base.tokenizer)
+    if isinstance(template, Unread):
+        return [unverified("chat template", template)]
+    if template:
         return [passed("chat template", Text("{name} has a chat template.", name=base.name))]
     sentence = Text(
         "{name} alone has no chat template: chats are refused but with an adapter that brings its own; completions answer.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.words.errors import SlipwayError
 from sidecar.words.names import Verdict
+from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 
 
@@ -20,7 +21,7 @@ class Unread:
 @dataclass(frozen=True)
 class Check:
     """`name`: by which people and programs call it. `parameter`: of the parameters file, where one decides.
-    `code`: of a failure."""
+    `code`: of a failure. `problem`: a place in the person's files, where no parameter that can be read tells it."""
 
     name: str
     verdict: Verdict
@@ -28,6 +29,7 @@ class Check:
     remedy: Text | None = None
     parameter: str | None = None
     code: str | None = None
+    problem: Problem | None = None
 
 
 def passed(name: str, sentence: Text) -> Check:
@@ -49,6 +51,16 @@ def failed(name: str, code: str, sentence: Text, remedy: Text, parameter: str | 
 def failed_as(name: str, error: SlipwayError, parameter: str | None = None) -> Check:
     """A refusal that is an error elsewhere."""
     return Check(name, "FAIL", error.message, error.suggestion, parameter, error.code)
+
+
+def of_files(error: SlipwayError) -> tuple[Check, ...]:
+    """Of parameters that can't be taken: a row for each place. What the cloud has to say depends on them."""
+    wrong = tuple(
+        Check("parameters", "FAIL", each.message, error.suggestion, code=error.code, problem=each)
+        for each in error.problems
+    )
+    unlooked = Text("Nothing else was looked at: it depends on the parameters.")
+    return (*(wrong or (failed_as("parameters", error),)), unverified("everything else", Unread(unlooked)))
 
 
 def failures(checks: Sequence[Check]) -> tuple[Check, ...]:

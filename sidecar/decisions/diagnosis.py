@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from sidecar.decisions.reasons import in_log, in_words
 from sidecar.decisions.signs import (
-    ServerSign,
     Termination,
     failing_probe,
     failure,
@@ -58,6 +57,7 @@ PHASES: dict[Phase, str] = {
     "waiting-for-first-deploy": "The replica waits for its first release…",
     "dependencies": "Installing dependencies…",
     "checking": "Checking the model's files…",
+    "fetching-base": "Fetching the base model from the hub, once{percent}…",
     "loading-base": "Loading the base model{percent}…",
     "loading-adapters": "Loading the adapters…",
     "warming-up": "Warming up…",
@@ -320,7 +320,9 @@ def _working(seen: Seen) -> Working:
     events = [event for event in seen.events if event.replica == replica.name]
     if sign.phase is not None:
         failed = None if replica.ready or sign.phase != "ready" else failing_probe(lines, events)
-        return Working(_phase_text(sign), sign.phase, sign.percent, _unready(failed) if failed else warning)
+        return Working(
+            phase_text(sign.phase, sign.percent), sign.phase, sign.percent, _unready(failed) if failed else warning
+        )
     pulling, pulled = last(events, "PullingImage"), last(events, "PulledImage")
     waiting = next((waiting_reason(each.details) for each in replica.containers if not each.started), "")
     if waiting == "PullingImage" or (pulling is not None and (pulled is None or pulled.at < pulling.at)):
@@ -351,10 +353,9 @@ def _unready(failed: SystemEvent) -> Text:
     )
 
 
-def _phase_text(sign: ServerSign) -> Text:
-    assert sign.phase is not None
-    percent = "" if sign.percent is None else f" ({sign.percent} %)"
-    return Text(PHASES[sign.phase], percent=percent)
+def phase_text(phase: Phase, percent: int | None) -> Text:
+    shown = "" if percent is None else f" ({percent} %)"
+    return Text(PHASES[phase], percent=shown)
 
 
 def _runs(container: Container) -> bool:

@@ -16,16 +16,19 @@ LOOKING = frozenset({"look", "check", "sync", "upload", "resolve", "providers", 
 MIRROR = "mirror"
 """A plain tree is switched file by file: in between it is neither the old one nor the new."""
 
+TRIED = frozenset({"push", "exchange"})
+"""The new release was sent to the container, or tried beside the server that runs: nothing is current that was not before."""
+
+BESIDE = frozenset({"pin", "beside", "take-back"})
+"""A revision was made, or about to be, beside the one that serves; it gets no request, and may hold a GPU."""
+
+SHIFTED = frozenset({"shift", "answers", "drain", "retire", "settle"})
+"""The requests go to a new revision that was checked, or are about to; the old one may run still."""
+
 BACK = frozenset({"back", "former-start"})
 
 WHILE_ENDING = frozenset({"release", "room"})
 """The old replica was being ended, so that its GPU gets free: its revision may not be active."""
-
-FOLLOWING = frozenset({"deploy", "adopt"})
-"""A deployment was begun, or one under way was found, and is followed."""
-
-STILL_DEPLOYING = frozenset({"DeploymentTimeout", "DeploymentNotStarted"})
-"""Codes of a Provision that gives up before its deployment has ended, or before it is known whether it has begun."""
 
 OVERTAKES: Mapping[OperationKind, tuple[OperationKind, ...]] = {
     "provision": ("delete",),
@@ -55,6 +58,20 @@ def left_behind(kind: OperationKind, step: str) -> Text:
         return Text("The app may be started or stopped: its status tells.")
     if step in LOOKING:
         return Text("Nothing was changed: the release before is current.")
+    if step in TRIED:
+        return Text(
+            "The release before serves and is current; the container drops the new one by itself. A Deploy goes on from there."
+        )
+    if step in BESIDE:
+        return Text(
+            "The release before serves and is current; a revision beside it may run, and its GPU is paid for, until a Deploy "
+            "ends it."
+        )
+    if step in SHIFTED:
+        return Text(
+            "The new release has been checked, and serves or is about to; the old revision may run, and its GPU is paid for, "
+            "until a Deploy ends it."
+        )
     if step == MIRROR:
         return Text(
             "The tree on the share is old in part and new in part; a replica that starts now reads both. Run Deploy again."
@@ -77,11 +94,6 @@ def _left_of_a_provision(step: str) -> Text:
 def can_be_cancelled(kind: OperationKind, step: str) -> bool:
     """Whether something may go on in the cloud that can be ended there."""
     return kind == "provision" and step not in LOOKING
-
-
-def goes_on_without(kind: OperationKind, step: str, code: str) -> bool:
-    """Whether a run that fails so leaves a deployment under way, or one that may be: it can still be followed and cancelled."""
-    return kind == "provision" and (code in STILL_DEPLOYING or (code == "Unreachable" and step in FOLLOWING))
 
 
 def _left_of_a_deletion(step: str) -> Text:

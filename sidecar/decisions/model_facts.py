@@ -20,6 +20,9 @@ DTYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2,
 """Number formats that our server reads, and the bytes of each number."""
 
 
+NAMING = ("SLIPWAY_BASE_MODEL", "SLIPWAY_HUB_MODEL")
+"""Variables that say which base is served."""
+
 Settings = Mapping[str, str | None]
 """Of the server, as variables; None for one that is set in a way that only the shell can tell."""
 
@@ -45,6 +48,10 @@ class Tensor:
         """Bytes in the file."""
         return self.numbers * DTYPES[self.dtype]
 
+    @property
+    def is_floating(self) -> bool:
+        return self.dtype.startswith(("F", "BF"))
+
 
 Tensors = Mapping[str, Tensor]
 
@@ -52,14 +59,14 @@ Tensors = Mapping[str, Tensor]
 @dataclass(frozen=True)
 class Base:
     """A base model's folder. `files`: sizes by name. `index`: the files of weights that the index names; None: there is none.
-    `shards`: the headers of those that were to be read. `template`: whether there is a chat template."""
+    `shards`: the headers of those that were to be read. `tokenizer`: the settings of its tokenizer; None: it has none."""
 
     name: str
     files: Mapping[str, int]
     config: Json | Broken | Unread
     index: tuple[str, ...] | Broken | Unread | None
     shards: Mapping[str, Tensors | Broken | Unread]
-    template: bool | Unread
+    tokenizer: Json | Broken | Unread | None
 
     @property
     def unread(self) -> Unread | None:
@@ -79,12 +86,14 @@ class Base:
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter's folder on the share. `tensors`: None where it has no file of weights that our server reads."""
+    """An adapter's folder on the share. `tensors`: None where it has no file of weights that our server reads. `tokenizer`: the
+    settings of the one that it brings."""
 
     folder: str
     files: Mapping[str, int]
     config: Json | Broken | Unread
     tensors: Tensors | Broken | Unread | None
+    tokenizer: Json | Broken | Unread | None
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,11 @@ class ModelFacts:
 _MENTIONED = re.compile(r"\b(SLIPWAY_[A-Z_]+)[:+]?=")
 _EXPANDED = re.compile(r"[$`]")
 _OPENS, _CLOSES = ("if", "for", "while", "until", "case"), ("fi", "done", "esac")
+
+
+def wanted_base(settings: Settings) -> str:
+    """The base that the server is told to serve: by name, or by the hub's; empty where it takes the only one."""
+    return settings.get("SLIPWAY_BASE_MODEL") or settings.get("SLIPWAY_HUB_MODEL") or ""
 
 
 def template_env(app_template: Json | None) -> Mapping[str, str]:

@@ -50,11 +50,16 @@ class Need:
 
 
 def need(tensors: Tensors, shape: Shape | None, vocabulary: int, running: int, *, four_bits: bool = False) -> Need:
-    weights = in_four_bits(tensors) if four_bits else sum(each.numbers for each in tensors.values()) * BYTES
+    weights = in_four_bits(tensors) if four_bits else _loaded(tensors)
     scores = SCORES * running * vocabulary
     total = int(weights + scores + (SPARE + LEAST_CACHE) / SHARE)
     token = 0 if shape is None else shape.layers * 2 * shape.kv_heads * shape.head_dim * BYTES
     return Need(weights + scores, total, token)
+
+
+def _loaded(tensors: Tensors) -> int:
+    """In 16 bits, but for what is quantised: that stays as it is stored."""
+    return sum(each.numbers * BYTES if each.is_floating else each.stored for each in tensors.values())
 
 
 def in_four_bits(tensors: Tensors) -> int:

@@ -50,7 +50,8 @@ class Projection:
 
 @dataclass(frozen=True)
 class Shape:
-    """`projections`: a layer's matrices by their names below it."""
+    """`projections`: a layer's matrices by their names below it. `apart`: parts of these that an adapter may name, where a family
+    has several in one."""
 
     layers: int
     hidden: int
@@ -60,6 +61,11 @@ class Shape:
     tied: bool
     qk_norm: bool
     projections: Mapping[str, Projection]
+    apart: Mapping[str, Projection]
+
+    @property
+    def adaptable(self) -> Mapping[str, Projection]:
+        return {**self.apart, **self.projections}
 
     @property
     def tensors(self) -> Mapping[str, tuple[int, ...]]:
@@ -131,11 +137,11 @@ def _shape(config: Json, family: Family) -> Shape:
     biased, mlp = bool(config.get("attention_bias", False)), bool(config.get("mlp_bias", False))
     qkv, out, wide = _has(family.qkv_bias, biased), _has(family.output_bias, biased), _has(family.mlp_bias, mlp)
     query, kv = heads * head_dim, kv_heads * head_dim
+    apart = {f"self_attn.{name}_proj": (query if name == "q" else kv, hidden, qkv) for name in "qkv"}
+    apart |= {f"mlp.{name}_proj": (middle, hidden, wide) for name in ("gate", "up")}
+    rows = dict(apart)
     if family.fused:
         rows = {"self_attn.qkv_proj": (query + 2 * kv, hidden, qkv), "mlp.gate_up_proj": (2 * middle, hidden, wide)}
-    else:
-        rows = {f"self_attn.{name}_proj": (query if name == "q" else kv, hidden, qkv) for name in "qkv"}
-        rows |= {f"mlp.{name}_proj": (middle, hidden, wide) for name in ("gate", "up")}
     rows |= {"self_attn.o_proj": (hidden, query, out), "mlp.down_proj": (hidden, middle, wide)}
     return Shape(
         layers=size("num_hidden_layers"),
@@ -146,6 +152,7 @@ def _shape(config: Json, family: Family) -> Shape:
         tied=bool(config.get("tie_word_embeddings", False)),
         qk_norm=family.qk_norm,
         projections={name: Projection(*each) for name, each in rows.items()},
+        apart={name: Projection(*each) for name, each in apart.items()},
     )
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from sidecar.core.codefiles import Tree
 from sidecar.words.text import Text
 
 CACHE = "model-cache"
+NOT_WALKED = ("node_modules", "site-packages")
+"""Folders of packages, in which neither the server nor we look for models."""
+
 ADAPTER_CONFIG = "adapter_config.json"
+INDEX, WEIGHTS = "model.safetensors.index.json", "model.safetensors"
+CHECKPOINT = re.compile(r"checkpoint-\d+")
+
+UNFINISHED = ".slipway-upload.json"
+"""Stands in a model's folder while its files are switched: until it is gone the server takes nothing of them."""
+
+CUT_OFF = Text("an upload of it was cut off while its files were switched; upload it again")
 
 OUR_SERVER = "engine/files/folder.py"
 """A file of the code's folder that only our server has: it finds the models."""
@@ -28,13 +40,33 @@ def models_among(files: Iterable[str], *, whole: bool) -> Models:
     """`files`: paths below the mount."""
     bases: set[str] = set()
     adapters: set[str] = set()
+    weights: set[str] = set()
     for each in files:
         *folders, name = each.split("/")
         if name == "config.json" and len(folders) == 3 and folders[0] == CACHE:
             bases.add("/".join(folders[1:]))
         elif name == ADAPTER_CONFIG:
             adapters.add("/".join(folders))
-    return Models(tuple(sorted(bases)), tuple(sorted(adapters)), whole)
+        elif name in (INDEX, WEIGHTS):
+            weights.add("/".join(folders))
+    for base in sorted(bases):  # trainers leave the base's config.json beside an adapter
+        folder = f"{CACHE}/{base}"
+        if folder in adapters and folder not in weights:
+            bases.discard(base)
+    return Models(tuple(sorted(bases)), _results(adapters), whole)
+
+
+def _results(found: Collection[str]) -> tuple[str, ...]:
+    """Without the checkpoints beside or below what came of their training: the server leaves those out. Others come last."""
+    paths = {each: PurePosixPath("/", each) for each in found}
+    results = [each for each in sorted(found) if not CHECKPOINT.fullmatch(paths[each].name)]
+    others = [paths[each] for each in results]
+
+    def counts(path: PurePosixPath) -> bool:
+        return not any(path.parent == each or path.parent in each.parents or each in path.parents for each in others)
+
+    alone = sorted(each for each in found if each not in results and counts(paths[each]))
+    return (*results, *alone)
 
 
 def is_our_server(tree: Tree) -> bool:
@@ -43,7 +75,7 @@ def is_our_server(tree: Tree) -> bool:
 
 
 def missing_base(found: Models, wanted: str) -> Text | None:
-    """Why our server would find no base model; None where it finds one. `wanted`: the app's SLIPWAY_BASE_MODEL."""
+    """Why our server would find no base model; None where it finds one. `wanted`: as `wanted_base` has it."""
     if wanted and wanted not in found.bases:
         return Text(
             "The base model {wanted} is not under {cache} on the share; there: {found}.",

@@ -185,7 +185,8 @@ def app_members(found: Reality) -> tuple[Member, ...]:
         return ()
     stated = changed(app.template, change.template, "template") if change.texts else ()
     moved = () if found.moved is None else (Member("template.volumes.storageName", *found.moved),)
-    return (*stated, *moved)
+    login = () if change.login is None else (Member("configuration.registries", "", change.login.server),)
+    return (*stated, *moved, *login)
 
 
 def remade(found: Reality) -> bool:

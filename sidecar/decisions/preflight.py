@@ -25,6 +25,7 @@ from sidecar.decisions.provisioning import (
     refuse_foreign,
     refuse_unusable,
 )
+from sidecar.decisions.registries import registry_check
 from sidecar.gateway.offers import Grant
 from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
@@ -269,6 +270,13 @@ def _image(facts: Facts) -> list[Check]:
     return [passed("image", Text("The image is {image}.", image=image))]
 
 
+def _registry(facts: Facts) -> list[Check]:
+    image = image_of(facts.planned.app_template)
+    if APP not in facts.planned.names or facts.login is None or image is None:
+        return []
+    return registry_check(facts.login, image, facts.app)
+
+
 def _owner(facts: Facts) -> list[Check]:
     app = facts.app
     if app is None:
@@ -297,5 +305,6 @@ JUDGES: tuple[Callable[[Facts], list[Check]], ...] = (
     _storage,
     _files,
     _image,
+    _registry,
     _models,
 )

@@ -10,6 +10,7 @@ from sidecar.decisions.checks import Unread
 from sidecar.decisions.model_facts import ModelFacts
 from sidecar.decisions.profiles import Wanted, kind_of
 from sidecar.decisions.provisioning import Existing
+from sidecar.decisions.registries import Stated
 from sidecar.decisions.resizing import Resized
 from sidecar.gateway.apps import App, Environment
 from sidecar.gateway.offers import Account, Grant, Offer
@@ -41,6 +42,8 @@ class Facts:
     files: Unread | SlipwayError | None
     nodes: Resized | None = None
     """The maximum of nodes of a dedicated profile, where it is to be changed."""
+    login: Stated | None = None
+    """For the image's registry."""
     models: ModelFacts | None = None
     """What is on the share; None where there is none yet, or where another server than ours is to be started."""
 

@@ -61,11 +61,19 @@ class Existing:
     """The storage account, with the share's protocol."""
 
 
+@dataclass(frozen=True)
+class Keys:
+    """Of an app, where it is made: the one that callers hold, and the one that a Deploy presents."""
+
+    api: str
+    deploy: str
+
+
 def decisions(
-    template: Template, planned: Planned, existing: Existing, wanted: Wanted | None, project: str, key: str
+    template: Template, planned: Planned, existing: Existing, wanted: Wanted | None, project: str, keys: Keys
 ) -> dict[str, object]:
-    """What Slipway itself sets of the template's parameters: what to create, whose project it is, the app's key."""
-    ours: dict[str, object] = {"projectId": project, "apiKey": key}
+    """What Slipway itself sets of the template's parameters: what to create, whose project it is, the app's keys."""
+    ours: dict[str, object] = {"projectId": project, "apiKey": keys.api, "deployKey": keys.deploy}
     ours |= {
         switch: each.key not in existing.keys
         for each in planned.resources

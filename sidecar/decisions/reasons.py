@@ -22,9 +22,14 @@ class Reason:
 
 
 NO_BASE = re.compile(r"\bno base model under\b|\bbase model '.*' is not under\b")
+HUB = re.compile(
+    r"\bthe hub (?:does not give|has no|does not answer|answers HTTP)\b|\barrived damaged twice\b|\bas a hub does\b"
+)
+SHARE_FULL = re.compile(r"\bthe share is full\b")
 FULL = re.compile(r"No space left on device|\[Errno 28\]|Disk quota exceeded")
 GPU_MEMORY = re.compile(r"GB of GPU memory and|CUDA out of memory|CUDA error: out of memory")
 GPU = re.compile(r"PyTorch sees no (?:GPU|CUDA device)|PyTorch is built without CUDA|the GPU is lost|\bCUDA error\b")
+SHARE_AWAY = re.compile(r"\bthe share does not answer: ")
 MEMORY = re.compile(r"can't allocate memory|Cannot allocate memory|\bMemoryError\b")
 PACKAGES = re.compile(
     r"^ERROR: (?:Could not find a version|No matching distribution|Cannot install|Could not install packages|Failed building|"
@@ -38,6 +43,9 @@ RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Interr
 def in_words(said: str) -> Reason | None:
     """Of one sentence: what the server gave up with, or a line of its log."""
     for pattern, code, advice in (
+        (SHARE_FULL, "ShareFull", _SHARE),
+        (SHARE_AWAY, "ShareAway", _AWAY),
+        (HUB, "HubRefused", _HUB),
         (FULL, "DiskFull", _DISK),
         (NO_BASE, "NoBaseModel", _BASE),
         (GPU_MEMORY, "GpuOutOfMemory", _GPU_MEMORY),
@@ -113,6 +121,15 @@ def _short(text: str) -> str:
 _DISK = Text(
     "The replica's disk is full. Fewer packages, or more cores for the app, whose disk grows with them up to 8 GiB; "
     "models belong on the share."
+)
+_SHARE = Text("Delete what is no longer needed on the share, or raise its quota in the portal, then run Deploy again.")
+_AWAY = Text(
+    "The platform starts the container again by itself. If that goes on, look at the storage account: its firewall, and whether "
+    "its metrics show throttling or failed transactions."
+)
+_HUB = Text(
+    "Accept the model's licence at the hub and give the app a token that may read it (SLIPWAY_HUB_TOKEN), correct "
+    "SLIPWAY_HUB_MODEL, or upload the model from here (AI Toolkit: Upload model or adapter)."
 )
 _BASE = Text("Put the base model on the share (fine-tuning leaves it there by itself), then run Deploy again.")
 _GPU_MEMORY = Text(

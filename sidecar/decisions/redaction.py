@@ -60,7 +60,7 @@ _SHAPES = (
 )
 """What comes before the secret is in the first group, and stays."""
 
-PLAIN = frozenset({"SLIPWAY_APP", "SLIPWAY_RELEASE", "SLIPWAY_MOUNT", "SLIPWAY_BASE_MODEL"})
+PLAIN = frozenset({"SLIPWAY_APP", "SLIPWAY_RELEASE", "SLIPWAY_MOUNT", "SLIPWAY_BASE_MODEL", "SLIPWAY_HUB_MODEL"})
 """Variables of an app whose values are names; those of others are a person's own."""
 
 

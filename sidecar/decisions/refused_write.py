@@ -53,8 +53,8 @@ def _image(image: str, said: str, whole: str) -> Cause:
             "UNAUTHORIZED",
             Text("The registry does not let the app have the image {image}.", image=image),
             Text(
-                "State the registry's credential in the template, or give the app's identity the role AcrPull on the registry; "
-                "then run Provision again."
+                "State registryServer with registryUser and registryPassword, or with registryIdentity (an identity with the "
+                "role AcrPull on the registry); then run Provision again."
             ),
         ),
     )

@@ -12,6 +12,7 @@ from sidecar.words.names import Phase, is_phase
 
 PHASE = re.compile(r"^slipway: phase ([\w-]+)(?: (\d{1,3})%)?$")
 FAILED = re.compile(r"^slipway: failed: (.*)$")
+WARNING = re.compile(r"^slipway: warning: (.*)$")
 WAITING = re.compile(r"reason: (\w+)")
 TERMINATED = re.compile(r"with exit code '(-?\d*)'(?: and reason '(\w*)')?[. ]*(.*)", re.DOTALL)
 
@@ -54,6 +55,11 @@ def server_sign(lines: Iterable[ConsoleLine]) -> ServerSign:
 def failure(lines: Iterable[ConsoleLine]) -> str | None:
     """The last reason that a server gave up with."""
     return next((found[1] for line in reversed(list(lines)) if (found := FAILED.match(line.text))), None)
+
+
+def warnings(lines: Iterable[ConsoleLine]) -> tuple[str, ...]:
+    """What the container's start wants to be known, though it goes on."""
+    return tuple(dict.fromkeys(found[1] for line in lines if (found := WARNING.match(line.text))))
 
 
 def was_ready(lines: Iterable[ConsoleLine]) -> bool:

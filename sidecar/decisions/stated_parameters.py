@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -37,6 +37,8 @@ class Misstated:
     name: str
     code: str
     sentence: Text
+    near: str | None = None
+    """What it may have been meant to be."""
 
 
 def misstated(template: Template, stated: Mapping[str, object]) -> tuple[Misstated, ...]:
@@ -46,7 +48,8 @@ def misstated(template: Template, stated: Mapping[str, object]) -> tuple[Misstat
     for name, value in stated.items():
         known = declared.get(name.lower())
         if known is None:
-            found.append(Misstated(name, "InvalidTemplateParameter", _unknown(name, template)))
+            near = nearest(name, _parameters(template))
+            found.append(Misstated(name, "InvalidTemplateParameter", _unknown(name, template, near), near))
             continue
         sentence = _refused(name, value, known)
         if sentence is not None:
@@ -75,13 +78,18 @@ def with_documented_defaults(template: Template, stated: Mapping[str, object]) -
     return {**template, "parameters": {**parameters, **filled}}
 
 
-def _unknown(name: str, template: Template) -> Text:
-    names = sorted(_parameters(template))
-    folded = {each.lower(): each for each in names}
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that this one is likely to be, whatever its casing; None for one that is like none."""
+    folded = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), folded, 1, 0.7)
-    if near:
-        return Text("The template has no parameter {name}: did you mean {near}?", name=name, near=folded[near[0]])
-    return Text("The template has no parameter {name}. It has: {known}.", name=name, known=", ".join(names))
+    return folded[near[0]] if near else None
+
+
+def _unknown(name: str, template: Template, near: str | None) -> Text:
+    if near is not None:
+        return Text("The template has no parameter {name}: did you mean {near}?", name=name, near=near)
+    known = ", ".join(sorted(_parameters(template)))
+    return Text("The template has no parameter {name}. It has: {known}.", name=name, known=known)
 
 
 KINDS: dict[str, tuple[type[object], str]] = {

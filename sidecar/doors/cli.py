@@ -143,7 +143,8 @@ def _agree(options: argparse.Namespace, context: Context, shown: Terminal) -> No
     except Conflict as error:
         if error.code != "DeploymentUnderWay":
             raise
-        return  # it is followed: there is nothing left to agree to
+        options.begins = False  # it is followed: there is nothing else to agree to
+        return
     print(shown.worded(found.markdown), file=sys.stderr)
     if not found.nothing and not questions.yes("Apply this plan?", default=False):
         raise Cancelled(Text("Cancelled. Nothing was changed."))

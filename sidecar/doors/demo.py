@@ -56,7 +56,9 @@ def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     home = Path(options.folder)
-    settings = settings_from({**environ, "SLIPWAY_STATE": str(home / "state")}, say=say)
+    # The cloud that this process starts ends with it, also where it is killed before it can see to that.
+    own = {"SLIPWAY_STATE": str(home / "state"), "SLIPWAY_LOCAL_WITH": str(os.getpid())}
+    settings = settings_from({**environ, **own}, say=say)
     interrupted = False
     try:
         run(home, settings, stop)
@@ -135,6 +137,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
             resource_group=group.name,
             consents=["gpu-profile"],
             digest=None,
+            begins=True,
             operation="demo",
         ),
         context,
@@ -148,6 +151,7 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
             cloud="local",
             code="workspace",
             stop_unanswered=False,
+            strategy="auto",
             consents=[],
             operation="demo",
         ),
@@ -288,11 +292,24 @@ Ready after {seconds:.0f} s. The inference endpoint is available at {url}
 
 
 def stay(settings: Settings, stop: threading.Event) -> None:
-    """Stays until Ctrl-C. The local cloud ends by itself without a client: this is one."""
+    """Stays until Ctrl-C, also where the local cloud does not answer any more."""
     print("Press Ctrl-C to stop everything.", flush=True)
-    session = open_session(settings, "local")
-    while not stop.wait(KEEP_ALIVE_SECONDS):
-        resources.subscriptions(session)
+    failures: list[SlipwayError] = []
+    threading.Thread(target=_keep_alive, args=(settings, failures), name="keep-alive", daemon=True).start()
+    while not stop.wait(0.2):
+        if failures:
+            raise failures[0]
+
+
+def _keep_alive(settings: Settings, failures: list[SlipwayError]) -> None:
+    """The local cloud ends by itself without a client: this is one, as long as it can be reached."""
+    try:
+        session = open_session(settings, "local")
+        while True:
+            time.sleep(KEEP_ALIVE_SECONDS)
+            resources.subscriptions(session)
+    except SlipwayError as error:
+        failures.append(error)
 
 
 def stop_cloud(settings: Settings, stop: threading.Event) -> str | None:

@@ -19,6 +19,7 @@ from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCRe
 
 from sidecar import __version__
 from sidecar.core.journal import Event, Leaving
+from sidecar.doors.editor import Editor
 from sidecar.gateway.session import settings_from
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
@@ -30,6 +31,9 @@ from sidecar.workflows.operating import EVERY_ACTION
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+
+READING = ("slipway/preflight", "slipway/plan", "slipway/provision")
+"""After these more is known of the cloud than before, also where they fail."""
 
 LEAVE_SECONDS = 30
 """After the window has gone: for what may not be left half done."""
@@ -83,6 +87,7 @@ class Sidecar(LanguageServer):
         self._settings = settings_from(environ, tokens=self._ask_for_token, say=self._say)
         for method in wire.METHODS:
             self.feature(method)(self._handler(method))
+        self._editor = Editor(self, self._settings)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Failures are answers to requests, shown by whoever asked; nothing pops up by itself."""
@@ -124,6 +129,8 @@ class Sidecar(LanguageServer):
         finally:
             if request is not None:
                 spoken.stops.pop(request, None)
+            if method in READING:
+                self._editor.look_again()
         return result.model_dump(by_alias=True)
 
     def _show(self, loop: asyncio.AbstractEventLoop, operation: str, event: Event) -> None:

@@ -166,10 +166,20 @@ def deployed(done: wire.Deployed) -> str:
         ("release", release),
         *models(done.base, done.adapters, done.refused),
         ("replica", ", ".join(done.replicas)),
+        ("runs on", None if done.runs_on is None else runs_on(done.runs_on)),
+        ("by", came_by(done)),
         *[("note", spoken(each)) for each in done.notes],
         *[("perhaps", problem(each)) for each in done.problems],
     ]
     return facts(title, rows)
+
+
+def came_by(done: wire.Deployed) -> str | None:
+    """How it came into service, where its replica did not simply start."""
+    if done.strategy != "in-place":
+        return "a new revision beside the old one" if done.strategy == "revision" else None
+    waited = f"; requests waited for {done.pause:.1f} s" if done.pause else "; no request waited"
+    return f"an exchange in its container, {done.form}{waited}"
 
 
 def preview(found: wire.Preview) -> str:
@@ -183,7 +193,7 @@ def preview(found: wire.Preview) -> str:
     rows: list[tuple[str, str | None]] = [
         *difference(found.difference),
         ("upload", "the release" if found.uploads and found.release else None),
-        ("restart", spoken(found.sentence)),
+        (found.strategy, spoken(found.sentence)),
         *[("base", each) for each in found.bases],
         *[("adapter", each) for each in found.adapters],
         *[("left out", f"{each.path} ({each.by or each.why})") for each in found.left_out],
@@ -276,9 +286,10 @@ def hashed(name: str, hashes: Mapping[str, str]) -> str:
 
 
 def runs_on(found: wire.RunsOn) -> str:
-    """`NVIDIA A100, bfloat16`; `cpu, float32, weights in nf4`."""
+    """`NVIDIA A100, bfloat16, triton attention`; `cpu, float32, dense attention, weights in nf4`."""
+    attention = f", {found.attention} attention" if found.attention else ""
     weights = "" if found.weights in ("", "full") else f", weights in {found.weights}"
-    return f"{found.gpu or found.device}, {found.dtype}{weights}"
+    return f"{found.gpu or found.device}, {found.dtype}{attention}{weights}"
 
 
 def endpoint(found: wire.EndpointLink) -> str:

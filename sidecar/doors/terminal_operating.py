@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sidecar.decisions.pace import size
 from sidecar.doors.terminal import facts, spoken
 from sidecar.wire import protocol as wire
 
@@ -53,3 +54,13 @@ def warmed(done: wire.Warmed) -> str:
 
 def provision_cancelled(done: wire.ProvisionCancelled) -> str:
     return spoken(done.sentence)
+
+
+def uploaded(done: wire.Uploaded) -> str:
+    rows = [
+        ("folder", done.place),
+        ("sent", f"{size(done.sent)}; {size(done.there)} were there already"),
+        ("hash", None if done.hash is None else done.hash[:12]),
+        *[("note", spoken(each)) for each in done.notes],
+    ]
+    return facts(spoken(done.sentence), rows)

@@ -17,7 +17,8 @@ def preflight(found: wire.Preflight) -> str:
 
 
 def _lines(each: wire.CheckLine) -> list[str]:
-    place = f" [{each.parameter}{f' at {each.at}' if each.at else ''}]" if each.parameter else ""
+    told = " at ".join(part for part in (each.parameter, each.at) if part)
+    place = f" [{told}]" if told else ""
     remedy = [f"{'':<11} {'':<28} {spoken(each.remedy)}"] if each.remedy is not None else []
     return [f"{each.verdict:<11} {each.name:<28} {spoken(each.sentence)}{place}", *remedy]
 

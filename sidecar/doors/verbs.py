@@ -9,7 +9,7 @@ from sidecar.doors import terminal, terminal_logs, terminal_plan, terminal_prefl
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
 from sidecar.doors.verbs_operating import OPERATING
 from sidecar.wire import protocol as wire
-from sidecar.words.names import OPERATIONS
+from sidecar.words.names import OPERATIONS, STRATEGIES
 
 
 def in_subscription(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
 
 def for_asked_provision(parser: argparse.ArgumentParser) -> None:
     for_provision(parser)
-    parser.set_defaults(digest=None)
+    parser.set_defaults(digest=None, begins=True)
 
 
 def for_plan(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +52,7 @@ def for_apply(parser: argparse.ArgumentParser) -> None:
 
 
 def apply_of(options: argparse.Namespace) -> Params:
-    return {**terminal_plan.taken(options.plan), "operation": ""}
+    return {**terminal_plan.taken(options.plan), "begins": True, "operation": ""}
 
 
 def for_preview(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +64,7 @@ def for_preview(parser: argparse.ArgumentParser) -> None:
         help="workspace (the default): the project's inference/; shipped@VERSION: this Slipway's own, with the project's "
         "files in place of and beside it",
     )
+    rolling_out(parser)
 
 
 def stopping(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +75,16 @@ def stopping(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def rolling_out(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default="auto",
+        help="how the release comes into service. auto (the default): what loses the least, of what is possible; in-place: the "
+        "server is exchanged in its container; revision: a new revision beside the old one; restart: the revision restarts",
+    )
+
+
 def for_deploy(parser: argparse.ArgumentParser) -> None:
     for_preview(parser)
     stopping(parser)
@@ -81,6 +92,7 @@ def for_deploy(parser: argparse.ArgumentParser) -> None:
 
 def for_rollback(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
+    rolling_out(parser)
     stopping(parser)
     parser.add_argument(
         "--to", type=int, metavar="GENERATION", help="of `releases`; default: the last other release that has served"
@@ -113,7 +125,12 @@ def logs_of(options: argparse.Namespace) -> Params:
 
 
 def deploy_of(options: argparse.Namespace) -> Params:
-    return {**operation_of(options), "code": options.code, "stopUnanswered": options.stop_unanswered}
+    return {
+        **operation_of(options),
+        "code": options.code,
+        "stopUnanswered": options.stop_unanswered,
+        "strategy": options.strategy,
+    }
 
 
 def provision_of(options: argparse.Namespace) -> Params:
@@ -216,12 +233,12 @@ VERBS: dict[str, Verb[Any]] = {
         result=wire.Provisioned,
         title="AI Toolkit: Provision Azure Container Apps for inference",
         arguments=for_asked_provision,
-        place=lambda options: {**provision_of(options), "digest": options.digest},
+        place=lambda options: {**provision_of(options), "digest": options.digest, "begins": options.begins},
         render=terminal.provisioned,
         failed=never,
     ),
     "deploy": Verb(
-        what="sync the code, restart the replica, wait until the model answers",
+        what="sync the code, bring it into service without losing a request where that can be, wait until the model answers",
         method="slipway/deploy",
         hears_cancel=True,
         result=wire.Deployed,
@@ -238,7 +255,7 @@ VERBS: dict[str, Verb[Any]] = {
         result=wire.Preview,
         title="AI Toolkit: Preview deployment",
         arguments=for_preview,
-        place=lambda options: {**folder_of(options), "code": options.code},
+        place=lambda options: {**folder_of(options), "code": options.code, "strategy": options.strategy},
         render=terminal.preview,
         failed=lambda found: any(each.certain for each in cast("wire.Preview", found).problems),
     ),
@@ -264,6 +281,7 @@ VERBS: dict[str, Verb[Any]] = {
             **operation_of(options),
             "generation": options.to,
             "stopUnanswered": options.stop_unanswered,
+            "strategy": options.strategy,
         },
         render=terminal.deployed,
         failed=lambda done: bool(cast("wire.Deployed", done).refused),
@@ -286,7 +304,7 @@ VERBS: dict[str, Verb[Any]] = {
         result=wire.Interruptions,
         title=None,
         arguments=for_discard,
-        place=lambda options: {**folder_of(options), "kind": options.kind},
+        place=lambda options: {**folder_of(options), "kind": options.kind, "target": None},
         render=terminal.interrupted,
         failed=never,
     ),

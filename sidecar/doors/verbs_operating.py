@@ -35,6 +35,24 @@ def for_warmth(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def for_upload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", metavar="MODEL", help="a folder with adapter_config.json, or with a base's config.json"
+    )
+    in_folder(parser)
+    parser.add_argument(
+        "--as", dest="name", metavar="NAME", help="of an adapter its name, of a base organisation/model"
+    )
+    parser.add_argument(
+        "--shards",
+        type=int,
+        default=0,
+        metavar="N",
+        help="spread a base's weights over N files, where it has fewer: they are read faster from the share; yours stay as "
+        "they are",
+    )
+
+
 def for_delete(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--plan", action="store_true", help="only list what would go and what would stay")
@@ -54,6 +72,11 @@ def delete_of(options: argparse.Namespace) -> Params:
     return {**operation_of(options), "plan": options.plan, "name": options.name or "", "also": also}
 
 
+def upload_of(options: argparse.Namespace) -> Params:
+    source = os.path.abspath(options.source)
+    return {**operation_of(options), "source": source, "name": options.name, "shards": max(options.shards, 0)}
+
+
 OPERATING: dict[str, Verb[Any]] = {
     "cancel": Verb(
         what="cancel the provisioning of this project that goes on in the cloud, and tell what exists",
@@ -62,7 +85,7 @@ OPERATING: dict[str, Verb[Any]] = {
         result=wire.ProvisionCancelled,
         title="AI Toolkit: Cancel provisioning",
         arguments=in_folder,
-        place=operation_of,
+        place=lambda options: {**operation_of(options), "target": None},
         render=terminal_operating.provision_cancelled,
         failed=never,
     ),
@@ -135,6 +158,17 @@ OPERATING: dict[str, Verb[Any]] = {
         },
         render=terminal_operating.diagnostics,
         failed=never,
+    ),
+    "upload": Verb(
+        what="put an adapter or a base model of this machine on the share; an adapter answers without a restart",
+        method="slipway/upload",
+        hears_cancel=True,
+        result=wire.Uploaded,
+        title="AI Toolkit: Upload model or adapter",
+        arguments=for_upload,
+        place=upload_of,
+        render=terminal_operating.uploaded,
+        failed=lambda done: cast("wire.Uploaded", done).live == "partly",
     ),
     "delete": Verb(
         what="delete the app, and what else is named; share, models and environment stay unless they are",

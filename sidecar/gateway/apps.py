@@ -36,6 +36,16 @@ class Mounted:
 
 
 @dataclass(frozen=True)
+class Login:
+    """What an app shows to a registry: a user with the app's `secret` that holds the password, or an identity."""
+
+    server: str
+    user: str
+    secret: str
+    identity: str
+
+
+@dataclass(frozen=True)
 class App:
     name: str
     fqdn: str | None
@@ -74,6 +84,7 @@ class App:
     probe_ports: tuple[int, ...] = ()
     template: dict[str, Any] = field(default_factory=dict[str, Any], compare=False)
     """As Azure gives it."""
+    logins: tuple[Login, ...] = ()
 
     @property
     def stopped(self) -> bool:
@@ -237,6 +248,10 @@ def app(place: AppPlace) -> App:
         running=word(properties.running_status or "Running"),
         cooldown=_cooldown(template),
         template=cast("dict[str, Any]", template.as_dict()),
+        logins=tuple(
+            Login(str(each.server), each.username or "", each.password_secret_ref or "", each.identity or "")
+            for each in cast("Any", (configuration.registries if configuration else None) or [])
+        ),
     )
 
 

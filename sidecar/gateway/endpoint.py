@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Any, cast
@@ -56,12 +57,15 @@ class Refused:
 
 @dataclass(frozen=True)
 class RunsOn:
-    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits)."""
+    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits).
+    `attention`: what computes it; empty where an older server does not tell. `notes`: what of this is not as one would expect."""
 
     device: str
     gpu: str | None
     dtype: str
     weights: str
+    attention: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,16 @@ class Version:
     """How many keys it accepts; None: an older server, which knows one and does not tell."""
     runs_on: RunsOn | None = None
     """None: an older server, which does not tell."""
+    folders: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Below the mount, by the name of the adapter that lies there; empty where an older server does not tell."""
 
     @property
     def loaded(self) -> bool:
         """Our server names its base once everything is loaded: before that it has not looked at every adapter."""
         return self.base is not None or self.refused is None
+
+
+_IN_FLIGHT = re.compile(r"^slipway_in_flight ([0-9.e+]+)$", re.MULTILINE)
 
 
 def status_without_key(url: str) -> int | None:
@@ -126,7 +135,7 @@ class Knock:
         self._stop.set()
 
     def _run(self) -> None:
-        with httpx.Client(timeout=httpx.Timeout(10, read=KNOCK_SECONDS), trust_env=_trusts(self._url)) as client:
+        with httpx.Client(timeout=httpx.Timeout(10, read=KNOCK_SECONDS), trust_env=may_be_proxied(self._url)) as client:
             while not self._stop.is_set():
                 with contextlib.suppress(httpx.HTTPError):  # not ready yet, or gone: the next one is as good
                     client.get(f"{self._url}/health/live")
@@ -139,7 +148,7 @@ class Endpoint:
     def __init__(self, url: str, api_key: str | None, seconds: float = SECONDS) -> None:
         headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
         self.url = url
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=seconds, trust_env=_trusts(url))
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=seconds, trust_env=may_be_proxied(url))
 
     def __enter__(self) -> Endpoint:
         return self
@@ -192,6 +201,7 @@ class Endpoint:
             hashes={str(each["name"]): str(each["hash"]) for each in hashed if each.get("hash")},
             keys=int(keys) if isinstance(keys := body.get("keys"), int) else None,
             runs_on=_runs_on(body),
+            folders={str(each["name"]): str(each["folder"]) for each in adapters if each.get("folder")},
         )
 
     def root_answers(self) -> bool:
@@ -208,17 +218,27 @@ class Endpoint:
     def ask(self, model: str, question: str, *, system: str | None = None, max_tokens: int = 48) -> str:
         """One greedy answer of base or adapter."""
         told = [] if system is None else [{"role": "system", "content": system}]
-        body = self._asked(
-            "POST",
-            "/v1/chat/completions",
-            {
-                "model": model,
-                "messages": [*told, {"role": "user", "content": question}],
-                "temperature": 0,
-                "max_tokens": max_tokens,
-            },
-        )
+        return self.chat(model, [*told, {"role": "user", "content": question}], max_tokens)
+
+    def chat(self, model: str, messages: Sequence[Mapping[str, str]], max_tokens: int) -> str:
+        """One greedy answer to a conversation."""
+        asked = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": max_tokens}
+        body = self._asked("POST", "/v1/chat/completions", asked)
         return str(cast("Any", body)["choices"][0]["message"]["content"])
+
+    def load_adapter(self, name: str, folder: str) -> str:
+        """Has the server take an adapter of the share, also in place of the one that it serves under this name: its hash."""
+        body = {"lora_name": name, "lora_path": folder, "load_inplace": True}
+        return str(self._asked("POST", "/v1/load_lora_adapter", body).get("hash", ""))
+
+    def in_flight(self) -> int | None:
+        """How many requests the server has not answered yet; None where it does not tell."""
+        try:
+            answer = self._client.get("/metrics")
+        except httpx.HTTPError:
+            return None
+        found = _IN_FLIGHT.search(answer.text) if answer.status_code == 200 else None
+        return None if found is None else round(float(found[1]))
 
     def login_path(self) -> str | None:
         """A single-use link that logs a browser in; None when the server knows no such thing."""
@@ -263,10 +283,12 @@ def _runs_on(body: dict[str, Any]) -> RunsOn | None:
         None if gpu is None else str(gpu),
         str(body.get("dtype") or ""),
         str(body.get("weights") or ""),
+        str(body.get("attention") or ""),
+        tuple(str(each) for each in body.get("notes") or ()),
     )
 
 
-def _trusts(url: str) -> bool:
+def may_be_proxied(url: str) -> bool:
     """A proxy sees whatever goes through it in plain text, and plain text stays on this machine (the local cloud's)."""
     return url.startswith("https://")
 

@@ -8,16 +8,17 @@ import io
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
 
+from sidecar.gateway.kept import Kept, kept_for
+from sidecar.gateway.listed import Listed, listed, stamping, throttled_is_busy
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import storage_key
 from sidecar.gateway.share_errors import code_of, translated_share
+from sidecar.gateway.transport import left_with
 from sidecar.words.errors import Conflict
 from sidecar.words.text import Text
 
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from azure.storage.fileshare import ShareClient
 
 RANGE = 4 * 2**20
-"""Bytes in one Put Range, Azure's limit."""
+"""Bytes in one Put Range, and in a Create File that brings its content (x-ms-version 2026-02-06 and later): Azure's limits."""
 
 SENDS = 3
-"""Of one range whose bytes arrived damaged: Azure compares them with their MD5."""
+"""Of bytes that arrived damaged: Azure compares them with their MD5."""
+
+CHECKED: dict[str, Any] = {"validate_content": True}
 
 SHARED_PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries while somebody else has a file open."""
@@ -38,33 +41,29 @@ Content = bytes | Path
 """Bytes, or a file of this machine."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    """`stamp` differs once somebody has written to the file; compare it, and read nothing in it. `written`: when that was last,
-    in seconds by the share's own clock; None for a folder, or where the share does not tell."""
-
-    name: str
-    is_directory: bool
-    size: int
-    stamp: str = ""
-    written: float | None = None
-
-
 class Share:
     """One file share, opened with the account's key, which never leaves this process. Close it after use."""
 
     def __init__(
-        self, client: ShareClient, patience: Patience | None = None, pauses: tuple[float, ...] = SHARED_PAUSES
+        self,
+        client: ShareClient,
+        patience: Patience | None = None,
+        pauses: tuple[float, ...] = SHARED_PAUSES,
+        kept: Kept | None = None,
     ) -> None:
         self._client = client
         self._patience = patience or Patience()
         self._pauses = pauses
         self._folders: set[str] = set()
+        self._missing: set[str] = set()
+        self._takes_content = True
+        self._kept = kept or Kept(None)
 
-    def __enter__(self) -> Share:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._kept.save()
         self._client.close()
 
     def list(self, folder: str, most: int | None = None) -> list[Listed]:
@@ -75,10 +74,11 @@ class Share:
             try:
                 client = self._client.get_directory_client(folder)
                 found = client.list_directories_and_files(include=["timestamps", "Etag"])
-                return [_listed(each) for each in islice(found, most)]
+                return self._heard(lambda: [listed(each) for each in islice(found, most)])
             except ResourceNotFoundError as error:
                 if code_of(error) == "ShareNotFound":
                     raise
+                self._missing.add(folder)
                 return []
 
     def exists(self, path: str) -> bool:
@@ -86,7 +86,7 @@ class Share:
 
         with translated_share(self._client, Text("Looking for {path} on the share", path=path)):
             try:
-                self._client.get_file_client(path).get_file_properties()
+                self._heard(self._client.get_file_client(path).get_file_properties)
             except ResourceNotFoundError:
                 return False
         return True
@@ -97,23 +97,36 @@ class Share:
 
         with translated_share(self._client, Text("Looking for {path} on the share", path=path)):
             try:
-                return _listed(self._client.get_file_client(path).get_file_properties())
+                return listed(self._heard(self._client.get_file_client(path).get_file_properties))
             except ResourceNotFoundError:
                 return None
 
     def read(self, path: str) -> bytes:
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
-            return self._client.get_file_client(path).download_file().readall()
+            client = self._client.get_file_client(path)
+            return self._heard(lambda: client.download_file().readall())
+
+    def read_as(self, path: str, stamp: str) -> bytes:
+        """A small file as a listing has just told of it; not asked for where it was read with this stamp before."""
+        known = self._kept.get(path, stamp)
+        if known is None:
+            known = self.read(path)
+            self._kept.put(path, stamp, known)
+        return known
 
     def part(self, path: str, offset: int, length: int) -> bytes:
         """As many of a file's bytes from `offset` on as there are, up to `length`, in one request."""
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
-            return self._client.get_file_client(path).download_file(offset=offset, length=length).readall()
+            client = self._client.get_file_client(path)
+            return self._heard(lambda: client.download_file(offset=offset, length=length).readall())
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """A file's content, piece by piece: none is in memory as a whole."""
         with translated_share(self._client, Text("Reading {path} from the share", path=path)):
-            yield from self._client.get_file_client(path).download_file().chunks()
+            client = self._client.get_file_client(path)
+            pieces = iter(self._heard(lambda: client.download_file().chunks()))
+            while (block := self._heard(lambda: next(pieces, None))) is not None:
+                yield block
 
     def create(self, path: str, content: Content) -> None:
         """The file appears whole or not at all, and never over another: uploaded under another name, then renamed.
@@ -127,8 +140,11 @@ class Share:
         unfinished, sent = self._upload_beside(path, content, _new_mark())
         with translated_share(self._client, Text("Putting {path} in place", path=path)):
             client = self._client.get_file_client(unfinished)
+            stamps: list[str] = []
             try:
-                client.rename_file(path, overwrite=False)
+                client.rename_file(path, overwrite=False, raw_response_hook=stamping(stamps))
+                if isinstance(content, bytes) and stamps:
+                    self._kept.put(path, stamps[-1], content)
             except ResourceNotFoundError:
                 self._must_hold(path, sent)
             except ResourceExistsError as error:
@@ -178,10 +194,10 @@ class Share:
             source.open("rb") as stream,
         ):
             client = self._client.get_file_client(path)
-            client.create_file(source.stat().st_size)
+            self._heard(lambda: client.create_file(source.stat().st_size))
             offset = 0
             while block := stream.read(RANGE):
-                self._send(client, block, offset)
+                self._sent(lambda block=block, at=offset: client.upload_range(block, at, len(block), **CHECKED))
                 offset += len(block)
                 on_bytes(len(block))
 
@@ -242,8 +258,7 @@ class Share:
     def _upload_beside(self, path: str, content: Content, mark: str) -> tuple[str, str]:
         """Uploads under a name of its own in the same folder; returns its path, and the sha256 of what was sent."""
         place = PurePosixPath(path)
-        self.make_folders(str(place.parent))
-        unfinished = str(place.with_name(_unfinished(place.name, mark)))
+        unfinished = str(place.with_name(unfinished_name(place.name, mark)))
         seen = hashlib.sha256()
         with (
             translated_share(self._client, Text("Uploading {path} to the share", path=path)),
@@ -251,25 +266,65 @@ class Share:
         ):
             client = self._client.get_file_client(unfinished)
             size = len(content) if isinstance(content, bytes) else os.fstat(stream.fileno()).st_size
-            client.create_file(size)
+            block = stream.read(min(RANGE, size))
+            seen.update(block)
+            content_at_once = block if 0 < size == len(block) else None
+            whole = self._in_folder(place.parent, lambda: self._created(client, size, content_at_once))
             offset = 0
-            while block := stream.read(min(RANGE, size - offset)):  # what is added meanwhile has no place there
-                seen.update(block)
-                self._send(client, block, offset)
+            while block and not whole:
+                self._sent(lambda block=block, at=offset: client.upload_range(block, at, len(block), **CHECKED))
                 offset += len(block)
+                block = stream.read(min(RANGE, size - offset))  # what is added meanwhile has no place there
+                seen.update(block)
         return unfinished, seen.hexdigest()
 
-    def _send(self, client: Any, block: bytes, offset: int) -> None:
-        """One range with its checksum; sent again where it arrived damaged."""
+    def _in_folder(self, folder: PurePosixPath, create: Callable[[], T]) -> T:
+        """Creates a file; the folder is made where it is not there, since it nearly always is."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        if str(folder) in self._missing:
+            self.make_folders(str(folder))
+        try:
+            return create()
+        except ResourceNotFoundError as error:
+            if code_of(error) != "ParentNotFound":
+                raise
+            self._folders.clear()  # somebody has taken one away
+            self.make_folders(str(folder))
+            return create()
+
+    def _created(self, client: Any, size: int, content: bytes | None) -> bool:
+        """Whether the service says that it has taken the content with the create; older ones refuse it."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
+
+        if content is not None and self._takes_content:
+            try:
+                answer: Any = self._sent(lambda: client.create_file(size, data=content, **CHECKED))
+                return answer.get("content_md5") == hashlib.md5(content, usedforsecurity=False).digest()
+            except HttpResponseError as error:
+                if error.status_code != 400 or code_of(error) == "Md5Mismatch":
+                    raise
+                self._takes_content = False
+        self._heard(lambda: client.create_file(size))
+        return False
+
+    def _sent(self, send: Callable[[], T]) -> T:
+        """Bytes with their checksum; sent again where they arrived damaged."""
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
         for left in reversed(range(SENDS)):
             try:
-                client.upload_range(block, offset, len(block), validate_content=True)
-                return
+                return self._heard(send)
             except HttpResponseError as error:
                 if code_of(error) != "Md5Mismatch" or left == 0:
                     raise
+        raise AssertionError("the last try returns or raises")
+
+    def _heard(self, ask: Callable[[], T]) -> T:
+        """What is read, or written where nobody looks yet: left at once by who cancels. Not what puts a file in place: whether
+        that was done has to be known."""
+        stop = self._patience.stop
+        return ask() if stop.is_set() else left_with(stop, ask)
 
     def _once_unshared(self, call: Callable[[], T]) -> T:
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
@@ -293,43 +348,26 @@ def _new_mark() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _unfinished(name: str, mark: str) -> str:
+def unfinished_name(name: str, mark: str) -> str:
     """A name of its own beside the file's, no longer than a name may be."""
     room = 255 - len(f"..{mark}.part")
     kept = name.encode()[:room].decode(errors="ignore")
     return f".{kept}.{mark}.part"
 
 
-def _listed(found: Any) -> Listed:
-    """Of a listing or of a file's own properties: both say the same of it."""
-    if found.is_directory:
-        return Listed(found.name, True, 0)
-    written = found.last_write_time
-    # A listing says it as a text of seven digits, a file's properties as a moment of six.
-    moment = written.strftime("%Y-%m-%dT%H:%M:%S.%f") if isinstance(written, datetime) else str(written)[:26]
-    etag = str(found.etag).strip('"')
-    return Listed(found.name, False, int(found.size or 0), f"{etag} {moment}", _seconds(moment))
-
-
-def _seconds(moment: str) -> float | None:
-    try:
-        return datetime.fromisoformat(moment.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
-    except ValueError:  # it does not tell
-        return None
-
-
 def _opened(content: Content) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
 
-def _throttled_is_busy(answer: Any) -> None:
-    """The SDK repeats what is answered with 503, and not with 429, though both ask for a pause."""
-    if answer.http_response.status_code == 429:
-        answer.http_response.status_code = 503
+S = TypeVar("S", bound=Share)
 
 
 def open_share(place: GroupPlace, account: str, share: str) -> Share:
     """Opens a share of a storage account that this person may list the keys of."""
+    return open_as(Share, place, account, share)
+
+
+def open_as(kind: type[S], place: GroupPlace, account: str, share: str) -> S:
     from azure.storage.fileshare import ShareClient  # noqa: PLC0415  (the SDK loads slowly; only who asks waits)
 
     key, url = storage_key(place, account)
@@ -340,7 +378,7 @@ def open_share(place: GroupPlace, account: str, share: str) -> Share:
         "initial_backoff": 0,
         "increment_base": 2,
         "random_jitter_range": 1,  # pauses of about 2, 4 and 8 seconds, never 10
-        "raw_response_hook": _throttled_is_busy,
+        "raw_response_hook": throttled_is_busy,
     }
     client = ShareClient(url.rstrip("/"), share, credential={"account_name": account, "account_key": key}, **options)
-    return Share(client, place.session.patience)
+    return kind(client, place.session.patience, kept=kept_for(place.session.shares, url, share))

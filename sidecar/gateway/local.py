@@ -17,6 +17,7 @@ from typing import cast
 
 import psutil
 
+from sidecar.core.platforms import Platform
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text
 
@@ -39,6 +40,8 @@ class LocalCloud:
     subscriptions: tuple[tuple[str, str], ...]
     data: str
     """Where its log streams and the queries to its workspaces are."""
+    image: Platform | None = None
+    """What stands in for every image; None where a cloud of before says nothing of it."""
 
 
 def hindrance(system: str = sys.platform, machine: str | None = None) -> Text | None:
@@ -67,7 +70,17 @@ def known_local_cloud(state: Path) -> LocalCloud | None:
         client_secret=str(said["clientSecret"]),
         subscriptions=tuple((each["id"], each["name"]) for each in subscriptions),
         data=f"{str(said['arm']).rpartition(':')[0]}:{cast('dict[str, int]', said['ports'])['data']}",
+        image=_image(said.get("image")),
     )
+
+
+def _image(said: object) -> Platform | None:
+    if not isinstance(said, dict):
+        return None
+    told = cast("dict[str, object]", said)
+    major, minor = str(told["python"]).split(".")
+    glibc, torch = int(str(told["glibc"])), str(told["torch"])
+    return Platform((int(major), int(minor)), str(told["machine"]), glibc, torch, holds_all=told["holdsAll"] is True)
 
 
 def refuse_where_it_can_not_run() -> None:
@@ -94,6 +107,9 @@ def _start(state: Path, environ: Mapping[str, str]) -> LocalCloud:
     bind = environ.get("SLIPWAY_LOCAL_INGRESS_BIND")
     if bind:
         arguments += ["--ingress-bind", bind]
+    companion = environ.get("SLIPWAY_LOCAL_WITH")
+    if companion:
+        arguments += ["--with", companion]
     log = state / "start.log"
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -18,9 +19,17 @@ if TYPE_CHECKING:
 
 TERMINAL = frozenset({"Succeeded", "Failed", "Canceled"})
 ACTIVE = "DeploymentActive"
-MARK = "slipway-asked"
-OWNER = "slipway-project"
-"""The tag of a deployment by which the one who asked for it knows it again."""
+MARK, OWNER, PLAN = "slipway-asked", "slipway-project", "slipway-plan"
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What Slipway writes on a deployment. `project`: whose it is. `plan`: digest of the plan that was agreed to, empty where
+    none was. `mark`: by it the one who asked for the deployment knows it again."""
+
+    project: str = ""
+    plan: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,7 @@ class Deployment:
     """Those that are there and hold something."""
     code: str | None
     message: str | None
-    mark: str = ""
-    """What whoever asked for it wrote on it, to know it again."""
+    tags: Tags = Tags()
 
     @property
     def finished(self) -> bool:
@@ -226,8 +234,13 @@ def deployment(place: GroupPlace, name: str) -> Deployment:
         outputs=outputs_of(properties.outputs),
         code=code,
         message=message or None,
-        mark=str((found.tags or {}).get(MARK) or ""),
+        tags=_tags_of(found.tags),
     )
+
+
+def _tags_of(found: Mapping[str, str] | None) -> Tags:
+    said = found or {}
+    return Tags(said.get(OWNER) or "", said.get(PLAN) or "", said.get(MARK) or "")
 
 
 def outputs_of(shown: object) -> dict[str, str]:
@@ -283,13 +296,15 @@ def start_deployment(
     name: str,
     template: dict[str, object],
     parameters: dict[str, dict[str, object]],
-    mark: str,
-    project: str,
+    tags: Tags,
 ) -> Asked:
     """Asks for the deployment (mode Incremental) and returns when ARM has accepted it; follow it with deployment(). What was sent
     without an answer is not sent again here: it may be under way."""
     properties = {"mode": "Incremental", "template": template, "parameters": parameters}
-    body: Any = {"properties": properties, "tags": {MARK: mark, OWNER: project}}
+    body: Any = {
+        "properties": properties,
+        "tags": {MARK: tags.mark, OWNER: tags.project, **({PLAN: tags.plan} if tags.plan else {})},
+    }
     doing = Text("Starting the deployment {name}", name=name)
     with translated(doing), deployments_client(place.session, place.subscription_id) as client:
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
+from sidecar.core.platforms import Platform, platform_of
 from sidecar.gateway.credentials import Renewable, TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
 from sidecar.gateway.local_image import prepare_image
+from sidecar.gateway.package_index import PackageIndex
 from sidecar.gateway.patience import Followed, Patience, again_while_busy, await_operation
 from sidecar.gateway.translation import busy_for, busy_or_lost, is_away, is_broken
 from sidecar.gateway.transport import Connections, authentication, retry_policy, transport
@@ -46,6 +48,8 @@ class CloudProfile:
     """The Retail Prices API, which needs no sign-in; None: the cloud has none."""
     prices_note: Text | None = None
     """What is to be said beside every price of it."""
+    platform: Platform | None = None
+    """What every image is run on; None: as the image says itself."""
 
     def trusts_logs_of(self, url: str) -> bool:
         """Whether a log's address, which ARM named, may have the token."""
@@ -122,7 +126,15 @@ class Session:
     patience: Patience = field(default_factory=Patience)
     home: str | None = None
     """The tenant of the subscription that it was opened for, where that is known already."""
+    shares: Path | None = None
+    """The folder in which this machine remembers what it has read of shares; None: it does not."""
+    index: PackageIndex | None = None
+    """Where packages come from; None: they can't be had here."""
     connections: Connections = field(default_factory=Connections, compare=False)
+
+    def platform_of(self, image: str) -> Platform | None:
+        """What is known of the Python that an image runs on; None for nothing."""
+        return self.profile.platform or platform_of(image)
 
     @property
     def poll_seconds(self) -> float:
@@ -240,18 +252,28 @@ def open_session(
     """Opens a session, for looking and for everything else. The local cloud is started when it does not run.
 
     `silent`: nobody is asked to sign in for it."""
-    patience = patience or Patience()
+    patience, shares = patience or Patience(), settings.state / "shares"
+    index = PackageIndex(settings.state / "packages", settings.environ)
     if cloud == "local":
         running = local_cloud(settings.local_state, settings.environ, settings.say)
         profile, credential = _local_profile(running), local_credential(running)
-        return Session(profile, credential, str(running.ca_file), running, patience, running.tenant_id)
+        return Session(
+            profile,
+            credential,
+            str(running.ca_file),
+            running,
+            patience,
+            home=running.tenant_id,
+            shares=shares,
+            index=index,
+        )
     if cloud == "auto":
         raise ValueError("resolve `auto` with cloud_of() first")
     trust_this_machine()
     profile = AZURE_PROFILES[cloud]
     authority = settings.environ.get("AZURE_AUTHORITY_HOST", profile.authority)
     credential = azure_credential(settings.tokens, cloud, authority, tenant_id or settings.tenant, silent=silent)
-    return Session(profile, credential, verify=True, patience=patience)
+    return Session(profile, credential, verify=True, patience=patience, shares=shares, index=index)
 
 
 def prepare(settings: Settings, cloud: CloudName, consents: tuple[str, ...], patience: Patience) -> None:
@@ -276,6 +298,7 @@ def _local_profile(running: LocalCloud) -> CloudProfile:
         log_hosts=LOOPBACK,
         prices=f"{running.data}/api/retail/prices",
         prices_note=Text("These prices are made up: the local cloud runs on this machine and bills nothing."),
+        platform=running.image,
     )
 
 

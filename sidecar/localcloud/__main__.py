@@ -20,6 +20,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,7 +35,7 @@ from sidecar.localcloud.door.faults import Faults, with_admin
 from sidecar.localcloud.door.log_streams import log_streams_app
 from sidecar.localcloud.door.recorder import recorded
 from sidecar.localcloud.files.door import files_app
-from sidecar.localcloud.image import image_for, shipped_requirements
+from sidecar.localcloud.image import described, image_for, shipped_requirements
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.runtime.assembly import Surroundings
 from sidecar.localcloud.runtime.runtime import Runtime
@@ -50,6 +51,8 @@ class Options:
     bind: str
     ingress_bind: str
     idle_exit: float
+    companion: int | None
+    """A process without which nobody wants this cloud."""
     settings: Path
     record: Path | None
 
@@ -89,6 +92,7 @@ def _options() -> Options:
     parser.add_argument(
         "--idle-exit", type=float, default=600, metavar="SECONDS", help="stop after so long without a client"
     )
+    parser.add_argument("--with", type=int, metavar="PID", dest="companion", help="stop when this process has ended")
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="quotas, regions, profiles, … (DIR/settings.json)"
     )
@@ -105,7 +109,16 @@ def _options() -> Options:
     settings = given.settings or state / "settings.json"
     folder = os.environ.get("SLIPWAY_LOCAL_RECORD")
     record = given.record or (Path(folder) / f"{uuid.uuid4()}.jsonl" if folder else None)
-    return Options(state, given.throwaway, given.bind, given.ingress_bind, given.idle_exit, settings, record)
+    return Options(
+        state,
+        given.throwaway,
+        given.bind,
+        given.ingress_bind,
+        given.idle_exit,
+        given.companion,
+        settings,
+        record,
+    )
 
 
 @contextlib.contextmanager
@@ -170,7 +183,7 @@ async def _serve(options: Options, settings: Settings) -> None:
     deployments.resume()
     cloud.operations.end_cut_off()
     print(json.dumps({"ready": True, "pid": os.getpid(), "arm": urls["arm"], "state": str(options.state)}), flush=True)
-    await _until_idle(cloud, deployments, stop, options.idle_exit)
+    await _until_unwanted(cloud, deployments, stop, options)
     log.info("stopping")
     for server in servers.values():
         server.should_exit = True
@@ -179,17 +192,38 @@ async def _serve(options: Options, settings: Settings) -> None:
     await cloud.stop()
 
 
-async def _until_idle(cloud: LocalCloud, deployments: Deployments, stop: asyncio.Event, idle_exit: float) -> None:
-    """Returns when a signal came, or when for so long no client called, no request was served and no deployment ran."""
+async def _until_unwanted(cloud: LocalCloud, deployments: Deployments, stop: asyncio.Event, options: Options) -> None:
+    """Returns when a signal came, when the companion has ended, however it went, or when for so long no client called, no
+    request was served and no deployment ran."""
+    companion = None if options.companion is None else _process(options.companion)
     while not stop.is_set():
+        if options.companion is not None and (companion is None or not _is_alive(companion)):
+            log.info("process %d has ended, for which this cloud was started", options.companion)
+            return
         if deployments.running or cloud.operations.running:
             cloud.used()
         idle = time.monotonic() - max(cloud.last_used, cloud.runtime.busy_at)
-        if idle >= idle_exit:
+        if idle >= options.idle_exit:
             log.info("no client for %.0f s", idle)
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), min(1.0, max(0.05, idle_exit - idle)))
+            async with asyncio.timeout(min(1.0, max(0.05, options.idle_exit - idle))):
+                await stop.wait()
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """This one, not another under its old number; not reaped yet counts as ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _image_python(environ: Mapping[str, str]) -> Path | None:
@@ -291,6 +325,7 @@ def _description(cloud: LocalCloud) -> Json:
             "header": directory.managed_identity_header,
         },
         "adminToken": directory.admin_token,
+        "image": described(cloud.settings.bare_image),
         "ports": dict(cloud.endpoints.ports),
     }
 

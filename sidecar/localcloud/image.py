@@ -54,6 +54,18 @@ def image_for(requirements: Path, environ: Mapping[str, str]) -> Image:
     return Image(requirements, cache_folder(environ) / "images" / digest)
 
 
+def described(bare: bool) -> dict[str, object]:
+    """What stands in for every image, for who makes packages for it. `bare`: it has no more than PyTorch and pip."""
+    pins = (line.partition("#")[0].strip().partition("==") for line in shipped_requirements().read_text().splitlines())
+    return {
+        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+        "machine": platform.machine(),
+        "glibc": int((platform.libc_ver()[1] or "2.0").split(".")[1]),
+        "torch": next((version for name, _, version in pins if name == "torch"), ""),
+        "holdsAll": not bare,
+    }
+
+
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """$SLIPWAY_CACHE, else slipway/ in the person's cache folder."""
     if own := environ.get("SLIPWAY_CACHE"):

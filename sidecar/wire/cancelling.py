@@ -15,8 +15,11 @@ class ProvisionTarget(Message):
 
 
 class CancelParams(Operation):
+    """`target`: where a Provision was begun; None: wherever one of this folder was cut off."""
+
     folder: str
     cloud: CloudName
+    target: ProvisionTarget | None
 
 
 class ProvisionCancelled(Message):

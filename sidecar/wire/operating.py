@@ -59,15 +59,6 @@ class Diagnostics(Message):
     missing: list[Sentence]
 
 
-class RunsOn(Message):
-    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits)."""
-
-    device: str
-    gpu: str | None
-    dtype: str
-    weights: str
-
-
 class RevisionLine(Message):
     """An active revision in Azure's words. `serves`: it is the one that answers."""
 

@@ -15,7 +15,8 @@ class PreflightParams(Operation):
 
 
 class CheckLine(Message):
-    """`parameter`: of the parameters file, where one decides; `at`: where it is stated, as `file:line`."""
+    """`parameter`: of the parameters file, where one decides; `at`: where it is stated, or what is wrong,
+    as `file:line`."""
 
     name: str
     verdict: Verdict

@@ -25,7 +25,6 @@ from sidecar.wire.operating import RemoveParams as RemoveParams
 from sidecar.wire.operating import RevisionLine as RevisionLine
 from sidecar.wire.operating import Rotated as Rotated
 from sidecar.wire.operating import RotateParams as RotateParams
-from sidecar.wire.operating import RunsOn as RunsOn
 from sidecar.wire.operating import Snippet as Snippet
 from sidecar.wire.operating import SnippetParams as SnippetParams
 from sidecar.wire.operating import Switched as Switched
@@ -56,7 +55,12 @@ from sidecar.wire.releases import PreviewParams as PreviewParams
 from sidecar.wire.releases import RefusedAdapter as RefusedAdapter
 from sidecar.wire.releases import Releases as Releases
 from sidecar.wire.releases import RollbackParams as RollbackParams
+from sidecar.wire.releases import RunsOn as RunsOn
 from sidecar.wire.releases import file_problems as file_problems
+from sidecar.wire.upload import FolderHeld as FolderHeld
+from sidecar.wire.upload import FolderHeldParams as FolderHeldParams
+from sidecar.wire.upload import Uploaded as Uploaded
+from sidecar.wire.upload import UploadParams as UploadParams
 from sidecar.words.errors import ConsentNeeded, SlipwayError
 from sidecar.words.names import AzureCloud, CloudName, DefaultsOrigin, LogLevel, Phase, State
 
@@ -147,6 +151,8 @@ class ProvisionParams(Operation):
     consents: list[str]
     digest: str | None
     """Of the plan that a person said yes to; None: whatever it comes to."""
+    begins: bool
+    """False: what is under way already is followed to its end, and nothing else is begun."""
 
 
 class Provisioned(Message):
@@ -278,6 +284,8 @@ METHODS: dict[str, Method] = {
     "slipway/rotateKey": Method(RotateParams, Rotated),
     "slipway/keepWarm": Method(WarmParams, Warmed),
     "slipway/remove": Method(RemoveParams, Removed),
+    "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
+    "slipway/upload": Method(UploadParams, Uploaded),
 }
 """Requests from the extension."""
 

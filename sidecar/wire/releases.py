@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from sidecar.wire.cancelling import ProvisionTarget
 from sidecar.wire.message import Message, Operation, Sentence, sentence
-from sidecar.words.names import CloudName, LeftOutWhy, OperationKind, ReleaseCause, RestartWay
+from sidecar.words.names import (
+    CloudName,
+    ExchangeForm,
+    LeftOutWhy,
+    OperationKind,
+    ReleaseCause,
+    RestartWay,
+    Strategy,
+    StrategyWish,
+)
 from sidecar.words.problems import Problem
 
 
@@ -17,6 +26,8 @@ class DeployParams(Operation):
     """`workspace`, or `shipped@<version>`."""
     stop_unanswered: bool
     """Whether the app is stopped where its GPU is awake for twice the expected time and nothing answers."""
+    strategy: StrategyWish
+    """How the release comes into service."""
     consents: list[str]
 
 
@@ -37,6 +48,17 @@ class RefusedAdapter(Message):
     reason: str
 
 
+class RunsOn(Message):
+    """`device`: cpu or cuda. `gpu`: its own name. `dtype`: the format of the numbers; `weights`: full, or nf4 (4 bits).
+    `attention`: what computes it; empty where an older server does not tell."""
+
+    device: str
+    gpu: str | None
+    dtype: str
+    weights: str
+    attention: str
+
+
 class Deployed(Message):
     endpoint: str
     url: str
@@ -50,6 +72,13 @@ class Deployed(Message):
     refused: list[RefusedAdapter]
     notes: list[Sentence]
     problems: list[FileProblem]
+    runs_on: RunsOn | None
+    """None: the server does not tell."""
+    strategy: Strategy
+    form: ExchangeForm | None
+    """Of an exchange in place."""
+    pause: float | None
+    """Seconds in which the server that was exchanged took no request."""
 
 
 class Interrupted(Message):
@@ -71,8 +100,11 @@ class Interruptions(Message):
 
 
 class DiscardParams(Message):
+    """`target`: what was cut off there alone; None: wherever it was."""
+
     folder: str
     kind: OperationKind
+    target: ProvisionTarget | None
 
 
 class RollbackParams(Operation):
@@ -81,6 +113,7 @@ class RollbackParams(Operation):
     generation: int | None
     """None: the last one with another release that has served."""
     stop_unanswered: bool
+    strategy: StrategyWish
     consents: list[str]
 
 
@@ -115,6 +148,7 @@ class PreviewParams(Message):
     folder: str
     cloud: CloudName
     code: str
+    strategy: StrategyWish
 
 
 class LeftOut(Message):
@@ -124,7 +158,7 @@ class LeftOut(Message):
 
 
 class Preview(Message):
-    """What a Deploy would do. `size`: bytes. `downtime`: seconds; None where it can't be told."""
+    """What a Deploy would do. `size`: bytes. `downtime`: seconds for which requests wait or fail; None where it can't be told."""
 
     release: str
     current: str
@@ -134,7 +168,10 @@ class Preview(Message):
     difference: Difference | None
     left_out: list[LeftOut]
     problems: list[FileProblem]
-    restart: RestartWay
+    strategy: Strategy
+    form: ExchangeForm | None
+    restart: RestartWay | None
+    """None where nothing is restarted."""
     downtime: float | None
     sentence: Sentence
     bases: list[str]

@@ -10,7 +10,17 @@ from pydantic.alias_generators import to_camel
 
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
-from sidecar.words.names import AzureCloud, CloudName, LogSource, Phase, PlanAction, Remedy, State, Verdict
+from sidecar.words.names import (
+    AzureCloud,
+    CloudName,
+    LogSource,
+    Phase,
+    PlanAction,
+    Remedy,
+    State,
+    StrategyWish,
+    Verdict,
+)
 
 NAMED: dict[str, object] = {
     "CloudName": CloudName,
@@ -18,6 +28,7 @@ NAMED: dict[str, object] = {
     "State": State,
     "Phase": Phase,
     "LogSource": LogSource,
+    "StrategyWish": StrategyWish,
     "Remedy": Remedy,
     "Verdict": Verdict,
     "PlanAction": PlanAction,

@@ -39,6 +39,8 @@ class SlipwayError(Exception):
         """Places in the person's files that are the cause."""
         self.restored: int | None = None
         """The generation that was made current in place of the one that failed, where it serves."""
+        self.goes_on = False
+        """Whether something that was begun goes on in the cloud without this run, or may: it can be followed and cancelled."""
 
 
 class WorkspaceError(SlipwayError):

@@ -26,6 +26,7 @@ Phase = Literal[
     "waiting-for-first-deploy",
     "dependencies",
     "checking",
+    "fetching-base",
     "loading-base",
     "loading-adapters",
     "warming-up",
@@ -55,8 +56,23 @@ SnippetLanguage = Literal["url", "curl", "python", "javascript"]
 RemovableKind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
 """What *Delete inference resources* may take away, in the order in which it goes: nothing before what uses it."""
 
+ModelKind = Literal["adapter", "base"]
+"""What a folder holds that is uploaded."""
+
 RestartWay = Literal["wake", "rolling", "old-first", "new"]
 """`new`: a revision that was just made starts by itself; all its replicas are new."""
+
+Strategy = Literal["in-place", "revision", "restart"]
+"""How a release comes into service: the server exchanged in its container; a new revision beside the old; a restart."""
+
+StrategyWish = Literal["auto", "in-place", "revision", "restart"]
+"""What the person has set. `auto`: what loses the least, of what is possible."""
+
+ExchangeForm = Literal["beside", "in turn"]
+"""Of an exchange in place: both servers for a moment, or the old one first."""
+
+ExchangeState = Literal["idle", "starting", "checked", "exchanging", "done", "failed"]
+"""The supervisor's words for how far an exchange has come."""
 
 ReleaseCause = Literal["deploy", "rollback", "failed"]
 """Why a release became current; `failed`: in place of one that had failed."""
@@ -72,6 +88,13 @@ DefaultsOrigin = Literal["finetuning", "inference", "choice"]
 """What says where a project was provisioned so far: its files, or what the person chose last."""
 
 OPERATIONS: tuple[OperationKind, ...] = get_args(OperationKind)
+STRATEGIES: tuple[StrategyWish, ...] = get_args(StrategyWish)
+EXCHANGE_STATES: tuple[ExchangeState, ...] = get_args(ExchangeState)
+
+
+def is_exchange_state(word: object) -> TypeGuard[ExchangeState]:
+    """Whether a supervisor's word is one of ours."""
+    return word in EXCHANGE_STATES
 
 
 def is_phase(word: object) -> TypeGuard[Phase]:

@@ -14,7 +14,7 @@ from sidecar.core.journal import Journal
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
-from sidecar.decisions.interruption import OVERTAKES, goes_on_without
+from sidecar.decisions.interruption import OVERTAKES
 from sidecar.gateway import resources
 from sidecar.gateway.session import Session, cloud_of, clouds_of, open_session, prepare, signs_in_by_itself
 from sidecar.gateway.tenants import Listed, subscriptions_of_all
@@ -30,6 +30,7 @@ from sidecar.workflows.answers import (
     shown_preview,
     shown_status,
     target_shown,
+    where_shown,
 )
 from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context, opened, session_for, silent
@@ -149,7 +150,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         workspace,
         params.operation,
         context,
-        lambda journal: provision(workspace, session, request, journal, params.digest),
+        lambda journal: provision(workspace, session, request, journal, params.digest, begins=params.begins),
         about=facts_of(Where(cloud, params.subscription_id, params.resource_group)),
     )
     return wire.Provisioned(
@@ -182,7 +183,8 @@ def _request(
 ) -> Request:
     listed = () if session.home else resources.subscriptions(session)
     tenant = next((each.tenant_id for each in listed if each.id == subscription_id), "")
-    return Request(subscription_id, session.home or tenant, group, consents, dict(context.settings.environ))
+    environ, state = dict(context.settings.environ), context.settings.state
+    return Request(subscription_id, session.home or tenant, group, consents, environ, state)
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
@@ -195,7 +197,9 @@ def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
             workspace,
             params.operation,
             context,
-            lambda journal: deploy(workspace, session, journal, consents, _patience(params), code=params.code),
+            lambda journal: deploy(
+                workspace, session, journal, consents, _patience(params), code=params.code, wish=params.strategy
+            ),
         )
     )
 
@@ -214,7 +218,9 @@ def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deplo
             workspace,
             params.operation,
             context,
-            lambda journal: roll_back(workspace, session, journal, params.generation, consents, _patience(params)),
+            lambda journal: roll_back(
+                workspace, session, journal, params.generation, consents, _patience(params), wish=params.strategy
+            ),
         )
     )
 
@@ -222,7 +228,7 @@ def rollback_action(params: wire.RollbackParams, context: Context) -> wire.Deplo
 def preview_action(params: wire.PreviewParams, context: Context) -> wire.Preview:
     workspace = open_workspace(params.folder)
     session = session_for(params.folder, params.cloud, context)
-    found = preview(workspace, session, silent(context), params.code)
+    found = preview(workspace, session, silent(context), params.code, params.strategy)
     return shown_preview(found)
 
 
@@ -259,7 +265,8 @@ def interrupted_action(params: wire.FolderParams, context: Context) -> wire.Inte
 
 
 def discard_action(params: wire.DiscardParams, context: Context) -> wire.Interruptions:
-    forget(journal_files(open_workspace(params.folder).folder, context)[params.kind])
+    where = None if params.target is None else where_shown(params.target)
+    forget(journal_files(open_workspace(params.folder).folder, context)[params.kind], where)
     return interrupted_action(wire.FolderParams(folder=params.folder), context)
 
 
@@ -365,7 +372,8 @@ def journalled(
         result = run(journal)
     except Exception as error:
         code = error.code if isinstance(error, SlipwayError) else type(error).__name__
-        (journal.left if goes_on_without(kind, journal.at, code) else journal.failed)(code)
+        goes_on = isinstance(error, SlipwayError) and error.goes_on
+        (journal.left if goes_on else journal.failed)(code)
         raise
     for each in interrupted({overtaken: files[overtaken] for overtaken in OVERTAKES.get(kind, ())}):
         if not each.running:

@@ -11,7 +11,7 @@ from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.plan import summary
 from sidecar.decisions.plan_document import PlanDocument, markdown
-from sidecar.gateway.endpoint import Refused
+from sidecar.gateway.endpoint import Refused, RunsOn
 from sidecar.wire import protocol as wire
 from sidecar.words.names import CloudName
 from sidecar.workflows.cancelling import Where
@@ -38,6 +38,18 @@ def deployed(result: Result) -> wire.Deployed:
         refused=refused(result.refused),
         notes=[wire.sentence(note) for note in result.notes],
         problems=wire.file_problems(result.problems),
+        runs_on=_runs_on(result.runs_on),
+        strategy=result.strategy,
+        form=result.form,
+        pause=result.pause,
+    )
+
+
+def _runs_on(found: RunsOn | None) -> wire.RunsOn | None:
+    if found is None:
+        return None
+    return wire.RunsOn(
+        device=found.device, gpu=found.gpu, dtype=found.dtype, weights=found.weights, attention=found.attention
     )
 
 
@@ -68,14 +80,17 @@ def _fitting(found: Fitting) -> wire.Fitting:
 
 
 def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
-    at = None if each.parameter is None else stated_at(workspace, each.parameter)
+    stated = None if each.parameter is None else stated_at(workspace, each.parameter)
+    at = None if stated is None else f"{stated.shown}:{stated.line}"
+    if each.problem is not None:
+        at = f"{each.problem.path}:{each.problem.line}"
     return wire.CheckLine(
         name=each.name,
         verdict=each.verdict,
         sentence=wire.sentence(each.sentence),
         remedy=None if each.remedy is None else wire.sentence(each.remedy),
         parameter=each.parameter,
-        at=None if at is None else f"{at.shown}:{at.line}",
+        at=at,
         code=each.code,
     )
 
@@ -164,6 +179,8 @@ def shown_preview(found: Preview) -> wire.Preview:
         difference=difference(found.changes, found.added),
         left_out=[wire.LeftOut(path=each.path, why=each.why, by=each.by) for each in found.left_out],
         problems=wire.file_problems(found.problems),
+        strategy=found.strategy,
+        form=found.form,
         restart=found.way,
         downtime=found.downtime,
         sentence=wire.sentence(found.sentence),
@@ -191,14 +208,7 @@ def shown_status(found: Status) -> wire.Status:
         notes=[wire.sentence(note) for note in found.notes],
         failure=found.is_failure,
         hashes=dict(found.hashes),
-        runs_on=None
-        if found.runs_on is None
-        else wire.RunsOn(
-            device=found.runs_on.device,
-            gpu=found.runs_on.gpu,
-            dtype=found.runs_on.dtype,
-            weights=found.runs_on.weights,
-        ),
+        runs_on=_runs_on(found.runs_on),
         revisions=[
             wire.RevisionLine(
                 name=each.name, state=each.state, health=each.health, replicas=each.replicas, serves=each.serves
@@ -228,6 +238,10 @@ def shown_diagnosis(found: Diagnosis) -> wire.Diagnosis:
         unread=[wire.sentence(each) for each in found.unread],
         failure=found.is_failure,
     )
+
+
+def where_shown(target: wire.ProvisionTarget) -> Where:
+    return Where(target.cloud, target.subscription_id, target.resource_group)
 
 
 def target_shown(where: Where | None) -> wire.ProvisionTarget | None:

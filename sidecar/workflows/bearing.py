@@ -30,10 +30,13 @@ class Bearing:
             raise
         except CloudError as error:
             now = time.monotonic()
-            self._lost_at = self._lost_at or now
+            told = Text("No answer ({problem}); still waiting…", problem=error.code)
+            if self._lost_at is None:
+                self._lost_at = now
+                self._journal.log(told, "warning")  # a log has no line of progress, and must not fall silent
             if now - self._lost_at > self._seconds:
                 raise
-            self._journal.progress(Text("No answer ({problem}); still waiting…", problem=error.code))
+            self._journal.progress(told)
             return None
         self._lost_at = None
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,9 +59,23 @@ class BrokenCode(WorkspaceError):
         self.problems = tuple(problems)
 
 
-def checked(tree: Tree, app: App, journal: Journal) -> list[Problem]:
+def checking(tree: Tree, app: App) -> Future[list[Problem]]:
+    """The check of the code, begun: the share is read meanwhile."""
+    found = Future[list[Problem]]()
+
+    def run() -> None:
+        try:
+            found.set_result(check(tree, start_command(app), shipped_packages()))
+        except Exception as error:  # noqa: BLE001  (raised again where it is waited for)
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="check", daemon=True).start()
+    return found
+
+
+def checked(begun: Future[list[Problem]], journal: Journal) -> list[Problem]:
     """Problems that are not certain to be any; raises BrokenCode where some are."""
-    found = check(tree, start_command(app), shipped_packages())
+    found = begun.result()
     certain = [each for each in found if each.certain]
     if certain:
         raise BrokenCode(certain)
@@ -128,7 +144,7 @@ def settings_of(app: App) -> Settings:
 
 
 def difference(release: Release, share: Share, record: Record) -> Difference:
-    uploads = record.bundles.get(release.digest) != release.size
+    uploads = record.lacks(release.digest, release.size)
     current = record.current
     if current is None:
         return Difference(Changes(tuple(sorted(release.manifest)), ()), tuple(sorted(release.manifest)), uploads)

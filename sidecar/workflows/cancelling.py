@@ -75,7 +75,7 @@ def cancel(workspace: Workspace, place: GroupPlace, journal: Journal) -> Stopped
         return Stopped(
             (), Text("Nothing of this project is being provisioned in {group}. What exists stays.", group=place.group)
         )
-    return Stopped(tuple(running), told[0] if len(told) == 1 else _together(told))
+    return Stopped(tuple(running), together(told))
 
 
 def _until_ended(place: GroupPlace, name: str, journal: Journal) -> None:
@@ -90,5 +90,7 @@ def _until_ended(place: GroupPlace, name: str, journal: Journal) -> None:
         journal.wait(pause)
 
 
-def _together(told: list[Text]) -> Text:
+def together(told: list[Text]) -> Text:
+    if len(told) == 1:
+        return told[0]
     return Text("{first} {others}", first=told[0], others=" ".join(str(each) for each in told[1:]))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sidecar.core.workspace import Workspace, target_of
+from sidecar.core.workspace import Target, Workspace, target_of
 from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
 from sidecar.decisions.refused_write import update_failed
 from sidecar.decisions.restart import has_gpu
@@ -29,6 +29,7 @@ from sidecar.workflows.context import place_of
 from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, last_write, state_inside
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.placing import plan_of
+from sidecar.workflows.recorded import recorded
 from sidecar.workflows.watch import replicas_of
 
 LOG_SECONDS = 5
@@ -75,7 +76,7 @@ def why_not_ready(workspace: Workspace, session: Session) -> Diagnosis:
     except EndpointError as error:
         advice = Text("Run Deploy: it activates the newest revision. Or send the traffic to one that is active.")
         return _told("failed", Cause(error.code, error.message, advice))
-    look = _Look(place, app, found, target.endpoint)
+    look = _Look(place, app, found, target)
     newest = _newest(app, found, serving)
     told = look.at(newest)
     if newest.name == serving.name:
@@ -109,11 +110,11 @@ def _newest(app: apps.App, found: list[Revision], serving: Revision) -> Revision
 class _Look:
     """One look at one revision. What can't be read is kept with its reason, and everything else is still told."""
 
-    def __init__(self, place: AppPlace, app: apps.App, found: list[Revision], endpoint: str) -> None:
+    def __init__(self, place: AppPlace, app: apps.App, found: list[Revision], target: Target) -> None:
         self._place = place
         self._app = app
         self._found = found
-        self._endpoint = endpoint
+        self._target = target
         self._unread: list[Text] = []
         self._seen: list[Text] = []
 
@@ -125,6 +126,9 @@ class _Look:
             sentence = Text(
                 "It sleeps, and nothing is wrong: the first request wakes it, and waits until the model is loaded."
             )
+            doubt = recorded(self._place, self._app, self._target).doubt
+            if doubt is not None:
+                sentence = Text("It sleeps. {doubt}", doubt=doubt)
             return self._concluded("asleep", sentence, port_changed(self._around(revision, usage=False)))
         unready = tuple(each for each in running if not each.ready)
         inside = self._inside(revision, unready) if unready or not running else None
@@ -199,7 +203,7 @@ class _Look:
         where = Status("unverified", revision=revision.name)
         try:
             scheme = self._place.around.session.profile.scheme
-            address = address_of(self._endpoint, scheme, self._app, self._found, revision.name)
+            address = address_of(self._target.endpoint, scheme, self._app, self._found, revision.name)
             key = api_key_of(self._place, self._app)
             return asked(where, address, key, running, ours=is_ours(self._app))
         except SlipwayError as error:

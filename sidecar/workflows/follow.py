@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from sidecar.armlang.deployment import DEPLOYMENT_PREFIX, Template
@@ -15,7 +16,7 @@ from sidecar.gateway.patience import LOST_SECONDS
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.transport import left_with
 from sidecar.words.azure_codes import advice_for
-from sidecar.words.errors import Cancelled, CloudError, Conflict, NotAuthorized, NotFound, NotSignedIn
+from sidecar.words.errors import Cancelled, CloudError, Conflict, NotAuthorized, NotFound, NotSignedIn, SlipwayError
 from sidecar.words.text import Text
 from sidecar.workflows.bearing import borne
 
@@ -32,6 +33,7 @@ CANCEL_SECONDS = 15
 GO_ON = Text("Run Provision again to follow it, or AI Toolkit: Cancel provisioning to cancel it.")
 
 T = TypeVar("T")
+E = TypeVar("E", bound=SlipwayError)
 
 
 def follow(place: GroupPlace, name: str, journal: Journal) -> resources.Deployment:
@@ -45,14 +47,16 @@ def follow(place: GroupPlace, name: str, journal: Journal) -> resources.Deployme
             if outcome.finished:
                 break
             if time.monotonic() > deadline:
-                raise CloudError(
-                    Text(
-                        "The deployment {name} has not ended after {minutes} minutes.",
-                        name=name,
-                        minutes=DEPLOYMENT_SECONDS // 60,
-                    ),
-                    GO_ON,
-                    code="DeploymentTimeout",
+                raise going_on(
+                    CloudError(
+                        Text(
+                            "The deployment {name} has not ended after {minutes} minutes.",
+                            name=name,
+                            minutes=DEPLOYMENT_SECONDS // 60,
+                        ),
+                        GO_ON,
+                        code="DeploymentTimeout",
+                    )
                 )
             journal.wait(place.session.poll_seconds)
     except Cancelled as cancelled:
@@ -67,31 +71,36 @@ def start(
     name: str,
     template: Template,
     parameters: dict[str, dict[str, object]],
-    project: str,
+    tags: resources.Tags,
     journal: Journal,
 ) -> None:
     """Starts the deployment, once: where the answer is lost, or one of this name is under way, a look tells whether it has begun.
     Whoever cancels meanwhile cancels what had arrived all the same."""
-    patience, mark = place.session.patience, uuid.uuid4().hex
+    patience, tags = place.session.patience, replace(tags, mark=uuid.uuid4().hex)
     given_up = patience.deadline(LOST_SECONDS)
     while True:
-        asked = _asked(place, name, template, parameters, mark, project)
+        asked = _asked(place, name, template, parameters, tags)
         if asked == "accepted":
             return
         try:
             found = borne(journal, patience, place.session.poll_seconds, lambda: resources.find_deployment(place, name))
         except Cancelled as cancelled:
             raise _perhaps_begun(place, name, asked, cancelled) from cancelled
-        if found is not None and (found.mark == mark or not found.finished):
+        except CloudError as error:
+            raise going_on(error)  # noqa: B904  (the same error)
+        if found is not None and (found.tags.mark == tags.mark or not found.finished):
             journal.log(Text("The deployment {name} is under way: following it…", name=name))
             return
         if time.monotonic() > given_up:
-            raise Conflict(
-                Text(
-                    "The deployment {name} could not be started: the cloud did not say whether it took it.", name=name
-                ),
-                Text("Run Provision again in a few minutes: it follows what has begun."),
-                code="DeploymentNotStarted",
+            raise going_on(
+                Conflict(
+                    Text(
+                        "The deployment {name} could not be started: the cloud did not say whether it took it.",
+                        name=name,
+                    ),
+                    Text("Run Provision again in a few minutes: it follows what has begun."),
+                    code="DeploymentNotStarted",
+                )
             )
         journal.progress(Text("The deployment {name} has not begun: asking again…", name=name))
         try:
@@ -110,14 +119,13 @@ def _asked(
     name: str,
     template: Template,
     parameters: dict[str, dict[str, object]],
-    mark: str,
-    project: str,
+    tags: resources.Tags,
 ) -> resources.Asked:
     ended = threading.Event()
 
     def ask() -> resources.Asked:
         try:
-            return resources.start_deployment(place, name, template, parameters, mark, project)
+            return resources.start_deployment(place, name, template, parameters, tags)
         finally:
             ended.set()
 
@@ -125,13 +133,17 @@ def _asked(
         return left_with(place.session.patience.stop, ask)
     except Cancelled as cancelled:
         around, sent = place.after_cancel(), not ended.is_set()
-        if _has_begun(around, name, mark, ARRIVAL_SECONDS if sent else 0):
+        if _has_begun(around, name, tags.mark, ARRIVAL_SECONDS if sent else 0):
             raise cancelled_outcome(around, name) from cancelled
         if not sent:
             raise
-        raise Cancelled(
-            Text("Cancelled while the deployment {name} was being asked for: it may begin all the same.", name=name),
-            GO_ON,
+        raise going_on(
+            Cancelled(
+                Text(
+                    "Cancelled while the deployment {name} was being asked for: it may begin all the same.", name=name
+                ),
+                GO_ON,
+            )
         ) from cancelled
 
 
@@ -143,7 +155,7 @@ def _has_begun(place: GroupPlace, name: str, mark: str, seconds: float) -> bool:
             found = within(CANCEL_SECONDS, lambda: resources.find_deployment(place, name))
         except CloudError:
             return False  # nobody knows: that it may begin is told
-        if found is not None and (found.mark == mark or not found.finished):
+        if found is not None and (found.tags.mark == mark or not found.finished):
             return True
         if time.monotonic() >= deadline:
             return False
@@ -151,17 +163,20 @@ def _has_begun(place: GroupPlace, name: str, mark: str, seconds: float) -> bool:
 
 
 def look(place: GroupPlace, name: str, journal: Journal) -> tuple[resources.Deployment, list[resources.Operation]]:
-    """One look, borne through lost answers (right after its PUT a deployment may also be unknown still)."""
+    """One look, borne through lost answers (right after its PUT a deployment may also be unknown still). Whatever ends the
+    looking, a deployment that has begun goes on."""
     patience = place.session.patience
     given_up, unknown = patience.deadline(LOST_SECONDS), patience.deadline(UNKNOWN_SECONDS)
     while True:
         try:
             return resources.deployment(place, name), resources.deployment_operations(place, name)
-        except (NotSignedIn, NotAuthorized):
-            raise
+        except (NotSignedIn, NotAuthorized) as error:
+            raise going_on(error)  # noqa: B904  (the same error)
         except CloudError as error:
-            if time.monotonic() > (unknown if isinstance(error, NotFound) else given_up):
+            if isinstance(error, NotFound) and time.monotonic() > unknown:
                 raise
+            if time.monotonic() > given_up:
+                raise going_on(error)  # noqa: B904  (the same error)
             journal.progress(Text("No answer ({problem}); still following {name}…", problem=error.code, name=name))
             journal.wait(place.session.poll_seconds)
 
@@ -216,7 +231,7 @@ def cancelled_outcome(place: GroupPlace, name: str) -> Cancelled:
     try:
         told = within(CANCEL_SECONDS, lambda: _cancel(place, name))
     except CloudError as error:
-        told = Cancelled(
+        told = _unended(
             Text(
                 "Cancelled here; whether the deployment {name} was cancelled in the cloud is not known ({problem}).",
                 name=name,
@@ -224,9 +239,19 @@ def cancelled_outcome(place: GroupPlace, name: str) -> Cancelled:
             ),
             GO_ON,
         )
-    return told or Cancelled(
+    return told or _unended(
         Text("Cancelled here; the cloud did not answer: the deployment {name} may go on.", name=name), GO_ON
     )
+
+
+def going_on(error: E) -> E:
+    """The same error, of a run that leaves something under way in the cloud, or perhaps."""
+    error.goes_on = True
+    return error
+
+
+def _unended(message: Text, suggestion: Text) -> Cancelled:
+    return going_on(Cancelled(message, suggestion))
 
 
 def _ended_before(found: resources.Deployment) -> Cancelled:
@@ -258,7 +283,7 @@ def _cancel(place: GroupPlace, name: str) -> Cancelled:
         current = resources.deployment(place, name)
         if current.finished:
             return _ended_before(current)
-        return Cancelled(
+        return _unended(
             Text(
                 "The deployment {name} could not be cancelled ({problem}); it is still {state}.",
                 name=name,

@@ -11,8 +11,8 @@ from sidecar.core.workspace import Workspace
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import Session
 from sidecar.workflows.beforehand import Difference
-from sidecar.workflows.deploy import look
 from sidecar.workflows.records import manifest_on, read_record
+from sidecar.workflows.stage import look
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from sidecar.core.journal import Unfinished, discard, unfinished
-from sidecar.decisions.interruption import can_be_cancelled, goes_on, left_behind, reached
+from sidecar.core.journal import Unfinished, discard, unfinished, unfinished_by_place
+from sidecar.decisions.interruption import LOOKING, Entry, can_be_cancelled, goes_on, left_behind, reached
 from sidecar.words.names import OperationKind
 from sidecar.words.text import Text
-from sidecar.workflows.cancelling import Where, where_in
+from sidecar.workflows.cancelling import Where, facts_of, where_in
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,25 @@ class Interrupted:
 
 
 def interrupted(files: dict[OperationKind, Path]) -> list[Interrupted]:
-    """`files`: the journals of one project."""
-    return [_told(kind, last) for kind, file in files.items() if (last := unfinished(file)) is not None]
+    """`files`: the journals of one project. What was cut off at two places is told twice, each with its place."""
+    return [each for kind, file in files.items() for each in _of_kind(kind, unfinished_by_place(file))]
 
 
-def forget(file: Path) -> None:
-    """The person has seen it, and goes on in another way."""
+def _of_kind(kind: OperationKind, found: tuple[Unfinished, ...]) -> list[Interrupted]:
+    """A run that had only looked at a place is told where nothing worse is."""
+    begun = [each for each in found if _reached(each).get("step") not in LOOKING] or list(found[:1])
+    return [_told(kind, each, several=len(begun) > 1) for each in begun]
+
+
+def places(file: Path) -> list[Where]:
+    """Where something was cut off, the newest first."""
+    return [each.where for each in interrupted({"provision": file}) if each.where is not None]
+
+
+def forget(file: Path, where: Where | None = None) -> None:
+    """The person has seen it, and goes on in another way. `where`: nothing else is forgotten."""
     if unfinished(file) is not None:
-        discard(file)
+        discard(file, None if where is None else facts_of(where))
 
 
 def note_of(found: Interrupted) -> Text:
@@ -53,18 +64,25 @@ def note_of(found: Interrupted) -> Text:
     return Text("A run of {kind} was cut off at {at} ({step}). {left}", kind=found.kind, left=found.sentence, **told)
 
 
-def _told(kind: OperationKind, last: Unfinished) -> Interrupted:
+def _reached(last: Unfinished) -> Entry:
+    return reached(last.facts, last.earlier)
+
+
+def _told(kind: OperationKind, last: Unfinished, *, several: bool) -> Interrupted:
     at = datetime.fromtimestamp(last.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    entry = reached(last.facts, last.earlier)
-    step = str(entry.get("step"))
+    entry = _reached(last)
+    step, where = str(entry.get("step")), where_in(entry)
+    sentence = left_behind(kind, step)
+    if several and where is not None:
+        sentence = Text("In {group}: {left}", group=where.resource_group, left=sentence)
     return Interrupted(
         kind=kind,
         at=at,
         step=last.step,
         running=_runs(last),
-        sentence=left_behind(kind, step),
+        sentence=sentence,
         resume=goes_on(kind, step),
-        where=where_in(entry),
+        where=where,
         cancels=can_be_cancelled(kind, step),
     )
 

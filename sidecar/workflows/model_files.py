@@ -11,10 +11,22 @@ from typing import Any, Protocol, TypeVar, cast
 from sidecar.decisions.adapter_check import WEIGHTS as ADAPTER_WEIGHTS
 from sidecar.decisions.base_check import INDEX, WEIGHTS
 from sidecar.decisions.checks import Unread
-from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, ModelFacts, Settings, Tensors, unknown
-from sidecar.decisions.models_on_share import ADAPTER_CONFIG, CACHE, Models, models_among
+from sidecar.decisions.model_facts import (
+    NAMING,
+    Adapter,
+    Base,
+    Broken,
+    Json,
+    ModelFacts,
+    Settings,
+    Tensors,
+    unknown,
+    wanted_base,
+)
+from sidecar.decisions.models_on_share import ADAPTER_CONFIG, CACHE, NOT_WALKED, Models, models_among
 from sidecar.decisions.safetensors import PREFIX, header_length, tensors_of
-from sidecar.gateway.files import Listed
+from sidecar.decisions.tokenizer_check import SETTINGS
+from sidecar.gateway.listed import Listed
 from sidecar.words.errors import NotFound, SlipwayError
 from sidecar.words.text import Text
 
@@ -80,7 +92,7 @@ def walked(share: Files, folder: str, pool: ThreadPoolExecutor) -> Walked:
                 path = _path(place, each.name)
                 if not each.is_directory:
                     files[path] = each.size
-                elif not each.name.startswith(".") and each.name != "node_modules" and not _too_deep(path):
+                elif not each.name.startswith(".") and each.name not in NOT_WALKED and not _too_deep(path):
                     waiting.append(path)
     return Walked(files, whole and not waiting)
 
@@ -97,9 +109,9 @@ def model_facts(share: Files, folder: str, settings: Settings, kind: str | None)
     """`folder`: of the share, as the app mounts it. `settings`: the server's, as variables. `kind`: of the app's profile."""
     with ThreadPoolExecutor(READERS, "models") as pool:
         found = walked(share, folder, pool)
-        models, wanted = found.models, settings.get("SLIPWAY_BASE_MODEL") or ""
+        models, wanted = found.models, wanted_base(settings)
         name = wanted or (models.bases[0] if len(models.bases) == 1 else "")
-        if name not in models.bases or unknown(settings, "SLIPWAY_BASE_MODEL"):
+        if name not in models.bases or unknown(settings, *NAMING):
             return ModelFacts(models, wanted, None, (), 0, settings, kind)
         reader = Reader(share, folder, found, pool)
         adapters = [reader.adapter(each) for each in models.adapters[:MOST_ADAPTERS]]
@@ -110,7 +122,7 @@ def model_facts(share: Files, folder: str, settings: Settings, kind: str | None)
 
 def facts_by_place(share: Files, folder: str, settings: Settings, kind: str | None) -> ModelFacts:
     """For a start of another server than ours: where models lie. What one has to hold only that server knows."""
-    return ModelFacts(models_on(share, folder), settings.get("SLIPWAY_BASE_MODEL") or "", None, (), 0, settings, kind)
+    return ModelFacts(models_on(share, folder), wanted_base(settings), None, (), 0, settings, kind)
 
 
 def models_on(share: Files, folder: str) -> Models:
@@ -132,22 +144,28 @@ class Reader:
         folder = f"{CACHE}/{name}"
         files = self.walked.of(folder)
         config = self._later(self.json, f"{folder}/config.json")
-        index = self._later(self.json, f"{folder}/{INDEX}") if INDEX in files else lambda: None
-        template = self._later(self.has_template, folder, files)
+        indexed = INDEX in files and WEIGHTS not in files  # one that was left behind is not read
+        index = self._later(self.json, f"{folder}/{INDEX}") if indexed else lambda: None
+        tokenizer = self._settings(folder, files)
         names = _shards_of(index())
         there = [each for each in (names if isinstance(names, tuple) else (WEIGHTS,)) if each in files]
         shards = {each: self._later(self.header, f"{folder}/{each}") for each in there[:MOST_SHARDS]}
         read: dict[str, Tensors | Broken | Unread] = {each: wait() for each, wait in shards.items()}
         if len(there) > MOST_SHARDS:
             read[there[-1]] = Unread(Text("{name} has many files of weights: not all were looked into.", name=name))
-        return Base(name, files, config(), names, read, template())
+        return Base(name, files, config(), names, read, tokenizer())
 
     def adapter(self, folder: str) -> Callable[[], Adapter]:
         files = self.walked.of(folder)
         config = self._later(self.json, _path(folder, ADAPTER_CONFIG))
         there = ADAPTER_WEIGHTS in files
         tensors = self._later(self.header, _path(folder, ADAPTER_WEIGHTS)) if there else lambda: None
-        return lambda: Adapter(folder or "/", files, config(), tensors())
+        tokenizer = self._settings(folder, files)
+        return lambda: Adapter(folder or "/", files, config(), tensors(), tokenizer())
+
+    def _settings(self, folder: str, files: Mapping[str, int]) -> Callable[[], Json | Broken | Unread | None]:
+        """Of the tokenizer in a folder."""
+        return self._later(self.json, _path(folder, SETTINGS)) if SETTINGS in files else lambda: None
 
     def _later(self, read: Callable[..., T], *arguments: Any) -> Callable[[], T]:
         return self.pool.submit(read, *arguments).result
@@ -183,17 +201,6 @@ class Reader:
             return rest
         return tensors_of((first + rest)[PREFIX : PREFIX + length], size)
 
-    def has_template(self, folder: str, files: Mapping[str, int]) -> bool | Unread:
-        """Beside the configuration, or in the tokenizer's settings."""
-        if "chat_template.jinja" in files:
-            return True
-        if "tokenizer_config.json" not in files:
-            return False
-        settings = self.json(f"{folder}/tokenizer_config.json")
-        if isinstance(settings, Unread):
-            return settings
-        return not isinstance(settings, Broken) and _is_template(settings.get("chat_template"))
-
     def _bytes(self, path: str, offset: int, length: int) -> bytes | Broken | Unread:
         if not length:
             return b""
@@ -203,14 +210,6 @@ class Reader:
             return Broken(Text("it has gone meanwhile"))
         except SlipwayError as error:
             return Unread(error.message)
-
-
-def _is_template(written: object) -> bool:
-    """One, or several by name: of these the server takes `default`."""
-    if not isinstance(written, list):
-        return bool(written)
-    named = [cast("Json", each) for each in cast("list[object]", written) if isinstance(each, dict)]
-    return any(each.get("name") == "default" and each.get("template") for each in named)
 
 
 def _shards_of(index: Json | Broken | Unread | None) -> tuple[str, ...] | Broken | Unread | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sidecar.core.workspace import Workspace, target_of
+from sidecar.decisions.beside import idle_beside
 from sidecar.decisions.diagnosis import Cause, Seen, Working, diagnose
 from sidecar.decisions.serving import Address, address_of, elsewhere_note, is_ours, serving_revision
 from sidecar.gateway import apps, revisions
@@ -126,7 +127,12 @@ def status(workspace: Workspace, session: Session) -> Status:
         address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     except EndpointError as error:
         return replace(where, state="unverified", reason=error.message)
-    notes = (*newest_failed(app, found, revision), *last_write(app), *noted(address, app))
+    notes = (
+        *newest_failed(app, found, revision),
+        *beside(app, found, revision),
+        *last_write(app),
+        *noted(address, app),
+    )
     where = replace(where, url=address.url, notes=notes)
     if not running:
         where = replace(where, notes=(*where.notes, *unused_note(place, app, time.time())))
@@ -141,7 +147,7 @@ def status(workspace: Workspace, session: Session) -> Status:
 
 
 def would_start(where: Status, known: Recorded) -> Status:
-    notes = where.notes if known.problem is None else (*where.notes, known.problem)
+    notes = (*where.notes, *(each for each in (known.doubt, known.problem) if each is not None))
     return replace(where, release=known.release, generation=known.generation, notes=notes)
 
 
@@ -241,6 +247,22 @@ def newest_failed(app: apps.App, found: list[revisions.Revision], serving: revis
             newest=newest.name,
             details=newest.details or newest.provisioning_error or newest.state,
             revision=serving.name,
+        )
+    ]
+
+
+def beside(app: apps.App, found: list[revisions.Revision], serving: revisions.Revision) -> list[Text]:
+    """A second revision whose GPU is paid for: of a roll-out under way, or of one that was cut off on whichever machine."""
+    active = [(each.name, each.replicas, each.weight) for each in found if each.active]
+    idle = idle_beside(active, app.mode, serving.name)
+    if idle is None:
+        return []
+    return [
+        Text(
+            "{idle} runs beside {serving} and gets no requests; its GPU is paid for. A roll-out is under way, or was cut off: "
+            "then the next Deploy ends it.",
+            idle=idle,
+            serving=serving.name,
         )
     ]
 

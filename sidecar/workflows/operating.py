@@ -7,40 +7,45 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sidecar.core.journal import unfinished
 from sidecar.core.workspace import open_workspace
-from sidecar.decisions.interruption import reached
 from sidecar.decisions.removal import Item
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import cloud_of
 from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS, journal_files, journalled
-from sidecar.workflows.cancelling import cancel, where_configured, where_in
+from sidecar.workflows.answers import where_shown
+from sidecar.workflows.cancelling import Stopped, cancel, together, where_configured
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
-from sidecar.workflows.interrupted import forget, interrupted
+from sidecar.workflows.interrupted import forget, interrupted, places
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
 from sidecar.workflows.rotate import rotate
+from sidecar.workflows.uploading import folder_held_action, upload_action
 
 
 def cancel_action(params: wire.CancelParams, context: Context) -> wire.ProvisionCancelled:
-    """Of the Provision that was cut off, else of the one that the configuration tells of. What was cut off is then forgotten."""
+    """Of each Provision that was cut off, else of the one that the configuration tells of. What was cut off is then forgotten."""
     workspace = open_workspace(params.folder)
     file = journal_files(workspace.folder, context)["provision"]
-    last = unfinished(file)
-    where = None if last is None else where_in(reached(last.facts, last.earlier))
-    if where is None:
+    asked = params.target
+    begun = places(file) if asked is None else [where_shown(asked)]
+    if not begun:
         stated = where_configured(workspace, params.cloud)
-        where = replace(stated, cloud=cloud_of(context.settings, params.cloud, stated.subscription_id))
-    session = opened(where.cloud, where.subscription_id, context)
-    place = GroupPlace(session, where.subscription_id, where.resource_group)
-    done = cancel(workspace, place, silent(context))
-    if all(not each.running for each in interrupted({"provision": file})):
-        forget(file)
-    return wire.ProvisionCancelled(deployments=list(done.deployments), sentence=wire.sentence(done.sentence))
+        begun = [replace(stated, cloud=cloud_of(context.settings, params.cloud, stated.subscription_id))]
+    done: list[Stopped] = []
+    for where in begun:
+        session = opened(where.cloud, where.subscription_id, context)
+        place = GroupPlace(session, where.subscription_id, where.resource_group)
+        done.append(cancel(workspace, place, silent(context)))
+        if all(not each.running for each in interrupted({"provision": file}) if each.where in (None, where)):
+            forget(file, where)
+    return wire.ProvisionCancelled(
+        deployments=[name for each in done for name in each.deployments],
+        sentence=wire.sentence(together([each.sentence for each in done])),
+    )
 
 
 def start_action(params: wire.OperateParams, context: Context) -> wire.Switched:
@@ -153,5 +158,7 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/rotateKey": rotate_action,
     "slipway/keepWarm": warm_action,
     "slipway/remove": remove_action,
+    "slipway/folderHeld": folder_held_action,
+    "slipway/upload": upload_action,
 }
 """By the wire's method."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.journal import Journal
 from sidecar.decisions.serving import Address, elsewhere_note
 from sidecar.gateway import apps
-from sidecar.gateway.endpoint import Endpoint, Refused, Version, status_without_key
+from sidecar.gateway.endpoint import Endpoint, Refused, RunsOn, Version, status_without_key
 from sidecar.gateway.place import AppPlace
-from sidecar.words.errors import EndpointError
+from sidecar.words.errors import Cancelled, EndpointError
+from sidecar.words.names import ExchangeForm, Strategy
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.publish import Published
@@ -25,6 +26,19 @@ TRIES = 3
 UNVERIFIED = Text(
     "The replica runs and / answers; this server has no health routes, so the model itself is unverified."
 )
+
+
+@dataclass(frozen=True)
+class Served:
+    """A release that serves: what the share holds, which replicas answer with it, and how it came into service. `pause`: seconds
+    in which the server that was exchanged took no request; None where none was."""
+
+    published: Published
+    arrived: Arrived
+    app: apps.App
+    strategy: Strategy = "restart"
+    form: ExchangeForm | None = None
+    pause: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,10 @@ class Result:
     notes: tuple[Text, ...]
     problems: tuple[Problem, ...] = ()
     """Of the code: what may be wrong with it, and did not keep it from starting."""
+    runs_on: RunsOn | None = None
+    strategy: Strategy = "restart"
+    form: ExchangeForm | None = None
+    pause: float | None = None
 
 
 def ask_model(url: str, key: str | None, journal: Journal) -> None:
@@ -77,17 +95,15 @@ def _patiently(journal: Journal, ask: Callable[[], str]) -> str | None:
 def told(
     endpoint: str,
     address: Address,
-    app: apps.App,
-    published: Published,
-    arrived: Arrived,
+    served: Served,
     *,
     problems: Sequence[Problem],
     notes: Sequence[Text],
     journal: Journal,
 ) -> Result:
     """What came of it, in the log and as a value."""
-    version = arrived.version
-    known = [*notes, *outcome_notes(version), *asked_elsewhere(address, app)]
+    published, version = served.published, served.arrived.version
+    known = [*notes, *outcome_notes(version), *asked_elsewhere(address, served.app)]
     refused = () if version is None else version.refused or ()
     for each in refused:
         journal.log(
@@ -95,6 +111,8 @@ def told(
         )
     for note in known:
         journal.log(note, "warning")
+    if version is not None and version.runs_on is not None:
+        journal.log(runs_on_text(version.runs_on))
     journal.log(Text("The inference endpoint is available at {url}", url=address.url))
     journal.done(release=published.release, generation=str(published.generation))
     return Result(
@@ -104,12 +122,16 @@ def told(
         generation=published.generation,
         code_changed=published.changed,
         verified=version is not None and not refused,
-        replicas=arrived.replicas,
+        replicas=served.arrived.replicas,
         base=None if version is None else version.base,
         adapters=() if version is None else version.adapters,
         refused=refused,
         notes=tuple(known),
         problems=tuple(problems),
+        runs_on=None if version is None else version.runs_on,
+        strategy=served.strategy,
+        form=served.form,
+        pause=served.pause,
     )
 
 
@@ -124,12 +146,47 @@ def asked_elsewhere(address: Address, app: apps.App) -> list[Text]:
 
 def outcome_notes(version: Version | None) -> list[Text]:
     """What a person should know of a release that answers, beside what it refuses."""
-    if version is None or version.refused is None or version.adapters or version.refused:
+    if version is None:
         return []
-    return [Text("No adapter was found on the share: the base model {base} alone answers.", base=version.base or "?")]
+    said = () if version.runs_on is None else version.runs_on.notes
+    notes = [Text("The server says: {note}", note=each) for each in said]
+    if version.refused is None or version.adapters or version.refused:
+        return notes
+    return [
+        *notes,
+        Text("No adapter was found on the share: the base model {base} alone answers.", base=version.base or "?"),
+    ]
 
 
-def api_key_of(place: AppPlace, app: apps.App) -> str | None:
-    """The key from the app's own secret; None for an app that has none."""
+def runs_on_text(found: RunsOn) -> Text:
+    """As it stands in the log: a GPU that is not used, or weights in 4 bits, are nothing to find out later."""
+    facts = {"device": found.gpu or found.device, "dtype": found.dtype, "attention": found.attention or "?"}
+    if found.weights in ("", "full"):
+        return Text("The model runs on {device}: numbers in {dtype}, {attention} attention.", **facts)
+    return Text(
+        "The model runs on {device}: numbers in {dtype}, {attention} attention, weights in {weights}.",
+        weights=found.weights,
+        **facts,
+    )
+
+
+def api_key_of(place: AppPlace, app: apps.App, secrets: Mapping[str, str] | None = None) -> str | None:
+    """The key from the app's own secret; None for an app that has none. `secrets`: where they were read already."""
     secret = app.secret_env.get("SLIPWAY_API_KEY")
-    return None if secret is None else apps.secrets(place).get(secret) or None
+    if secret is None:
+        return None
+    return (apps.secrets(place) if secrets is None else secrets).get(secret) or None
+
+
+def cancelled_after(published: Published, cancelled: Cancelled) -> Cancelled:
+    """What goes on without the person who cancelled."""
+    if not published.changed or not published.release:
+        return cancelled
+    return Cancelled(
+        Text(
+            "Cancelled. Release {digest} is current already (generation {number}), and starts by itself.",
+            digest=published.release[:12],
+            number=published.generation,
+        ),
+        Text("Run Deploy again to follow it, or AI Toolkit: Roll back inference deployment to go back."),
+    )

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar, cast
 
 from sidecar.core.journal import Journal
+from sidecar.core.last_read import keep_last_read
 from sidecar.core.workspace import Workspace, stated_at
-from sidecar.decisions.checks import Check, Unread, failures
+from sidecar.decisions.checks import Check, Unread, failures, of_files
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
+from sidecar.decisions.last_read import last_read
 from sidecar.decisions.model_facts import ModelFacts, Settings, commanded, start_script, template_env
 from sidecar.decisions.model_memory import needed
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
 from sidecar.decisions.profiles import Wanted, kind_of, wanted_profile
 from sidecar.decisions.provisioning import ACCOUNT, ENVIRONMENT, SHARE, Existing
+from sidecar.decisions.registries import stated_login
 from sidecar.decisions.resizing import nodes_to_resize
 from sidecar.decisions.restart import has_gpu
 from sidecar.decisions.server_start import starts_our_server
@@ -26,14 +30,22 @@ from sidecar.gateway.files import open_share
 from sidecar.gateway.identity import signed_in_as, token_tenant
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
-from sidecar.words.errors import Cancelled, NotAuthorized, NotFound, PreflightFailed, SlipwayError, Unreachable
+from sidecar.words.errors import (
+    Cancelled,
+    NotAuthorized,
+    NotFound,
+    PreflightFailed,
+    SlipwayError,
+    Unreachable,
+    WorkspaceError,
+)
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.model_files import facts_by_place, model_facts
 from sidecar.workflows.registration import registrations, unregistered
-from sidecar.workflows.resolve import Plan, Request, resolve
+from sidecar.workflows.resolve import WITHOUT_VALUE, Plan, Request, resolve
 
 T = TypeVar("T")
 
@@ -47,14 +59,36 @@ def preflight_with_fitting(
     workspace: Workspace, session: Session, request: Request, journal: Journal
 ) -> tuple[tuple[Check, ...], Fitting | None]:
     """And, where another profile or region may do what this one can't, what would fit."""
-    plan = resolve(workspace, session, request, journal)
+    try:
+        plan = resolve(workspace, session, request, journal)
+    except WorkspaceError as error:
+        if not error.problems and error.code != WITHOUT_VALUE:
+            raise
+        return of_files(error), None
     place = GroupPlace(session, request.subscription_id, plan.group.name)
     registered = registrations(session, request.subscription_id)
     journal.progress(Text("Looking at what exists in {group}…", group=plan.group.name))
     existing = look(place, plan.planned, plan.project, journal, unregistered(registered))
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    return checks, would_fit(place, facts, checks, model_bytes(facts))
+    fitting = would_fit(place, facts, checks, model_bytes(facts))
+    remember(workspace, request, plan, facts, checks, fitting=fitting)
+    return checks, fitting
+
+
+def remember(
+    workspace: Workspace,
+    request: Request,
+    plan: Plan,
+    facts: Facts,
+    checks: Sequence[Check],
+    *,
+    fitting: Fitting | None,
+) -> None:
+    """Keeps what was read, for the editor to tell of."""
+    if request.state is not None:
+        moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        keep_last_read(request.state, workspace.folder, last_read(facts, checks, plan.values, moment, fitting))
 
 
 def model_bytes(facts: Facts) -> int | None:
@@ -113,6 +147,7 @@ def facts_of(
         nodes=None
         if existing is None
         else nodes_to_resize(planned, existing, plan.values, planned.names.get(ENVIRONMENT, "")),
+        login=stated_login(plan.values),
         models=models,
     )
 
@@ -171,7 +206,8 @@ def server_of(plan: Plan, app: apps.App | None) -> Server | None:
     stated = "defaultCommands" in plan.values
     commands = script if stated else script_of(app)
     base = (planned if "baseModel" in plan.values else app.env).get("SLIPWAY_BASE_MODEL", "")
-    env = {**app.env, **(planned if stated else {}), "SLIPWAY_BASE_MODEL": base}
+    hub = (planned if "hubModel" in plan.values else app.env).get("SLIPWAY_HUB_MODEL", "")
+    env = {**app.env, **(planned if stated else {}), "SLIPWAY_BASE_MODEL": base, "SLIPWAY_HUB_MODEL": hub}
     return Server({**env, **commanded(commands)}, starts_our_server(commands))
 
 
@@ -220,9 +256,11 @@ def stop_where_it_fails(
 
 
 def problems_of(workspace: Workspace, checks: Sequence[Check]) -> tuple[Problem, ...]:
-    """Checks that a stated parameter decides, where it stands."""
+    """Checks that something in the person's files decides, where it stands."""
     found: list[Problem] = []
     for each in checks:
+        if each.problem is not None:
+            found.append(each.problem)
         if each.parameter is None or each.verdict not in ("FAIL", "WARN"):
             continue
         at = stated_at(workspace, each.parameter)

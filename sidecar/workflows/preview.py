@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sidecar.core.codecheck import check
@@ -14,24 +15,33 @@ from sidecar.core.sync import Changes, manifest_of, pack
 from sidecar.core.workspace import Workspace
 from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.models_on_share import is_our_server
-from sidecar.decisions.restart import Plan, Way
+from sidecar.decisions.restart import Way
+from sidecar.decisions.strategy import refusal
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import Session
+from sidecar.words.names import ExchangeForm, Strategy, StrategyWish
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.beforehand import difference, facts_for, start_command
-from sidecar.workflows.deploy import Stage, aim_of, look
 from sidecar.workflows.model_files import models_on
-from sidecar.workflows.placing import kind_of_app, plan_of
+from sidecar.workflows.packages import at_hand, wanted
+from sidecar.workflows.placing import kind_of_app
 from sidecar.workflows.records import read_record
 from sidecar.workflows.restart import expected_downtime
+from sidecar.workflows.stage import Stage, aim_of, known_from, look
+from sidecar.workflows.strategies import New, Weighed, compared, is_equipped, weigh
 from sidecar.workflows.watch import replicas_of
+
+NOT_FETCHED = Text(
+    "The code's packages are not on this machine: a deploy fetches them, and names another release than this."
+)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """`changes` None: what lies in the current release is unknown. `downtime`: seconds without an answer, 0 where nothing answers
-    now or the old replica stays until the new one is ready, None where it can't be told; `sentence` says it."""
+    """`changes` None: what lies in the current release is unknown. `way`: of a restart. `downtime`: seconds for which requests
+    wait or fail, 0 where nothing answers now or the old one stays until the new one is ready, None where it can't be told;
+    `sentence` says it."""
 
     release: str
     current: str
@@ -42,7 +52,9 @@ class Preview:
     added: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     problems: tuple[Problem, ...]
-    way: Way
+    strategy: Strategy
+    form: ExchangeForm | None
+    way: Way | None
     downtime: float | None
     sentence: Text
     bases: tuple[str, ...]
@@ -50,7 +62,9 @@ class Preview:
     notes: tuple[Text, ...]
 
 
-def preview(workspace: Workspace, session: Session, journal: Journal, code: str = WORKSPACE) -> Preview:
+def preview(
+    workspace: Workspace, session: Session, journal: Journal, code: str = WORKSPACE, wish: StrategyWish = "auto"
+) -> Preview:
     tree = code_of(workspace, code)
     stage = look(workspace, session, journal, None)
     notes: list[Text] = []
@@ -70,16 +84,29 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
         if stage.where.plain:
             notes.append(Text("The code is synced as a plain tree, file by file: there is no release to compare with."))
             digest, size, files, current, found = "", tree.size, len(manifest_of(tree)), "", None
+            weighed = weigh(stage, New(None, lambda _: "unknown"), "restart", journal)
         else:
-            release = pack(tree, Path(folder, "bundle.tar"))
+            needed = wanted(tree, stage.app, session, journal)
+            release = pack(tree, Path(folder, "bundle.tar"), at_hand(needed, session))
+            if needed is not None and release.packages is None:
+                notes.append(NOT_FETCHED)
             record = read_record(share, stage.home, journal)
             digest, size, files = release.digest, release.size, len(release.manifest)
             current = "" if record.current is None else record.current.release
             found = difference(release, share, record)
+            stage = known_from(stage, share, record)
+            compare = partial(compared, share, stage.home, release.digest, release)
+            weighed = weigh(stage, New(release.manifest, compare, is_equipped(release)), wish, journal)
     if stage.app.stopped:
         notes.append(Text("{app} is stopped: a deploy starts it, and a GPU is awake from then on.", app=stage.app.name))
-    plan = plan_of(stage.place, stage.app, stage.revision)
-    downtime, sentence = _downtime(stage, plan, journal)
+    refused = refusal(wish, weighed.facts, weighed.choice)
+    if refused is not None:
+        notes.append(refused)
+    choice, way = weighed.choice, None
+    downtime, sentence = choice.downtime, choice.sentence
+    if choice.strategy == "restart" and weighed.plan is not None:
+        way = weighed.plan.way
+        downtime, sentence = _downtime(stage, weighed, journal)
     return Preview(
         release=digest,
         current=current,
@@ -90,7 +117,9 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
         added=() if found is None else found.added,
         left_out=tree.left_out,
         problems=tuple(problems),
-        way=plan.way,
+        strategy=choice.strategy,
+        form=choice.form,
+        way=way,
         downtime=downtime,
         sentence=sentence,
         bases=models.bases,
@@ -99,17 +128,15 @@ def preview(workspace: Workspace, session: Session, journal: Journal, code: str 
     )
 
 
-def _downtime(stage: Stage, plan: Plan, journal: Journal) -> tuple[float | None, Text]:
+def _downtime(stage: Stage, weighed: Weighed, journal: Journal) -> tuple[float | None, Text]:
+    """Of a restart: as long as the last start took, where the old replica ends first."""
+    choice = weighed.choice
+    if choice.downtime is not None:
+        return choice.downtime, choice.sentence
     running = replicas_of(stage.place, stage.revision.name)
-    if not any(each.ready for each in running):
-        return 0, Text("No replica answers now: nobody is cut off.")
-    if plan.way != "old-first":
-        return 0, Text("The running replica stays until the new one is ready: no downtime is expected.")
     seconds = expected_downtime(aim_of(stage, stage.app, stage.revision, None), running, journal)
     if seconds is None:
-        return None, Text(
-            "The running replica ends before the new one starts: usually several minutes without an answer."
-        )
+        return None, choice.sentence
     told = {"seconds": round(seconds)}
     return seconds, Text(
         "The running replica ends before the new one starts: about {seconds} s without an answer.", **told

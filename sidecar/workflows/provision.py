@@ -17,13 +17,16 @@ from sidecar.decisions.provisioning import (
     APP,
     ENVIRONMENT,
     Existing,
+    Keys,
     refuse_foreign,
 )
+from sidecar.decisions.registries import PASSWORD_SECRET
 from sidecar.gateway import apps, resources
+from sidecar.gateway.keys import write_secrets
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.removal import made_by
 from sidecar.gateway.session import Session, portal_link
-from sidecar.words.errors import Cancelled, CloudError, ConsentNeeded
+from sidecar.words.errors import Cancelled, CloudError, Conflict, ConsentNeeded
 from sidecar.words.text import Text
 from sidecar.workflows.follow import await_others, cancelled_outcome, follow, start
 from sidecar.workflows.look import look
@@ -52,21 +55,35 @@ class Result:
 
 
 def provision(
-    workspace: Workspace, session: Session, request: Request, journal: Journal, agreed: str | None = None
+    workspace: Workspace,
+    session: Session,
+    request: Request,
+    journal: Journal,
+    agreed: str | None = None,
+    *,
+    begins: bool = True,
 ) -> Result:
     """The whole of *Provision*; every line is a step, every step can be repeated. `agreed`: the digest of the plan that a
-    person said yes to; where reality has another one by now, nothing is changed."""
+    person said yes to; where reality has another one by now, nothing is changed. `begins` False: what is under way already is
+    followed to its end, and nothing else is begun."""
     journal.step("resolve", Text("Reading the project…"), increment=5)
     plan = resolve(workspace, session, request, journal)
     place = GroupPlace(session, request.subscription_id, plan.group.name)
     recorded = resources.find_deployment(place, plan.name)
     if recorded is not None and not recorded.finished:
+        refuse_another(recorded, agreed)
         journal.step(
             "adopt",
             Text("The deployment {name} is under way already: following it…", name=plan.name),
             deployment=plan.name,
         )
         return followed(workspace, place, plan, journal, adopted=True)
+    if not begins:
+        raise Conflict(
+            Text("The deployment that was under way has ended. Nothing else was begun."),
+            Text("Run Provision again: its plan says what is left to do."),
+            code="DeploymentEnded",
+        )
     await_others(place, journal)
     seen = survey(workspace, place, plan, request, journal, recorded, foresee=agreed is not None)
     if agreed is not None:
@@ -75,10 +92,21 @@ def provision(
     refuse_unagreed(seen.work, request.consents)
     if not seen.work.nothing:
         seen = registered(workspace, place, plan, request, seen, journal)
-        begin(workspace, place, plan, seen, request.consents, journal, recorded=recorded)
+        begin(workspace, place, plan, seen, request.consents, journal, recorded=recorded, agreed=agreed)
     if seen.work.deploys:
         return followed(workspace, place, plan, journal)
     return settled(workspace, place, plan, seen, journal)
+
+
+def refuse_another(running: resources.Deployment, agreed: str | None) -> None:
+    """Somebody said yes to one plan; a deployment that carries out another one, of the same files, is not what they agreed to."""
+    if agreed is None or running.tags.plan == agreed:
+        return
+    raise Conflict(
+        Text("The deployment {name} is under way by another plan. Nothing was changed.", name=running.name),
+        Text("Run Provision to follow it, or plan again when it has ended."),
+        code="DeploymentUnderWay",
+    )
 
 
 def registered(
@@ -118,6 +146,7 @@ def begin(
     journal: Journal,
     *,
     recorded: resources.Deployment | None,
+    agreed: str | None,
 ) -> None:
     """Starts the deployment, if there is one to be, and changes the app that exists. Nothing is written before."""
     existing, name = seen.existing, plan.name
@@ -127,7 +156,8 @@ def begin(
     if seen.work.deploys:
         if recorded is not None:  # the next deployment of this name replaces its record
             keep_made(workspace, made_by(place, plan.project))
-        template, complete = to_send(plan, existing, secrets.token_urlsafe(32))
+        tags = resources.Tags(project=plan.project, plan=agreed or "")
+        template, complete = to_send(plan, existing, Keys(secrets.token_urlsafe(32), secrets.token_urlsafe(32)))
         for each in plan.planned.opaque:
             journal.log(
                 Text(
@@ -138,12 +168,12 @@ def begin(
             )
         journal.step("deploy", Text("Starting the deployment {name}…", name=name), increment=10, deployment=name)
         try:
-            start(place, name, template, complete, plan.project, journal)
+            start(place, name, template, complete, tags, journal)
         except CloudError as error:
             if error.code != MISSING:
                 raise
             register_providers(place.session, place.subscription_id, journal)
-            start(place, name, template, complete, plan.project, journal)
+            start(place, name, template, complete, tags, journal)
     try:
         if existing.app is not None:
             if seen.reality.renewed is not None:
@@ -165,7 +195,7 @@ def followed(workspace: Workspace, place: GroupPlace, plan: Plan, journal: Journ
         journal.log(Text("Follow the deployment in the portal: {url}", url=portal))
     outcome = follow(place, name, journal)
     if adopted and (found := look(place, planned, plan.project, journal)).app is not None:
-        change = change_of(plan, found, found.app)
+        change = change_of(place, plan, found, found.app)
         update_app(place, found.app, change, needs_again(found.app, change), journal)
     refuse_foreign(apps.find_app(place.app(planned.names[APP])) if APP in planned.names else None, plan.project)
     if APP in planned.names and (storage := plan.values.get("acaEnvironmentStorageName")):
@@ -271,7 +301,13 @@ def update_app(around: GroupPlace, app: apps.App, change: Change | None, again: 
     tell(app, change, again, journal)
     if change is not None and (change.texts or again):
         journal.step("update", Text("Updating the container app {name}…", name=place.name), app=place.name)
-        apps.update_template(place, change.template)
+        login, secrets = change.login, dict(change.secrets)
+        if login is not None and not login.identity:
+            secrets[PASSWORD_SECRET] = login.password
+        if login is None and not secrets:
+            apps.update_template(place, change.template)
+        else:  # together: what is new asks for the new image, or the hub, with it
+            write_secrets(place, secrets, change.template, None if login is None else login.login)
 
 
 def tell(app: apps.App, change: Change | None, again: bool, journal: Journal) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from sidecar.core.journal import Journal
-from sidecar.core.releases import Generation, generation_from, manifest_json, next_number
+from sidecar.core.releases import Generation, generation_from, next_number
 from sidecar.core.sync import Release
 from sidecar.core.workspace import Target
 from sidecar.decisions.serving import plain_tree_mount, release_mount
@@ -15,7 +15,7 @@ from sidecar.gateway.files import Share
 from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import Conflict, NotFound
 from sidecar.words.text import Text
-from sidecar.workflows.records import Record, now, read_record
+from sidecar.workflows.records import Record, now
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,30 @@ def home_of(app: apps.App, where: Destination) -> str:
     return f"{below}.slipway/{app.env['SLIPWAY_APP']}"
 
 
-def publish(release: Release, share: Share, home: str, origin: Generation, journal: Journal) -> Published:
-    """Uploads the release and makes it current. `origin`: who, when and from which commit; number and release are put in here."""
-    record = read_record(share, home, journal)
-    _put_bundle(release, share, record, journal)
+def upload(release: Release, share: Share, record: Record, journal: Journal) -> None:
+    """The release lies on the share then, and is not current by that. One that is known not to be there, or of which the record
+    does not tell, is put there at once: of two of this name the first stays."""
+    bundle = f"{record.home}/releases/{release.digest}"
+    told = {"digest": release.digest[:12], "files": len(release.manifest)}
+    if not record.lacks(release.digest, release.size):
+        journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
+        return
+    journal.step("upload", Text("Uploading release {digest} ({files} files)…", **told), increment=5)
+    try:
+        share.create(bundle, release.file)
+    except Conflict:  # it was there before, or another deployer of the same code was faster
+        there = share.look(bundle)
+        if there is not None and there.size == release.size:
+            journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
+            return
+        journal.log(Text("Release {digest} on the share is damaged: it is replaced.", digest=told["digest"]), "warning")
+        share.replace(bundle, release.file)
+
+
+def is_current(record: Record, release: str) -> bool:
+    """Whether what the container's start would take is this release: by an earlier Deploy, or by one that was cut off since."""
     current = record.current
-    if current is not None and (current.number, current.release) == (record.highest, release.digest):
-        journal.log(Text("The code has not changed; the model is reloaded."))
-        return Published(release.digest, current.number, changed=False)
-    return make_current(share, record, replace(origin, release=release.digest), journal)
+    return current is not None and (current.number, current.release) == (record.highest, release)
 
 
 def make_current(share: Share, record: Record, wanted: Generation, journal: Journal) -> Published:
@@ -93,13 +108,17 @@ def make_current(share: Share, record: Record, wanted: Generation, journal: Jour
                 Text("Somebody else has just deployed the same code (generation {number}).", number=told["number"])
             )
             return Published(generation.release, generation.number, changed=False)
-        raise Conflict(
-            Text("Somebody else deployed at the same moment (generation {number}).", number=told["number"]),
-            Text("Run Deploy again if yours is the code that should run."),
-            code="DeployedMeanwhile",
-        ) from error
+        raise deployed_meanwhile(generation.number) from error
     journal.log(Text("Generation {number} is release {digest}.", **told))
     return Published(generation.release, generation.number, changed=True)
+
+
+def deployed_meanwhile(number: int) -> Conflict:
+    return Conflict(
+        Text("Somebody else deployed at the same moment (generation {number}).", number=number),
+        Text("Run Deploy again if yours is the code that should run."),
+        code="DeployedMeanwhile",
+    )
 
 
 def repair(release: Release, share: Share, home: str, journal: Journal) -> bool:
@@ -123,26 +142,6 @@ def is_intact(share: Share, home: str, release: str) -> bool:
     except NotFound:
         return False
     return seen.hexdigest() == release
-
-
-def _put_bundle(release: Release, share: Share, record: Record, journal: Journal) -> None:
-    bundle = f"{record.home}/releases/{release.digest}"
-    told = {"digest": release.digest[:12], "files": len(release.manifest)}
-    size = record.bundles.get(release.digest)
-    if size == release.size:
-        journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
-        return
-    journal.step("upload", Text("Uploading release {digest} ({files} files)…", **told), increment=5)
-    share.replace(f"{bundle}.json", manifest_json(release.manifest))
-    if size is not None:
-        journal.log(Text("Release {digest} on the share is damaged: it is replaced.", digest=told["digest"]), "warning")
-        share.replace(bundle, release.file)
-        return
-    try:
-        share.create(bundle, release.file)
-    except Conflict:
-        # Another deployer of the same code was faster: what has this name has these bytes.
-        journal.log(Text("Release {digest} ({files} files) is on the share already.", **told))
 
 
 def _release_of(share: Share, file: str, number: int) -> str:

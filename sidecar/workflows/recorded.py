@@ -14,7 +14,7 @@ from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
 from sidecar.workflows.publish import destination, home_of
-from sidecar.workflows.records import current_on
+from sidecar.workflows.records import current_on, has_served
 from sidecar.workflows.restart import answered
 
 SECONDS = 5
@@ -23,11 +23,24 @@ SECONDS = 5
 
 @dataclass(frozen=True)
 class Recorded:
-    """Empty and None where none is known. `problem`: why it could not be read."""
+    """Empty and None where none is known. `unseen`: nobody has seen it answer. `problem`: why it could not be read."""
 
     release: str | None = None
     generation: int | None = None
+    unseen: bool = False
     problem: Text | None = None
+
+    @property
+    def doubt(self) -> Text | None:
+        """What a person should know of a release that sleeps: how it starts, nobody has seen."""
+        if not self.unseen or self.release is None:
+            return None
+        return Text(
+            "Nobody has seen release {digest} (generation {number}) answer yet: the first request starts it. Its log tells how "
+            "the last start went.",
+            digest=self.release[:12],
+            number=self.generation,
+        )
 
 
 def recorded(place: AppPlace, app: apps.App, target: Target) -> Recorded:
@@ -43,8 +56,11 @@ def recorded(place: AppPlace, app: apps.App, target: Target) -> Recorded:
         if where.plain:
             return Recorded()
         with open_share(place.around, where.share.account, where.share.share) as share:
-            found = current_on(share, home_of(app, where))
-        return Recorded() if found is None else Recorded(found.release, found.number)
+            home = home_of(app, where)
+            found = current_on(share, home)
+            if found is None:
+                return Recorded()
+            return Recorded(found.release, found.number, unseen=not has_served(share, home, found.number))
 
     try:
         found = answered(silent, read, SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from sidecar.armlang.deployment import (
     GroupFacts,
@@ -40,6 +41,8 @@ class Request:
     resource_group: str
     consents: tuple[str, ...]
     environ: dict[str, str]
+    state: Path | None = None
+    """Where what was read is kept for the editor; None: nowhere."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,13 @@ def refuse_misstated(workspace: Workspace, template: Template, stated: Mapping[s
                 "The template's parameters {names} have no default, and no value is stated.", names=", ".join(missing)
             ),
             Text("State them in {file}.", file="infra/provision/inference.parameters.json"),
-            code="ParameterWithoutValue",
+            code=WITHOUT_VALUE,
         )
 
 
-SET_BY_US = frozenset({"projectId", "apiKey", *SWITCHES.values()})
+WITHOUT_VALUE = "ParameterWithoutValue"
+
+SET_BY_US = frozenset({"projectId", "apiKey", "deployKey", *SWITCHES.values()})
 """Parameters that Slipway itself sets."""
 
 

@@ -51,6 +51,12 @@ class Patience:
     """Whether an app whose GPU is awake for that long without an answer is stopped."""
     settle: float = 5
     """A cause that Azure's own next try may mend has to stay, or to come back, after this."""
+    drain: float = 300
+    """For an old revision to answer what it was asked before; a stream may last as long as the ingress lets it."""
+    keep: float = 30
+    """For how long an old revision is kept at least once another serves: the way back is then a matter of weights."""
+    shares: tuple[int, ...] = (100,)
+    """In percent: which part of the requests goes to a new revision, step by step, once it has been checked."""
 
 
 @dataclass(frozen=True)

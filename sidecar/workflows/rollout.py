@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sidecar.core.journal import Journal
 from sidecar.decisions.diagnosis import Cause, Seen, diagnose, killed_by_its_probe, log_tail
 from sidecar.decisions.restart import Plan
-from sidecar.decisions.signs import BEGUN, waiting_reason
+from sidecar.decisions.signs import BEGUN, waiting_reason, warnings
 from sidecar.gateway import revisions
 from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock, Version
 from sidecar.words.errors import EndpointError
@@ -60,6 +60,7 @@ class _Wait:
         self._shown: str | None = None
         self._warned: str | None = None
         self._logs_told = False
+        self._start_told: set[str] = set()
         self._suspect: tuple[Cause, float] | None = None
         self._meter = Meter(aim, journal, patience)
 
@@ -80,6 +81,7 @@ class _Wait:
                 self._show(found.text if scarce is None or _begun(seen) else scarce)
                 self._warn(found.warning)
             self._tell_refused_logs()
+            self._tell_warnings(seen)
             arrived = self._ask(seen)
             if arrived is not None:
                 return replace(arrived, took=self._meter.took)
@@ -167,6 +169,14 @@ class _Wait:
         if problems and not self._logs_told:
             self._logs_told = True
             self._journal.log(Text("The app's logs can't be read: {problem}", problem="; ".join(problems)), "warning")
+
+    def _tell_warnings(self, seen: Seen) -> None:
+        """Each of a new replica's start, once."""
+        names = {replica.name for replica in seen.fresh}
+        for each in (each for name in names for each in warnings(seen.console.get(name, ()))):
+            if each not in self._start_told:
+                self._start_told.add(each)
+                self._journal.log(Text("The container says: {warning}", warning=each), "warning")
 
     def _no_gpu(self) -> EndpointError:
         if self._plan.scarce is not None:

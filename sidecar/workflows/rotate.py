@@ -20,8 +20,10 @@ from sidecar.words.errors import ConsentNeeded, EndpointError, WorkspaceError
 from sidecar.words.text import Text
 from sidecar.workflows.context import place_of
 from sidecar.workflows.placing import make_room, plan_of
+from sidecar.workflows.publish import destination
 from sidecar.workflows.restart import Aim, Patience, expected_downtime
 from sidecar.workflows.rollout import roll_out
+from sidecar.workflows.two_revisions import Held, Pair, hand_over, held_from
 from sidecar.workflows.upgrade import new_revision
 from sidecar.workflows.watch import replicas_of
 
@@ -53,6 +55,7 @@ class Ground:
     version: Version | None
     running: tuple[revisions.Replica, ...]
     plan: Plan
+    held: Held | None = None
 
 
 def rotate(
@@ -73,7 +76,7 @@ def rotate(
         ground = _look(workspace, session, journal, step="look-again")
     step, standing, restarted = decide(ground.standing), ground.standing, False
     if step == "write":
-        refuse_traffic_by_name(ground.app)
+        refuse_traffic_by_name(ground.app, ground.held)
     if step in ("write", "restart"):
         if step == "write" and not finishing:
             agree_to_one_key(ground, consents)
@@ -120,36 +123,40 @@ def _look(workspace: Workspace, session: Session, journal: Journal, *, step: str
     known = apps.secrets(place)
     current, previous = known.get(_secret(app), ""), known.get(_previous(app), "")
     found = revisions.revisions(place)
-    revision = _meant(app, found, between=Standing(current, previous, None).between)
+    held = held_from(place, app, destination(place, app, target, journal)) if _splits(app) and is_ours(app) else None
+    by_name = _splits(app) and held is None
+    between = Standing(current, previous, None).between
+    revision = _meant(app, found, between=between and not by_name, held=held is not None)
     address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)
     running = tuple([] if app.stopped else replicas_of(place, revision.name))
     version = None
     if any(each.ready for each in running):
         # A server that was not restarted since the write knows the key before alone.
         version = _version(address.url, current) or _version(address.url, previous)
-    settled = app.stopped or (revision.active and _settled(place, app, found, revision, running))
+    settled = app.stopped or (revision.active and _settled(place, found, revision, running, by_name=by_name))
     standing = Standing(current, previous, None if version is None else version.keys, settled)
-    return Ground(place, app, revision, address.url, standing, version, running, plan_of(place, app, revision))
+    return Ground(place, app, revision, address.url, standing, version, running, plan_of(place, app, revision), held)
 
 
-def _meant(app: apps.App, found: list[revisions.Revision], *, between: bool) -> revisions.Revision:
+def _meant(app: apps.App, found: list[revisions.Revision], *, between: bool, held: bool) -> revisions.Revision:
     """Between two keys it is the newest, also where that does not work: an older one may have no second key in its template, and
-    would refuse callers when it starts anew."""
+    would refuse callers when it starts anew. `held`: a newest one that has ended was made for a release that did not work."""
     newest = next((each for each in found if each.name == app.latest_revision), None)
-    if between and newest is not None and not _splits(app):
+    if between and newest is not None and (newest.active or not held):
         return newest
     return revision_to_activate(app, found) or revision_to_deploy(app, found)
 
 
 def _settled(
     place: AppPlace,
-    app: apps.App,
     found: list[revisions.Revision],
     revision: revisions.Revision,
     running: tuple[revisions.Replica, ...],
+    *,
+    by_name: bool,
 ) -> bool:
     """Whether a replica is ready, or nothing runs: in its place neither."""
-    if running or _splits(app):
+    if running or by_name:
         return not running or any(each.ready for each in running)
     return not any(replicas_of(place, each.name) for each in found if each.active and each.name != revision.name)
 
@@ -167,6 +174,16 @@ def _bring_up(ground: Ground, journal: Journal, patience: Patience) -> None:
     plan = make_room(place, ground.app, revision, ground.plan, journal)
     aim = _aim(ground, ground.app, revision, ground.standing.current)
     roll_out(aim, Plan("new", scarce=plan.scarce), journal, patience)
+    _hand_over(ground, aim, journal)
+
+
+def _hand_over(ground: Ground, new: Aim, journal: Journal) -> None:
+    """Where the traffic is held by name, a revision that answers gets it as it was before."""
+    held = ground.held
+    if held is None or new.revision.name == held.begun.old:
+        return
+    old = _aim(ground, new.app, revisions.revision(ground.place, held.begun.old), ground.standing.current)
+    hand_over(Pair(old, held.where.share, held.home), held.begun.was, new.revision.name, journal)
 
 
 def _activate(ground: Ground, journal: Journal) -> None:
@@ -181,9 +198,10 @@ def _version(url: str, key: str) -> Version | None:
         return endpoint.version()
 
 
-def refuse_traffic_by_name(app: apps.App) -> None:
-    """Where a second key would need a new revision, which no request would reach. Before anything is asked or written."""
-    if PREVIOUS in app.secret_env or not _splits(app):
+def refuse_traffic_by_name(app: apps.App, held: Held | None) -> None:
+    """Where a second key would need a new revision, which no request would reach. Before anything is asked or written. `held`: it
+    was us who called the revision by its name; then the new one gets the requests once it answers."""
+    if PREVIOUS in app.secret_env or not _splits(app) or held is not None:
         return
     raise WorkspaceError(
         Text(
@@ -232,7 +250,8 @@ def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal
     if values and PREVIOUS not in app.secret_env:
         text = Text("Giving {app} a second key: a new revision, which starts a replica…", app=app.name)
         journal.step("key", text, increment=10)
-        template = with_variable(apps.template_of(place), PREVIOUS, _previous(app))
+        former = apps.template_of(place) if ground.held is None else revisions.template_of(place, revision.name)
+        template = with_variable(former, PREVIOUS, _previous(app))
         write_secrets(place, values, template)
         app, revision = new_revision(place, app, journal)
         if app.stopped:
@@ -249,7 +268,9 @@ def _apply(ground: Ground, values: Mapping[str, str], key: str, journal: Journal
         if not revision.active:
             _activate(ground, journal)
         plan = make_room(place, app, revision, ground.plan, journal) if revision.active else Plan("new")
-    roll_out(_aim(ground, app, revision, key), plan, journal, patience)
+    aim = _aim(ground, app, revision, key)
+    roll_out(aim, plan, journal, patience)
+    _hand_over(ground, aim, journal)
     if is_ours(app) and _version(ground.url, key) is None:
         raise EndpointError(
             Text("{app} has started anew, but does not answer to the new key at {url}.", app=app.name, url=ground.url),

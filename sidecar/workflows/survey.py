@@ -11,6 +11,7 @@ from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, known_project_id, read_config
 from sidecar.decisions.app_changes import Change, Standing, app_change
 from sidecar.decisions.checks import Check, Unread
+from sidecar.decisions.hub_base import TOKEN, TOKEN_SECRET, token_change
 from sidecar.decisions.plan import Reality, Work, outputs_of, work_of
 from sidecar.decisions.preflight import judged
 from sidecar.decisions.preflight_facts import Facts
@@ -21,13 +22,16 @@ from sidecar.decisions.provisioning import (
     ENVIRONMENT_STORAGE,
     SHARE,
     Existing,
+    Keys,
     decisions,
     refuse_foreign,
     refuse_unusable,
     to_refer_to,
 )
+from sidecar.decisions.registries import login_change, stated_login
 from sidecar.decisions.whatif import changes_of, meant
 from sidecar.gateway import apps
+from sidecar.gateway.keys import with_variable
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.resources import Deployment
 from sidecar.gateway.whatif import what_if
@@ -36,7 +40,7 @@ from sidecar.words.text import Text
 from sidecar.workflows.fitting import would_fit
 from sidecar.workflows.look import look
 from sidecar.workflows.mount_key import failed_mount, storage_to_move_from
-from sidecar.workflows.preflight import facts_of, model_bytes, stop_where_it_fails
+from sidecar.workflows.preflight import facts_of, model_bytes, remember, stop_where_it_fails
 from sidecar.workflows.registration import registrations, unregistered
 from sidecar.workflows.resize import resizes
 from sidecar.workflows.resolve import Plan, Request
@@ -95,7 +99,9 @@ def survey(
     journal.step("preflight", Text("Checking whether it can work…"), increment=5)
     facts = facts_of(place, plan, request, registered, existing)
     checks = judged(facts)
-    stop_where_it_fails(workspace, checks, journal, would_fit(place, facts, checks, model_bytes(facts)))
+    fitting = would_fit(place, facts, checks, model_bytes(facts))
+    remember(workspace, request, plan, facts, checks, fitting=fitting)
+    stop_where_it_fails(workspace, checks, journal, fitting)
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
         found = UNREGISTERED if absent else _foreseen(place, plan, existing)
@@ -125,7 +131,7 @@ def _reality(
         project=None if plan.fresh else plan.project,
         marked=known_project_id(workspace) is not None,
         existing=existing,
-        change=None if app is None else change_of(plan, existing, app),
+        change=None if app is None else change_of(place, plan, existing, app),
         moved=None if app is None else _moved(place, plan, existing, app),
         renewed=None if app is None or at is None else failed_mount(at, app, journal),
         resizes=resizes(place, plan, existing),
@@ -136,10 +142,20 @@ def _reality(
     )
 
 
-def change_of(plan: Plan, existing: Existing, app: apps.App) -> Change:
+def change_of(place: GroupPlace, plan: Plan, existing: Existing, app: apps.App) -> Change:
     kind = None if existing.environment is None else kind_of(existing.environment, app.profile)
     at = Standing(kind, app.profile, app.location)
-    return app_change(app.name, app.template, at, plan.planned.app_template or {}, plan.values)
+    change = app_change(app.name, app.template, at, plan.planned.app_template or {}, plan.values)
+    if change.alone:
+        return change
+    token, login = str(plan.values.get("hubToken") or ""), stated_login(plan.values)
+    if token and (text := token_change(token, app.secret_env, apps.secrets(place.app(app.name)))) is not None:
+        template = with_variable(change.template, TOKEN, TOKEN_SECRET)
+        change = replace(change, template=template, texts=(*change.texts, text), secrets={TOKEN_SECRET: token})
+    if not login.server:
+        return change
+    text = login_change(app, login, apps.secrets(place.app(app.name)) if login.password else {})
+    return change if text is None else replace(change, texts=(*change.texts, text), login=login)
 
 
 def _moved(place: GroupPlace, plan: Plan, existing: Existing, app: apps.App) -> tuple[str, str] | None:
@@ -177,7 +193,7 @@ def _outputs(
 
 
 def _foreseen(place: GroupPlace, plan: Plan, existing: Existing) -> list[dict[str, Any]] | Unread:
-    template, parameters = to_send(plan, existing, NOT_A_KEY)
+    template, parameters = to_send(plan, existing, Keys(NOT_A_KEY, NOT_A_KEY))
     try:
         return what_if(place, plan.name, template, parameters)
     except Cancelled:
@@ -186,10 +202,10 @@ def _foreseen(place: GroupPlace, plan: Plan, existing: Existing) -> list[dict[st
         return Unread(error.message)
 
 
-def to_send(plan: Plan, existing: Existing, key: str) -> tuple[Template, Parameters]:
-    """The deployment's template and parameters: what exists is referred to, never written. `key`: the app's own, where it is
+def to_send(plan: Plan, existing: Existing, keys: Keys) -> tuple[Template, Parameters]:
+    """The deployment's template and parameters: what exists is referred to, never written. `keys`: the app's own, where it is
     made."""
     wanted = wanted_profile(plan.template, plan.planned, plan.stated)
-    ours = decisions(plan.template, plan.planned, existing, wanted, plan.project, key)
+    ours = decisions(plan.template, plan.planned, existing, wanted, plan.project, keys)
     complete = merge_parameters(plan.template, plan.values, ours)
     return referring(plan.template, to_refer_to(plan.planned, existing)), complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any
 from sidecar.core.journal import Journal
 from sidecar.core.scaffold import shipped_template
 from sidecar.decisions.restart import Plan
-from sidecar.decisions.upgrade import differ_in_start_alone, has_older_start, with_present_start
+from sidecar.decisions.upgrade import deploy_secret, differ_in_start_alone, has_older_start, with_present_start
 from sidecar.gateway import apps, revisions
+from sidecar.gateway.keys import write_secrets
 from sidecar.gateway.place import AppPlace
 from sidecar.words.errors import ConsentNeeded, EndpointError, NotFound
 from sidecar.words.text import Text
@@ -44,8 +46,8 @@ def needs_upgrade(app: apps.App, consents: tuple[str, ...]) -> bool:
                 app=app.name,
             ),
             Text(
-                "Its start command and its probes are replaced by the present ones, as a new revision; commands, variables, "
-                "image and scale stay as they are."
+                "Its start command and its probes are replaced by the present ones, and it gets a deploy key, as a new revision; "
+                "commands, other variables, image and scale stay as they are."
             ),
         )
     return True
@@ -56,7 +58,12 @@ def upgrade(place: AppPlace, app: apps.App, old: revisions.Revision, plan: Plan,
     text = Text("Replacing the start and the probes of {app}…", app=app.name)
     journal.step(STEP, text, increment=5, revision=old.name)
     former = apps.template_of(place)
-    apps.update_template(place, with_present_start(former, shipped_template()))
+    changed_template = with_present_start(former, shipped_template())
+    secret = deploy_secret(changed_template)
+    if secret is None:
+        apps.update_template(place, changed_template)
+    else:
+        write_secrets(place, {secret: secrets.token_urlsafe(32)}, changed_template)
     changed, new = new_revision(place, app, journal)
     if plan.way == "old-first":
         journal.log(
@@ -104,7 +111,7 @@ def take_back(place: AppPlace, upgraded: Upgraded, journal: Journal) -> tuple[ap
 
 def new_revision(place: AppPlace, app: apps.App, journal: Journal) -> tuple[apps.App, revisions.Revision]:
     """A write that Azure calls done has been seen to make no revision: then nothing would ever start."""
-    deadline = time.monotonic() + NEW_REVISION_SECONDS
+    deadline = place.around.session.patience.deadline(NEW_REVISION_SECONDS)
     while time.monotonic() < deadline:
         changed, found = apps.app(place), revisions.revisions(place)
         new = next((each for each in found if each.name == changed.latest_revision and each.active), None)

@@ -57,14 +57,17 @@ def restored(failure: EndpointError, app: str, made: Published | None, *, former
     return error
 
 
-def go_back(way: WayBack, failure: EndpointError, journal: Journal, patience: Patience) -> EndpointError:
-    """What to raise in place of `failure`: the same where nothing that was before could help, or there is none."""
-    if not by_another_release(failure.code):
+def go_back(
+    way: WayBack, failure: EndpointError, journal: Journal, patience: Patience, *, by_itself: bool = False
+) -> EndpointError:
+    """What to raise in place of `failure`: the same where nothing that was before could help, or there is none. `by_itself`: the
+    server before goes on, or is started again by its container, whatever the cause."""
+    if not by_itself and not by_another_release(failure.code):
         return failure
     journal.log(failure.message, "error")
     made: Published | None = None
     try:
-        made = _made_current(way, journal) if way.published.release else None
+        made = made_current_again(way, journal) if way.published.release else None
     except Conflict as error:
         journal.log(error.message)  # another deployer's is current now: that is not ours to take back
         return failure
@@ -73,7 +76,8 @@ def go_back(way: WayBack, failure: EndpointError, journal: Journal, patience: Pa
     if made is None and way.upgraded is None:
         return failure
     try:
-        _until_it_serves(way, made, failure, journal, patience)
+        again = by_itself or failure.code in ENDING
+        _until_it_serves(way, made, journal, patience, again=again)
     except Cancelled as cancelled:
         raise _cancelled(way, made, cancelled) from cancelled
     except SlipwayError as error:
@@ -85,12 +89,12 @@ def go_back(way: WayBack, failure: EndpointError, journal: Journal, patience: Pa
 
 
 def _until_it_serves(
-    way: WayBack, made: Published | None, failure: EndpointError, journal: Journal, patience: Patience
+    way: WayBack, made: Published | None, journal: Journal, patience: Patience, *, again: bool
 ) -> None:
     back = way.aim if made is None else replace(way.aim, release=made.release)
     if way.upgraded is not None:
         _with_former_start(back, way.upgraded, journal, patience)
-    elif made is not None and (failure.code not in ENDING or not _started_again(back, journal, patience)):
+    elif made is not None and (not again or not _started_again(back, journal, patience)):
         _restarted(back, way.where, made.generation, journal, patience)
 
 
@@ -133,7 +137,7 @@ def _neither(way: WayBack, made: Published | None, failure: EndpointError, error
     return EndpointError(text, error.suggestion, code=failure.code, detail=failure.detail)
 
 
-def _made_current(way: WayBack, journal: Journal) -> Published | None:
+def made_current_again(way: WayBack, journal: Journal) -> Published | None:
     """The switch back; None where no earlier release is on the share. Conflict where somebody else has deployed meanwhile."""
     published, place = way.published, way.aim.place
     with open_share(place.around, way.where.share.account, way.where.share.share) as share:
@@ -154,7 +158,9 @@ def _made_current(way: WayBack, journal: Journal) -> Published | None:
         )
         journal.step("back", text, generation=str(former.number))
         by, slipway = way.origin.by, way.origin.slipway
-        wanted = Generation(0, former.release, by=by, commit=former.commit, slipway=slipway, cause="failed")
+        wanted = Generation(
+            0, former.release, by=by, commit=former.commit, slipway=slipway, cause="failed", packages=former.packages
+        )
         return make_current(share, record, wanted, journal)
 
 

@@ -78,6 +78,8 @@ class Times(_Value):
     """After this a revision whose replicas are asked on a port where none of them listens reads Unhealthy."""
     ingress_idle: float = 240
     """A silence longer than this ends a request, held ones included."""
+    upstream_idle: float = 3600
+    """How long the ingress keeps an unused connection to a replica: Envoy's default, for nobody has seen another."""
 
     def platform(self, seconds: float) -> float:
         return seconds * self.scale
@@ -93,6 +95,8 @@ class Registry(_Value):
     """A container registry that wants a password; images of registries that are not stated are there for everybody."""
 
     password: str
+    pullers: tuple[str, ...] = ()
+    """Identities that have the role AcrPull: resource ids, and `system` for the own one of any app."""
     missing: tuple[str, ...] = ()
     """`repository:tag` that it does not have."""
     other_platform: tuple[str, ...] = ()
@@ -195,6 +199,8 @@ class Settings(_Value):
     """When the GPU of a replica that is told to end is free for another: nobody has seen which of these Azure does."""
     registries: dict[str, Registry] = Field(default={})
     """By server name."""
+    bare_image: bool = False
+    """Whether the image has PyTorch and pip alone, as the default one on Azure, and not all that our server needs."""
     stuck_keys: tuple[str, ...] = ()
     """Resource groups in which the bug is played that a storage of an environment goes on mounting with its first account key."""
     environments_quota: int = 15

@@ -140,7 +140,8 @@ class Faults:
     ) -> None:
         if rule.kind == "hold":
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._replaced.wait(), rule.seconds)
+                async with asyncio.timeout(rule.seconds):
+                    await self._replaced.wait()
         elif rule.seconds:
             await asyncio.sleep(rule.seconds)
         match rule.kind:

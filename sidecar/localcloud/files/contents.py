@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+from dataclasses import replace
 
 from starlette.responses import Response
 
@@ -22,7 +23,7 @@ from sidecar.localcloud.files.call import (
     shown_metadata,
     times_of,
 )
-from sidecar.localcloud.files.ranges import within, written_ranges
+from sidecar.localcloud.files.ranges import recorded, with_range, within, without_range, written_ranges
 from sidecar.localcloud.files.tree import FilesError, Notes
 from sidecar.localcloud.files.xml import range_list, xml_response
 
@@ -50,7 +51,9 @@ def create_file(call: FilesCall) -> Response:
     with place.open("wb") as file:
         file.write(call.body)
         file.truncate(size)
-    tree.write_notes(place, Notes(call.metadata, content_headers(call.headers)))
+    notes = Notes(call.metadata, content_headers(call.headers))
+    written = with_range((), 0, len(call.body) - 1, size) if call.body else []
+    tree.write_notes(place, recorded(place, notes, written))
     extra = {"Content-MD5": base64.b64encode(md5(call.body)).decode()} if call.body else {}
     return Response(status_code=201, headers={**properties_of(place), **extra, "x-ms-request-server-encrypted": "true"})
 
@@ -116,9 +119,15 @@ def put_range(call: FilesCall) -> Response:
         raise FilesError(400, "InvalidHeaderValue", "The body's length is not that of the range.")
     check_md5(call)
     check_sharing(call, place)
+    notes = tree.read_notes(place)
+    before = written_ranges(place, notes)
     with place.open("r+b") as file:
         file.seek(first)
         file.write(call.body if action == "update" else bytes(last - first + 1))
+    changed = with_range if action == "update" else without_range
+    after = recorded(place, notes, changed(before, first, last, size))
+    if after != notes:
+        tree.write_notes(place, after)
     extra = {"Content-MD5": base64.b64encode(md5(call.body)).decode()} if action == "update" else {}
     return Response(status_code=201, headers={**properties_of(place), **extra})
 
@@ -129,7 +138,7 @@ def list_ranges(call: FilesCall) -> Response:
     headers = {**times_of(place), "x-ms-content-length": str(size)}
     asked = call.headers.get("x-ms-range") or call.headers.get("range")
     first, last = byte_range(asked, size) if asked else (0, size - 1)
-    response = xml_response(range_list(within(written_ranges(place), first, last)))
+    response = xml_response(range_list(within(written_ranges(place, call.tree.read_notes(place)), first, last)))
     response.headers.update(headers)
     return response
 
@@ -143,8 +152,10 @@ def set_file_properties(call: FilesCall) -> Response:
     if length.isdigit():
         check_space(call, int(length) - place.stat().st_size)
         check_sharing(call, place)
+        written = within(written_ranges(place, notes), 0, int(length) - 1)
         os.truncate(place, int(length))
-    tree.write_notes(place, Notes(notes.metadata, content_headers(call.headers)))
+        notes = recorded(place, notes, written)
+    tree.write_notes(place, replace(notes, headers=content_headers(call.headers)))
     return Response(headers=properties_of(place))
 
 

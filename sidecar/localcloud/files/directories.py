@@ -114,7 +114,8 @@ def rename(call: FilesCall) -> Response:
     place = target if target != source else target.with_name(wanted)
     notes, media = tree.read_notes(place), content_headers(call.headers)
     if call.metadata or media:
-        tree.write_notes(place, Notes(call.metadata or notes.metadata, {**notes.headers, **media}))
+        stated = replace(notes, metadata=call.metadata or notes.metadata, headers={**notes.headers, **media})
+        tree.write_notes(place, stated)
     return Response(headers=properties_of(place))
 
 

@@ -35,6 +35,10 @@ class Notes:
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     headers: dict[str, str] = field(default_factory=dict[str, str])
     """content-type and its kin, by header name."""
+    written: tuple[tuple[int, int], ...] = ()
+    """First and last byte of each range that was written, where the file system tells less."""
+    recorded: int = 0
+    """When the file was changed last as `written` was true, in ns; 0: `written` says nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,13 @@ class ShareTree:
         file = self._notes_of(place)
         if not file.exists():
             return Notes()
-        return Notes(**json.loads(file.read_text(encoding="utf-8")))
+        said = json.loads(file.read_text(encoding="utf-8"))
+        written = tuple((first, last) for first, last in said.pop("written", ()))
+        return Notes(**said, written=written)
 
     def write_notes(self, place: Path, notes: Notes) -> None:
         file = self._notes_of(place)
-        if not notes.metadata and not notes.headers:
+        if notes == Notes():
             file.unlink(missing_ok=True)
             return
         file.parent.mkdir(parents=True, exist_ok=True)

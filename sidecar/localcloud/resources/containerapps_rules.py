@@ -1,7 +1,7 @@
 """What Azure refuses in a container app before anything runs. Pure: JSON in, frozen values or ArmError out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.localcloud.core.errors import ArmError, invalid
@@ -192,7 +192,29 @@ def checked_configuration(configuration: Json) -> Configuration:
         if not _SECRET_NAME.match(name) or name in seen:
             raise invalid(f"Invalid or repeated secret name '{name}'.", "ContainerAppSecretInvalidName")
         seen.add(name)
+    for registry in objects(configuration, "registries"):
+        _check_registry(registry, seen)
     return configuration_of(configuration)
+
+
+def _check_registry(registry: Json, secrets: Collection[str]) -> None:
+    """A login names a secret that is there, or an identity."""
+    server, reference = str(registry.get("server") or ""), str(registry.get("passwordSecretRef") or "")
+    if not server:
+        raise invalid("Registry server is required.", "ContainerAppRegistryServerRequired", "configuration.registries")
+    if registry.get("identity"):
+        return
+    if not registry.get("username") or not reference:
+        raise invalid(
+            f"Registry '{server}' needs username and passwordSecretRef, or identity.",
+            "ContainerAppRegistryCredentialRequired",
+            "configuration.registries",
+        )
+    if reference not in secrets:
+        raise invalid(
+            f"SecretRef '{reference}' defined for registry server '{server}' not found.",
+            "ContainerAppSecretRefNotFound",
+        )
 
 
 def require_secret_values(configuration: Json) -> None:

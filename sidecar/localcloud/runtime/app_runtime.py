@@ -178,7 +178,8 @@ class AppRuntime:
                 # One look that fails must not end the app; the next one tries again.
                 log.exception("looking after %s failed", self.name)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self.around.settings.times.tick)
+                async with asyncio.timeout(self.around.settings.times.tick):
+                    await self._wake.wait()
             self._wake.clear()
 
     # Decide and act
@@ -316,7 +317,7 @@ class AppRuntime:
             self._retiring.pop(replica, None)
             self.wake()
 
-        replica.phase = "Stopping"
+        replica.leave()
         self._retiring[replica] = asyncio.create_task(end())
 
     def _watch(self, name: str) -> None:

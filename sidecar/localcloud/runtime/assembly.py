@@ -72,4 +72,5 @@ def assembled(around: Surroundings, app: Resource, made: Assignment) -> ReplicaS
         mounts=lambda folder: mounts_of(around.store, around.folder, app_of(app), template, folder),
         times=times,
         keep=lambda container: archive_of(around, app.id).console(made.revision.name, made.name, container),
+        bare=around.settings.bare_image,
     )

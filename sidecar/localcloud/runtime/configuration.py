@@ -27,6 +27,7 @@ class RegistryLogin:
     server: str
     secret: str
     """Name of the app's secret that holds the password."""
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class AppRecord:
     def credentials(self) -> tuple[Credential, ...]:
         """What it presents to registries."""
         logins = self.configuration.registries
-        return tuple(Credential(login.server, self.secrets.get(login.secret, "")) for login in logins)
+        return tuple(Credential(each.server, self.secrets.get(each.secret, ""), each.identity) for each in logins)
 
 
 def app_of(app: Resource) -> AppRecord:
@@ -145,7 +146,11 @@ def configuration_of(configuration: Json) -> Configuration:
     mode = cast("Mode", str(configuration.get("activeRevisionsMode") or "single").lower())
     ingress = None if configuration.get("ingress") is None else _ingress(member(configuration, "ingress"))
     logins = tuple(
-        RegistryLogin(str(entry.get("server") or "").lower(), str(entry.get("passwordSecretRef") or ""))
+        RegistryLogin(
+            str(entry.get("server") or "").lower(),
+            str(entry.get("passwordSecretRef") or ""),
+            str(entry.get("identity") or ""),
+        )
         for entry in objects(configuration, "registries")
     )
     return Configuration(mode, ingress, logins)

@@ -10,9 +10,8 @@ from typing import Any
 
 import h11
 
-CHUNK = 65536
-# A request line and headers longer than this are refused, as Envoy refuses them.
-_HEAD_LIMIT = 60 * 1024
+from sidecar.localcloud.runtime.upstreams import CHUNK, HEAD_LIMIT, Upstream, Upstreams
+
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"}
 
 
@@ -51,8 +50,15 @@ class Door:
     revision: str = ""
 
 
-Turn = Callable[[Door], AbstractAsyncContextManager[int | None]]
-"""The port of a ready replica for one request, None where it does not listen on the port that it is asked on."""
+@dataclass(frozen=True)
+class Reached:
+    """A ready replica, for one request. `port` None: it does not listen on the port that it is asked on."""
+
+    port: int | None
+    upstreams: Upstreams
+
+
+Turn = Callable[[Door], AbstractAsyncContextManager[Reached]]
 
 
 class Connection:
@@ -71,7 +77,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._door = door
-        self._client = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_LIMIT)
+        self._client = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
 
     async def serve(self) -> None:
         while True:
@@ -138,31 +144,31 @@ class Connection:
         """True when the connection can be used for another request."""
         try:
             door = self._door if self._door != Door() else _door_of(request)
-            async with self._turn(door) as port:
-                return await self._forward(request, body, port)
+            async with self._turn(door) as reached:
+                return await self._forward(request, body, reached)
         except Refused as refused:
             await self._refuse(refused.refusal)
             return False
         except h11.LocalProtocolError:
             return False
 
-    async def _forward(self, request: h11.Request, body: "asyncio.Queue[bytes | None]", port: int | None) -> bool:
-        if port is None:
+    async def _forward(self, request: h11.Request, body: "asyncio.Queue[bytes | None]", reached: Reached) -> bool:
+        if reached.port is None:
             raise Refused(CONNECT_FAILED)
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=CHUNK)
+            upstream = await reached.upstreams.take(reached.port)
         except OSError as problem:
             raise Refused(CONNECT_FAILED) from problem
-        upstream = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_LIMIT)
         try:
-            writer.write(upstream.send(self._forwarded(request)) or b"")
-            sending = asyncio.create_task(_send_body(upstream, writer, body))
+            upstream.writer.write(upstream.http.send(self._forwarded(request)) or b"")
+            sending = asyncio.create_task(_send_body(upstream, body))
             try:
-                return await self._relay(upstream, reader)
+                return await self._relay(upstream.http, upstream.reader)
             finally:
                 await _cancelled(sending)
         finally:
-            writer.close()
+            # One whose request or answer was left unfinished is closed there.
+            reached.upstreams.give_back(upstream)
 
     def _forwarded(self, request: h11.Request) -> h11.Request:
         kept = [(name, value) for name, value in request.headers if name not in _HOP]
@@ -172,7 +178,6 @@ class Connection:
             (b"x-forwarded-proto", b"http"),
             (b"x-envoy-external-address", peer.encode()),
             (b"x-request-id", uuid.uuid4().hex.encode()),
-            (b"connection", b"close"),
         ]
         names = {name for name, _ in added}
         headers = [(name, value) for name, value in kept if name not in names] + added
@@ -251,16 +256,14 @@ def _door_of(request: h11.Request) -> Door:
     return Door(revision=first) if "--" in first else Door()
 
 
-async def _send_body(
-    upstream: h11.Connection, writer: asyncio.StreamWriter, body: "asyncio.Queue[bytes | None]"
-) -> None:
+async def _send_body(upstream: Upstream, body: "asyncio.Queue[bytes | None]") -> None:
     # A replica that answers before it has read everything closes its side: what it answered is still relayed.
     with contextlib.suppress(ConnectionError, h11.LocalProtocolError):
         while (data := await body.get()) is not None:
-            writer.write(upstream.send(h11.Data(data=data)) or b"")
-            await writer.drain()
-        writer.write(upstream.send(h11.EndOfMessage()) or b"")
-        await writer.drain()
+            upstream.writer.write(upstream.http.send(h11.Data(data=data)) or b"")
+            await upstream.writer.drain()
+        upstream.writer.write(upstream.http.send(h11.EndOfMessage()) or b"")
+        await upstream.writer.drain()
 
 
 async def _cancelled(task: "asyncio.Task[Any]") -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sidecar.localcloud.core.settings import Settings
+from sidecar.localcloud.core.settings import Registry, Settings
 
 SIZE = 33_554_432
 """Bytes that a pull is said to have taken: nothing is pulled here, and nobody should read anything into it."""
@@ -19,6 +19,7 @@ class Credential:
 
     server: str
     password: str
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def refusal(settings: Settings, image: str, credentials: Sequence[Credential]) -
     known = settings.registries.get(server)
     if known is None:
         return None
-    given: Mapping[str, str] = {each.server.lower(): each.password for each in credentials}
-    if given.get(server) != known.password:
+    given: Mapping[str, Credential] = {each.server.lower(): each for each in credentials}
+    if not _admitted(known, given.get(server)):
         scope = f"scope=repository%3A{repository}%3Apull&service={server}"
         return Refusal(f"GET https:?{scope}: UNAUTHORIZED: authentication required", unauthorized=True)
     if f"{repository}:{tag}" in known.missing:
@@ -48,6 +49,14 @@ def refusal(settings: Settings, image: str, credentials: Sequence[Credential]) -
     if f"{repository}:{tag}" in known.other_platform:
         return Refusal("no child with platform linux/amd64 found in manifest list")
     return None
+
+
+def _admitted(known: Registry, shown: Credential | None) -> bool:
+    if shown is None:
+        return False
+    if shown.identity:
+        return shown.identity.lower() in {each.lower() for each in known.pullers}
+    return shown.password == known.password
 
 
 def split_image(image: str) -> tuple[str, str, str]:

@@ -13,8 +13,9 @@ import h11
 from sidecar.localcloud.core.settings import Settings
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.runtime.configuration import AppRecord
-from sidecar.localcloud.runtime.connections import CHUNK, NOT_FOUND, TIMED_OUT, Connection, Door, Refused
+from sidecar.localcloud.runtime.connections import NOT_FOUND, TIMED_OUT, Connection, Door, Reached, Refused
 from sidecar.localcloud.runtime.replicas import Replica
+from sidecar.localcloud.runtime.upstreams import CHUNK
 
 
 class Place(Protocol):
@@ -104,9 +105,8 @@ class Ingress:
             writer.close()
 
     @contextlib.asynccontextmanager
-    async def turn(self, door: Door) -> AsyncGenerator[int | None]:
-        """The port of a ready replica for one request (None: it does not listen where it is asked); as long as none is ready, the
-        request is held."""
+    async def turn(self, door: Door) -> AsyncGenerator[Reached]:
+        """A ready replica for one request; as long as none is ready, the request is held."""
         self.last_request = time.monotonic()
         held = _Held(self._choose(door))
         self._count(held.revision, 1)
@@ -115,7 +115,7 @@ class Ingress:
         try:
             replica = await self._ready_replica(door, held)
             replica.in_flight += 1
-            yield replica.port_for(self._target_port())
+            yield Reached(replica.port_for(self._target_port()), replica.upstreams)
         finally:
             self._count(held.revision, -1)
             self.last_request = time.monotonic()
@@ -156,7 +156,9 @@ class Ingress:
         while True:
             ready = [replica for replica in self._app.replicas.get(held.revision, []) if replica.ready]
             if ready:
-                return min(ready, key=lambda replica: replica.in_flight)
+                least = min(replica.in_flight for replica in ready)
+                # Of those with as little to do any may be asked: the first one each time would hide the others.
+                return random.choice([each for each in ready if each.in_flight == least])  # noqa: S311 - not a secret
             if time.monotonic() > held_until:
                 raise Refused(TIMED_OUT)
             await asyncio.sleep(0.05)

@@ -16,12 +16,13 @@ from sidecar.localcloud.runtime.system_python import can_be_made, make_system_py
 _PLAIN = re.compile(r"[\w./@%+=:,-]+")
 
 
-def make_layer(folder: Path, image_python: Path) -> Path:
-    """A Python in `folder` that sees the image's packages and takes new ones itself; returns its bin folder."""
+def make_layer(folder: Path, image_python: Path, *, bare: bool = False) -> Path:
+    """A Python in `folder` that sees the image's packages and takes new ones itself; returns its bin folder. `bare`: the image
+    has PyTorch and pip alone, where a Python can be copied."""
     for part in ("bin", "home", "tmp", "work", "volumes"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     if can_be_made():
-        make_system_python(folder, image_python)
+        make_system_python(folder, image_python, bare=bare)
     else:
         make_environment(folder, image_python)
     return folder / "bin"

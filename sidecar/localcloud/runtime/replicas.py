@@ -20,6 +20,7 @@ from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Prep
 from sidecar.localcloud.runtime.layers import container_environment, make_layer, plain_path, replace_mounts
 from sidecar.localcloud.runtime.logs import Event, Events, Line, Log, stream_time
 from sidecar.localcloud.runtime.probes import probes_of
+from sidecar.localcloud.runtime.upstreams import Upstreams
 
 log = logging.getLogger(__name__)
 Phase = Literal["Assigning", "Running", "Stopping", "Gone"]
@@ -50,6 +51,8 @@ class ReplicaSpec:
     times: Times
     keep: Callable[[str], Callable[[Line], None]]
     """Container → what keeps its lines for longer than the replica is there."""
+    bare: bool = False
+    """Whether the image has PyTorch and pip alone."""
 
 
 class Replica:
@@ -59,10 +62,13 @@ class Replica:
         self.created = stream_time()
         self.phase: Phase = "Assigning"
         self.port = _free_port()
+        self._other_ports: dict[int, int] = {}
+        """Ports that probes ask beside the target port → those of this machine."""
         self.ignores_port = False
         self.listening: int | None = None
         """The port that it was seen to listen on in place of its target port."""
         self.in_flight = 0
+        self.upstreams = Upstreams(spec.times.bound(spec.times.upstream_idle))
         self.stale_since: float | None = None
         """time.monotonic() from which on the app is asked on another port than it was made for."""
         self.containers: list[Container] = []
@@ -122,11 +128,16 @@ class Replica:
         self.phase = "Running"
         self._task = asyncio.create_task(self._run(wait))
 
+    def leave(self) -> None:
+        """It gets no more requests; those that it has go on."""
+        self.phase = "Stopping"
+        self.upstreams.end()
+
     async def stop(self) -> None:
         """Ends every process of the replica and removes its layer."""
         if self.phase == "Gone":
             return
-        self.phase = "Stopping"
+        self.leave()
         await asyncio.gather(*(container.stop() for container in self.containers))
         if self._task:
             self._task.cancel()
@@ -153,7 +164,7 @@ class Replica:
         template, spec = self.spec.template, self.spec
         binaries = spec.folder / "bin"
         if spec.image_python is not None:
-            binaries = await asyncio.to_thread(make_layer, spec.folder, spec.image_python)
+            binaries = await asyncio.to_thread(make_layer, spec.folder, spec.image_python, bare=spec.bare)
         for entry in template.init_containers:
             first = self._container(entry, binaries, "until-success")
             self.containers = [first]
@@ -188,6 +199,7 @@ class Replica:
             "CONTAINER_APP_PORT": str(self.port),
             "CONTAINER_APP_REPLICA_NAME": self.name,
         }
+        own |= self._own_ports(entry, own)
         mine = {mount.path: plain_path(mounts[mount.path]) for mount in entry.mounts}
         variables = {**platform, **own, **_kept(platform)}
         return Prepared(
@@ -195,16 +207,23 @@ class Replica:
             environment=container_environment(variables, binaries, self.spec.machine, mine),
         )
 
+    def _own_ports(self, entry: ContainerTemplate, variables: Mapping[str, str]) -> dict[str, str]:
+        """Variables that tell the container a port for its probes, with one of this machine for this replica alone."""
+        probed = {str(probe.port) for probe in entry.probes if probe.port != self.spec.target_port}
+        told = {name: int(value) for name, value in variables.items() if name.endswith("_PORT") and value in probed}
+        return {name: str(self._other_ports.setdefault(port, _free_port())) for name, port in told.items()}
+
     def _reached(self, port: int) -> int:
         """Where a port of the container is on this machine: its ingress port is the one that this replica was given."""
-        return self.port if port == self.spec.target_port else port
+        return self.port if port == self.spec.target_port else self._other_ports.get(port, port)
 
     async def _find_port(self) -> None:
         """A command that ignores CONTAINER_APP_PORT listens on the target port itself: then that one is used. One that listens
-        on neither has a port that does not match."""
+        on neither has a port that does not match; ports that only probes ask are meant to be others."""
         target = self.spec.target_port
         while target is not None and not self.ignores_port and not await _connects(self.port):
             ports = await asyncio.to_thread(_listened, self.containers[0].pid) if self.containers[0].pid else set[int]()
+            ports -= set(self._other_ports.values())
             if target in ports:
                 self.port, self.ignores_port = target, True
             elif self.port not in ports:

@@ -30,8 +30,9 @@ def can_be_made() -> bool:
     return not sysconfig.get_config_var("PYTHONFRAMEWORK")
 
 
-def make_system_python(folder: Path, image_python: Path) -> None:
-    """Puts a prefix of its own into `folder`: no virtual environment, so that pip looks for the marker."""
+def make_system_python(folder: Path, image_python: Path, *, bare: bool = False) -> None:
+    """Puts a prefix of its own into `folder`: no virtual environment, so that pip looks for the marker. `bare`: pip finds nothing
+    of the image's but PyTorch, and asks the package index as on Azure."""
     real, binaries, image = image_python.resolve(), folder / "bin", image_python.parent.parent
     for name in ("python3", "python", real.name):
         if not (binaries / name).exists():
@@ -52,6 +53,8 @@ def make_system_python(folder: Path, image_python: Path) -> None:
     packages.mkdir(parents=True, exist_ok=True)
     new = store.link(held.closure(AT_ONCE), packages_folder_of(image), packages)
     store.link_scripts(new, image / "bin", binaries)
+    if bare:
+        return
     if any(each.name == "pip" for each in new):
         (packages / store.PIP_MAIN).unlink()
         (packages / store.PIP_MAIN).symlink_to(Path(store.__file__).resolve())
