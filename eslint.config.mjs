@@ -8,7 +8,7 @@ import tseslint from "typescript-eslint";
 export const ORDER = [
   ["extension"],
   ["commands"],
-  ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing"],
+  ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
   ["endpoint", "resume"],
   ["operate"],
   ["view", "launch", "plans", "problems", "logs", "warm"],

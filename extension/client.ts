@@ -22,6 +22,12 @@ export interface Launch {
   readonly env: NodeJS.ProcessEnv;
 }
 
+/** What the editor is told of an open file. */
+export interface Told {
+  readonly uri: vscode.Uri;
+  readonly diagnostics: readonly vscode.Diagnostic[];
+}
+
 /** What the sidecar refuses for a reason that a person is told about. */
 export class Refusal extends Problem {
   constructor(readonly failure: Failure) {
@@ -54,6 +60,9 @@ export class Sidecar implements vscode.Disposable {
   private readonly answers = new Map<string, (params: never, token: vscode.CancellationToken) => Promise<unknown>>();
   private readonly listeners = new Map<string, Set<(params: never) => void>>();
   private readonly alive = new vscode.EventEmitter<boolean>();
+  private readonly told = new vscode.EventEmitter<Told>();
+  /** What is wrong in a file that is open, each time it is looked at. */
+  readonly onDidTell = this.told.event;
   /** True when a process answers, false when it ended without being asked to. */
   readonly onDidChangeAlive = this.alive.event;
 
@@ -124,6 +133,7 @@ export class Sidecar implements vscode.Disposable {
   dispose(): void {
     this.stopped = true;
     this.alive.dispose();
+    this.told.dispose();
     void this.stop();
   }
 
@@ -153,7 +163,15 @@ export class Sidecar implements vscode.Disposable {
         return Promise.resolve(child);
       },
       {
-        documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }],
+        documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }, { scheme: "file", pattern: "**/infra/provision/*.bicep" }],
+        // The sentences of LSP's own messages are put into the person's language on the other side: they have no keys there.
+        initializationOptions: { catalogue: vscode.l10n.bundle ?? {}, tellsSyntax: true },
+        middleware: {
+          handleDiagnostics: (uri, diagnostics, next) => {
+            this.told.fire({ uri, diagnostics });
+            next(uri, diagnostics);
+          },
+        },
         outputChannel: this.log,
         traceOutputChannel: untraced(this.log),
         revealOutputChannelOn: RevealOutputChannelOn.Never,

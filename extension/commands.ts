@@ -15,10 +15,11 @@ import { preflight } from "./preflight";
 import { provisionByPlan } from "./provisioning";
 import { deploy, preview, rollBack } from "./releases";
 import { remove } from "./removing";
-import { targetIn } from "./resume";
+import { begunIn, targetIn } from "./resume";
 import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
 import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
+import { upload } from "./uploading";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) => Promise<void>;
 
@@ -26,7 +27,7 @@ type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) =>
 const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.preflight": checkSetUp,
   "slipway.provision": provision,
-  "slipway.cancelProvisioning": cancelProvisioning,
+  "slipway.cancelProvisioning": (rooms, folder, given) => cancelProvisioning(rooms, folder, begunIn(given)),
   "slipway.deploy": deploy,
   "slipway.preview": preview,
   "slipway.rollback": rollBack,
@@ -46,6 +47,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.restartSidecar": restartSidecar,
   "slipway.rotateKey": rotateKey,
   "slipway.keepWarm": keepWarm,
+  "slipway.upload": upload,
   "slipway.init": init,
   "slipway.refresh": refresh,
 };
@@ -196,6 +198,6 @@ async function usableFolder(given: unknown): Promise<vscode.WorkspaceFolder | un
     if ((await vscode.window.showErrorMessage(message, manage)) === manage) await vscode.commands.executeCommand("workbench.trust.manage");
     return undefined;
   }
-  const known = localFolders().find((folder) => folder === given);
+  const known = localFolders().find((folder) => folder === given || folder.uri.fsPath === given);
   return known ?? pickFolder(vscode.l10n.t("Select the folder of the project"));
 }

@@ -50,6 +50,7 @@ export function activate(context: vscode.ExtensionContext): void {
       void view.look();
       resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
+    sidecar.onDidTell(({ uri, diagnostics }) => { problems.heard(uri, diagnostics); }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.window.onDidChangeWindowState(({ focused }) => {
       if (focused) void view.lookAgain();

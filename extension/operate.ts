@@ -6,7 +6,7 @@ import type { Logs } from "./logs";
 import { follow, say, type Ask } from "./messages";
 import type { Plans } from "./plans";
 import type { Problems } from "./problems";
-import type { CloudName, WorkspaceSummary } from "./protocol";
+import type { CloudName, StrategyWish, WorkspaceSummary } from "./protocol";
 import type { EndpointView } from "./view";
 import type { Warmth } from "./warm";
 
@@ -56,6 +56,11 @@ export function cloudSetting(): CloudName {
 /** Whether an app whose GPU is awake for long without an answer is stopped. */
 export function stopSetting(folder: vscode.WorkspaceFolder): boolean {
   return vscode.workspace.getConfiguration("slipway", folder).get<boolean>("stopUnanswered", false);
+}
+
+/** How a release comes into service. */
+export function rolloutSetting(folder: vscode.WorkspaceFolder): StrategyWish {
+  return vscode.workspace.getConfiguration("slipway", folder).get<StrategyWish>("rollout", "auto");
 }
 
 export function codeSetting(folder: vscode.WorkspaceFolder): string {

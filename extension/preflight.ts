@@ -26,7 +26,8 @@ export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { 
 }
 
 function write(log: vscode.LogOutputChannel, { name, verdict, sentence, remedy, parameter, at }: CheckLine): void {
-  const place = parameter === null ? "" : ` [${parameter}${at === null ? "" : `, ${at}`}]`;
+  const told = [parameter, at].filter((each) => each !== null).join(", ");
+  const place = told === "" ? "" : ` [${told}]`;
   const line = `${verdict} ${name}: ${say(sentence)}${place}${remedy === null ? "" : ` ${say(remedy)}`}`;
   const levels: Readonly<Record<Verdict, () => void>> = {
     PASS: () => { log.info(line); },

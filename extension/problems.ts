@@ -6,6 +6,7 @@ import type { FileProblem } from "./protocol";
 export class Problems implements vscode.Disposable {
   private readonly shown = new Map<string, Set<string>>();
   private readonly collection = vscode.languages.createDiagnosticCollection("slipway");
+  private readonly told = new Map<string, readonly vscode.Diagnostic[]>();
 
   dispose(): void {
     this.collection.dispose();
@@ -23,9 +24,25 @@ export class Problems implements vscode.Disposable {
     this.shown.set(key, new Set([...(this.shown.get(key) ?? []), ...problems.map(({ file }) => file)]));
     for (const file of new Set(problems.map((each) => each.file))) {
       const here = problems.filter((each) => each.file === file);
-      this.collection.set(vscode.Uri.file(file), here.map(diagnostic));
+      this.tell(vscode.Uri.file(file), here.map(diagnostic));
     }
   }
+
+  /** What is told of a file while it is edited: of a line that it names, nothing is told a second time here. */
+  heard(uri: vscode.Uri, diagnostics: readonly vscode.Diagnostic[]): void {
+    this.told.set(uri.toString(), diagnostics);
+    const shown = this.collection.get(uri);
+    if (shown !== undefined && shown.length > 0) this.tell(uri, shown);
+  }
+
+  private tell(uri: vscode.Uri, diagnostics: readonly vscode.Diagnostic[]): void {
+    const told = this.told.get(uri.toString()) ?? [];
+    this.collection.set(uri, diagnostics.filter((each) => !told.some((other) => same(each, other))));
+  }
+}
+
+function same(one: vscode.Diagnostic, other: vscode.Diagnostic): boolean {
+  return one.range.start.line === other.range.start.line;
 }
 
 function diagnostic({ line, column, message, certain }: FileProblem): vscode.Diagnostic {

@@ -3,8 +3,9 @@
 export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
 export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
 export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
-export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
+export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "fetching-base" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 export type LogSource = "console" | "system";
+export type StrategyWish = "auto" | "in-place" | "revision" | "restart";
 export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "systemLogs";
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 export type PlanAction = "create" | "update" | "unchanged" | "delete";
@@ -13,6 +14,7 @@ export interface CancelParams {
   readonly operation: string;
   readonly folder: string;
   readonly cloud: CloudName;
+  readonly target: ProvisionTarget | null;
 }
 
 export interface ProvisionCancelled {
@@ -144,13 +146,6 @@ export interface RotateParams {
   readonly cloud: CloudName;
   readonly finish: boolean;
   readonly consents: readonly string[];
-}
-
-export interface RunsOn {
-  readonly device: string;
-  readonly gpu: string | null;
-  readonly dtype: string;
-  readonly weights: string;
 }
 
 export interface Snippet {
@@ -306,6 +301,10 @@ export interface Deployed {
   readonly refused: readonly RefusedAdapter[];
   readonly notes: readonly Sentence[];
   readonly problems: readonly FileProblem[];
+  readonly runsOn: RunsOn | null;
+  readonly strategy: "in-place" | "revision" | "restart";
+  readonly form: "beside" | "in turn" | null;
+  readonly pause: number | null;
 }
 
 export interface DeployParams {
@@ -314,6 +313,7 @@ export interface DeployParams {
   readonly cloud: CloudName;
   readonly code: string;
   readonly stopUnanswered: boolean;
+  readonly strategy: StrategyWish;
   readonly consents: readonly string[];
 }
 
@@ -326,6 +326,7 @@ export interface Difference {
 export interface DiscardParams {
   readonly folder: string;
   readonly kind: "provision" | "deploy" | "rollback" | "delete" | "rotate" | "start" | "stop";
+  readonly target: ProvisionTarget | null;
 }
 
 export interface FileProblem {
@@ -379,7 +380,9 @@ export interface Preview {
   readonly difference: Difference | null;
   readonly leftOut: readonly LeftOut[];
   readonly problems: readonly FileProblem[];
-  readonly restart: "wake" | "rolling" | "old-first" | "new";
+  readonly strategy: "in-place" | "revision" | "restart";
+  readonly form: "beside" | "in turn" | null;
+  readonly restart: "wake" | "rolling" | "old-first" | "new" | null;
   readonly downtime: number | null;
   readonly sentence: Sentence;
   readonly bases: readonly string[];
@@ -391,6 +394,7 @@ export interface PreviewParams {
   readonly folder: string;
   readonly cloud: CloudName;
   readonly code: string;
+  readonly strategy: StrategyWish;
 }
 
 export interface RefusedAdapter {
@@ -408,6 +412,53 @@ export interface RollbackParams {
   readonly cloud: CloudName;
   readonly generation: number | null;
   readonly stopUnanswered: boolean;
+  readonly strategy: StrategyWish;
+  readonly consents: readonly string[];
+}
+
+export interface RunsOn {
+  readonly device: string;
+  readonly gpu: string | null;
+  readonly dtype: string;
+  readonly weights: string;
+  readonly attention: string;
+}
+
+export interface FolderHeld {
+  readonly kind: "adapter" | "base";
+  readonly name: string | null;
+  readonly files: number;
+  readonly weights: number;
+  readonly size: number;
+  readonly stays: readonly string[];
+}
+
+export interface FolderHeldParams {
+  readonly source: string;
+}
+
+export interface Uploaded {
+  readonly kind: "adapter" | "base";
+  readonly name: string;
+  readonly place: string;
+  readonly files: number;
+  readonly sent: number;
+  readonly there: number;
+  readonly live: "live" | "asleep" | "partly" | "stored";
+  readonly replicas: readonly string[];
+  readonly taken: readonly string[];
+  readonly hash: string | null;
+  readonly sentence: Sentence;
+  readonly notes: readonly Sentence[];
+}
+
+export interface UploadParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly source: string;
+  readonly name: string | null;
+  readonly shards: number;
   readonly consents: readonly string[];
 }
 
@@ -495,6 +546,7 @@ export interface ProvisionParams {
   readonly resourceGroup: string;
   readonly consents: readonly string[];
   readonly digest: string | null;
+  readonly begins: boolean;
 }
 
 export interface Provisioned {
@@ -613,6 +665,8 @@ export interface Methods {
   readonly "slipway/rotateKey": { readonly params: RotateParams; readonly result: Rotated };
   readonly "slipway/keepWarm": { readonly params: WarmParams; readonly result: Warmed };
   readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
+  readonly "slipway/folderHeld": { readonly params: FolderHeldParams; readonly result: FolderHeld };
+  readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
 }
 
 export interface Callbacks {

@@ -15,13 +15,15 @@ export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFold
     try {
       return await carriedOut(rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest);
     } catch (error) {
-      if (!refusedAs(error, "PlanChanged")) throw error;
-      void vscode.window.showWarningMessage(vscode.l10n.t("Something has changed since this plan was made, so nothing was done. Here is the new plan."));
+      if (refusedAs(error, "PlanChanged")) {
+        void vscode.window.showWarningMessage(vscode.l10n.t("Something has changed since this plan was made, so nothing was done. Here is the new plan."));
+      } else if (!refusedAs(error, "DeploymentEnded") && !refusedAs(error, "DeploymentUnderWay")) throw error;
+      // What was under way has ended meanwhile, or somebody else's is: planned again, or followed.
     }
   }
 }
 
-/** A deployment of this project runs already: it is followed, there is nothing left to agree to. */
+/** A deployment of this project runs already: it is followed, and nothing else is begun without a plan. */
 const UNDER_WAY = Symbol("under way");
 
 async function planned(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target): Promise<Plan | typeof UNDER_WAY | undefined> {
@@ -60,7 +62,7 @@ function carriedOut(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string,
   return operate(rooms, title, (operation, consents, stop) =>
     rooms.sidecar.ask(
       "slipway/provision",
-      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...consents], digest, operation },
+      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...consents], digest, begins: digest !== null, operation },
       stop,
     ),
   );

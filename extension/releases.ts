@@ -2,8 +2,8 @@
 import * as vscode from "vscode";
 import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
-import { cloudSetting, codeSetting, operate, stopSetting, summaryWithFiles, type Rooms } from "./operate";
-import type { Deployed, Difference, Generation, Preview, WorkspaceSummary } from "./protocol";
+import { cloudSetting, codeSetting, operate, rolloutSetting, stopSetting, summaryWithFiles, type Rooms } from "./operate";
+import type { Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
 export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Deploy for inference");
@@ -20,7 +20,7 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   }
   rooms.problems.clear(folder);
   const deployed = await operate(rooms, title, (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, stopUnanswered: stopSetting(folder), consents, operation }, stop),
+    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, stopUnanswered: stopSetting(folder), strategy: rolloutSetting(folder), consents, operation }, stop),
   );
   if (deployed === undefined) return;
   rooms.problems.show(folder, deployed.problems);
@@ -28,7 +28,7 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
 }
 
 /** Success is said where everything on the share answers; what the server refused is said with its reason. */
-async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes }: Deployed): Promise<void> {
+async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
@@ -51,17 +51,23 @@ async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, 
       answering === null
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
-    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${message}.`), go, showLog) : await vscode.window.showInformationMessage(message, go);
+    const told = runsOn === null ? message : `${message}. ${vscode.l10n.t("It runs on {what}", { what: summed(runsOn) })}`;
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, showLog) : await vscode.window.showInformationMessage(told, go);
   }
   if (chosen === go) await openEndpoint(rooms, folder);
   if (chosen === showLog) rooms.log.show();
+}
+
+/** `NVIDIA A100, bfloat16`; `cpu, float32, nf4`. What computes attention stands in the log and the view. */
+function summed({ device, gpu, dtype, weights }: RunsOn): string {
+  return [gpu ?? device, dtype, ...(weights === "full" || weights === "" ? [] : [weights])].join(", ");
 }
 
 /** Says what a Deploy would do, in a dialog from which it can be begun. */
 export async function preview(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const code = codeSetting(folder);
   const found = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Preview deployment") }, () =>
-    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code })),
+    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, strategy: rolloutSetting(folder) })),
   );
   rooms.problems.clear(folder);
   rooms.problems.show(folder, found.problems);
@@ -109,7 +115,7 @@ export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Pr
   const chosen = await vscode.window.showQuickPick(items, { title, placeHolder: vscode.l10n.t("Select the release to make current again"), matchOnDescription: true, matchOnDetail: true });
   if (chosen === undefined) return;
   const deployed = await operate(rooms, title, (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/rollback", { folder: folder.uri.fsPath, cloud: cloudSetting(), generation: chosen.number, stopUnanswered: stopSetting(folder), consents, operation }, stop),
+    rooms.sidecar.ask("slipway/rollback", { folder: folder.uri.fsPath, cloud: cloudSetting(), generation: chosen.number, stopUnanswered: stopSetting(folder), strategy: rolloutSetting(folder), consents, operation }, stop),
   );
   if (deployed !== undefined) await tellOutcome(rooms, folder, deployed);
 }

@@ -11,10 +11,16 @@ export function targetIn(given: unknown): Target | undefined {
   return given instanceof Begun ? given.target : undefined;
 }
 
+/** The same, as the sidecar knows it; null for anything else. */
+export function begunIn(given: unknown): ProvisionTarget | null {
+  return given instanceof Begun ? given.begun : null;
+}
+
 class Begun {
   readonly target: Target;
 
-  constructor({ cloud, subscriptionId, resourceGroup }: ProvisionTarget) {
+  constructor(readonly begun: ProvisionTarget) {
+    const { cloud, subscriptionId, resourceGroup } = begun;
     this.target = { subscription: { id: subscriptionId, name: subscriptionId, tenantId: "", cloud }, resourceGroup };
   }
 }
@@ -34,7 +40,7 @@ export class Resume {
     for (const folder of localFolders()) {
       const { interrupted } = await this.rooms.sidecar.ask("slipway/interrupted", { folder: folder.uri.fsPath });
       for (const each of interrupted.filter(({ running }) => !running)) {
-        const key = [folder.uri.fsPath, each.kind, each.at].join(" ");
+        const key = [folder.uri.fsPath, each.kind, each.at, each.target?.resourceGroup].join(" ");
         if (this.told.has(key)) continue;
         this.told.add(key);
         this.tell(folder, each).catch((error: unknown) => { this.rooms.log.error(String(error)); });
@@ -60,8 +66,9 @@ export class Resume {
     const cancel = vscode.l10n.t("Cancel it");
     const discard = vscode.l10n.t("Discard");
     const chosen = await vscode.window.showWarningMessage(message, ...(resume === null ? [] : [go]), ...(cancels ? [cancel] : []), discard);
-    if (chosen === go) await vscode.commands.executeCommand(`slipway.${COMMANDS[kind] ?? kind}`, folder, target === null ? undefined : new Begun(target));
-    if (chosen === cancel) await vscode.commands.executeCommand("slipway.cancelProvisioning", folder);
-    if (chosen === discard) await sidecar.ask("slipway/discard", { folder: folder.uri.fsPath, kind });
+    const begun = target === null ? undefined : new Begun(target);
+    if (chosen === go) await vscode.commands.executeCommand(`slipway.${COMMANDS[kind] ?? kind}`, folder, begun);
+    if (chosen === cancel) await vscode.commands.executeCommand("slipway.cancelProvisioning", folder, begun);
+    if (chosen === discard) await sidecar.ask("slipway/discard", { folder: folder.uri.fsPath, kind, target });
   }
 }

@@ -195,10 +195,12 @@ function revisionLine({ name, state, health, serves }: RevisionLine): Line {
   return { label: name, text, icon: health === "Unhealthy" ? "error" : serves ? "pass" : "circle-outline" };
 }
 
-function runsOn({ device, gpu, dtype, weights }: RunsOn): Line[] {
+function runsOn({ device, gpu, dtype, weights, attention }: RunsOn): Line[] {
+  const attended: Line[] = attention === "" ? [] : [{ label: vscode.l10n.t("Attention"), text: attention, icon: "symbol-operator" }];
   return [
     { label: vscode.l10n.t("GPU"), text: gpu ?? vscode.l10n.t("none ({device})", { device }), icon: "circuit-board" },
     { label: vscode.l10n.t("Number format"), text: weights === "full" || weights === "" ? dtype : `${dtype} (${weights})`, icon: "symbol-numeric" },
+    ...attended,
   ];
 }
 
@@ -233,6 +235,7 @@ function named(state: State | Phase): string {
     "waiting-for-first-deploy": vscode.l10n.t("waiting for the first deploy"),
     dependencies: vscode.l10n.t("installing dependencies"),
     checking: vscode.l10n.t("checking the model's files"),
+    "fetching-base": vscode.l10n.t("fetching the base model from the hub"),
     "loading-base": vscode.l10n.t("loading the base model"),
     "loading-adapters": vscode.l10n.t("loading the adapters"),
     "warming-up": vscode.l10n.t("warming up"),
