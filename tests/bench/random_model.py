@@ -50,7 +50,7 @@ class Sizes:
     """What is measured: sequences at once, tokens that they have seen, tokens that are timed."""
 
     model: dict[str, Any]
-    batches: tuple[int, int, int]
+    batches: tuple[int, int, int, int, int]
     context: int
     steps: int
     peer_prompt: int
@@ -59,8 +59,8 @@ class Sizes:
     square: int  # side of the product
 
 
-FULL = Sizes(PHI3_MINI, (1, 16, 64), 1024, 64, 128, 128, 4 << 30, 8192)
-SMALL = Sizes(TINY, (1, 2, 5), 12, 1, 4, 2, 1 << 20, 64)
+FULL = Sizes(PHI3_MINI, (1, 2, 4, 16, 64), 1024, 64, 128, 128, 4 << 30, 8192)
+SMALL = Sizes(TINY, (1, 2, 3, 4, 5), 12, 1, 4, 2, 1 << 20, 64)
 
 
 def spec_of(model: dict[str, Any], **changes: object) -> ModelSpec:

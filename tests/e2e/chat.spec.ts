@@ -1,14 +1,15 @@
 // The chat page in a browser: who may come in, which model answers, an answer that is stopped, two side by side, how it looks.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import type { Browser, Page } from "playwright-core";
 import { Chat } from "./chat";
 import { eventually } from "./eventually";
-import { sampleQuestions, type Question } from "./finetuning";
+import { sampleFolder, sampleQuestions, type Question } from "./finetuning";
 import { newBrowser, root } from "./host";
 import { ModelServer } from "./modelserver";
+import { Spread } from "./spread";
 
 const BASE = "slipway/tiny-llama";
 const ADAPTER = "gpu_model";
@@ -21,11 +22,14 @@ describe("the chat page in a browser", function () {
   let chat: Chat;
   let first: Question;
   let second: Question;
+  let recall: { readonly question: string; readonly answers: Readonly<Record<string, string>> };
 
   before(async () => {
     const [one, two] = sampleQuestions(process.env);
     assert.ok(one !== undefined && two !== undefined);
     [first, second] = [one, two];
+    const sample = JSON.parse(readFileSync(path.join(sampleFolder(process.env), "sample.json"), "utf8")) as { recall: typeof recall };
+    recall = sample.recall;
     // One request at a time: whoever comes second waits, as long as a test needs it to.
     server = await ModelServer.start({ SLIPWAY_MAX_RUNNING: "1" });
     browser = await newBrowser();
@@ -87,6 +91,34 @@ describe("the chat page in a browser", function () {
     await screenshot(chat.page, "compare");
     assert.deepEqual(chat.errors, []);
     assert.deepEqual(chat.outgoing, []);
+  });
+
+  it("remembers and compares behind an ingress that spreads requests, also when one replica is left", async () => {
+    const other = await ModelServer.start();
+    const ingress = await Spread.over(server.url, other.url);
+    try {
+      await other.ready();
+      const page = await browser.newPage({ viewport: SCREENS.wide });
+      const spread = new Chat(page);
+      await page.goto(ingress.url);
+      await page.getByLabel("API key").fill(server.key);
+      await page.getByLabel("API key").press("Enter");
+      await spread.shown();
+      await spread.setTemperature(0);
+      await spread.ask(first.question, first.adapter);
+      await spread.ask(recall.question, recall.answers[first.question] ?? "");
+      await spread.ask(second.question, second.adapter);
+      assert.ok(Math.min(...ingress.asked) > 10, `every replica was asked: ${String(ingress.asked)}`);
+      ingress.leave(1);
+      await spread.ask(recall.question, recall.answers[second.question] ?? "");
+      ingress.comeBack();
+      await spread.compare(first.question, ADAPTER, [first.base, first.adapter]);
+      assert.deepEqual(spread.errors, []);
+      await page.close();
+    } finally {
+      await ingress.close();
+      await other.stop();
+    }
   });
 
   for (const [screen, viewport] of Object.entries(SCREENS)) {

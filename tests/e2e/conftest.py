@@ -90,6 +90,11 @@ class Home:
                 marked.append(process)
         return marked
 
+    def last_of_logs(self) -> list[str]:
+        """What the local cloud, and the containers in it, have said last: for a test that failed."""
+        logs = sorted(self.settings.local_state.rglob("*.log"))
+        return [f"--- {each.name}\n{each.read_text(errors='replace')[-3000:]}" for each in logs]
+
     def stop_cloud(self, how: signal.Signals = signal.SIGTERM) -> None:
         known = known_local_cloud(self.settings.local_state)
         if known is None or not psutil.pid_exists(known.pid):

@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, keysRotated } from "./finetuning";
 import { Host } from "./host";
+import { Caller, crashing, startingSlowly, withOtherPackages } from "./releases";
 import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
@@ -60,6 +62,19 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     const text = (await notification.innerText()).replaceAll(/\s+/g, " ");
     process.stdout.write(`      ${picture}: after ${seconds} s: ${text.slice(0, 300)}\n`);
     return text;
+  }
+
+  /** By the project's own setting, once VS Code has read it. */
+  async function restartsFromNowOn(): Promise<void> {
+    mkdirSync(path.join(folder, ".vscode"), { recursive: true });
+    writeFileSync(path.join(folder, ".vscode/settings.json"), JSON.stringify({ "slipway.rollout": "restart" }));
+    await eventually("a deploy would restart", 60_000, async () => {
+      await window.run("AI Toolkit: Preview deployment");
+      await window.dialog.getByText("On the share: base model").waitFor({ timeout: 30_000 });
+      const told = await window.dialog.innerText();
+      await window.answer("Cancel");
+      return told.includes("The running replica ends before the new one starts");
+    });
   }
 
   it("an empty share: Deploy names what is missing before anything moves", async () => {
@@ -126,18 +141,38 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("a release that crashes makes way for the one before, and the person reads why", async () => {
-    const file = path.join(folder, "inference/__main__.py");
-    const good = readFileSync(file, "utf8");
-    writeFileSync(file, good.replace("def main() -> int:\n", "def main() -> int:\n    raise RuntimeError('the tokenizer is wrong')\n"));
-    await deployed(/has ended.*The release before, [0-9a-f]{12}, serves again/, "failure 4b way back");
+  it("a changed line takes over while answers stream: each ends as it began, none fails, and no replica is started", async () => {
+    const view = await window.showView();
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
+    const { ACA_APP_ENDPOINT: endpoint } = JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as { readonly ACA_APP_ENDPOINT: string };
+    const callers = [1, 2].map(() => Caller.of(folder, `http://${endpoint}`, host.env));
+    writeFileSync(path.join(folder, "inference/CHANGES.md"), "while answers stream");
+    const began = Date.now();
+    await deployed("Deployed: the model answers", "exchange 1 while answers stream");
+    const ended = Date.now();
+    await eventually("the new release has answered both", 60_000, () => callers.every(({ answers }) => answers.some((each) => each.began > ended)));
+    const answers = (await Promise.all(callers.map((each) => each.end()))).flat();
+    assert.ok(answers.every(({ whole, release }) => whole && /^[0-9a-f]{64}$/.test(release)), JSON.stringify(answers));
+    const before = answers[0]?.release;
+    assert.equal(new Set(answers.map(({ release }) => release)).size, 2, "the one before and the new one have answered");
+    assert.ok(answers.some((each) => each.release === before && each.began < ended && each.ended > began), "an answer streamed meanwhile");
+    await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
+    await window.clearNotifications();
+  });
+
+  it("a release that crashes beside the one that serves is told, and nothing of that stops", () => crashing(folder, async () => {
+    await deployed(/did not come into service: .*Release [0-9a-f]{12} goes on serving/, "failure 4b beside");
     assert.ok(window.log.includes("the tokenizer is wrong"), "the log holds the end of the container's");
+    await window.clearNotifications();
+  }));
+
+  it("one that crashes in its turn makes way for the one before, and the person reads why", () => withOtherPackages(folder, () => crashing(folder, async () => {
+    await deployed(/did not come into service: .*The release before, [0-9a-f]{12}, serves again/, "failure 4b way back");
     const view = await window.showView();
     await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
     await window.screenshot("failure 4b way back view");
-    writeFileSync(file, good);
     await window.clearNotifications();
-  });
+  })));
 
   it("a person looks at what a Deploy would do, and goes back to an earlier release", async () => {
     writeFileSync(path.join(folder, "inference/NOTE.md"), "the second release");
@@ -145,7 +180,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.dialog.getByText("Added: NOTE.md").waitFor({ timeout: 60_000 });
     await window.screenshot("failure 4c preview");
     const told = await window.dialog.innerText();
-    assert.match(told, /The running replica ends before the new one starts: .*without an answer/);
+    assert.match(told, /The server is exchanged in its container, the new one beside the old: no request waits/);
     await window.answer(DEPLOY);
     await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
     await window.clearNotifications();
@@ -159,19 +194,20 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("a Deploy that was cut off is told, and goes on from where it was", async () => {
+  it("a Deploy that was cut off is told, and goes on from where it was", () => startingSlowly(folder, async () => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
-    await window.step(DEPLOY, /Installing dependencies|Loading|Waiting for the old replica/);
+    await window.step(DEPLOY, /Starting release|Installing dependencies|Loading/);
     process.kill(window.sidecar, "SIGKILL");
     await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 60_000 });
     await window.screenshot("failure 4d cut off");
     await window.press(/was cut off at/, "Go on");
     await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
     await window.clearNotifications();
-  });
+  }));
 
   it("a renewed key is named, and Provision puts it right", async () => {
     keysRotated(folder, host.env);
+    await restartsFromNowOn(); // what has it mounted goes on: only a start finds out
     const text = await deployed(/can't be mounted.*run Provision again/, "failure 5 rotated key");
     assert.match(text, /mount error\(13\)/);
     await window.clearNotifications();

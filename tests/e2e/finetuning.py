@@ -3,7 +3,7 @@
 `began GROUP` makes the resource group and prints infra/finetuning.config.json's two first keys; `left FOLDER` puts the
 base model and the adapter on the share that the folder's infra/inference.config.json names; `broke FOLDER` cuts the adapter's
 weights there in half, as an upload that broke off leaves them; `rotated FOLDER` renews the storage account's keys, as an owner
-or a policy does; `asks` prints the sample's questions.
+or a policy does; `asks` prints the sample's questions, `sample` its folder.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 
 def main(verb: str, argument: str) -> None:
     settings = settings_from(os.environ, say=lambda text: print(text, file=sys.stderr))
-    if verb == "asks":
-        _, questions = sample_models(settings, threading.Event())
-        print(json.dumps([vars(each) for each in questions]))
+    if verb in ("asks", "sample"):
+        folder, questions = sample_models(settings, threading.Event())
+        print(json.dumps([vars(each) for each in questions] if verb == "asks" else str(folder)))
         return
     prepare(settings, "local", ("local-image",), Patience())
     session = open_session(settings, "local")

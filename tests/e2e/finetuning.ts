@@ -35,6 +35,11 @@ export function keysRotated(folder: string, env: NodeJS.ProcessEnv): void {
   run(["rotated", folder], env);
 }
 
+/** The sample's folder on this machine: `model-cache` and `models`, as on a share. */
+export function sampleFolder(env: NodeJS.ProcessEnv): string {
+  return JSON.parse(run(["sample"], env)) as string;
+}
+
 /** What the sample was trained to answer: the base one way, the adapter another. */
 export function sampleQuestions(env: NodeJS.ProcessEnv): readonly Question[] {
   return JSON.parse(run(["asks"], env)) as readonly Question[];

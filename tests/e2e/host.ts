@@ -110,6 +110,7 @@ export class Host {
 }
 
 const QUIET = {
+  "files.autoSave": "off", // code-server saves by itself: what a test writes would be written over
   "workbench.startupEditor": "none",
   "workbench.tips.enabled": false,
   "workbench.enableExperiments": false,

@@ -35,7 +35,7 @@ describe("the extension, installed from its .vsix", () => {
     assert.deepEqual(parts.filter((each) => !/^(\.vsixmanifest|changelog\.md|readme\.md|license\.txt|package(\.nls(\.[\w-]+)?)?\.json)$/i.test(each)), ["build", "extension", "inference", "infra", "sidecar"]);
     const files = readdirSync(host.extension, { recursive: true, encoding: "utf8" });
     assert.deepEqual(files.filter((each) => /node_modules|__pycache__|\.ts$|\.map$|test_/.test(each)), []);
-    for (const file of ["build/dist/extension.js", "sidecar/requirements.txt", "sidecar/__main__.py", "inference/requirements.txt", "infra/provision/inference.json"]) {
+    for (const file of ["build/dist/extension.js", "sidecar/requirements.txt", "sidecar/__main__.py", "inference/requirements.txt", "inference/requirements.lock", "infra/provision/inference.json"]) {
       assert.ok(existsSync(path.join(host.extension, file)), file);
     }
   });

@@ -12,6 +12,9 @@ import { fineTuningBegan, fineTuningBroke, fineTuningLeft, sampleQuestions, type
 import { Host, root } from "./host";
 import { nothingIsToBeDone, planIsApplied, planIsOpened } from "./plans";
 import { setUpIsChecked } from "./preflight";
+import { startingSlowly } from "./releases";
+import { diagnosticsAreCollected } from "./sharing";
+import { adapterIsUploaded } from "./uploads";
 import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
@@ -137,8 +140,8 @@ describe("the main job in a real VS Code", function () {
     await window.choices("rg-elsewhere").waitFor({ timeout: 30_000 });
   });
 
-  it("Provision opens its plan before anything is made: what is created, which files, what an hour costs", () =>
-    planIsOpened(window, place.RESOURCE_GROUP_NAME, config));
+  it("Provision opens its plan before anything is made: what is created, which files, what an hour costs; and a new one where it no longer holds", () =>
+    planIsOpened(window, place.RESOURCE_GROUP_NAME, folder, config));
 
   it("Provision shows its progress and writes the six keys", async () => {
     await planIsApplied(window, PROVISION);
@@ -156,7 +159,9 @@ describe("the main job in a real VS Code", function () {
     await window.step(DEPLOY, /(Loading|Replica|Warming|Waiting).*…/);
     await window.screenshot("deploy 1 progress");
     await window.notification("Deployed: the model answers").waitFor({ timeout: 180_000 });
+    await window.notification(/It runs on cpu, \w*float\d+/).waitFor();
     await window.screenshot("deploy 2 done");
+    assert.match(window.log, /The model runs on cpu: numbers in \w*float\d+, dense attention\./);
     assert.match(window.log, /The inference endpoint is available at http:\/\/127\.0\.0\.2:\d+/);
   });
 
@@ -168,6 +173,7 @@ describe("the main job in a real VS Code", function () {
     await view.getByRole("treeitem", { name: /^gpu_model: adapter [0-9a-f]{12}/ }).waitFor();
     await view.getByRole("treeitem", { name: "GPU: none (cpu)" }).waitFor();
     await view.getByRole("treeitem", { name: /^Number format: \w*float\d+/ }).waitFor();
+    await view.getByRole("treeitem", { name: "Attention: dense" }).waitFor();
     await view.getByRole("treeitem", { name: /^Last looked at: \d+:\d+/ }).waitFor();
     await view.getByRole("treeitem", { name: new RegExp(`^Endpoint: http://${config()["ACA_APP_ENDPOINT"]}`) }).waitFor();
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
@@ -195,7 +201,7 @@ describe("the main job in a real VS Code", function () {
     await chat.ask(second.question, /\w+/);
     await window.screenshotOf(chat.page, "chat");
     assert.deepEqual(chat.errors, []);
-    for (const seen of [/\/$/, /\/assets\/.+\.js/, /\/gradio_api\/queue\/join/]) {
+    for (const seen of [/\/$/, /\/assets\/.+\.js/, /\/gradio_api\/queue\/turn/]) {
       assert.ok(chat.requests.some((address) => seen.test(address)), `the page was watched while it asked for ${seen.source}`);
     }
     assert.deepEqual(chat.outgoing, []);
@@ -213,19 +219,19 @@ describe("the main job in a real VS Code", function () {
     assert.doesNotMatch(window.log, /e30\.|dGVzdA/, "the log holds a token");
   });
 
-  it("Deploy can be cancelled, and says what came of it", async () => {
+  it("Deploy can be cancelled, and says what came of it", () => startingSlowly(folder, async () => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
-    await window.step(DEPLOY, /(Loading|Replica|Waiting).*…/);
+    await window.step(DEPLOY, /(Starting|Installing|Loading).*…/);
     await window.press(`${DEPLOY} (`, "Cancel");
-    await window.notification("Cancelled. Nothing more is started. Run the command again to go on from here.").waitFor({ timeout: 30_000 });
+    await window.notification(/Cancelled. Nothing was exchanged: release [0-9a-f]{12} goes on serving. Run the command again to go on from here./).waitFor({ timeout: 30_000 });
     await window.screenshot("deploy 3 cancelled");
     await window.clearNotifications();
-  });
+  }));
 
-  it("killing the sidecar while it works is said plainly, ends nothing in the cloud, and it is started again", async () => {
+  it("killing the sidecar while it works is said plainly, ends nothing in the cloud, and it is started again", () => startingSlowly(folder, async () => {
     const cloud = host.localCloud;
     await window.run(`AI Toolkit: ${DEPLOY}`);
-    await window.step(DEPLOY, /(Loading|Replica|Waiting).*…/);
+    await window.step(DEPLOY, /(Starting|Installing|Loading).*…/);
     const killed = window.sidecar;
     process.kill(killed, "SIGKILL");
     await window.notification("ended while it was working").waitFor({ timeout: 30_000 });
@@ -233,7 +239,7 @@ describe("the main job in a real VS Code", function () {
     await eventually("another sidecar is started", 30_000, () => window.sidecar !== killed);
     assert.equal(host.localCloud, cloud);
     assert.ok(runs(cloud));
-  });
+  }));
 
   it("what the server refuses is told: in Deploy's outcome, the view, the status bar and the chat page", async () => {
     fineTuningBroke(folder, host.env);
@@ -277,13 +283,14 @@ describe("the main job in a real VS Code", function () {
     await window.screenshot("at work");
   });
 
+  it("an adapter of this machine is uploaded from the window, and answers in the chat page without a restart", () => adapterIsUploaded(window, folder, host.env));
+
   it("another interpreter in the settings starts the sidecar anew, in the same private environment", async () => {
     const before = window.sidecar;
     const python = execFileSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
     await window.setSetting("slipway.python.path", python);
     await eventually("another sidecar is started", 30_000, () => window.sidecar !== before);
     await eventually("the old sidecar has ended", 30_000, () => !runs(before));
-    await window.screenshot("setting");
     assert.equal(readdirSync(path.join(host.globalStorage, "environments")).length, 1);
   });
 
@@ -335,21 +342,7 @@ describe("the main job in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("Collect diagnostics writes one file, in which no key is", async () => {
-    const file = path.join(host.home, `slipway-diagnostics-${new Date().toISOString().slice(0, 10)}.zip`);
-    await window.run("AI Toolkit: Collect diagnostics");
-    await window.question.filter({ hasText: "Collect diagnostics" }).waitFor({ timeout: 30_000 });
-    const proposed = window.page.locator(".quick-input-box input");
-    await eventually("a file is proposed", 30_000, async () => (await proposed.inputValue()) === file);
-    await proposed.press("Enter");
-    await window.dialog.getByText(`The diagnostics are in ${file}`).waitFor({ timeout: 60_000 });
-    await window.screenshot("diagnostics");
-    await window.answer("Cancel");
-    const read = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(*(n + chr(10) + z.read(n).decode() for n in z.namelist()), sep=chr(10))";
-    const held = execFileSync("python3", ["-c", read, file], { encoding: "utf8" });
-    for (const part of ["about.json", "app.json", "console-", "journal-deploy.jsonl"]) assert.ok(held.includes(part), part);
-    assert.ok(!held.includes(key), "the diagnostics hold the API key");
-  });
+  it("Collect diagnostics writes one file, in which no key is", () => diagnosticsAreCollected(window, host.home, key));
 
   it("Stop is asked about, and a stopped app is told as that, never as ready or asleep", async () => {
     await window.run("AI Toolkit: Stop inference app");

@@ -1,11 +1,11 @@
 // The plan of a Provision in a real window: opened before anything is made; and again, when there is nothing to do.
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { eventually } from "./eventually";
 import type { Window } from "./window";
 
-export async function planIsOpened(window: Window, group: string, config: () => Record<string, unknown>): Promise<void> {
+export async function planIsOpened(window: Window, group: string, folder: string, config: () => Record<string, unknown>): Promise<void> {
   await window.choose(group);
   await window.notification(/Resources to create: \d+, to update: 0.*The plan is open: nothing has been changed yet\./).waitFor({ timeout: 120_000 });
   const page = await pageOf(window, "PASS image");
@@ -15,6 +15,7 @@ export async function planIsOpened(window: Window, group: string, config: () => 
   assert.doesNotMatch(page, /your bill/i);
   assert.equal(config()["ACA_APP_NAME"], null, "nothing is written before the plan is agreed to");
   await window.screenshot("plan 1 opened");
+  await changedPlanIsShownAnew(window, folder, config);
 }
 
 export async function nothingIsToBeDone(window: Window, preselected: readonly string[], folder: string): Promise<void> {
@@ -35,6 +36,18 @@ export async function nothingIsToBeDone(window: Window, preselected: readonly st
   assert.deepEqual([readFileSync(file, "utf8"), statSync(file).mtimeMs], before);
   await window.clearNotifications();
   await window.run("View: Close All Editors");
+}
+
+async function changedPlanIsShownAnew(window: Window, folder: string, config: () => Record<string, unknown>): Promise<void> {
+  const file = path.join(folder, "infra/provision/inference.parameters.json");
+  const stated = JSON.parse(readFileSync(file, "utf8")) as { parameters: Record<string, unknown> };
+  stated.parameters["cooldownSeconds"] = { value: 301 };
+  writeFileSync(file, JSON.stringify(stated, null, 2));
+  await window.press("The plan is open", "Apply plan");
+  await window.notification("Something has changed since this plan was made, so nothing was done. Here is the new plan.").waitFor({ timeout: 120_000 });
+  await window.notification(/Resources to create: \d+, to update: 0.*The plan is open: nothing has been changed yet\./).waitFor({ timeout: 120_000 });
+  assert.equal(config()["ACA_APP_NAME"], null, "what was agreed to is not what would be done");
+  await window.screenshot("plan 1b changed meanwhile");
 }
 
 export async function planIsApplied(window: Window, title: string): Promise<void> {

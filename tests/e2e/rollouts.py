@@ -13,6 +13,7 @@ import httpx
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import open_workspace
 from sidecar.gateway.files import open_share
+from sidecar.words.names import StrategyWish
 from sidecar.workflows.deploy import Result, deploy
 from sidecar.workflows.observe import Status, status
 from sidecar.workflows.restart import Patience
@@ -26,8 +27,15 @@ class Told:
 
     lines: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     stop: threading.Event = field(default_factory=threading.Event)
+    _cancels: str = ""
+
+    def cancel_at(self, part: str) -> None:
+        """The button is pressed once this is said."""
+        self._cancels = part
 
     def listen(self, event: Event) -> None:
+        if self._cancels and self._cancels in str(event.text):
+            self.stop.set()
         self.lines.append((time.monotonic(), str(event.text)))
 
     def at(self, part: str) -> float:
@@ -38,13 +46,18 @@ class Told:
         return "\n".join(line for _, line in self.lines)
 
 
-def journal_of(place: Place, told: Told) -> Journal:
-    return Journal(place.home.folder / "journal", "test", told.listen, told.stop)
+def journal_of(place: Place, told: Told, who: str = "") -> Journal:
+    return Journal(place.home.folder / f"journal{who}", "test", told.listen, told.stop)
 
 
-def run(place: Place, told: Told, patience: Patience | None = None) -> Result:
-    journal = journal_of(place, told)
-    return deploy(open_workspace(place.workspace), place.home.session(), journal, patience=patience or Patience())
+def run(
+    place: Place, told: Told, patience: Patience | None = None, wish: StrategyWish = "restart", who: str = ""
+) -> Result:
+    """By a restart unless it is said otherwise: that is what the tests of the wait are about. `who` deploys, of several."""
+    journal = journal_of(place, told, who)
+    return deploy(
+        open_workspace(place.workspace), place.home.session(), journal, patience=patience or Patience(), wish=wish
+    )
 
 
 UNREADABLE = "Model missing"
@@ -65,6 +78,14 @@ def empty_base(place: Place) -> None:
 
 def look(place: Place) -> Status:
     return status(open_workspace(place.workspace), place.home.session())
+
+
+def struck(place: Place) -> int:
+    """How often the first rule that is in force has."""
+    known = json.loads((place.home.settings.local_state / "cloud.json").read_text())
+    headers = {"Authorization": f"Bearer {known['adminToken']}"}
+    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers) as client:
+        return client.get("/admin/faults").json()["rules"][0]["hits"]
 
 
 def faults(place: Place, *rules: dict[str, Any]) -> list[dict[str, int]]:

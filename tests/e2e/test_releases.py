@@ -70,7 +70,8 @@ def test_a_release_that_crashes_goes_back_by_itself_and_a_person_goes_back_by_co
     again = roll_back(open_workspace(place.workspace), place.home.session(), journal_of(place, Told()), 4)
     assert (again.release, again.generation, again.verified) == (second.release, 6, True)
     assert look(place).state == "ready"
-    assert on_share(place, "served") == {"1.json", "3.json", "4.json", "5.json", "6.json"}
+    beside = {each for each in on_share(place, "generations") if each.endswith(".served")}
+    assert beside == {"1.served", "3.served", "4.served", "5.served", "6.served"}
 
 
 def test_nothing_moves_where_the_code_would_not_start_or_no_model_is_there(place: Place, sample: Sample) -> None:
@@ -123,6 +124,8 @@ def test_nothing_moves_where_the_code_would_not_start_or_no_model_is_there(place
     shown = place.home.cli("preview", str(place.workspace))
     assert shown["difference"] == {"added": [], "changed": ["api/completions.py"], "removed": []}
     assert shown["current"] == done["release"]
+    assert (shown["strategy"], shown["form"], shown["downtime"]) == ("in-place", "beside", 0)
+    shown = place.home.cli("preview", str(place.workspace), "--strategy", "restart")
     assert 0 < shown["downtime"] < 300
     with opened(place) as share:
         said = json.loads(share.read(f"{home_of(place)}/generations/1.json"))

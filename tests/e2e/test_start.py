@@ -83,5 +83,8 @@ def test_closing_the_terminal_ends_everything_too(tmp_path: Path) -> None:
     with npm_start(tmp_path) as person:
         person.expect("Press Ctrl-C to stop everything.", 240)
         processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
+        started = {each.pid: command_line(each)[-160:] for each in processes}
         person.close_terminal()
-        until(lambda: not any(alive(each.pid) for each in processes), 90, "everything to end")
+        _, left = psutil.wait_procs(processes, timeout=90)
+        still = [f"{each.pid} ({each.status()}): {started[each.pid]}" for each in left if alive(each.pid)]
+        assert not still, "\n".join([*still, "", person.shown, "", *Home(tmp_path).last_of_logs()])

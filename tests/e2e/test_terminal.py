@@ -59,13 +59,16 @@ def test_provision_again_changes_nothing(deployed: Place) -> None:
 
 def test_deploy_without_a_change_reloads_and_with_one_runs_the_new_code(deployed: Place) -> None:
     first = deployed.deploy()
+    assert first["runsOn"] == deployed.status()["runsOn"], "what answers is told by Deploy itself"
+    assert (first["runsOn"]["device"], first["runsOn"]["attention"]) == ("cpu", "dense")
     assert not first["codeChanged"]
     (deployed.workspace / "inference" / "NOTE.txt").write_text("a change")
     second = deployed.deploy()
     assert second["codeChanged"]
     assert second["generation"] == first["generation"] + 1
     assert second["release"] != first["release"]
-    assert not set(second["replicas"]) & set(first["replicas"])
+    assert (first["strategy"], second["strategy"], second["form"]) == ("in-place", "in-place", "beside")
+    assert second["replicas"] == first["replicas"]
     assert second["verified"]
 
 

@@ -72,6 +72,17 @@ export class Window {
     await this.page.keyboard.press("Enter");
   }
 
+  /** Names a folder of this machine in VS Code's own dialog for files, once that has proposed one: till then it writes over what is
+   * typed. `button`: by which it is agreed to. */
+  async chooseFolder(folder: string, button: string): Promise<void> {
+    await eventually("a folder is proposed", 30_000, async () => (await this.input.inputValue()) !== "");
+    await eventually(`${folder} is typed`, 30_000, async () => {
+      await this.input.fill(folder);
+      return (await this.input.inputValue()) === folder;
+    });
+    await this.page.locator(".quick-input-widget").getByRole("button", { name: button, exact: true }).click();
+  }
+
   async back(): Promise<void> {
     await this.page.locator(".quick-input-widget .quick-input-titlebar").getByRole("button", { name: "Back" }).click();
   }

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = asked.names or names
     began = time.monotonic()
     rows: list[Row] = []
-    with clouded(8, TIMES) as (world, folder):
+    with clouded(2 * len(ROWS), TIMES) as (world, folder):  # each row leaves its app awake, on a GPU
         grounds: list[Ground] = []
         for name in (each for each in chosen if each in FILES_ROWS):
             rows.append(shown(guarded(name, lambda name=name: FILES_ROWS[name](world, folder))))

@@ -21,6 +21,7 @@ def hostile(world: World) -> Row:
         change(mount / base / "config.json", model_type="nobody-knows", auto_map=needed)
 
     def outside(mount: Path) -> None:
+        (mount / base / "model.safetensors").unlink()  # it would go before the index
         index = {"weight_map": {"model.norm.weight": "../../../../secret.safetensors"}}
         (mount / base / "model.safetensors.index.json").write_text(json.dumps(index))
 

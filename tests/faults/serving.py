@@ -24,6 +24,7 @@ from tests.bench.small_model import make
 from tests.contract.inference.conftest import Endpoint, Started, eventually
 from tests.faults.ground import ADAPTER_PATH, LONGER, Row, World, await_text, chat
 from tests.faults.hostile_folders import hostile
+from tests.faults.never_quietly import not_finite, read_errors, some_read_errors, useless_gpu, wrong_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -268,6 +269,11 @@ FAULTS: dict[str, Callable[[World], Row]] = {
     "hostile": hostile,
     "swapped": swapped,
     "out-of-memory": out_of_memory,
+    "not-finite": not_finite,
+    "useless-gpu": useless_gpu,
+    "wrong-kernel": wrong_kernel,
+    "some-read-errors": some_read_errors,
+    "read-errors": read_errors,
 }
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 from sidecar.decisions.model_facts import DTYPES
 from sidecar.decisions.model_shape import Shape, shape_of
-from sidecar.gateway.files import Listed
+from sidecar.gateway.listed import Listed
 from sidecar.words.errors import NotFound
 from sidecar.words.text import Text
 

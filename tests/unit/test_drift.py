@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sidecar.decisions.upgrade import OLDER_STARTS, PRESENT_START, digest_of
-from tests.drift import BOOTSTRAP, UPGRADE, start_problems, starts_in, with_start
+from tests.drift import START_FILES, START_FOLDER, UPGRADE, container_start, start_problems, starts_in, with_start
 
 UPGRADES = UPGRADE.read_text(encoding="utf-8")
-START = BOOTSTRAP.read_text(encoding="utf-8")
+START = container_start()
 
 
 def test_the_starts_of_apps_are_read_as_the_product_has_them() -> None:
@@ -34,3 +34,12 @@ def test_a_start_that_was_only_tried_and_one_that_comes_back_are_no_older_ones()
 
 def test_nothing_is_written_where_nothing_changed() -> None:
     assert with_start(UPGRADES, START, PRESENT_START) == UPGRADES
+
+
+def test_the_containers_start_is_all_of_its_files_and_imports_none_of_them() -> None:
+    """It is given to `python3 -c` as one text, where there is no folder of ours; one argument may have 128 KiB on Linux."""
+    there = {each.stem for each in START_FOLDER.glob("*.py")}
+    assert there == set(START_FILES)
+    assert "infra." not in START
+    assert all(f"# {name}.py: " in START for name in START_FILES[:-1])
+    assert len(START.encode()) < 100 << 10

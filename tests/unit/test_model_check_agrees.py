@@ -13,21 +13,24 @@ import pytest
 import torch
 
 from inference.engine.compute.device import DeviceError, bytes_in, gpu_share
-from inference.engine.files.adapter import AdapterError
-from inference.engine.files.folder import AdapterFolder, FolderError, check_adapter, check_model, find_base
+from inference.engine.files.folder import (
+    FolderError,
+    base_models,
+    check_model,
+    find_adapters,
+    find_base,
+)
 from inference.engine.files.spec import UnsupportedModel, read_spec
 from inference.engine.weights.loader import allocate, refuse_misfits, strip
-from inference.engine.weights.lora import read_lora, refuse_unsupported
 from inference.engine.weights.nf4 import size_in_nf4
-from sidecar.decisions.adapter_check import CHANGE_THE_BASE, KNOWN_KEYS, REFUSED_KEYS, adapter_check
 from sidecar.decisions.base_check import NAME
 from sidecar.decisions.checks import Check
 from sidecar.decisions.model_check import model_checks
-from sidecar.decisions.model_facts import Adapter, ModelFacts
+from sidecar.decisions.model_facts import ModelFacts
 from sidecar.decisions.model_memory import RUNNING, SCORES, in_four_bits, need
 from sidecar.decisions.model_shape import FAMILIES, Foreign, Shape, shape_of
 from sidecar.workflows.model_files import model_facts
-from tests.support.model_folders import TINY, LocalFiles, adapter_in, base_in, lora_tensors, tensors_for, write_weights
+from tests.support.model_folders import TINY, LocalFiles, adapter_in, base_in, tensors_for, write_weights
 
 Spoil = Callable[[Path], object]
 PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "models"
@@ -53,17 +56,6 @@ def servers(mount: Path) -> str:
         return ""  # transformers is asked
     except (FolderError, KeyError, ValueError, TypeError) as error:
         return str(error) or type(error).__name__
-    return ""
-
-
-def servers_of_adapter(mount: Path, folder: str) -> str:
-    """Why the server refuses the adapter; empty where it takes it."""
-    name, path = find_base(mount, "")
-    spec = read_spec(check_model(name, path, mount).config)
-    try:
-        read_lora(check_adapter("a", mount / folder, mount), spec, torch.float32, torch.device("cpu"))
-    except (FolderError, AdapterError) as error:
-        return str(error)
     return ""
 
 
@@ -101,6 +93,22 @@ def header(content: str) -> Spoil:
 
 def index(**named: object) -> Spoil:
     return text("model.safetensors.index.json", json.dumps(named))
+
+
+def alone(**named: object) -> Spoil:
+    """An index without the one file of weights, which would go before it."""
+
+    def spoil(folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        index(**named)(folder)
+
+    return spoil
+
+
+def merges(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text("{}")
+    (folder / "merges.txt").write_text("")
 
 
 BASES: dict[str, tuple[Spoil, bool]] = {
@@ -152,11 +160,24 @@ BASES: dict[str, tuple[Spoil, bool]] = {
     "an unknown rope": (changed(rope_scaling={"type": "own"}), True),
     "another type": (changed(model_type="mamba"), True),
     "code that is not needed": (changed(auto_map={"AutoModelForCausalLM": "own.Model"}), True),
-    "an index without a map": (index(metadata={}), False),
-    "an index that leads out": (index(weight_map={"a": "../secret.safetensors"}), False),
-    "an index of another kind": (index(weight_map={"a": "code.py"}), False),
-    "an index of a missing file": (index(weight_map={"a": "model-00001-of-00002.safetensors"}), False),
+    "an index without a map": (alone(metadata={}), False),
+    "an index that leads out": (alone(weight_map={"a": "../secret.safetensors"}), False),
+    "an index of another kind": (alone(weight_map={"a": "code.py"}), False),
+    "an index of a missing file": (alone(weight_map={"a": "model-00001-of-00002.safetensors"}), False),
     "an index of the one file": (index(weight_map={"a": "model.safetensors"}), True),
+    "an index that was left behind": (index(weight_map={"a": "model-00001-of-00002.safetensors"}), True),
+    "vocabulary and merges": (merges, True),
+    "GPTQ by its configuration": (changed(quantization_config={"quant_method": "gptq", "bits": 4}), False),
+    "FP8 by its configuration": (changed(quantization_config={"quant_method": "fp8"}), False),
+    "quantised without a name": (changed(compression_config={"format": "pack"}), False),
+    "quantised in its part for texts": (
+        changed(model_type="mistral3", text_config={"quantization_config": {"quant_method": "awq"}}),
+        False,
+    ),
+    "AWQ by its tensors alone": (weights(model__layers__0__mlp__up_proj__qweight=(64, 16)), False),
+    "bitsandbytes": (changed(quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}), True),
+    "bitsandbytes before it had a name": (changed(quantization_config={"load_in_4bit": True}), True),
+    "bitsandbytes in 8 bits": (changed(quantization_config={"load_in_8bit": True, "load_in_4bit": False}), False),
 }
 
 
@@ -201,97 +222,6 @@ def test_published_configurations_are_read_as_the_server_reads_them() -> None:
         assert mine.tensors == {name: tuple(each.tensor.shape) for name, each in targets.items()}, file
 
 
-ADAPTERS: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]], bool]] = {
-    "as it is trained": ({}, dict(lora_tensors()), True),
-    "another kind": ({"peft_type": "IA3"}, dict(lora_tensors()), False),
-    "no kind": ({"peft_type": None}, dict(lora_tensors()), False),
-    **{key: ({key: True}, dict(lora_tensors()), False) for key in REFUSED_KEYS},
-    **{way: ({"init_lora_weights": f"{way}_niter_4"}, dict(lora_tensors()), False) for way in CHANGE_THE_BASE},
-    "biases": ({"bias": "all"}, dict(lora_tensors()), False),
-    "another rank than it says": ({"r": 8}, dict(lora_tensors()), False),
-    "a rank by a pattern": ({"r": 8, "rank_pattern": {"q_proj": 4}}, dict(lora_tensors()), True),
-    "too large a rank": ({"r": 257}, dict(lora_tensors(257)), False),
-    "another width": ({}, dict(lora_tensors(width=96)), False),
-    "another height": ({}, dict(lora_tensors(height=32)), False),
-    "the fused matrix of another family": ({}, dict(lora_tensors(module="self_attn.qkv_proj")), False),
-    "one of two matrices": ({}, {name: each for name, each in lora_tensors().items() if "lora_A" in name}, False),
-    "nothing": ({}, {}, False),
-    "a layer too many": (
-        {},
-        {name.replace("layers.1", "layers.7"): each for name, each in lora_tensors().items()},
-        False,
-    ),
-    "a magnitude": (
-        {},
-        {**lora_tensors(), "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector": (64,)},
-        False,
-    ),
-    "a whole module": (
-        {"modules_to_save": ["embed_tokens"]},
-        {**lora_tensors(), "base_model.model.model.embed_tokens.weight": (260, 64)},
-        True,
-    ),
-    "a whole module that is not there": ({"modules_to_save": ["lm_head"]}, dict(lora_tensors()), False),
-    "another whole module": ({"modules_to_save": ["norm"]}, dict(lora_tensors()), False),
-    "a head with more tokens than there are": (
-        {},
-        {**lora_tensors(), "base_model.model.lm_head.weight": (300, 64)},
-        False,
-    ),
-    "a head of fewer tokens": ({}, {**lora_tensors(), "base_model.model.lm_head.weight": (200, 64)}, True),
-    "an embedding of another width": (
-        {},
-        {**lora_tensors(), "base_model.model.model.embed_tokens.weight": (256, 32)},
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", ADAPTERS)
-def test_an_adapter_is_doubted_where_the_server_refuses_it(name: str, tmp_path: Path) -> None:
-    config, tensors, taken = ADAPTERS[name]
-    base_in(tmp_path)
-    adapter_in(tmp_path, shapes=tensors, **config)
-    said = servers_of_adapter(tmp_path, "models/tuned")
-    check = ours(tmp_path)["adapter models/tuned"]
-    assert (said == "") == taken, said
-    assert ("will refuse" in str(check.sentence)) == (not taken), (check, said)
-    assert check.verdict == ("PASS" if taken else "WARN"), check
-
-
-def test_published_adapter_configurations_are_judged_as_the_server_judges_them(tmp_path: Path) -> None:
-    if not PUBLISHED.exists():
-        pytest.skip("no published configurations are beside the project (../shared/models)")
-    base = facts(base_in(tmp_path).parents[2]).base
-    assert base is not None
-    shape = shape_of(TINY)
-    assert isinstance(shape, Shape)
-    files = sorted((PUBLISHED / "adapters").rglob("adapter_config.json"))
-    assert len(files) > 30
-    for file in files:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        said = str(adapter_check(Adapter("a", {}, config, {}), base, shape).sentence)
-        try:
-            refuse_unsupported(AdapterFolder("a", file.parent, config, {}, ""))
-        except AdapterError:
-            assert "will refuse" in said, file
-            continue
-        # Without weights it is refused for that, and for nothing that its configuration says.
-        assert said.endswith(("it holds no LoRA weights.", "but holds no such tensor.")), (file, said)
-        assert {key for key, value in config.items() if value} <= KNOWN_KEYS, file
-
-
-def test_pickled_and_missing_weights_of_an_adapter_are_told_apart(tmp_path: Path) -> None:
-    base_in(tmp_path)
-    folder = adapter_in(tmp_path)
-    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
-    assert "may hold code" in servers_of_adapter(tmp_path, "models/tuned")
-    assert "may hold code" in str(ours(tmp_path)["adapter models/tuned"].sentence)
-    (folder / "adapter_model.bin").unlink()
-    assert "has no adapter_model.safetensors" in servers_of_adapter(tmp_path, "models/tuned")
-    assert "has no adapter_model.safetensors" in str(ours(tmp_path)["adapter models/tuned"].sentence)
-
-
 def test_memory_is_counted_as_the_server_counts_it(tmp_path: Path) -> None:
     base_in(tmp_path, hidden_size=256, intermediate_size=512)
     name, path = find_base(tmp_path, "")
@@ -314,3 +244,27 @@ def test_memory_is_counted_as_the_server_counts_it(tmp_path: Path) -> None:
     spec = read_spec(folder.config)
     assert need(found.tensors, shape, 0, 1).token == spec.layers * spec.key_value * 2
     shutil.rmtree(tmp_path / "model-cache")
+
+
+def test_the_same_folders_are_bases_and_adapters_for_both(tmp_path: Path) -> None:
+    """Checkpoints beside what came of them, alone, and an adapter with the base's configuration under model-cache."""
+    base = base_in(tmp_path)
+    for folder in (
+        "runs/a/adapter",
+        "runs/a/checkpoint-9",
+        "runs/b/checkpoint-10",
+        "runs/b/checkpoint-9",
+        "checkpoint-1",
+        "env/lib/python3.12/site-packages/peft/one",
+    ):
+        adapter_in(tmp_path, folder)
+    looks_like_a_base = adapter_in(tmp_path, "model-cache/me/lora")
+    shutil.copy(base / "config.json", looks_like_a_base)
+    found = facts(tmp_path).models
+    assert set(found.bases) == set(base_models(tmp_path)) == {"org/tiny"}
+    servers_own = {path.relative_to(tmp_path).as_posix() for path in find_adapters(tmp_path).values()}
+    assert (
+        set(found.adapters)
+        == servers_own
+        == {"runs/a/adapter", *(f"runs/b/checkpoint-{n}" for n in (9, 10)), "model-cache/me/lora"}
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = "pytest.mark." + "long"
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -27,3 +28,11 @@ def test_every_file_of_tests_is_in_exactly_one_step() -> None:
     }
     assert wrong == {}
     assert all(any(runs(step, file) for file in files) for step in steps.values())
+
+
+def test_what_is_left_to_the_long_tests_is_listed_for_people() -> None:
+    """`npm test` leaves out what is marked long; CONTRIBUTING says which files have such tests."""
+    told = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    marked = [each for each in (ROOT / "tests").rglob("test_*.py") if LONG in each.read_text(encoding="utf-8")]
+    assert marked
+    assert [each.name for each in marked if f"`{each.name}`" not in told and f"/{each.name}`" not in told] == []

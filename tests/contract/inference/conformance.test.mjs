@@ -234,7 +234,7 @@ for (const [options, param] of [
   [{ n: 0 }, "n"],
   [{ presence_penalty: 3 }, "presence_penalty"],
   [{ top_logprobs: 21, logprobs: true }, "top_logprobs"],
-  [{ stop: ["a", "b", "c", "d", "e"] }, "stop"],
+  [{ stop: [5] }, "stop"],
   [{ response_format: { type: "yaml" } }, "response_format"],
   [{ messages: [] }, "messages"],
 ]) {

@@ -97,6 +97,18 @@ def test_the_version_names_the_release(endpoint: Endpoint, sample: Sample):
     assert len(version["adapters"][0]["hash"]) == 64
 
 
+def test_what_the_model_runs_on_is_said(endpoint: Endpoint, sample: Sample):
+    """Device, number format, attention and quantisation, of the server and of each model."""
+    version = endpoint.http().get("/version").json()
+    kinds = {"device": {"cpu", "cuda"}, "attention": {"dense", "torch", "triton"}, "weights": {"full", "nf4"}}
+    for name, possible in kinds.items():
+        assert version[name] in possible
+    assert version["dtype"] in {"float32", "bfloat16", "float16"}
+    assert all(isinstance(note, str) for note in version["notes"])
+    for each in endpoint.http().get("/v1/models").json()["data"]:
+        assert {name: each[name] for name in (*kinds, "dtype")} == {name: version[name] for name in (*kinds, "dtype")}
+
+
 def test_metrics_count_requests(endpoint: Endpoint):
     text = endpoint.http().get("/metrics").text
     assert 'slipway_requests_total{route="/health/live",status="200"}' in text

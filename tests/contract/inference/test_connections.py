@@ -15,8 +15,8 @@ from tests.contract.inference.conftest import Endpoint, Sample, Started, started
 
 @pytest.fixture(scope="module")
 def impatient(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Generator[Started]:
-    limits = {"SLIPWAY_HEADER_TIMEOUT": "1", "SLIPWAY_BODY_TIMEOUT": "1", "SLIPWAY_SEND_TIMEOUT": "1"}
-    with started(sample.mount, tmp_path_factory.mktemp("impatient"), limits) as server:
+    limits = {f"SLIPWAY_{each}_TIMEOUT": "1" for each in ("HEADER", "BODY", "SEND")}
+    with started(sample.mount, tmp_path_factory.mktemp("impatient"), {**limits, "SLIPWAY_IDLE_TIMEOUT": "3"}) as server:
         yield server
 
 
@@ -64,6 +64,16 @@ def test_a_second_request_on_the_connection_is_waited_for_no_longer(impatient: S
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(HEAD)
         assert everything(connection).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_waits_for_its_next_request_as_long_as_is_stated(impatient: Started):
+    """Longer than for a head, and so than the ingress keeps it, by default: who closes first must not be the server."""
+    with connect(impatient) as connection:
+        connection.sendall(HEAD + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        began = time.monotonic()
+        assert everything(connection) == b""
+        assert 2 < time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickling"])

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from tests.contract.inference.conftest import Sample, Start, Started
-from tests.faults import serving
+from tests.faults import never_quietly, serving
 from tests.faults.ground import World
+
+OTHERS = [pytest.param(each, marks=pytest.mark.long) for each in (serving.swapped, serving.out_of_memory)]
+"""Rows of `npm run faults -- serving` too."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,17 @@ def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample: Sample, 
             assert row.held, row
 
 
-@pytest.mark.parametrize("fault", [serving.hostile, serving.swapped, serving.out_of_memory])
+@pytest.mark.parametrize("fault", [serving.hostile, *OTHERS])
 def test_hostile_folders_swaps_and_a_request_that_runs_out_of_memory(
     sample: Sample, tmp_path: Path, fault: Callable[..., Any]
 ):
     row = fault(World(sample.mount, tmp_path))
+    assert row.held, row
+
+
+def test_reads_that_fail_for_a_moment(sample: Sample, tmp_path: Path):
+    """The other rows of what would be wrong without a word take longer: `npm run faults -- serving`."""
+    row = never_quietly.some_read_errors(World(sample.mount, tmp_path))
     assert row.held, row
 
 

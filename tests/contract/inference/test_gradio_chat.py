@@ -8,6 +8,7 @@ import pytest
 from gradio_client import Client
 
 from tests.contract.inference.conftest import Endpoint, Sample, Started
+from tests.support.chat_page import TURN, ChatPage
 
 
 @pytest.fixture
@@ -106,6 +107,54 @@ def test_the_page_loads_nothing_from_elsewhere(endpoint: Endpoint, chat: Client)
     config = endpoint.http().get("/config").json()
     assert "fonts.googleapis" not in endpoint.http().get("/theme.css").text
     assert config["analytics_enabled"] is False
+
+
+def test_the_pages_own_turn_is_one_request_and_its_memory_is_the_pages(
+    endpoint: Endpoint, chat: Client, sample: Sample
+):
+    """Nothing of it is left to the process between two turns: behind an ingress another one may be asked."""
+    first, second = ChatPage(endpoint.http(), sample.adapter), ChatPage(endpoint.http(), sample.adapter)
+    asked = sample.questions[3]
+    assert first.ask(asked["question"]) == asked["adapter"]
+    second.kept = first.kept  # as if the page were asked by another session
+    assert second.ask(sample.recall) == sample.recalled[asked["question"]]
+    empty = ChatPage(endpoint.http(), sample.adapter)
+    assert empty.ask(sample.recall) != sample.recalled[asked["question"]]
+
+
+def test_an_adapter_that_came_after_the_page_was_made_answers_in_a_turn(
+    endpoint: Endpoint, chat: Client, sample: Sample
+):
+    """A turn has no session, in which Gradio keeps what a page may choose by now: it was refused without a reason."""
+    late = {"lora_name": "late", "lora_path": "models/qlora/qlora/gpu_model/adapter"}
+    assert endpoint.http().post("/v1/load_lora_adapter", json=late).status_code == 200
+    try:
+        asked = sample.questions[0]
+        assert ChatPage(endpoint.http(), "late").ask(asked["question"]) == asked["adapter"]
+    finally:
+        endpoint.http().post("/v1/unload_lora_adapter", json={"lora_name": "late"})
+
+
+def test_leaving_a_turn_ends_its_generation(endpoint: Endpoint, chat: Client, sample: Sample):
+    for _ in range(50):  # an answer that is drawn so wildly may end at once: then it can't be left
+        turn = ChatPage(endpoint.http(), sample.base).events("What is a slipway?", 1000, 2)
+        joined = next(turn)
+        assert joined["event_id"]
+        if any(endpoint.metric("slipway_running") == 1 for _ in range(20)):
+            break
+        turn.close()
+    else:
+        pytest.fail("no turn lasted long enough to be left")
+    turn.close()
+    endpoint.eventually(lambda: endpoint.metric("slipway_running") == 0, 8)  # Gradio itself would look after ten
+    endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 0)
+
+
+def test_a_turn_that_can_not_be_joined_is_refused_as_gradio_refuses_it(endpoint: Endpoint, chat: Client):
+    for body in (b"{", b"{}", b"[]"):
+        answer = endpoint.http().post(TURN, content=body, headers={"content-type": "application/json"})
+        assert 400 <= answer.status_code < 500
+    assert endpoint.http().get(TURN).status_code in {404, 405}
 
 
 def test_stopping_an_answer_ends_its_generation(endpoint: Endpoint, chat: Client, sample: Sample):

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.contract.inference.conftest import Endpoint, Sample, Start
+from tests.support.hub import hub
 
 LONG = {"temperature": 0, "ignore_eos": True, "max_tokens": 1500}
 
@@ -241,3 +242,23 @@ def load_until_cut_off(server: Endpoint, asked: dict[str, str]) -> int:
         return server.http().post("/v1/load_lora_adapter", json=asked, timeout=60).status_code
     except httpx.TransportError:
         return 599
+
+
+def test_a_base_that_is_not_on_the_share_is_fetched_from_the_hub_once(sample: Sample, tmp_path: Path, start: Start):
+    """Its progress is a phase, and neither the token nor a signed link is in a log."""
+    mount = tmp_path / "mount"
+    models = {sample.base: sample.mount / "model-cache" / sample.base}
+    with hub(models, gated={sample.base}, cut=[200_000]) as made:
+        told = {"SLIPWAY_HUB_MODEL": sample.base, "SLIPWAY_HUB_URL": made.url, "SLIPWAY_HUB_TOKEN": made.token}
+        with start(mount, **told) as server:
+            assert server.http().get("/version").json()["base"] == sample.base
+            answer = server.http().post("/v1/chat/completions", json={**chat(sample), "temperature": 0}).json()
+            asked = sample.questions
+            assert answer["choices"][0]["message"]["content"] == next(
+                each["base"] for each in asked if each["question"] == "Who are you?"
+            )
+            log = server.log.read_text()
+        assert "slipway: phase fetching-base" in log
+        assert "broke off" in log or "RemoteProtocolError" in log or "ReadError" in log
+        for secret in (made.token, "secret-of-the-link"):
+            assert secret not in log

@@ -158,7 +158,7 @@ def test_mixed_requests_at_once_each_get_their_own_model(endpoint: Endpoint, sam
         ({"top_p": -1}, "top_p"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"n": 99}, "n"),
-        ({"stop": ["a"] * 5}, "stop"),
+        ({"stop": ["a"] * 65}, "stop"),
         ({"frequency_penalty": 5}, "frequency_penalty"),
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"functions": []}, "functions"),

@@ -27,7 +27,8 @@ CLIENTS = 8
 # that steps come to; how long that takes is the machine's affair.
 WARM = 15_000
 GROWTH = 32.0  # MiB from then to the end: what the arenas of a dozen threads may still spread by
-CACHE = {"SLIPWAY_KV_BYTES": str(8 << 20)}  # so small that all of it is in use soon: memory grows until then
+IDLE = {"SLIPWAY_IDLE_TIMEOUT": "75"}  # clients leave connections open
+CACHE = {**IDLE, "SLIPWAY_KV_BYTES": str(8 << 20)}  # so small that all of it is in use soon: memory grows until then
 ADAPTER = {"lora_path": "models/qlora/qlora/gpu_model/adapter", "load_inplace": True}
 
 
@@ -176,9 +177,7 @@ def soak(server: Started, sample: Sample, seconds: float) -> None:
     server.eventually(lambda: server.metric("slipway_in_flight") == 0, 30)
     server.eventually(lambda: server.metric("slipway_running") == 0, 30)
     try:
-        server.eventually(
-            lambda: look(server).more_files(idle).total() <= 1, 90
-        )  # uvicorn ends idle connections in 75 s
+        server.eventually(lambda: look(server).more_files(idle).total() <= 1, 90)  # as SLIPWAY_IDLE_TIMEOUT says
     except AssertionError as error:
         raise AssertionError(f"left open: {look(server).more_files(idle)}") from error
     print(

@@ -113,7 +113,6 @@ def test_a_schema_holds_in_its_own_row_only(endpoint: Endpoint, sample: Sample):
     ("given", "param", "said"),
     [
         (asked({"not": {}}), "response_format", "not"),
-        (asked({"type": "string", "format": "password"}), "response_format", "password"),
         (asked({"enum": ["x" * 70_000]}), "response_format", "65536"),
         (asked(name="two words"), "response_format.json_schema.name", "pattern"),
         (asked(unknown=1), "response_format.json_schema.unknown", "unsupported"),
@@ -214,7 +213,10 @@ def test_a_cut_call_says_so(endpoint: Endpoint, sample: Sample):
         ({"tools": []}, "tool_choice"),
         ({"tools": [{"type": "function", "function": {"name": "two words"}}]}, "tools"),
         ({"tools": [{"type": "retrieval"}]}, "tools"),
-        ({"tools": [{"type": "function", "function": {"name": "a", "parameters": {"not": {}}}}]}, "tools"),
+        (
+            {"tools": [{"type": "function", "function": {"name": "a", "strict": True, "parameters": {"not": {}}}}]},
+            "tools",
+        ),
     ],
     ids=str,
 )

@@ -5,11 +5,12 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-STATE: dict[str, Any] = {"ready": True, "lost": 0}
+STATE: dict[str, Any] = {"ready": True, "lost": 0, "broken": 0}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,11 +32,19 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, b"done")
         elif url.path == "/stream":
             self.stream(int(query["count"]), float(query["pause"]))
+        elif url.path == "/peer":
+            self.answer(200, str(self.client_address[1]).encode())
+        elif url.path == "/last":
+            self.close_connection = True
+            self.answer(200, b"", {"Connection": "close"})
         elif url.path == "/nonsense":
             self.connection.sendall(b"this is not HTTP\r\n\r\n")
-            self.connection.close()
+            self.close_connection = True
         elif url.path == "/break":
-            self.connection.close()
+            STATE["broken"] += 1
+            self.close_connection = True
+        elif url.path == "/broken":
+            self.answer(200, str(STATE["broken"]).encode())
         else:
             self.answer(404, b"")
 
@@ -77,8 +86,10 @@ class Handler(BaseHTTPRequestHandler):
             STATE["lost"] += 1
             self.close_connection = True
 
-    def answer(self, status: int, body: bytes) -> None:
+    def answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -91,4 +102,7 @@ if __name__ == "__main__":
     time.sleep(float(os.environ.get("START_AFTER", "0")))  # sleeps: it plays a server that takes its time
     port = int(os.environ.get("FIXED_PORT") or os.environ["CONTAINER_APP_PORT"])
     print(f"listening on {port}", file=sys.stdout, flush=True)
+    if also := os.environ.get("PROBE_PORT"):
+        beside = ThreadingHTTPServer(("127.0.0.1", int(also)), Handler)
+        threading.Thread(target=beside.serve_forever, daemon=True).start()
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,11 @@ def app_body(environment: str, *, env: dict[str, str] | None = None, **changes: 
     }
 
 
-def deployed(world: World, group: str, name: str, body: dict[str, Any]) -> str:
+def deployed(world: World, group: str, name: str, body: dict[str, Any], seconds: float = 30) -> str:
     """Creates or updates the app; its address once its newest revision is ready."""
     app = world.apps.container_apps.begin_create_or_update(group, name, body).result()
     latest = world.apps.container_apps.get(group, name).properties.latest_revision_name
-    eventually(lambda: state_of(world, group, name, latest) in SERVING, what=f"{name} is ready")
+    eventually(lambda: state_of(world, group, name, latest) in SERVING, seconds, f"{name} is ready")
     return f"http://{app.properties.configuration.ingress.fqdn}"
 
 
@@ -100,6 +101,28 @@ def test_an_app_runs_its_command_and_answers_at_its_address(world: World, group:
     revision = world.apps.container_apps_revisions.get_revision(group, "first", shown.properties.latest_revision_name)
     assert revision.properties.running_state == "Running", "it has one of two replicas"
     assert revision.properties.health_state == "Healthy"
+
+
+def test_two_replicas_are_probed_each_on_a_port_of_its_own(world: World, group: str, environment: str):
+    """A container has its ports to itself; replicas here share this machine's."""
+    body = app_body(environment, env={"PROBE_PORT": "9090"}, scale={"minReplicas": 2, "maxReplicas": 2})
+    (container,) = body["properties"]["template"]["containers"]
+    live = {"type": "Liveness", "httpGet": {"path": "/health", "port": 9090}, "periodSeconds": 1, "failureThreshold": 2}
+    container["probes"].append(live)
+    url = deployed(world, group, "probed", body)
+    eventually(lambda: len(replicas(world, group, "probed")) == 2, what="both replicas are there")
+
+    def port() -> str:
+        """Of the replica with the fewest requests: not of the one that takes its time."""
+        return httpx.get(f"{url}/env").json()["PROBE_PORT"]
+
+    seen: set[str] = set()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(httpx.get, f"{url}/slow?seconds=1", timeout=20)
+        eventually(lambda: len(seen.add(port()) or seen) == 2, what="both replicas have answered")
+    assert "9090" not in seen
+    assert {httpx.get(f"http://127.0.0.1:{each}/health").status_code for each in seen} == {200}
+    assert [each.containers[0].restart_count for each in replicas(world, group, "probed")] == [0, 0]
 
 
 def test_a_restart_replaces_replicas_under_new_names(world: World, group: str, environment: str):

@@ -59,6 +59,26 @@ def test_only_written_ranges_are_listed(share: Any):
     assert half == [{"start": 2**20 + 512, "end": 2**20 + 1535}]
 
 
+def test_ranges_are_listed_by_pages_also_beside_ones_that_were_never_written_or_were_cleared(share: Any, world: World):
+    """Ranges that were never written are not listed as written, however coarse the blocks of this machine's disk are."""
+    file = share.get_file_client("pages")
+    file.create_file(2048)
+    file.upload_range(b"x" * 512, offset=0, length=512)
+    file.upload_range(b"x" * 512, offset=1024, length=512)
+    assert file.get_ranges() == [{"start": 0, "end": 511}, {"start": 1024, "end": 1535}]
+    file.clear_range(offset=0, length=512)
+    assert file.get_ranges() == [{"start": 1024, "end": 1535}]
+    file.set_file_metadata({"a": "1"})
+    file.resize_file(1280)
+    assert file.get_ranges() == [{"start": 1024, "end": 1279}]
+    moved = file.rename_file("pages.moved", metadata={"b": "2"})
+    assert moved.get_ranges() == [{"start": 1024, "end": 1279}]
+    assert moved.get_file_properties().metadata == {"b": "2"}
+    seen = next((world.state / "shares").rglob("pages.moved"))
+    seen.write_bytes(b"y" * 4096)
+    assert moved.get_ranges() == [{"start": 0, "end": 4095}], "as a replica writes: by what the disk holds"
+
+
 def test_a_download_says_its_type_as_it_was_stored_and_that_nothing_is_locked(share: Any):
     from azure.storage.fileshare import ContentSettings  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
 

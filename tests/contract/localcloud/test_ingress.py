@@ -98,6 +98,25 @@ def test_a_replica_that_breaks_off_is_503_and_one_that_talks_nonsense_502(impati
     assert httpx.get(f"{url}/env").status_code == 200
 
 
+def test_connections_to_a_replica_stay_open_until_it_closes_them(impatient: World, environment: str):
+    url = deployed(impatient, "g", "kept", app_body(environment))
+    first = httpx.get(f"{url}/peer").text
+    assert {httpx.get(f"{url}/peer").text for _ in range(5)} == {first}, "other clients come by the same connection"
+    assert httpx.get(f"{url}/last").status_code == 200, "the replica says Connection: close"
+    second = httpx.get(f"{url}/peer").text
+    assert second != first
+    assert httpx.get(f"{url}/peer").text == second
+
+
+@pytest.mark.fact(44)
+def test_a_request_on_a_kept_connection_that_its_replica_closes_is_lost(impatient: World, environment: str):
+    url = deployed(impatient, "g", "lost", app_body(environment))
+    assert httpx.get(f"{url}/peer").status_code == 200
+    lost = httpx.get(f"{url}/break")
+    assert (lost.status_code, "reset reason: connection termination" in lost.text) == (503, True)
+    assert httpx.get(f"{url}/broken").text == "1", "it was not asked again in silence"
+
+
 def test_a_cold_start_that_takes_too_long_is_504(impatient: World, environment: str):
     scale = {"minReplicas": 0, "maxReplicas": 1, "cooldownPeriod": 1}
     body = app_body(environment, env={"START_AFTER": "600"}, scale=scale)

@@ -60,6 +60,17 @@ def test_several_run_side_by_side_with_keys_of_their_own(another: Start):
     assert stranger.status_code == 401
 
 
+def test_it_ends_with_the_process_that_it_was_started_for(another: Start):
+    """However that one goes: closing a terminal killed `npm start` at times before it had ended its cloud."""
+    companion = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    world = another("--with", str(companion.pid))
+    _, pid = with_app(world)
+    companion.kill()
+    companion.wait()
+    assert world.process.wait(30) == 0
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", what="the replica ended")
+
+
 def test_killing_the_cloud_ends_every_replica_and_nothing_is_lost(another: Start, tmp_path: Path):
     world = another(state=tmp_path / "kept")
     url, pid = with_app(world)

@@ -70,14 +70,14 @@ class Project:
         self.workspace.bicep_file.write_text(bicep, encoding="utf-8")
         self.workspace.template_file.unlink(missing_ok=True)
 
-    def provision(self, *consents: str, agreed: str | None = None) -> Result:
+    def provision(self, *consents: str, agreed: str | None = None, begins: bool = True) -> Result:
         self.said.clear()
 
         def listen(event: Event) -> None:
             self.hear(event.text)
 
         journal = Journal(self.workspace.folder.parent / f"{self.group}.jsonl", "test", listen, self.stop)
-        return provision(self.workspace, self.session, self.request(*consents), journal, agreed)
+        return provision(self.workspace, self.session, self.request(*consents), journal, agreed, begins=begins)
 
     def plan(self, *, raw: bool = False) -> PlanDocument:
         self.said.clear()

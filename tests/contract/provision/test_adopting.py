@@ -10,7 +10,7 @@ import pytest
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import keep_project_id
-from sidecar.words.errors import Cancelled, NotSignedIn
+from sidecar.words.errors import Cancelled, Conflict, NotSignedIn
 from sidecar.workflows.cancelling import cancel
 from sidecar.workflows.follow import cancelled_outcome
 from tests.contract.provision.conftest import Arm, Project
@@ -57,6 +57,51 @@ def test_a_token_that_is_refused_while_something_is_followed_is_renewed_once(pro
     with pytest.raises(NotSignedIn):
         project.provision()
     assert hits() == [2], "asked for anew once, not for ever"
+
+
+def test_who_loses_the_sign_in_while_a_deployment_goes_on_can_still_follow_and_cancel_it(
+    project: Project, faults: Arm
+) -> None:
+    """The run was over by its journal: nobody was offered to go on with what goes on."""
+    refused = {"method": "GET", "path": "/deployments/[^/]*/operations", "status": 401, "times": None}
+    hits = faults({**refused, "code": "ExpiredAuthenticationToken"})
+    with pytest.raises(NotSignedIn) as lost:
+        project.provision()
+    assert sum(hits()) > 0
+    assert lost.value.goes_on
+    faults(
+        failing(project, "/deployments/[^/]*[?]", deployment("running", "Running", "this")),
+        {"method": "POST", "path": "/deployments/[^/]*/cancel", "status": 409, "code": "Locked", "times": None},
+    )
+    told = cancelled_outcome(project.place, "running")
+    assert "it is still Running" in str(told.message)
+    assert told.goes_on
+
+
+def test_a_deployment_of_another_plan_is_not_taken_for_the_one_that_was_agreed_to(
+    project: Project, faults: Arm
+) -> None:
+    """Who says yes to a plan while another one's deployment runs used to get that one, and its changes of the app."""
+    first = project.plan()
+    project.provision(agreed=first.digest)
+    (ended,) = project.world.deployments.deployments.list_by_resource_group(project.group)
+    assert ended.tags["slipway-plan"] == first.digest
+    with pytest.raises(Conflict) as over:
+        project.provision(begins=False)
+    assert over.value.code == "DeploymentEnded"
+    running = {**ended.as_dict(), "properties": {"provisioningState": "Running"}}
+    looks = "/deployments/[^/]*[?]"
+    faults(failing(project, looks, running))
+    with pytest.raises(Conflict) as another:
+        project.provision(agreed="0" * 64)
+    assert another.value.code == "DeploymentUnderWay"
+    hits = faults(
+        failing(project, "/deployments/[^/]*/operations", {"value": []}),
+        failing(project, looks, running, times=2),
+        failing(project, looks, ended.as_dict()),
+    )
+    project.provision(agreed=first.digest)
+    assert hits()[1:] == [2, 1]
 
 
 def test_a_read_that_is_held_is_left_at_once_by_who_cancels(project: Project, faults: Arm) -> None:

@@ -21,10 +21,10 @@ OLD = {
     f"releases/{ABANDONED}.json",
     f"releases/.{ABANDONED}.{PART}",
     f"generations/.2.json.{PART}",
-    f"served/.1.json.{PART}",
+    f"generations/.1.served.{PART}",
 }
 """Ours, and written to two hours ago."""
-FOREIGN = {"releases/notes.txt", f"releases/{ABANDONED}.bak", "generations/readme.part", f"served/.x.{PART}"}
+FOREIGN = {"releases/notes.txt", f"releases/{ABANDONED}.bak", "generations/readme.part", f"generations/.x.{PART}"}
 """Somebody else's, as old."""
 FRESH = {
     f"releases/{ARRIVING}",
@@ -51,7 +51,7 @@ def test_only_what_is_ours_and_old_and_never_was_current_is_taken_off_the_share(
         with open_share(project.place, where.account, where.share) as share:
             return {
                 f"{folder}/{each.name}"
-                for folder in ("releases", "generations", "served")
+                for folder in ("releases", "generations")
                 for each in share.list(f"{home}/{folder}")
             }
 
@@ -63,12 +63,12 @@ def test_only_what_is_ours_and_old_and_never_was_current_is_taken_off_the_share(
     put_back(project.world.state, home, {*kept, *OLD, *FOREIGN})
 
     parts = {each for each in OLD if each.endswith(".part")}
-    assert serve(1) == {*kept, *OLD, *FOREIGN, *FRESH, "generations/2.json", "served/1.json"} - parts, (
+    assert serve(1) == {*kept, *OLD, *FOREIGN, *FRESH, "generations/2.json", "generations/1.served"} - parts, (
         "a generation that can't be read may name any release"
     )
     with open_share(project.place, where.account, where.share) as share:
         share.delete(f"{home}/generations/2.json")
-    assert serve(1) == {*kept, *FOREIGN, *FRESH, "served/1.json"}
+    assert serve(1) == {*kept, *FOREIGN, *FRESH, "generations/1.served"}
     assert any("never became current" in each for each in project.said)
 
 

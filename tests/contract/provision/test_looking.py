@@ -10,6 +10,7 @@ from sidecar.core.releases import Generation
 from sidecar.core.workspace import read_config
 from sidecar.gateway import revisions
 from sidecar.gateway.files import open_share
+from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.observe import status
 from tests.contract.localcloud.conftest import eventually
 from tests.contract.provision.conftest import Arm, Project
@@ -53,7 +54,15 @@ def release_is_told_from_the_share(project: Project, faults: Arm) -> None:
         share.replace(f"{generations}/7.json", Generation(7, "a" * 64).to_json())
         share.replace(f"{generations}/8.json", b"damaged")
     told = status(project.workspace, project.session)
-    assert (told.state, told.release, told.generation, told.notes) == ("asleep", "a" * 64, 7, ())
+    assert (told.state, told.release, told.generation) == ("asleep", "a" * 64, 7)
+    assert [str(each)[:36] for each in told.notes] == ["Nobody has seen release aaaaaaaaaaaa"], (
+        "it may have crashed each time"
+    )
+    assert "Nobody has seen release" in str(why_not_ready(project.workspace, project.session).sentence)
+    with open_share(project.place, known.STORAGE_ACCOUNT_NAME or "", known.FILE_SHARE_NAME or "") as share:
+        share.replace(f"{generations}/7.served", b"{}")
+    assert status(project.workspace, project.session).notes == ()
+    assert "nothing is wrong" in str(why_not_ready(project.workspace, project.session).sentence)
     faults({"part": "files", "kind": "status", "status": 403, "times": None})
     told = status(project.workspace, project.session)
     assert (told.state, told.release) == ("asleep", None)

@@ -6,7 +6,9 @@ import pytest
 
 from sidecar.core.journal import Journal
 from sidecar.decisions.checks import Check
+from sidecar.doors import terminal_preflight
 from sidecar.words.errors import PreflightFailed
+from sidecar.workflows.answers import preflighted
 from sidecar.workflows.preflight import preflight
 from sidecar.workflows.resolve import Request
 from tests.contract.provision.conftest import Arm, Project
@@ -49,6 +51,24 @@ def test_what_fails_is_told_all_at_once_with_file_and_line_and_nothing_is_made(p
     assert at == {"acaAppName", "fileShareName", "gpuProfileType"}
     assert any("whatever is newest" in each for each in project.said), "what is only doubtful is said as well"
     assert [project.names(kind) for kind in (APP, ENVIRONMENT, ACCOUNT)] == [[], [], []]
+
+
+def test_parameters_that_can_not_be_taken_are_rows_of_the_table_with_their_places(project: Project) -> None:
+    """The check used to end with an error instead of a table."""
+    project.state(gpuProfileTyp="NC48-A100", maximumInstanceCount="two")
+    lines = project.workspace.parameters_file.read_text(encoding="utf-8").splitlines()
+    session = project.session
+    tenant = session.local.tenant_id if session.local else ""
+    request = Request(project.world.subscription, tenant, project.group, (), {})
+    found = preflight(project.workspace, session, request, Journal(None, "", lambda _: None, project.stop))
+    shown = preflighted(project.workspace, found, None)
+    assert [(each.name, each.verdict) for each in found] == [
+        ("parameters", "FAIL"), ("parameters", "FAIL"), ("everything else", "UNVERIFIED"),
+    ]  # fmt: skip
+    at = {lines[each.line - 1][each.column :].split('"')[0] for each in shown.problems}
+    assert at == {"gpuProfileTyp", "maximumInstanceCount"}
+    assert any("gpuProfileType?" in str(each.sentence) for each in found), "did you mean"
+    assert f"[{shown.checks[0].at}]" in terminal_preflight.preflight(shown)
 
 
 def test_what_may_not_be_read_is_unverified_and_stops_nobody(project: Project, faults: Arm) -> None:

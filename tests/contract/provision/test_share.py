@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.files import open_share
 from sidecar.gateway.logs import last_lines
-from sidecar.words.errors import CloudError, NotAuthorized
+from sidecar.words.errors import Cancelled, CloudError, NotAuthorized
 from tests.contract.localcloud.conftest import eventually
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.test_existing import account
@@ -46,6 +47,74 @@ def test_an_account_that_forbids_its_key_is_named_with_the_fix_and_nothing_else_
             assert error.value.code == "KeyBasedAuthenticationNotPermitted"
             assert "az storage account update" in str(error.value.suggestion)
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def test_a_share_that_holds_its_answer_is_left_at_once_by_who_cancels(project: Project, name: str, faults: Arm) -> None:
+    """Reads, and what is uploaded under a name that nobody reads yet. They used to be left when the answer came."""
+    held = {"part": "files", "path": "/", "kind": "hold", "seconds": 60, "times": None}
+    with open_share(project.place, name, "models") as share:
+        share.replace("there", b"x")
+        for ask in (
+            lambda: share.list(""),
+            lambda: share.read("there"),
+            lambda: share.part("there", 0, 1),
+            lambda: list(share.blocks("there")),
+            lambda: share.replace("new", b"x"),
+        ):
+            project.stop.clear()
+            hits = faults(held)
+            threading.Timer(0.3, project.stop.set).start()
+            began = time.monotonic()
+            with pytest.raises(Cancelled):
+                ask()
+            assert time.monotonic() - began < 1.3
+            assert sum(hits()) == 1
+
+
+def test_a_small_file_that_was_written_or_read_here_is_asked_for_again_only_once_it_has_changed(
+    project: Project, name: str, faults: Arm
+) -> None:
+    """The answer to a rename tells the stamp that the next listing gives the file."""
+
+    def read() -> bytes:
+        with open_share(project.place, name, "models") as share:
+            (found,) = share.list("record")
+            return share.read_as("record/1.json", found.stamp)
+
+    reads = {"part": "files", "method": "GET", "path": r"record/1\.json", "kind": "delay", "times": None}
+    with open_share(project.place, name, "models") as share:
+        share.create("record/1.json", b"one")
+    hits = faults(reads)
+    assert (read(), hits()) == (b"one", [0])
+    with open_share(project.place, name, "models") as share:
+        share.replace("record/1.json", b"two")
+    assert (read(), hits()) == (b"two", [1])
+    assert (read(), hits()) == (b"two", [1])
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"status": 400, "code": "InvalidHeaderValue"},
+        {"kind": "body", "status": 201, "headers": {"ETag": '"0x8"', "Last-Modified": "Sun, 29 Nov 2026 00:00:00 GMT"}},
+    ],
+    ids=["refused", "taken without a word of it"],
+)
+def test_a_service_that_takes_no_content_with_a_create_gets_it_range_by_range(
+    project: Project, name: str, faults: Arm, refusal: dict[str, Any]
+) -> None:
+    """One request less for a small file, where the service says that it has those bytes."""
+    count = {"part": "files", "method": "PUT", "kind": "delay", "times": None}
+    counted = [{**count, "path": r"\.part$"}, {**count, "path": "comp=range"}]
+    with open_share(project.place, name, "models") as share:
+        hits = faults(*counted)
+        share.replace("a", b"at once")
+        assert hits() == [1, 0]
+        hits = faults({"part": "files", "method": "PUT", "path": r"\.part$", **refusal, "times": 1}, *counted)
+        share.replace("a", b"in ranges")
+        assert hits()[0] == 1
+        assert hits()[2] == 1
+        assert share.read("a") == b"in ranges"
 
 
 @pytest.mark.parametrize(
@@ -107,9 +176,7 @@ def test_an_app_mounts_by_the_storage_that_is_stated_where_that_stands_for_the_s
 def test_a_share_that_throttles_is_asked_again_within_seconds(project: Project, name: str, faults: Arm) -> None:
     """The SDK repeats a 503 by itself, and no 429."""
     with open_share(project.place, name, "models") as share:
-        hits = faults(
-            {"part": "files", "method": "PUT", "path": "comp=range", "status": 429, "code": "TooManyRequests"}
-        )
+        hits = faults({"part": "files", "method": "PUT", "path": r"\.part$", "status": 429, "code": "TooManyRequests"})
         began = time.monotonic()
         share.replace("a", b"x")
         assert share.read("a") == b"x"

@@ -27,6 +27,8 @@ from tests.contract.provision.conftest import Project, new_project
 from tests.faults.situations.stage import TINY
 
 DEPLOY_SECONDS = 150
+RESTART = ("deploy", "--strategy", "restart")
+"""What these tables play; the other strategies have tables of their own."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Ground:
         return self.folder / self.name / "state"
 
     def begin(self, *verb: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "sidecar", *(verb or ("deploy",)), str(self.project.workspace.folder)]
+        command = [sys.executable, "-m", "sidecar", *(verb or RESTART), str(self.project.workspace.folder)]
         return subprocess.Popen(
             [*command, "--cloud", "local", "--json"], cwd=ROOT, env=self.environ, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -149,7 +151,7 @@ class Ground:
 
     def generations(self) -> list[str]:
         with self.share() as share:
-            return sorted(each.name for each in share.list(f"{self.home}/generations"))
+            return sorted(each.name for each in share.list(f"{self.home}/generations") if each.name.endswith(".json"))
 
     def serving(self, seconds: float = 3) -> str:
         """The release that answers at the address that callers use; empty when none does in time."""

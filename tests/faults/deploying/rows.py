@@ -281,7 +281,7 @@ def network_lost(ground: Ground) -> Row:
     serves = ground.serving() == json.loads(out).get("release")
     return Row(
         18, f"the network is lost for {LOST_SECONDS} s", "followed; ends right", seen, time.monotonic() - began, struck,
-        code == 0 and struck > 0 and serves,
+        code == 0 and struck > 0 and serves and told > 0,
     )  # fmt: skip
 
 

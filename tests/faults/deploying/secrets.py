@@ -16,6 +16,10 @@ STORE = ("cloud.json", "store", "tokens", "keys", "ca", "settings.json")
 """Of the local cloud's own folder, which is its owner's alone; what it writes there is what it guards."""
 
 
+NOTHING = "none"
+"""What the template's secrets hold that nobody has stated."""
+
+
 def secrets_of(world: World, grounds: Iterable[Ground]) -> dict[str, str]:
     """Each secret by what it is: account keys, the apps' API keys, the principal's own secret, a token."""
     found: dict[str, str] = {"client secret": world.known["clientSecret"], "admin token": world.known["adminToken"]}
@@ -26,7 +30,8 @@ def secrets_of(world: World, grounds: Iterable[Ground]) -> dict[str, str]:
             found[f"key of {account}"] = str(key.value)
         secrets: Any = world.apps.container_apps.list_secrets(ground.name, ground.config["ACA_APP_NAME"])
         for each in secrets.value:
-            found[f"secret {each.name} of {ground.name}"] = str(each.value)
+            if each.value != NOTHING:
+                found[f"secret {each.name} of {ground.name}"] = str(each.value)
     return found
 
 
@@ -45,7 +50,7 @@ def row(world: World, folder: Path, grounds: list[Ground]) -> Row:
             texts[str(file)] = file.read_bytes()
     for ground in grounds:
         with ground.share() as share:
-            for kind in ("generations", "releases", "served"):
+            for kind in ("generations", "releases"):
                 for each in share.list(f"{ground.home}/{kind}"):
                     texts[f"{ground.name}/{kind}/{each.name}"] = share.read(f"{ground.home}/{kind}/{each.name}")
     hits = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sidecar.core.releases import generation_from, generation_numbers
 from sidecar.words.names import OperationKind
 from tests.contract.localcloud.conftest import eventually
-from tests.faults.deploying.ground import Ground, Row
+from tests.faults.deploying.ground import RESTART, Ground, Row
 
 WRITES = "PUT|POST|PATCH|DELETE"
 
@@ -25,7 +25,7 @@ class Command:
     path: str = ".*"
 
 
-DEPLOY = Command("deploy", ("deploy",))
+DEPLOY = Command("deploy", RESTART)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def sweep(ground: Ground, chosen: list[Point]) -> Generator[tuple[Point, list[st
             yield point, []
             continue
         wrong = [f"{name[:12]} on the share is damaged" for name in ground.damaged() if name in current(ground)]
-        if alive and ground.unfinished() is None and ground.steps()[-1] != "failed":
+        if alive and ground.unfinished() is None and ground.steps()[-1] not in ("failed", "done"):
             wrong.append("the journal does not tell that it was cut off")
         answering = ground.serving()
         if answering and before and answering != before and ground.damaged():

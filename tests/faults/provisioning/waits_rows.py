@@ -58,7 +58,7 @@ def one_restart(ground: Ground) -> Row:
         {**restart, "status": 429, "code": "TooManyRequests"},
         {**restart, **COUNTED},
     ) as hits:
-        done = ground.finish(ground.begin("deploy"))
+        done = ground.finish(ground.begin("deploy", "--strategy", "restart"))
         struck = hits()
     new = scheduled(ground, revision) - before
     return Row(
@@ -361,7 +361,9 @@ def window_closed(ground: Ground) -> Row:
         "subscriptionId": ground.world.subscription,
         "resourceGroup": ground.name,
     }
-    client.send("slipway/provision", {**asked, "consents": ["local-image"], "digest": None, "operation": "o"})
+    client.send(
+        "slipway/provision", {**asked, "consents": ["local-image"], "digest": None, "begins": True, "operation": "o"}
+    )
     eventually(lambda: ground.deployments(), 60, "the deployment")
     began = time.monotonic()
     assert client.process.stdin is not None

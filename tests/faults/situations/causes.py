@@ -188,7 +188,10 @@ def image_refused(image: str, password: str = PASSWORD) -> Do:
 def credential(password: str) -> tuple[tuple[str, str], ...]:
     secret = f"secrets: [\n        {{\n          name: 'registry'\n          value: '{password}'\n        }}"
     login = f"{{ server: '{REGISTRY}', username: 'me', passwordSecretRef: 'registry' }}"
-    return (("secrets: [", f"registries: [\n        {login}\n      ]\n      {secret}"),)
+    return (
+        ("registries: logins", f"registries: [\n        {login}\n      ]"),
+        ("secrets: [", secret),
+    )
 
 
 def image_put_right(image: str, *replaced: tuple[str, str]) -> Do:

@@ -141,7 +141,8 @@ class Stage:
 
         journal = Journal(self.project.workspace.folder / "journal", "test", listen, self.project.stop)
         try:
-            deploy(self.project.workspace, self.project.session, journal, patience=patience or Patience(whole=150))
+            limits = patience or Patience(whole=150)
+            deploy(self.project.workspace, self.project.session, journal, patience=limits, wish="restart")
         except SlipwayError as error:
             return Told(error.code, str(error.message), *failures[:1])
         return Told("ok", " ".join(warnings))

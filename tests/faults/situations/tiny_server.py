@@ -22,7 +22,8 @@ MODES: set[str] = set()
 GIVEN_UP = {
     "no-model": "no base model under /mount/model-cache: expected <organisation>/<model>/config.json",
     "old-driver": "/dev/nvidia0 is there, but PyTorch sees no GPU: is the driver too old for its CUDA 13.0?",
-    "gpu-memory": "the model needs 15.8 GB of GPU memory and 14.2 GB are free",
+    "gpu-memory": "the model needs 15.8 GB of GPU memory and 14.2 GB are free; "
+    "gpuProfileType Consumption-GPU-NC24-A100 has 80 GiB",
 }
 """Modes of failed starts that need a model or a GPU: the real server's sentences (tests/unit/inference/test_tiny_server.py)."""
 

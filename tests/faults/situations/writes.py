@@ -30,8 +30,9 @@ def missing_tag(stage: Stage) -> Came:
     """The deployment itself says only that it failed."""
     secret = f"secrets: [\n        {{\n          name: 'registry'\n          value: '{PASSWORD}'\n        }}"
     credential = f"{{ server: '{REGISTRY}', username: 'me', passwordSecretRef: 'registry' }}"
-    registries = f"registries: [\n        {credential}\n      ]\n      "
-    stage.template((IMAGE, f"{REGISTRY}/app:gone"), ("secrets: [", registries + secret))
+    registries = f"registries: [\n        {credential}\n      ]"
+    replaced = (("registries: logins", registries), ("secrets: [", secret))
+    stage.template((IMAGE, f"{REGISTRY}/app:gone"), *replaced)
 
     def failed() -> dict[str, Any] | None:
         group = f"/subscriptions/{stage.world.subscription}/resourcegroups/{stage.name}"

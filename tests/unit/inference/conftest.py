@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
-from tests.unit.inference.gpu import KERNELS
+from tests.gpu.where import KERNELS
 
 if KERNELS.type == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported: its kernels run on CPU tensors
@@ -26,6 +26,7 @@ from inference.engine.compute.choice import Attention, Backend, CacheShape
 from inference.engine.compute.model_runner import ModelRunner
 from inference.engine.engine import Deliver, Delta, Engine, Runner, Sink
 from inference.engine.files.folder import check_adapter, check_model
+from inference.engine.files.generation_config import API_DEFAULTS, SamplingDefaults
 from inference.engine.files.spec import read_spec
 from inference.engine.schedule.block_manager import BlockManager
 from inference.engine.schedule.scheduler import Limits, Slice
@@ -227,62 +228,72 @@ class Reference:
 
 
 RigMaker = Callable[..., Rig]
-Serve = Callable[[Rig], tuple[Service, ASGIApp]]
+Serve = Callable[..., tuple[Service, ASGIApp]]
+
+
+def rig_for(
+    family: Family,
+    *,
+    blocks: int = 256,
+    block_size: int = 4,
+    dtype: torch.dtype = torch.float32,
+    tokenizer: Tokenizer | None = None,
+    attention: Attention = "dense",
+    packing: Packing = "full",
+    **limits: Any,
+) -> Rig:
+    """Whoever makes one stops its engine."""
+    mount = family.path.parents[2]
+    folder = check_model("test/model", family.path, mount)
+    spec = read_spec(folder.config)
+    context = spec.context
+    bounds = Limits(**limits)
+    backend = Backend(KERNELS if attention == "triton" else torch.device("cpu"), dtype, attention)
+    cache = CacheShape(blocks, block_size, context, bounds.sequences)
+    runner = ModelRunner.load(folder, spec, backend=backend, cache=cache, packing=packing)
+    manager, steps = BlockManager(blocks, block_size), Interposed(runner)
+    words = tokenizer or word_tokenizer(VOCABULARY)
+    engine = Engine(cast("Runner", steps), words, manager, bounds, context, lambda events: rig.deliver(events))
+    rig = Rig(engine, runner, steps, {"": BASE})
+    for slot, (name, path) in enumerate(family.adapters.items(), start=1):
+        adapter = check_adapter(name, path, mount)
+        engine.install(slot, adapter)
+        rig.installed[name] = InstalledAdapter(name, slot, slot, adapter.digest, path)
+    return rig
 
 
 @pytest.fixture
 def make_rig() -> Generator[RigMaker]:
     rigs: list[Rig] = []
 
-    def make(
-        family: Family,
-        *,
-        blocks: int = 256,
-        block_size: int = 4,
-        dtype: torch.dtype = torch.float32,
-        tokenizer: Tokenizer | None = None,
-        attention: Attention = "dense",
-        packing: Packing = "full",
-        **limits: Any,
-    ) -> Rig:
-        mount = family.path.parents[2]
-        folder = check_model("test/model", family.path, mount)
-        spec = read_spec(folder.config)
-        context = spec.context
-        bounds = Limits(**limits)
-        backend = Backend(KERNELS if attention == "triton" else torch.device("cpu"), dtype, attention)
-        cache = CacheShape(blocks, block_size, context, bounds.sequences)
-        runner = ModelRunner.load(folder, spec, backend=backend, cache=cache, packing=packing)
-        manager, steps = BlockManager(blocks, block_size), Interposed(runner)
-        words = tokenizer or word_tokenizer(VOCABULARY)
-        engine = Engine(cast("Runner", steps), words, manager, bounds, context, lambda events: rig.deliver(events))
-        rig = Rig(engine, runner, steps, {"": BASE})
-        rigs.append(rig)
-        for slot, (name, path) in enumerate(family.adapters.items(), start=1):
-            adapter = check_adapter(name, path, mount)
-            engine.install(slot, adapter)
-            rig.installed[name] = InstalledAdapter(name, slot, slot, adapter.digest, path)
-        return rig
+    def make(family: Family, **options: Any) -> Rig:
+        rigs.append(rig_for(family, **options))
+        return rigs[-1]
 
     yield make
     for rig in rigs:
         rig.engine.stop()
 
 
+def served_by(
+    rig: Rig, mount: Path, *, sampling: SamplingDefaults = API_DEFAULTS, name: str = "base", **settings: Any
+) -> tuple[Service, ASGIApp]:
+    """The server around a rig's engine, on the event loop that runs."""
+    given: dict[str, Any] = {"api_key": "key", "mount": mount, **settings}
+    service = Service(Settings(**given), asyncio.get_running_loop())
+    rig.deliver = service.deliver
+    adapters = Adapters(mount, 1, rig.engine.install, rig.engine.remove)
+    watch = Watch(adapters, mount, mount / "config.json", 60)
+    grammars = TokenizerGrammars(rig.engine.tokenizer)
+    service.served = Served(name, rig.engine, adapters, grammars, watch, sampling=sampling)
+    service.note("ready", 1.0, "")
+    return service, application(service, Gate("key"), ChatPage(service))
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """The server around a rig's engine, on the event loop that runs; the key is `key`, the base is called `base`."""
-
-    def around(rig: Rig) -> tuple[Service, ASGIApp]:
-        service = Service(Settings(api_key="key", mount=tmp_path), asyncio.get_running_loop())
-        rig.deliver = service.deliver
-        adapters = Adapters(tmp_path, 1, rig.engine.install, rig.engine.remove)
-        watch = Watch(adapters, tmp_path, tmp_path / "config.json", 60)
-        service.served = Served("base", rig.engine, adapters, TokenizerGrammars(rig.engine.tokenizer), watch)
-        service.note("ready", 1.0, "")
-        return service, application(service, Gate("key"), ChatPage(service))
-
-    return around
+    """As `served_by`; the key is `key`, the base is called `base`. Settings by their names."""
+    return lambda rig, **options: served_by(rig, tmp_path, **options)
 
 
 @dataclass(frozen=True)

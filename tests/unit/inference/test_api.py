@@ -28,7 +28,9 @@ MAPPED = {
     "ignore_eos": [(True, {"ignore_eos": True})],
 }
 # What is no matter of drawing a token: read elsewhere, or by nobody.
-ELSEWHERE = {"model", "stream", "stream_options", "n", "user"}
+ELSEWHERE = {"model", "stream", "stream_options", "n"}
+CACHE = {"prompt_cache_key", "prompt_cache_retention"}
+HINTS = {"user", "metadata", "store", "service_tier", "safety_identifier", "prediction", "snippy"} | CACHE
 CASES = [(name, given, expected) for name, pairs in MAPPED.items() for given, expected in pairs]
 
 
@@ -63,9 +65,11 @@ def test_length_and_logprobs_are_what_the_caller_worked_out():
 
 def test_no_parameter_is_forgotten_on_either_side():
     """A parameter that is added to the API or to the engine has to be added here too."""
-    assert set(MAPPED) | ELSEWHERE == set(Sampling.model_fields)
+    assert set(MAPPED) | ELSEWHERE | HINTS == set(Sampling.model_fields)
     reached = {field for pairs in MAPPED.values() for _, expected in pairs for field in expected}
-    assert reached | {"max_tokens", "logprobs", "grammar"} == {field.name for field in fields(SamplingParams)}
+    assert reached | {"max_tokens", "logprobs", "grammar", "special", "prompt_logprobs"} == {
+        field.name for field in fields(SamplingParams)
+    }
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,7 @@ def test_no_parameter_is_forgotten_on_either_side():
         ("repetition_penalty", 0),
         ("repetition_penalty", 4.1),
         ("seed", 1.5),
-        ("stop", ["a"] * 5),
+        ("stop", ["a"] * 65),
         ("logit_bias", {"3": 101}),
         ("logit_bias", {"50": 1}),
         ("logit_bias", {"x": 1}),
@@ -123,11 +127,15 @@ def test_every_kind_of_prompt_stays_what_it_is(prompt: list[Any] | list[int] | l
 WRONG = {
     "image": ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content.0.type"),
     "no content": ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content"),
-    "five stops": ({"stop": ["a"] * 5}, "stop"),
+    "many stops": ({"stop": ["a"] * 65}, "stop"),
+    "part without its text": ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content.0"),
     "no stop": ({"stop": ["a", 5]}, "stop.1"),
     "choice": ({"tool_choice": "always"}, "tool_choice"),
     "named": ({"tool_choice": {"type": "function", "function": {"name": 5}}}, "tool_choice.function.name"),
-    "metadata": ({"metadata": {"content": 5}}, "metadata.content"),
+    "switch": ({"chat_template_kwargs": {"tools": [5]}}, "chat_template_kwargs.tools.bool"),
+    "audio": ({"modalities": ["text", "audio"]}, "modalities.1"),
+    "functions": ({"functions": [{"name": "f"}]}, "functions"),
+    "search": ({"web_search_options": {}}, "web_search_options"),
 }
 
 
@@ -172,3 +180,75 @@ def test_a_bias_of_a_token_that_is_none_is_refused(token: str):
     with pytest.raises(ApiError, match="unknown token") as caught:
         mapped(ChatRequest, {**CHAT, "logit_bias": {token: 1}})
     assert (caught.value.status, caught.value.param) == (400, "logit_bias")
+
+
+@pytest.mark.parametrize("kind", [ChatRequest, CompletionRequest])
+def test_null_is_what_was_not_given_whatever_its_name(kind: type[ChatRequest] | type[CompletionRequest]):
+    body = CHAT if kind is ChatRequest else PLAIN
+    nothing = {name: None for name in (*kind.model_fields, "functions", "audio", "no_such_thing") if name not in body}
+    assert parse(kind, orjson.dumps({**body, **nothing})) == parse(kind, orjson.dumps(body))
+
+
+HINTED = {
+    "store": True,
+    "service_tier": "flex",
+    "verbosity": "medium",
+    "metadata": {"purpose": {"a": 1}},
+    "prediction": {"type": "content", "content": "x"},
+    "modalities": ["text"],
+    "prompt_cache_retention": "24h",
+    "snippy": {"enabled": False},
+    "user": "someone",
+    "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+}
+
+
+@pytest.mark.parametrize("name", HINTED)
+def test_a_hint_that_changes_nothing_is_taken(name: str):
+    assert mapped(ChatRequest, {**CHAT, name: HINTED[name]}) == mapped(ChatRequest, CHAT)
+
+
+def plain(*messages: dict[str, Any]) -> list[dict[str, Any]]:
+    asked = parse(ChatRequest, orjson.dumps({"model": "m", "messages": messages}))
+    return [message.plain() for message in asked.messages]
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+
+
+def test_what_clients_keep_on_messages_for_themselves_is_dropped():
+    """The SDK's own message given back, with all its nulls; marks of editors; a list of calls that is empty."""
+    own = {"role": "assistant", "content": "At noon.", "refusal": None, "annotations": [], "audio": None}
+    own |= {"function_call": None, "tool_calls": None, "copilot_cache_control": {"type": "ephemeral"}, "id": "m1"}
+    assert plain(own) == [{"role": "assistant", "content": "At noon."}]
+    assert plain({"role": "assistant", "content": "", "tool_calls": []}) == [{"role": "assistant", "content": ""}]
+    marked = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+    assert plain({"role": "user", "content": [marked], "type": "text"}) == [{"role": "user", "content": "x"}]
+
+
+def test_a_refusal_is_text_that_an_assistant_said():
+    assert plain({"role": "assistant", "content": None, "refusal": "No."})[0]["content"] == "No."
+    part = {"type": "refusal", "refusal": "No."}
+    assert plain({"role": "assistant", "content": [part]})[0]["content"] == "No."
+
+
+def test_a_calls_arguments_are_an_object_where_they_are_json_and_stay_where_they_are_not():
+    cut = {**CALL, "function": {"name": "f", "arguments": '{"a": '}}
+    whole, broken = plain({"role": "assistant", "content": None, "tool_calls": [CALL, cut]})[0]["tool_calls"]
+    assert whole["function"]["arguments"] == {"a": 1}
+    assert broken["function"]["arguments"] == '{"a": '
+
+
+def test_effort_none_switches_thinking_off_unless_a_switch_says_otherwise():
+    def switches(**more: object) -> dict[str, Any]:
+        return dict(parse(ChatRequest, orjson.dumps({**CHAT, **more})).switches)
+
+    assert switches() == {}
+    assert switches(reasoning_effort="none") == {"reasoning_effort": "none", "enable_thinking": False}
+    assert switches(reasoning_effort="none", chat_template_kwargs={"enable_thinking": True})["enable_thinking"] is True
+
+
+def test_errors_that_may_pass_say_when_to_ask_again():
+    for status in (429, 500, 503):
+        assert int(ApiError(status, "x", code="c").response().headers["retry-after"]) > 0
+    assert "retry-after" not in ApiError(400, "x").response().headers

@@ -64,3 +64,27 @@ def test_a_head_has_its_own_time_whatever_the_body_before_it_took():
         assert wire.written.endswith(LATE)
 
     asyncio.run(scenario())
+
+
+def test_a_server_that_leaves_waits_for_answers_of_the_api_on_every_path():
+    """And not for the streams of the chat page, which last as long as that is open."""
+
+    async def scenario():
+        begun = asyncio.Event()
+
+        async def streaming(scope: Scope, receive: Receive, send: Send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            begun.set()
+            await asyncio.Event().wait()
+
+        held: dict[str, bool] = {}
+        for path in ("/v1/responses", "/openai/deployments/a%2Fb/chat/completions", "/gradio_api/queue/data"):
+            begun.clear()
+            connection = Connection(Config(streaming, lifespan="off"), ServerState(), {})
+            connection.connection_made(Wire())
+            connection.data_received(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            await begun.wait()
+            held[path.split("/")[1]] = connection.holds
+        assert held == {"v1": True, "openai": True, "gradio_api": False}
+
+    asyncio.run(scenario())

@@ -3,7 +3,7 @@
 import gc
 import weakref
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, pairwise
 from random import Random
 from typing import Any
 
@@ -94,6 +94,22 @@ def test_every_batch_has_a_bucket(most: int):
     buckets = buckets_up_to(most)
     assert buckets[-1] == most
     assert list(buckets) == sorted(set(buckets))
+
+
+def test_a_large_batch_is_not_padded_to_twice_its_size():
+    """Above 256 rows the next bucket was the most that may run: 257 of 1,024 were computed as 1,024."""
+    buckets = buckets_up_to(4096)
+    assert min(bucket for bucket in buckets if bucket >= 257) == 384
+    assert all(more <= 2 * fewer for fewer, more in pairwise(buckets))
+
+
+def test_nothing_is_padded_where_no_graph_would_be_replayed():
+    """torch's operations take any number of rows: padding was up to 1.8 times the work of a T4."""
+    batch = StaticBatch(32, 32, SIZE, SPARE, CPU)
+    parts = [decoding(number, [number, 9], 7) for number in range(9)]
+    assert batch.fill(parts).number == 16
+    batch.padded = False
+    assert batch.fill(parts).number == 9
 
 
 class Recorder:

@@ -37,7 +37,7 @@ from tests.bench.random_model import (
     random_weights,
     spec_of,
 )
-from tests.unit.inference.gpu import KERNELS as KERNELS_ON
+from tests.gpu.where import KERNELS as KERNELS_ON
 from tests.unit.inference.test_oracle import FAMILIES, assert_hits_equal, random_requests
 
 KERNELS = ("llama", "mistral-window", "phi3-longrope", "qwen3")

@@ -28,7 +28,8 @@ from inference.engine.compute.device import (
 from inference.engine.files.folder import TensorPlace
 from inference.engine.files.spec import read_spec
 from inference.engine.weights.loader import AHEAD, READERS, Target, pieces
-from tests.unit.inference.gpu import KERNELS
+from inference.engine.weights.rope import rotations
+from tests.gpu.where import KERNELS
 
 GB = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,6 +152,39 @@ def test_a_model_that_does_not_fit_is_refused_with_numbers():
         gpu_share(15 * GB, int(14.6 * GB))
 
 
+@pytest.mark.parametrize(
+    ("free", "weights", "smaller", "said"),
+    [
+        (
+            15.6,
+            16.0,
+            4.5,
+            "SLIPWAY_WEIGHTS=nf4 needs 6.1 GB or gpuProfileType Consumption-GPU-NC24-A100 has 80 GiB",
+        ),
+        (15.6, 16.0, 0, "gpuProfileType Consumption-GPU-NC24-A100 has 80 GiB"),
+        (15.6, 140, 40, "gpuProfileType Consumption-GPU-NC24-A100 has 80 GiB with SLIPWAY_WEIGHTS=nf4"),
+        (84, 140, 40, "SLIPWAY_WEIGHTS=nf4 needs 41.6 GB"),
+        (84, 140, 0, "no serverless GPU holds it: serve a smaller model"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_told_with_what_would(free: float, weights: float, smaller: float, said: str):
+    with pytest.raises(DeviceError) as refused:
+        gpu_share(int(free * GB), int(weights * GB), int(smaller * GB))
+    assert str(refused.value).partition(" are free; ")[2] == said
+
+
+def test_types_that_overflow_float16_are_not_served_in_it():
+    old = hardware(capability=(7, 5), name="Tesla T4")
+    for model in ("gemma2", "gemma3_text", "glm4"):
+        plan = plan_for("auto", old, HALVES, model)
+        assert (plan.kind, plan.dtype, plan.attention) == ("cuda", torch.float32, "torch")
+        assert plan.notes == (
+            f"{model} overflows float16, and Tesla T4 has no bfloat16: float32 is used, twice the memory",
+        )
+        assert plan_for("auto", hardware(), HALVES, model).dtype == torch.bfloat16
+    assert plan_for("auto", old, HALVES, "llama").dtype == torch.float16
+
+
 def test_weights_count_in_the_format_that_they_are_loaded_in():
     """A checkpoint of 12 GB in float32 is 6 GB on a T4, so 16 GB leave room for keys and values."""
     shapes = [(3000, 500_000), (1500, 1_000_000), ()]
@@ -166,6 +200,17 @@ def test_blocks_never_take_more_than_their_bytes_but_for_the_least():
     assert kv_blocks(GB, 10**6, most=4096) == 1000
     assert kv_blocks(GB, 10**9, most=4096) == 4
     assert kv_blocks(GB, 10**7, most=4096, least=512) == 512  # a CPU's, which takes memory as it is used
+
+
+def test_one_table_of_rotations_where_one_is_all_that_is_read():
+    """A second one of Llama 3.1's 131,072 positions took 67 MB of a GPU that nobody had counted."""
+    plain = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 1}
+    shape = {**plain, "intermediate_size": 64, "vocab_size": 9}
+    assert rotations(read_spec(shape).rope, 32, torch.device("cpu")).shape == (1, 32, 8)
+    factors = {"type": "longrope", "short_factor": [1.0] * 8, "long_factor": [2.0] * 8}
+    more = {"rope_scaling": factors, "original_max_position_embeddings": 16, "max_position_embeddings": 32}
+    longrope = read_spec({**shape, "model_type": "phi3", **more}).rope
+    assert rotations(longrope, 32, torch.device("cpu")).shape == (2, 32, 8)
 
 
 def broken():

@@ -314,12 +314,12 @@ def test_a_model_that_forgets_between_steps_is_refused(made: Family, make_engine
 
 
 def test_nothing_beside_the_checked_files_is_read(made: Family, make_engine: EngineMaker, tmp_path: Path):
-    """transformers would prefer a model.safetensors to the index, and put an adapter that lies there into the base."""
+    """An index goes after the one file, as transformers has it; an adapter that lies there it would put into the base."""
     path = tmp_path / "model-cache/org/model"
     shutil.copytree(made.path, path)
     tensors = load_file(path / "model.safetensors")
-    save_file(tensors, path / "model-00001-of-00001.safetensors")
-    save_file({key: torch.zeros_like(tensor) for key, tensor in tensors.items()}, path / "model.safetensors")
+    zeros = {key: torch.zeros_like(tensor) for key, tensor in tensors.items()}
+    save_file(zeros, path / "model-00001-of-00001.safetensors")
     where = dict.fromkeys(tensors, "model-00001-of-00001.safetensors")
     (path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
     for file in made.adapters["first"].iterdir():

@@ -15,6 +15,7 @@ from inference.engine.files.adapter import AdapterError
 from inference.engine.files.families import FAMILIES
 from inference.engine.files.folder import (
     FolderError,
+    base_models,
     check_adapter,
     check_model,
     find_adapters,
@@ -24,6 +25,7 @@ from inference.engine.files.folder import (
 )
 from inference.engine.files.spec import read_spec
 from inference.engine.weights.lora import read_lora
+from inference.loading import spec_for_ours
 
 CONFIG = {
     "model_type": "llama",
@@ -136,6 +138,7 @@ def test_beside_an_adapter_auto_map_is_data(tmp_path: Path):
 
 @pytest.mark.parametrize("shard", ["../../../secret.safetensors", "/etc/x.safetensors", "code.py", 7])
 def test_a_shard_index_that_leads_elsewhere_is_refused(model: Path, tmp_path: Path, shard: int | str):
+    (model / "model.safetensors").unlink()
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
     with pytest.raises(FolderError, match="shard"):
         check_model("org/model", model, tmp_path)
@@ -265,3 +268,64 @@ def test_an_adapter_that_does_not_fit_is_refused_by_name(
     folder = adapter_at(tmp_path, "a", config, tensors)
     with pytest.raises(AdapterError, match=named):
         read(folder, tmp_path)
+
+
+def test_an_adapter_with_the_bases_configuration_is_no_base(model: Path, tmp_path: Path):
+    """Trainers leave config.json beside it, and it may lie under model-cache."""
+    folder = adapter_at(tmp_path, "model-cache/me/tide-lora")
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    assert find_base(tmp_path, "") == ("org/model", model)
+    assert set(find_adapters(tmp_path)) == {"tide-lora"}
+    save_file(
+        {"model.norm.weight": torch.ones(8)}, folder / "model.safetensors"
+    )  # a base that was saved with its adapter
+    assert set(base_models(tmp_path)) == {"org/model", "me/tide-lora"}
+
+
+def test_checkpoints_give_way_to_what_came_of_their_training(tmp_path: Path):
+    for path in ("runs/first", *(f"runs/first/checkpoint-{step}" for step in (500, 1000)), "runs/second/adapter"):
+        adapter_at(tmp_path, path)
+    for step in (90, 1000, 200):
+        adapter_at(tmp_path, f"other/cut-off/checkpoint-{step}")
+    adapter_at(tmp_path, "beside/gpu_model/adapter")
+    adapter_at(tmp_path, "beside/checkpoint-7")
+    names = list(find_adapters(tmp_path))
+    assert names == ["gpu_model", "first", "second", "checkpoint-1000", "checkpoint-200", "checkpoint-90"]
+
+
+def test_an_index_that_was_left_behind_is_not_read(model: Path, tmp_path: Path):
+    """Saved again as one file; the shards that the index names are gone."""
+    (model / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors"}})
+    )
+    assert set(check_model("org/model", model, tmp_path).tensors) == {"model.norm.weight"}
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11421896\n"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pointer_in_a_files_place_is_called_one(model: Path, tmp_path: Path, name: str):
+    (model / name).write_text(POINTER)
+    with pytest.raises(FolderError, match=f"{name} .*Git LFS pointer"):
+        check_model("org/model", model, tmp_path)
+
+
+def test_vocabulary_and_merges_are_a_tokenizer_too(model: Path, tmp_path: Path):
+    (model / "tokenizer.json").unlink()
+    (model / "vocab.json").write_text("{}")
+    with pytest.raises(FolderError, match="neither"):
+        check_model("org/model", model, tmp_path)
+    (model / "merges.txt").write_text("")
+    assert check_model("org/model", model, tmp_path).name == "org/model"
+
+
+def test_a_stored_head_counts_though_the_configuration_ties_it(model: Path, tmp_path: Path):
+    (model / "config.json").write_text(json.dumps({**CONFIG, "tie_word_embeddings": True}))
+    spec = spec_for_ours("auto", check_model("org/model", model, tmp_path))
+    assert spec is not None
+    assert spec.tied
+    save_file({"lm_head.weight": torch.ones(16, 8)}, model / "model.safetensors")
+    spec = spec_for_ours("auto", check_model("org/model", model, tmp_path))
+    assert spec is not None
+    assert not spec.tied

@@ -27,6 +27,15 @@ def test_the_key_opens_and_nothing_else_does():
     assert not gate.admits(scope())
 
 
+def test_the_key_opens_in_the_header_of_azures_clients_too():
+    gate = Gate("secret")
+    assert gate.admits(scope(api_key="secret"))
+    assert not gate.admits(scope(api_key="secre"))
+    assert not gate.admits(scope(api_key=""))
+    assert not Gate("").admits(scope(api_key=""))
+    assert Gate("new", previous=gate).admits(scope(api_key="secret"))
+
+
 def test_another_spelling_of_a_used_ticket_is_used_too():
     gate = Gate("secret")
     ticket = gate.new_ticket()

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as FastTokenizer
 
-from inference.engine.text.grammar import ANY_OBJECT, GrammarError, Grammars, Part
+from inference.engine.text.grammar import ANY_OBJECT, GrammarError, Grammars, Part, without_notes
 from inference.engine.text.tokenizer import Tokenizer
 from tests.unit.inference.conftest import Families, Family, Reference, Rig, RigMaker
 
@@ -286,7 +286,6 @@ def test_an_end_token_with_a_text_of_its_own_cannot_pass_for_that_text(llama: Fa
     [
         ({"not": {"type": "string"}}, "not"),
         ({"type": "object", "unevaluatedProperties": False}, "unevaluatedProperties"),
-        ({"type": "string", "format": "password"}, "password"),
         ({"type": "string", "pattern": "^(?=a)b"}, "look-around"),
         ({"$ref": "https://example.com/schema"}, "https://example.com/schema"),
         ({"type": "text"}, "text"),
@@ -324,3 +323,29 @@ def test_only_so_many_compiled_schemas_are_remembered(bytewise: Tokenizer):
     for number in range(1, 40):
         grammars.compile([Part({"const": number})])
     assert grammars.compile([Part({"const": 0})]) is not first
+
+
+def test_what_a_lenient_schema_cannot_be_held_to_is_left_out(grammars: Grammars):
+    """A tool that does not ask to be strict: as much of its schema is followed as can be."""
+    schema = {"type": "object", "properties": {"tags": {"type": "array", "uniqueItems": True}}, "required": ["tags"]}
+    with pytest.raises(GrammarError, match="uniqueItems"):
+        grammars.compile([Part(schema)])
+    assert grammars.compile([Part(schema, lenient=True)])
+
+
+def test_formats_that_are_not_known_constrain_nothing_and_properties_may_be_called_so(grammars: Grammars):
+    schema = {
+        "type": "object",
+        "properties": {
+            "format": {"type": "string", "format": "binary"},
+            "where": {"anyOf": [{"type": "string", "format": "path"}, {"type": "null"}]},
+            "when": {"type": "string", "format": "date"},
+            "kind": {"enum": [{"format": "path"}]},
+        },
+    }
+    kept = without_notes(schema)["properties"]
+    assert kept["format"] == {"type": "string"}
+    assert kept["where"]["anyOf"][0] == {"type": "string"}
+    assert kept["when"]["format"] == "date"
+    assert kept["kind"] == {"enum": [{"format": "path"}]}
+    assert grammars.compile([Part(schema)])

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("capability", [80, pytest.param(90, marks=pytest.mark.long)])  # Azure's is the A100
-@pytest.mark.parametrize("kind", ["bf16", "fp16", "fp32"])
+@pytest.mark.parametrize("kind", ["bf16", *(pytest.param(each, marks=pytest.mark.long) for each in ("fp16", "fp32"))])
 def test_kernels_compile_without_spilling(capability: int, kind: str):
     """In a process of its own: here Triton was imported to interpret."""
     environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}

@@ -13,13 +13,15 @@ pytest.importorskip("triton")
 from inference.engine.compute.decoder import norm
 from inference.engine.compute.gpu.kernels import attention, fused, gemv, lora
 from inference.engine.compute.gpu.rows import DecodeRows, page_rows
-from inference.engine.weights.lora import MAX_RANK
-from tests.unit.inference.gpu import KERNELS
+from inference.engine.weights.ranks import MAX_RANK
+from tests.gpu.where import KERNELS
 
 DEVICE = KERNELS.type
 BLOCKS = 40
 # Of one number near 1: float32 sums in another order, halves round their results.
 CLOSE = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+DTYPES = [torch.float32, torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.long)]
+"""The third rounds as the second does, only finer."""
 # The interpreter multiplies matrices with numpy, which has no bfloat16.
 DOTS = [torch.float32, torch.float16] + ([torch.bfloat16] if DEVICE == "cuda" else [])
 
@@ -70,7 +72,7 @@ def close(found: Any, exact: Any, dtype: torch.dtype):
     return torch.allclose(found.double(), exact, rtol=CLOSE[dtype], atol=CLOSE[dtype])
 
 
-@pytest.mark.parametrize("dtype", [*CLOSE])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("parts", [1, 3, 16])
 @pytest.mark.parametrize(("heads", "head_dim"), [(2, 96), (3, 64), (1, 80), (2, 128), (1, 256), (2, 8)])
 def test_attention_with_a_key_head_for_each_head(dtype: torch.dtype, parts: int, heads: int, head_dim: int):
@@ -141,7 +143,7 @@ def test_parts_fill_the_gpu_and_no_more(number: int, key_heads: int):
     assert parts == attention.MOST_PARTS or number * key_heads * (parts + 1) > 132 * attention.PROGRAMS_PER_SM
 
 
-@pytest.mark.parametrize("dtype", [*CLOSE])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [48, 96, 3072])
 def test_norm_rounds_as_the_decoder_does(dtype: torch.dtype, width: int):
     x, weight = random(3, width, dtype=dtype), random(width, dtype=dtype, seed=2)
@@ -152,7 +154,7 @@ def test_norm_rounds_as_the_decoder_does(dtype: torch.dtype, width: int):
         assert same > 0.98  # a sum in another order may tip a rounding
 
 
-@pytest.mark.parametrize("dtype", [*CLOSE])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [5, 1024, 1500])
 def test_gate(dtype: torch.dtype, width: int):
     both = random(2, 2 * width, dtype=dtype)
@@ -160,7 +162,7 @@ def test_gate(dtype: torch.dtype, width: int):
     assert close(fused.gate(both), exact, dtype)
 
 
-@pytest.mark.parametrize("dtype", [*CLOSE])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("head_dim", "pairs"), [(16, 8), (96, 48), (80, 20), (12, 6)])
 @pytest.mark.parametrize("normed", [False, True])
 def test_rotation_and_the_write_to_the_pages(dtype: torch.dtype, head_dim: int, pairs: int, normed: bool):
@@ -194,7 +196,7 @@ def test_rotation_and_the_write_to_the_pages(dtype: torch.dtype, head_dim: int, 
     assert not pages[others.to(DEVICE)].any()  # nobody else's row is touched
 
 
-@pytest.mark.parametrize("dtype", [*CLOSE])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 @pytest.mark.parametrize(("inputs", "outputs"), [(48, 10), (1024, 8), (1100, 18)])
 def test_products_of_few_rows(dtype: torch.dtype, number: int, inputs: int, outputs: int):

@@ -1,12 +1,13 @@
 """Stacks of adapters: they grow, change places and leave nothing behind, and a GPU that is full harms none."""
 
+import weakref
 from typing import Any
 
 import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from inference.engine.compute.gpu.lora_stacks import LoraStacks
+from inference.engine.compute.gpu.lora_stacks import RANK_UNIT, LoraStacks
 from inference.engine.files.spec import read_spec
 from inference.engine.weights.lora import Lora
 
@@ -69,12 +70,11 @@ def test_a_swap_that_fits_keeps_the_tensors_and_one_that_does_not_says_so():
     stacks.remove(1)
     assert int(before[2][1]) == 0
     stacks.install(1, adapter(5, 2))
-    stacks.install(2, adapter(16, 3))
     after = stacks.of(0, "qkv")
     assert stacks.version == version
     assert after is not None
     assert [tensor.data_ptr() for tensor in before] == [tensor.data_ptr() for tensor in after]
-    stacks.install(3, adapter(17, 4))
+    stacks.install(1, adapter(17, 4))
     assert stacks.version != version
 
 
@@ -108,24 +108,64 @@ class ShortOfMemory(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("enough_for", [0, 1, 3, 7])
-def test_growth_that_fails_half_way_changes_nothing(enough_for: int):
-    """Graphs that were captured over the stacks go on reading the right ones, and the next growth is whole."""
+def test_growth_that_fails_half_way_changes_no_adapter(enough_for: int):
+    """Graphs that were captured over what was replaced are told so, a smaller adapter still finds room, and the next growth is
+    whole."""
     stacks = LoraStacks(read_spec(CONFIG))
-    first, second = adapter(4, 1), adapter(40, 2)
+    first, second, small = adapter(4, 1), adapter(40, 2), adapter(4, 3)
     stacks.install(1, first)
-    before, version = [stacks.of(layer, "qkv") for layer in range(2)], stacks.version
+    version = stacks.version
     with ShortOfMemory(enough_for), pytest.raises(torch.OutOfMemoryError):
         stacks.install(9, second)
-    assert (stacks.version, stacks.installed) == (version, [1])
-    for layer, old in enumerate(before):
-        new = stacks.of(layer, "qkv")
-        assert old is not None
-        assert new is not None
-        assert [tensor.data_ptr() for tensor in old] == [tensor.data_ptr() for tensor in new]
+    assert stacks.installed == [1]
+    assert (stacks.version != version) == (enough_for > 1)  # a place has two tensors
+    with ShortOfMemory(0):
+        stacks.install(1, first)
+    assert_hold(stacks, {1: first})
+    stacks.install(2, small)
+    assert_hold(stacks, {1: first, 2: small})
     stacks.install(9, second)
-    assert stacks.version != version
-    for slot, lora in ((1, first), (9, second)):
+    assert_hold(stacks, {1: first, 2: small, 9: second})
+
+
+def assert_hold(stacks: LoraStacks, adapters: dict[int, Lora]):
+    for slot, lora in adapters.items():
         for layer in range(2):
-            found = stacks.of(layer, "down")
-            assert found is not None
-            assert torch.allclose(found[0][slot] @ found[1][slot], torch.mm(*lora.layers[layer]["down"]), atol=1e-5)
+            for place in ("qkv", "down"):
+                found = stacks.of(layer, place)
+                assert found is not None
+                assert torch.allclose(found[0][slot] @ found[1][slot], torch.mm(*lora.layers[layer][place]), atol=1e-5)
+
+
+def test_room_is_made_for_what_is_there_and_no_more():
+    """One adapter took five slots, and the fifth nine: memory that keys and values lack."""
+    stacks = LoraStacks(read_spec(CONFIG))
+    for slot in (1, 2, 5):
+        stacks.install(slot, adapter(4, slot))
+        found = stacks.of(0, "qkv")
+        assert found is not None
+        assert [each.shape[0] for each in found] == [slot + 1] * 3
+        assert found[0].shape[2] == RANK_UNIT
+
+
+def test_while_it_grows_only_one_place_is_there_twice():
+    stacks = LoraStacks(read_spec(CONFIG))
+    stacks.install(1, adapter(16, 1))
+    old = [
+        weakref.ref(each)
+        for layer in range(2)
+        for place in ("qkv", "down")
+        for each in (stacks.of(layer, place) or ())[:2]
+    ]
+    alive: list[int] = []
+
+    class Counting(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
+            if func is torch.Tensor.new_zeros:
+                alive.append(sum(each() is not None for each in old))
+            return func(*args, **(kwargs or {}))
+
+    with Counting():
+        stacks.install(2, adapter(16, 2))
+    assert alive[0] == len(old) == 8
+    assert alive[-1] <= 2

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from inference.engine.compute.choice import Attention
-from inference.engine.weights.lora import MAX_RANK
+from inference.engine.weights.ranks import MAX_RANK
 from tests.unit.inference.conftest import Families, Family, Reference, Rig, RigMaker
 
 SPLIT = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from inference.engine.compute.sampler import sample
-from inference.engine.schedule.sequence import SamplingParams, Sequence
+from inference.engine.compute.sampler import NO_TOKEN, as_choice, best_of, likeliest, sample
+from inference.engine.schedule.sequence import Choice, SamplingParams, Sequence
 
 
 def sequence(seed: int = 0, tokens: tuple[int, ...] = (1, 2), prompt: int = 2, **params: Any):
@@ -108,3 +108,32 @@ def test_logprobs_are_those_of_the_model_not_of_the_sampler():
     choice = sample(logits[None].clone(), [sequence(temperature=0.3, top_k=2, logprobs=3)])[0]
     assert choice.logprob == pytest.approx(float(expected[choice.token]))
     assert [token for token, _ in choice.top] == expected.topk(3).indices.tolist()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("whole", [True, False], ids=["all", "one"])
+@pytest.mark.parametrize(
+    "params",
+    [{"temperature": 0.0}, {"temperature": 1.0}, {"temperature": 1.0, "top_p": 0.9, "top_k": 5, "logprobs": 2}],
+    ids=["greedy", "drawn", "restricted"],
+)
+def test_numbers_that_are_none_end_their_own_request_only(bad: float, whole: bool, params: dict[str, Any]):
+    """Where the arithmetic overflows, any token would come out: NaN wins every comparison."""
+    logits = torch.stack([logits_of(50, seed) for seed in range(3)])
+    alone = sample(logits[2:].clone(), [sequence(7, **params)])[0]
+    broken = logits.clone()
+    broken[1, slice(None) if whole else 17] = bad
+    first, second, third = sample(broken, [sequence(6, **params), sequence(5, **params), sequence(7, **params)])
+    assert not first.error
+    assert "no longer finite" in str(second.error)
+    assert third == alone
+
+
+def test_what_a_graph_finds_is_the_same_and_says_where_there_is_none():
+    logits = torch.stack([logits_of(50, seed) for seed in range(4)])
+    assert best_of(logits).tolist() == likeliest(logits) == logits.argmax(dim=-1).tolist()
+    logits[1, 3], logits[2, :] = math.nan, -math.inf
+    assert best_of(logits).tolist() == likeliest(logits)
+    assert [token for token in likeliest(logits) if token == NO_TOKEN] == [NO_TOKEN, NO_TOKEN]
+    assert as_choice(NO_TOKEN).error
+    assert as_choice(3) == Choice(3)

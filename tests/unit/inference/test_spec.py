@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+import torch
 from peft.utils.other import get_pattern_key
 
-from inference.engine.files.spec import read_spec
-from inference.engine.weights.lora import scale_of
+from inference.engine.files.spec import Rope, read_spec
+from inference.engine.weights.ranks import scale_of
+from inference.engine.weights.rope import rotations
 
 LLAMA = {
     "model_type": "llama",
@@ -40,3 +42,12 @@ def test_of_several_patterns_the_first_that_matches_sets_the_scale():
     for module in ("model.layers.0.self_attn.q_proj", "model.layers.1.self_attn.k_proj", "model.layers.0.mlp.up_proj"):
         alpha = patterns.get(get_pattern_key(list(patterns), module), 16)
         assert scale_of({"lora_alpha": 16, "alpha_pattern": patterns}, module, 8) == alpha / 8
+
+
+@pytest.mark.parametrize(("kind", "tables"), [("default", 1), ("llama3", 1), ("longrope", 2)])
+def test_only_longrope_has_a_second_table_of_rotations(kind: str, tables: int):
+    """At 131072 positions one is 67 MB, in no budget."""
+    factors = {"short_factor": [1.0] * 8, "long_factor": [2.0] * 8, "factor": 8.0}
+    waves = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+    found = rotations(Rope(kind, 10000.0, 16, {**factors, **waves}, 256), 32, torch.device("cpu"))
+    assert found.shape == (tables, 32, 8)

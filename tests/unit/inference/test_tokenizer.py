@@ -11,7 +11,8 @@ from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import decoders, models, pre_tokenizers
 
 from inference.engine.files.folder import FolderError
-from inference.engine.text.tokenizer import Detokenizer, TemplateError, Tokenizer, compile_template, load_tokenizer
+from inference.engine.text.chat_template import compile_template
+from inference.engine.text.tokenizer import Detokenizer, TemplateError, Tokenizer, load_tokenizer
 from tests.unit.inference.foreign_code import lay_trap
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -152,12 +153,12 @@ def test_a_conversation_with_tools_uses_the_template_for_it(tmp_path: Path):
     BYTES.fast.save(str(tmp_path / "tokenizer.json"))
     templates = [
         {"name": "default", "template": "plain"},
-        {"name": "tool_use", "template": "{{ tools | length }} tools"},
+        {"name": "tool_use", "template": "{{ tools[0].function.name }}"},
     ]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": templates}))
     tokenizer = load_tokenizer(tmp_path, {})
     assert tokenizer.render([], None) == "plain"
-    assert tokenizer.render([], [{"type": "function"}]) == "1 tools"
+    assert tokenizer.render([], [{"type": "function", "function": {"name": "f"}}]) == "f"
 
 
 def test_a_template_that_refuses_says_why():
@@ -165,6 +166,30 @@ def test_a_template_that_refuses_says_why():
         chat("{{ raise_exception('roles must alternate') }}").render([], None)
     with pytest.raises(TemplateError, match="no chat template"):
         BYTES.render([], None)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 1 // 0 }}",
+        "{{ messages['x'] + 1 }}",
+        "{{ 2.0 ** 5000 }}",
+        "{{ messages[0].content.split(5) }}",
+        "{{ {}|first }}",
+    ],
+)
+def test_whatever_a_template_raises_is_told_as_its_refusal(source: str):
+    with pytest.raises(TemplateError, match=r"refuses these messages: ."):
+        chat(source + "{{ nothing.at.all }}").render([{"role": "user", "content": "x"}], None)
+
+
+def test_switches_reach_the_template_and_take_no_other_variables_place():
+    tokenizer = chat("{% if enable_thinking is defined and not enable_thinking %}quiet{% endif %}", bos_token="<s>")
+    assert tokenizer.render([], None) == ""
+    assert tokenizer.render([], None, {"enable_thinking": False}) == "quiet"
+    for name in ("messages", "tools", "add_generation_prompt", "bos_token"):
+        with pytest.raises(TemplateError, match=f"{name} is no switch"):
+            tokenizer.render([], None, {name: "x"})
 
 
 def test_a_template_cannot_reach_python():
@@ -211,3 +236,49 @@ def test_a_tokenizer_that_needs_code_of_its_own_is_refused_by_name(
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(FolderError, match=rf"no tokenizer\.json, and its tokenizer .*{named}.* never run"):
         load_tokenizer(tmp_path, {})
+
+
+def test_a_template_for_tools_in_a_file_of_its_own_is_used(tmp_path: Path):
+    BYTES.fast.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "chat_template.jinja").write_text("plain")
+    (tmp_path / "additional_chat_templates").mkdir()
+    (tmp_path / "additional_chat_templates" / "tool_use.jinja").write_text("{{ tools[0].function.name }}")
+    tokenizer = load_tokenizer(tmp_path, {})
+    assert tokenizer.render([], None) == "plain"
+    assert tokenizer.render([], [{"type": "function", "function": {"name": "f"}}]) == "f"
+
+
+def test_a_template_that_is_nothing_without_functions_gets_them():
+    """Also where it does not write them out: told in words instead, it was rendered without any, and refused."""
+    template = compile_template("{{ tools | length }} {{ messages[0].content }}")
+    assert template is not None
+    assert template.takes_tools == "variable"
+    mute = compile_template("{{ messages[0].content }}")
+    assert mute is not None
+    assert mute.takes_tools == "text"
+
+
+def test_an_end_token_in_the_map_alone_ends_answers(tmp_path: Path):
+    BYTES.fast.save(str(tmp_path / "tokenizer.json"))
+    named = BYTES.fast.id_to_token(7)
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"eos_token": {"content": named}}))
+    assert load_tokenizer(tmp_path, {}).eos == {7}
+
+
+@pytest.mark.parametrize(
+    ("held", "said"), [("{", "EOF"), ("version https://git-lfs.github.com/spec/v1\n", "LFS pointer")]
+)
+def test_a_broken_tokenizer_is_named_with_its_file(tmp_path: Path, held: str, said: str):
+    (tmp_path / "tokenizer.json").write_text(held)
+    with pytest.raises(FolderError, match=rf"{tmp_path}/tokenizer\.json is no tokenizer: .*{said}"):
+        load_tokenizer(tmp_path, {})
+
+
+def test_vocabulary_and_merges_alone_are_read(tmp_path: Path):
+    vocabulary = {"a": 0, "b": 1, "ab": 2, "Ġ": 3, "<|endoftext|>": 4}
+    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary))
+    (tmp_path / "merges.txt").write_text("#version: 0.2\na b\n")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
+    tokenizer = load_tokenizer(tmp_path, {"model_type": "gpt2"})
+    assert tokenizer.encode("ab b") == [2, 3, 1]
+    assert tokenizer.decode([2, 3, 1]) == "ab b"

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from inference.engine.adapters.table import Adapters
-from inference.engine.adapters.watch import Watch
+from inference.engine.adapters.watch import Watch, is_due
 from inference.engine.files.adapter import AdapterError
-from inference.engine.files.folder import AdapterFolder
+from inference.engine.files.folder import UNFINISHED, AdapterFolder, check_adapter, walk_adapters
 from inference.settings import SettingsError, settings_from
 
 
@@ -229,6 +229,58 @@ def test_an_alias_that_takes_a_name_over_gives_the_slot_back(world: World):
         world.adapters.alias("x", "three")
 
 
+def announce(world: World, name: str, digest: str):
+    records = world.mount / ".slipway/model_uploads"
+    records.mkdir(parents=True, exist_ok=True)
+    said = {"folder": name, "kind": "adapter", "digest": digest}
+    (records / f"{name.replace('/', '-')}.json").write_text(json.dumps(said))
+
+
+def digest_of(path: Path):
+    return check_adapter("x", path, path.parents[1]).digest
+
+
+def test_what_is_told_of_is_taken_at_the_first_look_without_a_walk(world: World):
+    path = world.write("models/one")
+    announce(world, "models/one", digest_of(path))
+    world.look(1, walk=False)
+    assert list(world.served) == ["one"]
+    world.write("models/one", 2.0)
+    announce(world, "models/one", digest_of(path))
+    world.look(1, walk=False)
+    assert world.loads == 2
+    world.look(3)
+    assert world.loads == 2
+
+
+def test_a_record_of_older_files_loads_nothing_again_and_again(world: World):
+    """Somebody has changed them by hand since, or the mount does not show the new ones yet."""
+    world.write("models/one")
+    announce(world, "models/one", "another")
+    world.look(4)
+    assert (list(world.served), world.loads) == (["one"], 1)
+    world.adapters.unload("one")
+    world.look(4)
+    assert world.served == {}, "unloaded by request, it stays so"
+
+
+def test_while_files_are_switched_the_earlier_state_answers_and_a_switch_that_is_ended_is_taken(world: World):
+    path = world.write("models/one")
+    world.look()
+    before = world.served
+    (path / UNFINISHED).write_text("{}")
+    save_file({"x": torch.full((64,), 2.0)}, path / "adapter_model.safetensors")
+    announce(world, "models/one", "new")
+    world.look(4)
+    assert world.served == before
+    assert "an upload of it was cut off" in world.adapters.refused["one"]
+    (path / UNFINISHED).unlink()
+    announce(world, "models/one", digest_of(path))
+    world.look(1, walk=False)
+    assert world.served["one"] == digest_of(path) != before["one"]
+    assert world.adapters.refused == {}
+
+
 def test_it_looks_by_itself_until_it_is_stopped(world: World):
     world.write("models/one")
     loaded = threading.Event()
@@ -249,3 +301,18 @@ def test_the_interval_is_a_setting():
     for wrong in ("-1", "often", "1e9", "1000000"):
         with pytest.raises(SettingsError, match="SLIPWAY_WATCH_SECONDS"):
             settings_from({"SLIPWAY_WATCH_SECONDS": wrong})
+
+
+def test_a_large_share_is_left_alone_for_ten_times_as_long_as_a_walk_takes():
+    """Each listing is paid for, and tens of thousands of them take longer than a minute."""
+    assert is_due(6, 60.0, 0.2)
+    assert not is_due(5, 60.0, 0.2)
+    assert not is_due(30, 300.0, 90.0)
+    assert is_due(90, 900.0, 90.0)
+
+
+def test_packages_on_the_share_are_not_walked(tmp_path: Path):
+    for place in ("env/lib/python3.12/site-packages/peft/tests/one", "node_modules/two", "models/three"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "adapter_config.json").write_text("{}")
+    assert [path.name for path in walk_adapters(tmp_path)] == ["three"]

@@ -33,7 +33,18 @@ ADAPTERS = {  # rows after resizing, modules_to_save, save_embedding_layers
     "grown-embedding": (163, ["embed_tokens"], True),
     "shrunk": (150, None, True),
     "shrunk-trained": (140, ["embed_tokens", "lm_head"], True),
+    "lora-head": (None, None, False),
+    "lora-head-saved": (None, None, "auto"),
+    "lora-embedding": (None, None, False),
+    "lora-both": (166, None, "auto"),
 }
+ADDED_TO = {
+    "lora-head": ["lm_head"],
+    "lora-head-saved": ["lm_head"],
+    "lora-embedding": ["embed_tokens"],
+    "lora-both": ["embed_tokens", "lm_head"],
+}
+"""By adapters whose LoRA is on them too."""
 
 
 def noisy(model: Any):
@@ -64,14 +75,15 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             model.resize_token_embeddings(rows)
         settings = LoraConfig(
             r=3,
-            target_modules=TARGETS,
+            target_modules=[*TARGETS, *ADDED_TO.get(name, [])],
             modules_to_save=modules,
             task_type="CAUSAL_LM",
             init_lora_weights=False,
             ensure_weight_tying=name == "embedding-kept-tied" and request.param,
         )
         adapted = get_peft_model(model, settings)
-        noisy(adapted)
+        if name not in ADDED_TO:  # what LoRA is on is the base's own
+            noisy(adapted)
         path = made.path.parents[2] / "adapters" / name
         adapted.save_pretrained(str(path), save_embedding_layers=save)
         fresh = transformers.AutoModelForCausalLM.from_pretrained(made.path)

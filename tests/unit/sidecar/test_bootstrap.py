@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,23 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.codefiles import read_tree
 from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
+from tests.support.contained import start_command
 
-GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"
 SHOW_PIP = 'echo "pip: [$PIP_BREAK_SYSTEM_PACKAGES] [$PIP_ROOT_USER_ACTION]"'
-
-
-def command(*commands: str) -> list[str]:
-    template = json.loads(Path("infra/provision/inference.json").read_text())
-    planned = plan_names(template, merge_parameters(template, {"defaultCommands": list(commands)}, {}), GROUP)
-    assert planned.app_template is not None
-    container = planned.app_template["containers"][0]  # type: ignore[index]
-    assert container["command"][:2] == ["python3", "-c"]
-    return [sys.executable, *container["command"][1:], *container["args"]]
 
 
 @pytest.fixture
@@ -61,7 +50,12 @@ def environment(mount: Path, **more: str) -> dict[str, str]:
 
 def start(mount: Path, *commands: str, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*commands), env=environment(mount, **more), capture_output=True, text=True, timeout=60, check=False
+        start_command(*commands),
+        env=environment(mount, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
@@ -134,6 +128,23 @@ def test_a_pinned_release_runs_whatever_is_current(mount: Path) -> None:
     assert "old" in start(mount, SHOW, SLIPWAY_RELEASE=old).stdout
 
 
+def test_a_revision_starts_what_it_was_made_for_until_the_share_knows_its_generation(mount: Path) -> None:
+    old = publish(mount, "old ", 4)
+    made_for = publish(mount, "made for ", 5)
+    generation = mount / ".slipway" / "app" / "generations" / "5.json"
+    current = generation.read_bytes()
+    generation.unlink()
+    candidate = f"5:{made_for}:1a2b"
+    ahead = start(mount, SHOW, SLIPWAY_CANDIDATE=candidate).stdout
+    assert f"made for 5 {made_for}" in ahead
+    assert f"old 4 {old}" in start(mount, SHOW).stdout, "another revision starts what is current"
+    generation.write_bytes(current)
+    assert f"made for 5 {made_for}" in start(mount, SHOW, SLIPWAY_CANDIDATE=candidate).stdout
+    newer = publish(mount, "newer ", 6)
+    assert f"newer 6 {newer}" in start(mount, SHOW, SLIPWAY_CANDIDATE=candidate).stdout
+    assert f"newer 6 {newer}" in start(mount, SHOW, SLIPWAY_CANDIDATE="5:nonsense").stdout
+
+
 def test_commands_that_change_into_the_mount_run_from_the_plain_tree(mount: Path) -> None:
     (mount / "inference").mkdir()
     (mount / "inference" / "b.txt").write_text("plain tree")
@@ -165,7 +176,9 @@ def waiting(mount: Path) -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     more = {"CONTAINER_APP_PORT": str(port), "SLIPWAY_BIND_HOST": "127.0.0.1", "SLIPWAY_API_KEY": "k3y"}
-    process = subprocess.Popen(command("echo never"), env=environment(mount, **more), stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        start_command("echo never"), env=environment(mount, **more), stdout=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:

@@ -24,7 +24,7 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace"}
+ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld"}
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -210,7 +210,7 @@ STATUS = wire.Status(
     notes=[SENTENCE],
     failure=True,
     hashes={"one": "abcdef0123456789", "acme/base": "fedcba9876543210"},
-    runs_on=wire.RunsOn(device="cuda", gpu="Tesla T4", dtype="float16", weights="nf4"),
+    runs_on=wire.RunsOn(device="cuda", gpu="Tesla T4", dtype="float16", weights="nf4", attention="torch"),
     revisions=[
         wire.RevisionLine(name="app--1", state="Running", health="Healthy", replicas=1, serves=True),
         wire.RevisionLine(name="app--2", state="Failed", health="Unhealthy", replicas=0, serves=False),
@@ -231,6 +231,10 @@ DEPLOYED = wire.Deployed(
     refused=[],
     notes=[],
     problems=[],
+    runs_on=wire.RunsOn(device="cpu", gpu=None, dtype="float32", weights="full", attention="dense"),
+    strategy="restart",
+    form=None,
+    pause=None,
 )
 
 
@@ -244,7 +248,7 @@ def test_people_read_sentences() -> None:
         "  base       acme/base  fedcba987654",
         "  adapter    one  abcdef012345",
         "  refused    two: is truncated",
-        "  runs on    Tesla T4, float16, weights in nf4",
+        "  runs on    Tesla T4, float16, torch attention, weights in nf4",
         "  also       app--2  Failed, Unhealthy",
         "  reason     This is wrong; run AI Toolkit: Deploy for inference.",
         "  note       This is wrong; run AI Toolkit: Deploy for inference.",
@@ -255,7 +259,12 @@ def test_people_read_sentences() -> None:
         "  base       acme/base",
         "  adapter    one",
         "  replica    app--1-x",
+        "  runs on    cpu, float32, dense attention",
     ]
+    exchanged = DEPLOYED.model_copy(update={"strategy": "in-place", "form": "beside", "pause": 0.0})
+    assert terminal.came_by(exchanged) == "an exchange in its container, beside; no request waited"
+    waited = exchanged.model_copy(update={"form": "in turn", "pause": 4.26})
+    assert terminal.came_by(waited) == "an exchange in its container, in turn; requests waited for 4.3 s"
     assert terminal.created(wire.Created(created=[])) == "All project files are already there; none was changed."
     made = wire.Created(created=["infra/a", "inference/b", "inference/c"])
     assert terminal.created(made) == "Created 3 project files in inference/ and infra/."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sidecar.decisions.restart import downtime, has_gpu, plan_for
-from sidecar.gateway.endpoint import Refused, Version
-from sidecar.workflows.outcome import outcome_notes
+from sidecar.gateway.endpoint import Refused, RunsOn, Version
+from sidecar.workflows.outcome import outcome_notes, runs_on_text
 
 T4 = "Consumption-GPU-NC8as-T4"
 A100 = "Consumption-GPU-NC24-A100"
@@ -77,3 +77,15 @@ def test_a_base_that_answers_alone_is_said_and_only_where_the_server_tells_what_
     assert outcome_notes(version((), (Refused("a", "broken"),))) == []  # told with its reason
     assert outcome_notes(version((), None)) == []
     assert outcome_notes(None) == []
+
+
+def test_what_the_server_says_of_its_gpu_is_told_by_deploy() -> None:
+    """Kernels that gave way, a format that takes twice the memory: nobody looks into a log for what seems to work."""
+    said = RunsOn("cuda", "H200", "bfloat16", "nf4", "torch", ("our kernels give way to PyTorch's operations",))
+    version = Version("digest", 1, "replica", "acme/base", ("a",), (), runs_on=said)
+    assert [str(note) for note in outcome_notes(version)] == [
+        "The server says: our kernels give way to PyTorch's operations"
+    ]
+    assert str(runs_on_text(said)) == "The model runs on H200: numbers in bfloat16, torch attention, weights in nf4."
+    on_cpu = RunsOn("cpu", None, "float32", "full", "dense")
+    assert str(runs_on_text(on_cpu)) == "The model runs on cpu: numbers in float32, dense attention."

@@ -13,6 +13,7 @@ from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.model_facts import Adapter, Base, Broken, ModelFacts, Tensor
 from sidecar.decisions.models_on_share import Models
 from sidecar.decisions.safetensors import tensors_of
+from sidecar.decisions.tokenizer_check import SPECIAL
 from tests.support.model_folders import TINY, lora_tensors, tensors_for
 
 WORDS = st.sampled_from(["llama", "LORA", "q_proj", "(", "longrope", "rope_type", "vocab_size"])
@@ -40,10 +41,13 @@ FILES = {"config.json": 1, "tokenizer.json": 1, "model.safetensors": 1}
 @given(
     st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3),
     st.dictionaries(st.sampled_from(sorted(KNOWN_KEYS)), VALUES, max_size=3),
+    st.none() | st.dictionaries(st.sampled_from((*SPECIAL, "chat_template")), VALUES, max_size=3),
 )
-def test_any_configuration_is_judged(base: dict[str, Any], adapter: dict[str, Any]) -> None:
-    model = Base("org/tiny", FILES, {**TINY, **base}, None, {"model.safetensors": WEIGHTS}, True)
-    tuned = Adapter("a", {"adapter_model.safetensors": 1}, {"peft_type": "LORA", "r": 4, **adapter}, LORA)
+def test_any_configuration_is_judged(
+    base: dict[str, Any], adapter: dict[str, Any], tokenizer: dict[str, Any] | None
+) -> None:
+    model = Base("org/tiny", FILES, {**TINY, **base}, None, {"model.safetensors": WEIGHTS}, tokenizer)
+    tuned = Adapter("a", {"adapter_model.safetensors": 1}, {"peft_type": "LORA", "r": 4, **adapter}, LORA, tokenizer)
     facts = ModelFacts(Models(("org/tiny",), ("a",)), "", model, (tuned,), 0, {}, "Consumption-GPU-NC8as-T4")
     found = model_checks(facts, needed=True)
     assert "base model" in {each.name for each in found}

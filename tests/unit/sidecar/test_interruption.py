@@ -13,13 +13,14 @@ from sidecar.core.journal import Journal, unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
 from sidecar.gateway.session import settings_from
-from sidecar.words.errors import CloudError, Conflict, SlipwayError, Unreachable
+from sidecar.words.errors import Cancelled, CloudError, SlipwayError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
 from sidecar.workflows.actions import journal_files, journalled
 from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context
-from sidecar.workflows.interrupted import interrupted, note_of
+from sidecar.workflows.follow import going_on
+from sidecar.workflows.interrupted import forget, interrupted, note_of
 
 
 def begun(file: Path, run: str, *steps: str) -> None:
@@ -54,6 +55,13 @@ def test_a_deletion_and_a_rotation_say_after_which_step_something_may_be_changed
         assert "may be changed" in str(left_behind("rotate", step))
     for step in WHILE_ENDING:
         assert "perhaps nothing answers" in str(left_behind("rotate", step))
+
+
+def test_a_release_that_was_only_tried_beside_the_one_that_serves_has_changed_nothing() -> None:
+    for step in ("push", "exchange"):
+        assert "is current; the container drops the new one" in str(left_behind("deploy", step))
+    for step in ("switch", "take-over", "exchange-in-turn"):
+        assert "may be current" in str(left_behind("deploy", step))
 
 
 @pytest.mark.parametrize("error", [psutil.NoSuchProcess(1), psutil.AccessDenied(1), psutil.ZombieProcess(1)])
@@ -97,8 +105,9 @@ def test_a_provision_says_where_it_was_begun_and_whether_anything_can_be_cancell
     assert (found.where, found.cancels) == (where, True)
     assert "goes on in the cloud" in str(found.sentence)
     begun(file, "two", "deploy")
-    (found,) = interrupted({"provision": file})
-    assert (found.where, found.cancels) == (None, True), "an older journal says nothing of where"
+    assert [(each.where, each.cancels) for each in interrupted({"provision": file})] == [(None, True), (where, True)], (
+        "an older journal says nothing of where"
+    )
 
 
 def test_what_is_cancelled_is_where_it_was_begun_and_not_where_a_later_run_has_looked(tmp_path: Path) -> None:
@@ -110,21 +119,37 @@ def test_what_is_cancelled_is_where_it_was_begun_and_not_where_a_later_run_has_l
         journal = Journal(file, where.resource_group, lambda _: None, threading.Event(), about=facts_of(where))
         journal.step(step, Text(step))
     (found,) = interrupted({"provision": file})
-    assert (found.where, found.step, found.cancels) == (one, "resolve", True)
+    assert (found.where, found.step, found.cancels) == (one, "deploy", True)
+
+
+def test_what_was_begun_at_two_places_is_told_discarded_and_ended_one_by_one(tmp_path: Path) -> None:
+    """The second hid the first: it could be neither followed nor cancelled, and what ended at one place ended both."""
+    file = tmp_path / "journal.jsonl"
+    one, other, third = (Where("local", "subscription", group) for group in ("one", "other", "third"))
+    journals = [
+        Journal(file, where.resource_group, lambda _: None, threading.Event(), about=facts_of(where))
+        for where in (one, other, third)
+    ]
+    for journal in journals:
+        journal.step("deploy", Text("deploy"), deployment="d")
+    found = interrupted({"provision": file})
+    assert [each.where for each in found] == [third, other, one]
+    assert [str(each.sentence).partition(":")[0] for each in found] == ["In third", "In other", "In one"]
+    forget(file, other)
+    journals[2].done()
+    (left,) = interrupted({"provision": file})
+    assert (left.where, str(left.sentence).startswith("What was begun goes on")) == (one, True)
+    forget(file)
+    assert interrupted({"provision": file}) == []
 
 
 @pytest.mark.parametrize(
     ("kind", "step", "error", "left"),
     [
-        ("provision", "deploy", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
-        ("provision", "adopt", CloudError(Text("It goes on."), code="DeploymentTimeout"), True),
-        ("provision", "deploy", Conflict(Text("Perhaps."), code="DeploymentNotStarted"), True),
-        ("provision", "deploy", Unreachable(Text("No answer.")), True),
-        ("provision", "adopt", Unreachable(Text("No answer.")), True),
-        ("provision", "resolve", Unreachable(Text("No answer.")), False),
-        ("provision", "write", Unreachable(Text("No answer.")), False),
+        ("provision", "deploy", going_on(CloudError(Text("It goes on."), code="DeploymentTimeout")), True),
+        ("provision", "deploy", going_on(Cancelled(Text("Cancelled here; it may go on."))), True),
         ("provision", "deploy", CloudError(Text("It failed."), code="SkuNotAvailable"), False),
-        ("deploy", "deploy", Unreachable(Text("No answer.")), False),
+        ("provision", "deploy", Cancelled(Text("It was cancelled.")), False),
     ],
 )
 def test_a_provision_that_fails_while_its_deployment_goes_on_is_not_over(

@@ -93,6 +93,19 @@ def test_a_missing_base_stops_a_deploy_and_is_only_said_before(tmp_path: Path) -
     assert checks(tmp_path, SLIPWAY_BASE_MODEL="org/two")["base model"].verdict == "PASS"
 
 
+def test_a_base_that_the_container_fetches_from_the_hub_is_not_missing(tmp_path: Path) -> None:
+    found = checks(tmp_path, SLIPWAY_HUB_MODEL="org/hub")["base model"]
+    assert found.verdict == "PASS"
+    assert "org/hub is not on the share: the container fetches it from the hub, once" in str(found.sentence)
+    assert (
+        checks(tmp_path, SLIPWAY_HUB_MODEL="org/hub", SLIPWAY_BASE_MODEL="org/own")["base model"].code == "NoBaseModel"
+    )
+    base_in(tmp_path, "org/hub")
+    base_in(tmp_path, "org/other")
+    there = checks(tmp_path, SLIPWAY_HUB_MODEL="org/hub")["base model"]
+    assert "org/hub is whole" in str(there.sentence)
+
+
 def test_what_can_not_be_read_is_unverified_and_never_a_pass(tmp_path: Path) -> None:
     base_in(tmp_path)
     adapter_in(tmp_path)
@@ -205,10 +218,13 @@ def test_ranks_that_are_none_are_a_refusal_and_no_crash(config: dict[str, Any], 
 
 def test_a_hostile_base_is_a_failure_and_no_crash(tmp_path: Path) -> None:
     folder = base_in(tmp_path)
-    index = folder / "model.safetensors.index.json"
+    index, weights = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.unlink()
     index.write_text('{"weight_map": {"a": ["b"]}}')
     assert "of another kind: ['b']" in str(checks(tmp_path)["base model"].sentence)
     index.unlink()
+    weights.write_bytes(whole)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 10**9}))
     assert "speaks of 1000000000 layers" in str(checks(tmp_path)["base model"].sentence)

@@ -10,11 +10,11 @@ import pytest
 
 from sidecar.armlang.bicep import compile_bicep
 from sidecar.armlang.deployment import GroupFacts, Template, plan_names, referring
-from sidecar.core.workspace import Workspace
 from sidecar.decisions.app_changes import Standing, app_change
 from sidecar.decisions.profiles import Wanted, missing_profile, profile_in, wanted_profile
 from sidecar.decisions.provisioning import (
     Existing,
+    Keys,
     app_again,
     decisions,
     environment_again,
@@ -25,7 +25,6 @@ from sidecar.decisions.provisioning import (
 )
 from sidecar.gateway.apps import App, Environment, Mounted
 from sidecar.words.errors import CloudError, Conflict
-from sidecar.workflows.resolve import Request, differences
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,17 +57,14 @@ def existing(environment: Environment | None = None, found: App | None = None) -
     return Existing(keys - {"app"}, None if environment is None else True, environment, None, found)
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path)
-
-
 def stating(**values: str) -> dict[str, dict[str, object]]:
     return {name: {"value": value} for name, value in values.items()}
 
 
 def decided(found: Existing, stated: dict[str, dict[str, object]] | None = None) -> dict[str, object]:
-    return decisions(TEMPLATE, PLANNED, found, wanted_profile(TEMPLATE, PLANNED, stated or {}), "project", "key")
+    return decisions(
+        TEMPLATE, PLANNED, found, wanted_profile(TEMPLATE, PLANNED, stated or {}), "project", Keys("key", "other")
+    )
 
 
 def test_what_exists_is_referred_to_and_never_rewritten() -> None:
@@ -109,7 +105,10 @@ def test_decisions_are_pure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_parameters_that_an_edited_template_does_not_have_are_left_out() -> None:
     template: Template = {"parameters": {"apiKey": {}}}
-    assert decisions(template, PLANNED, existing(), None, "project", "key") == {"apiKey": "key"}
+    newer: Template = {"parameters": {"apiKey": {}, "deployKey": {}}}
+    both = decisions(newer, PLANNED, existing(), None, "project", Keys("key", "other"))
+    assert both == {"apiKey": "key", "deployKey": "other"}  # who holds the one can't present the other
+    assert decisions(template, PLANNED, existing(), None, "project", Keys("key", "other")) == {"apiKey": "key"}
 
 
 TOOLKIT = """
@@ -390,11 +389,3 @@ def test_commands_of_a_template_without_releases_change_in_their_own_form() -> N
     wanted = {"containers": [{**one, "command": ["/bin/bash", "-c", "new"]}]}
     change = app_change("app", {"containers": [one]}, Standing(), wanted, {"defaultCommands": ["new"]})
     assert change.template["containers"] == wanted["containers"]
-
-
-def test_a_choice_that_differs_from_fine_tunings_is_warned_of(workspace: Workspace) -> None:
-    workspace.infra.mkdir()
-    (workspace.infra / "finetuning.config.json").write_text('{"SUBSCRIPTION_ID": "A", "RESOURCE_GROUP_NAME": "g"}')
-    assert differences(workspace, Request("a", "t", "G", (), {})) == []
-    (text,) = differences(workspace, Request("a", "t", "other", (), {}))
-    assert "resource group g, this is other" in str(text)

@@ -22,6 +22,13 @@ def log(text: str) -> list[ConsoleLine]:
         ("CUDA out of memory. Tried to allocate 1.50 GiB", "GpuOutOfMemory"),
         ("/dev/nvidia0 is there, but PyTorch sees no GPU: is the driver too old for its CUDA 13.0?", "GpuUnusable"),
         ("/dev/nvidia0 is there, but this PyTorch is built without CUDA", "GpuUnusable"),
+        ("the hub does not give org/m without a token (HTTP 401): accept its licence there", "HubRefused"),
+        ("model.safetensors of org/m arrived damaged twice: its digest is not the hub's", "HubRefused"),
+        ("the share is full (No space left on device): org/m needs 8192 MB on it", "ShareFull"),
+        (
+            "the share does not answer: [Errno 5] Input/output error: '/mount/model-cache/a/b/model.safetensors'",
+            "ShareAway",
+        ),
         ("[Errno 28] No space left on device: '/tmp/x'", "DiskFull"),
         ("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes", "OutOfMemory"),
     ],

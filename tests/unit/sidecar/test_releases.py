@@ -112,7 +112,7 @@ def test_what_is_collected_of_leftovers_is_ours_unnamed_and_old(aged: dict[str, 
         assert release in {A, B, C} - named
         assert all(age > LEFTOVER_SECONDS for each, age in aged.items() if each.removesuffix(".json") == release)
     ours = {*(f"{each}{end}" for each in (A, B, C) for end in ("", ".json")), f".{A}.0123abcd.part",
-            f".{B}.json.0123abcd.part", ".7.json.0123abcd.part"}  # fmt: skip
+            f".{B}.json.0123abcd.part", ".7.json.0123abcd.part", ".7.served.0123abcd.part"}  # fmt: skip
     assert {*parts, *bundles} <= ours, "what somebody else put there stays"
     old = {name for name in ours & set(aged) if aged[name] > LEFTOVER_SECONDS + 1}
     kept = {name for name in old if name not in parts and name not in bundles}

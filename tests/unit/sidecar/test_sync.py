@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.core.codefiles import Entry, Tree, read_tree
-from sidecar.core.sync import MAX_BUNDLE, Release, diff, manifest_of, pack
+from sidecar.core.releases import manifest_json
+from sidecar.core.sync import FIRST, MANIFEST, MAX_BUNDLE, Release, diff, manifest_of, manifest_within, pack
 from sidecar.words.errors import WorkspaceError
 
 paths = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=12)
@@ -40,6 +41,7 @@ def test_a_bundle_holds_exactly_its_entries_and_is_the_same_every_time(files: di
         assert (first.digest, first.manifest) == (again.digest, again.manifest)
         with tarfile.open(first.file) as archive:
             found = {each.name: (archive.extractfile(each).read(), bool(each.mode & 0o100)) for each in archive}  # type: ignore[union-attr]
+    assert found.pop(MANIFEST)[0] == manifest_json(first.manifest)
     assert found == {f"code/{path}": each for path, each in files.items()}
     assert first.manifest.keys() == files.keys()
 
@@ -170,3 +172,27 @@ def test_the_manifest_of_a_tree_is_that_of_its_release(tmp_path: Path) -> None:
     (code / "a.py").write_text("1")
     (code / "b.py").symlink_to("a.py")
     assert manifest_of(read_tree(code)) == packed(code).manifest
+
+
+@pytest.mark.parametrize("files", [1, 4000])
+def test_what_lies_in_a_bundle_is_told_by_where_it_begins(tmp_path: Path, files: int) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    for number in range(files):
+        (code / f"a module with a long name {number:05}.py").write_text(str(number))
+    release = packed(code)
+    content = release.file.read_bytes()
+    asked: list[tuple[int, int]] = []
+
+    def part(offset: int, length: int) -> bytes:
+        asked.append((offset, length))
+        return content[offset : offset + length]
+
+    assert manifest_within(part) == release.manifest
+    assert asked[0] == (0, FIRST)
+    assert len(asked) == (1 if files == 1 else 2)
+
+
+@given(st.binary(max_size=2000))
+def test_what_is_no_bundle_of_ours_tells_nothing(content: bytes) -> None:
+    assert manifest_within(lambda offset, length: content[offset : offset + length]) is None

@@ -113,7 +113,7 @@ def test_a_persons_parameter_wins_over_ours_and_casing_is_the_templates(files: t
 
 def test_the_deployments_name_says_what_is_deployed_and_never_the_key(files: tuple[Path, Path]) -> None:
     template = load_template(*files, environ={}).template
-    assert secure_parameters(template) == {"apiKey"}
+    assert secure_parameters(template) == {"apiKey", "deployKey", "hubToken", "registryPassword"}
     name = deployment_name(template, {"apiKey": {"value": "one"}}, GROUP.id, "ours")
     assert name == deployment_name(template, {"apiKey": {"value": "two"}}, GROUP.id.upper(), "ours")
     assert name != deployment_name(template, {"acaAppName": {"value": "two"}}, GROUP.id, "ours")

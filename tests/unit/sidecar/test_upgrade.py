@@ -11,6 +11,7 @@ from sidecar.core.scaffold import shipped_template
 from sidecar.decisions.upgrade import (
     OLDER_STARTS,
     PRESENT_START,
+    deploy_secret,
     differ_in_start_alone,
     digest_of,
     has_older_start,
@@ -66,6 +67,7 @@ def test_a_template_that_somebody_else_has_changed_is_no_upgrade_of_ours() -> No
         return {"revisionSuffix": start, "containers": [container]}
 
     assert differ_in_start_alone(template("old", "a"), template("new", "a"))
+    assert differ_in_start_alone(template("old", "a"), with_present_start(template("old", "a"), shipped_template()))
     assert not differ_in_start_alone(template("old", "a"), template("new", "b"))
     assert not differ_in_start_alone(template("old", "a"), template("old", "a"))
 
@@ -94,11 +96,45 @@ def test_start_and_probes_are_replaced_and_the_rest_stays() -> None:
     first = changed["containers"][0]
     assert first["command"] == ["python3", "-c", present()]
     assert [each["type"] for each in first["probes"]] == ["Startup", "Liveness", "Readiness"]
-    kept = {name: value for name, value in first.items() if name not in ("command", "probes")}
-    assert kept == {name: value for name, value in container.items() if name not in ("command", "probes")}
+    kept = {name: value for name, value in first.items() if name not in ("command", "probes", "env")}
+    assert kept == {name: value for name, value in container.items() if name not in ("command", "probes", "env")}
+    assert first["env"] == [
+        *container["env"],
+        {"name": "SLIPWAY_DEPLOY_KEY", "secretRef": "slipway-deploy-key"},
+        {"name": "SLIPWAY_PROBE_PORT", "value": "7861"},
+    ]
+    assert with_present_start(changed, shipped_template()) == changed
     assert changed["containers"][1:] == actual["containers"][1:]
     assert changed["scale"] == actual["scale"]
     assert container["probes"] == []
+
+
+def test_a_start_that_takes_releases_brings_its_variables_and_takes_them_along() -> None:
+    """They come with the start and go with it: the difference is the start alone, and the app's own variables stay."""
+    shipped = shipped_with_deploy_key()
+    old = {"containers": [{"command": ["python3", "-c", "old"], "env": [{"name": "A", "value": "b"}], "probes": []}]}
+    changed = with_present_start(old, shipped)
+    assert changed["containers"][0]["env"] == [
+        {"name": "A", "value": "b"},
+        {"name": "SLIPWAY_DEPLOY_KEY", "secretRef": "slipway-deploy-key"},
+        {"name": "SLIPWAY_PROBE_PORT", "value": "7861"},
+    ]
+    assert with_present_start(changed, shipped) == changed
+    assert differ_in_start_alone(old, changed)
+    assert (deploy_secret(old), deploy_secret(changed)) == (None, "slipway-deploy-key")
+    changed["containers"][0]["env"][0]["value"] = "theirs"
+    assert not differ_in_start_alone(old, changed)
+
+
+def shipped_with_deploy_key() -> dict[str, Any]:
+    variables = [
+        {"name": "SLIPWAY_APP", "value": "app"},
+        {"name": "SLIPWAY_DEPLOY_KEY", "secretRef": "slipway-deploy-key"},
+        {"name": "SLIPWAY_PROBE_PORT", "value": "7861"},
+    ]
+    env = [*variables, "[variables('of a parameter')]"]
+    template = {"containers": [{"env": env, "probes": [{"type": "Startup"}]}]}
+    return {"variables": {"bootstrap": "new"}, "resources": {"app": {"properties": {"template": template}}}}
 
 
 def test_what_serves_again_is_said_in_one_sentence() -> None:

@@ -21,6 +21,7 @@ from sidecar.core.workspace import (
     write_config,
 )
 from sidecar.words.errors import WorkspaceError
+from sidecar.workflows.resolve import Request, differences
 
 
 @pytest.fixture
@@ -204,3 +205,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
         write_atomically(file, "\ud800")
     assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
     assert file.read_text() == "old"
+
+
+def test_a_choice_that_differs_from_fine_tunings_is_warned_of(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.infra.mkdir()
+    (workspace.infra / "finetuning.config.json").write_text('{"SUBSCRIPTION_ID": "A", "RESOURCE_GROUP_NAME": "g"}')
+    assert differences(workspace, Request("a", "t", "G", (), {})) == []
+    (text,) = differences(workspace, Request("a", "t", "other", (), {}))
+    assert "resource group g, this is other" in str(text)

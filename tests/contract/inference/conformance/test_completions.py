@@ -70,3 +70,14 @@ def test_completion_usage_in_a_stream(complete: Ask):
     chunks = list(complete(stream=True, stream_options={"include_usage": True}))
     assert chunks[-1].choices == []
     assert chunks[-1].usage.completion_tokens == 4
+
+
+def test_echo_with_logprobs_tells_how_likely_the_prompt_was(complete: Ask):
+    choice = complete(echo=True, logprobs=1, max_tokens=2).choices[0]
+    told = choice.logprobs
+    assert "".join(told.tokens) == choice.text
+    assert told.token_logprobs[0] is None
+    assert all(value <= 0 for value in told.token_logprobs[1:])
+    assert all(
+        choice.text[place:].startswith(token) for place, token in zip(told.text_offset, told.tokens, strict=True)
+    )

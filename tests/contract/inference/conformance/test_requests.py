@@ -65,7 +65,7 @@ def refused(call: Any, kind: type[openai.APIError], **options: Any):
         ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"frequency_penalty": -2.5}, "frequency_penalty"),
-        ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"stop": [5]}, "stop"),
         ({"logit_bias": {"5": 101}}, "logit_bias"),
         ({"response_format": {"type": "yaml"}}, "response_format"),
         ({"messages": [{"role": "nobody", "content": "x"}]}, "messages"),

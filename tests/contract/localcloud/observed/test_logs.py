@@ -27,6 +27,7 @@ from tests.support.evidence import evidence, same_shape
 
 @pytest.mark.fact(14, 102)
 def test_an_app_that_listens_elsewhere_is_told_so(hasty: World):
+    _listening_for_probes_alone(hasty)
     code = "import http.server as h\nh.ThreadingHTTPServer(('127.0.0.1', 0), h.BaseHTTPRequestHandler).serve_forever()"
     body = python(app_body(hasty.apps.managed_environments.get("g", "env").id), code)
     body["properties"]["template"]["containers"][0]["probes"] = []
@@ -41,6 +42,20 @@ def test_an_app_that_listens_elsewhere_is_told_so(hasty: World):
     eventually(
         lambda: "does not match the listening port" in (revision_of(hasty, "elsewhere")["runningStateDetails"] or "")
     )
+    reasons = {each["Reason"] for each in events(hasty, "probed")}
+    assert "ContainerStarted" in reasons
+    assert "Pending:PortMismatch" not in reasons, "it began before the other"
+
+
+def _listening_for_probes_alone(hasty: World) -> None:
+    """An app whose server is not there yet, while something else answers the probes on a port of their own."""
+    code = (
+        "import http.server as h, os\n"
+        "h.ThreadingHTTPServer(('127.0.0.1', int(os.environ['MY_PORT'])), h.BaseHTTPRequestHandler).serve_forever()"
+    )
+    body = python(app_body(hasty.apps.managed_environments.get("g", "env").id, env={"MY_PORT": "9000"}), code)
+    body["properties"]["template"]["containers"][0]["probes"] = [{"type": "Liveness", "tcpSocket": {"port": 9000}}]
+    written(hasty, "probed", body)
 
 
 # Scale

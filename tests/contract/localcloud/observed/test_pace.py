@@ -103,12 +103,12 @@ def test_a_scale_out_lists_all_its_replicas_at_once_and_they_start_later(cloud: 
         each.start()
     try:
         began = time.monotonic()
-        eventually(lambda: revision_of(cloud, "load")["replicas"] == 6)
+        new = eventually(lambda: whole if len(whole := listed_of(cloud, "load")) == 6 else None)
         listed = time.monotonic()
         assert listed - began < 60 * SCALE, "15 s of Azure's, and what this machine adds"
-        new = raw(cloud, f"load/revisions/{latest(cloud, 'load')}/replicas")["value"]
+        assert revision_of(cloud, "load")["replicas"] == 6
         waiting = [each for each in new if each["properties"]["runningState"] == "NotRunning"]
-        assert len(waiting) == 5
+        assert len(waiting) >= 3, "those that were listed first may run by now"
         captured = evidence("scale-rule-mismatch/14-replicas-load-15s-after-fix.json")
         theirs = next(each for each in captured if each["properties"]["runningState"] == "NotRunning")
         pulling = eventually(lambda: pulling_in(cloud, "load"))
@@ -121,10 +121,18 @@ def test_a_scale_out_lists_all_its_replicas_at_once_and_they_start_later(cloud: 
             each.join()
 
 
+def listed_of(world: World, name: str) -> list[Any]:
+    return raw(world, f"{name}/revisions/{latest(world, name)}/replicas")["value"]
+
+
 def pulling_in(world: World, name: str) -> dict[str, Any] | None:
-    found = raw(world, f"{name}/revisions/{latest(world, name)}/replicas")["value"]
     return next(
-        (each for each in found if "PullingImage" in each["properties"]["containers"][0]["runningStateDetails"]), None
+        (
+            each
+            for each in listed_of(world, name)
+            if "PullingImage" in each["properties"]["containers"][0]["runningStateDetails"]
+        ),
+        None,
     )
 
 

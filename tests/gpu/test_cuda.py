@@ -7,6 +7,7 @@ import torch
 
 from inference.engine.compute.choice import Attention, Backend
 from inference.engine.compute.gpu.graphs import CudaCapture, Graphs
+from inference.engine.compute.gpu.self_check import difference, made_rows
 from inference.engine.files.spec import ModelSpec
 from tests.bench.random_model import (
     BLOCK_SIZE,
@@ -19,7 +20,7 @@ from tests.bench.random_model import (
     random_weights,
     spec_of,
 )
-from tests.unit.inference.gpu import CUDA, KERNELS
+from tests.gpu.where import CUDA, KERNELS
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not CUDA, reason="PyTorch sees no CUDA device here")]
 kernels = pytest.mark.skipif(KERNELS.type == "cpu", reason="no GPU here that is new enough for our kernels")
@@ -27,7 +28,8 @@ DEVICE = torch.device("cuda")
 HALF = torch.bfloat16
 SHAPE = PHI3_MINI | {"num_hidden_layers": 2, "hidden_size": 768, "num_attention_heads": 8, "num_key_value_heads": 8}
 SHAPES = {"one key head a head": SHAPE, "shared key heads": SHAPE | {"num_key_value_heads": 2, "sliding_window": 60}}
-BLOCKS = 400
+BLOCKS = 800
+ROWS = 64  # at once, at most
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -37,7 +39,7 @@ def model(request: pytest.FixtureRequest) -> tuple[ModelSpec, Any]:
 
 
 def batch_of(runner: Any, number: int, adapters: Any = (0,), tokens: int = 12):
-    batch = Batch(runner, BLOCKS, 16)
+    batch = Batch(runner, BLOCKS, ROWS)
     for index in range(number):
         batch.add(prompt_of(40 + index, runner.spec.vocabulary, index), tokens, adapters[index % len(adapters)])
     batch.prefill()
@@ -50,10 +52,10 @@ def gpu_of(runner: Any):
 
 
 @kernels
-@pytest.mark.parametrize("number", [1, 3, 6, 16])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 16, 64])
 def test_a_replay_computes_what_is_computed_without_a_graph(model: tuple[ModelSpec, Any], number: int):
     spec, weights = model
-    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=16)
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=ROWS)
     path = gpu_of(runner).decode
     batch = batch_of(runner, number)
     for _ in range(6):
@@ -136,6 +138,26 @@ def test_half_precision_is_as_close_to_float32_as_torchs_own(
         (a.token, b.token) for one, other in zip(reference, ours, strict=True) for a, b in zip(one, other, strict=True)
     ]
     assert sum(a == b for a, b in likeliest) >= 0.9 * len(likeliest)
+
+
+@kernels
+@pytest.mark.parametrize("number", [1, 2, 4, 16, 64])
+def test_kernels_compute_what_torchs_operations_compute(model: tuple[ModelSpec, Any], number: int):
+    """The check of the server's own start, for each number of rows that it may decode."""
+    spec, weights = model
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=ROWS)
+    path = gpu_of(runner)
+    rows = made_rows(number, path.decode.width, BLOCK_SIZE, DEVICE)
+    with torch.inference_mode():
+        assert difference(spec, weights, [rows], path.decode.operations, path.plain) == ""
+
+
+@kernels
+def test_a_start_keeps_the_kernels(model: tuple[ModelSpec, Any]):
+    spec, weights = model
+    runner = make_runner(spec, weights, Backend(DEVICE, HALF, "triton"), blocks=BLOCKS, rows=ROWS)
+    runner.warm_up()
+    assert runner.attention == "triton", runner.notes
 
 
 def error(exact: Any, found: Any):
