@@ -1,5 +1,9 @@
-"""A small web server for tests, run as a container's command: standard library only."""
+"""A small web server for tests, run as a container's command: standard library only.
 
+START_HELD: a file; it does not begin to listen before it can lock that file for sharing (tests/support/held.py).
+"""
+
+import fcntl
 import json
 import os
 import sys
@@ -99,6 +103,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    if begin := os.environ.get("START_HELD"):
+        with open(begin, "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
     time.sleep(float(os.environ.get("START_AFTER", "0")))  # sleeps: it plays a server that takes its time
     port = int(os.environ.get("FIXED_PORT") or os.environ["CONTAINER_APP_PORT"])
     print(f"listening on {port}", file=sys.stdout, flush=True)

@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from sidecar.localcloud.core.ports import Promise
 from tests.contract.localcloud.conftest import World, code_of, eventually
 
 SERVER = Path(__file__).with_name("server.py")
@@ -299,9 +300,8 @@ def test_a_command_that_cannot_run_says_so(world: World, group: str, environment
 
 
 def test_a_command_that_insists_on_its_port_runs_one_replica_at_a_time(world: World, group: str, environment: str):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    promise = Promise("127.0.0.1")
+    port = promise.port
 
     def fixed(answer: str) -> dict[str, Any]:
         body = app_body(
@@ -317,6 +317,7 @@ def test_a_command_that_insists_on_its_port_runs_one_replica_at_a_time(world: Wo
     eventually(lambda: len(replicas(world, group, "fixed")) == 1)
     deployed(world, group, "fixed", fixed("two"))
     eventually(lambda: httpx.get(f"{url}/env").status_code == 200 and httpx.get(f"{url}/env").json()["ANSWER"] == "two")
+    promise.end()
 
 
 def test_console_lines_are_streamed_with_the_apps_token_only(world: World, group: str, environment: str):

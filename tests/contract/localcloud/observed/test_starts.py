@@ -72,7 +72,7 @@ def test_a_container_that_ends_again_and_again(cloud: World, environment: str):
     assert ("ProcessExited", "Container 'main' was terminated with exit code '3'") in found
     assert not {reason for reason, _ in found} & NEVER_SEEN
     token = cloud.apps.container_apps.get_auth_token("g", "crash").properties.token
-    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}) as http:
+    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
         console = http.get(container["logStreamEndpoint"], params={"follow": "false"}).text
     assert "F Traceback: it broke" in console, "the last instance's lines stay readable while it waits"
 
@@ -121,7 +121,7 @@ def test_a_program_that_is_not_there_leaves_no_console_log(cloud: World, environ
     assert text.partition(". ")[0].replace("'main'", "'app'") == theirs.partition(". ")[0]
     assert 'executable file not found in $PATH: unknown")' in text
     token = cloud.apps.container_apps.get_auth_token("g", "missing").properties.token
-    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}) as http:
+    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
         answer = http.get(container_of(cloud, "missing")["logStreamEndpoint"], params={"follow": "false"})
     assert answer.status_code == 404
 
