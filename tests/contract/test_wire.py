@@ -49,7 +49,7 @@ class Client:
     def answer(self, number: int) -> dict[str, Any]:
         while True:
             try:
-                message = self._answers.get(timeout=60)
+                message = self._answers.get(timeout=240)
             except Empty:
                 raise AssertionError("no answer; stderr: " + "".join(self.stderr)) from None
             if message.get("id") == number and "method" not in message:
@@ -141,11 +141,11 @@ def test_nothing_of_a_message_reaches_stderr(client: Client, tmp_path: Path) -> 
     client.ask("slipway/workspace", {"folder": str(tmp_path / "a-name-to-look-for")})
     client.ask("shutdown", None)
     client.notify("exit", None)
-    assert client.process.wait(timeout=20) == 0
+    assert client.process.wait(timeout=120) == 0
     assert "a-name-to-look-for" not in "".join(client.stderr)
 
 
 def test_the_process_ends_when_its_window_is_gone(client: Client) -> None:
     assert client.process.stdin is not None
     client.process.stdin.close()
-    client.process.wait(timeout=20)
+    client.process.wait(timeout=120)

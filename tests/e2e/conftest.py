@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
@@ -69,7 +70,7 @@ class Home:
     def cli(self, *arguments: str, expect: int = 0) -> Any:
         """Runs a command with --json; returns its document after checking the exit code."""
         process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}\n{err}"
         return json.loads(out)
 
@@ -100,7 +101,7 @@ class Home:
         if known is None or not psutil.pid_exists(known.pid):
             return
         os.kill(known.pid, how)
-        until(lambda: not alive(known.pid), 30, "the local cloud to end")
+        until(lambda: not alive(known.pid), 120, "the local cloud to end")
 
 
 def alive(pid: int) -> bool:
@@ -202,9 +203,17 @@ def new_place(home: Home, folder: Path, group: str) -> Place:
     return Place(home, folder, subscription, group)
 
 
+@pytest.fixture
+def deployed(once_deployed: Place) -> Place:
+    """A project provisioned and deployed once, for every test that only looks at it or deploys it again. It is awake: the tests
+    between two of its own may take longer than its cooldown."""
+    endpoint = f"http://{once_deployed.config['ACA_APP_ENDPOINT']}/health/live"
+    assert httpx.get(endpoint, timeout=240, trust_env=False).status_code == 200
+    return once_deployed
+
+
 @pytest.fixture(scope="session")
-def deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A project provisioned and deployed once, for every test that only looks at it or deploys it again."""
+def once_deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = new_place(home, tmp_path_factory.mktemp("project"), "deployed")
     place.provision()
     place.upload_models(sample[0])
