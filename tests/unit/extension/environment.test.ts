@@ -11,7 +11,7 @@ import { findPython, type Python } from "../../../extension/python";
 import { Problem } from "../../../extension/sentences";
 
 describe("the private Python environment", function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let home: string;
   let lock: string;
   let python: Python;
