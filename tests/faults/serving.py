@@ -90,7 +90,7 @@ def overload(world: World) -> Row:
             return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after", "")
 
         with concurrent.futures.ThreadPoolExecutor(80) as pool:
-            eventually(lambda: "gradio" in http.get("/").text, 60)  # until then its import slows everything down
+            eventually(lambda: "gradio" in http.get("/").text, 180)  # until then its import slows everything down
             alone = min(one(0)[1] for _ in range(3))
             answers = list(pool.map(one, range(80)))
             control = list(pool.map(one, range(4)))
@@ -219,7 +219,7 @@ def swapped(world: World) -> Row:
         stop.set()
         for one in clients:
             one.join()
-        alive = httpx.get(f"{server.url}/health/live").status_code
+        alive = httpx.get(f"{server.url}/health/live", timeout=60).status_code
     kinds = set(answers)
     held = good == [200] * 10 and broken.status_code == 400 and "truncated" in broken.text and alive == 200
     held = held and len(kinds) == 1 and next(iter(kinds))[0] == 200
@@ -240,7 +240,7 @@ def out_of_memory(world: World) -> Row:
             body = {"model": "bench/small", "prompt": prompt, "max_tokens": 1, "temperature": 0}
             return server.http().post("/v1/completions", json=body, timeout=120)
 
-        eventually(lambda: "gradio" in server.http().get("/").text, 60)  # until then the process itself still grows
+        eventually(lambda: "gradio" in server.http().get("/").text, 180)  # until then the process itself still grows
         control = long(290, 2000)  # much shorter: what it leaves behind in the heap is too little for the other
         expected = server.http().post("/v1/completions", json=small).json()["choices"]
         taken = int((Path("/proc") / str(server.process.pid) / "statm").read_text().split()[0])
@@ -254,7 +254,7 @@ def out_of_memory(world: World) -> Row:
         failed = failing.result()
         resource.prlimit(server.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         after = long(292).status_code
-        ready = httpx.get(f"{server.url}/health/ready").status_code
+        ready = httpx.get(f"{server.url}/health/ready", timeout=60).status_code
         blocks = server.metric("slipway_kv_blocks_used")
     wrong = sum(each != expected for each in others)
     held = failed.status_code == 500 and failed.json()["error"]["code"] == "engine_error"

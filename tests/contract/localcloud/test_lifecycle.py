@@ -63,6 +63,7 @@ def test_several_run_side_by_side_with_keys_of_their_own(another: Start):
         f"{second.arm}/subscriptions?api-version=2022-12-01",
         headers={"Authorization": f"Bearer {first.token()}"},
         verify=second.known["caFile"],
+        timeout=60,
     )
     assert stranger.status_code == 401
 
