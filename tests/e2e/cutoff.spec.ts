@@ -19,8 +19,8 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-cut-"));
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
     const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
-    // An environment takes eight seconds to be made: long enough to be met in the middle.
-    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 400 } } });
+    // An environment takes forty seconds to be made: long enough to be met in the middle, twice, on a busy machine.
+    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 2000 } } });
   });
   after(async () => {
     await host.stop();
@@ -74,7 +74,7 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     await window.screenshot("provision cut off");
     assert.match(await offer.innerText(), /What was begun goes on in the cloud; Provision finds it, and follows it\./);
     await window.press("Provisioning for killed was cut off at", "Go on");
-    await window.notification("Provisioned.").waitFor({ timeout: 90_000 });
+    await window.notification("Provisioned.").waitFor({ timeout: 240_000 });
     assert.equal(await window.question.isVisible(), false);
     assert.ok(window.log.includes("is under way already: following it"), "the run that was begun is followed");
     await window.screenshot("provision gone on");

@@ -194,13 +194,14 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
-  it("a Deploy that was cut off is told, and goes on from where it was", () => startingSlowly(folder, async () => {
+  it("a Deploy that was cut off is told, and goes on from where it was", () => startingSlowly(folder, async (goOn) => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.step(DEPLOY, /Starting release|Installing dependencies|Loading/);
     process.kill(window.sidecar, "SIGKILL");
     await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4d cut off");
     await window.press(/was cut off at/, "Go on");
+    goOn();
     await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
     await window.clearNotifications();
   }));
