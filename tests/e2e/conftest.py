@@ -25,7 +25,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.demo import Question, sample_models, upload_models
 from sidecar.gateway import resources
-from sidecar.gateway.local import known_local_cloud
+from sidecar.gateway.local import known_local_cloud, runs
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, Settings, open_session, settings_from
 
@@ -74,10 +74,10 @@ class Home:
         assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}\n{err}"
         return json.loads(out)
 
-    def cloud_pid(self) -> int:
+    def cloud(self) -> psutil.Process:
         known = known_local_cloud(self.settings.local_state)
         assert known is not None
-        return known.pid
+        return psutil.Process(known.pid)
 
     def replica_processes(self) -> list[psutil.Process]:
         """Every process that runs with this home's share as its mount."""
@@ -98,16 +98,17 @@ class Home:
 
     def stop_cloud(self, how: signal.Signals = signal.SIGTERM) -> None:
         known = known_local_cloud(self.settings.local_state)
-        if known is None or not psutil.pid_exists(known.pid):
+        if known is None or not runs(known):
             return
-        os.kill(known.pid, how)
-        until(lambda: not alive(known.pid), 120, "the local cloud to end")
+        process = psutil.Process(known.pid)
+        process.send_signal(how)
+        until(lambda: not alive(process), 120, "the local cloud to end")
 
 
-def alive(pid: int) -> bool:
-    """A process that nobody has reaped yet is dead all the same."""
+def alive(process: psutil.Process) -> bool:
+    """A process that nobody has reaped yet is dead all the same, and another under its old number is not it."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

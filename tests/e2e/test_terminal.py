@@ -172,12 +172,12 @@ def test_killing_the_local_cloud_ends_every_replica_and_the_next_run_works(
     processes = own_home.replica_processes()
     assert processes
     own_home.stop_cloud(signal.SIGKILL)
-    until(lambda: not any(alive(each.pid) for each in processes), 120, "the replicas to end")
+    until(lambda: not any(alive(each) for each in processes), 120, "the replicas to end")
     assert place.deploy()["verified"]
     assert place.config == config
     processes = own_home.replica_processes()
     own_home.stop_cloud()
-    assert not any(alive(each.pid) for each in processes)
+    assert not any(alive(each) for each in processes)
 
 
 def demo(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -214,11 +214,11 @@ def test_npm_start_verifies_once_and_the_second_time_stays_until_ctrl_c(tmp_path
         if "Press Ctrl-C" in line:
             break
     processes = Home(tmp_path).replica_processes()
-    cloud = Home(tmp_path).cloud_pid()
+    cloud = Home(tmp_path).cloud()
     assert processes
     assert alive(cloud)
     second.send_signal(signal.SIGINT)
     rest, _ = second.communicate(timeout=240)
     assert second.returncode == 0, "".join(lines) + rest
     assert not alive(cloud)
-    assert not any(alive(each.pid) for each in processes)
+    assert not any(alive(each) for each in processes)

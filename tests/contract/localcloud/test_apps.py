@@ -358,10 +358,9 @@ def system_events(world: World, group: str, name: str) -> list[str]:
 
 def test_deleting_an_app_ends_its_processes(world: World, group: str, environment: str):
     url = deployed(world, group, "gone", app_body(environment))
-    pid = httpx.get(f"{url}/pid", timeout=60).json()
-    assert psutil.pid_exists(pid)
+    process = psutil.Process(httpx.get(f"{url}/pid", timeout=60).json())
     world.apps.container_apps.begin_delete(group, "gone").result()
-    eventually(lambda: not psutil.pid_exists(pid))
+    eventually(lambda: not process.is_running())
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{url}/env", timeout=60)
 

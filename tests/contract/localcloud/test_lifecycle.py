@@ -22,22 +22,22 @@ from tests.contract.localcloud.test_deployments import template
 Start = Callable[..., World]
 
 
-def has_ended(pid: int) -> bool:
-    """One that nobody has waited for yet has ended all the same."""
+def has_ended(process: psutil.Process) -> bool:
+    """One that nobody has waited for yet has ended all the same, and another under its old number is not it."""
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def with_app(world: World) -> tuple[str, int]:
+def with_app(world: World) -> tuple[str, psutil.Process]:
     """A group, an environment and an app; its address and its process."""
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     body = {"location": "westus3", "properties": {}}
     environment = world.apps.managed_environments.begin_create_or_update("g", "env", body).result().id
     url = deployed(world, "g", "app", app_body(environment))
-    return url, httpx.get(f"{url}/pid", timeout=60).json()
+    return url, psutil.Process(httpx.get(f"{url}/pid", timeout=60).json())
 
 
 def test_what_is_kept_is_for_its_owner_only(another: Start):
@@ -72,19 +72,19 @@ def test_it_ends_with_the_process_that_it_was_started_for(another: Start):
     """However that one goes: closing a terminal killed `npm start` at times before it had ended its cloud."""
     companion = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     world = another("--with", str(companion.pid))
-    _, pid = with_app(world)
+    _, replica = with_app(world)
     companion.kill()
     companion.wait()
     assert world.process.wait(120) == 0
-    eventually(lambda: has_ended(pid), what="the replica ended")
+    eventually(lambda: has_ended(replica), what="the replica ended")
 
 
 def test_killing_the_cloud_ends_every_replica_and_nothing_is_lost(another: Start, tmp_path: Path):
     world = another(state=tmp_path / "kept")
-    url, pid = with_app(world)
+    url, replica = with_app(world)
     os.kill(world.process.pid, signal.SIGKILL)
     world.process.wait()
-    eventually(lambda: has_ended(pid), what="the replica ended")
+    eventually(lambda: has_ended(replica), what="the replica ended")
     again = another(state=tmp_path / "kept")
     assert again.arm == world.arm, "ports are kept"
     assert again.known["clientSecret"] == world.known["clientSecret"]
@@ -115,9 +115,9 @@ def test_ports_that_another_program_has_taken_are_left_to_it(another: Start, tmp
 
 def test_a_clean_stop_ends_the_replicas_and_exits_0(another: Start):
     world = another()
-    url, pid = with_app(world)
+    url, replica = with_app(world)
     assert world.stop() == 0
-    assert not psutil.pid_exists(pid)
+    assert has_ended(replica)
     assert _status(url) is None
 
 

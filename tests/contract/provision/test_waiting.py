@@ -90,18 +90,13 @@ def test_a_change_that_does_not_end_hears_a_cancel(project: Project, faults: Arm
     """The SDK's own wait lasts its 15 minutes, and then counts as success."""
     environment(project, "slow", CONSUMPTION)
     project.state(acaEnvironmentName="slow")
-    faults(
+    hits = faults(
         {"path": "/operationResults/", "status": 202, "body": "{}", "times": None},
         {"path": "/operationStatuses/", "kind": "never-ending", "times": None},
     )
-
-    def cancel(said: str) -> None:
-        if "Adding the GPU profile" in said:
-            threading.Timer(0.5, project.stop.set).start()
-
-    project.on_said = cancel
     began = time.monotonic()
-    with pytest.raises(Cancelled, match="The cloud goes on with it"):
+    looked = cancelled_when(project, lambda: sum(hits()) > 0)
+    with looked, pytest.raises(Cancelled, match="The cloud goes on with it"):
         project.provision("gpu-profile")
     assert time.monotonic() - began < 120
 
@@ -300,13 +295,8 @@ def test_a_cancel_reaches_the_cloud_though_its_request_must_be_repeated(project:
         {"method": "POST", "path": "/cancel[?]", "status": 503, "headers": {"Retry-After": "1"}, "times": 1},
         {**failing(project, "/deployments/[^/]*[?]", running), "skip": 1},
     )
-
-    def cancel(said: str) -> None:
-        if "Starting the deployment" in said:
-            threading.Timer(1, project.stop.set).start()
-
-    project.on_said = cancel
-    with pytest.raises(Cancelled, match=r"was cancelled|could not be cancelled .* it is still Running"):
+    looked = cancelled_when(project, lambda: hits()[1] > 0)
+    with looked, pytest.raises(Cancelled, match=r"was cancelled|could not be cancelled .* it is still Running"):
         project.provision()
     assert hits()[0] == 1
 
