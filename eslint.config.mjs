@@ -8,11 +8,12 @@ import tseslint from "typescript-eslint";
 export const ORDER = [
   ["extension"],
   ["commands"],
+  ["tour"],
   ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
   ["endpoint", "resume"],
   ["operate"],
   ["view", "launch", "plans", "problems", "logs", "warm"],
-  ["messages", "environment", "credentials", "picks"],
+  ["messages", "environment", "credentials", "picks", "listing"],
   ["client", "python", "tokens", "folders"],
   ["sentences", "config", "attention"],
   ["protocol"],

@@ -48,11 +48,17 @@ export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFol
   return ask();
 }
 
+/** Steps of the walkthrough, which are done when the thing itself is. */
+export type Milestone = "provision" | "model" | "deploy" | "chat" | "remove" | "tour";
+
+export async function did(what: Milestone): Promise<void> {
+  await vscode.commands.executeCommand("setContext", `slipway.did.${what}`, true);
+}
+
 export function cloudSetting(): CloudName {
   return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
 }
 
-/** Which code a release is made of. */
 /** Whether an app whose GPU is awake for long without an answer is stopped. */
 export function stopSetting(folder: vscode.WorkspaceFolder): boolean {
   return vscode.workspace.getConfiguration("slipway", folder).get<boolean>("stopUnanswered", false);
@@ -63,6 +69,7 @@ export function rolloutSetting(folder: vscode.WorkspaceFolder): StrategyWish {
   return vscode.workspace.getConfiguration("slipway", folder).get<StrategyWish>("rollout", "auto");
 }
 
+/** Which code a release is made of. */
 export function codeSetting(folder: vscode.WorkspaceFolder): string {
   return vscode.workspace.getConfiguration("slipway", folder).get<string>("code", "workspace");
 }

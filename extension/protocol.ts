@@ -437,6 +437,23 @@ export interface FolderHeldParams {
   readonly source: string;
 }
 
+export interface Sampled {
+  readonly base: string;
+  readonly adapter: string;
+  readonly question: string;
+  readonly answer: string;
+  readonly live: "live" | "asleep" | "partly" | "stored";
+  readonly sent: number;
+  readonly sentence: Sentence;
+}
+
+export interface SampleParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly consents: readonly string[];
+}
+
 export interface Uploaded {
   readonly kind: "adapter" | "base";
   readonly name: string;
@@ -667,6 +684,7 @@ export interface Methods {
   readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
   readonly "slipway/folderHeld": { readonly params: FolderHeldParams; readonly result: FolderHeld };
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
+  readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
 }
 
 export interface Callbacks {

@@ -25,6 +25,7 @@ from sidecar.gateway.endpoint import Endpoint
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.local import PACKAGES, known_local_cloud, runs
 from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.sample import sample_command
 from sidecar.gateway.session import Session, Settings, open_session, prepare, settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
@@ -162,19 +163,6 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     key = api_key(workspace, session)
     base, adapter = ask(deployed.url, key, questions[0])
     print(how_to_call(deployed.url, key, adapter, base, questions[0].question, time.monotonic() - began), flush=True)
-
-
-START = (
-    "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-    "runpy.run_module('sidecar.sample', run_name='__main__', alter_sys=True)"
-)
-"""`-m`, but for where the package is found: behind everything of the environment's own. Installed from the wheel it lies among
-the sidecar's packages, which are not the model server's."""
-
-
-def sample_command(python: str) -> list[str]:
-    """Makes the sample model, or finds it made. `python`: the model server's environment's."""
-    return [python, "-P", "-c", START, str(PACKAGES), "--cached"]
 
 
 def output_of(command: list[str], settings: Settings, stop: threading.Event) -> str:

@@ -59,6 +59,8 @@ from sidecar.wire.releases import RunsOn as RunsOn
 from sidecar.wire.releases import file_problems as file_problems
 from sidecar.wire.upload import FolderHeld as FolderHeld
 from sidecar.wire.upload import FolderHeldParams as FolderHeldParams
+from sidecar.wire.upload import Sampled as Sampled
+from sidecar.wire.upload import SampleParams as SampleParams
 from sidecar.wire.upload import Uploaded as Uploaded
 from sidecar.wire.upload import UploadParams as UploadParams
 from sidecar.words.errors import ConsentNeeded, SlipwayError
@@ -286,6 +288,7 @@ METHODS: dict[str, Method] = {
     "slipway/remove": Method(RemoveParams, Removed),
     "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
     "slipway/upload": Method(UploadParams, Uploaded),
+    "slipway/sample": Method(SampleParams, Sampled),
 }
 """Requests from the extension."""
 
