@@ -10,7 +10,7 @@ export const ORDER = [
   ["commands"],
   ["tour"],
   ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
-  ["endpoint", "resume"],
+  ["endpoint", "resume", "updating"],
   ["operate"],
   ["view", "launch", "plans", "problems", "logs", "warm"],
   ["messages", "environment", "credentials", "picks", "listing"],

@@ -8,7 +8,7 @@ import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
-import { cloudSetting, did, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, did, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
@@ -21,6 +21,7 @@ import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
 import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
 import { sample, tour } from "./tour";
+import { createProjectFiles, summaryWithFiles, updateFiles } from "./updating";
 import { upload } from "./uploading";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) => Promise<void>;
@@ -52,7 +53,8 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.upload": upload,
   "slipway.sample": sample,
   "slipway.tour": tour,
-  "slipway.init": init,
+  "slipway.init": createProjectFiles,
+  "slipway.updateFiles": updateFiles,
   "slipway.refresh": refresh,
 };
 
@@ -138,16 +140,6 @@ async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provis
   const chosen = await vscode.window.showInformationMessage(message, deployNow, ...(portalUrl === null ? [] : [portal]));
   if (chosen === deployNow) await vscode.commands.executeCommand("slipway.deploy", folder);
   if (chosen === portal && portalUrl !== null) await vscode.env.openExternal(vscode.Uri.parse(portalUrl));
-}
-
-async function init(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const { created } = await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
-  for (const file of created) rooms.log.info(file);
-  const message =
-    created.length === 0
-      ? vscode.l10n.t("All project files are already there; none was changed.")
-      : vscode.l10n.t("{count} project files were created in {folder}.", { count: String(created.length), folder: folder.name });
-  await vscode.window.showInformationMessage(message);
 }
 
 /** Looked at first, with the person at hand: the requests themselves ask nobody to sign in. */

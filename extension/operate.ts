@@ -3,10 +3,10 @@ import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
-import { follow, say, type Ask } from "./messages";
+import { follow, type Ask } from "./messages";
 import type { Plans } from "./plans";
 import type { Problems } from "./problems";
-import type { CloudName, StrategyWish, WorkspaceSummary } from "./protocol";
+import type { CloudName, StrategyWish } from "./protocol";
 import type { EndpointView } from "./view";
 import type { Warmth } from "./warm";
 
@@ -29,23 +29,6 @@ export async function operate<T>({ credentials, sidecar, view }: Rooms, title: s
   } finally {
     void view.look();
   }
-}
-
-/** The folder's summary, after offering the project files that are missing; undefined when the person declines. */
-export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode"): Promise<WorkspaceSummary | undefined> {
-  const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  const summary = await ask();
-  for (const problem of summary.problems) rooms.log.warn(say(problem));
-  if (summary[needed]) return summary;
-  const create = vscode.l10n.t("Create project files");
-  const message =
-    needed === "hasTemplate"
-      ? vscode.l10n.t("The folder {folder} has no infra/provision/inference.bicep.", { folder: folder.name })
-      : vscode.l10n.t("The folder {folder} has no inference code to deploy (inference/).", { folder: folder.name });
-  const detail = vscode.l10n.t("Slipway can put its own infra/ and inference/ there. Files that exist stay as they are.");
-  if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, create)) !== create) return undefined;
-  await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
-  return ask();
 }
 
 /** Steps of the walkthrough, which are done when the thing itself is. */

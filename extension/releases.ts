@@ -2,7 +2,8 @@
 import * as vscode from "vscode";
 import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
-import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
+import { summaryWithFiles } from "./updating";
 import type { Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
 export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {

@@ -8,6 +8,7 @@ import type { Sampled } from "./protocol";
 import { provisionByPlan } from "./provisioning";
 import { released } from "./releases";
 import { Problem, sentence } from "./sentences";
+import { createFiles } from "./updating";
 
 const GROUP = "slipway-tour";
 /** What the dialog at the beginning has asked for. */
@@ -42,7 +43,7 @@ export async function tour(rooms: Rooms, folder: vscode.WorkspaceFolder): Promis
   }
   if (!summary.provisioned) {
     if (!(await agrees(folder))) return;
-    await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
+    if ((await createFiles(rooms, folder)) === undefined) return;
     const target = await here(rooms);
     const provisioned = await provisionByPlan(rooms, folder, vscode.l10n.t("Provision Azure Container Apps for inference"), target);
     if (provisioned === undefined) return;

@@ -30,8 +30,9 @@ from sidecar.gateway.session import Session, Settings, open_session, prepare, se
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.text import Text
-from sidecar.workflows.actions import Context, deploy_action, init, provision_action
+from sidecar.workflows.actions import Context, deploy_action, provision_action
 from sidecar.workflows.observe import api_key
+from sidecar.workflows.project_files import init
 
 GROUP = "slipway-demo"
 KEEP_ALIVE_SECONDS = 60
@@ -202,7 +203,7 @@ def fresh_workspace(folder: Path, context: Context) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "inference", ignore_errors=True)
     shutil.rmtree(folder / "infra" / "provision", ignore_errors=True)
-    init(wire.FolderParams(folder=str(folder)), context)
+    init(wire.InitParams(folder=str(folder), consents=[]), context)
     return open_workspace(folder)
 
 
