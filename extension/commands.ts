@@ -69,6 +69,7 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
       try {
         chosen = await usableFolder(folder);
         if (chosen === undefined) return;
+        await did("folder"); // not before: VS Code never counts a step whose condition held when it got to know of the step
         rooms.view.follow(chosen);
         await command(rooms, chosen, given);
       } catch (error) {

@@ -32,7 +32,7 @@ export async function operate<T>({ credentials, sidecar, view }: Rooms, title: s
 }
 
 /** Steps of the walkthrough, which are done when the thing itself is. */
-export type Milestone = "provision" | "model" | "deploy" | "chat" | "remove" | "tour";
+export type Milestone = "folder" | "provision" | "model" | "deploy" | "chat" | "remove" | "tour";
 
 export async function did(what: Milestone): Promise<void> {
   await vscode.commands.executeCommand("setContext", `slipway.did.${what}`, true);
