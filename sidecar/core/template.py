@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.armlang.bicep import compile_bicep, content_digest, source_digest
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text

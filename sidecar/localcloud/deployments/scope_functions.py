@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.armlang.dates import format_time
-from sidecar.armlang.functions import ExpressionError
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.dates import format_time
 from sidecar.localcloud.core.fields import Json
 
 LISTING = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
