@@ -30,7 +30,7 @@ def base64_to_string(text: str, function: str = "base64ToString") -> str:
 
 
 def base64_to_json(text: str) -> Any:
-    return json_of(base64_to_string(text, "base64ToJson"), "base64ToJson")
+    return json_of(base64_to_string(text, "base64ToJson"))
 
 
 def ends_with(text: str, end: str) -> bool:
@@ -155,11 +155,10 @@ def format_of(pattern: str, *values: Any) -> str:
         ) from problem
 
 
-def json_of(text: str, function: str = "json") -> Any:
+def json_of(text: str) -> Any:
     try:
         return read_json(text)
     except Malformed as problem:
         raise ExpressionError(
-            f"The template language function '{function}' parameter is not valid. The provided value cannot be converted to "
-            f"JSON: {problem}. Please see https://aka.ms/arm-functions#{function} for usage details."
+            "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string."
         ) from problem

@@ -12,7 +12,7 @@ from sidecar.localcloud.core.fields import Json
 
 LISTING = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
 """The functions that ask a resource's provider, as reference() reads the resource."""
-READING = frozenset(("reference", *(name.lower() for name in LISTING)))
+READING = frozenset(("reference", "listoutputswithsecurevalues", *(name.lower() for name in LISTING)))
 """Those that the local cloud answers only once the resource is there."""
 
 
