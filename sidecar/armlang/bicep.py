@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from sidecar.armlang.bicep_findings import Finding, Reader, Refused
 from sidecar.armlang.bicep_syntax import parse, refuse
 from sidecar.armlang.bicep_tree import (
     ArrayOf,
@@ -28,6 +29,7 @@ from sidecar.armlang.bicep_tree import (
     Unary,
     Variable,
 )
+from sidecar.words.errors import TemplateError
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _Declared = TypeVar("_Declared", Parameter, Variable, Resource)
@@ -64,6 +66,16 @@ def compile_bicep(source: str) -> dict[str, Json]:
     declarations = parse(normalise(source))
     template = _Compiler(declarations).template()
     return stamped(template, source)
+
+
+def compile_file(name: str, source: str, reader: Reader) -> dict[str, Json]:
+    """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused."""
+    del reader  # modules and loaded files are outside the subset so far
+    try:
+        return compile_bicep(source)
+    except TemplateError as error:
+        line = next((int(value) for key, value in error.message.args if key == "line"), 1)
+        raise Refused([Finding(line, 1, None, error.message, "outside", name)]) from error
 
 
 def normalise(source: str) -> str:
