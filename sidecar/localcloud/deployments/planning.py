@@ -9,9 +9,8 @@ from sidecar.armlang.digests import guid
 from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects, strings
-from sidecar.localcloud.deployments.arities import READING
 from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
-from sidecar.localcloud.deployments.scope_functions import Place, canonical_id
+from sidecar.localcloud.deployments.scope_functions import READING, Place, canonical_id
 
 
 @dataclass(frozen=True)

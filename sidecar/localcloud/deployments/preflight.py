@@ -10,10 +10,10 @@ from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
-from sidecar.localcloud.deployments.arities import READING
 from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, nested_properties
 from sidecar.localcloud.deployments.record import Ordered
+from sidecar.localcloud.deployments.scope_functions import READING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.namespaces import require_registered_type
 from sidecar.localcloud.resources.resource_type import ArmRequest, Lookup

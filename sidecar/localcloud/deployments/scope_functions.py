@@ -12,6 +12,8 @@ from sidecar.localcloud.core.fields import Json
 
 LISTING = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
 """The functions that ask a resource's provider, as reference() reads the resource."""
+READING = frozenset(("reference", *(name.lower() for name in LISTING)))
+"""Those that the local cloud answers only once the resource is there."""
 
 
 @dataclass(frozen=True)
