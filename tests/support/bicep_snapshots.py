@@ -1,7 +1,7 @@
 """What our planning makes of a template, in the form in which Microsoft's engine records it: resources and outputs."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sidecar.armlang.expressions import Call, Deferred, ExpressionError, Literal
@@ -22,45 +22,78 @@ class Refused(Exception):
     """Our planning refuses the template."""
 
 
-def snapshot(template: dict[str, Any], given: dict[str, Any], place: Place | None = None) -> dict[str, Any]:
+@dataclass
+class Made:
+    """What a template makes: its resources, those of nested deployments too, its outputs, and how they wait."""
+
+    resources: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    deployments: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Nested ones by id: mode and parameters."""
+    waits: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """(id, id of what it waits for), through others too; existing ones are only passed through."""
+
+
+def snapshot(template: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """`predictedResources` and `outputs`. Raises Refused."""
+    made = planned_whole(template, given)
+    return {"predictedResources": made.resources, "outputs": made.outputs}
+
+
+def planned_whole(template: dict[str, Any], given: dict[str, Any]) -> Made:
     try:
-        resources, outputs = _predicted(
-            template, {name: {"value": each} for name, each in given.items()}, place or corpus_place()
-        )
+        return _predicted(template, {name: {"value": each} for name, each in given.items()}, corpus_place())
     except (ArmError, ExpressionError) as problem:
         raise Refused(str(problem)) from problem
-    return {"predictedResources": resources, "outputs": outputs}
 
 
-def _predicted(template: dict[str, Any], given: dict[str, Any], place: Place) -> tuple[list[Any], dict[str, Any]]:
+def _predicted(template: dict[str, Any], given: dict[str, Any], place: Place) -> Made:
     late = {name: value for name, each in given.items() if isinstance(value := each.get("value"), Residue)}
     # Their types can't be checked yet.
     declared = {**template.get("parameters", {}), **{name: {"type": "string"} for name in late}}
     template = {**template, "parameters": declared}
     given = {**given, **{name: {"value": ""} for name in late}}
     plan = planned_deployment(template, given, place, 0.0, dict.fromkeys(LATER, _later))
-    found: list[Any] = []
+    made = Made(waits=_closure(plan))
     inner: dict[str, dict[str, Any]] = {}
     reducer = Reducer(plan, template.get("variables", {}), late, inner)
     for planned in _in_order(plan):
         if not planned.wanted or planned.existing:
             continue
         if planned.nested:
-            made, inner[planned.key] = _nested(planned, reducer, place)
-            found += made
+            below = _nested(planned, reducer, place, made)
+            inner[planned.key] = below.outputs
+            made.resources += below.resources
+            made.deployments |= below.deployments
+            made.waits |= below.waits
         else:
-            found.append(_resource(planned, reducer))
-    outputs: dict[str, Any] = {}
+            made.resources.append(_resource(planned, reducer))
     for name, output in plan.outputs.items():
-        condition = reducer.leaf(output.get("condition", True), plan.scope)
-        if condition is True:
-            outputs[name] = (
-                repeated(output["copy"], plan.scope, reducer.leaf)
-                if "copy" in output
-                else expand(output["value"], plan.scope, reducer.leaf)
+        if reducer.leaf(output.get("condition", True), plan.scope) is True:
+            loop = output.get("copy")
+            value = (
+                repeated(loop, plan.scope, reducer.leaf) if loop else expand(output["value"], plan.scope, reducer.leaf)
             )
-    return found, outputs
+            made.outputs[name] = value
+    return made
+
+
+def _closure(plan: Plan) -> set[tuple[str, str]]:
+    direct: dict[str, set[str]] = {}
+    for each in plan.resources:
+        direct.setdefault(each.key, set()).update(plan.waits_for(each))
+    own = {each.key for each in plan.resources if not each.existing}
+    found: set[tuple[str, str]] = set()
+    for key in own:
+        seen: set[str] = set()
+        left = [*direct[key]]
+        while left:
+            other = left.pop()
+            if other not in seen:
+                seen.add(other)
+                left += direct[other]
+        found |= {(key, other) for other in seen & own}
+    return found
 
 
 def _later(*_arguments: Any) -> Any:
@@ -88,13 +121,14 @@ def _resource(planned: Planned, reducer: Reducer) -> dict[str, Any]:
     return {**shown, "id": planned.id, "name": planned.name, "apiVersion": planned.api_version}
 
 
-def _nested(planned: Planned, reducer: Reducer, place: Place) -> tuple[list[Any], dict[str, Any]]:
+def _nested(planned: Planned, reducer: Reducer, place: Place, made: Made) -> Made:
     properties = planned.source["properties"]
     inside = str(properties.get("expressionEvaluationOptions", {}).get("scope", "outer")).lower() == "inner"
     if not inside:
         raise Refused("a nested template with the outer scope")
     stated: dict[str, Any] = expand(properties.get("parameters", {}), planned.scope, reducer.leaf)
     given = {name: _from_vault(each) for name, each in stated.items()}
+    made.deployments[planned.id] = {"mode": properties.get("mode"), "parameters": given}
     where = planned.id.rpartition("/providers/")[0]
     subscription = where.split("/")[2]
     group: dict[str, Any] = {
