@@ -11,27 +11,12 @@ from typing import Any
 
 from sidecar.armlang.argument_types import SEE, check_arguments, not_valid, unhandled
 from sidecar.armlang.collection_functions import property_of, unique_names
-from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, calls, is_expression, parse
+from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
 from sidecar.armlang.function_table import arity_problem, function_named
 from sidecar.armlang.functions import FUNCTIONS
 from sidecar.armlang.values import ExpressionError, NotKnownHere, as_list, as_object, kind_of, unknown
 from sidecar.dotnet.errors import NotKnown
 from sidecar.dotnet.text import paired, upper
-
-__all__ = [
-    "Call",
-    "Deferred",
-    "ExpressionError",
-    "Index",
-    "Literal",
-    "Node",
-    "Scope",
-    "calls",
-    "compute",
-    "evaluate",
-    "is_expression",
-    "parse",
-]
 
 Function = Callable[..., Any]
 
@@ -118,32 +103,27 @@ def compute(node: Node, scope: Scope) -> Any:
     return paired(result) if isinstance(result, str) else result
 
 
-def _named(kind: str, arguments: tuple[Node, ...], scope: Scope) -> str:
-    name = compute(arguments[0], scope)
-    if not isinstance(name, str):
-        raise ExpressionError(f"The template function '{kind}' expects its argument to be a string.")
-    return name
+def _reading(kind: str, of: Callable[[Scope], Callable[[str], Any] | None]) -> Callable[[tuple[Node, ...], Scope], Any]:
+    """A function that looks a name up in the scope."""
+
+    def read(arguments: tuple[Node, ...], scope: Scope) -> Any:
+        name, known = compute(arguments[0], scope), of(scope)
+        if not isinstance(name, str):
+            raise ExpressionError(f"The template function '{kind}' expects its argument to be a string.")
+        if known is None:
+            raise ExpressionError(f"The template function '{kind}' is not expected at this location.")
+        return known(name)
+
+    return read
 
 
-def _parameters(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("parameters", arguments, scope)
-    if scope.parameters is None:
-        raise ExpressionError("The template function 'parameters' is not expected at this location.")
-    return scope.parameters(name)
+def _of_lambda(scope: Scope) -> Callable[[str], Any]:
+    def known(name: str) -> Any:
+        if name not in scope.lambda_variables:
+            raise ExpressionError(f"The lambda variable '{name}' is not found.")
+        return scope.lambda_variables[name]
 
-
-def _variables(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("variables", arguments, scope)
-    if scope.variables is None:
-        raise ExpressionError("The template function 'variables' is not expected at this location.")
-    return scope.variables(name)
-
-
-def _lambda_variables(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("lambdaVariables", arguments, scope)
-    if name not in scope.lambda_variables:
-        raise ExpressionError(f"The lambda variable '{name}' is not found.")
-    return scope.lambda_variables[name]
+    return known
 
 
 def _condition(arguments: tuple[Node, ...], scope: Scope) -> Any:
@@ -294,9 +274,9 @@ def _map_values(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
 
 # Functions whose arguments are not simply evaluated first: they choose, bind names, or read the scope.
 _SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
-    "parameters": _parameters,
-    "variables": _variables,
-    "lambdavariables": _lambda_variables,
+    "parameters": _reading("parameters", lambda scope: scope.parameters),
+    "variables": _reading("variables", lambda scope: scope.variables),
+    "lambdavariables": _reading("lambdaVariables", _of_lambda),
     "if": _condition,
     "and": _conjunction,
     "or": _disjunction,

@@ -6,8 +6,9 @@ from typing import Any
 
 from sidecar.armlang import addresses, collection_functions, dates, text_functions, uris
 from sidecar.armlang.argument_types import none_of, not_valid, unhandled, wrong_type
-from sidecar.armlang.values import ExpressionError, as_list, distinct, json_text, kind_of, same, text_of, unknown
+from sidecar.armlang.values import ExpressionError, as_list, distinct, kind_of, same, text_of, unknown
 from sidecar.dotnet import ordering
+from sidecar.dotnet.json_texts import json_text
 from sidecar.dotnet.text import LARGEST, lower, trim, upper
 
 

@@ -5,12 +5,12 @@ import re
 from typing import Any
 
 from sidecar.armlang.argument_types import none_of, wrong_type
-from sidecar.armlang.digests import guid, unique_string
 from sidecar.armlang.values import ExpressionError, as_list, kind_of, same, text_of, unknown
 from sidecar.dotnet import ordering
 from sidecar.dotnet.composite import format_text
+from sidecar.dotnet.digests import guid, unique_string
 from sidecar.dotnet.errors import Malformed
-from sidecar.dotnet.json_reader import read_json
+from sidecar.dotnet.json_texts import read_json
 from sidecar.dotnet.text import SPACE, cut, length, utf8, written
 
 

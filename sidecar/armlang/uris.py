@@ -7,26 +7,27 @@ import urllib.parse
 from typing import Any
 
 from sidecar.armlang.values import ExpressionError, unknown
+from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.text import lower, utf8
 from sidecar.dotnet.uris import PORTS, read_uri, resolved
 
 
 def uri(base: str, relative: str) -> str:
-    start = read_uri(base)
-    if start is None:
+    try:
+        start = read_uri(base)
+    except Malformed as problem:
         raise ExpressionError(
             f"The template language function 'uri' expects its first argument to be a uri string. The provided value is "
             f"'{base}'. Please see https://aka.ms/arm-function-datauri for usage details."
-        )
+        ) from problem
     return resolved(start, relative)
 
 
 def parse_uri(text: str) -> dict[str, Any]:
-    found = read_uri(text)
-    if found is None:
-        raise ExpressionError(
-            f"The specified URL '{text}' is not valid 'Invalid URI: The format of the URI could not be determined.'."
-        )
+    try:
+        found = read_uri(text)
+    except Malformed as problem:
+        raise ExpressionError(f"The specified URL '{text}' is not valid '{problem}'.") from problem
     parts: dict[str, Any] = {
         "scheme": found.scheme,
         "host": found.host,

@@ -1,15 +1,11 @@
 """Values of templates as the engine sees them: JSON whose texts are .NET's and whose numbers are whole or floating."""
 
-import json
 import math
-import re
 from typing import Any
 
+from sidecar.dotnet.json_texts import json_text
 from sidecar.dotnet.text import float_text, upper
 from sidecar.dotnet.text import written as written_text
-
-# What JSON's writers escape beyond JSON's own rules: .NET's line separators.
-_SEPARATORS = re.compile("[\x85\u2028\u2029]")
 
 
 class ExpressionError(Exception):
@@ -87,21 +83,6 @@ def written(value: Any) -> Any:
     if isinstance(value, dict):
         return {written_text(key): written(each) for key, each in as_object(value).items()}
     return value
-
-
-def json_text(value: Any) -> str:
-    """JSON as the engine writes it: no spaces, floats with a point or an exponent."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{json_text(key)}:{json_text(each)}" for key, each in as_object(value).items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(json_text(each) for each in as_list(value)) + "]"
-    if isinstance(value, float):
-        text = float_text(value)
-        if not math.isfinite(value):
-            return f'"{text}"'
-        return text if "." in text or "E" in text else f"{text}.0"
-    text = json.dumps(value, ensure_ascii=False)
-    return _SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if isinstance(value, str) else text
 
 
 def text_of(value: Any) -> str:

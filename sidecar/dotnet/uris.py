@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from sidecar.dotnet.errors import NotKnown
+from sidecar.dotnet.errors import Malformed, NotKnown
 from sidecar.dotnet.text import utf8
 
 _ABSOLUTE = re.compile(
@@ -32,20 +32,24 @@ class Uri:
         return f"{self.scheme}://{self.user}{self.host}{port}{self.path}{self.query}{self.fragment}"
 
 
-def read_uri(text: str) -> Uri | None:
-    """An absolute URI, escaped and in its normal form; None for what is none."""
+def read_uri(text: str) -> Uri:
+    """An absolute URI, escaped and in its normal form. Malformed says why it is none."""
     text = text.strip()
     found = _ABSOLUTE.fullmatch(text)
+    if not text:
+        raise Malformed("Invalid URI: The URI is empty.")
     if not found or found["host"] is None:
-        return None
+        raise Malformed("Invalid URI: The format of the URI could not be determined.")
     scheme = found["scheme"].lower()
     if scheme not in PORTS:
         raise NotKnown(f"URIs of the scheme '{scheme}'")
     host = found["host"]
     if not re.fullmatch(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]", host) or (scheme == "file" and host):
         raise NotKnown(f"the host '{host}' of a URI")
-    if scheme != "file" and (not host or int(found["port"] or 0) > 65535):
-        return None
+    if scheme != "file" and not host:
+        raise Malformed("Invalid URI: The hostname could not be parsed.")
+    if int(found["port"] or 0) > 65535:
+        raise Malformed("Invalid URI: Invalid port specified.")
     port = found["port"] or ""
     path = _dots(_escaped(found["path"].replace("\\", "/"))) or "/"
     query, fragment = _escaped(found["query"] or ""), _escaped(found["fragment"] or "")
@@ -85,10 +89,10 @@ def resolved(start: Uri, relative: str) -> str:
     if text.startswith("//"):
         text = f"{start.scheme}:{text}"
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
-        whole = read_uri(text)
-        if whole is None:
-            raise NotKnown(f"the URI '{relative}'")
-        return str(whole)
+        try:
+            return str(read_uri(text))
+        except Malformed as problem:
+            raise NotKnown(f"the URI '{relative}'") from problem
     found = re.fullmatch(r"([^?#]*)(\?[^#]*)?(#.*)?", text, re.DOTALL)
     path, query, fragment = (each or "" for each in found.groups()) if found else ("", "", "")
     if not path:

@@ -5,8 +5,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sidecar.armlang.expressions import ExpressionError, Scope, evaluate
-from sidecar.armlang.values import same, written
+from sidecar.armlang.expressions import Scope, evaluate
+from sidecar.armlang.values import ExpressionError, same, written
 from sidecar.localcloud.deployments.scope_functions import Place, place_functions
 from tests.support.bicep_corpus import function_cases
 

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sidecar.armlang.expressions import Call, ExpressionError, Index, Literal, Node, Scope, compute, is_expression
+from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression
+from sidecar.armlang.expressions import Scope, compute
 from sidecar.armlang.function_table import function_named
+from sidecar.armlang.values import ExpressionError
 from tests.support.bicep_residue import LATER, Residue, comparable, text_of
 from tests.support.bicep_snapshots import Made, Refused, planned_whole, written_out
 

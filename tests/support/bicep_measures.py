@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sidecar.armlang.expressions import ExpressionError, Scope, evaluate
+from sidecar.armlang.expressions import Scope, evaluate
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.deployments.scope_functions import place_functions
 from tests.support.bicep_compiling import Compiled, Mistake, compiled, compiled_corpus, mistakes
 from tests.support.bicep_corpus import corpus, function_cases

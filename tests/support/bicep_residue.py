@@ -4,20 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.armlang.expressions import (
-    Call,
-    Deferred,
-    ExpressionError,
-    Index,
-    Literal,
-    Node,
-    Scope,
-    compute,
-    evaluate,
-    is_expression,
-    parse,
-)
+from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
+from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
 from sidecar.armlang.function_table import function_named
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planning import Plan
 

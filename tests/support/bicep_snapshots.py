@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sidecar.armlang.expressions import Call, Deferred, ExpressionError, Literal
-from sidecar.armlang.values import written
+from sidecar.armlang.expression_syntax import Call, Literal
+from sidecar.armlang.expressions import Deferred
+from sidecar.armlang.values import ExpressionError, written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planner import planned_deployment

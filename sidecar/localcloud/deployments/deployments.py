@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sidecar.armlang.expressions import ExpressionError
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, evaluate, is_expression, named
+from sidecar.armlang.expression_syntax import Literal, calls, is_expression
+from sidecar.armlang.expressions import Deferred, Scope, evaluate, named
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 
 Leaf = Callable[[Any, Scope], Any]

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sidecar.armlang.digests import guid
-from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
+from sidecar.armlang.expression_syntax import Literal, calls
+from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.digests import guid
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
 from sidecar.localcloud.deployments.evaluation import expand, nested_properties, repeated, unevaluated

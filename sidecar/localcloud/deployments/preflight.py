@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from sidecar.armlang.expressions import Deferred, ExpressionError, Scope, evaluate
+from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.errors import ArmError

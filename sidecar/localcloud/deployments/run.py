@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sidecar.armlang.expressions import ExpressionError, evaluate
+from sidecar.armlang.expressions import evaluate
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
 from sidecar.localcloud.core.clock import utc_now

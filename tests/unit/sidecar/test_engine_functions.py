@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar.armlang.expressions import ExpressionError, Scope, evaluate
+from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.armlang.function_table import ROWS, Function
-from sidecar.armlang.values import json_text
+from sidecar.armlang.values import ExpressionError, json_text
 from tests.support.bicep_functions import function_answers
 
 

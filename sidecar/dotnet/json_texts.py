@@ -1,10 +1,13 @@
-"""JSON as the engine's reader (Newtonsoft's) takes it: comments, single quotes, bare names, a comma or an end too few."""
+"""JSON as the engine's library (Newtonsoft's) reads it (comments, single quotes, bare names, a comma or an end too few) and
+writes it."""
 
+import json
+import math
 import re
-from typing import Any
+from typing import Any, cast
 
 from sidecar.dotnet.errors import Malformed, NotKnown
-from sidecar.dotnet.text import paired
+from sidecar.dotnet.text import float_text, paired
 
 _SPACE = re.compile(r"(?:\s|/\*.*?\*/|//[^\r\n]*)*", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?![\w.+-])")
@@ -121,3 +124,26 @@ class _Reader:
 
     def _wrong(self) -> Malformed:
         return Malformed(f"it is malformed at position {self._at}")
+
+
+# What JSON's writers escape beyond JSON's own rules: .NET's line separators.
+_SEPARATORS = re.compile("[\x85\u2028\u2029]")
+
+
+def json_text(value: Any) -> str:
+    """JSON as the engine writes it: no spaces, floats with a point or an exponent."""
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(f"{json_text(key)}:{json_text(each)}" for key, each in cast("dict[str, Any]", value).items())
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(json_text(each) for each in cast("list[Any]", value)) + "]"
+    if isinstance(value, float):
+        text = float_text(value)
+        if not math.isfinite(value):
+            return f'"{text}"'
+        return text if "." in text or "E" in text else f"{text}.0"
+    text = json.dumps(value, ensure_ascii=False)
+    return _SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if isinstance(value, str) else text
