@@ -144,10 +144,8 @@ class _Compilation:
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at
-        if ":" in thing.kind[2:].split("/")[0]:
-            raise Fault(at, OUTSIDE, what="modules of a registry")
-        if not thing.kind.endswith(".bicep") and "." in thing.kind:
-            raise Fault(at, OUTSIDE, what="modules that are no .bicep files")
+        if thing.kind.startswith(("br:", "br/", "ts:", "ts/")) or thing.kind.endswith((".json", ".jsonc", ".arm")):
+            raise Fault(at, OUTSIDE, what="modules of a registry, and in JSON")
         try:
             path, source = self._reader.module(folder, thing.kind)
         except Unreadable as error:
@@ -169,14 +167,16 @@ class _Compilation:
         for call in (each for each in nodes if isinstance(each, t.Call)):
             if not (call.plain and call.function.startswith("load") and call.arguments) or call.function in names.top:
                 continue
-            computed = next((each for each in call.arguments if not isinstance(t.constant(each), str)), None)
-            if computed is not None:
-                report.add(computed.at, "BCP032")
+            given = [_constant(names, each) for each in call.arguments]
+            unknown = next((each for each, known in zip(call.arguments, given, strict=True) if known is None), None)
+            if unknown is not None:
+                what = f"{call.function} of what is put together"
+                report.add(
+                    unknown.at, OUTSIDE if isinstance(unknown, t.Name | t.Interpolation) else "BCP032", what=what
+                )
                 continue
             try:
-                found[id(call)] = self._reader.load(
-                    folder, call.function, [str(t.constant(each)) for each in call.arguments]
-                )
+                found[id(call)] = self._reader.load(folder, call.function, [str(each) for each in given])
             except Unreadable as error:
                 place = call.arguments[min(error.argument, len(call.arguments) - 1)].at
                 report.add(place, error.key, **{"name": call.function, **error.args_})
@@ -188,6 +188,13 @@ class _Compilation:
             rule = _UNUSED.get("existing" if symbol.existing else symbol.kind, "")
             if rule in self._rules and not symbol.used and not quiet(directives, rule, symbol.at.line):
                 report.add(symbol.at, rule, name=symbol.name)
+
+
+def _constant(names: Names, node: t.Node) -> str | None:
+    """A text that is written out, here or as a variable."""
+    symbol = names.of(node)
+    found = t.constant(symbol.value.value if symbol is not None and symbol.kind == "var" and symbol.value else node)
+    return found if isinstance(found, str) else None
 
 
 def _taken(names: Names) -> Taken:

@@ -86,7 +86,7 @@ class Bodies:
             self._add(entry.at, "BCP073", name=name)
         elif name == "parent":
             self._parent(symbol, thing, entry)
-        elif name in _AT_START:
+        elif name in _AT_START and not thing.existing:
             self._rules.early_only(entry.value, "BCP120", name)
         elif name not in ("properties", "scope", "dependsOn") and (late := self._places.first_late(entry.value)):
             self._add(late.at, OUTSIDE, what=f"what only a running deployment knows in {name}")
