@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import sidecar.armlang.bicep_tree as t
@@ -13,7 +11,7 @@ from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_bodies import Bodies
 from sidecar.armlang.bicep_check import Checker, Taken
 from sidecar.armlang.bicep_emit import Json
-from sidecar.armlang.bicep_findings import Fault, Finding, Reader, Refused, Report, Unreadable
+from sidecar.armlang.bicep_findings import Fault, Reader, Report, Unreadable
 from sidecar.armlang.bicep_lexer import Directive, quiet
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_parser import parse
@@ -21,6 +19,7 @@ from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_rules import Rules, has
 from sidecar.armlang.bicep_template import Builder
 from sidecar.words.bicep_codes import OUTSIDE
+from sidecar.words.refused import Finding, Refused
 from sidecar.words.text import Text
 
 _DEEPEST = 30
@@ -34,16 +33,15 @@ LINTED = frozenset(_UNUSED.values())
 def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] = frozenset()) -> dict[str, Json]:
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
-    `rules`: the linter's that are errors. The result's metadata holds the sha256 of the source and of its own content."""
+    `rules`: the linter's that are errors."""
     compilation = _Compilation(reader, rules)
     unit = compilation.unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
     try:
-        template = unit.template()
+        return unit.template()
     except Fault as fault:
         raise Refused([fault.finding(compilation.building[-1])]) from fault
-    return stamped(template, source)
 
 
 def compile_bicep(source: str) -> dict[str, Json]:
@@ -57,31 +55,6 @@ class _Alone:
 
     def load(self, folder: str, function: str, arguments: Sequence[str]) -> object:
         raise Unreadable("BCP091", path=arguments[0], why=Text("only the text itself is at hand here."))
-
-
-def normalise(source: str) -> str:
-    """The text that the stamp is made of: no byte-order mark, LF line ends."""
-    return source.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def stamped(template: dict[str, Json], source: str) -> dict[str, Json]:
-    """The template with a stamp of the source and of its content, so that a hand-made edit of either shows."""
-    stamp: dict[str, Json] = {"sourceSha256": source_digest(source), "contentSha256": content_digest(template)}
-    metadata = template.get("metadata")
-    named: dict[str, Json] = dict(metadata) if isinstance(metadata, dict) else {}
-    made = {key: value for key, value in template.items() if key != "metadata"}
-    head = {key: made.pop(key) for key in ("$schema", "languageVersion", "contentVersion")}
-    return {**head, "metadata": {**named, "slipway": stamp}, **made}
-
-
-def source_digest(source: str) -> str:
-    return hashlib.sha256(normalise(source).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def content_digest(template: Mapping[str, object]) -> str:
-    """sha256 over everything but the metadata."""
-    content = {key: value for key, value in template.items() if key != "metadata"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass

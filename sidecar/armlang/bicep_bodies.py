@@ -182,10 +182,7 @@ class Bodies:
                 self._add(each.at, "BCP037", name=each.name, there=", ".join(_MODULE))
             elif isinstance(each, t.Entry) and each.name == "params":
                 parameters = each
-        name = thing.body.get("name")
-        self._rules.early_only(name, "BCP120", "name")
-        if name is None:
-            self._add(symbol.at, OUTSIDE, what="a module without a name")
+        self._rules.early_only(thing.body.get("name"), "BCP120", "name")
         if symbol in self._taken:
             self._parameters(symbol, parameters, self._taken[symbol])
 

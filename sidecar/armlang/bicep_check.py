@@ -25,10 +25,7 @@ _GIVEN: Mapping[str, Mapping[str, Type]] = {
         **dict.fromkeys(("tags", "properties"), OBJECT),
     },
     "subscription": dict.fromkeys(("id", "subscriptionId", "tenantId", "displayName"), STRING),
-    "parseCidr": {
-        **dict.fromkeys(("network", "netmask", "broadcast", "firstUsable", "lastUsable"), STRING),
-        "cidr": INT,
-    },
+    "parseCidr": dict.fromkeys(("network", "netmask", "broadcast", "firstUsable", "lastUsable", "cidr"), ANY),
 }
 """The members of what some functions give."""
 _UNFINISHED = re.compile(r"\s*|[+-]|\+.*|(?!true$|false$|null$|NaN$|Infinity$|undefined$)[A-Za-z]+", re.DOTALL)
@@ -104,11 +101,10 @@ class Checker:
                     self.type(each)
                 return STRING
             case t.ArrayOf(items):
-                found = [
-                    self._needs(each, each.at, ARRAY, "BCP396") if isinstance(each, t.Spread) else self.type(each)
-                    for each in items
-                ]
-                return ARRAY if any(isinstance(each, t.Spread) for each in items) else Type("array", items=tuple(found))
+                for each in (one for one in items if isinstance(one, t.Spread)):
+                    self._needs(each, each.at, ARRAY, "BCP396")
+                found = tuple(map(self.type, items))
+                return ARRAY if any(isinstance(each, t.Spread) for each in items) else Type("array", items=found)
             case t.ObjectOf():
                 return self._object(node)
             case t.Name() | t.Nested():
@@ -186,9 +182,9 @@ class Checker:
         if members is None or name in members or safe:
             return (members or {}).get(name, ANY)
         if target.closed or target.kind in ("module", "scope"):
-            near = difflib.get_close_matches(name, members, 1) or [
-                each for each in members if each.lower() == name.lower()
-            ]
+            near = [each for each in members if each.lower() == name.lower()] or difflib.get_close_matches(
+                name, members, 1
+            )
             there = ", ".join(sorted(members)) or "–"
             self.report.add(at, "BCP083" if near else "BCP053", name=name, near=near[0] if near else "", there=there)
         return ANY
@@ -291,7 +287,7 @@ class Checker:
     def _known(self, call: t.Call, row: Function) -> Type:
         count = len(call.arguments)
         fitting = [
-            each for each in row.signatures if each.fewest <= count and (each.most is None or count <= each.most)
+            each for each in row.signatures if each.fewest <= count <= (count if each.most is None else each.most)
         ]
         if not fitting:
             wanted = f"{row.fewest}" if row.fewest == row.most else f"{row.fewest}–{row.most or '…'}"

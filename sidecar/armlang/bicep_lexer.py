@@ -156,14 +156,8 @@ class Lexer:
                 self._place += 1
                 at = Place(at.line, at.column, self._place - start)
                 pieces[-1] = "".join(text)
-                return Token(
-                    "fault" if fault else "string",
-                    self._source[start : self._place],
-                    at,
-                    tuple(pieces),
-                    tuple(holes),
-                    fault,
-                )
+                kind, shown = "fault" if fault else "string", self._source[start : self._place]
+                return Token(kind, shown, at, tuple(pieces), tuple(holes), fault)
             if character == "\\":
                 escaped = self._escape()
                 shown = self._source[self._place : self._place + 2].strip()

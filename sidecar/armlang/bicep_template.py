@@ -11,7 +11,7 @@ from sidecar.armlang.bicep_check import Taken
 from sidecar.armlang.bicep_emit import Emitter, Json, escaped, quoted, stated
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_names import Symbol
-from sidecar.armlang.bicep_places import Places, Pointed, Scope
+from sidecar.armlang.bicep_places import MODULE_VERSION, Places, Pointed, Scope
 from sidecar.armlang.bicep_rules import argument, has
 from sidecar.words.bicep_codes import OUTSIDE
 
@@ -40,10 +40,8 @@ class Builder(Emitter):
         self._waits: dict[Symbol, set[Waited]] = {}
 
     def template(self) -> dict[str, Json]:
-        values = [each for each in self.names.symbols if each.value is not None and each.value.value is not None]
-        parameters = {
-            each.name: self._declared(each.value) for each in self.names.symbols if each.value and each.kind == "param"
-        }
+        values = [each for each in self.names.symbols if each.value is not None]
+        parameters = {each.name: self._declared(each.value) for each in values if each.value and each.kind == "param"}
         outputs = {each.name: self._declared(each) for each in self.names.values["output"]}
         resources = {each.name: self._entry(each, thing) for each, thing in self.names.things() if self.has_entry(each)}
         variables: dict[str, Json] = {}
@@ -97,24 +95,21 @@ class Builder(Emitter):
                 made["copy"] = {"name": symbol.name, "count": f"[length({self.code(thing.loop.source)})]", **batches}
             if conditions := self.places.conditions(symbol):
                 made["condition"] = (
-                    stated(self.all_of(conditions)) if len(conditions) > 1 else self.value(conditions[0])
+                    self.value(conditions[0]) if len(conditions) == 1 else stated(self.all_of(conditions))
                 )
             made |= {"type": self.places.kind(symbol), "apiVersion": self.places.version(symbol)}
             made |= {**self._scoped(symbol), "name": self._named(symbol)}
             if thing.word == "module":
                 made["properties"] = self._deployment(symbol)
             else:
-                own = tuple(
-                    each for each in thing.body.members if isinstance(each, t.Entry) and each.name not in _DROPPED
-                )
-                made |= cast("dict[str, Json]", self.value(t.ObjectOf(own, (), thing.at)))
+                made |= cast("dict[str, Json]", self.value(t.ObjectOf(thing.body.without(_DROPPED), (), thing.at)))
             if not thing.existing and (needed := self.waits(symbol)):
                 made["dependsOn"] = list[Json](sorted(needed))
         return made
 
     def _named(self, symbol: Symbol) -> Json:
         if not self.places.ancestors(symbol):
-            return self.value(self.own_name(symbol))
+            return stated(self.own_name(symbol))
         segments = self.segments(symbol)
         holes = "/".join(f"{{{place}}}" for place in range(len(segments)))
         return f"[format('{holes}', {', '.join(segments)})]"
@@ -170,7 +165,7 @@ class Builder(Emitter):
     def _mentioned(self, symbol: Symbol, owner: Symbol, seen: set[Symbol]) -> Iterator[Waited]:
         parts: list[t.Node | None] = [symbol.value.value if symbol.value else None]
         if symbol.thing is not None:
-            yield from ((each.symbol, "") for each in self.places.ancestors(symbol))
+            yield from ((each.symbol, self._which(each, owner)) for each in self.places.ancestors(symbol))
             parts = [symbol.loop] if symbol.loop else [symbol.body, *self.places.conditions(symbol)]
             scope = self.places.scope(symbol).target
             if scope is not None and self.places.ancestors(symbol):
@@ -240,10 +235,15 @@ class Builder(Emitter):
         with self.at(pointed.symbol.loop, self.code(pointed.index.key)):
             yield
 
-    def own_name(self, symbol: Symbol) -> t.Node:
+    def own_name(self, symbol: Symbol) -> str:
+        """The code of a name as it is stated; a module may leave it to the compiler, which keeps to 64 characters."""
         name = symbol.body.get("name")
-        assert name is not None, "names were checked"
-        return name
+        if name is not None:
+            return self.code(name)
+        unique = f"uniqueString({quoted(symbol.name)}, deployment().name)"
+        if symbol.loop is None:
+            return f"format({quoted(symbol.name[:50] + '-{0}')}, {unique})"
+        return f"format({quoted(symbol.name[:46] + '-{0}-{1}')}, {self._index[id(symbol.loop)]}, {unique})"
 
     def segments(self, symbol: Symbol) -> list[str]:
         """The parts of the whole name, parents' first."""
@@ -252,17 +252,17 @@ class Builder(Emitter):
         found: list[str] = []
         for each in (*above, Pointed(symbol)):
             with self.one(each):
-                name = self.own_name(each.symbol)
-                found += [self.code(name)] if found else self._split(name, wanted - len(above))
+                own = [self.own_name(each.symbol)]
+                found += own if found else self._split(each.symbol, own, wanted - len(above))
         return found
 
-    def _split(self, name: t.Node, wanted: int) -> list[str]:
-        text = t.constant(name)
+    def _split(self, symbol: Symbol, own: list[str], wanted: int) -> list[str]:
+        text = t.constant(symbol.body.get("name"))
         if wanted <= 1:
-            return [self.code(name)]
+            return own
         if isinstance(text, str):
             return [quoted(each) for each in text.split("/")]
-        return [f"split({self.code(name)}, '/')[{place}]" for place in range(wanted)]
+        return [f"split({own[0]}, '/')[{place}]" for place in range(wanted)]
 
     def id(self, pointed: Pointed) -> str:
         with self.one(pointed):
@@ -277,9 +277,7 @@ class Builder(Emitter):
                     place = f"format('/subscriptions/{{0}}/resourceGroups/{{1}}', {subscription}, {group})"
                     return f"extensionResourceId({place}, {rest})"
                 case "subscription":
-                    return (
-                        f"subscriptionResourceId({''.join(f'{self.code(each)}, ' for each in scope.arguments)}{rest})"
-                    )
+                    return f"subscriptionResourceId({', '.join([*map(self.code, scope.arguments), rest])})"
                 case _:
                     return f"{'tenantResourceId' if scope.level == 'tenant' else 'resourceId'}({rest})"
 
@@ -287,8 +285,8 @@ class Builder(Emitter):
         """The codes of the subscription and of the group's name."""
         if scope.target is not None:
             with self.one(scope.target):
-                found = [*self.places.scope(scope.target.symbol).arguments, self.own_name(scope.target.symbol)]
-                codes = [self.code(each) for each in found]
+                codes = [*map(self.code, self.places.scope(scope.target.symbol).arguments)]
+                codes.append(self.own_name(scope.target.symbol))
         else:
             codes = [self.code(each) for each in scope.arguments]
         return ("subscription().subscriptionId", codes[0]) if len(codes) == 1 else (codes[0], codes[1])
@@ -300,10 +298,9 @@ class Builder(Emitter):
         if pointed is None or not isinstance(name, str):
             return self._output(node, name)
         with self.one(pointed):
-            own = self.own_name(pointed.symbol)
             version = quoted(self.places.version(pointed.symbol))
             if name == "name":
-                return self._guarded(pointed, self.code(own), node.safe), False
+                return self._guarded(pointed, self.own_name(pointed.symbol), node.safe), False
             if pointed.symbol.kind == "module":
                 raise Fault(node.at, OUTSIDE, what="the outputs of a module as a whole")
         if name == "id":
@@ -317,11 +314,9 @@ class Builder(Emitter):
         full = f"reference({reference}, {version}, 'full')"
         if name == "properties" and not node.dotted:
             raise Fault(node.at, OUTSIDE, what="the properties of a resource by ['properties']")
-        return (
-            (f"tryGet({self._guarded(pointed, full, True)}, {quoted(name)})", True)
-            if node.safe
-            else (f"{full}.{name}", False)
-        )
+        if node.safe:
+            return f"tryGet({self._guarded(pointed, full, True)}, {quoted(name)})", True
+        return f"{full}.{name}", False
 
     def _guarded(self, pointed: Pointed, code: str, safe: bool) -> str:
         """With .? what a condition leaves out is null."""
@@ -346,10 +341,7 @@ class Builder(Emitter):
         if name in self._taken[pointed.symbol].secure:
             if node.safe or outputs.safe:
                 raise Fault(node.at, OUTSIDE, what=".? on a secure output")
-            return (
-                f"listOutputsWithSecureValues({reference}, {quoted(self.places.version(pointed.symbol))}).{name}",
-                False,
-            )
+            return f"listOutputsWithSecureValues({reference}, {quoted(MODULE_VERSION)}).{name}", False
         base = f"reference({reference}).outputs"
         if outputs.safe:
             base = f"tryGet({self._guarded(pointed, f'reference({reference})', True)}, 'outputs')"

@@ -15,8 +15,8 @@ from collections import Counter
 from pathlib import Path
 
 from sidecar.armlang.bicep import compile_file
-from sidecar.armlang.bicep_findings import Refused
 from sidecar.core.bicep_files import Folder
+from sidecar.words.refused import Refused
 from tests.support.bicep_corpus import CORPUS
 
 KEPT = Path("build/contract/mutations")

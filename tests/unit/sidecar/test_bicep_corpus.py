@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sidecar.armlang.bicep import compile_file
-from sidecar.armlang.bicep_findings import Finding, Refused
 from sidecar.core.bicep_files import Folder
+from sidecar.words.refused import Finding, Refused
 from tests.support.bicep_corpus import corpus, function_cases
 
 

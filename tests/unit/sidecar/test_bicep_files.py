@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from sidecar.armlang.bicep import compile_file
-from sidecar.armlang.bicep_findings import Finding, Refused
 from sidecar.core.bicep_files import Folder
 from sidecar.core.template import load_template
 from sidecar.words.errors import SlipwayError, TemplateError
+from sidecar.words.refused import Finding, Refused
 
 MODULE = "module m '{}' = {{\n  name: 'm'\n}}\n"
 

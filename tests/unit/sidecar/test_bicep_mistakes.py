@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sidecar.armlang.bicep import compile_bicep
-from sidecar.armlang.bicep_findings import Finding, Refused
+from sidecar.words.refused import Finding, Refused
 
 ACCOUNT = "'Microsoft.Storage/storageAccounts@2023-05-01'"
 FILES = "'Microsoft.Storage/storageAccounts/fileServices@2023-05-01'"

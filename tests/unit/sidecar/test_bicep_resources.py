@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sidecar.armlang import bicep
-from sidecar.armlang.bicep_findings import Refused
+from sidecar.words.refused import Refused
 
 ACCOUNT = "'Microsoft.Storage/storageAccounts@2023-05-01'"
 FILES = "'Microsoft.Storage/storageAccounts/fileServices@2023-05-01'"
