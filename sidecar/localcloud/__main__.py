@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
 from sidecar.localcloud.core.fields import Json
+from sidecar.localcloud.core.ports import free_port
 from sidecar.localcloud.core.settings import Settings, SettingsError, read_settings
 from sidecar.localcloud.core.state import StateError, Store, write_private
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -235,23 +236,23 @@ def _image_python(environ: Mapping[str, str]) -> Path | None:
 
 
 def _ports(state: Path) -> dict[str, int]:
-    """The ports of the last time (0: any), so that what people wrote down stays true while nobody else has taken them."""
+    """The ports of the last time (0: none yet), so that what people wrote down stays true while nobody else has taken them."""
     file = state / "ports.json"
     kept: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     return {part: kept.get(part, 0) for part in PARTS}
 
 
 def _socket(host: str, port: int) -> socket.socket:
-    """Bound to the port, or to any where another program has taken it meanwhile."""
+    """Bound to the port; to another one where there is none yet, or another program has taken it meanwhile."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         try:
-            made.bind((host, port))
+            made.bind((host, port or free_port(host)))
         except OSError as problem:
-            if port == 0 or problem.errno != errno.EADDRINUSE:
+            if problem.errno != errno.EADDRINUSE:
                 raise
-            made.bind((host, 0))
+            made.bind((host, free_port(host)))
     except OSError as problem:
         made.close()
         raise StartError(f"No port of {host} can be listened on: {problem}") from problem

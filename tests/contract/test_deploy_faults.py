@@ -40,13 +40,13 @@ def test_a_cancel_amid_the_wait_says_what_goes_on_by_itself() -> None:
         assert ground.deploy().code == 0
         ground.write("late", "second")
         process = ground.begin()
-        eventually(lambda: "restart" in ground.steps()[-1:], 60, "the restart")
+        eventually(lambda: "restart" in ground.steps()[-1:], 180, "the restart")
         process.send_signal(signal.SIGINT)
         ended = ground.finish(process)
         assert ended.code == 130, ended
         assert "is current already (generation 2), and starts by itself" in ended.error["message"]
         assert ground.unfinished() is None
-        eventually(lambda: len(ground.generations()) == 2 and ground.serving(), 60, "the second release")
+        eventually(lambda: len(ground.generations()) == 2 and ground.serving(), 180, "the second release")
 
 
 def test_a_row_that_is_not_there_is_refused() -> None:

@@ -46,7 +46,7 @@ def test_a_deploy_that_replaces_an_older_start_and_fails_gives_it_back(ground: G
     apps.update_template(place, template)
     for each in before:
         revisions.deactivate(place, each)
-    eventually(lambda: ground.serving() == good, 60, "the good release under the older start")
+    eventually(lambda: ground.serving() == good, 180, "the good release under the older start")
 
     ground.write("crash", "bad")
     if killed:

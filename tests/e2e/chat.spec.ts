@@ -16,7 +16,7 @@ const ADAPTER = "gpu_model";
 const SCREENS = { wide: { width: 1280, height: 800 }, narrow: { width: 390, height: 844 } } as const;
 
 describe("the chat page in a browser", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let server: ModelServer;
   let browser: Browser;
   let chat: Chat;
@@ -77,9 +77,9 @@ describe("the chat page in a browser", function () {
     const before = await server.metric("slipway_cancelled_total");
     const other = new AbortController();
     const busy = server.generate(BASE, 2000, 8, other.signal).catch((error: unknown) => { assert.ok(other.signal.aborted, String(error)); });
-    await eventually("the server is busy", 20_000, async () => (await server.metric("slipway_running")) === 1);
+    await eventually("the server is busy", 90_000, async () => (await server.metric("slipway_running")) === 1);
     await chat.askAndStop(first.question, async () => (await server.metric("slipway_in_flight")) === 9);
-    await eventually("the stopped answer is not waited for", 20_000, async () => (await server.metric("slipway_in_flight")) === 8);
+    await eventually("the stopped answer is not waited for", 90_000, async () => (await server.metric("slipway_in_flight")) === 8);
     assert.equal(await server.metric("slipway_cancelled_total"), before + 1);
     other.abort();
     await busy;

@@ -1,6 +1,6 @@
 // The deployed endpoint's chat page in a browser, as a person uses it.
 import type { Locator, Page } from "playwright-core";
-import { eventually } from "./eventually";
+import { PATIENCE, eventually } from "./eventually";
 
 export class Chat {
   /** What the page's own scripts failed at. */
@@ -9,6 +9,7 @@ export class Chat {
   readonly requests: string[] = [];
 
   constructor(readonly page: Page) {
+    page.setDefaultTimeout(PATIENCE);
     page.on("pageerror", (error) => this.errors.push(error.message));
     page.on("request", (request) => this.requests.push(request.url()));
   }
@@ -27,7 +28,7 @@ export class Chat {
 
   /** The page has loaded and shows its input. */
   async shown(): Promise<void> {
-    await this.input.waitFor({ timeout: 60_000 });
+    await this.input.waitFor({ timeout: 240_000 });
   }
 
   /** Takes the chance out of the answers. */
@@ -36,7 +37,7 @@ export class Chat {
     const number = this.page.getByLabel("number input for Temperature");
     const slider = this.page.getByLabel("range slider for Temperature");
     // The page fills its inputs in once more when it has loaded.
-    await eventually(`the temperature is ${value}`, 20_000, async () => {
+    await eventually(`the temperature is ${value}`, 90_000, async () => {
       await number.fill(String(value));
       await number.press("Enter");
       return (await slider.inputValue()) === String(value);
@@ -49,7 +50,7 @@ export class Chat {
     const choice = this.page.getByLabel("Model or adapter");
     await choice.click();
     await this.page.getByRole("option", { name, exact: true }).click();
-    await eventually(`${name} is chosen`, 20_000, async () => (await choice.inputValue()) === name);
+    await eventually(`${name} is chosen`, 90_000, async () => (await choice.inputValue()) === name);
   }
 
   /** Sends a message and, once `begun` has come true, stops its answer by the button that stands there while one is awaited. */
@@ -57,7 +58,7 @@ export class Chat {
     await this.input.fill(question);
     await this.input.press("Enter");
     await this.stop.waitFor();
-    await eventually("the question has arrived", 20_000, begun);
+    await eventually("the question has arrived", 90_000, begun);
     await this.stop.click();
     await this.stop.waitFor({ state: "hidden" });
   }
@@ -69,7 +70,7 @@ export class Chat {
     await asked.fill(question);
     await asked.press("Enter");
     const answers = [this.page.getByLabel("Base: "), this.page.getByLabel(`Chosen model: ${chosen}`)];
-    await eventually(`both answers to "${question}"`, 60_000, async () => {
+    await eventually(`both answers to "${question}"`, 240_000, async () => {
       const seen = await Promise.all(answers.map(async (each) => (await each.inputValue()).trim()));
       if (seen[0] === expected[0] && seen[1] === expected[1]) return true;
       throw new Error(`they are: ${seen.join(" | ")}`);
@@ -100,7 +101,7 @@ export class Chat {
     await this.input.press("Enter");
     let last = "";
     const matches = (): boolean => (typeof expected === "string" ? last === expected : expected.test(last));
-    await eventually(`the answer ${String(expected)} to "${question}"`, 60_000, async () => {
+    await eventually(`the answer ${String(expected)} to "${question}"`, 240_000, async () => {
       if ((await answers.count()) <= before) return false;
       last = (await answers.last().innerText()).trim();
       if (matches()) return true;

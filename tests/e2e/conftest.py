@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from azure.mgmt.appcontainers import ContainerAppsAPIClient
@@ -24,7 +25,7 @@ from azure.mgmt.appcontainers import ContainerAppsAPIClient
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.demo import Question, sample_models, upload_models
 from sidecar.gateway import resources
-from sidecar.gateway.local import known_local_cloud
+from sidecar.gateway.local import known_local_cloud, runs
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session, Settings, open_session, settings_from
 
@@ -69,14 +70,14 @@ class Home:
     def cli(self, *arguments: str, expect: int = 0) -> Any:
         """Runs a command with --json; returns its document after checking the exit code."""
         process = self.start(*arguments, "--json")
-        out, err = process.communicate(timeout=240)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}\n{err}"
         return json.loads(out)
 
-    def cloud_pid(self) -> int:
+    def cloud(self) -> psutil.Process:
         known = known_local_cloud(self.settings.local_state)
         assert known is not None
-        return known.pid
+        return psutil.Process(known.pid)
 
     def replica_processes(self) -> list[psutil.Process]:
         """Every process that runs with this home's share as its mount."""
@@ -97,16 +98,17 @@ class Home:
 
     def stop_cloud(self, how: signal.Signals = signal.SIGTERM) -> None:
         known = known_local_cloud(self.settings.local_state)
-        if known is None or not psutil.pid_exists(known.pid):
+        if known is None or not runs(known):
             return
-        os.kill(known.pid, how)
-        until(lambda: not alive(known.pid), 30, "the local cloud to end")
+        process = psutil.Process(known.pid)
+        process.send_signal(how)
+        until(lambda: not alive(process), 120, "the local cloud to end")
 
 
-def alive(pid: int) -> bool:
-    """A process that nobody has reaped yet is dead all the same."""
+def alive(process: psutil.Process) -> bool:
+    """A process that nobody has reaped yet is dead all the same, and another under its old number is not it."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -202,9 +204,17 @@ def new_place(home: Home, folder: Path, group: str) -> Place:
     return Place(home, folder, subscription, group)
 
 
+@pytest.fixture
+def deployed(once_deployed: Place) -> Place:
+    """A project provisioned and deployed once, for every test that only looks at it or deploys it again. It is awake: the tests
+    between two of its own may take longer than its cooldown."""
+    endpoint = f"http://{once_deployed.config['ACA_APP_ENDPOINT']}/health/live"
+    assert httpx.get(endpoint, timeout=240, trust_env=False).status_code == 200
+    return once_deployed
+
+
 @pytest.fixture(scope="session")
-def deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A project provisioned and deployed once, for every test that only looks at it or deploys it again."""
+def once_deployed(home: Home, sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = new_place(home, tmp_path_factory.mktemp("project"), "deployed")
     place.provision()
     place.upload_models(sample[0])

@@ -35,13 +35,13 @@ describe("consents", () => {
 
   it("Provision offers the project files that the folder lacks", async () => {
     await window.run("AI Toolkit: Provision Azure Container Apps for inference");
-    await window.dialog.getByText("has no infra/provision/inference.bicep").waitFor({ timeout: 60_000 });
+    await window.dialog.getByText("has no infra/provision/inference.bicep").waitFor({ timeout: 120_000 });
     await window.screenshot("create project files");
     await window.answer("Create project files");
   });
 
   it("with the local cloud alone nobody is asked to sign in", async () => {
-    await window.choices("Runs on this machine").waitFor({ timeout: 60_000 });
+    await window.choices("Runs on this machine").waitFor({ timeout: 120_000 });
     assert.equal(await window.choices("Sign in to Azure…").count(), 0);
     await window.choose("Runs on this machine");
   });
@@ -52,11 +52,11 @@ describe("consents", () => {
     await window.type("rg-consent");
     await window.choose("Sweden Central");
     await window.press("The plan is open", "Apply plan");
-    await window.dialog.getByText("The local cloud runs the model server on this machine.").waitFor({ timeout: 60_000 });
+    await window.dialog.getByText("The local cloud runs the model server on this machine.").waitFor({ timeout: 120_000 });
     await window.screenshot("consent");
     await window.answer("Cancel");
     await window.dialog.waitFor({ state: "detached" });
-    await eventually("no notification is left", 10_000, async () => (await window.notifications.count()) === 0);
+    await eventually("no notification is left", 90_000, async () => (await window.notifications.count()) === 0);
     const config = JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Readonly<Record<string, unknown>>;
     assert.ok(Object.values(config).every((value) => value === null));
     assert.equal(existsSync(path.join(cache, "images")), false);

@@ -11,7 +11,7 @@ import type { Window } from "./window";
 const PROVISION = "Provision Azure Container Apps for inference";
 
 describe("a Provision that does not come to its end, in a real VS Code", function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   let scratch: string;
   let host: Host;
 
@@ -19,8 +19,8 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-cut-"));
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
     const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
-    // An environment takes eight seconds to be made: long enough to be met in the middle.
-    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 400 } } });
+    // An environment takes forty seconds to be made: long enough to be met in the middle, twice, on a busy machine.
+    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 2000 } } });
   });
   after(async () => {
     await host.stop();
@@ -37,7 +37,7 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
     const window = await host.open(folder);
     await window.run("AI Toolkit: Create project files");
-    await window.notification(/project files were created/).waitFor({ timeout: 180_000 });
+    await window.notification(/project files were created/).waitFor({ timeout: 240_000 });
     await window.clearNotifications();
     await window.run(`AI Toolkit: ${PROVISION}`);
     await window.choose("Runs on this machine");
@@ -56,7 +56,7 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     const began = Date.now();
     await window.press(`${PROVISION} (`, "Cancel");
     const told = window.notification(/The deployment slipway-inference-\w+ was cancelled\. Already made: /);
-    await told.waitFor({ timeout: 10_000 });
+    await told.waitFor({ timeout: 90_000 });
     process.stdout.write(`      cancelled after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
     await window.screenshot("provision cancelled");
     const text = (await told.innerText()).replaceAll(/\s+/g, " ");
@@ -69,12 +69,12 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     const { folder, window } = await begun("killed");
     process.kill(window.sidecar, "SIGKILL");
     const offer = window.notification("Provisioning for killed was cut off at");
-    await offer.waitFor({ timeout: 60_000 });
+    await offer.waitFor({ timeout: 120_000 });
     for (const button of ["Go on", "Cancel it", "Discard"]) assert.ok(await offer.getByRole("button", { name: button }).isVisible(), button);
     await window.screenshot("provision cut off");
     assert.match(await offer.innerText(), /What was begun goes on in the cloud; Provision finds it, and follows it\./);
     await window.press("Provisioning for killed was cut off at", "Go on");
-    await window.notification("Provisioned.").waitFor({ timeout: 90_000 });
+    await window.notification("Provisioned.").waitFor({ timeout: 240_000 });
     assert.equal(await window.question.isVisible(), false);
     assert.ok(window.log.includes("is under way already: following it"), "the run that was begun is followed");
     await window.screenshot("provision gone on");

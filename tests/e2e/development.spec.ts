@@ -38,10 +38,10 @@ describe("the extension, run from the checkout", () => {
   it("works there: its commands are offered, its sidecar is the checkout's", async () => {
     window = await host.open(path.join(scratch, "workspace"));
     await window.run("AI Toolkit: Create project files");
-    await window.notification("project files were created in workspace").waitFor({ timeout: 60_000 });
+    await window.notification("project files were created in workspace").waitFor({ timeout: 120_000 });
     await window.screenshot("f5");
     assert.ok(existsSync(path.join(scratch, "workspace/infra/provision/inference.bicep")));
-    await eventually("the sidecar runs where the checkout is", 10_000, () => realpathSync(`/proc/${window.sidecar}/cwd`) === realpathSync(root));
+    await eventually("the sidecar runs where the checkout is", 90_000, () => realpathSync(`/proc/${window.sidecar}/cwd`) === realpathSync(root));
   });
 
   it("what passes between the two, tokens and keys among it, is in no log, not even at the level Trace", async () => {
@@ -49,7 +49,7 @@ describe("the extension, run from the checkout", () => {
     await window.choose("Slipway");
     await window.choose("Trace");
     await window.run("AI Toolkit: Create project files");
-    await window.notification("All project files are already there").waitFor({ timeout: 60_000 });
+    await window.notification("All project files are already there").waitFor({ timeout: 120_000 });
     assert.doesNotMatch(window.log, /Sending request|Received response|slipway\/init/);
   });
 });

@@ -51,7 +51,7 @@ class Dialogue:
         if self._terminal >= 0:
             os.close(self._terminal)
 
-    def expect(self, text: str, seconds: float = 60) -> str:
+    def expect(self, text: str, seconds: float = 240) -> str:
         """Waits until `text` is shown after what was read last; returns what was shown up to there."""
         deadline = time.monotonic() + seconds
         while (place := self.shown.find(text, self._read)) < 0:
@@ -70,7 +70,7 @@ class Dialogue:
         os.close(self._terminal)
         self._terminal = -1
 
-    def ended(self, seconds: float = 60) -> int:
+    def ended(self, seconds: float = 240) -> int:
         """The exit code, after everything has been read."""
         deadline = time.monotonic() + seconds
         while self._more(deadline):

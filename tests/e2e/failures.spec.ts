@@ -15,7 +15,7 @@ const DEPLOY = "Deploy for inference";
 const LOCAL = "Runs on this machine";
 
 describe("what goes wrong, as it is read in a real VS Code", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let scratch: string;
   let folder: string;
   let host: Host;
@@ -30,7 +30,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
     window = await host.open(folder);
     await window.run("AI Toolkit: Create project files");
-    await window.notification(/project files were created/).waitFor({ timeout: 180_000 });
+    await window.notification(/project files were created/).waitFor({ timeout: 240_000 });
     await window.clearNotifications();
     await provision(window, "rg-failures");
   });
@@ -47,7 +47,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await at.choose(LOCAL);
     await at.choose(group);
     await at.press("The plan is open", "Apply plan");
-    await at.notification("Provisioned.").waitFor({ timeout: 120_000 });
+    await at.notification("Provisioned.").waitFor({ timeout: 240_000 });
     await at.clearNotifications();
   }
 
@@ -56,7 +56,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     const began = Date.now();
     await window.run(`AI Toolkit: ${DEPLOY}`);
     const notification = window.notification(told);
-    await notification.waitFor({ timeout: 150_000 });
+    await notification.waitFor({ timeout: 240_000 });
     const seconds = ((Date.now() - began) / 1000).toFixed(1);
     await window.screenshot(picture);
     const text = (await notification.innerText()).replaceAll(/\s+/g, " ");
@@ -68,9 +68,9 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   async function restartsFromNowOn(): Promise<void> {
     mkdirSync(path.join(folder, ".vscode"), { recursive: true });
     writeFileSync(path.join(folder, ".vscode/settings.json"), JSON.stringify({ "slipway.rollout": "restart" }));
-    await eventually("a deploy would restart", 60_000, async () => {
+    await eventually("a deploy would restart", 120_000, async () => {
       await window.run("AI Toolkit: Preview deployment");
-      await window.dialog.getByText("On the share: base model").waitFor({ timeout: 30_000 });
+      await window.dialog.getByText("On the share: base model").waitFor({ timeout: 90_000 });
       const told = await window.dialog.innerText();
       await window.answer("Cancel");
       return told.includes("The running replica ends before the new one starts");
@@ -91,12 +91,12 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await deployed(/has ended.*RuntimeError: the tokenizer is wrong \(inference\/__main__.py, line/, "failure 2 first release");
     await window.press("the tokenizer is wrong", "Endpoint's logs");
     const panel = window.page.locator(".part.panel");
-    await panel.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 30_000 });
+    await panel.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 90_000 });
     await window.statusBar.getByText("Following logs").waitFor();
     await window.screenshot("failure 2 logs");
     await window.clearNotifications();
     await window.run("AI Toolkit: Why is it not ready?");
-    await window.dialog.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 60_000 });
+    await window.dialog.getByText("RuntimeError: the tokenizer is wrong").first().waitFor({ timeout: 120_000 });
     await window.screenshot("failure 2 diagnosis");
     const told = await window.dialog.innerText();
     assert.match(told, /Correct the code and run Deploy again/);
@@ -104,17 +104,17 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     assert.match(told, /Replica .*restarts: [1-9]/);
     writeFileSync(file, good);
     await window.answer(DEPLOY);
-    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
-    await panel.getByText("slipway: phase ready").first().waitFor({ timeout: 30_000 });
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
+    await panel.getByText("slipway: phase ready").first().waitFor({ timeout: 90_000 });
     await window.screenshot("failure 2 mended");
     await window.clearNotifications();
     await window.run("AI Toolkit: Show system logs");
-    await panel.getByText("ContainerStarted: ").first().waitFor({ timeout: 30_000 });
+    await panel.getByText("ContainerStarted: ").first().waitFor({ timeout: 90_000 });
     await window.screenshot("failure 2 system logs");
     await window.statusBar.getByText("Following logs").click();
     await window.statusBar.getByText("Following logs").waitFor({ state: "hidden" });
     await window.run("AI Toolkit: Why is it not ready?");
-    await window.dialog.getByText("Nothing is wrong").waitFor({ timeout: 60_000 });
+    await window.dialog.getByText("Nothing is wrong").waitFor({ timeout: 120_000 });
     await window.answer("OK");
   });
 
@@ -133,24 +133,24 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     writeFileSync(file, `${good}\ndef broken(:\n`);
     await deployed(/The code would not start.*Nothing was changed/, "failure 4 syntax error");
     await window.press("The code would not start", "Show problems");
-    await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 30_000 });
+    await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 90_000 });
     await window.screenshot("failure 4 problems");
     const view = await window.showView();
-    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 120_000 });
     writeFileSync(file, good);
     await window.clearNotifications();
   });
 
   it("a changed line takes over while answers stream: each ends as it began, none fails, and no replica is started", async () => {
     const view = await window.showView();
-    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 120_000 });
     const { ACA_APP_ENDPOINT: endpoint } = JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as { readonly ACA_APP_ENDPOINT: string };
     const callers = [1, 2].map(() => Caller.of(folder, `http://${endpoint}`, host.env));
     writeFileSync(path.join(folder, "inference/CHANGES.md"), "while answers stream");
     const began = Date.now();
     await deployed("Deployed: the model answers", "exchange 1 while answers stream");
     const ended = Date.now();
-    await eventually("the new release has answered both", 60_000, () => callers.every(({ answers }) => answers.some((each) => each.began > ended)));
+    await eventually("the new release has answered both", 120_000, () => callers.every(({ answers }) => answers.some((each) => each.began > ended)));
     const answers = (await Promise.all(callers.map((each) => each.end()))).flat();
     assert.ok(answers.every(({ whole, release }) => whole && /^[0-9a-f]{64}$/.test(release)), JSON.stringify(answers));
     const before = answers[0]?.release;
@@ -169,7 +169,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   it("one that crashes in its turn makes way for the one before, and the person reads why", () => withOtherPackages(folder, () => crashing(folder, async () => {
     await deployed(/did not come into service: .*The release before, [0-9a-f]{12}, serves again/, "failure 4b way back");
     const view = await window.showView();
-    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 60_000 });
+    await view.getByRole("treeitem", { name: /^State: ready/ }).waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4b way back view");
     await window.clearNotifications();
   })));
@@ -177,31 +177,32 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   it("a person looks at what a Deploy would do, and goes back to an earlier release", async () => {
     writeFileSync(path.join(folder, "inference/NOTE.md"), "the second release");
     await window.run("AI Toolkit: Preview deployment");
-    await window.dialog.getByText("Added: NOTE.md").waitFor({ timeout: 60_000 });
+    await window.dialog.getByText("Added: NOTE.md").waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4c preview");
     const told = await window.dialog.innerText();
     assert.match(told, /The server is exchanged in its container, the new one beside the old: no request waits/);
     await window.answer(DEPLOY);
-    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
     await window.clearNotifications();
     await window.run("AI Toolkit: Roll back inference deployment");
-    await window.choices("Removed: 1").first().waitFor({ timeout: 60_000 });
+    await window.choices("Removed: 1").first().waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4c releases");
     await window.choose("Removed: 1");
-    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
     await window.screenshot("failure 4c rolled back");
     rmSync(path.join(folder, "inference/NOTE.md"));
     await window.clearNotifications();
   });
 
-  it("a Deploy that was cut off is told, and goes on from where it was", () => startingSlowly(folder, async () => {
+  it("a Deploy that was cut off is told, and goes on from where it was", () => startingSlowly(folder, async (goOn) => {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.step(DEPLOY, /Starting release|Installing dependencies|Loading/);
     process.kill(window.sidecar, "SIGKILL");
-    await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 60_000 });
+    await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4d cut off");
     await window.press(/was cut off at/, "Go on");
-    await window.notification("Deployed: the model answers").waitFor({ timeout: 150_000 });
+    goOn();
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
     await window.clearNotifications();
   }));
 
@@ -222,7 +223,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     writeFileSync(path.join(second, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
     const other = await host.open(second);
     await other.run("AI Toolkit: Create project files");
-    await other.notification(/project files were created/).waitFor({ timeout: 60_000 });
+    await other.notification(/project files were created/).waitFor({ timeout: 120_000 });
     await other.clearNotifications();
     await provision(other, "rg-second");
     fineTuningLeft(second, host.env);
@@ -232,6 +233,6 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     process.stdout.write(`      failure 6 no GPU: after ${((Date.now() - began) / 1000).toFixed(1)} s\n`);
     await other.screenshot("failure 6 no GPU");
     await other.press(`${DEPLOY} (`, "Cancel");
-    await other.notification("Cancelled.").waitFor({ timeout: 30_000 });
+    await other.notification("Cancelled.").waitFor({ timeout: 90_000 });
   });
 });

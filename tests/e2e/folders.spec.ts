@@ -28,7 +28,7 @@ describe("folders", () => {
     const window = await host.open(path.join(scratch, "one"));
     await window.answer("No, I don't trust the authors");
     await window.run("AI Toolkit: Deploy for inference");
-    await window.notification("This folder is not trusted").getByRole("button", { name: "Manage Workspace Trust" }).waitFor({ timeout: 30_000 });
+    await window.notification("This folder is not trusted").getByRole("button", { name: "Manage Workspace Trust" }).waitFor({ timeout: 90_000 });
     await window.screenshot("not trusted");
     assert.equal(existsSync(host.globalStorage), false);
   });
@@ -38,13 +38,13 @@ describe("folders", () => {
     const window = await host.open(path.join(scratch, "both.code-workspace"));
     await window.showsFolder("two");
     await window.run("AI Toolkit: Deploy for inference");
-    await window.choices("one").waitFor({ timeout: 30_000 });
+    await window.choices("one").waitFor({ timeout: 90_000 });
     await window.screenshot("several folders");
     await window.choose("two");
     const failure = window.notification("The interpreter in the setting slipway.python.path can't be used");
-    await failure.getByText("Give the path of Python 3.11 or newer").waitFor({ timeout: 30_000 });
+    await failure.getByText("Give the path of Python 3.11 or newer").waitFor({ timeout: 90_000 });
     await window.screenshot("no interpreter");
     await failure.getByRole("button", { name: "Show log" }).click();
-    await window.page.locator(".part.panel").getByText("no-python (not found)").waitFor({ timeout: 10_000 });
+    await window.page.locator(".part.panel").getByText("no-python (not found)").waitFor({ timeout: 90_000 });
   });
 });

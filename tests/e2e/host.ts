@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { chromium, type Browser } from "playwright-core";
-import { eventually } from "./eventually";
+import { PATIENCE, eventually } from "./eventually";
+import { freePort } from "./ports";
 import { Window } from "./window";
 
 export const root = path.resolve(__dirname, "../../..");
@@ -54,7 +54,7 @@ export class Host {
     const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
     process.once("exit", () => { endGroup(server); });
     const browser = await newBrowser();
-    await eventually("code-server answers", 60_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
+    await eventually("code-server answers", 120_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
     return new Host(home, server, port, browser, environment, development);
   }
 
@@ -75,12 +75,13 @@ export class Host {
   /** Opens a window on a folder or a .code-workspace file, or on none. */
   async open(what?: string): Promise<Window> {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "dark" });
+    context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     const query = what === undefined ? "ew=true" : `${what.endsWith(".code-workspace") ? "workspace" : "folder"}=${encodeURI(what)}`;
     // What launch.json's --extensionDevelopmentPath becomes in a window that is served.
     const payload = JSON.stringify([["extensionDevelopmentPath", `vscode-remote://127.0.0.1:${this.port}${root}`]]);
     await page.goto(`http://127.0.0.1:${this.port}/?${query}${this.development ? `&payload=${encodeURIComponent(payload)}` : ""}`);
-    await page.locator(".monaco-workbench .part.statusbar").waitFor({ timeout: 60_000 });
+    await page.locator(".monaco-workbench .part.statusbar").waitFor({ timeout: 120_000 });
     return new Window(page, this.home);
   }
 
@@ -102,7 +103,7 @@ export class Host {
     await ended;
     endGroup(this.server);
     await stopLocalCloud(this.home);
-    await eventually("the throw-away home can be removed", 30_000, () => {
+    await eventually("the throw-away home can be removed", 90_000, () => {
       rmSync(this.home, { recursive: true, force: true });
       return true;
     });
@@ -195,7 +196,7 @@ function localCloudOf(home: string): number | undefined {
 async function stopLocalCloud(home: string): Promise<void> {
   const pid = localCloudOf(home);
   if (pid === undefined) return;
-  await eventually("the local cloud has ended", 30_000, () => {
+  await eventually("the local cloud has ended", 90_000, () => {
     try {
       process.kill(pid, "SIGTERM");
       return false;
@@ -216,13 +217,4 @@ function chromiumPath(): string {
   const found = known.find((each) => each !== undefined && existsSync(each));
   if (found === undefined) throw new Error("no Chromium: node tests/vscode-host/setup.mjs says how to get it");
   return found;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

@@ -83,7 +83,7 @@ describe("the extension, installed from its .vsix", () => {
   it("says so when no folder is open", async () => {
     const empty = await host.open();
     await empty.run("AI Toolkit: Deploy for inference");
-    await empty.notification("No folder is open").getByRole("button", { name: "Open Folder" }).waitFor({ timeout: 30_000 });
+    await empty.notification("No folder is open").getByRole("button", { name: "Open Folder" }).waitFor({ timeout: 90_000 });
     await empty.screenshot("no folder");
     await empty.close();
   });

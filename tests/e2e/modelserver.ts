@@ -1,10 +1,10 @@
 // A model server of its own, on the trained sample: what the container app runs, without the rest.
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { createServer } from "node:net";
 import path from "node:path";
 import process from "node:process";
 import { eventually } from "./eventually";
 import { root } from "./host";
+import { freePort } from "./ports";
 
 const KEY = "the-key-of-this-test";
 
@@ -26,12 +26,12 @@ export class ModelServer {
     const server = spawn(python, ["-m", "inference"], { cwd: root, env: { ...process.env, ...variables }, stdio: "ignore" });
     process.once("exit", () => server.kill("SIGKILL"));
     const started = new ModelServer(`http://127.0.0.1:${port}`, server);
-    await eventually("the server listens", 60_000, async () => (await fetch(`${started.url}/health/live`)).ok);
+    await eventually("the server listens", 120_000, async () => (await fetch(`${started.url}/health/live`)).ok);
     return started;
   }
 
   async ready(): Promise<void> {
-    await eventually("the chat page is ready", 120_000, async () => (await this.get("/")).includes("gradio"));
+    await eventually("the chat page is ready", 240_000, async () => (await this.get("/")).includes("gradio"));
   }
 
   /** What a route answers to who has the key. */
@@ -57,18 +57,4 @@ export class ModelServer {
     this.server.kill("SIGKILL");
     await ended;
   }
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (address === null || typeof address === "string") reject(new Error("no port"));
-        else resolve(address.port);
-      });
-    });
-  });
 }

@@ -12,7 +12,7 @@ export async function setUpIsChecked(window: Window, folder: string, preselected
   assert.notEqual(wrong, right);
   const agreed = async (): Promise<void> => {
     for (const each of preselected) {
-      await window.choices(each).and(window.focused).waitFor({ timeout: 60_000 });
+      await window.choices(each).and(window.focused).waitFor({ timeout: 120_000 });
       await window.page.keyboard.press("Enter");
     }
   };
@@ -21,16 +21,16 @@ export async function setUpIsChecked(window: Window, folder: string, preselected
   await agreed();
   await window.press("Provision would stop before it makes anything. Checks that fail: 1. My_App can't be the name of a container app.", "Show problems");
   const line = wrong.slice(0, wrong.indexOf("acaAppName")).split("\n").length;
-  await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 30_000 });
+  await window.page.locator(".markers-panel").getByText(`[Ln ${String(line)}, Col`).waitFor({ timeout: 90_000 });
   await window.screenshot("preflight 1 problems");
   await window.clearNotifications();
   await theEditorHelps(window, parameters);
   writeFileSync(parameters, right);
   await window.page.keyboard.press("Control+Home"); // the lenses stand above the first line
-  await window.page.locator(".codelens-decoration a", { hasText: "Check" }).click({ timeout: 30_000 });
+  await window.page.locator(".codelens-decoration a", { hasText: "Check" }).click({ timeout: 90_000 });
   await agreed();
   // Of a subscription in which nobody has used Container Apps yet two providers are not registered.
-  await window.notification("Provision can work. Checks that warn: 2; that could not be verified: 0.").waitFor({ timeout: 60_000 });
+  await window.notification("Provision can work. Checks that warn: 2; that could not be verified: 0.").waitFor({ timeout: 120_000 });
   await window.screenshot("preflight 2 can work");
   assert.equal(await window.page.locator(".markers-panel").getByText("My_App").count(), 0);
   await window.clearNotifications();
@@ -42,34 +42,34 @@ async function theEditorHelps(window: Window, parameters: string): Promise<void>
   const mistakes = page.locator(".markers-panel .monaco-list-row", { hasText: "My_App" });
   await mistakes.first().click();
   await page.locator(".tabs-container .tab", { hasText: "inference.parameters.json" }).waitFor();
-  await mistakes.filter({ hasText: "Azure does not take the name My_App" }).waitFor({ timeout: 30_000 });
-  await eventually("the mistake is told once", 10_000, async () => (await mistakes.count()) === 1);
+  await mistakes.filter({ hasText: "Azure does not take the name My_App" }).waitFor({ timeout: 90_000 });
+  await eventually("the mistake is told once", 90_000, async () => (await mistakes.count()) === 1);
   const fix = page.locator(".action-widget").getByText("Change it to my-app");
-  await eventually("the fix is offered", 60_000, async () => {
+  await eventually("the fix is offered", 120_000, async () => {
     await page.locator(".view-line span", { hasText: "My_App" }).last().click();
     await page.keyboard.press("Control+.");
-    return fix.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+    return fix.waitFor({ timeout: 15_000 }).then(() => true, () => false);
   });
   await window.screenshot("editor 1 quick fix");
   await page.keyboard.press("Enter"); // the first is the one that is chosen
-  await eventually("nothing is wrong any more", 10_000, async () => (await mistakes.count()) === 0);
+  await eventually("nothing is wrong any more", 90_000, async () => (await mistakes.count()) === 0);
   await page.keyboard.press("Control+s");
-  await eventually("the fix is saved", 10_000, () => readFileSync(parameters, "utf8").includes('"acaAppName": { "value": "my-app" }'));
+  await eventually("the fix is saved", 90_000, () => readFileSync(parameters, "utf8").includes('"acaAppName": { "value": "my-app" }'));
   await page.keyboard.press("End");
   await page.keyboard.type('\n"coo');
   const offered = page.locator(".suggest-widget .monaco-list-row", { hasText: "cooldownSeconds" });
-  await offered.waitFor({ timeout: 30_000 });
+  await offered.waitFor({ timeout: 90_000 });
   await window.screenshot("editor 2 what may be written");
   await page.keyboard.press("Tab");
   await page.locator(".view-line", { hasText: "cooldownSeconds" }).waitFor();
   await page.keyboard.press("Escape");
   await page.locator(".view-line span", { hasText: "storageAccountName" }).last().hover();
-  await page.locator(".monaco-hover", { hasText: "Storage account that holds the share" }).waitFor({ timeout: 30_000 });
+  await page.locator(".monaco-hover", { hasText: "Storage account that holds the share" }).waitFor({ timeout: 90_000 });
   await window.screenshot("editor 3 what it is for");
   const text = page.locator(".monaco-editor .view-lines").first();
   while ((await page.locator(".tabs-container .tab.dirty").count()) > 0) {
     const before = await text.innerText();
     await page.keyboard.press("Control+z");
-    await eventually("the last edit is taken back", 10_000, async () => (await text.innerText()) !== before);
+    await eventually("the last edit is taken back", 90_000, async () => (await text.innerText()) !== before);
   }
 }

@@ -1,6 +1,7 @@
 // Releases that a test makes of a project, and callers whose answers stream while one takes the place of another.
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { root } from "./host";
@@ -8,9 +9,17 @@ import { root } from "./host";
 const ENTRY = "inference/__main__.py";
 const MAIN = "def main() -> int:\n";
 
-/** The project's server takes its time to begin, so that a person can do something meanwhile; afterwards it is as it was. */
-export async function startingSlowly(folder: string, meanwhile: () => Promise<void>): Promise<void> {
-  await changed(folder, ENTRY, (text) => text.replace(MAIN, `${MAIN}    __import__("time").sleep(8)\n`), meanwhile);
+/** The project's server does not begin before `goOn` is called, or a person has done what they do meanwhile; afterwards it is as it was. */
+export async function startingSlowly(folder: string, meanwhile: (goOn: () => void) => Promise<void>): Promise<void> {
+  const held = path.join(mkdtempSync(path.join(tmpdir(), "sw-held-")), "held");
+  writeFileSync(held, "");
+  const goOn = (): void => { rmSync(path.dirname(held), { recursive: true, force: true }); };
+  const waiting = `${MAIN}    import os, time\n    while os.path.exists(${JSON.stringify(held)}):\n        time.sleep(0.1)\n`;
+  try {
+    await changed(folder, ENTRY, (text) => text.replace(MAIN, waiting), () => meanwhile(goOn));
+  } finally {
+    goOn();
+  }
 }
 
 /** The project's server ends with an error. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,15 +28,19 @@ class Told:
 
     lines: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     stop: threading.Event = field(default_factory=threading.Event)
-    _cancels: str = ""
+    _then: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
 
     def cancel_at(self, part: str) -> None:
         """The button is pressed once this is said."""
-        self._cancels = part
+        self.once(part, self.stop.set)
+
+    def once(self, part: str, do: Callable[[], None]) -> None:
+        """Done when this is said for the first time."""
+        self._then[part] = do
 
     def listen(self, event: Event) -> None:
-        if self._cancels and self._cancels in str(event.text):
-            self.stop.set()
+        for part in [each for each in self._then if each in str(event.text)]:
+            self._then.pop(part)()
         self.lines.append((time.monotonic(), str(event.text)))
 
     def at(self, part: str) -> float:
@@ -84,7 +89,7 @@ def struck(place: Place) -> int:
     """How often the first rule that is in force has."""
     known = json.loads((place.home.settings.local_state / "cloud.json").read_text())
     headers = {"Authorization": f"Bearer {known['adminToken']}"}
-    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers) as client:
+    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers, timeout=60) as client:
         return client.get("/admin/faults").json()["rules"][0]["hits"]
 
 
@@ -92,7 +97,7 @@ def faults(place: Place, *rules: dict[str, Any]) -> list[dict[str, int]]:
     """Sets rules at the local cloud's door of faults; returns how often those before were met and struck."""
     known = json.loads((place.home.settings.local_state / "cloud.json").read_text())
     headers = {"Authorization": f"Bearer {known['adminToken']}"}
-    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers) as client:
+    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers, timeout=60) as client:
         hits = client.get("/admin/faults").json()
         assert client.put("/admin/faults", json={"seed": 1, "rules": list(rules)}).status_code < 300
         return hits["rules"]

@@ -19,9 +19,9 @@ describe("the extension, shut down while it prepares its Python packages", () =>
     mkdirSync(path.join(scratch, "infra"));
     // A package index that takes calls and answers none.
     index = createServer((call) => calls.add(call)).listen(0, "127.0.0.1");
-    const address = await eventually("the index listens", 5_000, () => index.address());
+    const address = await eventually("the index listens", 60_000, () => index.address());
     assert.ok(typeof address === "object");
-    host = await Host.start({ env: { PIP_INDEX_URL: `http://127.0.0.1:${address.port}/simple`, PIP_NO_CACHE_DIR: "1", NO_PROXY: "127.0.0.1" } });
+    host = await Host.start({ env: { PIP_INDEX_URL: `http://127.0.0.1:${address.port}/simple`, PIP_NO_CACHE_DIR: "1", PIP_TIMEOUT: "600", NO_PROXY: "127.0.0.1" } });
   });
   after(async () => {
     await host.stop();
@@ -37,9 +37,9 @@ describe("the extension, shut down while it prepares its Python packages", () =>
     const pips = (): number => execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }).split("\n").filter((line) => line.includes(host.globalStorage) && line.includes("pip install")).length;
     const window = await host.open(scratch);
     await window.run("AI Toolkit: Create project files");
-    await eventually("pip asks the index", 60_000, () => pips() > 0 && calls.size > 0);
+    await eventually("pip asks the index", 120_000, () => pips() > 0 && calls.size > 0);
     await window.run("Developer: Reload Window");
-    await eventually("pip has ended", 8_000, () => pips() === 0);
-    await eventually("what was half-made is removed", 10_000, () => readdirSync(path.join(host.globalStorage, "environments")).length === 0);
+    await eventually("pip has ended", 90_000, () => pips() === 0);
+    await eventually("what was half-made is removed", 90_000, () => readdirSync(path.join(host.globalStorage, "environments")).length === 0);
   });
 });

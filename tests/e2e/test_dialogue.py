@@ -127,7 +127,7 @@ def test_ctrl_c_between_two_questions_asks_nothing_more(own_home: Home, tmp_path
 def test_an_unknown_subscription_is_said_with_those_that_there_are(home: Home, tmp_path: Path) -> None:
     for name in ("nosuch", "my-dev-sub-west-1"):
         process = home.start("groups", "--subscription", name, "--cloud", "local", "--json")
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
         assert process.returncode == 2
         assert f"no subscription is called {name}; there: Local cloud" in err
         assert json.loads(out)["error"]["code"] == "Usage"

@@ -22,7 +22,7 @@ def test_the_servers_own_suite_passes_through_the_ingress(deployed: Place, suite
         env={**deployed.home.environ, **given},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-6000:]

@@ -33,7 +33,7 @@ WRITES: list[dict[str, Any]] = [
     {**COUNTED, "method": "POST", "path": "/revisions/"},
 ]
 WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
-HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 60}
+HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 240}
 """A release that has been checked, and is about to be made current."""
 CRASH = "raise RuntimeError('the tokenizer of this release is wrong')\n"
 
@@ -51,7 +51,7 @@ def serving(narrow: Home, sample: Sample, tmp_path_factory: pytest.TempPathFacto
 def version_of(place: Place) -> dict[str, Any]:
     seen = look(place)
     headers = {"Authorization": f"Bearer {place.api_key()}"}
-    return httpx.get(f"{seen.url}/version", headers=headers, trust_env=False).json()
+    return httpx.get(f"{seen.url}/version", headers=headers, trust_env=False, timeout=240).json()
 
 
 def replicas_of(place: Place) -> list[str]:
@@ -198,12 +198,12 @@ def test_of_two_deployers_at_once_the_same_code_serves_and_other_code_is_told(
         faults(serving, {**HELD, "times": 2})
         try:
             one = pool.submit(run, serving, Told(), wish="auto")
-            until(lambda: struck(serving) == 1, 60, "the first release to be checked")
+            until(lambda: struck(serving) == 1, 180, "the first release to be checked")
             two = pool.submit(run, other, told, wish="auto", who=" of another")
             if same:
-                until(lambda: struck(serving) == 2, 60, "the second deployer, at the same exchange")
+                until(lambda: struck(serving) == 2, 180, "the second deployer, at the same exchange")
             else:
-                until(lambda: "Waiting for another exchange" in told.text, 60, "the second deployer to wait")
+                until(lambda: "Waiting for another exchange" in told.text, 180, "the second deployer to wait")
         finally:
             faults(serving)
         first, failure = one.result(), two.exception()
@@ -249,7 +249,7 @@ def test_a_cancel_amid_an_exchange_in_turn_says_which_release_is_current_and_tha
     back = f"The release before, {before['release'][:12]}, is current again" in str(cancelled.value)
     assert back or f"Release {current['release'][:12]} is current already" in str(cancelled.value)
     assert (current["release"] == before["release"]) == back
-    until(lambda: look(serving).state == "ready", 60, "a server to answer")
+    until(lambda: look(serving).state == "ready", 180, "a server to answer")
     assert version_of(serving)["release"] == current["release"]
     assert set(asking.statuses) == {200}
 
@@ -286,7 +286,7 @@ def test_after_a_killed_run_the_next_one_finishes(serving: Place, step: str) -> 
         file.write_text(file.read_text() + "# killed\n")
     process = serving.home.start("deploy", str(serving.workspace), "--json")
     try:
-        until(lambda: step in steps(serving) or process.poll() is not None, 60, f"the step {step}")
+        until(lambda: step in steps(serving) or process.poll() is not None, 180, f"the step {step}")
         assert process.poll() is None
     finally:
         process.kill()

@@ -34,7 +34,7 @@ def test_the_endpoint_as_code_is_answered_and_holds_no_key(deployed: Place) -> N
         for given, answered in ((key, True), ("wrong", False)):
             environ = {**os.environ, "SLIPWAY_API_KEY": given, "NO_PROXY": "*", "no_proxy": "*"}
             done = subprocess.run(
-                program, input=found["code"], env=environ, capture_output=True, text=True, timeout=60, check=False
+                program, input=found["code"], env=environ, capture_output=True, text=True, timeout=240, check=False
             )
             assert (done.returncode == 0) is answered, (language, given == key, done.stderr)
             assert done.stdout.strip() or not answered
@@ -112,7 +112,7 @@ def test_deploy_starts_an_app_that_was_stopped(deployed: Place) -> None:
     assert warm.stderr is not None
     assert "is kept warm, its GPU is awake and billed: asked at" in warm.stderr.readline()
     warm.send_signal(signal.SIGINT)
-    out, _ = warm.communicate(timeout=30)
+    out, _ = warm.communicate(timeout=240)
     assert (warm.returncode, "no longer kept warm" in out) == (0, True)
 
 
@@ -122,7 +122,7 @@ def test_no_request_is_refused_for_its_key_while_it_is_rotated(deployed: Place) 
     url = f"http://{deployed.config['ACA_APP_ENDPOINT']}/v1/models"
 
     def status_with(key: str) -> int:
-        return httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60).status_code
+        return httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=240).status_code
 
     seen: list[int] = []
     stop = threading.Event()

@@ -41,14 +41,14 @@ def test_a_broken_adapter_is_no_success_and_the_servers_reason_is_shown(deployed
             assert found["refused"] == [refused]
 
             process = deployed.home.start("status", str(deployed.workspace))
-            out, err = process.communicate(timeout=240)
+            out, err = process.communicate(timeout=600)
             assert process.returncode == 1, err
             assert f"refused    gpu_model: {refused['reason']}" in out
         finally:
             share.replace(WEIGHTS, whole)
     until(
         lambda: deployed.home.start("status", str(deployed.workspace)).wait() == 0,
-        90,
+        240,
         "the repaired adapter to be read",
     )
     assert deployed.status()["adapters"] == ["gpu_model"]

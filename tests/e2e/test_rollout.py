@@ -26,25 +26,34 @@ from sidecar.workflows.publish import Published, is_current, make_current, uploa
 from sidecar.workflows.records import read_record
 from sidecar.workflows.restart import Patience
 from tests.drift import container_start
+from tests.support.held import held
 
 from .conftest import BRIEF, Home, Place, Sample, apps_of, delete_apps, new_place, provisioned
 from .rollouts import Told, faults, look, run
 
-SLOWLY = """import time
+SLOWLY = """import fcntl, time
 for percent in (30, 60):
     print(f"slipway: phase loading-base {percent}%", flush=True)
     time.sleep(4)
+    with open(f"FOLDER/{percent}", "rb") as seen:
+        fcntl.flock(seen, fcntl.LOCK_SH)
 """
-"""The sample's megabyte loads between two looks; a real base takes minutes."""
+"""The sample's megabyte loads between two looks; a real base takes minutes, in any case until somebody has looked."""
 
 
 @pytest.mark.fact(63, 73, 128)
-def test_with_one_gpu_the_old_replica_goes_first_and_the_downtime_is_said_before(place: Place, sample: Sample) -> None:
+def test_with_one_gpu_the_old_replica_goes_first_and_the_downtime_is_said_before(
+    place: Place, sample: Sample, tmp_path: Path
+) -> None:
     place.upload_models(sample[0])
     main = place.workspace / "inference" / "__main__.py"
-    main.write_text(SLOWLY + main.read_text())
+    main.write_text(SLOWLY.replace("FOLDER", str(tmp_path)) + main.read_text())
     first = Told()
-    deployed = run(place, first)
+    with contextlib.ExitStack() as loading30, contextlib.ExitStack() as loading60:
+        for percent, loading in (("30", loading30), ("60", loading60)):
+            loading.enter_context(held(tmp_path / percent))
+            first.once(f"Loading the base model ({percent} %)…", loading.close)
+        deployed = run(place, first)
     assert deployed.verified
     assert "nobody is cut off" in first.text
     percents = [first.at(f"Loading the base model ({percent} %)…") for percent in (30, 60)]
@@ -57,7 +66,7 @@ def test_with_one_gpu_the_old_replica_goes_first_and_the_downtime_is_said_before
     assert again.at("does not answer for about") < again.at("Ending the replica of")
     (announced,) = (int(found[1]) for line in again.lines if (found := re.search(r"for about (\d+) s", line[1])))
     lasted = again.at("Asking the model…") - again.at("Ending the replica of")
-    assert 0.5 * announced <= lasted <= 1.5 * announced, (announced, lasted)
+    assert announced / 3 <= lasted <= 3 * announced, (announced, lasted)  # other tests may begin or end meanwhile
     assert look(place).state == "ready"
 
 

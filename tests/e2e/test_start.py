@@ -39,14 +39,14 @@ def command_line(process: psutil.Process) -> str:
 
 def test_ctrl_c_ends_everything_before_the_prompt_is_back(tmp_path: Path) -> None:
     with npm_start(tmp_path) as person:
-        person.expect("Press Ctrl-C to stop everything.", 240)
-        processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
+        person.expect("Press Ctrl-C to stop everything.", 600)
+        processes = [*family(person), *Home(tmp_path).replica_processes(), Home(tmp_path).cloud()]
         assert len(processes) >= 5, processes
         assert read_settings(Home(tmp_path).settings.local_state / "settings.json").times.scale == 0.1
         person.press_ctrl_c()
-        person.expect("Stopping the local cloud; requests under way may finish", 10)
-        assert person.ended(90) in (0, -signal.SIGINT)  # npm's own shell may die of the press, when all else has ended
-        assert not any(alive(each.pid) for each in processes)
+        person.expect("Stopping the local cloud; requests under way may finish", 120)
+        assert person.ended(240) in (0, -signal.SIGINT)  # npm's own shell may die of the press, when all else has ended
+        assert not any(alive(each) for each in processes)
     assert person.shown.rstrip().endswith("Everything has ended.")
     assert "Traceback" not in person.shown
 
@@ -54,11 +54,11 @@ def test_ctrl_c_ends_everything_before_the_prompt_is_back(tmp_path: Path) -> Non
 @pytest.mark.parametrize("line", ["2  AI Toolkit", "3  AI Toolkit"])
 def test_ctrl_c_in_the_middle_cancels_and_says_so(tmp_path: Path, line: str) -> None:
     with npm_start(tmp_path) as person:
-        person.expect(line, 240)
-        processes = [*family(person), psutil.Process(Home(tmp_path).cloud_pid())]
+        person.expect(line, 600)
+        processes = [*family(person), Home(tmp_path).cloud()]
         person.press_ctrl_c()
-        assert person.ended(90) in (130, -signal.SIGINT)
-        assert not any(alive(each.pid) for each in processes)
+        assert person.ended(240) in (130, -signal.SIGINT)
+        assert not any(alive(each) for each in processes)
     assert "Cancelled. Everything has ended." in person.shown
     assert "Traceback" not in person.shown
     assert Home(tmp_path).replica_processes() == []
@@ -67,24 +67,24 @@ def test_ctrl_c_in_the_middle_cancels_and_says_so(tmp_path: Path, line: str) -> 
 def test_a_press_in_the_set_up_ends_that_and_is_no_failure(tmp_path: Path) -> None:
     """In a clone of its own, whose set-up has everything before it: no .venv, pip, the environment, the sample."""
     clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True, timeout=60)
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True, timeout=240)
     with Dialogue([NPM, "start"], clone, os.environ) as person:
-        person.expect("Setting up Python", 60)
-        until(lambda: any("pip" in command_line(each) for each in family(person)), 60, "pip to run")
+        person.expect("Setting up Python", 240)
+        until(lambda: any("pip" in command_line(each) for each in family(person)), 240, "pip to run")
         processes = family(person)
         person.press_ctrl_c()
-        assert person.ended(60) in (130, -signal.SIGINT)
-        assert not any(alive(each.pid) for each in processes)
+        assert person.ended(240) in (130, -signal.SIGINT)
+        assert not any(alive(each) for each in processes)
     assert person.shown.rstrip().endswith("Cancelled. Everything has ended.")
     assert "✗" not in person.shown
 
 
 def test_closing_the_terminal_ends_everything_too(tmp_path: Path) -> None:
     with npm_start(tmp_path) as person:
-        person.expect("Press Ctrl-C to stop everything.", 240)
-        processes = [*family(person), *Home(tmp_path).replica_processes(), psutil.Process(Home(tmp_path).cloud_pid())]
+        person.expect("Press Ctrl-C to stop everything.", 600)
+        processes = [*family(person), *Home(tmp_path).replica_processes(), Home(tmp_path).cloud()]
         started = {each.pid: command_line(each)[-160:] for each in processes}
         person.close_terminal()
-        _, left = psutil.wait_procs(processes, timeout=90)
-        still = [f"{each.pid} ({each.status()}): {started[each.pid]}" for each in left if alive(each.pid)]
+        _, left = psutil.wait_procs(processes, timeout=240)
+        still = [f"{each.pid} ({each.status()}): {started[each.pid]}" for each in left if alive(each)]
         assert not still, "\n".join([*still, "", person.shown, "", *Home(tmp_path).last_of_logs()])

@@ -93,10 +93,10 @@ def test_looking_tells_state_revision_and_replica_and_a_login_link_is_single_use
     assert "float" in found["runsOn"]["dtype"]
     assert [each["serves"] for each in found["revisions"]] == [True]
     link = deployed.home.cli("endpoint", str(deployed.workspace))["loginUrl"]
-    first = httpx.get(link)
+    first = httpx.get(link, timeout=60)
     assert first.status_code == 303
     assert "set-cookie" in first.headers
-    assert "set-cookie" not in httpx.get(link).headers
+    assert "set-cookie" not in httpx.get(link, timeout=60).headers
 
 
 def test_no_secret_in_anything_written(deployed: Place) -> None:
@@ -154,7 +154,7 @@ def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_i
             found = resources.find_deployment(place.around, name)
             return found is not None and found.finished
 
-        until(ended, 60, "the deployment to end without its sidecar")
+        until(ended, 240, "the deployment to end without its sidecar")
         assert resources.deployment(place.around, name).state == "Succeeded"
     result = place.provision()
     assert result["deployment"] == name
@@ -172,12 +172,12 @@ def test_killing_the_local_cloud_ends_every_replica_and_the_next_run_works(
     processes = own_home.replica_processes()
     assert processes
     own_home.stop_cloud(signal.SIGKILL)
-    until(lambda: not any(alive(each.pid) for each in processes), 10, "the replicas to end")
+    until(lambda: not any(alive(each) for each in processes), 120, "the replicas to end")
     assert place.deploy()["verified"]
     assert place.config == config
     processes = own_home.replica_processes()
     own_home.stop_cloud()
-    assert not any(alive(each.pid) for each in processes)
+    assert not any(alive(each) for each in processes)
 
 
 def demo(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -193,7 +193,7 @@ def demo(folder: Path, *more: str) -> subprocess.Popen[str]:
 
 def test_npm_start_verifies_once_and_the_second_time_stays_until_ctrl_c(tmp_path: Path) -> None:
     first = demo(tmp_path, "--once")
-    said, _ = first.communicate(timeout=240)
+    said, _ = first.communicate(timeout=600)
     assert first.returncode == 0, said
     for expected in (
         "base model",
@@ -214,11 +214,11 @@ def test_npm_start_verifies_once_and_the_second_time_stays_until_ctrl_c(tmp_path
         if "Press Ctrl-C" in line:
             break
     processes = Home(tmp_path).replica_processes()
-    cloud = Home(tmp_path).cloud_pid()
+    cloud = Home(tmp_path).cloud()
     assert processes
     assert alive(cloud)
     second.send_signal(signal.SIGINT)
-    rest, _ = second.communicate(timeout=60)
+    rest, _ = second.communicate(timeout=240)
     assert second.returncode == 0, "".join(lines) + rest
     assert not alive(cloud)
-    assert not any(alive(each.pid) for each in processes)
+    assert not any(alive(each) for each in processes)

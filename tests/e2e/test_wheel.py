@@ -39,15 +39,15 @@ class Installed(Home):
 def installed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     built = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(built), str(ROOT)], check=True, timeout=240)
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(built), str(ROOT)], check=True, timeout=800)
     (wheel,) = built.glob("*.whl")
     place = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(place, with_pip=False)
-    subprocess.run([*pip, "--python", str(place), "install", str(wheel)], check=True, timeout=240)
+    subprocess.run([*pip, "--python", str(place), "install", str(wheel)], check=True, timeout=800)
     return Installed(home.folder, place / "bin" / "slipway")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_main_job_from_an_empty_folder(installed: Installed, sample: Sample, tmp_path: Path) -> None:
     with Dialogue([str(installed.program), "provision"], tmp_path, installed.environ) as person:
         person.expect("Create them? [Y/n] ")
@@ -79,12 +79,12 @@ def test_the_main_job_from_an_empty_folder(installed: Installed, sample: Sample,
 
 
 def test_the_program_calls_itself_by_its_name(installed: Installed, tmp_path: Path) -> None:
-    out, _ = installed.start("--version").communicate(timeout=60)
+    out, _ = installed.start("--version").communicate(timeout=240)
     assert out == "slipway 0.1.0\n"
-    out, _ = installed.start("--help").communicate(timeout=60)
+    out, _ = installed.start("--help").communicate(timeout=240)
     assert out.startswith("usage: slipway ")
     refused = installed.start("deploy", str(tmp_path))
-    _, err = refused.communicate(timeout=60)
+    _, err = refused.communicate(timeout=240)
     assert refused.returncode == 1
     assert "Run `slipway provision`, or fill the keys in by hand." in err
 
@@ -115,7 +115,7 @@ def test_a_module_in_the_persons_folder_is_not_taken_for_the_products(installed:
             env=own.environ,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
     finally:

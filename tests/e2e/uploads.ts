@@ -18,15 +18,15 @@ export async function adapterIsUploaded(window: Window, folder: string, env: typ
   const before = await replicas();
   await window.clearNotifications();
   await window.run(`AI Toolkit: ${UPLOAD}`);
-  await window.question.filter({ hasText: UPLOAD }).waitFor({ timeout: 30_000 });
+  await window.question.filter({ hasText: UPLOAD }).waitFor({ timeout: 90_000 });
   await window.chooseFolder(source, "Upload");
-  await window.page.getByText("Name by which it is called").waitFor({ timeout: 30_000 });
+  await window.page.getByText("Name by which it is called").waitFor({ timeout: 90_000 });
   await window.screenshot("upload 1 name");
   await window.page.keyboard.press("Enter"); // `second`, as its folder is called
   const done = /The adapter second answers: 1 of 1 replicas have it/;
-  await window.notification(done).waitFor({ timeout: 60_000 });
+  await window.notification(done).waitFor({ timeout: 120_000 });
   await window.screenshot("upload 2 done");
-  const opened = window.page.context().waitForEvent("page", { timeout: 60_000 });
+  const opened = window.page.context().waitForEvent("page", { timeout: 120_000 });
   await window.press(done, "Go to Inference Endpoint");
   await window.openExternally();
   const chat = new Chat(await opened);
@@ -39,7 +39,7 @@ export async function adapterIsUploaded(window: Window, folder: string, env: typ
   await window.screenshotOf(chat.page, "upload 3 chat");
   await chat.page.close();
   const view = await window.showView();
-  await view.getByRole("treeitem", { name: /^second: adapter [0-9a-f]{12}/ }).waitFor({ timeout: 30_000 });
+  await view.getByRole("treeitem", { name: /^second: adapter [0-9a-f]{12}/ }).waitFor({ timeout: 90_000 });
   assert.equal(await replicas(), before, "the replica is the same");
-  await eventually("no question is open", 10_000, async () => !(await window.question.isVisible()));
+  await eventually("no question is open", 90_000, async () => !(await window.question.isVisible()));
 }

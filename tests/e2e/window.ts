@@ -15,7 +15,7 @@ export class Window {
   /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. */
   async run(title: string): Promise<void> {
     const entry = this.page.locator(".quick-input-list-entry", { hasText: title }).first();
-    await eventually(`the palette offers "${title}"`, 60_000, async () => {
+    await eventually(`the palette offers "${title}"`, 120_000, async () => {
       await this.openPalette(title);
       return entry.isVisible();
     });
@@ -24,7 +24,7 @@ export class Window {
 
   /** What the palette offers for these letters, once it offers anything. */
   async offered(letters: string, screenshot?: string): Promise<readonly string[]> {
-    const labels = await eventually(`the palette offers something for "${letters}"`, 60_000, async () => {
+    const labels = await eventually(`the palette offers something for "${letters}"`, 120_000, async () => {
       await this.openPalette(letters);
       const found = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
       return found.includes("No matching commands") ? undefined : found;
@@ -38,8 +38,8 @@ export class Window {
     // Escape without an open palette would put the notifications away.
     if (await this.input.isVisible()) await this.page.keyboard.press("Escape");
     await this.page.keyboard.press("F1");
-    await this.input.fill(`>${letters}`, { timeout: 5_000 });
-    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor({ timeout: 5_000 });
+    await this.input.fill(`>${letters}`, { timeout: 15_000 });
+    await this.page.locator(".quick-input-list .monaco-list-row").first().waitFor({ timeout: 15_000 });
   }
 
   private get input(): Locator {
@@ -63,7 +63,7 @@ export class Window {
 
   async choose(text: string | RegExp): Promise<void> {
     const row = this.choices(text).first();
-    await row.waitFor({ timeout: 60_000 });
+    await row.waitFor({ timeout: 120_000 });
     await row.click();
   }
 
@@ -75,8 +75,8 @@ export class Window {
   /** Names a folder of this machine in VS Code's own dialog for files, once that has proposed one: till then it writes over what is
    * typed. `button`: by which it is agreed to. */
   async chooseFolder(folder: string, button: string): Promise<void> {
-    await eventually("a folder is proposed", 30_000, async () => (await this.input.inputValue()) !== "");
-    await eventually(`${folder} is typed`, 30_000, async () => {
+    await eventually("a folder is proposed", 90_000, async () => (await this.input.inputValue()) !== "");
+    await eventually(`${folder} is typed`, 90_000, async () => {
       await this.input.fill(folder);
       return (await this.input.inputValue()) === folder;
     });
@@ -94,12 +94,12 @@ export class Window {
 
   /** A running operation's notification, once it says which step it is at. */
   async step(title: string, step: RegExp): Promise<void> {
-    await this.notification(title).filter({ hasText: step }).waitFor({ timeout: 60_000 });
+    await this.notification(title).filter({ hasText: step }).waitFor({ timeout: 120_000 });
   }
 
   async clearNotifications(): Promise<void> {
     await this.run("Notifications: Clear All Notifications");
-    await eventually("no notification is left", 10_000, async () => (await this.notifications.count()) === 0);
+    await eventually("no notification is left", 90_000, async () => (await this.notifications.count()) === 0);
   }
 
   get notifications(): Locator {
@@ -124,7 +124,7 @@ export class Window {
   async showView(): Promise<Locator> {
     await this.run("View: Show Slipway");
     const view = this.page.locator(".part.sidebar");
-    await view.getByText("Inference Endpoint", { exact: false }).first().waitFor({ timeout: 30_000 });
+    await view.getByText("Inference Endpoint", { exact: false }).first().waitFor({ timeout: 90_000 });
     return view;
   }
 
@@ -141,8 +141,8 @@ export class Window {
   async showsFolder(name: string): Promise<void> {
     const folder = this.page.locator(".explorer-folders-view").getByRole("treeitem", { name, exact: true });
     const empty = this.page.getByText("You have not yet added a folder to the workspace.");
-    await eventually(`the explorer shows the folder ${name}`, 60_000, async () => {
-      await folder.or(empty).first().waitFor({ timeout: 20_000 });
+    await eventually(`the explorer shows the folder ${name}`, 120_000, async () => {
+      await folder.or(empty).first().waitFor({ timeout: 90_000 });
       if (await folder.isVisible()) return true;
       await this.page.reload();
       return false;
@@ -167,7 +167,7 @@ export class Window {
     await editor.locator(".settings-header .monaco-editor").click();
     await this.page.keyboard.type(`@id:${id}`);
     const input = editor.locator(`input[aria-label="${id}"]`);
-    await input.fill(value, { timeout: 30_000 });
+    await input.fill(value, { timeout: 90_000 });
     await input.press("Enter");
   }
 
@@ -194,7 +194,7 @@ export class Window {
 
   /** VS Code asks before it opens a page outside, where the host is not trusted yet. */
   async openExternally(): Promise<void> {
-    await eventually("the page is opened outside", 30_000, async () => {
+    await eventually("the page is opened outside", 90_000, async () => {
       const ask = this.dialog.getByRole("button", { name: "Open", exact: true });
       if (await ask.isVisible()) await ask.click();
       return this.page.context().pages().length > 1;

@@ -18,7 +18,7 @@ from tests.faults.azure import AT_ONCE, clouded
 from tests.faults.situations.causes import ROWS, Row
 from tests.faults.situations.stage import Stage
 
-TOLD_SECONDS = 30
+TOLD_SECONDS = 120
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

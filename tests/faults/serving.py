@@ -64,16 +64,19 @@ def disconnect(world: World) -> Row:
                 lines = answer.iter_lines()  # kept: httpx hangs up when nobody holds it
                 await_text(lines)
             began = time.monotonic()
-            eventually(lambda: server.metric("slipway_running") == 0, 10)
+            eventually(lambda: server.metric("slipway_running") == 0)
             slowest = max(slowest, time.monotonic() - began)
         drawn, blocks = server.metric("slipway_generated_tokens"), server.metric("slipway_kv_blocks_used")
+        ended = server.metric("slipway_cancelled_total")
         with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
             lines = answer.iter_lines()
             await_text(lines)
             still = server.metric("slipway_running")
-    held = slowest < 2 and blocks == 0 and hits <= drawn < hits * 2000 and still == 1
+    held = ended == hits and blocks == 0 and hits <= drawn < hits * 2000 and still == 1
     outcome = f"slot free after {slowest:.2f} s, {drawn:.0f} of {hits * 2000} tokens drawn, {blocks:.0f} blocks kept"
-    return Row("client disconnects", hits, outcome, "2 s", f"{still:.0f} running while connected", held)
+    return Row(
+        "client disconnects", hits, outcome, "none goes on to its end", f"{still:.0f} running while connected", held
+    )
 
 
 def overload(world: World) -> Row:
@@ -87,7 +90,7 @@ def overload(world: World) -> Row:
             return answer.status_code, time.monotonic() - began, answer.headers.get("retry-after", "")
 
         with concurrent.futures.ThreadPoolExecutor(80) as pool:
-            eventually(lambda: "gradio" in http.get("/").text, 60)  # until then its import slows everything down
+            eventually(lambda: "gradio" in http.get("/").text, 180)  # until then its import slows everything down
             alone = min(one(0)[1] for _ in range(3))
             answers = list(pool.map(one, range(80)))
             control = list(pool.map(one, range(4)))
@@ -106,28 +109,28 @@ def overload(world: World) -> Row:
 
 def sigterm(world: World) -> Row:
     """38: SIGTERM with requests under way."""
-    with world.server() as server:
+    with world.server(SLIPWAY_DRAIN_TIMEOUT="240") as server:
         http = server.http()
         before = http.get("/health/ready").status_code
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            asked = [pool.submit(chat, server, ignore_eos=True, max_tokens=200) for _ in range(8)]
-            eventually(lambda: server.metric("slipway_running") == 8)
+            asked = [pool.submit(chat, server, ignore_eos=True, max_tokens=1500) for _ in range(8)]
+            eventually(lambda: server.metric("slipway_in_flight") == 8)
             server.process.send_signal(signal.SIGTERM)
             began = time.monotonic()
-            eventually(lambda: http.get("/health/ready").status_code == 503, 5)
+            eventually(lambda: http.get("/health/ready").status_code == 503)
             late = http.post("/v1/chat/completions", json=LONGER).status_code
             finished = [a.result() for a in asked]
-        code = server.process.wait(30)
+        code = server.process.wait(120)
         took = time.monotonic() - began
-    whole = sum(a.status_code == 200 and a.json()["usage"]["completion_tokens"] == 200 for a in finished)
+    whole = sum(a.status_code == 200 and a.json()["usage"]["completion_tokens"] == 1500 for a in finished)
     outcome = f"{whole} of 8 finished whole, one that came late got {late}, exit code {code} after {took:.1f} s"
     held = (whole, late, code, before) == (8, 503, 0, 200)
-    return Row("SIGTERM under load", 1, outcome, "30 s", f"ready was {before}", held)
+    return Row("SIGTERM under load", 1, outcome, "240 s", f"ready was {before}", held)
 
 
 def malformed(world: World) -> Row:
     """Malformed, huge and slow requests beside a healthy client."""
-    with world.server(SLIPWAY_BODY_TIMEOUT="2") as server:
+    with world.server(SLIPWAY_BODY_TIMEOUT="5") as server:
         stop = threading.Event()
         healthy: list[int] = []
 
@@ -174,7 +177,7 @@ def half_request(server: Endpoint) -> socket.socket:
 
 def open_socket(server: Endpoint) -> socket.socket:
     raw = socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
-    raw.settimeout(20)
+    raw.settimeout(120)
     return raw
 
 
@@ -216,7 +219,7 @@ def swapped(world: World) -> Row:
         stop.set()
         for one in clients:
             one.join()
-        alive = httpx.get(f"{server.url}/health/live").status_code
+        alive = httpx.get(f"{server.url}/health/live", timeout=60).status_code
     kinds = set(answers)
     held = good == [200] * 10 and broken.status_code == 400 and "truncated" in broken.text and alive == 200
     held = held and len(kinds) == 1 and next(iter(kinds))[0] == 200
@@ -237,7 +240,7 @@ def out_of_memory(world: World) -> Row:
             body = {"model": "bench/small", "prompt": prompt, "max_tokens": 1, "temperature": 0}
             return server.http().post("/v1/completions", json=body, timeout=120)
 
-        eventually(lambda: "gradio" in server.http().get("/").text, 60)  # until then the process itself still grows
+        eventually(lambda: "gradio" in server.http().get("/").text, 180)  # until then the process itself still grows
         control = long(290, 2000)  # much shorter: what it leaves behind in the heap is too little for the other
         expected = server.http().post("/v1/completions", json=small).json()["choices"]
         taken = int((Path("/proc") / str(server.process.pid) / "statm").read_text().split()[0])
@@ -251,7 +254,7 @@ def out_of_memory(world: World) -> Row:
         failed = failing.result()
         resource.prlimit(server.process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         after = long(292).status_code
-        ready = httpx.get(f"{server.url}/health/ready").status_code
+        ready = httpx.get(f"{server.url}/health/ready", timeout=60).status_code
         blocks = server.metric("slipway_kv_blocks_used")
     wrong = sum(each != expected for each in others)
     held = failed.status_code == 500 and failed.json()["error"]["code"] == "engine_error"

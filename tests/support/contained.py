@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.codefiles import read_tree
 from sidecar.core.releases import Generation
 from sidecar.core.sync import Release, pack
+from sidecar.localcloud.core.ports import Promise
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
@@ -77,13 +77,7 @@ def publish(mount: Path, release: Release, number: int) -> None:
     (home / "generations" / f"{number}.json").write_bytes(Generation(number, release.digest).to_json())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """The first answer that is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -108,7 +102,7 @@ class Contained:
 
     def slipway(self, method: str, path: str, key: str = DEPLOY_KEY, **more: Any) -> httpx.Response:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx.request(method, f"{self.url}/slipway/{path}", headers=headers, timeout=60, **more)
+        return httpx.request(method, f"{self.url}/slipway/{path}", headers=headers, timeout=120, **more)
 
     def exchange(self) -> dict[str, Any]:
         return self.slipway("GET", "exchange").json()
@@ -123,7 +117,7 @@ class Contained:
     def take_over(self, release: Release) -> httpx.Response:
         return self.slipway("POST", "exchange/take-over", json={"release": release.digest})
 
-    def until(self, *states: str, seconds: float = 60) -> dict[str, Any]:
+    def until(self, *states: str, seconds: float = 180) -> dict[str, Any]:
         """What is told once the exchange is in one of these states; followed as a Deploy does, by asking for news."""
         deadline = time.monotonic() + seconds
         told = self.exchange()
@@ -145,7 +139,7 @@ class Contained:
         return told
 
     def get(self, path: str, key: str = API_KEY) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {key}"}, timeout=60)
+        return httpx.get(f"{self.url}{path}", headers={"authorization": f"Bearer {key}"}, timeout=120)
 
     def version(self) -> dict[str, Any]:
         return self.get("/version").json()
@@ -159,22 +153,22 @@ class Contained:
         }
         headers = {"authorization": f"Bearer {API_KEY}"}
         post = httpx.post if client is None else client.post
-        return post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+        return post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=120)
 
     def probe(self, path: str) -> int | None:
         """The status on the probes' own port; None where there is no answer."""
         try:
-            return httpx.get(f"http://127.0.0.1:{self.probe_port}{path}", timeout=30).status_code
+            return httpx.get(f"http://127.0.0.1:{self.probe_port}{path}", timeout=120).status_code
         except httpx.TransportError:
             return None
 
-    def ready(self, seconds: float = 60) -> None:
+    def ready(self, seconds: float = 180) -> None:
         eventually(self.is_ready, seconds)
 
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-5000:]
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/health/ready", timeout=10).status_code == 200
+            return httpx.get(f"{self.url}/health/ready", timeout=120).status_code == 200
         return False
 
     def servers(self) -> list[int]:
@@ -193,7 +187,8 @@ class Contained:
 def contained(
     mount: Path, folder: Path, *commands: str, python: str = sys.executable, **variables: str
 ) -> Generator[Contained]:
-    port, probe_port = free_port(), free_port()
+    promises = Promise("127.0.0.1"), Promise("127.0.0.1")
+    port, probe_port = (each.port for each in promises)
     log = folder / f"container-{port}.log"
     machine = {name: value for name, value in os.environ.items() if not re.match(r"PIP_|SLIPWAY_|CONTAINER_APP_", name)}
     environment = {
@@ -219,7 +214,9 @@ def contained(
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
+                process.wait(60)
         if process.poll() is None:
             process.kill()
         process.wait()
+        for each in promises:
+            each.end()

@@ -1,11 +1,11 @@
 """Microsoft.App/containerApps/revisions and their replicas: made by an app's template, shown as they run."""
 
 import secrets
-import socket
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
+from sidecar.localcloud.core import ports
 from sidecar.localcloud.core.clock import revision_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, member
@@ -99,12 +99,7 @@ def free_port(cloud: LocalCloud) -> int:
         for port in (each.private.get("port"), *member(each.private, "labelPorts").values())
         if port
     }
-    while True:
-        with socket.socket() as probe:
-            probe.bind((cloud.runtime.around.ingress_host, 0))
-            port = int(probe.getsockname()[1])
-        if port not in taken:
-            return port
+    return ports.free_port(cloud.runtime.around.ingress_host, taken)
 
 
 def _show(cloud: LocalCloud, revision: Resource) -> Json:

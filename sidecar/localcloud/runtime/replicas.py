@@ -5,7 +5,6 @@ import contextlib
 import logging
 import secrets
 import shutil
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Literal
 
 import psutil
 
+from sidecar.localcloud.core.ports import Promise
 from sidecar.localcloud.core.settings import Times
 from sidecar.localcloud.runtime.configuration import ContainerTemplate, Template
 from sidecar.localcloud.runtime.containers import Container, ContainerSpec, Prepared, Restart, Trouble
@@ -61,8 +61,9 @@ class Replica:
         self.spec = spec
         self.created = stream_time()
         self.phase: Phase = "Assigning"
-        self.port = _free_port()
-        self._other_ports: dict[int, int] = {}
+        self._promise = Promise("127.0.0.1")
+        self.port = self._promise.port
+        self._other_promises: dict[int, Promise] = {}
         """Ports that probes ask beside the target port → those of this machine."""
         self.ignores_port = False
         self.listening: int | None = None
@@ -147,6 +148,8 @@ class Replica:
             container.kill()
             container.log.end()
         self.phase = "Gone"
+        for promise in (self._promise, *self._other_promises.values()):
+            promise.end()
         await asyncio.to_thread(shutil.rmtree, self.spec.folder, ignore_errors=True)
 
     def _report(self, event: Event) -> None:
@@ -211,11 +214,16 @@ class Replica:
         """Variables that tell the container a port for its probes, with one of this machine for this replica alone."""
         probed = {str(probe.port) for probe in entry.probes if probe.port != self.spec.target_port}
         told = {name: int(value) for name, value in variables.items() if name.endswith("_PORT") and value in probed}
-        return {name: str(self._other_ports.setdefault(port, _free_port())) for name, port in told.items()}
+        for port in told.values():
+            if port not in self._other_promises:
+                self._other_promises[port] = Promise("127.0.0.1")
+        return {name: str(self._other_promises[port].port) for name, port in told.items()}
 
     def _reached(self, port: int) -> int:
         """Where a port of the container is on this machine: its ingress port is the one that this replica was given."""
-        return self.port if port == self.spec.target_port else self._other_ports.get(port, port)
+        if port == self.spec.target_port:
+            return self.port
+        return other.port if (other := self._other_promises.get(port)) else port
 
     async def _find_port(self) -> None:
         """A command that ignores CONTAINER_APP_PORT listens on the target port itself: then that one is used. One that listens
@@ -223,7 +231,7 @@ class Replica:
         target = self.spec.target_port
         while target is not None and not self.ignores_port and not await _connects(self.port):
             ports = await asyncio.to_thread(_listened, self.containers[0].pid) if self.containers[0].pid else set[int]()
-            ports -= set(self._other_ports.values())
+            ports -= {each.port for each in self._other_promises.values()}
             if target in ports:
                 self.port, self.ignores_port = target, True
             elif self.port not in ports:
@@ -250,12 +258,6 @@ def _kept(platform: Mapping[str, str]) -> dict[str, str]:
 
 def _letters(count: int) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(count))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def _connects(port: int) -> bool:

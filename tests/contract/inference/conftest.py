@@ -1,10 +1,11 @@
 """The endpoint under test: a real server on the trained sample, or the one that SLIPWAY_TEST_ENDPOINT names."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
-import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,8 +19,16 @@ import httpx
 import openai
 import pytest
 
+from sidecar.localcloud.core.ports import Promise
+
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "a-key-for-tests"
+
+
+@functools.cache
+def trust() -> ssl.SSLContext:
+    """Made once: it takes a tenth of a second, and looks are many."""
+    return ssl.create_default_context()
 
 
 @dataclass(frozen=True)
@@ -34,10 +43,10 @@ class Endpoint:
         return {"authorization": f"Bearer {self.key}"}
 
     def http(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=self.headers, timeout=60, **options)
+        return httpx.Client(base_url=self.url, headers=self.headers, timeout=120, verify=trust(), **options)
 
     def openai(self, key: str | None = None) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, timeout=60)
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.key, max_retries=0, timeout=120)
 
     def metric(self, name: str) -> float:
         for line in self.http().get("/metrics").text.splitlines():
@@ -45,7 +54,7 @@ class Endpoint:
                 return float(line.split()[1])
         raise KeyError(name)
 
-    def eventually(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def eventually(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         eventually(condition, seconds)
 
 
@@ -113,7 +122,8 @@ def start(tmp_path: Path) -> Start:
 
 @contextlib.contextmanager
 def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = "ready") -> Generator[Started]:
-    port = free_port()
+    promise = Promise("127.0.0.1")
+    port = promise.port
     log = folder / f"server-{port}.log"
     variables = {
         **os.environ,
@@ -131,36 +141,34 @@ def started(mount: Path, folder: Path, environment: dict[str, str], wait: str = 
         )
     server = Started(f"http://127.0.0.1:{port}", KEY, process, log)
     try:
-        eventually(lambda: answers(server, process, log), 30)
+        eventually(lambda: answers(server, process, log))
         if wait != "live":
-            eventually(lambda: status(server) in {wait, "failed"}, 90)
+            eventually(lambda: status(server) in {wait, "failed"})
             assert status(server) == wait, log.read_text()
         yield server
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.wait()
+        promise.end()
 
 
 def answers(server: Endpoint, process: subprocess.Popen[bytes], log: Path) -> bool:
     assert process.poll() is None, log.read_text()
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{server.url}/health/live").status_code == 200
+        return httpx.get(f"{server.url}/health/live", timeout=60).status_code == 200
     return False
+
+
+HANGING_SHARE = Path(__file__).parent / "hanging_share"
 
 
 def status(server: Endpoint) -> str:
     return server.http().get("/health/ready").json()["status"]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "this did not become true in time"
         time.sleep(0.02)  # sleeps: between two looks
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

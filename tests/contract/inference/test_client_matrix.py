@@ -11,31 +11,33 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sidecar.localcloud.core.ports import Promise
 from tests.contract.client_table import CLIENTS, PROGRAMS, ROOT, Row, outcome, printed
-from tests.contract.inference.conftest import eventually, free_port
+from tests.contract.inference.conftest import eventually
 from tests.contract.scripted_server import KEY, NAME
 
 
 @pytest.fixture(scope="module")
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, str]]:
     """What a program is given to know where the server is."""
-    folder, port = tmp_path_factory.mktemp("scripted"), free_port()
-    variables = {**os.environ, "CONTAINER_APP_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    folder, promise = tmp_path_factory.mktemp("scripted"), Promise("127.0.0.1")
+    variables = {**os.environ, "CONTAINER_APP_PORT": str(promise.port), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "tests.contract.scripted_server", str(folder)]
     process = subprocess.Popen(command, cwd=ROOT, env=variables)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{promise.port}"
     try:
-        eventually(lambda: healthy(url, process), 120)
+        eventually(lambda: healthy(url, process))
         yield {"CLIENT_URL": url, "CLIENT_KEY": KEY, "CLIENT_MODEL": NAME, "CLIENT_TOKENIZER": str(folder)}
     finally:
         process.kill()
         process.wait()
+        promise.end()
 
 
 def healthy(url: str, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None
     try:
-        return httpx.get(f"{url}/health").status_code == 200
+        return httpx.get(f"{url}/health", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -21,7 +21,7 @@ def impatient(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Gener
 
 
 def connect(server: Endpoint) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=20)
+    return socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=120)
 
 
 def everything(connection: socket.socket) -> bytes:
@@ -69,20 +69,20 @@ def test_a_second_request_on_the_connection_is_waited_for_no_longer(impatient: S
 def test_a_connection_waits_for_its_next_request_as_long_as_is_stated(impatient: Started):
     """Longer than for a head, and so than the ingress keeps it, by default: who closes first must not be the server."""
     with connect(impatient) as connection:
+        began = time.monotonic()
         connection.sendall(HEAD + b"\r\n")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
-        began = time.monotonic()
         assert everything(connection) == b""
-        assert 2 < time.monotonic() - began < 15
+        assert time.monotonic() - began > 2.9
 
 
 @pytest.mark.parametrize("trickles", [False, True], ids=["silent", "trickling"])
 def test_a_body_that_does_not_arrive_in_time_is_a_408(impatient: Started, trickles: bool):
     head = f"POST /v1/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {impatient.key}\r\n"
     with connect(impatient) as connection:
-        connection.sendall(head.encode() + b'content-length: 100000\r\n\r\n{"prompt": "')
         began = time.monotonic()
-        connection.settimeout(0.2 if trickles else 20)
+        connection.sendall(head.encode() + b'content-length: 100000\r\n\r\n{"prompt": "')
+        connection.settimeout(0.2 if trickles else 120)
         answer = b""
         while b"did not arrive" not in answer:
             try:
@@ -150,7 +150,7 @@ def test_a_client_that_reads_late_gets_the_whole_stream(endpoint: Endpoint, samp
         pytest.skip("the buffers on the way to another machine are not known")
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(60)
+        connection.settimeout(120)
         connection.connect(("127.0.0.1", httpx.URL(endpoint.url).port))
         connection.sendall(stream_of(sample, endpoint, **MUCH, stream_options={"include_usage": True}))
         endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 8)
@@ -263,25 +263,23 @@ def test_an_idle_connection_is_kept(impatient: Started):
         connection.settimeout(2)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-        connection.settimeout(20)
+        connection.settimeout(120)
         connection.sendall(HEAD + b"\r\n")
         assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_long_answer_beside_many_such_connections_is_whole(impatient: Started, sample: Sample):
-    slow = [connect(impatient) for _ in range(50)]
-    body = {
-        "model": sample.base,
-        "messages": [{"role": "user", "content": "Who are you?"}],
-        "stream": True,
-        "ignore_eos": True,
-        "max_tokens": 1500,
-    }
-    began = time.monotonic()
-    with impatient.http().stream("POST", "/v1/chat/completions", json=body) as answer:
-        lines = [line for line in answer.iter_lines() if line]
-    assert time.monotonic() - began > 1  # longer than the wait for headers, which must not end it
-    assert lines[-1] == "data: [DONE]"
-    for connection in slow:
-        assert everything(connection).startswith(b"HTTP/1.1 408 ")
-        connection.close()
+    said = [{"role": "user", "content": "Who are you?"}]
+    body = {"model": sample.base, "messages": said, "stream": True, "ignore_eos": True, "max_tokens": 1500}
+    took, answers = 0.0, 0
+    while took < 1.5:  # longer than the wait for headers, which must not end it: so many answers as that takes here
+        answers = 2 * answers or 1
+        slow = [connect(impatient) for _ in range(50)]
+        began = time.monotonic()
+        with impatient.http().stream("POST", "/v1/chat/completions", json={**body, "n": answers}) as answer:
+            lines = [line for line in answer.iter_lines() if line]
+        took = time.monotonic() - began
+        assert lines[-1] == "data: [DONE]"
+        for connection in slow:
+            assert everything(connection).startswith(b"HTTP/1.1 408 ")
+            connection.close()

@@ -16,6 +16,7 @@ from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
 from sidecar.core.template import load_template
 from sidecar.core.workspace import open_workspace, read_parameters
+from sidecar.localcloud.core.ports import Promise
 from tests.contract.inference.conftest import (
     KEY,
     ROOT,
@@ -23,7 +24,6 @@ from tests.contract.inference.conftest import (
     Started,
     answers,
     eventually,
-    free_port,
     status,
 )
 from tests.contract.inference.system_python import SystemPython, hindrance, make_system_python
@@ -41,7 +41,7 @@ def python(tmp_path: Path) -> Iterator[SystemPython]:
     shutil.rmtree(tmp_path / "image")  # what was installed is larger than what pytest should keep
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_shipped_commands_install_and_the_model_is_served(
     python: SystemPython, sample: Sample, tmp_path: Path
 ) -> None:
@@ -49,7 +49,8 @@ def test_the_shipped_commands_install_and_the_model_is_served(
     mount = shutil.copytree(sample.mount, tmp_path / "mount")
     command, variables = container(mount)
     digest = publish(mount, variables["SLIPWAY_APP"])
-    port = free_port()
+    promise = Promise("127.0.0.1")
+    port = promise.port
     variables |= {"CONTAINER_APP_PORT": str(port), "SLIPWAY_BIND_HOST": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     log = tmp_path / "console.log"
     with log.open("wb") as console:
@@ -63,18 +64,19 @@ def test_the_shipped_commands_install_and_the_model_is_served(
         )
     server = Started(f"http://127.0.0.1:{port}", KEY, process, log)
     try:
-        eventually(lambda: answers(server, process, log), 400)
-        eventually(lambda: status(server) in {"ready", "failed"}, 90)
+        eventually(lambda: answers(server, process, log), 1200)
+        eventually(lambda: status(server) in {"ready", "failed"})
         assert status(server) == "ready", log.read_text()
         assert server.http().get("/version").json()["release"] == digest
         assert Path(python.says("import starlette; print(starlette.__file__)")).is_relative_to(python.packages)
         assert (python.packages / "torch" / "__init__.py").is_symlink(), "the image's PyTorch was replaced"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(120) == 0, log.read_text()
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)  # pip too, where the test ends while it installs
         process.wait()
+        promise.end()
 
 
 def check_stand_in(python: SystemPython, tmp_path: Path) -> None:

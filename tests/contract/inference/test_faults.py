@@ -27,7 +27,7 @@ class OneServer(World):
 
 
 def test_a_client_that_goes_away_malformed_requests_and_sigterm(sample: Sample, tmp_path: Path, start: Start):
-    with start(sample.mount, SLIPWAY_BODY_TIMEOUT="2") as server:
+    with start(sample.mount, SLIPWAY_BODY_TIMEOUT="5", SLIPWAY_DRAIN_TIMEOUT="240") as server:
         world = OneServer(sample.mount, tmp_path, server)
         for fault in (serving.disconnect, serving.malformed, serving.sigterm):
             row = fault(world)

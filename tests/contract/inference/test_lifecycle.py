@@ -1,19 +1,21 @@
 """How the server starts, drains, refuses and survives: with servers of its own."""
 
 import concurrent.futures
+import contextlib
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from tests.contract.inference.conftest import Endpoint, Sample, Start
+from tests.contract.inference.conftest import HANGING_SHARE, Endpoint, Sample, Start
+from tests.support.held import held
 from tests.support.hub import hub
 
 LONG = {"temperature": 0, "ignore_eos": True, "max_tokens": 1500}
@@ -23,16 +25,24 @@ def chat(sample: Sample, **options: Any):
     return {"model": sample.base, "messages": [{"role": "user", "content": "Who are you?"}], **options}
 
 
-def test_it_listens_at_once_and_tells_its_phases(sample: Sample, start: Start):
-    with start(sample.mount, wait="live") as server:
+def test_it_listens_at_once_and_tells_its_phases(sample: Sample, start: Start, tmp_path: Path):
+    with contextlib.ExitStack() as loading, contextlib.ExitStack() as running:
+        slow = {
+            "PYTHONPATH": str(HANGING_SHARE),
+            "HANGING_FOLDER": str(sample.mount.resolve() / "model-cache"),
+            "HANGING_UNTIL": loading.enter_context(held(tmp_path / "held")),
+        }
+        server = running.enter_context(start(sample.mount, wait="live", **slow))
         first = server.http().get("/health/ready")
         assert (first.status_code, first.json()["status"]) == (503, "loading")
         refused = server.http().post("/v1/chat/completions", json=chat(sample))
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
         assert "not ready" in refused.json()["error"]["message"]
-        assert httpx.get(f"{server.url}/").status_code == 200
-        server.eventually(lambda: server.http().get("/health/ready").status_code == 200, 90)
+        assert httpx.get(f"{server.url}/", timeout=60).status_code == 200
+        server.eventually(lambda: "hanging in" in server.log.read_text())
+        loading.close()
+        server.eventually(lambda: server.http().get("/health/ready").status_code == 200)
         log = server.log.read_text()
         for phase in ("checking", "loading-base", "loading-adapters", "warming-up", "ready"):
             assert f"phase: {phase}" in log
@@ -41,18 +51,18 @@ def test_it_listens_at_once_and_tells_its_phases(sample: Sample, start: Start):
 def test_the_api_answers_before_the_chat_page_is_made(sample: Sample, start: Start):
     """Gradio takes seconds to import: nobody's first token waits for it."""
     with start(sample.mount) as server:
-        server.eventually(lambda: "the chat page is ready" in server.log.read_text(), 60)
+        server.eventually(lambda: "the chat page is ready" in server.log.read_text())
         log = server.log.read_text()
         assert log.index("phase: ready") < log.index("the chat page is ready")
 
 
 def test_without_a_key_it_says_which_secret_is_missing(sample: Sample, start: Start):
     with start(sample.mount, wait="live", SLIPWAY_API_KEY="") as server:
-        assert httpx.get(f"{server.url}/health/live").status_code == 200
+        assert httpx.get(f"{server.url}/health/live", timeout=60).status_code == 200
         answer = server.http().get("/v1/models")
         assert answer.status_code == 503
         assert "SLIPWAY_API_KEY" in answer.json()["error"]["message"]
-        assert "SLIPWAY_API_KEY" in httpx.get(f"{server.url}/").text
+        assert "SLIPWAY_API_KEY" in httpx.get(f"{server.url}/", timeout=60).text
 
 
 def test_a_mount_without_a_base_model_fails_by_name(tmp_path: Path, start: Start):
@@ -65,7 +75,7 @@ def test_a_mount_without_a_base_model_fails_by_name(tmp_path: Path, start: Start
         assert "model-cache" in line
         assert "slipway: phase checking" in told
         # only a container that ends shows as a failure outside: the process ends, after a while in which it can be asked
-        assert server.process.wait(timeout=30) == 1
+        assert server.process.wait(timeout=120) == 1
 
 
 def test_every_phase_is_a_line_on_the_console(sample: Sample, start: Start):
@@ -101,38 +111,50 @@ def test_several_base_models_need_a_choice(sample: Sample, tmp_path: Path, start
         assert "SLIPWAY_BASE_MODEL" in detail
 
 
+def whole_request(server: Endpoint, body: dict[str, Any]) -> bytes:
+    content = json.dumps(body).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {server.key}\r\n"
+    return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
+
+
 def test_a_client_that_goes_away_frees_its_slot(sample: Sample, start: Start):
     with start(sample.mount) as server:
         body = chat(sample, stream=True, **LONG)
         with server.http().stream("POST", "/v1/chat/completions", json=body) as answer:
             lines = answer.iter_lines()  # kept: httpx hangs up when nobody holds it
             next(lines)
-            server.eventually(lambda: server.metric("slipway_running") == 1)
-        server.eventually(lambda: server.metric("slipway_running") == 0, 5)
-        assert server.metric("slipway_generated_tokens") < 3000
-        with pytest.raises(httpx.ReadTimeout):
-            server.http().post("/v1/chat/completions", json=chat(sample, **LONG), timeout=0.5)
-        server.eventually(lambda: server.metric("slipway_running") == 0, 5)
+        server.eventually(lambda: server.metric("slipway_cancelled_total") == 1)
+        server.eventually(lambda: server.metric("slipway_running") == 0)
+        client = socket.create_connection(("127.0.0.1", httpx.URL(server.url).port), timeout=60)
+        with client:
+            client.sendall(whole_request(server, chat(sample, **LONG, n=8)))
+            server.eventually(lambda: server.metric("slipway_running") == 8)
+        server.eventually(lambda: server.metric("slipway_cancelled_total") == 2)
+        server.eventually(lambda: server.metric("slipway_running") == 0)
         assert server.metric("slipway_kv_blocks_used") == 0
         assert server.metric("slipway_in_flight") == 0
 
 
 def test_a_full_queue_answers_429_quickly(sample: Sample, start: Start):
-    with start(sample.mount, SLIPWAY_MAX_RUNNING="2", SLIPWAY_MAX_WAITING="2") as server:
-        body = chat(sample, temperature=0, ignore_eos=True, max_tokens=150)
-
-        def one(_: Any):
-            began = time.monotonic()
-            answer = server.http().post("/v1/chat/completions", json=body)
-            return answer, time.monotonic() - began
-
-        with concurrent.futures.ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(one, range(20)))
-        refused = [(a, t) for a, t in answers if a.status_code == 429]
-        assert {a.status_code for a, _ in answers} == {200, 429}
-        assert len(refused) >= 10
-        assert all(a.headers["retry-after"] for a, _ in refused)
-        assert max(t for _, t in refused) < 5
+    with start(sample.mount, SLIPWAY_MAX_RUNNING="2", SLIPWAY_MAX_WAITING="2", SLIPWAY_SEND_TIMEOUT="240") as server:
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(120)
+            connection.connect(("127.0.0.1", httpx.URL(server.url).port))
+            told = {"stream": True, "logprobs": True, "top_logprobs": 20}  # megabytes: more than the buffers hold
+            connection.sendall(whole_request(server, chat(sample, **LONG, **told, n=4)))
+            server.eventually(lambda: server.metric("slipway_in_flight") == 4)
+            refused = [server.http().post("/v1/chat/completions", json=chat(sample, max_tokens=1)) for _ in range(10)]
+            # All places are taken for as long as that client does not read: nobody has waited for one.
+            assert {each.status_code for each in refused} == {429}
+            assert all(each.headers["retry-after"] for each in refused)
+            read = b""
+            while not read.endswith(b"0\r\n\r\n"):
+                part = connection.recv(1 << 20)
+                assert part
+                read += part
+        assert b"data: [DONE]" in read
+        assert server.http().post("/v1/chat/completions", json=chat(sample, max_tokens=1)).status_code == 200
         assert server.metric("slipway_in_flight") == 0
 
 
@@ -217,7 +239,7 @@ def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample: Sample, tmp
     mount = tmp_path / "mount"
     shutil.copytree(sample.mount, mount)
     gone = mount / "gone"
-    hanging = {"PYTHONPATH": str(Path(__file__).parent / "hanging_share"), "HANGING_FOLDER": str(gone)}
+    hanging = {"PYTHONPATH": str(HANGING_SHARE), "HANGING_FOLDER": str(gone)}
     with start(mount, SLIPWAY_WATCH_SECONDS="0", **hanging) as server:
         adapter = next(path.parent for path in mount.rglob("adapter_config.json"))
         shutil.copytree(adapter, gone)
@@ -231,7 +253,7 @@ def test_a_load_that_hangs_on_the_share_keeps_nobody_waiting(sample: Sample, tmp
             answer = server.http().post("/v1/chat/completions", json=chat(sample, max_tokens=4))
             assert answer.status_code == 200
             server.process.send_signal(signal.SIGTERM)
-            assert server.process.wait(30) == 0
+            assert server.process.wait(120) == 0
             assert all(load.result() >= 500 for load in loads)
         assert "a thread has not ended" in server.log.read_text()
 

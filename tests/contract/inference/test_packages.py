@@ -145,7 +145,7 @@ def test_a_start_that_waits_for_its_packages_ends_when_it_is_told_to(first: Rele
     assert first.packages is not None
     (mount / ".slipway" / "app" / "packages" / first.packages.archive).unlink()
     (tmp_path / "empty").mkdir()
-    with contained(mount, tmp_path, TMPDIR=str(tmp_path / "empty"), SLIPWAY_PACKAGES_SECONDS="60") as started:
+    with contained(mount, tmp_path, TMPDIR=str(tmp_path / "empty"), SLIPWAY_PACKAGES_SECONDS="240") as started:
         eventually((tmp_path / "empty" / "slipway-packages").exists)
         started.process.send_signal(signal.SIGTERM)
-        assert started.process.wait(10) == 0, started.log.read_text()
+        assert started.process.wait(120) == 0, started.log.read_text()

@@ -39,7 +39,7 @@ def test_an_adapter_may_have_any_name(server: tuple[Started, Path], sample: Samp
     answer = ask(endpoint, FOREIGN, asked["question"], stream=stream, max_tokens=40)
     assert answer.status_code == 200
     assert answer.headers["x-slipway-model"] == "%D0%BC%D0%BE%D1%8F_%D0%BC%D0%BE%D0%B4%D0%B5%D0%BB%D1%8C"
-    endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 0, 10)
+    endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 0)
 
 
 @pytest.mark.parametrize("name", ["", "a\r\nx: y", "\x7f", "n" * 257])
@@ -75,7 +75,7 @@ def test_adapters_are_found_behind_a_link_after_one_was_loaded_by_hand(server: t
     body = {"lora_name": "by-hand", "lora_path": f"models/{FOREIGN}/adapter"}
     assert endpoint.http().post("/v1/load_lora_adapter", json=body).status_code == 200
     shutil.copytree(mount / f"models/{FOREIGN}/adapter", mount / "models/later/adapter")
-    endpoint.eventually(lambda: "later" in names(endpoint), 30)
+    endpoint.eventually(lambda: "later" in names(endpoint))
 
 
 def names(endpoint: Endpoint):
@@ -92,7 +92,7 @@ def test_the_likeliest_token_is_drawn_where_nothing_else_is_left(server: tuple[S
 
 def test_whatever_is_asked_for_the_metrics_stay_few(server: tuple[Started, Path]):
     endpoint, _ = server
-    with httpx.Client(base_url=endpoint.url) as nobody:
+    with httpx.Client(base_url=endpoint.url, timeout=60) as nobody:
         for number in range(100):
             assert nobody.get(f"/v1/nothing{number}").status_code == 401
             assert nobody.get(f"/version{number}").status_code == 401
@@ -104,7 +104,7 @@ def test_whatever_is_asked_for_the_metrics_stay_few(server: tuple[Started, Path]
 
 def test_the_pages_own_calls_are_bounded_too(server: tuple[Started, Path]):
     endpoint, _ = server
-    endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text, 60)
+    endpoint.eventually(lambda: "gradio" in endpoint.http().get("/").text)
     large = b"x" * (LIMIT + 1)
     refused = endpoint.http().post("/gradio_api/queue/join", content=large)
     assert refused.status_code == 413

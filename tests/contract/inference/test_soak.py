@@ -158,14 +158,14 @@ def growth(seen: list[Look]) -> float:
 
 def soak(server: Started, sample: Sample, seconds: float) -> None:
     traffic = Traffic(server, sample)
-    server.eventually(lambda: "gradio" in server.http().get("/").text, 60)  # the page comes after the API
+    server.eventually(lambda: "gradio" in server.http().get("/").text)  # the page comes after the API
     idle = look(server)
     workers = [threading.Thread(target=traffic.client, args=(seed,)) for seed in range(CLIENTS)]
     workers.append(threading.Thread(target=traffic.swap))
     for worker in workers:
         worker.start()
     try:
-        server.eventually(lambda: sum(traffic.counts.values()) >= WARM, 600)
+        server.eventually(lambda: sum(traffic.counts.values()) >= WARM, 1500)
         seen = [look(server)]
         for _ in range(round(seconds)):
             traffic.stop.wait(1)
@@ -174,10 +174,10 @@ def soak(server: Started, sample: Sample, seconds: float) -> None:
         traffic.stop.set()
         for worker in workers:
             worker.join()
-    server.eventually(lambda: server.metric("slipway_in_flight") == 0, 30)
-    server.eventually(lambda: server.metric("slipway_running") == 0, 30)
+    server.eventually(lambda: server.metric("slipway_in_flight") == 0)
+    server.eventually(lambda: server.metric("slipway_running") == 0)
     try:
-        server.eventually(lambda: look(server).more_files(idle).total() <= 1, 90)  # as SLIPWAY_IDLE_TIMEOUT says
+        server.eventually(lambda: look(server).more_files(idle).total() <= 1, 240)  # as SLIPWAY_IDLE_TIMEOUT says
     except AssertionError as error:
         raise AssertionError(f"left open: {look(server).more_files(idle)}") from error
     print(
@@ -188,10 +188,10 @@ def soak(server: Started, sample: Sample, seconds: float) -> None:
     assert server.metric("slipway_kv_blocks_used") == 0
     assert growth(seen) <= GROWTH
     assert look(server).threads <= max(each.threads for each in seen[: len(seen) // 2])
-    assert httpx.get(f"{server.url}/health/ready").status_code == 200
+    assert httpx.get(f"{server.url}/health/ready", timeout=60).status_code == 200
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_minutes_of_mixed_load_leak_nothing(sample: Sample, start: Start):
     with start(sample.mount, **CACHE) as server:
         soak(server, sample, 60)

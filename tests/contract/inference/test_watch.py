@@ -67,7 +67,7 @@ def test_adapters_come_change_and_go_with_their_files(sample: Sample, mount: Pat
         assert text(server, sample.adapter, asked["question"]) == asked["adapter"]
         assert server.log.read_text().count("adapter late is refused") == 1
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(120) == 0
 
 
 def test_no_request_fails_while_files_are_exchanged(sample: Sample, mount: Path, start: Start):

@@ -109,7 +109,7 @@ class World:
     def http(self) -> httpx.Client:
         """Plain HTTP with the owner's token, for what an SDK would never send."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        return httpx.Client(base_url=self.arm, verify=self.known["caFile"], headers=headers, timeout=30)
+        return httpx.Client(base_url=self.arm, verify=self.known["caFile"], headers=headers, timeout=120)
 
     def share(self, account: str, share: str, group: str, **options: Any) -> Any:
         from azure.storage.fileshare import ShareClient  # noqa: PLC0415  (the SDKs load slowly; only who asks waits)
@@ -131,7 +131,7 @@ class World:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
 
 def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = None) -> World:
@@ -223,7 +223,7 @@ def code_of(error: BaseException) -> str:
     return str(getattr(code, "value", code))
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 120, what: str = "") -> Any:
     """The first true value of `condition`; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -1,5 +1,10 @@
-"""A small web server for tests, run as a container's command: standard library only."""
+"""A small web server for tests, run as a container's command: standard library only.
 
+START_HELD: a file; it does not begin to listen before it can lock that file for sharing (tests/support/held.py). The same holds
+an answer of /until, and what follows the first line of /stream.
+"""
+
+import fcntl
 import json
 import os
 import sys
@@ -11,6 +16,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 STATE: dict[str, Any] = {"ready": True, "lost": 0, "broken": 0}
+
+
+def shared(file: str) -> None:
+    with open(file, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,7 +40,11 @@ class Handler(BaseHTTPRequestHandler):
         elif url.path == "/slow":
             time.sleep(float(query["seconds"]))  # sleeps: it plays a server that takes its time
             self.answer(200, b"done")
+        elif url.path == "/until":
+            shared(query["file"])
+            self.answer(200, b"done")
         elif url.path == "/stream":
+            self.until = query.get("file", "")
             self.stream(int(query["count"]), float(query["pause"]))
         elif url.path == "/peer":
             self.answer(200, str(self.client_address[1]).encode())
@@ -80,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
                 line = f"line {number}\n".encode()
                 self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
                 self.wfile.flush()
+                if self.until:
+                    shared(self.until)
                 time.sleep(pause)  # sleeps: it plays a server that takes its time
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
@@ -99,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    if begin := os.environ.get("START_HELD"):
+        shared(begin)
     time.sleep(float(os.environ.get("START_AFTER", "0")))  # sleeps: it plays a server that takes its time
     port = int(os.environ.get("FIXED_PORT") or os.environ["CONTAINER_APP_PORT"])
     print(f"listening on {port}", file=sys.stdout, flush=True)

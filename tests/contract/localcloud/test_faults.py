@@ -28,7 +28,8 @@ def faults(world: World) -> Iterator[Arm]:
 
 def admin(world: World, method: str, body: Any = None, token: str | None = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token or world.known['adminToken']}"}
-    return httpx.request(method, f"{world.arm}/admin/faults", json=body, headers=headers, verify=world.known["caFile"])
+    url, trust = f"{world.arm}/admin/faults", world.known["caFile"]
+    return httpx.request(method, url, json=body, headers=headers, verify=trust, timeout=60)
 
 
 def hits(world: World) -> list[int]:
@@ -148,8 +149,8 @@ def test_the_tcp_proxy_resets_after_exactly_so_many_bytes(world: World):
         url = f"https://127.0.0.1:{port}/metadata/endpoints"
         headers = {"Host": target}
         with pytest.raises(httpx.TransportError):
-            httpx.get(url, headers=headers, verify=world.known["caFile"])
-        assert httpx.get(url, headers=headers, verify=world.known["caFile"]).status_code == 200
+            httpx.get(url, headers=headers, verify=world.known["caFile"], timeout=60)
+        assert httpx.get(url, headers=headers, verify=world.known["caFile"], timeout=60).status_code == 200
         proxy.terminate()
 
 

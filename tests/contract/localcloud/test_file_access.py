@@ -81,6 +81,7 @@ def test_a_refused_token_gets_the_challenge_that_sdks_read(peopled: World):
         f"{share_url(peopled)}?restype=share",
         headers={"Authorization": f"Bearer {wrong}", "x-ms-file-request-intent": "backup"},
         verify=peopled.known["caFile"],
+        timeout=60,
     )
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer authorization_uri=https://")

@@ -19,7 +19,7 @@ def share(world: World, group: str) -> Any:
 
 @pytest.mark.parametrize("path", ["%ff%fe", "%c0%ae", "a/%ff"])
 def test_a_name_that_is_no_utf8_is_refused(world: World, share: Any, path: str):
-    answer = httpx.put(f"{share.url.split('?')[0]}/{path}", verify=world.known["caFile"])
+    answer = httpx.put(f"{share.url.split('?')[0]}/{path}", verify=world.known["caFile"], timeout=60)
     assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidUri")
 
 
@@ -40,7 +40,7 @@ def test_names_that_xml_can_not_hold_are_listed_encoded_page_by_page(world: Worl
 
 def test_a_failed_head_has_neither_body_nor_type(world: World, share: Any):
     assert not share.get_file_client("nowhere").exists()
-    answer = httpx.head(f"{share.url.split('?')[0]}/nowhere", verify=world.known["caFile"])
+    answer = httpx.head(f"{share.url.split('?')[0]}/nowhere", verify=world.known["caFile"], timeout=60)
     assert answer.status_code == 401
     assert "content-type" not in answer.headers
     assert answer.headers["x-ms-error-code"] == "NoAuthenticationInformation"

@@ -81,7 +81,9 @@ def test_a_wrong_md5_is_refused(world: World, share: Any):
         ACCOUNT, share.share_name, share.credential.account_key, ShareSasPermissions(write=True), expiry=soon()
     )
     headers = {"x-ms-range": "bytes=0-4", "x-ms-write": "update", "Content-MD5": "AAAA", "x-ms-version": "2024-11-04"}
-    answer = httpx.put(f"{url}?comp=range&{token}", content=b"hello", headers=headers, verify=world.known["caFile"])
+    answer = httpx.put(
+        f"{url}?comp=range&{token}", content=b"hello", headers=headers, verify=world.known["caFile"], timeout=60
+    )
     assert answer.status_code == 400
     assert "Md5Mismatch" in answer.text
     assert answer.headers["x-ms-error-code"] == "Md5Mismatch"
@@ -174,7 +176,7 @@ def signed(world: World, share: Any, path: str) -> httpx.Response:
     types = ResourceTypes(service=True, container=True, object=True)
     token = generate_account_sas(ACCOUNT, share.credential.account_key, types, permissions, soon())
     url = f"{share.url.split('?')[0]}/{path}?{token}"
-    return httpx.get(url, headers={"x-ms-version": "2024-11-04"}, verify=world.known["caFile"])
+    return httpx.get(url, headers={"x-ms-version": "2024-11-04"}, verify=world.known["caFile"], timeout=60)
 
 
 def soon(minutes: int = 10) -> datetime.datetime:

@@ -96,7 +96,7 @@ def test_a_thousand_connections_at_once_leave_it_answering(world: World):
         writers: list[asyncio.StreamWriter | None] = []
         for _ in range(10):
             writers += await asyncio.gather(*(silent() for _ in range(100)))
-        async with httpx.AsyncClient(verify=context, timeout=30) as http:
+        async with httpx.AsyncClient(verify=context, timeout=120) as http:
             answer = await http.get(f"{world.arm}/metadata/endpoints")
         for writer in writers:
             if writer:

@@ -55,7 +55,7 @@ def test_a_changed_token_is_refused(world: World):
 
 def get(world: World, path: str, token: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return httpx.get(world.arm + path, headers=headers, verify=world.known["caFile"])
+    return httpx.get(world.arm + path, headers=headers, verify=world.known["caFile"], timeout=60)
 
 
 def test_a_token_ends(another: Start):
@@ -111,6 +111,7 @@ def test_a_reader_is_told_the_action_that_a_role_would_have_to_hold(reading: Wor
         f"{reading.arm}{names[start]}/{rest}?api-version=2025-07-01",
         headers={"Authorization": f"Bearer {token}"},
         verify=reading.known["caFile"],
+        timeout=60,
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
     start, _, rest = scope.partition("/")
@@ -156,16 +157,16 @@ def test_a_managed_identity_signs_in(world: World, monkeypatch: pytest.MonkeyPat
 
 def test_another_host_name_gets_nothing(world: World):
     url = f"{world.arm}/metadata/endpoints?api-version=2022-09-01"
-    answer = httpx.get(url, headers={"Host": "evil.example"}, verify=world.known["caFile"])
+    answer = httpx.get(url, headers={"Host": "evil.example"}, verify=world.known["caFile"], timeout=60)
     assert answer.status_code == 421
     assert answer.content == b""
 
 
 def test_the_endpoints_are_listed_for_az(world: World):
     url = f"{world.arm}/metadata/endpoints"
-    old = httpx.get(url, params={"api-version": "2015-01-01"}, verify=world.known["caFile"]).json()
+    old = httpx.get(url, params={"api-version": "2015-01-01"}, verify=world.known["caFile"], timeout=60).json()
     assert old["authentication"]["loginEndpoint"] == world.arm
-    new = httpx.get(url, params={"api-version": "2022-09-01"}, verify=world.known["caFile"]).json()
+    new = httpx.get(url, params={"api-version": "2022-09-01"}, verify=world.known["caFile"], timeout=60).json()
     assert new["resourceManager"] == world.arm
 
 

@@ -24,7 +24,7 @@ def ask(world: World, workspace: str, body: Any, audience: str = AUDIENCE) -> tu
     token = world.credential().get_token(f"{audience}/.default").token
     url = f"{host}:{world.known['ports']['data']}/v1/workspaces/{workspace}/query"
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.post(url, json=body, headers=headers, verify=world.known["caFile"], trust_env=False)
+    answer = httpx.post(url, json=body, headers=headers, verify=world.known["caFile"], trust_env=False, timeout=60)
     return answer.status_code, answer.json()["error"]
 
 

@@ -53,13 +53,13 @@ def mounting(environment: str, env: dict[str, str] | None = None) -> dict[str, A
 
 def test_the_mount_path_is_the_shares_folder_wherever_it_stands_as_a_whole_path(world: World, group: str, mounted: Any):
     url = deployed(world, group, "mounts", mounting(mounted["environment"]))
-    seen = httpx.get(f"{url}/env").json()
+    seen = httpx.get(f"{url}/env", timeout=60).json()
     folder = world.state / "shares" / "mounttests" / "models"
     assert Path(seen["WHERE"]) == folder / "data"
     assert seen["OTHER"] == "/mountain"
     share = world.share("mounttests", "models", group)
     share.get_file_client("held.txt").upload_file(b"x")
-    httpx.post(f"{url}/hold", params={"path": str(folder / "held.txt")})
+    httpx.post(f"{url}/hold", params={"path": str(folder / "held.txt")}, timeout=60)
     with pytest.raises(HttpResponseError) as refused:
         share.get_file_client("held.txt").delete_file()
     assert code_of(refused.value) == "SharingViolation"
@@ -80,7 +80,7 @@ def test_a_mount_path_is_one_word_to_a_shell_in_a_home_with_spaces(another: Call
         f"python3 -c \"open('/mount/found', 'w')\"\nexec {server}"
     ]
     url = deployed(world, "spaced", "spaced", body)
-    seen = httpx.get(f"{url}/env").json()
+    seen = httpx.get(f"{url}/env", timeout=60).json()
     folder = world.state / "shares" / "mounttests" / "models"
     assert Path(seen["WHERE"]).parent.resolve() == folder.resolve()
     assert (folder / "found").exists()
@@ -98,15 +98,17 @@ def test_a_storage_in_use_takes_a_new_key_only(world: World, group: str, mounted
 def test_a_rotated_key_breaks_new_mounts_until_it_is_put_again(world: World, group: str, mounted: Any):
     url = deployed(world, group, "rotate", mounting(mounted["environment"]))
     keys = world.storage.storage_accounts.regenerate_key(group, "mounttests", {"keyName": "key1"}).keys_property
-    assert httpx.get(f"{url}/env").status_code == 200, "what is mounted stays mounted"
+    assert httpx.get(f"{url}/env", timeout=60).status_code == 200, "what is mounted stays mounted"
     revision = world.apps.container_apps.get(group, "rotate").properties.latest_revision_name
     before = {each.name for each in replicas(world, group, "rotate")}
     world.apps.container_apps_revisions.restart_revision(group, "rotate", revision)
     eventually(lambda: "mount error(13): Permission denied" in " ".join(system_events(world, group, "rotate")))
-    assert httpx.get(f"{url}/env").status_code == 200, "the old replica serves as long as the new one can't start"
+    assert httpx.get(f"{url}/env", timeout=60).status_code == 200, (
+        "the old replica serves as long as the new one can't start"
+    )
     put_storage(world, group, keys[0].value)
     eventually(lambda: before.isdisjoint({each.name for each in replicas(world, group, "rotate")}), what="it heals")
-    assert httpx.get(f"{url}/env").status_code == 200
+    assert httpx.get(f"{url}/env", timeout=60).status_code == 200
 
 
 def test_an_account_without_shared_keys_can_not_be_mounted(world: World, group: str, mounted: Any):

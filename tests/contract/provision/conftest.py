@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from sidecar.gateway.session import Session, open_session, settings_from
 from sidecar.workflows.planning import plan
 from sidecar.workflows.provision import GPU_CONSENT, Result, provision
 from sidecar.workflows.resolve import Request
-from tests.contract.localcloud.conftest import QUICK, ROOT, World, start_cloud
+from tests.contract.localcloud.conftest import QUICK, ROOT, World, eventually, start_cloud
 
 SHARED = ROOT.parent / "shared"
 CASES = SHARED / "cases" / "cloud"
@@ -141,7 +142,9 @@ def faults(world: World) -> Iterator[Arm]:
     def admin(method: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {world.known['adminToken']}"}
         url = f"{world.arm}/admin/faults"
-        answer = httpx.request(method, url, json=body, headers=headers, verify=world.known["caFile"], trust_env=False)
+        answer = httpx.request(
+            method, url, json=body, headers=headers, verify=world.known["caFile"], trust_env=False, timeout=120
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -151,6 +154,24 @@ def faults(world: World) -> Iterator[Arm]:
 
     yield arm
     arm()
+
+
+@contextlib.contextmanager
+def cancelled_when(project: Project, moment: Callable[[], bool]) -> Generator[None]:
+    """Somebody else cancels what runs in the block, once this is so."""
+
+    def cancel() -> None:
+        try:
+            eventually(moment)
+        finally:
+            project.stop.set()
+
+    other = threading.Thread(target=cancel)
+    other.start()
+    try:
+        yield
+    finally:
+        other.join()
 
 
 __all__ = ["GPU_CONSENT"]

@@ -49,24 +49,24 @@ class Heard:
 
     def end(self, thread: threading.Thread) -> None:
         self.stop.set()
-        thread.join(timeout=10)
+        thread.join(timeout=120)
         assert not thread.is_alive()
         assert self.problems == []
 
 
 def say(stage: Stage, text: str) -> None:
-    httpx.post(f"{stage.url}/say", content=text, timeout=30, trust_env=False)
+    httpx.post(f"{stage.url}/say", content=text, timeout=120, trust_env=False)
 
 
 def awake(stage: Stage) -> bool:
     """Asks it something, so that it does not fall asleep: a replica that has gone takes its log with it."""
-    httpx.get(f"{stage.url}/version", timeout=30, trust_env=False)
+    httpx.get(f"{stage.url}/version", timeout=120, trust_env=False)
     return True
 
 
 def end_container(stage: Stage) -> None:
     try:
-        httpx.post(f"{stage.url}/end", timeout=5, trust_env=False)
+        httpx.post(f"{stage.url}/end", timeout=60, trust_env=False)
     except httpx.HTTPError:
         return  # the server went with the request
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -13,7 +12,7 @@ from sidecar.core.workspace import keep_project_id
 from sidecar.words.errors import Cancelled, Conflict, NotSignedIn
 from sidecar.workflows.cancelling import cancel
 from sidecar.workflows.follow import cancelled_outcome
-from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.conftest import Arm, Project, cancelled_when
 from tests.contract.provision.test_waiting import app_of, failing
 
 
@@ -105,12 +104,11 @@ def test_a_deployment_of_another_plan_is_not_taken_for_the_one_that_was_agreed_t
 
 
 def test_a_read_that_is_held_is_left_at_once_by_who_cancels(project: Project, faults: Arm) -> None:
-    hits = faults({"method": "GET", "path": "/resourcegroups/[^/]*[?]", "kind": "hold", "seconds": 60, "times": None})
-    threading.Timer(0.5, project.stop.set).start()
+    hits = faults({"method": "GET", "path": "/resourcegroups/[^/]*[?]", "kind": "hold", "seconds": 240, "times": None})
     began = time.monotonic()
-    with pytest.raises(Cancelled):
+    with cancelled_when(project, lambda: hits() == [1]), pytest.raises(Cancelled):
         project.provision()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 60
     assert hits() == [1]
 
 

@@ -38,7 +38,7 @@ def test_a_console_that_breaks_off_again_and_again_is_read_whole_and_once(projec
             lambda: next((c.log_stream for r in revisions.replicas(place, revision.name) for c in r.containers), None)
         )
         streams.follow(url, taken.append)
-        eventually(lambda: any(f"line {LINES - 1} " in each for each in taken), seconds=60)
+        eventually(lambda: any(f"line {LINES - 1} " in each for each in taken))
         assert streams.problems == ()
     assert hits() == [1] * len(cuts)
     said = [line.text for each in taken if (line := console_line(each)) is not None]
@@ -60,7 +60,7 @@ def test_events_that_break_off_are_read_once(project: Project, faults: Arm) -> N
         )
         eventually(lambda: hits() == [1] * 3)
         revisions.restart(place, revisions.revisions(place)[0].name)
-        eventually(lambda: sum("has been scheduled" in each for each in taken) >= 2, seconds=60)
+        eventually(lambda: sum("has been scheduled" in each for each in taken) >= 2)
         assert streams.problems == ()
     events = [event for each in taken if (event := system_event(each)) is not None]
     told = [(event.reason, event.message, event.replica, event.count) for event in events]

@@ -38,6 +38,7 @@ class Worlds:
             headers={"Authorization": f"Bearer {self.world.known['adminToken']}"},
             verify=self.world.known["caFile"],
             trust_env=False,
+            timeout=60,
         )
         assert answer.status_code == 200, answer.text
 

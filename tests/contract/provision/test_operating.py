@@ -29,7 +29,7 @@ def journal(project: Project) -> Journal:
     return Journal(None, "test", listen, project.stop)
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
@@ -58,7 +58,7 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     never_ready(project, faults)
     warming = kept_warm(project)
     stopped = stop(project.workspace, project.session, journal(project))
-    assert warming.result(60).ended == "stopped", "also while it waits for a replica"
+    assert warming.result(180).ended == "stopped", "also while it waits for a replica"
     assert (stopped.running, stopped.changed, stopped.awake) == ("stopped", True, 0)
     assert "no GPU is awake" in str(stopped.sentence)
     assert replicas(project) == 0

@@ -81,7 +81,7 @@ def ground(tmp_path: Path) -> Iterator[Packed]:
     assert world.stop() == 0
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1200)
 def test_a_release_brings_its_packages_along_and_what_is_damaged_is_sent_again(ground: Packed) -> None:
     """The container asks no index, imports nothing from the mount, and starts all the same where the archive is damaged; then the
     next Deploy sends it again, and fetches nothing for that."""

@@ -193,10 +193,10 @@ def test_a_price_list_that_is_slow_or_away_delays_no_plan_and_is_no_part_of_what
 ) -> None:
     known = project.plan()
     prices = {"part": "data", "path": "/api/retail/prices", "times": None}
-    for fault in ({"kind": "hold", "seconds": 60}, {"kind": "status", "status": 503}):
+    for fault in ({"kind": "hold", "seconds": 240}, {"kind": "status", "status": 503}):
         faults({**prices, **fault})
         began = time.monotonic()
         plan = project.plan()
-        assert time.monotonic() - began < SECONDS + 5
+        assert time.monotonic() - began < SECONDS + 60
         assert (plan.cost.price.awake, plan.digest) == (None, known.digest)
         assert "| an hour awake, one replica | unknown |" in markdown(plan)

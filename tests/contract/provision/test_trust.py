@@ -46,7 +46,7 @@ def listed(proxy: InspectingProxy, folder: Path, **more: str) -> subprocess.Comp
         **more,
     }
     command = [sys.executable, "-m", "sidecar", "subscriptions", "--cloud", "azure", "--json"]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_a_company_that_looks_into_tls_is_trusted_as_the_machine_trusts_it(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_a_cancel_is_heard_and_the_same_command_goes_on(ground: Ground, tmp_path
     folder = large(adapter_in(tmp_path), blocks=5)
     put = {"part": "files", "method": "PUT", "path": "comp=range"}
     hits = faults({**put, "kind": "hold", "seconds": 60, "times": None, "skip": 2})
-    threading.Thread(target=lambda: (eventually(lambda: hits()[0] > 0, 30), ground.stop.set())).start()
+    threading.Thread(target=lambda: (eventually(lambda: hits()[0] > 0), ground.stop.set())).start()
     with pytest.raises(Cancelled):
         ground.bring(folder)
     faults()
@@ -230,7 +230,7 @@ def test_an_upload_that_is_killed_goes_on_and_no_folder_is_half_of_two_versions(
         hits = faults({"part": "files", **rule, "kind": "hold", "seconds": 60, "times": None})
         process = in_a_process(ground, world, account, folder)
         try:
-            eventually(lambda hits=hits: hits()[0] > 0, 30)
+            eventually(lambda hits=hits: hits()[0] > 0)
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()

@@ -77,12 +77,14 @@ def test_prices_need_no_sign_in_and_other_services_have_none_here(project: Proje
     session = project.session
     assert session.profile.prices is not None
     asked = {"$filter": "serviceName eq 'Virtual Machines' and armRegionName eq 'westus3'"}
-    answer = httpx.get(session.profile.prices, params=asked, verify=trusting(project), trust_env=False)
+    answer = httpx.get(session.profile.prices, params=asked, verify=trusting(project), trust_env=False, timeout=60)
     assert (answer.status_code, answer.json()["Items"]) == (200, [])
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 def test_a_price_list_is_only_read(project: Project, method: str) -> None:
     assert project.session.profile.prices is not None
-    answer = httpx.request(method, project.session.profile.prices, verify=trusting(project), trust_env=False)
+    answer = httpx.request(
+        method, project.session.profile.prices, verify=trusting(project), trust_env=False, timeout=60
+    )
     assert answer.status_code == 405

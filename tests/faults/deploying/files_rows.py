@@ -51,7 +51,9 @@ RENAMES: Rule = {**CREATES, "path": r"\?comp=rename"}
 def struck(world: World, *rules: Rule) -> Generator[Callable[[], list[int]]]:
     """Rules in force; the value tells how often each has struck."""
     headers = {"Authorization": f"Bearer {world.known['adminToken']}"}
-    with httpx.Client(base_url=world.arm, headers=headers, verify=world.known["caFile"], trust_env=False) as http:
+    with httpx.Client(
+        base_url=world.arm, headers=headers, verify=world.known["caFile"], trust_env=False, timeout=60
+    ) as http:
         assert http.put("/admin/faults", json={"seed": 1, "rules": list(rules)}).status_code == 200
         try:
             yield lambda: [each["hits"] for each in http.get("/admin/faults").json()["rules"]]

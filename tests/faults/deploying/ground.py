@@ -26,7 +26,7 @@ from tests.contract.localcloud.conftest import ROOT, World, eventually
 from tests.contract.provision.conftest import Project, new_project
 from tests.faults.situations.stage import TINY
 
-DEPLOY_SECONDS = 150
+DEPLOY_SECONDS = 450
 RESTART = ("deploy", "--strategy", "restart")
 """What these tables play; the other strategies have tables of their own."""
 
@@ -168,7 +168,7 @@ class Ground:
         found = self.world.apps.container_apps.get(self.name, app).as_dict()["properties"]
         token = self.world.apps.container_apps.get_auth_token(self.name, app).properties.token
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False) as http:
+        with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False, timeout=60) as http:
             return http.get(
                 found["eventStreamEndpoint"], params={"follow": "false", "tailLines": "300"}
             ).text.splitlines()
@@ -182,7 +182,9 @@ class Ground:
     def faults(self, *rules: dict[str, Any]) -> Generator[Callable[[], list[int]]]:
         """Rules in force; the value tells how often each has struck."""
         headers = {"Authorization": f"Bearer {self.world.known['adminToken']}"}
-        with httpx.Client(base_url=self.world.arm, verify=self.world.known["caFile"], headers=headers) as http:
+        with httpx.Client(
+            base_url=self.world.arm, verify=self.world.known["caFile"], headers=headers, timeout=60
+        ) as http:
             assert http.put("/admin/faults", json={"seed": 1, "rules": list(rules)}).status_code < 300
 
             def hits() -> list[int]:
@@ -195,6 +197,6 @@ class Ground:
 
     def await_hit(self, hits: Callable[[], list[int]], process: subprocess.Popen[str]) -> bool:
         """Until the first rule strikes, or the process has ended by itself."""
-        return bool(eventually(lambda: (hits()[0] > 0 and "hit") or (process.poll() is not None and "ended"), 60)) and (
-            hits()[0] > 0
-        )
+        return bool(
+            eventually(lambda: (hits()[0] > 0 and "hit") or (process.poll() is not None and "ended"), 180)
+        ) and (hits()[0] > 0)

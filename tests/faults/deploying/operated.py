@@ -173,7 +173,7 @@ def forget_second_key(ground: Ground) -> None:
     apps.update_template(place, template)
     for name in before:
         revisions.deactivate(place, name)
-    eventually(lambda: answered(ground, keys_of(ground)["api-key"], 2) == 200, 60, "the app with one key")
+    eventually(lambda: answered(ground, keys_of(ground)["api-key"], 2) == 200, 180, "the app with one key")
 
 
 def rotations(ground: Ground, chosen: Sequence[Point], *, first: bool) -> Wrong:

@@ -17,7 +17,7 @@ from tests.faults.deploying.ground import Ended, Ground, Row
 TOLD_WITHIN = 15
 """Seconds from the end of a container until the person is told."""
 
-HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 60}
+HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 240}
 """A release that is about to be made current."""
 
 
@@ -29,10 +29,10 @@ def two_at_once(ground: Ground) -> Row:
     with ground.faults({**HELD, "times": 2}) as hits:
         ground.write("serve", "one")
         one = ground.begin()
-        eventually(lambda: hits()[0] == 1, 60, "the first to make its release current")
+        eventually(lambda: hits()[0] == 1, 180, "the first to make its release current")
         ground.write("serve", "two")
         two = ground.begin()
-        struck = eventually(lambda: hits()[0] == 2 and 2, 60, "the second to do so")
+        struck = eventually(lambda: hits()[0] == 2 and 2, 180, "the second to do so")
     ended = [ground.finish(each) for each in (one, two)]
     codes = sorted(each.code for each in ended)
     loser = next((each for each in ended if each.code), None)
@@ -56,14 +56,14 @@ def replica_amid_a_sync(ground: Ground) -> Row:
     with ground.faults(HELD) as hits:
         ground.write("serve", "new")
         process = ground.begin()
-        eventually(lambda: hits()[0] == 1, 60, "the switch to be held")
+        eventually(lambda: hits()[0] == 1, 180, "the switch to be held")
         app = ground.config["ACA_APP_NAME"]
         client = ground.world.apps
         revision = client.container_apps.get(ground.name, app).latest_revision_name
         before = names_of(ground, revision)
         client.container_apps_revisions.restart_revision(ground.name, app, revision)
-        eventually(lambda: names_of(ground, revision) - before, 30, "a replica of the restart")
-        amid = eventually(ground.serving, 30, "an answer amid the sync")
+        eventually(lambda: names_of(ground, revision) - before, 180, "a replica of the restart")
+        amid = eventually(ground.serving, 180, "an answer amid the sync")
         struck = sum(hits())
     ended = ground.finish(process)
     new = ground.serving()
@@ -99,7 +99,7 @@ def ends(mode: str, code: str, fault: str) -> Callable[[Ground], Row]:
         began = time.monotonic()
         ended, told_after = followed(ground)
         error = ended.error if ended.code else {}
-        again = eventually(lambda: ground.serving() == good, 30, "the release before to serve")
+        again = eventually(lambda: ground.serving() == good, 180, "the release before to serve")
         log = error.get("detail") or ""
         seen = (
             f"told {error.get('code')} {told_after:.1f} s after the container's end, log of {len(log.splitlines())} lines, "
@@ -214,13 +214,13 @@ def cut_off_before_it_failed(ground: Ground) -> Row:
     release before was never waited for to the end, but it answers when it is replaced."""
     ground.write("serve", "good")
     process = ground.begin()
-    eventually(lambda: ground.serving(), 90, "the good release to serve")
+    eventually(lambda: ground.serving(), 180, "the good release to serve")
     ground.kill(process)
     good = ground.serving()
     ground.write("crash", "bad")
     began = time.monotonic()
     process = ground.begin()
-    eventually(lambda: "switch" in ground.steps()[-2:] and len(ground.generations()) == 2, 60, "the switch")
+    eventually(lambda: "switch" in ground.steps()[-2:] and len(ground.generations()) == 2, 180, "the switch")
     ground.kill(process)
     ended = ground.deploy()
     error = ended.error if ended.code else {}
@@ -266,7 +266,7 @@ def network_lost(ground: Ground) -> Row:
     listening = threading.Thread(target=listen)
     listening.start()
     revision = ground.world.apps.container_apps.get(ground.name, ground.config["ACA_APP_NAME"]).latest_revision_name
-    eventually(lambda: len(names_of(ground, revision)) > 1, 60, "a new replica")
+    eventually(lambda: len(names_of(ground, revision)) > 1, 180, "a new replica")
     lost = {"kind": "reset-before", "times": None}
     with ground.faults({**lost, "part": "arm", "path": "^/subscriptions/"}, {**lost, "part": "files"}) as hits:
         eventually(lambda: time.monotonic() - began > LOST_SECONDS, LOST_SECONDS + 5)

@@ -96,7 +96,7 @@ def app_busy(ground: Ground) -> Row:
         done = ground.provision()
         struck = sum(hits())
         seconds = time.monotonic() - began
-        eventually(lambda: ground.serving(), 60, "the app after its change")
+        eventually(lambda: ground.serving(), 180, "the app after its change")
         lost = missed()
     return Row(
         10, "an app that is busy: OperationInProgress, LockConflict, 429", "waited out; the old one answers meanwhile",
@@ -272,7 +272,7 @@ LOST_SECONDS = 45
 def network_lost(ground: Ground) -> Row:
     began = time.monotonic()
     process = ground.begin()
-    eventually(lambda: "deploy" in ground.steps("provision")[-1:] and ground.deployments(), 60, "the deployment")
+    eventually(lambda: "deploy" in ground.steps("provision")[-1:] and ground.deployments(), 180, "the deployment")
     with ground.faults({"kind": "reset-before", "path": "^/subscriptions/", "times": None}) as hits:
         time.sleep(LOST_SECONDS)  # sleeps: the fault is that long
         struck = sum(hits())
@@ -303,10 +303,10 @@ def interrupted(ground: Ground, process: subprocess.Popen[str]) -> tuple[Ended, 
 
 def cancelled(ground: Ground) -> Row:
     process = ground.begin()
-    eventually(lambda: ground.deployments(), 60, "the deployment")
+    eventually(lambda: ground.deployments(), 180, "the deployment")
     done, seconds = interrupted(ground, process)
     state = eventually(
-        lambda: [each for each in ground.deployments() if each[1] == "Canceled"], 30, "the cancel in the cloud"
+        lambda: [each for each in ground.deployments() if each[1] == "Canceled"], 180, "the cancel in the cloud"
     )
     return Row(
         18, "cancelled while the deployment runs", "ends within a second; cancelled in the cloud; told what is there",
@@ -320,7 +320,7 @@ def cancelled_while_held(ground: Ground) -> Row:
     """A look that is not answered: no byte comes."""
     with ground.faults({**GET, "kind": "hold", "seconds": 60, "skip": 1, "times": None}) as hits:
         process = ground.begin()
-        eventually(lambda: sum(hits()) > 0, 60, "a look that is held")
+        eventually(lambda: sum(hits()) > 0, 180, "a look that is held")
         done, seconds = interrupted(ground, process)
         struck = sum(hits())
     return Row(
@@ -332,7 +332,7 @@ def cancelled_while_held(ground: Ground) -> Row:
 def cancelled_by_the_next(ground: Ground) -> Row:
     """Killed, and then not gone on with: `cancel` ends what goes on in the cloud."""
     process = ground.begin()
-    eventually(lambda: ground.deployments(), 60, "the deployment")
+    eventually(lambda: ground.deployments(), 180, "the deployment")
     ground.kill(process)
     began = time.monotonic()
     done = ground.finish(ground.begin("cancel"))
@@ -364,7 +364,7 @@ def window_closed(ground: Ground) -> Row:
     client.send(
         "slipway/provision", {**asked, "consents": ["local-image"], "digest": None, "begins": True, "operation": "o"}
     )
-    eventually(lambda: ground.deployments(), 60, "the deployment")
+    eventually(lambda: ground.deployments(), 180, "the deployment")
     began = time.monotonic()
     assert client.process.stdin is not None
     client.process.stdin.close()
@@ -372,7 +372,7 @@ def window_closed(ground: Ground) -> Row:
     seconds = time.monotonic() - began
     told_of = ground.finish(ground.begin("interrupted")).document["interrupted"]
     ended = eventually(
-        lambda: [each for each in ground.deployments() if each[1] == "Succeeded"], 60, "the deployment's end"
+        lambda: [each for each in ground.deployments() if each[1] == "Succeeded"], 180, "the deployment's end"
     )
     return Row(
         18, "the window is closed", "the sidecar ends within a second; the cloud goes on; the next run follows",

@@ -58,6 +58,13 @@ class Counted:
     def in_flight(self, moment: float) -> int:
         return sum(each.began <= moment <= each.ended for each in self.calls)
 
+    def most_in_flight(self, by: float) -> int:
+        """At once, at some moment of the last answer's length before this one: callers that all wait for the same end together,
+        and for a moment none of them asks."""
+        last = max((each for each in self.calls if each.began < by), key=lambda each: each.began)
+        moments = [each.began for each in self.calls if last.began - (last.ended - last.began) <= each.began <= by]
+        return max(map(self.in_flight, moments))
+
     def both_answered(self, moment: float, old: str, new: str) -> bool:
         """The old release before it, the new one from then on."""
         before = any(each.release == old and each.began < moment for each in self.calls)

@@ -82,7 +82,7 @@ class Exchanging:
         """The container's first process, once a second server runs in it."""
         supervisor = self.ground.server().parent()
         assert supervisor is not None, "its container runs"
-        eventually(lambda: len(supervisor.children()) > 1, 60, "the server that is tried")
+        eventually(lambda: len(supervisor.children()) > 1, 180, "the server that is tried")
         return supervisor
 
     def read_by_arm(self) -> str:
@@ -147,7 +147,7 @@ def container_ended(row: Exchanging) -> Told:
         deploying = pool.submit(row.deployed)
         row.await_tried().kill()
         told, sentence = deploying.result()
-    eventually(lambda: row.caller().release() == before, 60, "the old release to serve again")
+    eventually(lambda: row.caller().release() == before, 180, "the old release to serve again")
     again, form = row.deployed()  # nothing of it is in the way
     seen = f"told {told}: {sentence} Run again: {again}, {form}"
     right = told == "ContainerCrashed" and (again, form) == ("done", "beside") and row.replicas() == ran
@@ -212,7 +212,7 @@ def key_changed(row: Exchanging) -> Told:
         revisions.restart(place, next(each.name for each in revisions.revisions(place) if each.active))
         told, sentence = deploying.result()
         serves = caller.release() == before
-    eventually(lambda: len(row.replicas()) == 1, 60, "the old replica to be gone")
+    eventually(lambda: len(row.replicas()) == 1, 180, "the old replica to be gone")
     again, form = row.deployed()
     seen = f"told {told}: {sentence} Serves the old: {serves}. Run again: {again}, {form}; {caller.counts()}"
     right = told in ("DeployKeyRefused", "ContainerCrashed") and serves and (again, form) == ("done", "beside")
@@ -230,12 +230,12 @@ def second_replica(row: Exchanging) -> Told:
         client.container_apps.begin_update(place.group, place.name, body).result()
     eventually(lambda: len(row.replicas()) == 2 and row.is_ready(), 120, "the new scale")
     revisions.deactivate(place, old)
-    eventually(lambda: len(row.replicas()) == 1, 60, "the revision before to end")
+    eventually(lambda: len(row.replicas()) == 1, 180, "the revision before to end")
     with row.changed(slowly), ThreadPoolExecutor(1) as pool, ExitStack() as stack:
         deploying = pool.submit(row.deployed)
         row.await_tried()
         callers = [stack.enter_context(row.caller()) for _ in range(6)]
-        eventually(lambda: len(row.replicas()) == 2, 60, "a second replica")
+        eventually(lambda: len(row.replicas()) == 2, 180, "a second replica")
         told, way = deploying.result()
     failed = [each for caller in callers for each in caller.failed]
     releases = {row.caller().release() for _ in range(20)}

@@ -92,7 +92,7 @@ async def asking(ground: Ground) -> tuple[Load, Telling, str]:
     workspace = open_workspace(str(ground.project))
     key = api_key(workspace, open_session(ground.settings, "local"))
     endpoint: str = json.loads((workspace.infra / "inference.config.json").read_text())["ACA_APP_ENDPOINT"]
-    version = httpx.get(f"http://{endpoint}/version", headers={"authorization": f"Bearer {key}"}).json()
+    version = httpx.get(f"http://{endpoint}/version", headers={"authorization": f"Bearer {key}"}, timeout=60).json()
     telling = Telling({each["name"]: each["hash"] for each in version["adapters"]})
     host, _, port = endpoint.partition(":")
     load = Load(host, int(port), key, telling.questions, CLIENTS, RESTING)

@@ -58,7 +58,7 @@ def two_at_once(ground: Rolling) -> Told:
     begun = len(ground.steps())
     with called(ground.url, ground.key(), CALLERS) as counted:
         one = ground.begin(*REVISION)
-        eventually(lambda: "beside" in ground.steps()[begun:], 60, "the first to begin")
+        eventually(lambda: "beside" in ground.steps()[begun:], 180, "the first to begin")
         ground.tell("two")
         two = ground.roll()
         ended = ground.finish(one)

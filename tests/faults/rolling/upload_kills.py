@@ -113,7 +113,9 @@ def _faults(ground: Ground, *rules: dict[str, Any]) -> list[dict[str, Any]]:
     """Sets rules; what those before have seen."""
     known = json.loads((ground.settings.local_state / "cloud.json").read_text())
     headers = {"Authorization": f"Bearer {known['adminToken']}"}
-    with httpx.Client(base_url=known["arm"], verify=known["caFile"], headers=headers, trust_env=False) as client:
+    with httpx.Client(
+        base_url=known["arm"], verify=known["caFile"], headers=headers, trust_env=False, timeout=60
+    ) as client:
         before = client.get("/admin/faults").json()["rules"]
         client.put("/admin/faults", json={"seed": 1, "rules": list(rules)}).raise_for_status()
         return before
@@ -123,7 +125,9 @@ def _hits(ground: Ground) -> int:
     known = json.loads((ground.settings.local_state / "cloud.json").read_text())
     headers = {"Authorization": f"Bearer {known['adminToken']}"}
     url = f"{known['arm']}/admin/faults"
-    return int(httpx.get(url, headers=headers, verify=known["caFile"], trust_env=False).json()["rules"][0]["hits"])
+    return int(
+        httpx.get(url, headers=headers, verify=known["caFile"], trust_env=False, timeout=60).json()["rules"][0]["hits"]
+    )
 
 
 ROWS: Mapping[str, Callable[[], Told]] = {"upload-kills": killed}

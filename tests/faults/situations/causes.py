@@ -69,7 +69,7 @@ def keys_rotated(stage: Stage) -> None:
     for key in ("key1", "key2"):
         stage.world.storage.storage_accounts.regenerate_key(stage.name, name, {"keyName": key})
     restarted(stage)
-    eventually(lambda: stage.event("VolumeMountFailure"), 60)
+    eventually(lambda: stage.event("VolumeMountFailure"), 180)
 
 
 def advised(*parts: str) -> Check:
@@ -88,7 +88,7 @@ def stuck(stage: Stage) -> None:
     keys_rotated(stage)
     provisioned(stage)
     before = mount_failures(stage)
-    eventually(lambda: mount_failures(stage) > before, 60, "another start that can't mount, after the key was renewed")
+    eventually(lambda: mount_failures(stage) > before, 180, "another start that can't mount, after the key was renewed")
 
 
 def mount_failures(stage: Stage) -> int:
@@ -104,7 +104,7 @@ def keys_off(stage: Stage) -> None:
     stage.released()
     allow_keys(stage, allowed=False)
     restarted(stage)
-    eventually(lambda: stage.event("VolumeMountFailure"), 60)
+    eventually(lambda: stage.event("VolumeMountFailure"), 180)
 
 
 def against_access(stage: Stage) -> None:
@@ -115,7 +115,7 @@ def against_access(stage: Stage) -> None:
     storages = stage.world.apps.managed_environments_storages
     storages.create_or_update(stage.name, environment, "forreading", {"properties": {"azureFile": azure}})
     mount_by(stage, "forreading", "rw")
-    eventually(lambda: stage.event("VolumeMountFailure"), 60)
+    eventually(lambda: stage.event("VolumeMountFailure"), 180)
 
 
 def mount_by(stage: Stage, storage: str, options: str) -> None:
@@ -148,7 +148,7 @@ def keys_on(stage: Stage) -> None:
 def worker_lost(stage: Stage) -> None:
     """Nothing of it is an event, and the container is not started again."""
     stage.released()
-    httpx.post(f"{stage.url}/worker", timeout=20, trust_env=False)
+    httpx.post(f"{stage.url}/worker", timeout=60, trust_env=False)
 
 
 def no_trace(stage: Stage, _: Diagnosis) -> None:
@@ -215,7 +215,7 @@ def provisioned_and_deployed(stage: Stage) -> None:
 def no_such_program(stage: Stage) -> None:
     stage.released()
     stage.new_revision(command=["no-such-program"])
-    eventually(lambda: stage.event("ContainerCreateFailure"), 60)
+    eventually(lambda: stage.event("ContainerCreateFailure"), 180)
 
 
 def command_put_right(stage: Stage) -> None:
@@ -228,10 +228,10 @@ def credential_rotated(stage: Stage) -> None:
     credentials = [{"server": REGISTRY, "username": "me", "passwordSecretRef": "registry"}]
     stage.patch(configuration={"secrets": registry_secret(stage, PASSWORD), "registries": credentials})
     revision = stage.new_revision(image=f"{REGISTRY}/app:1")
-    eventually(lambda: stage.revision(revision)["healthState"] == "Healthy", 60)
+    eventually(lambda: stage.revision(revision)["healthState"] == "Healthy", 180)
     stage.patch(configuration={"secrets": registry_secret(stage, "rotated")})
     restarted(stage)
-    eventually(lambda: stage.event("reason 'ImagePullFailure'"), 60)
+    eventually(lambda: stage.event("reason 'ImagePullFailure'"), 180)
 
 
 def credential_put_right(stage: Stage) -> None:
@@ -248,7 +248,7 @@ def registry_secret(stage: Stage, password: str) -> list[dict[str, str]]:
 def port_changed(stage: Stage) -> None:
     stage.released()
     port(stage, 7861)
-    eventually(lambda: len(stage.replicas()) == 2, 60, "a replica on the new port, beside the old one")
+    eventually(lambda: len(stage.replicas()) == 2, 180, "a replica on the new port, beside the old one")
 
 
 def port(stage: Stage, number: int) -> None:
@@ -259,8 +259,8 @@ def port(stage: Stage, number: int) -> None:
 def unready(stage: Stage) -> None:
     stage.template(("failureThreshold: 48", "failureThreshold: 3"))
     stage.released()
-    httpx.post(f"{stage.url}/unready", timeout=5, trust_env=False)
-    eventually(lambda: not _first_container(stage)["ready"], 60, "the probe to be believed")
+    httpx.post(f"{stage.url}/unready", timeout=60, trust_env=False)
+    eventually(lambda: not _first_container(stage)["ready"], 180, "the probe to be believed")
 
 
 def _first_container(stage: Stage) -> dict[str, object]:
@@ -270,14 +270,14 @@ def _first_container(stage: Stage) -> dict[str, object]:
 def one_gpu(stage: Stage) -> None:
     stage.released()
     restarted(stage)
-    eventually(lambda: len(stage.replicas()) == 2, 60, "a replica that waits for a GPU")
+    eventually(lambda: len(stage.replicas()) == 2, 180, "a replica that waits for a GPU")
 
 
 def stopped(stage: Stage) -> None:
     stage.released()
     revision = stage.shown()["properties"]["latestRevisionName"]
     stage.world.apps.container_apps_revisions.deactivate_revision(stage.name, stage.app, revision)
-    eventually(lambda: not stage.revision(revision)["active"], 30)
+    eventually(lambda: not stage.revision(revision)["active"], 180)
 
 
 def app_deleted(stage: Stage) -> None:

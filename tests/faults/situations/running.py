@@ -45,7 +45,7 @@ def port_changed(stage: Stage) -> Came:
     stage.patch(configuration={"ingress": {**ingress, "traffic": traffic}})
 
     def refused() -> dict[str, Any] | None:
-        answer = httpx.get(f"{stage.url}/version", timeout=5, trust_env=False)
+        answer = httpx.get(f"{stage.url}/version", timeout=60, trust_env=False)
         read = stage.revision(revision)
         return {**read, "name": revision} if answer.status_code == 503 and read["replicas"] == 2 else None
 
@@ -85,7 +85,7 @@ def unready(stage: Stage) -> Came:
     """Readiness alone fails in a server that was ready."""
     stage.template(("failureThreshold: 48", "failureThreshold: 3"))
     stage.released()
-    httpx.post(f"{stage.url}/unready", timeout=5, trust_env=False)
+    httpx.post(f"{stage.url}/unready", timeout=60, trust_env=False)
 
     def activating() -> dict[str, Any] | None:
         read = stage.revision()
@@ -111,8 +111,8 @@ def nothing_ready(stage: Stage) -> Came:
     began = time.monotonic()
     stage.project.provision()
     caller = stage.calling()
-    eventually(lambda: any(stage.console(each) for each in stage.replicas()), 30)
-    told = eventually(lambda: (said := stage.status()).code == "waiting-for-first-deploy" and said, 30)
+    eventually(lambda: any(stage.console(each) for each in stage.replicas()), 180)
+    told = eventually(lambda: (said := stage.status()).code == "waiting-for-first-deploy" and said, 180)
     calls = caller.end(began)
 
     def compare(capture: Any) -> list[str]:
@@ -139,7 +139,7 @@ def share_kept(stage: Stage) -> Came:
     with stage.watching(failed) as sign:
         sign()
         told = stage.status()
-        eventually(lambda: {"200", "no answer"} <= set(caller.since(sign().at)), 30)
+        eventually(lambda: {"200", "no answer"} <= set(caller.since(sign().at)), 180)
     calls = caller.since(sign().at)
 
     def compare(capture: Any) -> list[str]:

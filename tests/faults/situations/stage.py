@@ -34,7 +34,7 @@ STUCK = "why-mount-stuck"
 """A resource group in which a renewed account key never comes to work."""
 
 TINY = Path(__file__).with_name("tiny_server.py")
-REPLICA_SECONDS = 60
+REPLICA_SECONDS = 180
 CALL_SECONDS = 1.5
 """A caller's own limit: a request that is held has no answer within it."""
 
@@ -84,7 +84,7 @@ class Caller:
 
     def end(self, since: float) -> list[str]:
         """What came of the requests that began after `since`; at least six of them."""
-        eventually(lambda: len(self.since(since)) >= 6, 30, "six requests")
+        eventually(lambda: len(self.since(since)) >= 6, 120, "six requests")
         self._stop.set()
         for each in self._threads:
             each.join()
@@ -204,7 +204,7 @@ class Stage:
     def _stream(self, url: str) -> list[dict[str, Any]]:
         token = self.world.apps.container_apps.get_auth_token(self.name, self.app).properties.token
         headers = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False) as http:
+        with httpx.Client(verify=self.world.known["caFile"], headers=headers, trust_env=False, timeout=60) as http:
             found = http.get(url, params={"follow": "false", "tailLines": "300"})
         return [json.loads(line) for line in found.text.splitlines()] if found.status_code == 200 else []
 

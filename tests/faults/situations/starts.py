@@ -167,7 +167,7 @@ def pull_refused(stage: Stage) -> Came:
 
     stage.patch(configuration={"secrets": secrets(PASSWORD), "registries": credentials})
     revision = stage.new_revision(image=f"{REGISTRY}/app:1")
-    eventually(lambda: stage.revision(revision)["healthState"] == "Healthy", 60)
+    eventually(lambda: stage.revision(revision)["healthState"] == "Healthy", 180)
     assert stage.deploy("serve").code == "ok"
     caller = stage.calling()
     stage.patch(configuration={"secrets": secrets("rotated"), "registries": credentials})

@@ -28,7 +28,7 @@ describe("the order of the extension's modules", () => {
   }
 
   it("refuses an import upwards, or of a neighbour, from every row", async function () {
-    this.timeout(120_000);
+    this.timeout(240_000);
     const written = config.ORDER.slice(0, -1); // the last row, protocol.ts, is generated and imports nothing
     for (const [index, row] of written.entries()) {
       const [module] = row;

@@ -36,6 +36,20 @@ def fail_after(rig: Rig, steps: int) -> None:
     rig.steps.step = failing
 
 
+def held_after(rig: Rig, steps: int) -> threading.Event:
+    """The engine takes so many steps, and no other until the event."""
+    go, taken = threading.Event(), list[int]()
+
+    def waiting(slices: list[Slice]):
+        taken.append(len(slices))
+        if len(taken) > steps:
+            assert go.wait(120)
+        return rig.runner.run(slices)
+
+    rig.steps.step = waiting
+    return go
+
+
 @contextlib.asynccontextmanager
 async def listening(app: ASGIApp) -> AsyncGenerator[str]:
     config = uvicorn.Config(app, "127.0.0.1", 0, http=connections(15), lifespan="off", log_config=None, ws="none")
@@ -62,7 +76,7 @@ async def read_until_broken(url: str, body: dict[str, Any], at_first: Callable[[
     async def follow():
         nonlocal read
         async with (
-            httpx.AsyncClient(base_url=url, headers=KEY) as client,
+            httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client,
             client.stream("POST", "/v1/completions", json=body) as answer,
         ):
             async for part in answer.aiter_bytes():
@@ -124,7 +138,15 @@ def test_a_server_that_stops_cuts_off_what_it_cannot_finish(llama: Family, make_
 
     async def scenario():
         service, app = serve(rig)
-        stop = threading.Thread(target=rig.engine.stop)
+        go = held_after(
+            rig, 5
+        )  # it would end before it is told to stop, on a machine that does something else just then
+
+        def stops() -> None:
+            go.set()
+            rig.engine.stop()
+
+        stop = threading.Thread(target=stops)
         async with listening(app) as url:
             read = await read_until_broken(url, {**BODY, "max_tokens": 250, "ignore_eos": True}, stop.start)
         assert b'"draining"' in read

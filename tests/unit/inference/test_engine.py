@@ -49,12 +49,25 @@ def test_a_cancelled_request_ends_within_a_step_and_frees_its_blocks(
     llama: Family, reference: Reference, make_rig: RigMaker
 ):
     rig = make_rig(llama)
+    known, begun, told = threading.Event(), threading.Event(), threading.Event()
+
+    def waiting(slices: list[Slice]):
+        """Amid the answer it waits until it has been cancelled."""
+        assert known.wait(60)
+        if asked[0].deltas:
+            begun.set()
+            assert told.wait(60)
+        return rig.runner.run(slices)
+
+    asked: list[Any] = []
+    rig.steps.step = waiting
     stays = rig.ask(prompts(1)[0], max_tokens=60)
-    goes = rig.ask(prompts(1, seed=3)[0], max_tokens=200)
-    while not goes.deltas:
-        assert not stays.done.wait(0.001) or goes.deltas
+    asked.append(goes := rig.ask(prompts(1, seed=3)[0], max_tokens=200))
+    known.set()
+    assert begun.wait(60)
     rig.engine.cancel(goes.number)
-    assert goes.done.wait(5)
+    told.set()
+    assert goes.done.wait(60)
     assert goes.finish == "cancelled"
     assert stays.done.wait(30)
     assert stays.tokens == reference.generate(stays.prompt, "", 60)
@@ -190,7 +203,7 @@ def test_stopping_ends_what_is_under_way(llama: Family, make_rig: RigMaker):
     rig = make_rig(llama)
     request = rig.ask([9, 8], max_tokens=250)
     rig.engine.stop()
-    assert request.done.wait(5)
+    assert request.done.wait(60)
     assert request.finish == "cancelled"
 
 

@@ -165,7 +165,7 @@ def test_of_several_replicas_one_fetches_and_a_dead_ones_turn_is_taken_over(publ
         for each in threads:
             each.start()
         for each in threads:
-            each.join(60)
+            each.join(240)
         assert made.names("elsewhere").count("model.safetensors") == 1
     assert got(mount) == expected(published)
     left = tmp_path / "left.fetch"
@@ -174,7 +174,7 @@ def test_of_several_replicas_one_fetches_and_a_dead_ones_turn_is_taken_over(publ
     with Turn(left, "me", lambda: False, stale=0.2) as turn:
         assert turn.mine
         assert left.read_text() == "me"
-    assert 0.2 <= time.monotonic() - began < 5
+    assert 0.2 <= time.monotonic() - began < 60
     assert not left.exists()
 
 

@@ -28,7 +28,7 @@ def held(rig: Rig, *, fails: bool = False) -> threading.Event:
     go = threading.Event()
 
     def waiting(slices: list[Slice]):
-        assert go.wait(30)
+        assert go.wait(120)
         if fails:
             raise RuntimeError("CUDA error: an illegal memory access")
         return rig.runner.run(slices)
@@ -41,7 +41,7 @@ async def read(url: str, at_space: threading.Event) -> tuple[int, str, bytes, Ex
     """What came, and what broke it off; the engine goes on once white space has come."""
     got = b""
     async with (
-        httpx.AsyncClient(base_url=url, headers=KEY) as client,
+        httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client,
         client.stream("POST", "/v1/completions", json=BODY) as answer,
     ):
         try:
@@ -97,7 +97,7 @@ def test_one_that_is_there_in_time_has_its_status_and_length(llama: Family, make
 
     async def scenario():
         _, app = serve(rig, begin_after=30)
-        async with listening(app) as url, httpx.AsyncClient(base_url=url, headers=KEY) as client:
+        async with listening(app) as url, httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client:
             answer = await client.post("/v1/completions", json=BODY)
             assert answer.status_code == 500
             assert int(answer.headers["content-length"]) == len(answer.content)
@@ -113,13 +113,13 @@ def test_a_client_that_leaves_meanwhile_frees_its_place(llama: Family, make_rig:
         service, app = serve(rig, **SOON)
         async with listening(app) as url:
             async with (
-                httpx.AsyncClient(base_url=url, headers=KEY) as client,
+                httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client,
                 client.stream("POST", "/v1/completions", json=BODY) as answer,
             ):
                 async for _ in answer.aiter_bytes():
                     break
                 assert service.in_flight == 1
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 await service.idle.wait()
             go.set()
 

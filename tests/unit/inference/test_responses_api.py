@@ -212,7 +212,7 @@ def test_a_stream_that_fails_says_so_and_breaks(llama: Family, make_rig: RigMake
 
     async def scenario():
         service, app = serve(rig)
-        async with listening(app) as url, httpx.AsyncClient(base_url=url, headers=KEY) as client:
+        async with listening(app) as url, httpx.AsyncClient(base_url=url, headers=KEY, timeout=60) as client:
             read = b""
 
             async def follow():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ import pytest
 from sidecar.core.codefiles import read_tree
 from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
+from sidecar.localcloud.core.ports import Promise
 from tests.support.contained import start_command
 
 SHOW = "cat inference/a.txt; echo $SLIPWAY_GENERATION $SLIPWAY_RELEASE_DIGEST; pwd"
@@ -54,7 +54,7 @@ def start(mount: Path, *commands: str, **more: str) -> subprocess.CompletedProce
         env=environment(mount, **more),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 
@@ -172,14 +172,13 @@ def test_what_a_person_tells_pip_wins(mount: Path, own: str) -> None:
 
 @pytest.fixture
 def waiting(mount: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    promise = Promise("127.0.0.1")
+    port = promise.port
     more = {"CONTAINER_APP_PORT": str(port), "SLIPWAY_BIND_HOST": "127.0.0.1", "SLIPWAY_API_KEY": "k3y"}
     process = subprocess.Popen(
         start_command("echo never"), env=environment(mount, **more), stdout=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             if ask(port, "/health/live")[0] == 200:
@@ -188,11 +187,12 @@ def waiting(mount: Path) -> Iterator[int]:
             time.sleep(0.05)  # sleeps: between two looks
     yield port
     process.terminate()
-    said, _ = process.communicate(timeout=10)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     assert "waiting for the first deploy" in said
     assert "slipway: phase waiting-for-first-deploy" in said.splitlines()
     assert "never" not in said
+    promise.end()
 
 
 def ask(port: int, path: str, key: str | None = None) -> tuple[int, str]:

@@ -95,8 +95,8 @@ def test_a_process_that_leaves_cuts_short_what_is_guarded_and_waits_for_its_orde
 
     working = threading.Thread(target=work)
     working.start()
-    begun.wait(5)
-    assert leaving.leave(5)
+    assert begun.wait(60)
+    assert leaving.leave(60)
     assert done == ["in order"]
     working.join()
     Journal(None, "op", lambda _: None, threading.Event(), leaving).wait(

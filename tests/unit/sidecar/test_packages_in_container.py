@@ -142,7 +142,7 @@ def test_packages_for_another_python_are_left_to_pip(home: Path, capsys: pytest.
 
 
 def test_an_archive_that_shows_late_on_the_mount_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("SLIPWAY_PACKAGES_SECONDS", "20")
+    monkeypatch.setenv("SLIPWAY_PACKAGES_SECONDS", "120")
     named = probe(home)
     place, depot = released(home, named, sent=False), Depot(home)
     threading.Timer(0.3, released, (home, named)).start()

@@ -228,6 +228,6 @@ def hidden(text: str, value: str) -> None:
 @pytest.mark.parametrize("word", ["KEY", "a-", "x.key", "password=", "http://", "--api-key ", "\\", '"', "token"])
 def test_a_line_of_one_word_over_and_over_is_read_within_seconds(word: str) -> None:
     """The longest that a log's line may be; once a name of many KEYs took half a minute."""
-    began = time.monotonic()
+    began = time.thread_time()  # of this thread alone: others may be at work too
     redacted(word * (64 * 1024 // len(word)), ())
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5

@@ -1,9 +1,11 @@
 """A web server for tests that plays apps in trouble, run as a container's command: standard library only.
 
-LOADING: seconds in which it listens and answers everything with 503; SICK: a file that makes /health answer 503 while it is
+LOADING: a file; while it is there it listens and answers everything with 503; START_HELD: a file that it locks for sharing before
+it listens (tests/support/held.py); SICK: a file that makes /health answer 503 while it is
 there; IGNORE_TERM: it does not end when it is told to; WORKER: a child does the work, and this process outlives it.
 """
 
+import fcntl
 import os
 import signal
 import threading
@@ -11,7 +13,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-BEGAN = time.monotonic()
 HUNG = threading.Event()
 
 
@@ -26,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         if HUNG.is_set() or self.path == "/wait":
             threading.Event().wait()
         sick = self.path == "/health" and Path(os.environ.get("SICK", "/nowhere")).exists()
-        loading = time.monotonic() - BEGAN < float(os.environ.get("LOADING", "0"))
+        loading = Path(os.environ.get("LOADING", "/nowhere")).exists()
         self.answer(503 if sick or loading else 200, b"loading" if loading else os.environ.get("ANSWER", "").encode())
 
     def answer(self, status: int, body: bytes) -> None:
@@ -42,6 +43,9 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     if os.environ.get("IGNORE_TERM"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if begin := os.environ.get("START_HELD"):
+        with Path(begin).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
     time.sleep(float(os.environ.get("START_AFTER", "0")))  # sleeps: it plays a server that takes its time
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ["CONTAINER_APP_PORT"])), Handler)
     if os.environ.get("WORKER") and os.fork():

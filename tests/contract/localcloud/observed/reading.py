@@ -27,7 +27,7 @@ def revision_of(world: World, name: str, revision: str | None = None) -> dict[st
 
 def events(world: World, name: str) -> list[dict[str, Any]]:
     token = world.apps.container_apps.get_auth_token("g", name).properties.token
-    with httpx.Client(verify=world.known["caFile"], headers={"Authorization": f"Bearer {token}"}) as http:
+    with httpx.Client(verify=world.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=120) as http:
         found = http.get(
             raw(world, name)["properties"]["eventStreamEndpoint"], params={"follow": "false", "tailLines": "300"}
         )
@@ -59,7 +59,7 @@ def python(body: dict[str, Any], code: str) -> dict[str, Any]:
 class Asking:
     """Asks an address again and again in the background; what came of each request."""
 
-    def __init__(self, url: str, answer: Callable[[httpx.Response], str], timeout: float = 20) -> None:
+    def __init__(self, url: str, answer: Callable[[httpx.Response], str], timeout: float = 120) -> None:
         self.seen: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask, args=(url, answer, timeout))

@@ -25,6 +25,7 @@ from tests.contract.localcloud.observed.reading import (
 from tests.contract.localcloud.observed.test_starts import seconds_of
 from tests.contract.localcloud.test_apps import SERVING, app_body, deployed, state_of
 from tests.support.evidence import evidence, same_shape
+from tests.support.held import held
 
 AWKWARD = Path(__file__).with_name("awkward_server.py")
 BOUNDS = 0.05
@@ -72,10 +73,10 @@ class Waiting:
         self._thread.start()
 
     def _ask(self, url: str) -> None:
-        self.came = httpx.get(url, timeout=60)
+        self.came = httpx.get(url, timeout=120)
 
     def answer(self) -> httpx.Response:
-        self._thread.join(timeout=60)
+        self._thread.join(timeout=120)
         assert self.came is not None
         return self.came
 
@@ -129,12 +130,12 @@ def test_an_app_that_is_stopped_or_has_no_ingress_answers_404(cloud: World, envi
     ingress = body["properties"]["configuration"].pop("ingress")
     written(cloud, "closed", body)
     assert raw(cloud, "closed")["properties"]["configuration"].get("ingress") is None
-    eventually(lambda: httpx.get(f"{url}/").status_code == 404)
+    eventually(lambda: httpx.get(f"{url}/", timeout=60).status_code == 404)
     body["properties"]["configuration"]["ingress"] = ingress
     written(cloud, "closed", body)
-    eventually(lambda: httpx.get(f"{url}/", timeout=20).status_code == 200)
+    eventually(lambda: httpx.get(f"{url}/", timeout=120).status_code == 200)
     cloud.apps.container_apps.begin_stop("g", "closed").result()
-    assert httpx.get(f"{url}/").status_code == 404
+    assert httpx.get(f"{url}/", timeout=60).status_code == 404
 
 
 @pytest.mark.fact(69)
@@ -143,7 +144,7 @@ def test_a_worker_that_is_killed_inside_a_container_that_lives_on_leaves_no_trac
     url = deployed(cloud, "g", "worker", awkward(environment, WORKER="1"))
     revision = latest(cloud, "worker")
     count = len(events(cloud, "worker"))
-    came = httpx.get(f"{url}/die", timeout=20)
+    came = httpx.get(f"{url}/die", timeout=120)
     assert (came.status_code, came.text) == (503, RESET)
     container = container_of(cloud, "worker")
     assert (container["runningState"], container["restartCount"]) == ("Running", 0)
@@ -250,7 +251,7 @@ def test_no_event_has_a_name_that_azure_gave_up(cloud: World, environment: str):
 
 @pytest.mark.fact(32, 38)
 def test_updates_in_quick_succession_leave_several_active_and_inactive_ones_stay_beyond_the_limit(
-    cloud: World, environment: str
+    cloud: World, environment: str, tmp_path: Path
 ):
     """The answers of the revision that was to be replaced are still asked for: its successors are not ready yet."""
     asked = evidence("revision-history-limit/06-app-config-t15m.json")["maxInactiveRevisions"]
@@ -259,15 +260,16 @@ def test_updates_in_quick_succession_leave_several_active_and_inactive_ones_stay
     body["properties"]["configuration"]["maxInactiveRevisions"] = asked
     deployed(cloud, "g", "history", body)
     assert raw(cloud, "history")["properties"]["configuration"]["maxInactiveRevisions"] == asked
-    for number in range(3):
-        made = awkward(environment, ANSWER=str(number), START_AFTER="3")
-        made["properties"]["configuration"]["maxInactiveRevisions"] = asked
-        written(cloud, "history", made)
-    found = raw(cloud, "history/revisions")["value"]
-    assert len([each for each in found if each["properties"]["active"]]) >= 3, (
-        "two or three older ones beside the newest"
-    )
-    eventually(lambda: len(inactive(cloud, "history")) == 3, what="they leave when the newest is ready", seconds=60)
+    with held(tmp_path / "start") as start:
+        for number in range(3):
+            made = awkward(environment, ANSWER=str(number), START_HELD=start)
+            made["properties"]["configuration"]["maxInactiveRevisions"] = asked
+            written(cloud, "history", made)
+        found = raw(cloud, "history/revisions")["value"]
+        assert len([each for each in found if each["properties"]["active"]]) >= 3, (
+            "two or three older ones beside the newest"
+        )
+    eventually(lambda: len(inactive(cloud, "history")) == 3, what="they leave when the newest is ready")
     assert len([each for each in kept if not each["active"]]) > asked
     assert len(inactive(cloud, "history")) > asked, "and stay, inactive, beyond the limit"
 

@@ -68,7 +68,7 @@ def test_scale_to_zero_and_back_is_told_by_keda(cloud: World, environment: str):
     url = f"http://{raw(cloud, 'sleeps')['properties']['configuration']['ingress']['fqdn']}"
     revision = latest(cloud, "sleeps")
     eventually(lambda: state_of(cloud, "g", "sleeps", revision) == ("ScaledToZero", "Healthy"))
-    assert httpx.get(f"{url}/env", timeout=20).status_code == 200
+    assert httpx.get(f"{url}/env", timeout=120).status_code == 200
     found = said(cloud, "sleeps")
     theirs = {each["Log_s"].replace(each_name(each["Log_s"]), "X") for each in scale_events()}
     ours = {message.replace(revision, "X") for reason, message in found if reason.startswith("KEDAScaleTarget")}
@@ -92,7 +92,7 @@ def each_name(text: str) -> str:
 def test_a_console_stream_begins_and_is_tagged_as_captured(cloud: World, environment: str):
     deployed(cloud, "g", "console", app_body(environment))
     token = cloud.apps.container_apps.get_auth_token("g", "console").properties.token
-    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}) as http:
+    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=60) as http:
         text = http.get(container_of(cloud, "console")["logStreamEndpoint"], params={"follow": "false"}).text
     ours = [json.loads(line) for line in text.splitlines()]
     theirs = evidence("revision-provisioning-failure/06-console-logs.json")
@@ -107,7 +107,7 @@ def test_a_console_stream_begins_and_is_tagged_as_captured(cloud: World, environ
 def test_a_stream_without_lines_says_that_it_is_alive_and_ends_after_a_while(cloud: World, environment: str):
     deployed(cloud, "g", "quiet", app_body(environment))
     token = cloud.apps.container_apps.get_auth_token("g", "quiet").properties.token
-    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=20) as http:
+    with httpx.Client(verify=cloud.known["caFile"], headers={"Authorization": f"Bearer {token}"}, timeout=120) as http:
         lines = http.get(container_of(cloud, "quiet")["logStreamEndpoint"], params={"tailLines": "0"}).text.splitlines()
     assert [json.loads(line)["Log"] for line in lines[2:]] == ["No logs since last 60 seconds"] * 3
 
@@ -119,5 +119,5 @@ def test_a_storm_of_probes_pushes_the_rest_out(hasty: World):
         {"type": "Startup", "tcpSocket": {"port": 1}, "periodSeconds": 1, "failureThreshold": 240}
     ]
     written(hasty, "storm", body)
-    eventually(lambda: len(events(hasty, "storm")) >= 302, seconds=30)
-    eventually(lambda: "RevisionCreation" not in [reason for reason, _ in said(hasty, "storm")], seconds=30)
+    eventually(lambda: len(events(hasty, "storm")) >= 302, seconds=240)
+    eventually(lambda: "RevisionCreation" not in [reason for reason, _ in said(hasty, "storm")], seconds=240)

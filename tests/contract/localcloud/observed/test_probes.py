@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ def probe(kind: str, **changes: int) -> dict[str, Any]:
         "type": kind,
         "httpGet": {"path": "/health", "port": 8080},
         "periodSeconds": 1,
-        "timeoutSeconds": 5,
+        "timeoutSeconds": 60,
         **changes,
     }
 
 
-STARTUP = probe("Startup", failureThreshold=60)
+STARTUP = probe("Startup", failureThreshold=240)
 
 
 def address(world: World, name: str) -> str:
@@ -44,15 +45,24 @@ def address(world: World, name: str) -> str:
 
 
 @pytest.mark.fact(47)
-def test_without_a_readiness_probe_of_its_own_an_app_is_asked_before_it_is_ready(cloud: World, environment: str):
+def test_without_a_readiness_probe_of_its_own_an_app_is_asked_before_it_is_ready(
+    cloud: World, environment: str, tmp_path: Path
+):
     """A socket that takes connections is all that the platform's own probe sees."""
     captured = evidence("captured-outputs/revision-update-single.json")["scenarios"]
     assert next(each for each in captured if each["id"] == "S5")["answeredWhileAppNotReady"] > 0
-    written(cloud, "unprobed", awkward(environment, [], LOADING="6"))
-    first = httpx.get(f"{address(cloud, 'unprobed')}/", timeout=20)
+    loading = tmp_path / "loading"
+    loading.touch()
+    written(cloud, "unprobed", awkward(environment, [], LOADING=str(loading)))
+    first = httpx.get(f"{address(cloud, 'unprobed')}/", timeout=120)
     assert (first.status_code, first.text) == (503, "loading"), "the app's own words, while it is not ready"
-    written(cloud, "probed", awkward(environment, [STARTUP, probe("Readiness")], LOADING="2", ANSWER="ready"))
-    assert httpx.get(f"{address(cloud, 'probed')}/", timeout=20).text == "ready", "held until it is ready"
+    written(cloud, "probed", awkward(environment, [STARTUP, probe("Readiness")], LOADING=str(loading), ANSWER="ready"))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx.get, f"{address(cloud, 'probed')}/", timeout=120)
+        eventually(lambda: any(reason == "ProbeFailed" for reason, _ in said(cloud, "probed")), what="it listens")
+        assert not asked.done()
+        loading.unlink()
+        assert asked.result().text == "ready", "held until it is ready"
 
 
 @pytest.mark.fact(48)
@@ -75,8 +85,8 @@ def test_an_app_that_hangs_without_a_liveness_probe_of_its_own_reads_well(cloud:
 
 @pytest.mark.fact(53)
 def test_a_startup_budget_below_the_start_is_a_loop_and_one_above_is_health(cloud: World, environment: str):
-    """Delay and period times threshold: 0.6 s and 12 s here, for a start of 2 s."""
-    short = awkward(environment, [probe("Startup", failureThreshold=3)], START_AFTER="2")
+    """Delay and period times threshold: 0.6 s and 48 s here, for starts of a minute and of 2 s."""
+    short = awkward(environment, [probe("Startup", failureThreshold=3)], START_AFTER="60")
     written(cloud, "short", short)
     written(cloud, "long", awkward(environment, [STARTUP], START_AFTER="2"))
     eventually(lambda: state_of(cloud, "g", "long", latest(cloud, "long")) in SERVING, what="the budget is enough")
@@ -104,7 +114,7 @@ def test_a_readiness_that_fails_alone_stops_traffic_and_nothing_else(cloud: Worl
     assert failures.count("Probe of Readiness failed with status code: 503") >= 3
     sick.unlink()
     eventually(lambda: state_of(cloud, "g", "unready", latest(cloud, "unready")) in SERVING, what="by itself")
-    assert httpx.get(f"{url}/", timeout=20).status_code == 200
+    assert httpx.get(f"{url}/", timeout=120).status_code == 200
     assert container_of(cloud, "unready")["restartCount"] == theirs["restarts"] == 0
 
 
@@ -136,7 +146,7 @@ def test_a_liveness_that_fails_kills_at_the_threshold_and_the_revision_stays_fai
     assert read["healthState"] == theirs["healthState"]
     eventually(lambda: container_of(cloud, "unlively")["ready"], what="the cause is gone")
     assert revision_of(cloud, "unlively")["runningState"] == "Failed", "it did not recover with its cause"
-    assert httpx.get(f"{url}/", timeout=20).status_code == 200
+    assert httpx.get(f"{url}/", timeout=120).status_code == 200
 
 
 def wait_for_an_end(world: World, name: str, count: int) -> None:

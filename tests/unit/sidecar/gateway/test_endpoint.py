@@ -60,7 +60,7 @@ def proxy() -> Iterator[Listener]:
 def test_a_stranger_that_drips_is_not_waited_for(dripping: Listener) -> None:
     began = time.monotonic()
     assert status_without_key(f"http://127.0.0.1:{dripping.port}") is None
-    assert time.monotonic() - began < 2 * ELSEWHERE_SECONDS
+    assert time.monotonic() - began < 12 * ELSEWHERE_SECONDS  # of the thousand seconds that the answer would take
     assert b"uthorization" not in dripping.heard
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
@@ -14,10 +13,9 @@ from sidecar.words.errors import Cancelled
 def test_what_is_not_answered_is_left_when_somebody_cancels() -> None:
     stop, never = threading.Event(), threading.Event()
     threading.Timer(0.2, stop.set).start()
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         left_with(stop, never.wait)
-    assert time.monotonic() - began < 1
+    assert not never.is_set()
     never.set()
 
 

@@ -27,7 +27,7 @@ def test_an_order_to_stop_that_meets_news_is_not_lost(tmp_path: Path) -> None:
         app.wake()
         for _ in range(turns):
             await asyncio.sleep(0)
-        _, late = await asyncio.wait([asyncio.create_task(app.stop())], timeout=5)
+        _, late = await asyncio.wait([asyncio.create_task(app.stop())], timeout=60)
         assert not late, f"not stopped, {turns} turns after the news"
 
     for turns in range(TURNS):

@@ -26,7 +26,7 @@ def running(script: str) -> Generator[subprocess.Popen[bytes]]:
     finally:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(20)
+        process.wait(120)
 
 
 def order(process: subprocess.Popen[bytes], letter: bytes) -> None:
@@ -36,7 +36,7 @@ def order(process: subprocess.Popen[bytes], letter: bytes) -> None:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline, "this did not become true in time"
         time.sleep(0.02)  # sleeps: between two looks
@@ -65,7 +65,7 @@ while true; do wait; done"""
     with running(script) as process:
         written(child)
         order(process, b"T")
-        assert process.wait(20) == 3
+        assert process.wait(120) == 3
     assert not told.exists()
 
 
@@ -84,5 +84,5 @@ def test_what_has_left_its_group_ends_with_the_container(tmp_path: Path, end: st
         elif end == "the cloud is gone":
             assert process.stdin is not None
             process.stdin.close()
-        process.wait(20)
+        process.wait(120)
         assert gone(pid)

@@ -50,7 +50,7 @@ async def asked(upstreams: Upstreams, port: int) -> Upstream:
 
 def play(scene: Callable[[Server], Awaitable[None]], answer: bytes = ANSWER) -> None:
     async def whole() -> None:
-        async with asyncio.timeout(20), Server(answer) as server:
+        async with asyncio.timeout(120), Server(answer) as server:
             await scene(server)
 
     asyncio.run(whole())
