@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
@@ -73,7 +74,7 @@ class Builder(Emitter):
         metadata, description = argument(value, "metadata"), argument(value, "description")
         described = cast("dict[str, Json]", self.value(metadata)) if metadata is not None else {}
         if description is not None:
-            described = {**described, "description": self.value(description)}
+            described = {**described, "description": escaped(_even(str(t.constant(description))))}
         after: dict[str, Json] = {"metadata": described} if described else {}
         for name, key in _LIMITS.items():
             if (limit := argument(value, name)) is not None:
@@ -360,3 +361,10 @@ class Builder(Emitter):
             raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
+
+
+def _even(text: str) -> str:
+    """A description without the margin that its lines after the first have in common."""
+    lines = [each for each in text.splitlines()[1:] if each.strip()]
+    margin = min((len(each) - len(each.lstrip(" \t")) for each in lines), default=0)
+    return re.sub(rf"\n[ \t]{{0,{margin}}}", "\n", text)

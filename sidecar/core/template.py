@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.armlang.bicep import compile_file
-from sidecar.armlang.deployment import Template
 from sidecar.core.bicep_config import error_rules
 from sidecar.core.bicep_files import Folder
+from sidecar.core.deployment import Template
 from sidecar.core.stamp import content_digest, source_digest, stamp_of, stamped
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.armlang.deployment import (
+from sidecar.core.deployment import (
     GroupFacts,
     Planned,
     Template,

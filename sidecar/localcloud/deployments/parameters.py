@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sidecar.armlang.expressions import Deferred, Scope, calls, evaluate
-from sidecar.armlang.expressions import Literal as Constant
+from sidecar.armlang.expression_syntax import Literal as Constant
+from sidecar.armlang.expression_syntax import calls
+from sidecar.armlang.expressions import Deferred, Scope, evaluate
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sidecar.armlang.expressions import Call, ExpressionError, Literal, calls
+from sidecar.armlang.expression_syntax import Call, Literal, calls
 from sidecar.armlang.function_table import ROWS, Arity, arity_problem, function_named
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
 from sidecar.localcloud.deployments.parameters import invalid_template
 

@@ -14,7 +14,8 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployments import Deployments
-from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
+from sidecar.localcloud.deployments.planning import Planned
 from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
@@ -145,4 +146,5 @@ def _unknown_functions() -> Mapping[str, Callable[..., Any]]:
 
         return call
 
-    return {name.lower(): unknown(name) for name in ("reference", *LISTING, "newGuid", "utcNow")}
+    names = ("reference", *LISTING, "listOutputsWithSecureValues", "newGuid", "utcNow")
+    return {name.lower(): unknown(name) for name in names}

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from sidecar.armlang.bicep import compile_bicep
-from sidecar.armlang.deployment import GroupFacts, Template, plan_names, referring
+from sidecar.core.deployment import GroupFacts, Template, plan_names, referring
 from sidecar.decisions.app_changes import Standing, app_change
 from sidecar.decisions.profiles import Wanted, missing_profile, profile_in, wanted_profile
 from sidecar.decisions.provisioning import (

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from sidecar.armlang.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
 from sidecar.armlang.expressions import Scope, evaluate
+from sidecar.core.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
 from sidecar.core.template import load_template
 from sidecar.words.errors import TemplateError
 
