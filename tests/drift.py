@@ -12,7 +12,6 @@ import tomllib
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.armlang.bicep import compile_bicep
 from sidecar.core.stamp import stamped
 from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
@@ -20,6 +19,7 @@ from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
 from tests import lock
 from tests.support import snapshots
+from tests.support.bicep_text import compile_bicep
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"

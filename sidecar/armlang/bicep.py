@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import sidecar.armlang.bicep_tree as t
@@ -20,7 +20,6 @@ from sidecar.armlang.bicep_rules import Rules, has
 from sidecar.armlang.bicep_template import Builder
 from sidecar.words.bicep_codes import OUTSIDE
 from sidecar.words.refused import Finding, Refused
-from sidecar.words.text import Text
 
 _DEEPEST = 30
 """Modules within modules."""
@@ -42,19 +41,6 @@ def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] =
         return unit.template()
     except Fault as fault:
         raise Refused([fault.finding(compilation.building[-1])]) from fault
-
-
-def compile_bicep(source: str) -> dict[str, Json]:
-    """Compiles a text that names no other files. Raises Refused."""
-    return compile_file("inference.bicep", source, _Alone())
-
-
-class _Alone:
-    def module(self, folder: str, path: str) -> tuple[str, str]:
-        raise Unreadable("BCP091", path=path, why=Text("only the text itself is at hand here."))
-
-    def load(self, folder: str, function: str, arguments: Sequence[str]) -> object:
-        raise Unreadable("BCP091", path=arguments[0], why=Text("only the text itself is at hand here."))
 
 
 @dataclass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
@@ -37,6 +38,12 @@ class Report:
 
     def fault(self, fault: Fault) -> None:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What may have been meant; empty: nothing comes near."""
+    close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
+    return next((each for each in known if [each.lower()] == close), "")
 
 
 class Unreadable(Exception):

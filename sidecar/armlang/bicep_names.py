@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_findings import Report
+from sidecar.armlang.bicep_findings import Report, nearest
 from sidecar.armlang.function_table import bicep_function
 
 
@@ -168,13 +167,11 @@ class Names:
                 self._report.add(node.at, "BCP079", name=symbol.name)
 
     def _unknown(self, name: str, at: t.Place, scope: Scope) -> None:
-        near = difflib.get_close_matches(name, scope, 1, 0.8)
+        near = nearest(name, scope)
         if bicep_function(name) or name in ("az", "sys"):
             self._report.add(at, "BCP063", name=name)
-        elif near:
-            self._report.add(at, "BCP082", name=name, near=near[0])
         else:
-            self._report.add(at, "BCP057", name=name)
+            self._report.add(at, "BCP082" if near else "BCP057", name=name, near=near)
 
     def _cycles(self) -> set[Symbol]:
         """The symbols that need themselves by way of others: nothing further is said of them."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import cast
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_check import Taken
+from sidecar.armlang.bicep_check import Loaded, Taken
 from sidecar.armlang.bicep_emit import Emitter, Json, escaped, quoted, stated
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_names import Symbol
@@ -20,6 +20,7 @@ SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTempl
 _SECURE = {"string": "securestring", "object": "secureObject"}
 _LIMITS = {**{each: each for each in ("minValue", "maxValue", "minLength", "maxLength")}, "allowed": "allowedValues"}
 _DROPPED = ("name", "dependsOn", "parent", "scope")
+Templates = Mapping[Symbol, Callable[[], dict[str, Json]]]
 Waited = tuple[Symbol, str]
 """A resource or module, and the code of which one of a loop (empty: all)."""
 
@@ -27,17 +28,10 @@ Waited = tuple[Symbol, str]
 class Builder(Emitter):
     """`templates`: what modules compile to."""
 
-    def __init__(
-        self,
-        places: Places,
-        loaded: Mapping[int, object],
-        taken: Mapping[Symbol, Taken],
-        templates: Mapping[Symbol, Callable[[], dict[str, Json]]],
-    ) -> None:
+    def __init__(self, places: Places, loaded: Loaded, taken: Mapping[Symbol, Taken], templates: Templates) -> None:
         super().__init__(places, loaded)
-        self._taken = taken
+        self._taken, self._templates = taken, templates
         self._entries: dict[Symbol, bool] = {}
-        self._templates = templates
         self._waits: dict[Symbol, set[Waited]] = {}
 
     def template(self) -> dict[str, Json]:
@@ -199,12 +193,8 @@ class Builder(Emitter):
             return ""
         for each in t.walk(key):
             symbol = self.names.of(each) if isinstance(each, t.Name) else None
-            inner = symbol is not None and symbol.kind in ("item", "index", "lambda")
-            if (
-                inner
-                and symbol is not None
-                and (symbol.loop is None or symbol.loop is not owner.loop or owner.existing)
-            ):
+            own = symbol is None or (symbol.loop is owner.loop and owner.loop is not None and not owner.existing)
+            if symbol is not None and symbol.kind in ("item", "index", "lambda") and not own:
                 return ""
         with self.at(owner.loop):
             return self.code(key)

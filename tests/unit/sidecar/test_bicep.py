@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang import bicep
 from sidecar.core.stamp import source_digest
+from tests.support import bicep_text
 
 SHIPPED = Path("infra/provision/inference.bicep")
 
 
 def compile_bicep(source: str) -> Any:
-    return bicep.compile_bicep(source)
+    return bicep_text.compile_bicep(source)
 
 
 def value_of(expression: str, declarations: str = "") -> object:

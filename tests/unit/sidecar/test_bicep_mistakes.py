@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sidecar.armlang.bicep import compile_bicep
 from sidecar.words.refused import Finding, Refused
+from tests.support.bicep_text import compile_bicep
 
 ACCOUNT = "'Microsoft.Storage/storageAccounts@2023-05-01'"
 FILES = "'Microsoft.Storage/storageAccounts/fileServices@2023-05-01'"

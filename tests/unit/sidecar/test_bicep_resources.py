@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang import bicep
 from sidecar.words.refused import Refused
+from tests.support import bicep_text
 
 ACCOUNT = "'Microsoft.Storage/storageAccounts@2023-05-01'"
 FILES = "'Microsoft.Storage/storageAccounts/fileServices@2023-05-01'"
@@ -16,7 +16,7 @@ USER = f"resource user {ACCOUNT} = {{{{\n  name: 'user'\n  properties: {{{{ it: 
 
 
 def compiled(source: str) -> Any:
-    return bicep.compile_bicep(source)
+    return bicep_text.compile_bicep(source)
 
 
 def used(expression: str, before: str) -> tuple[object, list[str]]:
