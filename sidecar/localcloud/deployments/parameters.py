@@ -7,6 +7,7 @@ from typing import Any, Literal
 from sidecar.armlang.expression_syntax import Literal as Constant
 from sidecar.armlang.expression_syntax import calls
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.armlang.values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 
@@ -155,7 +156,7 @@ def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: Lit
 
 def _default(name: str, declaration: Json, scope: Scope) -> Any:
     try:
-        value = evaluate(declaration["defaultValue"], scope)
+        value = written(evaluate(declaration["defaultValue"], scope))
     except Deferred:
         return Deferred(str(declaration["defaultValue"]))
     if value is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sidecar.armlang.expression_syntax import Literal, calls
 from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
-from sidecar.armlang.values import ExpressionError
+from sidecar.armlang.values import ExpressionError, written
 from sidecar.dotnet.digests import guid
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
@@ -44,11 +44,13 @@ class Planned:
     def body(self, functions: Mapping[str, Callable[..., Any]], leaf: Callable[[Any, Scope], Any] = evaluate) -> Json:
         """What is sent to the provider, with reference() and list*() as `functions` answer them."""
         scope = replace(self.scope, functions={**self.scope.functions, **functions})
-        return {
+        plain = {
             name: expand(value, scope, leaf)
             for name, value in self.source.items()
             if name not in _CONTROL and not (self.nested and name == "properties")
-        } | ({"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {})
+        }
+        nested = {"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {}
+        return written({**plain, **nested})
 
     def refusal(self, problem: ExpressionError) -> str:
         """ARM's sentence where its body can't be evaluated."""
@@ -271,7 +273,7 @@ def _resource_name(stated: str, kind: str, name: Any, *, wanted: bool) -> str:
         raise ExpressionError(
             f"The template resource '{stated}' of type '{kind}' is not valid. Its name is no string. {_SEE}"
         )
-    return name if isinstance(name, str) else ""
+    return written(name) if isinstance(name, str) else ""
 
 
 def _refuse_segments(kind: str, name: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.armlang.expressions import evaluate
-from sidecar.armlang.values import ExpressionError
+from sidecar.armlang.values import ExpressionError, written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
 from sidecar.localcloud.core.clock import utc_now
@@ -158,19 +158,20 @@ class DeploymentRun:
             try:
                 if evaluate(output.get("condition", True), scope) is not True:
                     continue
-                value: Any = repeated(output["copy"], scope) if "copy" in output else expand(output["value"], scope)
+                loop = output.get("copy")
+                value: Any = written(repeated(loop, scope) if loop else expand(output["value"], scope))
             except ExpressionError as problem:
                 message = f"Unable to evaluate template outputs: '{name}'. Please see error details. {problem}"
                 raise ArmError(400, "DeploymentOutputEvaluationFailed", message) from problem
             kind = str(output["type"])
-            written = shown_type(kind)
+            title = shown_type(kind)
             if kind.lower().startswith("secure"):
-                shown[mangled(name)] = {"type": written}
+                shown[mangled(name)] = {"type": title}
                 private[name] = {"type": kind, "value": value}
             elif value is None and output.get("nullable"):
-                shown[mangled(name)] = {"type": written}
+                shown[mangled(name)] = {"type": title}
             else:
-                shown[mangled(name)] = {"type": written, "value": value}
+                shown[mangled(name)] = {"type": title, "value": value}
         return shown, private
 
     def _reading_functions(self) -> Mapping[str, Callable[..., Any]]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.armlang.expressions import Deferred
+from sidecar.armlang.values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
@@ -66,7 +67,7 @@ def _change(cloud: LocalCloud, planned: Planned) -> Json:
     scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
     kept = {name: value for name, value in planned.source.items() if name in _BODY}
     after: Json = {
-        **unevaluated(kept, scope),
+        **written(unevaluated(kept, scope)),
         "apiVersion": planned.api_version,
         "id": planned.id,
         "name": planned.name.rsplit("/", 1)[-1],
