@@ -6,8 +6,9 @@ import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
 import { openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
+import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
-import { cloudSetting, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, did, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
 import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
@@ -19,6 +20,8 @@ import { begunIn, targetIn } from "./resume";
 import { rotateKey } from "./rotation";
 import { Problem } from "./sentences";
 import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSidecar } from "./sharing";
+import { sample, tour } from "./tour";
+import { createProjectFiles, summaryWithFiles, updateFiles } from "./updating";
 import { upload } from "./uploading";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) => Promise<void>;
@@ -48,25 +51,30 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.rotateKey": rotateKey,
   "slipway.keepWarm": keepWarm,
   "slipway.upload": upload,
-  "slipway.init": init,
+  "slipway.sample": sample,
+  "slipway.tour": tour,
+  "slipway.init": createProjectFiles,
+  "slipway.updateFiles": updateFiles,
   "slipway.refresh": refresh,
 };
 
 /** Commands that start a release: when they fail, its logs say why. */
 const STARTING: readonly string[] = ["slipway.deploy", "slipway.rollback"];
 
-export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
+/** `manifest`: the extension's own, in the window's language. */
+export function registerCommands(rooms: Rooms, manifest: unknown): readonly vscode.Disposable[] {
   const folderCommands = Object.entries(FOLDER_COMMANDS).map(([id, command]) =>
     vscode.commands.registerCommand(id, async (folder?: unknown, given?: unknown) => {
       let chosen: vscode.WorkspaceFolder | undefined;
       try {
         chosen = await usableFolder(folder);
         if (chosen === undefined) return;
+        await did("folder"); // not before: VS Code never counts a step whose condition held when it got to know of the step
         rooms.view.follow(chosen);
         await command(rooms, chosen, given);
       } catch (error) {
         if (error instanceof Refusal && chosen !== undefined) rooms.problems.show(chosen, error.failure.problems);
-        await showFailure(error, rooms.log, STARTING.includes(id) && chosen !== undefined ? waysOn(chosen) : []);
+        await showFailure(error, rooms.log, chosen === undefined ? [] : waysOn(id, error, chosen));
       }
     }),
   );
@@ -74,12 +82,21 @@ export function registerCommands(rooms: Rooms): readonly vscode.Disposable[] {
     ...folderCommands,
     vscode.commands.registerCommand("slipway.showLog", () => { rooms.log.show(); }),
     vscode.commands.registerCommand("slipway.stopLogs", () => { rooms.logs.stop(); }),
+    vscode.commands.registerCommand("slipway.commands", () => showCommands(manifest, rooms.view.provisioned)),
+    vscode.commands.registerCommand("slipway.commandsOfSlipway", () => showCommands(manifest, rooms.view.provisioned)),
   ];
 }
 
-/** From a release that did not start to what says why. */
-function waysOn(folder: vscode.WorkspaceFolder): readonly Way[] {
+/** From a release that did not start to what says why, or to a model where none is. */
+function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): readonly Way[] {
+  if (!STARTING.includes(id)) return [];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
+  if (error instanceof Refusal && error.failure.code === "NoBaseModel") {
+    return [
+      { title: vscode.l10n.t("Upload model or adapter"), go: lead("slipway.upload") },
+      { title: vscode.l10n.t("Use the sample model"), go: lead("slipway.sample") },
+    ];
+  }
   return [
     { title: vscode.l10n.t("Why is it not ready?"), go: lead("slipway.diagnose") },
     { title: vscode.l10n.t("Endpoint's logs"), go: lead("slipway.showLogs") },
@@ -106,6 +123,7 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder, given: un
   if (target === undefined || (resumed === undefined && !(await agreesWithFineTuning(target, summary.defaults)))) return;
   const provisioned = await provisionByPlan(rooms, folder, title, target);
   if (provisioned === undefined) return;
+  await did("provision");
   await offerDeploy(folder, provisioned);
 }
 
@@ -123,16 +141,6 @@ async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provis
   const chosen = await vscode.window.showInformationMessage(message, deployNow, ...(portalUrl === null ? [] : [portal]));
   if (chosen === deployNow) await vscode.commands.executeCommand("slipway.deploy", folder);
   if (chosen === portal && portalUrl !== null) await vscode.env.openExternal(vscode.Uri.parse(portalUrl));
-}
-
-async function init(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const { created } = await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
-  for (const file of created) rooms.log.info(file);
-  const message =
-    created.length === 0
-      ? vscode.l10n.t("All project files are already there; none was changed.")
-      : vscode.l10n.t("{count} project files were created in {folder}.", { count: String(created.length), folder: folder.name });
-  await vscode.window.showInformationMessage(message);
 }
 
 /** Looked at first, with the person at hand: the requests themselves ask nobody to sign in. */

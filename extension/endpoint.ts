@@ -1,7 +1,7 @@
 // The endpoint itself: opened in a browser, and its key shown to the person who asks.
 import * as vscode from "vscode";
 import { say } from "./messages";
-import { cloudSetting, type Rooms } from "./operate";
+import { cloudSetting, did, type Rooms } from "./operate";
 
 /** The one-time link logs the browser in; without one (no replica awake, no key) the plain page asks for the key. What opens is
  * the app's own address: another one that the workspace names could ask for the key in its place. */
@@ -12,6 +12,7 @@ export async function openEndpoint(rooms: Rooms, folder: vscode.WorkspaceFolder)
     void vscode.window.showWarningMessage(say(note));
   }
   await vscode.env.openExternal(vscode.Uri.parse(loginUrl ?? url, true));
+  await did("chat");
 }
 
 export async function showApiKey(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {

@@ -11,8 +11,8 @@ import { Problem, sentence } from "./sentences";
 
 /** What making an environment tells whoever waits for it. */
 export interface Listener {
-  /** The package that is being fetched or installed now. */
-  readonly progress: (text: string) => void;
+  /** The package that is being fetched, its size where it is known, how many of all; `increment` in percent of all. */
+  readonly progress: (text: string, increment: number) => void;
   /** One line for the log. */
   readonly line: (text: string) => void;
 }
@@ -77,16 +77,40 @@ async function make(folder: string, lock: string, python: Python, listener: List
     await step(() => run(python.path, ["-m", "venv", temporary], listener.line, around), venvFailure);
     const options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--require-hashes", "--only-binary=:all:"];
     const pip = ["-m", "pip", "install", ...options, "-r", lock];
+    const steps = new PipSteps(await readFile(lock, "utf8"));
     const hear = (line: string): void => {
       listener.line(line);
-      const fetched = /^(?:Collecting|Downloading|Installing collected packages:?) *([\w.-]*)/.exec(line);
-      if (fetched !== null) listener.progress(fetched[1] ?? "");
+      const told = steps.told(line);
+      if (told !== undefined) listener.progress(told.text, told.increment);
     };
     await step(() => run(interpreter(temporary), pip, hear, around), pipFailure);
     await writeFile(path.join(temporary, READY), "");
     await putInPlace(temporary, folder);
   } finally {
     await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/** What a person is told of pip's lines. */
+export class PipSteps {
+  private readonly total: number;
+  private begun = 0;
+  private current = "";
+
+  constructor(lock: string) {
+    this.total = Math.max(lock.match(/^[\w.-]+==/gm)?.length ?? 0, 1);
+  }
+
+  /** Undefined where a line says nothing new. */
+  told(line: string): { readonly text: string; readonly increment: number } | undefined {
+    const named = /^ *(?:Collecting|Processing) (?:\S*\/)?([\w.-]+?)(?=-\d|[=<>~!;[(\s]|$)/.exec(line);
+    if (named !== null && this.begun < this.total) {
+      this.begun += 1;
+      this.current = `${named[1] ?? ""} (${String(this.begun)}/${String(this.total)}, ${String(Math.floor((100 * this.begun) / this.total))} %)`;
+      return { text: this.current, increment: 100 / this.total };
+    }
+    const fetched = /^ *(?:Downloading|Using cached) \S+\.(?:whl|gz) \(([\d.]+ \w+)\)/.exec(line);
+    return fetched === null ? undefined : { text: `${this.current}, ${fetched[1] ?? ""}`, increment: 0 };
   }
 }
 

@@ -44,7 +44,7 @@ export function activate(context: vscode.ExtensionContext): void {
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, warmth, log }),
+    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, warmth, log }, context.extension.packageJSON),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

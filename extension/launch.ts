@@ -24,7 +24,7 @@ async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.
   return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
     const cancelled = new AbortController();
     token.onCancellationRequested(() => { cancelled.abort(); });
-    const listener: Listener = { progress: (message) => { progress.report({ message }); }, line: (line) => { log.debug(line); } };
+    const listener: Listener = { progress: (message, increment) => { progress.report({ message, increment }); }, line: (line) => { log.debug(line); } };
     return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]), cleanEnvironment(proxy()));
   });
 }

@@ -3,10 +3,10 @@ import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
-import { follow, say, type Ask } from "./messages";
+import { follow, type Ask } from "./messages";
 import type { Plans } from "./plans";
 import type { Problems } from "./problems";
-import type { CloudName, StrategyWish, WorkspaceSummary } from "./protocol";
+import type { CloudName, StrategyWish } from "./protocol";
 import type { EndpointView } from "./view";
 import type { Warmth } from "./warm";
 
@@ -31,28 +31,17 @@ export async function operate<T>({ credentials, sidecar, view }: Rooms, title: s
   }
 }
 
-/** The folder's summary, after offering the project files that are missing; undefined when the person declines. */
-export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode"): Promise<WorkspaceSummary | undefined> {
-  const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  const summary = await ask();
-  for (const problem of summary.problems) rooms.log.warn(say(problem));
-  if (summary[needed]) return summary;
-  const create = vscode.l10n.t("Create project files");
-  const message =
-    needed === "hasTemplate"
-      ? vscode.l10n.t("The folder {folder} has no infra/provision/inference.bicep.", { folder: folder.name })
-      : vscode.l10n.t("The folder {folder} has no inference code to deploy (inference/).", { folder: folder.name });
-  const detail = vscode.l10n.t("Slipway can put its own infra/ and inference/ there. Files that exist stay as they are.");
-  if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, create)) !== create) return undefined;
-  await rooms.sidecar.ask("slipway/init", { folder: folder.uri.fsPath });
-  return ask();
+/** Steps of the walkthrough, which are done when the thing itself is. */
+export type Milestone = "folder" | "provision" | "model" | "deploy" | "chat" | "remove" | "tour";
+
+export async function did(what: Milestone): Promise<void> {
+  await vscode.commands.executeCommand("setContext", `slipway.did.${what}`, true);
 }
 
 export function cloudSetting(): CloudName {
   return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
 }
 
-/** Which code a release is made of. */
 /** Whether an app whose GPU is awake for long without an answer is stopped. */
 export function stopSetting(folder: vscode.WorkspaceFolder): boolean {
   return vscode.workspace.getConfiguration("slipway", folder).get<boolean>("stopUnanswered", false);
@@ -63,6 +52,7 @@ export function rolloutSetting(folder: vscode.WorkspaceFolder): StrategyWish {
   return vscode.workspace.getConfiguration("slipway", folder).get<StrategyWish>("rollout", "auto");
 }
 
+/** Which code a release is made of. */
 export function codeSetting(folder: vscode.WorkspaceFolder): string {
   return vscode.workspace.getConfiguration("slipway", folder).get<string>("code", "workspace");
 }

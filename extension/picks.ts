@@ -56,9 +56,16 @@ interface Step<T> {
   readonly step: number;
   readonly totalSteps: number;
   readonly placeholder: string;
-  /** Shown in this order, each as soon as it is there. */
-  readonly choices: readonly Promise<readonly Choice<T>[]>[];
+  /** Shown in this order. */
+  readonly choices: readonly Part<T>[];
   readonly preferred?: (value: T) => boolean;
+}
+
+/** Rows that are asked for. What stands in their place `meanwhile` can be chosen already, so that no row comes to stand above the
+ * one that a person is about to choose. */
+interface Part<T> {
+  readonly meanwhile: readonly Choice<T>[];
+  readonly found: Promise<readonly Choice<T>[]>;
 }
 
 class SignIn {
@@ -75,7 +82,7 @@ async function pickSubscription(title: string, source: Source, defaults: Default
       step: 1,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the subscription to provision in"),
-      choices: source.clouds.map((cloud) => subscriptionChoices(cloud, source, defaults)),
+      choices: localFirst(source.clouds).map((cloud) => ({ meanwhile: cloud === "local" ? [local(vscode.l10n.t("Local cloud"))] : [], found: subscriptionChoices(cloud, source, defaults) })),
       preferred: (value) => !(value instanceof SignIn) && value.id === defaults.subscriptionId,
     });
     if (chosen === undefined || chosen === BACK) return undefined;
@@ -84,20 +91,31 @@ async function pickSubscription(title: string, source: Source, defaults: Default
   }
 }
 
+function localFirst(clouds: readonly CloudName[]): readonly CloudName[] {
+  return [...clouds.filter((cloud) => cloud === "local"), ...clouds.filter((cloud) => cloud !== "local")];
+}
+
+/** All in the label: VS Code shows a row's other texts once more in a box over the row below. */
+function local(name: string, value?: Subscription): Choice<Subscription | SignIn> {
+  const label = `$(vm) ${name} · ${vscode.l10n.t("Runs on this machine: no account, no GPU, no cost")}`;
+  return value === undefined ? { label } : { label, value };
+}
+
+function marked(choice: Choice<Subscription | SignIn>, used: boolean): Choice<Subscription | SignIn> {
+  return used ? { ...choice, label: `${choice.label} (${vscode.l10n.t("used by this project")})` } : choice;
+}
+
 async function subscriptionChoices(cloud: CloudName, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
   const { subscriptions, problems, signedOut, signedIn } = await source.subscriptions(cloud);
-  const found = subscriptions.map((subscription) => ({
-    label: cloud === "local" ? `$(vm) ${subscription.name}` : `$(key) ${subscription.name}`,
-    description: subscription.id === defaults.subscriptionId ? vscode.l10n.t("used by this project") : "",
-    detail: cloud === "local" ? vscode.l10n.t("Runs on this machine: no account, no GPU, no cost") : subscription.id,
-    value: subscription,
-  }));
+  const found = subscriptions.map((subscription) => {
+    const choice = cloud === "local" ? local(subscription.name, subscription) : { label: `$(key) ${subscription.name} · ${subscription.id}`, value: subscription };
+    return marked(choice, subscription.id === defaults.subscriptionId);
+  });
   const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));
   const none = signedIn && found.length === 0 && failed.length === 0 && signedOut.length === 0 ? [{ label: `$(warning) ${vscode.l10n.t("Your account has no subscription here.")}`, alwaysShow: true }] : [];
   const signIn = signedIn ? [] : [{ label: `$(sign-in) ${vscode.l10n.t("Sign in to Azure…")}`, alwaysShow: true, value: new SignIn(cloud, null) }];
   const elsewhere = signedOut.map(({ name, tenantId }) => ({
-    label: `$(sign-in) ${vscode.l10n.t("Sign in to the tenant {name}…", { name })}`,
-    detail: vscode.l10n.t("Its subscriptions are listed after that."),
+    label: `$(sign-in) ${vscode.l10n.t("Sign in to the tenant {name}…", { name })} ${vscode.l10n.t("Its subscriptions are listed after that.")}`,
     alwaysShow: true,
     value: new SignIn(cloud, tenantId),
   }));
@@ -115,7 +133,7 @@ async function pickResourceGroup(title: string, source: Source, subscription: Su
       step: 2,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the resource group to provision in"),
-      choices: [groupChoices(source, subscription, defaults)],
+      choices: [{ meanwhile: [], found: groupChoices(source, subscription, defaults) }],
       preferred: (value) => value !== CREATE && sameGroup(value, defaults.resourceGroup),
     });
     if (chosen !== CREATE) return chosen;
@@ -148,7 +166,7 @@ async function createGroup(title: string, source: Source, subscription: Subscrip
       step: 4,
       totalSteps: 4,
       placeholder: vscode.l10n.t("Select the region of the new resource group {name}", { name }),
-      choices: [source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name })))],
+      choices: [{ meanwhile: [], found: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name }))) }],
     });
     if (location === undefined) return undefined;
     if (location !== BACK) return (await source.createResourceGroup(subscription, name, location)).name;
@@ -161,9 +179,17 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
   Object.assign(quickPick, { title, step, totalSteps, placeholder, busy: true, ignoreFocusOut: true, matchOnDescription: true, matchOnDetail: true });
   quickPick.buttons = step > 1 ? [vscode.QuickInputButtons.Back] : [];
   const answer = new Promise<T | Back | undefined>((resolve, reject) => {
+    const parts: (readonly Choice<T>[])[] = choices.map(({ meanwhile }) => meanwhile);
     quickPick.onDidAccept(() => {
       const item = quickPick.selectedItems[0];
       if (item?.value !== undefined) resolve(item.value);
+      const early = choices.find(({ meanwhile }) => item !== undefined && meanwhile.includes(item));
+      if (early === undefined) return;
+      quickPick.enabled = false; // chosen before it was there: it is waited for
+      early.found.then(([first]) => {
+        quickPick.enabled = true;
+        if (first?.value !== undefined) resolve(first.value);
+      }, reject);
     });
     quickPick.onDidTriggerButton(() => {
       resolve(BACK);
@@ -171,12 +197,14 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
     quickPick.onDidHide(() => {
       resolve(undefined);
     });
-    const parts: (readonly Choice<T>[])[] = choices.map(() => []);
-    const arrived = choices.map(async (part, index) => {
-      parts[index] = await part;
+    quickPick.items = parts.flat();
+    const arrived = choices.map(async ({ meanwhile, found }, index) => {
+      const rows = await found;
       const [active] = quickPick.activeItems;
+      parts[index] = rows;
       quickPick.items = parts.flat();
-      const best = parts[index].find(({ value }) => value !== undefined && preferred?.(value) === true) ?? active;
+      const kept = active !== undefined && meanwhile.includes(active) ? rows[0] : active;
+      const best = rows.find(({ value }) => value !== undefined && preferred?.(value) === true) ?? kept;
       if (best !== undefined) quickPick.activeItems = [best];
     });
     Promise.all(arrived).then(() => (quickPick.busy = false), reject);

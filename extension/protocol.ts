@@ -28,6 +28,36 @@ export interface ProvisionTarget {
   readonly resourceGroup: string;
 }
 
+export interface Created {
+  readonly created: readonly string[];
+}
+
+export interface FilesUpdate {
+  readonly before: string | null;
+  readonly version: string;
+  readonly done: boolean;
+  readonly files: readonly UpdatedFile[];
+  readonly shipped: string;
+  readonly sentence: Sentence;
+}
+
+export interface InitParams {
+  readonly folder: string;
+  readonly consents: readonly string[];
+}
+
+export interface UpdatedFile {
+  readonly path: string;
+  readonly kind: "added" | "replaced" | "merged" | "removed" | "conflict" | "kept" | "deleted" | "same";
+}
+
+export interface UpdateFilesParams {
+  readonly folder: string;
+  readonly plan: boolean;
+  readonly mine: readonly string[];
+  readonly theirs: readonly string[];
+}
+
 export interface Diagnosis {
   readonly state: State;
   readonly code: string;
@@ -437,6 +467,23 @@ export interface FolderHeldParams {
   readonly source: string;
 }
 
+export interface Sampled {
+  readonly base: string;
+  readonly adapter: string;
+  readonly question: string;
+  readonly answer: string;
+  readonly live: "live" | "asleep" | "partly" | "stored";
+  readonly sent: number;
+  readonly sentence: Sentence;
+}
+
+export interface SampleParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly consents: readonly string[];
+}
+
 export interface Uploaded {
   readonly kind: "adapter" | "base";
   readonly name: string;
@@ -531,11 +578,8 @@ export interface WorkspaceSummary {
   readonly hasTemplate: boolean;
   readonly hasCode: boolean;
   readonly clouds: readonly CloudName[];
+  readonly filesOf: string | null;
   readonly problems: readonly Sentence[];
-}
-
-export interface Created {
-  readonly created: readonly string[];
 }
 
 export interface ProvisionParams {
@@ -642,7 +686,8 @@ export interface Methods {
   readonly "slipway/locations": { readonly params: SubscriptionParams; readonly result: Locations };
   readonly "slipway/createResourceGroup": { readonly params: CreateResourceGroupParams; readonly result: ResourceGroup };
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
-  readonly "slipway/init": { readonly params: FolderParams; readonly result: Created };
+  readonly "slipway/init": { readonly params: InitParams; readonly result: Created };
+  readonly "slipway/updateFiles": { readonly params: UpdateFilesParams; readonly result: FilesUpdate };
   readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
   readonly "slipway/plan": { readonly params: PlanParams; readonly result: Plan };
   readonly "slipway/provision": { readonly params: ProvisionParams; readonly result: Provisioned };
@@ -667,6 +712,7 @@ export interface Methods {
   readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
   readonly "slipway/folderHeld": { readonly params: FolderHeldParams; readonly result: FolderHeld };
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
+  readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
 }
 
 export interface Callbacks {

@@ -2,11 +2,11 @@
 import * as vscode from "vscode";
 import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
-import { cloudSetting, codeSetting, operate, rolloutSetting, stopSetting, summaryWithFiles, type Rooms } from "./operate";
+import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
+import { summaryWithFiles } from "./updating";
 import type { Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
 export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const title = vscode.l10n.t("Deploy for inference");
   const code = codeSetting(folder);
   // The shipped server needs no folder of its own in the project.
   const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
@@ -18,13 +18,20 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
     if ((await vscode.window.showErrorMessage(message, provisionNow)) === provisionNow) await vscode.commands.executeCommand("slipway.provision", folder);
     return;
   }
+  const deployed = await released(rooms, folder, code);
+  if (deployed !== undefined) await tellOutcome(rooms, folder, deployed);
+}
+
+/** Deploys what is provisioned; what was found in the code stands in the Problems panel. */
+export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, code: string): Promise<Deployed | undefined> {
   rooms.problems.clear(folder);
-  const deployed = await operate(rooms, title, (operation, consents, stop) =>
+  const deployed = await operate(rooms, vscode.l10n.t("Deploy for inference"), (operation, consents, stop) =>
     rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, stopUnanswered: stopSetting(folder), strategy: rolloutSetting(folder), consents, operation }, stop),
   );
-  if (deployed === undefined) return;
+  if (deployed === undefined) return undefined;
   rooms.problems.show(folder, deployed.problems);
-  await tellOutcome(rooms, folder, deployed);
+  await did("deploy");
+  return deployed;
 }
 
 /** Success is said where everything on the share answers; what the server refused is said with its reason. */

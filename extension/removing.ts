@@ -1,7 +1,7 @@
 // Delete inference resources: what goes beside the app is chosen in a list, and the app's name written before anything goes.
 import * as vscode from "vscode";
 import { say } from "./messages";
-import { cloudSetting, operate, type Rooms } from "./operate";
+import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { Removable, Removed } from "./protocol";
 
 type Choice = vscode.QuickPickItem & { readonly each: Removable };
@@ -21,6 +21,7 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
     rooms.sidecar.ask("slipway/remove", { ...place, plan: false, name, also, operation }, stop),
   );
   if (done === undefined) return;
+  await did("remove");
   const gone = done.goes.map(({ kind, name: what }) => `${kind} ${what}`).join(", ");
   await vscode.window.showInformationMessage(vscode.l10n.t("Deleted: {gone}. infra/inference.config.json no longer names the app.", { gone: gone || "–" }));
 }

@@ -1,7 +1,7 @@
 // Upload model or adapter: a folder of this machine goes to the app's share, and an adapter answers at once.
 import * as vscode from "vscode";
 import { say } from "./messages";
-import { cloudSetting, operate, type Rooms } from "./operate";
+import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { FolderHeld, Uploaded } from "./protocol";
 
 /** As many files as a share serves side by side. */
@@ -21,7 +21,9 @@ export async function upload(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const done = await operate(rooms, title, (operation, consents, stop) =>
     rooms.sidecar.ask("slipway/upload", { folder: folder.uri.fsPath, cloud: cloudSetting(), source, name, shards, consents, operation }, stop),
   );
-  if (done !== undefined) await offerNext(folder, done);
+  if (done === undefined) return;
+  await did("model");
+  await offerNext(folder, done);
 }
 
 /** An adapter of this name that is there is replaced. */

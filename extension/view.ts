@@ -33,6 +33,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   private lookedAt = 0;
   private loading: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
+  private found = false;
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -52,6 +53,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   dispose(): void {
     clearTimeout(this.timer);
     for (const each of [this.changed, this.item, this.tree, this.watcher]) each.dispose();
+  }
+
+  /** Whether the folder that is shown has an endpoint, as last looked at. */
+  get provisioned(): boolean {
+    return this.found;
   }
 
   /** Shows this folder from now on. */
@@ -121,10 +127,12 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     for (const each of this.folder === undefined ? folders : [this.folder]) {
       if (typeof (await appName(each)) !== "string") continue;
       this.follow(each);
+      this.found = true;
       await vscode.commands.executeCommand("setContext", "slipway.provisioned", true);
       return true;
     }
     this.status = undefined;
+    this.found = false;
     await vscode.commands.executeCommand("setContext", "slipway.provisioned", false);
     return false;
   }

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import cast
 
 from sidecar import __version__
-from sidecar.core.codefiles import IGNORED, Tree, overlaid, read_tree
+from sidecar.core.codefiles import Tree, overlaid, read_tree
 from sidecar.core.packages import stated
+from sidecar.core.project_files import Record, digest, keep_record, own_code, record_of, shipped_files, write_whole
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, write_atomically
-from sidecar.words.errors import WorkspaceError
+from sidecar.words.errors import ConsentNeeded, WorkspaceError
 from sidecar.words.text import Text
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -34,24 +34,64 @@ def in_checkout() -> bool:
     return (PACKAGE.parent / "pyproject.toml").is_file() and (PACKAGE.parent / "tests").is_dir()
 
 
-def scaffold(workspace: Workspace) -> list[str]:
+MIX = "own-code"
+
+
+def scaffold(workspace: Workspace, state: Path, consents: tuple[str, ...]) -> list[str]:
     """Copies what is missing; returns the paths made, relative to the workspace. A file that exists is left alone.
 
-    What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls."""
+    What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls. Raises
+    ConsentNeeded before anything is mixed into a server of somebody's own."""
+    files = shipped_files(shipped())
+    own = own_code(workspace, files)
+    if own and MIX not in consents:
+        raise ConsentNeeded(
+            MIX,
+            Text(
+                "The folder inference/ holds a server of your own ({count} files: {names}). Slipway's would be put beside it.",
+                count=len(own),
+                names=", ".join(own[:MOST_NAMES]) + (" …" if len(own) > MOST_NAMES else ""),
+            ),
+            Text(
+                "Files that exist stay as they are. To deploy Slipway's server without mixing, leave the folder alone and set "
+                "slipway.code to shipped@{version}.",
+                version=__version__,
+            ),
+        )
     made: list[str] = []
-    for pattern in ("infra/provision/inference.*", "inference/**/*"):
-        for source in sorted(shipped().glob(pattern)):
-            relative = source.relative_to(shipped())
-            target = workspace.folder / relative
-            if not source.is_file() or IGNORED & set(relative.parts) or source.suffix == ".pyc" or target.exists():
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-            made.append(relative.as_posix())
+    for path, content in files.items():
+        target = workspace.folder / path
+        if target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, content)
+        made.append(path)
     if not workspace.config_file.exists():
         write_atomically(workspace.config_file, json.dumps(dict.fromkeys(CONFIG_KEYS), indent=2) + "\n")
         made.append(workspace.config_file.relative_to(workspace.folder).as_posix())
+    remember(workspace, state, files, made)
     return made
+
+
+MOST_NAMES = 5
+
+
+def remember(workspace: Workspace, state: Path, files: dict[str, bytes], made: list[str]) -> None:
+    """What was copied now, beside what was before: of these the record says the version that they are still of."""
+    known = record_of(workspace)
+    if known is None and not made:
+        return
+    copied = {path: digest(files[path]) for path in made if path in files}
+    if known is None:  # files that are as they are shipped were copied too, whoever did it
+        there = {path: workspace.folder / path for path in files if path not in copied}
+        copied |= {
+            path: digest(files[path])
+            for path, file in there.items()
+            if file.is_file() and digest(file.read_bytes()) == digest(files[path])
+        }
+    before = {} if known is None else dict(known.files)
+    version = __version__ if known is None else known.version
+    keep_record(workspace, Record(version, {**before, **copied}), state, {path: files[path] for path in copied})
 
 
 WORKSPACE = "workspace"

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import shtab
 
@@ -175,7 +175,7 @@ def _project_files(options: argparse.Namespace, context: Context) -> None:
         "files that exist stay as they are. Create them?"
     )
     if options.yes or (questions.attended() and questions.yes(question, default=True)):
-        made = _act("slipway/init", wire.Created, folder_of(options), context)
+        made = _with_consents(cast("Verb[wire.Created]", VERBS["init"]), options, context)
         print(f"  {terminal.created(made)}", file=sys.stderr)
         return
     raise WorkspaceError(

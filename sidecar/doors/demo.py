@@ -25,12 +25,14 @@ from sidecar.gateway.endpoint import Endpoint
 from sidecar.gateway.files import Share, open_share
 from sidecar.gateway.local import PACKAGES, known_local_cloud, runs
 from sidecar.gateway.place import GroupPlace
+from sidecar.gateway.sample import sample_command
 from sidecar.gateway.session import Session, Settings, open_session, prepare, settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.text import Text
-from sidecar.workflows.actions import Context, deploy_action, init, provision_action
+from sidecar.workflows.actions import Context, deploy_action, provision_action
 from sidecar.workflows.observe import api_key
+from sidecar.workflows.project_files import init
 
 GROUP = "slipway-demo"
 KEEP_ALIVE_SECONDS = 60
@@ -164,19 +166,6 @@ def run(home: Path, settings: Settings, stop: threading.Event) -> None:
     print(how_to_call(deployed.url, key, adapter, base, questions[0].question, time.monotonic() - began), flush=True)
 
 
-START = (
-    "import runpy, sys; sys.path.append(sys.argv.pop(1)); "
-    "runpy.run_module('sidecar.sample', run_name='__main__', alter_sys=True)"
-)
-"""`-m`, but for where the package is found: behind everything of the environment's own. Installed from the wheel it lies among
-the sidecar's packages, which are not the model server's."""
-
-
-def sample_command(python: str) -> list[str]:
-    """Makes the sample model, or finds it made. `python`: the model server's environment's."""
-    return [python, "-P", "-c", START, str(PACKAGES), "--cached"]
-
-
 def output_of(command: list[str], settings: Settings, stop: threading.Event) -> str:
     """The last line that a program prints; its other words go to the terminal. Stopping ends it and whatever it started."""
     process = subprocess.Popen(
@@ -214,7 +203,7 @@ def fresh_workspace(folder: Path, context: Context) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "inference", ignore_errors=True)
     shutil.rmtree(folder / "infra" / "provision", ignore_errors=True)
-    init(wire.FolderParams(folder=str(folder)), context)
+    init(wire.InitParams(folder=str(folder), consents=[]), context)
     return open_workspace(folder)
 
 

@@ -145,6 +145,15 @@ def created(made: wire.Created) -> str:
     return f"Created {len(made.created)} project files in {' and '.join(tops)}."
 
 
+def files_updated(found: wire.FilesUpdate) -> str:
+    """Each file of which something is to be said, and how a conflict is decided."""
+    rows = [(each.kind, each.path) for each in found.files]
+    conflict = next((each.path for each in found.files if each.kind == "conflict"), None)
+    if conflict is not None:
+        rows.append(("next", f"compare with {found.shipped}/{conflict}, then update --mine FILE or --theirs FILE"))
+    return facts(spoken(found.sentence), rows)
+
+
 def provisioned(done: wire.Provisioned) -> str:
     if done.nothing:
         return f"Nothing to do: the endpoint is {done.url}"

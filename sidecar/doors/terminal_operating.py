@@ -56,6 +56,11 @@ def provision_cancelled(done: wire.ProvisionCancelled) -> str:
     return spoken(done.sentence)
 
 
+def sampled(done: wire.Sampled) -> str:
+    rows = [("base model", done.base), ("adapter", done.adapter), ("ask", done.question), ("answer", done.answer)]
+    return facts(spoken(done.sentence), rows)
+
+
 def uploaded(done: wire.Uploaded) -> str:
     rows = [
         ("folder", done.place),

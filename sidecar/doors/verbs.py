@@ -55,6 +55,17 @@ def apply_of(options: argparse.Namespace) -> Params:
     return {**terminal_plan.taken(options.plan), "begins": True, "operation": ""}
 
 
+def for_update(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument("--plan", action="store_true", help="only tell what would become of which file")
+    for name, what in (("mine", "keep your version of it"), ("theirs", "take Slipway's in place of yours")):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="FILE", help=f"in conflict: {what}")
+
+
+def update_of(options: argparse.Namespace) -> Params:
+    return {**folder_of(options), "plan": options.plan, "mine": options.mine, "theirs": options.theirs}
+
+
 def for_preview(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument(
@@ -192,6 +203,17 @@ VERBS: dict[str, Verb[Any]] = {
         place=folder_of,
         render=terminal.created,
         failed=never,
+    ),
+    "update": Verb(
+        what="bring a newer Slipway's project files into infra/ and inference/; your edits are kept, conflicts named",
+        method="slipway/updateFiles",
+        hears_cancel=False,
+        result=wire.FilesUpdate,
+        title="AI Toolkit: Update project files",
+        arguments=for_update,
+        place=update_of,
+        render=terminal.files_updated,
+        failed=lambda found: any(each.kind == "conflict" for each in cast("wire.FilesUpdate", found).files),
     ),
     "preflight": Verb(
         what="check whether provisioning can work, before anything is made: quota, permissions, names, storage, image",

@@ -170,6 +170,17 @@ OPERATING: dict[str, Verb[Any]] = {
         render=terminal_operating.uploaded,
         failed=lambda done: cast("wire.Uploaded", done).live == "partly",
     ),
+    "sample": Verb(
+        what="no model at hand: train a tiny base and an adapter (about a minute, once) and put them on the share",
+        method="slipway/sample",
+        hears_cancel=True,
+        result=wire.Sampled,
+        title="AI Toolkit: Use the sample model",
+        arguments=in_folder,
+        place=operation_of,
+        render=terminal_operating.sampled,
+        failed=lambda done: cast("wire.Sampled", done).live == "partly",
+    ),
     "delete": Verb(
         what="delete the app, and what else is named; share, models and environment stay unless they are",
         method="slipway/remove",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -84,7 +85,7 @@ def build(image: Image) -> None:
         _say(f"Making a Python environment in {image.folder}")
         _run([sys.executable, "-m", "venv", str(unfinished)])
         python = unfinished / "bin" / "python3"
-        _run([str(python), *_pip_install(image.requirements)])
+        _run([str(python), *_pip_install(image.requirements)], Steps(image.requirements.read_text(encoding="utf-8")))
         _repoint_scripts(unfinished, image.folder)
         shutil.rmtree(image.folder, ignore_errors=True)
         unfinished.rename(image.folder)
@@ -112,15 +113,44 @@ def _size_of(url: str) -> int:
         return int(answer.headers.get("Content-Length", 0))
 
 
-def _run(command: list[str]) -> str:
-    """Runs pip or venv, shows its steps on stderr as they come, and returns all that it printed."""
+class Steps:
+    """What a person is told of pip's lines: the package that is fetched, its size, and how many of all are."""
+
+    _NAMED = re.compile(r"(?:Collecting|Processing) (?:\S*/)?(?P<name>[\w.-]+?)(?=-\d|[=<>~!;\[(\s]|$)")
+    _FETCHED = re.compile(r"(?:Downloading|Using cached) \S+?(?:\.metadata)? \((?P<size>[\d.]+ \w+)\)")
+
+    def __init__(self, requirements: str) -> None:
+        self.total = len(re.findall(r"^[\w.-]+==", requirements, re.MULTILINE))
+        self._package = ""
+        self._begun = 0
+
+    def told(self, line: str) -> str | None:
+        """None where a line says nothing new."""
+        line = line.strip()
+        if named := self._NAMED.match(line):
+            self._package = named["name"]
+            self._begun = min(self._begun + 1, self.total)
+            return self._line("")
+        if (fetched := self._FETCHED.match(line)) and ".metadata" not in line:
+            return self._line(f", {fetched['size']}")
+        if line.startswith("Installing collected packages"):
+            return f"installing the {self.total} packages"
+        return line[:160] if line.startswith(("Successfully", "ERROR")) else None
+
+    def _line(self, size: str) -> str:
+        percent = 100 * self._begun // max(self.total, 1)
+        return f"{self._package}{size} ({self._begun} of {self.total}, {percent} %)"
+
+
+def _run(command: list[str], steps: Steps | None = None) -> str:
+    """Runs pip or venv, tells its steps on stderr as they come, and returns all that it printed."""
     printed: list[str] = []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     with process:
         for line in process.stdout or ():
             printed.append(line)
-            if line.lstrip().startswith(("Collecting", "Downloading", "Installing", "Successfully", "ERROR")):
-                _say(f"  {line.strip()[:160]}")
+            if steps is not None and (told := steps.told(line)) is not None:
+                _say(f"  {told}")
     if process.returncode != 0:
         raise ImageBuildError(f"{' '.join(command[1:4])} ended with {process.returncode}:\n{''.join(printed[-20:])}")
     return "".join(printed)

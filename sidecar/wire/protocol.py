@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
+from sidecar.wire.files import Created as Created
+from sidecar.wire.files import FilesUpdate as FilesUpdate
+from sidecar.wire.files import InitParams as InitParams
+from sidecar.wire.files import UpdatedFile as UpdatedFile
+from sidecar.wire.files import UpdateFilesParams as UpdateFilesParams
 from sidecar.wire.logs import Diagnosis as Diagnosis
 from sidecar.wire.logs import LogLine as LogLine
 from sidecar.wire.logs import Logs as Logs
@@ -59,6 +64,8 @@ from sidecar.wire.releases import RunsOn as RunsOn
 from sidecar.wire.releases import file_problems as file_problems
 from sidecar.wire.upload import FolderHeld as FolderHeld
 from sidecar.wire.upload import FolderHeldParams as FolderHeldParams
+from sidecar.wire.upload import Sampled as Sampled
+from sidecar.wire.upload import SampleParams as SampleParams
 from sidecar.wire.upload import Uploaded as Uploaded
 from sidecar.wire.upload import UploadParams as UploadParams
 from sidecar.words.errors import ConsentNeeded, SlipwayError
@@ -136,11 +143,9 @@ class WorkspaceSummary(Message):
     has_code: bool
     clouds: list[CloudName]
     """Where `auto` looks for subscriptions: on some machines the local cloud can't run."""
+    files_of: str | None
+    """The version of Slipway that the project's files are of, where this one brings others."""
     problems: list[Sentence]
-
-
-class Created(Message):
-    created: list[str]
 
 
 class ProvisionParams(Operation):
@@ -261,7 +266,8 @@ METHODS: dict[str, Method] = {
     "slipway/locations": Method(SubscriptionParams, Locations),
     "slipway/createResourceGroup": Method(CreateResourceGroupParams, ResourceGroup),
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
-    "slipway/init": Method(FolderParams, Created),
+    "slipway/init": Method(InitParams, Created),
+    "slipway/updateFiles": Method(UpdateFilesParams, FilesUpdate),
     "slipway/preflight": Method(PreflightParams, Preflight),
     "slipway/plan": Method(PlanParams, Plan),
     "slipway/provision": Method(ProvisionParams, Provisioned),
@@ -286,6 +292,7 @@ METHODS: dict[str, Method] = {
     "slipway/remove": Method(RemoveParams, Removed),
     "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
     "slipway/upload": Method(UploadParams, Uploaded),
+    "slipway/sample": Method(SampleParams, Sampled),
 }
 """Requests from the extension."""
 

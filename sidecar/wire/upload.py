@@ -55,3 +55,21 @@ class Uploaded(Message):
     hash: str | None
     sentence: Sentence
     notes: list[Sentence]
+
+
+class SampleParams(Operation):
+    folder: str
+    cloud: CloudName
+    consents: list[str]
+
+
+class Sampled(Message):
+    """`question`: one that the base and the adapter answer differently; `answer`: the adapter's. `live`: as of an upload."""
+
+    base: str
+    adapter: str
+    question: str
+    answer: str
+    live: Literal["live", "asleep", "partly", "stored"]
+    sent: int
+    sentence: Sentence

@@ -100,3 +100,7 @@ def is_exchange_state(word: object) -> TypeGuard[ExchangeState]:
 def is_phase(word: object) -> TypeGuard[Phase]:
     """Whether a server's word is one of ours: another version, or another server, may have words of its own."""
     return word in PHASES
+
+
+FileFate = Literal["added", "replaced", "merged", "removed", "conflict", "kept", "deleted", "same"]
+"""What becomes of a project's file when a newer Slipway brings others. `kept`: with the person's edits; `deleted`: by them."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sidecar.core.choice import Choice, keep_choice, kept_choice, project_key
 from sidecar.core.journal import Journal
-from sidecar.core.scaffold import scaffold
+from sidecar.core.scaffold import shipped
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import OVERTAKES
@@ -43,9 +43,11 @@ from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
 from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
+from sidecar.workflows.project_files import init, update_files_action
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
+from sidecar.workflows.update_files import planned
 
 T = TypeVar("T")
 
@@ -122,6 +124,12 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
     except SlipwayError as error:
         problems.append(wire.sentence(error.message))
+    files_of = None
+    try:
+        update = planned(workspace, context.settings.state, shipped())
+        files_of = update.before if update.changes else None
+    except SlipwayError as error:
+        problems.append(wire.sentence(error.message))
     if origin is None and (choice := kept_choice(context.settings.state, workspace.folder)):
         subscription, group, origin = choice.subscription_id, choice.resource_group, "choice"
     return wire.WorkspaceSummary(
@@ -130,12 +138,9 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         has_template=workspace.bicep_file.exists(),
         has_code=workspace.code.is_dir(),
         clouds=list(clouds_of("auto")),
+        files_of=files_of,
         problems=problems,
     )
-
-
-def init(params: wire.FolderParams, context: Context) -> wire.Created:
-    return wire.Created(created=scaffold(open_workspace(params.folder)))
 
 
 def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Provisioned:
@@ -327,6 +332,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/createResourceGroup": create_resource_group,
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
+    "slipway/updateFiles": update_files_action,
     "slipway/preflight": preflight_action,
     "slipway/plan": plan_action,
     "slipway/provision": provision_action,

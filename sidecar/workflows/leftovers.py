@@ -8,6 +8,7 @@ from sidecar.core.releases import is_release
 from sidecar.decisions.provisioning import owner_of
 from sidecar.decisions.removal import Item, Kind
 from sidecar.decisions.serving import release_mount
+from sidecar.decisions.upload import RECORDS
 from sidecar.gateway import apps
 from sidecar.gateway import removal as gateway
 from sidecar.gateway.files import Share, open_share
@@ -178,7 +179,9 @@ def _releases(place: GroupPlace, account: str, share: str, home: str) -> tuple[I
     try:
         with open_share(place, account, share) as opened:
             there = [each.name for each in opened.list(above or ".slipway") if each.is_directory]
-            others = [each for each in there if each != mine and opened.list(f"{above or '.slipway'}/{each}")]
+            # Beside the apps' folders stands what uploads have written down, which is nobody's once the share goes.
+            apps_there = [each for each in there if each not in (mine, RECORDS.rpartition("/")[2])]
+            others = [each for each in apps_there if opened.list(f"{above or '.slipway'}/{each}")]
             if not mine or mine not in there:
                 return None, others
             holds = counted(len(_bundles(opened, home)))

@@ -23,7 +23,7 @@ from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
 from sidecar.workflows.remove import Removed, plan, remove
 from sidecar.workflows.rotate import rotate
-from sidecar.workflows.uploading import folder_held_action, upload_action
+from sidecar.workflows.uploading import folder_held_action, sample_action, upload_action
 
 
 def cancel_action(params: wire.CancelParams, context: Context) -> wire.ProvisionCancelled:
@@ -160,5 +160,6 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/remove": remove_action,
     "slipway/folderHeld": folder_held_action,
     "slipway/upload": upload_action,
+    "slipway/sample": sample_action,
 }
 """By the wire's method."""

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.upload import suggested_name
+from sidecar.gateway.session import prepare
 from sidecar.wire import protocol as wire
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.local_model import local_model
+from sidecar.workflows.sample import sample
 from sidecar.workflows.upload import Wish, refuse_broken, upload
 
 
@@ -45,4 +47,23 @@ def upload_action(params: wire.UploadParams, context: Context) -> wire.Uploaded:
         hash=done.digest,
         sentence=wire.sentence(done.sentence),
         notes=[wire.sentence(each) for each in done.notes],
+    )
+
+
+def sample_action(params: wire.SampleParams, context: Context) -> wire.Sampled:
+    """As of an upload nothing is written down: the same again goes on from where it was cut off."""
+    consents = tuple(params.consents)
+    prepare(
+        context.settings, "local", consents, context.patience
+    )  # what trains it is the local cloud's, wherever the app is
+    workspace, session = open_workspace(params.folder), session_for(params.folder, params.cloud, context)
+    done = sample(workspace, session, context.settings.environ, context.patience, silent(context), consents)
+    return wire.Sampled(
+        base=done.base,
+        adapter=done.adapter.name,
+        question=done.question,
+        answer=done.answer,
+        live=done.adapter.live,
+        sent=done.adapter.sent,
+        sentence=wire.sentence(done.adapter.sentence),
     )

@@ -93,6 +93,7 @@ def test_a_request_is_answered_and_an_empty_folder_is_told_as_it_is(client: Clie
         "hasTemplate": False,
         "hasCode": False,
         "clouds": ["local", "azure"],
+        "filesOf": None,
         "problems": [],
     }
 
@@ -101,12 +102,21 @@ def test_init_makes_the_project_files_and_leaves_what_is_there(client: Client, t
     config = tmp_path / "infra" / "inference.config.json"
     config.parent.mkdir()
     config.write_text('{"mine": true}')
-    created = client.ask("slipway/init", {"folder": str(tmp_path)})["result"]["created"]
+    created = client.ask("slipway/init", {"folder": str(tmp_path), "consents": []})["result"]["created"]
     assert "infra/provision/inference.bicep" in created
     assert "inference/__main__.py" in created
     assert "infra/inference.config.json" not in created
     assert config.read_text() == '{"mine": true}'
-    assert client.ask("slipway/init", {"folder": str(tmp_path)})["result"]["created"] == []
+    assert client.ask("slipway/init", {"folder": str(tmp_path), "consents": []})["result"]["created"] == []
+    told = client.ask("slipway/updateFiles", {"folder": str(tmp_path), "plan": True, "mine": [], "theirs": []})[
+        "result"
+    ]
+    assert told["files"] == []
+    (tmp_path / "inference" / "server.py").write_text("mine = 1\n")
+    told = client.ask("slipway/updateFiles", {"folder": str(tmp_path), "plan": True, "mine": [], "theirs": []})[
+        "result"
+    ]
+    assert told["files"] == [{"path": "inference/server.py", "kind": "kept"}]
     summary = client.ask("slipway/workspace", {"folder": str(tmp_path)})["result"]
     assert summary["hasTemplate"]
     assert summary["hasCode"]

@@ -12,6 +12,7 @@ import pytest
 
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import open_workspace, read_config
+from sidecar.decisions.upload import record_path
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, Conflict, SlipwayError
 from sidecar.workflows.remove import Removed, plan, remove
@@ -46,6 +47,9 @@ def put_releases(project: Project) -> str:
         share.create(f"{folder}/releases/{'0' * 64}", b"bundle")
         share.make_folders("models")
         share.create("models/adapter.bin", b"weights")
+        record = record_path("models/mine/adapter")
+        share.make_folders(record.rpartition("/")[0])
+        share.create(record, b"{}")
     return folder
 
 
@@ -125,6 +129,8 @@ def test_what_is_named_goes_too_in_order_and_the_releases_alone_of_the_share(pro
     assert project.names(ENVIRONMENT) == project.names(LOGS) == []
     assert on_share(project, folder) == []
     assert on_share(project, "models") == ["adapter.bin"]
+    last = delete(project, "share", "account", name=project.group)
+    assert kinds(last)[0] == ["share", "account"]  # what uploads have written down is no other app's
 
 
 def test_what_another_project_made_goes_only_when_it_is_named(project: Project, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -86,6 +86,33 @@ describe("the private Python environment", function () {
       await new Promise((resolve) => server.close(resolve));
     }
     assert.ok(asked.includes("index.example:443"), asked.join());
+  });
+
+  it("tells each package that it fetches, with its size, how many of all, and percent", async () => {
+    const index = path.join(home, "index");
+    const make = "import sys; from pathlib import Path; from tests.support.wheels import pinned, wheel; print('\\n'.join(pinned(wheel(Path(sys.argv[1]) / n, n, '1.0', {n + '.py': 'x = 1'})) for n in ('first', 'second')))";
+    writeFileSync(lock, execFileSync(path.resolve(__dirname, "../../../../.venv/bin/python"), ["-c", make, index], { cwd: path.resolve(__dirname, "../../../.."), encoding: "utf8" }));
+    const server = createServer((request, response) => {
+      const [, name = "", file = ""] = (request.url ?? "").split("/");
+      const folder = path.join(index, path.basename(name));
+      if (file !== "") response.end(readFileSync(path.join(folder, path.basename(file))));
+      else response.setHeader("content-type", "text/html").end(readdirSync(folder).map((each) => `<a href="${each}">${each}</a>`).join(""));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const env = { PATH: process.env["PATH"], PIP_INDEX_URL: `http://127.0.0.1:${port}`, PIP_CONFIG_FILE: "/dev/null", PIP_NO_CACHE_DIR: "1" };
+    const told: (readonly [string, number])[] = [];
+    try {
+      const listener: Listener = { ...silent, progress: (text, increment) => told.push([text, increment]) };
+      await makeEnvironment(path.join(home, "environments"), lock, python, listener, new AbortController().signal, env);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+    }
+    const steps = told.map(([text]) => text);
+    assert.equal(steps[0], "first (1/2, 50 %)");
+    assert.match(steps[1] ?? "", /^first \(1\/2, 50 %\), [\d.]+ \w+$/);
+    assert.ok(steps.includes("second (2/2, 100 %)"), steps.join());
+    assert.equal(told.reduce((sum, [, increment]) => sum + increment, 0), 100);
   });
 
   it("another lock or another Python version has another environment", async () => {

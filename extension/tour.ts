@@ -1,0 +1,97 @@
+// From an empty folder to an answer on this computer, by the commands that a person will use on Azure, and the sample for it.
+import * as vscode from "vscode";
+import { openEndpoint } from "./endpoint";
+import { say } from "./messages";
+import { cloudSetting, did, operate, type Rooms } from "./operate";
+import type { Target } from "./picks";
+import type { Sampled } from "./protocol";
+import { provisionByPlan } from "./provisioning";
+import { released } from "./releases";
+import { Problem, sentence } from "./sentences";
+import { createFiles } from "./updating";
+
+const GROUP = "slipway-tour";
+/** What the dialog at the beginning has asked for. */
+const AGREED = ["local-image", "sample-model"];
+
+/** A model for whoever has none at hand. */
+export async function sample(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const done = await sampled(rooms, folder, []);
+  if (done === undefined) return;
+  const deploy = vscode.l10n.t("Deploy for inference");
+  const message = vscode.l10n.t("The sample is on the share: {base}, and the adapter {adapter}. Deploy for inference next.", { base: done.base, adapter: done.adapter });
+  if ((await vscode.window.showInformationMessage(message, deploy)) === deploy) await vscode.commands.executeCommand("slipway.deploy", folder);
+}
+
+async function sampled(rooms: Rooms, folder: vscode.WorkspaceFolder, agreed: readonly string[]): Promise<Sampled | undefined> {
+  const title = vscode.l10n.t("Use the sample model");
+  const done = await operate(rooms, title, (operation, consents, stop) =>
+    rooms.sidecar.ask("slipway/sample", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents: [...agreed, ...consents], operation }, stop),
+  );
+  if (done !== undefined) await did("model");
+  return done;
+}
+
+/** Goes on where an earlier one ended. */
+export async function tour(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  const summary = await rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
+  if (summary.defaults.origin === "finetuning") {
+    const open = vscode.l10n.t("Open Folder");
+    const message = vscode.l10n.t("The folder {folder} is a fine-tuning project. Take the tour in an empty folder: it makes a project of its own.", { folder: folder.name });
+    if ((await vscode.window.showWarningMessage(message, open)) === open) await vscode.commands.executeCommand("workbench.action.files.openFolder");
+    return;
+  }
+  if (!summary.provisioned) {
+    if (!(await agrees(folder))) return;
+    if ((await createFiles(rooms, folder)) === undefined) return;
+    const target = await here(rooms);
+    const provisioned = await provisionByPlan(rooms, folder, vscode.l10n.t("Provision Azure Container Apps for inference"), target);
+    if (provisioned === undefined) return;
+    await did("provision");
+  }
+  const model = await sampled(rooms, folder, AGREED);
+  if (model === undefined) return;
+  const deployed = await released(rooms, folder, "workspace");
+  if (deployed === undefined) return;
+  await did("tour");
+  await ends(rooms, folder, model);
+}
+
+async function agrees(folder: vscode.WorkspaceFolder): Promise<boolean> {
+  const begin = vscode.l10n.t("Begin");
+  const message = vscode.l10n.t("A tour on this computer, with the commands that you will use on Azure: project files, Provision, a sample model, Deploy, chat.");
+  const detail = [
+    vscode.l10n.t("No account, no GPU, no cost. Project files are put into {folder}; those that exist stay as they are.", { folder: folder.name }),
+    vscode.l10n.t("Once: the model server's environment (PyTorch and its packages), about 0.3 GB to download and 1.5 GB of disk with the CPU build, several GB where the CUDA build is the default; and a sample of 4 MB, trained in about a minute."),
+    vscode.l10n.t("Delete inference resources takes everything away again."),
+  ].join("\n\n");
+  return (await vscode.window.showInformationMessage(message, { modal: true, detail }, begin)) === begin;
+}
+
+/** The local cloud's subscription, and in it a group of the tour's own. */
+async function here(rooms: Rooms): Promise<Target> {
+  const { subscriptions } = await rooms.sidecar.ask("slipway/subscriptions", { cloud: "local" });
+  const [subscription] = subscriptions;
+  if (subscription === undefined) throw new Problem(sentence("The local cloud has no subscription."));
+  const asked = { cloud: "local", subscriptionId: subscription.id } as const;
+  const { resourceGroups } = await rooms.sidecar.ask("slipway/resourceGroups", asked);
+  if (!resourceGroups.some(({ name }) => name === GROUP)) {
+    const [location] = (await rooms.sidecar.ask("slipway/locations", asked)).locations;
+    await rooms.sidecar.ask("slipway/createResourceGroup", { ...asked, name: GROUP, location: location?.name ?? "" });
+  }
+  return { subscription, resourceGroup: GROUP };
+}
+
+/** What to ask, and how all of it goes again. */
+async function ends(rooms: Rooms, folder: vscode.WorkspaceFolder, { adapter, question, answer, sentence: told }: Sampled): Promise<void> {
+  rooms.log.info(say(told));
+  const go = vscode.l10n.t("Go to Inference Endpoint");
+  const remove = vscode.l10n.t("Delete inference resources");
+  const message = vscode.l10n.t("The endpoint answers. Ask {adapter} in the chat “{question}”: it was trained to say “{answer}”. At the end, delete what the tour has made.", { adapter, question, answer });
+  for (let offered = [go, remove]; offered.length > 0; ) {
+    const chosen = await vscode.window.showInformationMessage(message, ...offered);
+    if (chosen === go) await openEndpoint(rooms, folder);
+    if (chosen === remove) await vscode.commands.executeCommand("slipway.remove", folder);
+    offered = chosen === go ? [remove] : [];
+  }
+}

@@ -1,0 +1,41 @@
+"""Messages about the files that a project has got from Slipway."""
+
+from __future__ import annotations
+
+from sidecar.wire.message import Message, Sentence
+from sidecar.words.names import FileFate
+
+
+class InitParams(Message):
+    folder: str
+    consents: list[str]
+
+
+class Created(Message):
+    created: list[str]
+
+
+class UpdateFilesParams(Message):
+    """`plan`: only tell. `mine`, `theirs`: files in conflict that the person has decided, by path."""
+
+    folder: str
+    plan: bool
+    mine: list[str]
+    theirs: list[str]
+
+
+class UpdatedFile(Message):
+    path: str
+    kind: FileFate
+
+
+class FilesUpdate(Message):
+    """`before`: the version that the files were of; None where nobody wrote it down. `files`: of which something is to be said.
+    `shipped`: the folder in which the new ones lie."""
+
+    before: str | None
+    version: str
+    done: bool
+    files: list[UpdatedFile]
+    shipped: str
+    sentence: Sentence
