@@ -282,7 +282,7 @@ def test_a_checked_release_is_discarded_when_nobody_tells_it_to_take_over(shared
     assert shared.begin(loud, "beside").status_code == 202
     assert shared.begin(loud, "beside").json()["code"] == "Busy"
     told = shared.until("checked")
-    assert told["beside"]["fits"] is not None
+    eventually(lambda: shared.exchange()["beside"]["fits"] is not None)
     # Of several replicas the ingress asks any: each says which it is, and takes no order that is meant for another.
     assert told["replica"] == "app--1-one"
     meant = {"release": loud.digest, "replica": "app--1-two"}
