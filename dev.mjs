@@ -39,7 +39,7 @@ const COMMANDS = {
   bench: ["benchmarks: ratios against a peer (-- serving, -- sync, …)", (rest) => suite("bench", rest)],
   faults: ["fault tables (-- serving, -- cloud, …)", (rest) => suite("faults", rest)],
   package: ["build/slipway.vsix for VS Code and a wheel for the terminal", packages],
-  contract: ["the local cloud against Microsoft's contracts (-- fuzz), the server against client libraries (-- clients)", (rest) => suite("contract", rest)],
+  contract: ["the local cloud against Microsoft's contracts (-- fuzz), the server against client libraries (-- clients), Bicep against Microsoft's (-- bicep)", (rest) => suite("contract", rest)],
   steps: ["", () => console.log(JSON.stringify(PYTEST_STEPS))],
   setup: ["only set up: Python, Node packages, the model server's environment", () => (setupPython(), setupNode())],
 };

@@ -1,52 +1,54 @@
-"""Dates of templates: ISO 8601 durations added, .NET formats written."""
+"""Dates of templates: ISO 8601 durations added, seconds since 1970."""
 
 import datetime
 import re
 
+from sidecar.armlang.values import ExpressionError, unknown
+from sidecar.dotnet.dates import format_time, read_date
+from sidecar.dotnet.errors import Malformed
+
 _DURATION = re.compile(
-    r"(?P<sign>-?)P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+    r"(?P<sign>-?)P(?=\d|T\d)(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
+_SEE = "Please see https://aka.ms/arm-syntax-functions ."
+
+
+def _read(text: str, refusal: str) -> tuple[datetime.datetime, int]:
+    try:
+        return read_date(text)
+    except Malformed as problem:
+        raise ExpressionError(f"{refusal} is not a valid ISO8601 DateTime string. {_SEE}") from problem
 
 
 def date_time_add(base: str, duration: str, form: str | None = None) -> str:
+    wrong = "The template function 'dateTimeAdd' has an invalid parameter. The"
+    moment, last = _read(base, f"{wrong} first parameter '{base}'")
     found = _DURATION.fullmatch(duration)
     if not found:
-        raise ValueError(f"'{duration}' is not an ISO 8601 duration")
-    part = {name: int(value or 0) for name, value in found.groupdict().items() if name != "sign"}
-    days = part["days"] + 7 * part["weeks"] + 30 * part["months"] + 365 * part["years"]
-    step = datetime.timedelta(days=days, hours=part["hours"], minutes=part["minutes"], seconds=part["seconds"])
-    moment = datetime.datetime.fromisoformat(base.replace("Z", "+00:00"))
+        raise ExpressionError(f"{wrong} second parameter '{duration}' is not a valid ISO8601 Duration string. {_SEE}")
+    part = {name: value or "0" for name, value in found.groupdict().items() if name != "sign"}
+    whole, _, rest = part["seconds"].partition(".")
+    if len(rest) > 6:
+        raise unknown(f"the duration '{duration}'")
+    # A month is 30 days and a year 365, as XML Schema's durations become a span of time.
+    days = int(part["days"]) + 30 * int(part["months"]) + 365 * int(part["years"])
+    step = datetime.timedelta(days, int(whole), int(rest.ljust(6, "0")), 0, int(part["minutes"]), int(part["hours"]))
     moment = moment + (-step if found["sign"] else step)
-    return format_time(moment, form or ("o" if "." in base else "yyyy-MM-ddTHH:mm:ssZ"))
-
-
-_TIME_PART = re.compile(r"yyyy|yy|MM|dd|HH|mm|ss|f{1,7}|.")
-_STANDARD_TIME = {
-    "o": "yyyy-MM-ddTHH:mm:ss.fffffffZ",
-    "u": "yyyy-MM-dd HH:mm:ssZ",
-    "s": "yyyy-MM-ddTHH:mm:ss",
-    "d": "MM/dd/yyyy",
-}
-
-
-def format_time(moment: datetime.datetime, form: str) -> str:
-    """`moment` in UTC, in a .NET date format (the standard ones o, u, s, d and custom patterns of digits)."""
-    moment = moment.astimezone(datetime.UTC) if moment.tzinfo else moment
-    codes = {"yyyy": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S"}
-
-    def part(found: re.Match[str]) -> str:
-        text = found.group()
-        if text.strip("f") == "":
-            return f"{moment.microsecond:06d}0"[: len(text)]
-        return moment.strftime(codes[text]) if text in codes else text
-
-    return _TIME_PART.sub(part, _STANDARD_TIME.get(form.lower() if len(form) == 1 else form, form))
+    try:
+        return format_time(moment, "yyyy-MM-ddTHH:mm:ssZ" if form is None else form, last)
+    except Malformed as refused:
+        raise ExpressionError(
+            f"{wrong} third parameter '{form}' is not a valid DateTime format string. Please see https://aka.ms/arn-template"
+            "#functions ."
+        ) from refused
 
 
 def epoch(text: str) -> int:
-    return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+    moment, _ = _read(text, "The template function 'dateTimeToEpoch' has an invalid parameter. The parameter")
+    return (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(seconds=1)
 
 
 def from_epoch(seconds: int) -> str:
-    return format_time(datetime.datetime.fromtimestamp(seconds, datetime.UTC), "yyyy-MM-ddTHH:mm:ssZ")
+    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return format_time(moment, "yyyy-MM-ddTHH:mm:ssZ")

@@ -1,33 +1,22 @@
-"""The ARM expression language: parses and evaluates the `[…]` strings of a template.
+"""The ARM expression language: evaluates the `[…]` strings of a template.
 
-Values are JSON (None, bool, int, float, str, list, dict). An expression is a string that starts with `[` and ends
-with `]`; `[[` is an escaped bracket. Function and property names match whatever their case. The plain functions are in
-functions.py.
+Values are JSON (None, bool, int, float, str, list, dict). Function and property names match whatever their case. The plain
+functions are in functions.py; what they take is in function_table.py.
 """
 
 import functools
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sidecar.armlang.functions import FUNCTIONS, ExpressionError, property_of
-from sidecar.armlang.values import as_list, as_object
-
-__all__ = [
-    "Call",
-    "Deferred",
-    "ExpressionError",
-    "Index",
-    "Literal",
-    "Node",
-    "Scope",
-    "calls",
-    "compute",
-    "evaluate",
-    "is_expression",
-    "parse",
-]
+from sidecar.armlang.argument_types import SEE, check_arguments, not_valid, unhandled
+from sidecar.armlang.collection_functions import property_of, unique_names
+from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
+from sidecar.armlang.function_table import arity_problem, function_named
+from sidecar.armlang.functions import FUNCTIONS
+from sidecar.armlang.values import ExpressionError, NotKnownHere, as_list, as_object, kind_of, unknown
+from sidecar.dotnet.errors import NotKnown
+from sidecar.dotnet.text import paired, upper
 
 Function = Callable[..., Any]
 
@@ -55,33 +44,6 @@ class Deferred(Exception):
         self.text = text
 
 
-@dataclass(frozen=True)
-class Literal:
-    value: Any
-
-
-@dataclass(frozen=True)
-class Call:
-    name: str
-    arguments: tuple["Node", ...]
-
-
-@dataclass(frozen=True)
-class Index:
-    """`target.name` or `target[expression]`; a safe one (`.?`) gives null where there is no such property."""
-
-    target: "Node"
-    key: "Node"
-    safe: bool = False
-
-
-Node = Literal | Call | Index
-
-
-def is_expression(text: str) -> bool:
-    return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
-
-
 def evaluate(value: Any, scope: Scope) -> Any:
     """`value` with every expression in it, at any depth, replaced by what it evaluates to."""
     if isinstance(value, str):
@@ -91,36 +53,20 @@ def evaluate(value: Any, scope: Scope) -> Any:
     if isinstance(value, list):
         return [evaluate(item, scope) for item in as_list(value)]
     if isinstance(value, dict):
-        return {evaluate(key, scope): evaluate(item, scope) for key, item in as_object(value).items()}
+        return named((key, evaluate(key, scope), evaluate(item, scope)) for key, item in as_object(value).items())
     return value
 
 
-@functools.lru_cache(maxsize=4096)
-def parse(text: str) -> Node:
-    """The tree of an expression, given with its brackets. ExpressionError says where it is malformed."""
-    parser = _Parser(text[1:-1], text)
-    node = parser.expression()
-    parser.end()
-    return node
-
-
-def calls(value: Any) -> list[Call]:
-    """Every function call in `value`, at any depth: which resources a template's text refers to."""
-    if isinstance(value, str):
-        return list(_calls_in(parse(value))) if is_expression(value) else []
-    if isinstance(value, list):
-        return [call for item in as_list(value) for call in calls(item)]
-    if isinstance(value, dict):
-        return [call for key, item in as_object(value).items() for call in (*calls(key), *calls(item))]
-    return []
-
-
-def _calls_in(node: Node) -> Sequence[Call]:
-    if isinstance(node, Call):
-        return [node, *(call for argument in node.arguments for call in _calls_in(argument))]
-    if isinstance(node, Index):
-        return [*_calls_in(node.target), *_calls_in(node.key)]
-    return []
+def named(entries: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:
+    """An object of (name as written, name, value): names that are computed must be texts, and each another one."""
+    made = list(entries)
+    strange = next((name for _, name, _ in made if not isinstance(name, str)), "")
+    if strange != "":
+        raise ExpressionError(
+            f"The name of a property must be of type 'String', and one is of type '{kind_of(strange)}'."
+        )
+    pairs = [(name, value) for _, name, value in made]
+    return unique_names(pairs) if any(is_expression(written) for written, _, _ in made) else dict(pairs)
 
 
 def compute(node: Node, scope: Scope) -> Any:
@@ -133,51 +79,54 @@ def compute(node: Node, scope: Scope) -> Any:
             return None
         return property_of(target, compute(node.key, scope), "safe" if node.safe else "strict")
     name = node.name.lower()
+    row = function_named(name)
+    if row and row.made == "compiler":
+        row = None
+    if row and (problem := arity_problem(node.name, len(node.arguments), row.in_templates)):
+        raise ExpressionError(problem)
     if special := _SPECIAL.get(name):
         return special(node.arguments, scope)
     function = scope.functions.get(name) or scope.user_functions.get(name) or FUNCTIONS.get(name)
+    if function is None and row is None:
+        raise ExpressionError(f"The template function '{node.name}' is not valid. {SEE}")
     if function is None:
-        raise ExpressionError(f"The template function '{node.name}' is not valid.")
+        raise unknown(f"the function '{node.name}' here")
     arguments = [compute(argument, scope) for argument in node.arguments]
+    if row:
+        check_arguments(row, arguments)
     try:
-        return function(*arguments)
+        result = function(*arguments)
+    except NotKnown as problem:
+        raise unknown(str(problem)) from problem
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as problem:
-        raise ExpressionError(f"Unable to evaluate template language function '{node.name}': {problem}.") from problem
+        raise unhandled(node.name) from problem
+    return paired(result) if isinstance(result, str) else result
 
 
-def _named(kind: str, arguments: tuple[Node, ...], scope: Scope) -> str:
-    if len(arguments) != 1:
-        raise ExpressionError(f"The template function '{kind}' expects one argument.")
-    name = compute(arguments[0], scope)
-    if not isinstance(name, str):
-        raise ExpressionError(f"The template function '{kind}' expects its argument to be a string.")
-    return name
+def _reading(kind: str, of: Callable[[Scope], Callable[[str], Any] | None]) -> Callable[[tuple[Node, ...], Scope], Any]:
+    """A function that looks a name up in the scope."""
+
+    def read(arguments: tuple[Node, ...], scope: Scope) -> Any:
+        name, known = compute(arguments[0], scope), of(scope)
+        if not isinstance(name, str):
+            raise ExpressionError(f"The template function '{kind}' expects its argument to be a string.")
+        if known is None:
+            raise ExpressionError(f"The template function '{kind}' is not expected at this location.")
+        return known(name)
+
+    return read
 
 
-def _parameters(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("parameters", arguments, scope)
-    if scope.parameters is None:
-        raise ExpressionError("The template function 'parameters' is not expected at this location.")
-    return scope.parameters(name)
+def _of_lambda(scope: Scope) -> Callable[[str], Any]:
+    def known(name: str) -> Any:
+        if name not in scope.lambda_variables:
+            raise ExpressionError(f"The lambda variable '{name}' is not found.")
+        return scope.lambda_variables[name]
 
-
-def _variables(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("variables", arguments, scope)
-    if scope.variables is None:
-        raise ExpressionError("The template function 'variables' is not expected at this location.")
-    return scope.variables(name)
-
-
-def _lambda_variables(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    name = _named("lambdaVariables", arguments, scope)
-    if name not in scope.lambda_variables:
-        raise ExpressionError(f"The lambda variable '{name}' is not found.")
-    return scope.lambda_variables[name]
+    return known
 
 
 def _condition(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    if len(arguments) != 3:
-        raise ExpressionError("The template function 'if' expects three arguments.")
     return compute(arguments[1] if _truth("if", arguments[0], scope) else arguments[2], scope)
 
 
@@ -196,95 +145,138 @@ def _coalesce(arguments: tuple[Node, ...], scope: Scope) -> Any:
 def _truth(function: str, node: Node, scope: Scope) -> bool:
     value = compute(node, scope)
     if not isinstance(value, bool):
-        raise ExpressionError(f"The template function '{function}' expects its parameters to be of type boolean.")
+        raise not_valid(function, "arguments should be of type 'boolean'")
     return value
 
 
 def _copy_index(arguments: tuple[Node, ...], scope: Scope) -> int:
     values = [compute(argument, scope) for argument in arguments]
-    loop = values[0] if values and isinstance(values[0], str) else ""
-    offset = next((value for value in values if isinstance(value, int)), 0)
-    if loop.lower() not in scope.copy_index:
+    loop = values.pop(0) if values and isinstance(values[0], str) else ""
+    offset = values[0] if values else 0
+    if loop.lower() not in scope.copy_index or type(offset) is not int:
         raise ExpressionError("The template function 'copyIndex' is not expected at this location.")
     return scope.copy_index[loop.lower()] + offset
 
 
-def _lambda(name: str, node: Node, scope: Scope) -> Callable[..., Any]:
-    """The Python function that an argument of the form `lambda('x', …)` stands for."""
+@dataclass(frozen=True)
+class _Lambda:
+    """What an argument of the form `lambda('x', …)` stands for."""
+
+    function: str
+    names: tuple[str, ...]
+    body: Node
+    scope: Scope
+
+    def __call__(self, *values: Any) -> Any:
+        bound = {**self.scope.lambda_variables, **dict(zip(self.names, values, strict=False))}
+        return compute(self.body, replace(self.scope, lambda_variables=bound))
+
+    def over(self, values: list[Any], wanted: str = "") -> list[Any]:
+        """Applied to each value, and where it names a second one to its index; each result of the type `wanted`."""
+        made: list[Any] = []
+        for index, value in enumerate(values):
+            result = self(*(value, index)[: len(self.names)])
+            if wanted and kind_of(result) != wanted:
+                raise ExpressionError(
+                    f"The lambda expression provided to language function '{self.function}' is expected to return a value of "
+                    f"type '{wanted}', but evaluation on the input element at position {index} returned a value of type "
+                    f"'{kind_of(result)}'. {SEE}"
+                )
+            made.append(result)
+        return made
+
+
+def _lambda(name: str, node: Node, scope: Scope) -> _Lambda:
     if not isinstance(node, Call) or node.name.lower() != "lambda" or not node.arguments:
         raise ExpressionError(f"The template function '{name}' expects a lambda.")
-    names = [str(compute(argument, scope)) for argument in node.arguments[:-1]]
-
-    def call(*values: Any) -> Any:
-        bound = {**scope.lambda_variables, **dict(zip(names, values, strict=False))}
-        return compute(node.arguments[-1], replace(scope, lambda_variables=bound))
-
-    # A second lambda variable, where one is declared, receives the index.
-    call.takes = len(names)  # pyright: ignore[reportFunctionMemberAccess]
-    return call
+    names = tuple(str(compute(argument, scope)) for argument in node.arguments[:-1])
+    return _Lambda(name, names, node.arguments[-1], scope)
 
 
-def _array(name: str, node: Node, scope: Scope) -> list[Any]:
+def _collection(name: str, node: Node, scope: Scope) -> Any:
     value = compute(node, scope)
-    if not isinstance(value, list):
-        raise ExpressionError(f"The template function '{name}' expects its first argument to be an array.")
-    return as_list(value)
-
-
-def _applied(function: Callable[..., Any], values: list[Any]) -> list[Any]:
-    takes = getattr(function, "takes", 1)
-    return [function(*(value, index)[:takes]) for index, value in enumerate(values)]
+    row = function_named(name)
+    if row:
+        check_arguments(row, [value])
+    return value
 
 
 def _map(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    array, function = arguments
-    return _applied(_lambda("map", function, scope), _array("map", array, scope))
+    values = _collection("map", arguments[0], scope)
+    return _lambda("map", arguments[1], scope).over(values)
 
 
 def _filter(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    array, function = arguments
-    values = _array("filter", array, scope)
-    kept = _applied(_lambda("filter", function, scope), values)
-    return [value for value, keep in zip(values, kept, strict=True) if keep is True]
+    values = _collection("filter", arguments[0], scope)
+    kept = _lambda("filter", arguments[1], scope).over(values, "Boolean")
+    return [value for value, keep in zip(values, kept, strict=True) if keep]
 
 
 def _reduce(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    array, initial, function = arguments
-    call = _lambda("reduce", function, scope)
-    total = compute(initial, scope)
-    for value in _array("reduce", array, scope):
-        total = call(total, value)
+    values = _collection("reduce", arguments[0], scope)
+    call = _lambda("reduce", arguments[2], scope)
+    total = compute(arguments[1], scope)
+    for index, value in enumerate(values):
+        total = call(*(total, value, index)[: len(call.names)])
     return total
 
 
 def _sort(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    array, function = arguments
-    before = _lambda("sort", function, scope)
+    values = _collection("sort", arguments[0], scope)
+    before = _lambda("sort", arguments[1], scope)
 
-    def compare(left: Any, right: Any) -> int:
-        return -1 if before(left, right) is True else (1 if before(right, left) is True else 0)
+    def holds(left: Any, right: Any) -> bool:
+        try:
+            result = before(left, right)
+        except ExpressionError as problem:
+            if isinstance(problem, NotKnownHere):
+                raise
+            raise unhandled("sort") from problem
+        if not isinstance(result, bool):
+            raise unhandled("sort")
+        return result
 
-    return sorted(_array("sort", array, scope), key=functools.cmp_to_key(compare))
+    # What is before each other, or neither, stays as it was.
+    return sorted(values, key=functools.cmp_to_key(lambda left, right: holds(right, left) - holds(left, right)))
 
 
 def _to_object(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
-    values = _array("toObject", arguments[0], scope)
-    keys = _applied(_lambda("toObject", arguments[1], scope), values)
-    made = _applied(_lambda("toObject", arguments[2], scope), values) if len(arguments) > 2 else values
+    values = _collection("toObject", arguments[0], scope)
+    keys = _lambda("toObject", arguments[1], scope).over(values, "String")
+    seen: dict[str, str] = {}
+    for key in keys:
+        if upper(key) in seen:
+            raise ExpressionError(
+                f"The lambda expression parameter at index '1' of function 'toObject' returned a duplicate key "
+                f"'{seen[upper(key)]}'. Object keys must be strings that are case-insensitively unique. {SEE}"
+            )
+        seen[upper(key)] = key
+    made = _lambda("toObject", arguments[2], scope).over(values) if len(arguments) > 2 else values
     return dict(zip(keys, made, strict=True))
 
 
+def _group_by(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
+    values = _collection("groupBy", arguments[0], scope)
+    keys = _lambda("groupBy", arguments[1], scope).over(values, "String")
+    made = _lambda("groupBy", arguments[2], scope).over(values) if len(arguments) > 2 else values
+    spelt: dict[str, str] = {}
+    groups: dict[str, list[Any]] = {}
+    for key, value in zip(keys, made, strict=True):
+        groups.setdefault(spelt.setdefault(upper(key), key), []).append(value)
+    return groups
+
+
 def _map_values(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
+    value = _collection("mapValues", arguments[0], scope)
     function = _lambda("mapValues", arguments[1], scope)
-    value = compute(arguments[0], scope)
     return {key: function(item) for key, item in as_object(value).items()}
 
 
 # Functions whose arguments are not simply evaluated first: they choose, bind names, or read the scope.
 _SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
-    "parameters": _parameters,
-    "variables": _variables,
-    "lambdavariables": _lambda_variables,
+    "parameters": _reading("parameters", lambda scope: scope.parameters),
+    "variables": _reading("variables", lambda scope: scope.variables),
+    "lambdavariables": _reading("lambdaVariables", _of_lambda),
     "if": _condition,
     "and": _conjunction,
     "or": _disjunction,
@@ -295,99 +287,6 @@ _SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
     "reduce": _reduce,
     "sort": _sort,
     "toobject": _to_object,
+    "groupby": _group_by,
     "mapvalues": _map_values,
 }
-
-_TOKEN = re.compile(
-    r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_][\w]*)|(?P<mark>[()\[\],]|\.\?|\.))"
-)
-_MARKS = {"(": "LeftParenthesis", ")": "RightParenthesis", "[": "LeftSquareBracket", "]": "RightSquareBracket"}
-_TOKENS = {**_MARKS, ",": "Comma", ".": "Dot", "string": "StringLiteral", "number": "Integer", "name": "Identifier"}
-_DEEPEST = 200
-
-
-class _Parser:
-    """Reads one expression from left to right."""
-
-    def __init__(self, body: str, whole: str) -> None:
-        self._body = body
-        self._whole = whole
-        self._at = 0
-        self._depth = 0
-
-    def expression(self) -> Node:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._error("it is nested too deeply")
-        node = self._primary()
-        while (mark := self._peek("mark")) in ("[", ".", ".?"):
-            self._take()
-            if mark == "[":
-                node = Index(node, self.expression())
-                self._expect("]")
-            else:
-                node = Index(node, Literal(self._name()), safe=mark == ".?")
-        self._depth -= 1
-        return node
-
-    def end(self) -> None:
-        if self._body[self._at :].strip():
-            raise self._unexpected("EndOfData")
-
-    def _primary(self) -> Node:
-        kind, text = self._take()
-        if kind == "string":
-            return Literal(text[1:-1].replace("''", "'"))
-        if kind == "number":
-            return Literal(int(text))
-        if kind != "name":
-            raise self._error(f"unexpected '{text}' at position {self._at}")
-        while self._peek("mark") == ".":  # a user-defined function: namespace.name(…)
-            self._take()
-            text = f"{text}.{self._name()}"
-        self._expect("(")
-        arguments: list[Node] = []
-        if self._peek("mark") != ")":
-            arguments.append(self.expression())
-            while self._peek("mark") == ",":
-                self._take()
-                arguments.append(self.expression())
-        self._expect(")")
-        return Call(text, tuple(arguments))
-
-    def _name(self) -> str:
-        kind, text = self._take()
-        if kind != "name":
-            raise self._error(f"a name is expected at position {self._at}")
-        return text
-
-    def _expect(self, mark: str) -> None:
-        if self._peek("mark") != mark:
-            raise self._unexpected(_MARKS[mark])
-        self._take()
-
-    def _peek(self, kind: str) -> str | None:
-        found = _TOKEN.match(self._body, self._at)
-        return found.group(kind) if found else None
-
-    def _take(self) -> tuple[str, str]:
-        found = _TOKEN.match(self._body, self._at)
-        if not found or found.lastgroup is None:
-            raise self._error(f"a value is expected at position {self._at + 1}")
-        self._at = found.end()
-        return found.lastgroup, found.group(found.lastgroup)
-
-    def _unexpected(self, wanted: str) -> ExpressionError:
-        """ARM's sentence, with ARM's names of tokens."""
-        if not self._body[self._at :].strip():
-            actual = "EndOfData"
-        elif found := _TOKEN.match(self._body, self._at):
-            actual = _TOKENS[found[0].strip()[:1] if found.lastgroup == "mark" else str(found.lastgroup)]
-        else:
-            return self._error(f"unexpected characters at position {self._at + 1}")
-        return ExpressionError(
-            f"Unable to parse language expression '{self._body}': expected token '{wanted}' and actual '{actual}'."
-        )
-
-    def _error(self, reason: str) -> ExpressionError:
-        return ExpressionError(f"The template language expression '{self._whole}' is not valid: {reason}.")

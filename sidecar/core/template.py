@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sidecar.armlang.bicep import compile_bicep, content_digest, source_digest
-from sidecar.armlang.deployment import Template
+from sidecar.armlang.bicep import compile_file
+from sidecar.core.bicep_config import error_rules
+from sidecar.core.bicep_files import Folder
+from sidecar.core.deployment import Template
+from sidecar.core.stamp import content_digest, source_digest, stamp_of, stamped
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError
+from sidecar.words.problems import Problem
+from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
 
@@ -24,8 +29,10 @@ class Compiled:
     """Which compiler made it: shown in the log."""
 
 
-def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compiled:
+def load_template(bicep: Path, compiled: Path, environ: dict[str, str], root: Path | None = None) -> Compiled:
     """The template of a workspace. The shipped JSON is used as it is while its stamp fits; an edited Bicep file is compiled.
+
+    `root`: the workspace, above which no file is read; None: the Bicep file's own folder.
 
     Raises TemplateError when the JSON was edited by hand, or the Bicep file needs a compiler that is not there."""
     if not bicep.exists():
@@ -36,7 +43,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
     source = read_text(bicep, bicep.name)
     if compiled.exists():
         template = _read(compiled)
-        stamp = _stamp(template)
+        stamp = stamp_of(template)
         if stamp is not None:
             if stamp["contentSha256"] != content_digest(template):
                 raise TemplateError(
@@ -54,28 +61,31 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str]) -> Compi
     if cli is not None:
         return Compiled(_run_cli(cli, bicep), Text("Compiled {file} with {cli}.", file=bicep.name, cli=cli))
     try:
-        return Compiled(
-            cast("Template", compile_bicep(source)),
-            Text("Compiled {file} with Slipway's own compiler.", file=bicep.name),
+        template = _compiled(source, bicep, root or bicep.parent)
+    except Refused as refused:
+        refused.problems = tuple(
+            Problem(
+                str(bicep.parent / each.file), each.file, each.line, each.column, each.message, each.kind == "mistake"
+            )
+            for each in refused.findings
         )
-    except TemplateError as error:
-        raise TemplateError(
-            Text("{file}, {problem}", file=bicep.name, problem=error.message),
-            Text(
-                "Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH) and try again, or simplify the file."
-            ),
-            code=error.code,
-        ) from error
+        raise
+    return Compiled(template, Text("Compiled {file} with Slipway's own compiler.", file=bicep.name))
 
 
-def template_of(source: str, compiled: Path) -> Template:
+def template_of(source: str, compiled: Path, bicep: Path, root: Path) -> Template:
     """The shipped JSON while its stamp fits the source, else what our own compiler makes of it. Raises TemplateError."""
     if compiled.exists():
         template = _read(compiled)
-        stamp = _stamp(template)
+        stamp = stamp_of(template)
         if stamp is not None and stamp["sourceSha256"] == source_digest(source):
             return template
-    return cast("Template", compile_bicep(source))
+    return _compiled(source, bicep, root)
+
+
+def _compiled(source: str, bicep: Path, root: Path) -> Template:
+    rules = error_rules(bicep, root)
+    return cast("Template", stamped(compile_file(bicep.name, source, Folder(bicep.parent, root), rules), source))
 
 
 def bicep_cli(environ: dict[str, str]) -> Path | None:
@@ -101,15 +111,6 @@ def _read(file: Path) -> Template:
     if not isinstance(document, dict):
         raise TemplateError(Text("{file} is no ARM template.", file=file.name))
     return cast("Template", document)
-
-
-def _stamp(template: Template) -> dict[str, str] | None:
-    metadata = template.get("metadata")
-    stamp = cast("dict[str, object]", metadata).get("slipway") if isinstance(metadata, dict) else None
-    if not isinstance(stamp, dict):
-        return None
-    found = {str(key): str(value) for key, value in cast("dict[object, object]", stamp).items()}
-    return found if {"sourceSha256", "contentSha256"} <= found.keys() else None
 
 
 def _run_cli(cli: Path, bicep: Path) -> Template:

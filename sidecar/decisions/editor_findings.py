@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.core.last_read import LastRead
 from sidecar.core.located import Member, Span, Value
 from sidecar.core.parameter_forms import is_placeholder, wrong_form

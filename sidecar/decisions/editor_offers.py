@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.core.last_read import LastRead
 from sidecar.core.located import Member, Span, Value
 from sidecar.core.smoke import Question

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from sidecar.armlang.deployment import Planned, Stated, Template, secure_parameters
+from sidecar.core.deployment import Planned, Stated, Template, secure_parameters
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.members import Member, changed, shown

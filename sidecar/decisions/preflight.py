@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from sidecar.armlang.deployment import Planned
+from sidecar.core.deployment import Planned
 from sidecar.decisions.azure_names import broken_rule
 from sidecar.decisions.checks import Check, Unread, failed, failed_as, passed, unverified, warned
 from sidecar.decisions.gpu_checks import profile_check, quota_check

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.armlang.deployment import Planned, Template, has_parameter
+from sidecar.core.deployment import Planned, Template, has_parameter
 from sidecar.gateway.apps import Environment
 from sidecar.words.errors import CloudError
 from sidecar.words.text import Text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sidecar.armlang.deployment import Planned, Stated, Template, has_parameter
+from sidecar.core.deployment import Planned, Stated, Template, has_parameter
 from sidecar.decisions.profiles import PROFILE_NAME, Wanted, profile_in
 from sidecar.gateway.apps import PROJECT_TAG, App, Environment, Mounted
 from sidecar.gateway.offers import Account

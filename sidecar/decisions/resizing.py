@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sidecar.armlang.deployment import Planned
+from sidecar.core.deployment import Planned
 from sidecar.decisions.provisioning import ENVIRONMENT, SHARE, Existing
 from sidecar.words.text import Text
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.words.text import Text
 
 Declared = Mapping[str, object]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from sidecar.armlang.deployment import Template
+from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located
@@ -28,6 +29,8 @@ from sidecar.decisions.editor_offers import (
     spot,
 )
 from sidecar.words.errors import SlipwayError, TemplateError
+from sidecar.words.refused import Finding as BicepFinding
+from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
 FileKind = Literal["config", "parameters", "smoke", "bicep"]
@@ -127,10 +130,11 @@ class Editing:
         if bicep_cli(dict(self.environ)) is not None:
             return []
         try:
-            template_of(text, Workspace(file.folder).template_file)
+            template_of(text, Workspace(file.folder).template_file, file.path, file.folder)
+        except Refused as refused:
+            return [_as_finding(text, file.path.name, each) for each in refused.findings]
         except TemplateError as error:
-            line = next((int(value) for name, value in error.message.args if name == "line"), 1)
-            return [Finding(_line(text, line), error.code, error.message)]
+            return [Finding(_line(text, 1), error.code, error.message)]
         return []
 
     def _template(self, folder: Path) -> Template | None:
@@ -146,16 +150,27 @@ class Editing:
         digest = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
         known = self._templates.get(file)
         if known is None or known[0] != digest:
-            known = self._templates[file] = digest, _compiled(source, workspace.template_file)
+            known = self._templates[file] = digest, _compiled(source, workspace)
         return known[1]
 
     def _last(self, folder: Path) -> LastRead | None:
         return kept_last_read(self.state, folder)
 
 
-def _compiled(source: str, compiled: Path) -> Template | None:
+def _as_finding(text: str, name: str, found: BicepFinding) -> Finding:
+    """Where it stands; of another file, which this one names, at the beginning."""
+    code = found.code or ("BicepMistake" if found.kind == "mistake" else "BicepSubset")
+    if found.file != name:
+        place = {"file": found.file, "line": found.line, "column": found.column, "what": found.message}
+        return Finding(_line(text, 1), code, Text("{file}, line {line}, column {column}: {what}", **place))
+    ends = [0, *(each.end() for each in re.finditer(r"\r\n|\n|\r", text))]
+    start = min(ends[min(found.line, len(ends)) - 1] + found.column - 1, len(text))
+    return Finding(Span(start, min(start + found.length, len(text))), code, found.message)
+
+
+def _compiled(source: str, workspace: Workspace) -> Template | None:
     try:
-        return template_of(source, compiled)
+        return template_of(source, workspace.template_file, workspace.bicep_file, workspace.folder)
     except TemplateError:
         return None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from sidecar.armlang.deployment import DEPLOYMENT_PREFIX, Template
+from sidecar.core.deployment import DEPLOYMENT_PREFIX, Template
 from sidecar.core.journal import Journal
 from sidecar.gateway import resources
 from sidecar.gateway.patience import LOST_SECONDS

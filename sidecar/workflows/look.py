@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from sidecar.armlang.deployment import Planned, Stated
+from sidecar.core.deployment import Planned, Stated
 from sidecar.core.journal import Journal
 from sidecar.decisions.provisioning import (
     ACCOUNT,

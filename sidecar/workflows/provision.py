@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sidecar.armlang.deployment import Planned
+from sidecar.core.deployment import Planned
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, keep_made, keep_project_id, write_config
 from sidecar.decisions.app_changes import Change

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sidecar.armlang.deployment import (
+from sidecar.core.deployment import (
     GroupFacts,
     Planned,
     Template,
@@ -67,7 +67,7 @@ class Plan:
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
     """Raises SlipwayError for a template or parameters that can't be read, and for a group that is not there."""
-    compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ)
+    compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ, workspace.folder)
     parameters = read_parameters(workspace)
     values = usable(compiled.template, parameters)
     template = with_documented_defaults(compiled.template, values)

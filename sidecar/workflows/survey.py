@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sidecar.armlang.deployment import Template, merge_parameters, referring
+from sidecar.core.deployment import Template, merge_parameters, referring
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, known_project_id, read_config
 from sidecar.decisions.app_changes import Change, Standing, app_change

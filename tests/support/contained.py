@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
-from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.codefiles import read_tree
+from sidecar.core.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.releases import Generation
 from sidecar.core.sync import Release, pack
 from sidecar.localcloud.core.ports import Promise

@@ -7,19 +7,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sidecar.armlang.expressions import ExpressionError, Scope
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import invalid_template, resolve_parameters
-from sidecar.localcloud.deployments.planning import Plan, plan_template, user_functions
+from sidecar.localcloud.deployments.declared_types import invalid_template
+from sidecar.localcloud.deployments.planner import planned_deployment
+from sidecar.localcloud.deployments.planning import Plan
 from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import TYPE, Ordered, checked_template, deployment_record
 from sidecar.localcloud.deployments.run import DeploymentRun, deployment_failed
-from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
-from sidecar.localcloud.deployments.syntax import check_syntax
+from sidecar.localcloud.deployments.scope_functions import Place
 
 log = logging.getLogger(__name__)
 End = Literal["Succeeded", "Failed", "Canceled"]
@@ -42,24 +42,12 @@ class Deployments:
         """Parameters resolved, resources listed; nothing is created. `keep_unknown` is what-if's."""
         template = checked_template(ordered)
         try:
-            return self._planned(ordered, template, keep_unknown or {})
+            given: Json = member(ordered.properties, "parameters")
+            return planned_deployment(template, given, self.place(ordered), self._cloud.now(), keep_unknown or {})
         except ExpressionError as problem:
             raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
         except RecursionError as problem:
             raise invalid_template("The template is nested too deeply.") from problem
-
-    def _planned(self, ordered: Ordered, template: Json, keep_unknown: Mapping[str, Callable[..., Any]]) -> Plan:
-        check_syntax(template)
-        place = self.place(ordered)
-        functions = {**place_functions(place), **keep_unknown}
-        defaults = chance_functions(self._cloud.now())
-        parameters = resolve_parameters(
-            template,
-            member(ordered.properties, "parameters"),
-            _defaults_scope(template, functions, {} if keep_unknown else defaults),
-            keep_unknown,
-        )
-        return plan_template(template, parameters, place, functions)
 
     def place(self, ordered: Ordered) -> Place:
         subscription = self._cloud.subscription(ordered.subscription)
@@ -192,10 +180,6 @@ class Deployments:
         )
         if self._cloud.store.get(record.id):
             self._cloud.store.put(ended)
-
-
-def _defaults_scope(template: Json, functions: Mapping[str, Any], chance: Mapping[str, Any]) -> Scope:
-    return Scope(functions={**functions, **chance}, user_functions=user_functions(template, functions))
 
 
 def _no_deployment(deployment_id: str) -> ArmError:

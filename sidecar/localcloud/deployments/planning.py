@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sidecar.armlang.digests import guid
-from sidecar.armlang.expressions import Deferred, ExpressionError, Literal, Scope, calls, compute, evaluate
+from sidecar.armlang.expression_syntax import Literal, calls
+from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
+from sidecar.armlang.values import ExpressionError, written
+from sidecar.dotnet.digests import guid
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects, strings
-from sidecar.localcloud.deployments.arities import READING
-from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
-from sidecar.localcloud.deployments.scope_functions import Place, canonical_id
+from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
+from sidecar.localcloud.deployments.declared_types import invalid_template
+from sidecar.localcloud.deployments.evaluation import expand, nested_properties, repeated, unevaluated
+from sidecar.localcloud.deployments.parameters import Parameters
+from sidecar.localcloud.deployments.scope_functions import READING, Place, canonical_id
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Planned:
     """False where its condition is false: then it is neither deployed nor read."""
     depends_on: tuple[str, ...] = ()
     """Ids stated in dependsOn."""
+    after: tuple[str, ...] = ()
+    """Ids of the batch before its own, in a loop whose copies are made one batch after the other."""
     refers_to: tuple[tuple[str, str | None, str | None], ...] = ()
     """(id, api version, list function) for each reference() and list*() to another resource of the template."""
 
@@ -40,11 +45,19 @@ class Planned:
     def body(self, functions: Mapping[str, Callable[..., Any]], leaf: Callable[[Any, Scope], Any] = evaluate) -> Json:
         """What is sent to the provider, with reference() and list*() as `functions` answer them."""
         scope = replace(self.scope, functions={**self.scope.functions, **functions})
-        return {
+        plain = {
             name: expand(value, scope, leaf)
             for name, value in self.source.items()
             if name not in _CONTROL and not (self.nested and name == "properties")
-        } | ({"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {})
+        }
+        nested = {"properties": nested_properties(member(self.source, "properties"), scope)} if self.nested else {}
+        return written({**plain, **nested})
+
+    def refusal(self, problem: ExpressionError) -> str:
+        """ARM's sentence where its body can't be evaluated."""
+        stated = self.symbol or self.name
+        see = "Please see https://aka.ms/arm-functions for usage details."
+        return f"The template resource '{stated}' is not valid: {problem}. {see}"
 
     @property
     def nested(self) -> bool:
@@ -72,7 +85,7 @@ class Plan:
     def waits_for(self, planned: Planned) -> frozenset[str]:
         """Keys of the resources that must be there first."""
         keys = {planned_resource.key for planned_resource in self.resources}
-        stated = {resource_id.lower() for resource_id in planned.depends_on}
+        stated = {resource_id.lower() for resource_id in (*planned.depends_on, *planned.after)}
         implied = {resource_id.lower() for resource_id, _, _ in planned.refers_to}
         return frozenset((stated | implied) & keys - {planned.key})
 
@@ -112,56 +125,13 @@ def plan_template(
         ]
         _refuse_duplicates(resources)
         draft = Plan(place, parameters, tuple(resources), scope, member(template, "outputs"))
-        linked = tuple(_link(planned, draft) for planned in resources)
+        loops = frozenset(_loops(template))
+        linked = tuple(_link(planned, draft, loops) for planned in resources)
     except ExpressionError as problem:
         raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
     plan = replace(draft, resources=linked)
     _refuse_cycles(plan)
     return plan
-
-
-def expand(value: Any, scope: Scope, leaf: Callable[[Any, Scope], Any] = evaluate) -> Any:
-    """`value` with its expressions evaluated (by `leaf`) and its property copy loops written out."""
-    if (entries := as_object(value)) is not None:
-        loops = as_list(entries.get("copy"))
-        if loops is not None and all(isinstance(loop, dict) and "input" in loop for loop in loops):
-            made: Json = {loop["name"]: _repeat(loop, scope, leaf) for loop in loops}
-            return {**expand({k: v for k, v in entries.items() if k != "copy"}, scope, leaf), **made}
-        return {evaluate(name, scope): expand(item, scope, leaf) for name, item in entries.items()}
-    if (items := as_list(value)) is not None:
-        return [expand(item, scope, leaf) for item in items]
-    return leaf(value, scope)
-
-
-def unevaluated(value: Any, scope: Scope) -> Any:
-    """`value` evaluated as far as it can be before a deployment; the rest stays as the expression that it is."""
-    if (entries := as_object(value)) is not None:
-        return {name: unevaluated(item, scope) for name, item in entries.items()}
-    if (items := as_list(value)) is not None:
-        return [unevaluated(item, scope) for item in items]
-    try:
-        return evaluate(value, scope)
-    except Deferred as unknown:
-        alone = calls(value)
-        only = len(alone) == 1 and all(isinstance(argument, Literal) for argument in alone[0].arguments)
-        return unknown.text if only and alone[0].name.lower() == "parameters" else value
-    except ExpressionError:
-        return value
-
-
-def nested_properties(properties: Json, scope: Scope) -> Json:
-    """A nested deployment's properties: an inner scope's template stays as it is written, an outer one's is evaluated."""
-    template: Json = member(properties, "template")
-    outer = str(member(properties, "expressionEvaluationOptions").get("scope", "outer")).lower() == "outer"
-    rest: Json = expand({name: value for name, value in properties.items() if name != "template"}, scope)
-    return {**rest, "template": _outer_template(template, scope) if outer and "template" in properties else template}
-
-
-def _outer_template(template: Json, scope: Scope) -> Json:
-    """Parameters, variables and expressions of a nested template with outer scope are those of the deployment around it."""
-    return {
-        name: expand(value, scope) if name in ("resources", "outputs") else value for name, value in template.items()
-    }
 
 
 def mangled(name: str) -> str:
@@ -207,7 +177,7 @@ def _template_scope(template: Json, parameters: Parameters, functions: Mapping[s
 
     def computed(key: str, name: str) -> Any:
         if key in loops:
-            return _repeat(loops[key], scope)
+            return repeated(loops[key], scope)
         if key not in names:
             raise ExpressionError(f"The template variable '{name}' is not found.")
         # Where a what-if can't know a part of a value, the rest of it is still known.
@@ -243,13 +213,23 @@ def _expand_resource(
         yield from _resource(symbol, entry, parent, scope, place)
         return
     count = evaluate(loop.get("count"), scope)
-    if not isinstance(count, int) or not 0 <= count <= 800:
+    if type(count) is not int or not 0 <= count <= 800:
         raise ExpressionError(f"The copy count of the resource '{entry.get('name')}' must be between 0 and 800.")
+    serial = str(loop.get("mode", "")).lower() == "serial"
+    batch = evaluate(loop.get("batchSize", 1), scope) if serial else 0
+    if serial and (type(batch) is not int or batch < 1):
+        raise ExpressionError(f"The batch size of the resource '{entry.get('name')}' must be 1 or more.")
+    before: list[str] = []
+    current: list[str] = []
     for index in range(count):
+        if serial and index % batch == 0:
+            before, current = current, []
         # Without a name, copyIndex() means the loop of the resource; with its name, too.
         indices = {**scope.copy_index, "": index, str(loop.get("name", "")).lower(): index}
         name = f"{symbol}[{index}]" if symbol else None
-        yield from _resource(name, entry, parent, replace(scope, copy_index=indices), place)
+        for planned in _resource(name, entry, parent, replace(scope, copy_index=indices), place):
+            current.append(planned.id)
+            yield replace(planned, after=tuple(before))
 
 
 def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Scope, place: Place) -> Iterator[Planned]:
@@ -257,9 +237,13 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         if not entry.get(required):
             raise ExpressionError(f"The template resource is missing its '{required}'.")
     wanted = evaluate(entry.get("condition", True), scope) in (True, "true", "True")
-    kind, name = str(entry["type"]), str(evaluate(entry["name"], scope))
+    kind = str(entry["type"])
+    name = _resource_name(symbol or str(entry["name"]), kind, evaluate(entry["name"], scope), wanted=wanted)
     if parent and "/" not in kind:
         kind, name = f"{parent.type}/{kind}", f"{parent.name}/{name}"
+    wanted = wanted and (parent is None or parent.wanted)
+    if wanted:
+        _refuse_segments(kind, name)
     planned = Planned(
         symbol,
         _address(kind, name, entry, scope, place),
@@ -269,7 +253,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         {**entry, "type": kind, "name": name},
         scope,
         existing=bool(entry.get("existing")),
-        wanted=wanted and (parent is None or parent.wanted),
+        wanted=wanted,
         depends_on=(parent.id,) if parent else (),
     )
     yield planned
@@ -277,14 +261,33 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         yield from _expand_resource(None, child, planned, scope, place)
 
 
+_SEE = "Please see https://aka.ms/arm-syntax-resources for usage details."
+
+
+def _resource_name(stated: str, kind: str, name: Any, *, wanted: bool) -> str:
+    """Its name, which may be anything where the resource is not made."""
+    if wanted and (name is None or name == ""):
+        raise ExpressionError(
+            f"The template resource '{stated}' of type '{kind}' is not valid. The name property cannot be null or empty. {_SEE}"
+        )
+    if wanted and not isinstance(name, str):
+        raise ExpressionError(
+            f"The template resource '{stated}' of type '{kind}' is not valid. Its name is no string. {_SEE}"
+        )
+    return written(name) if isinstance(name, str) else ""
+
+
+def _refuse_segments(kind: str, name: str) -> None:
+    wanted, given = kind.count("/"), len([each for each in name.split("/") if each])
+    if given != wanted:
+        raise ExpressionError(
+            f"The template resource '{name}' of type '{kind}' has an invalid name. The name '{name}' contains '{given}' name "
+            f"segment(s) separated by '/', but '{wanted}' segment(s) were expected. {_SEE}"
+        )
+
+
 def _address(kind: str, name: str, entry: Json, scope: Scope, place: Place) -> str:
     namespace, *types = kind.split("/")
-    names = name.split("/")
-    if len(types) != len(names):
-        raise ExpressionError(
-            f"The template resource '{name}' for type '{kind}' has incorrect segment lengths. A nested resource type must "
-            "have identical number of segments as its resource name."
-        )
     subscription = evaluate(entry.get("subscriptionId"), scope) or place.subscription_id
     group = evaluate(entry.get("resourceGroup"), scope)
     stated = evaluate(entry.get("scope"), scope)
@@ -296,24 +299,40 @@ def _address(kind: str, name: str, entry: Json, scope: Scope, place: Place) -> s
         base = f"/subscriptions/{subscription}"
     else:
         base = place.scope
-    pairs = "".join(f"/{each}/{part}" for each, part in zip(types, names, strict=True))
+    # One that is not made may have fewer or more parts: its id only says that it is not there.
+    pairs = "".join(f"/{each}/{part}" for each, part in zip(types, name.split("/"), strict=False))
     return canonical_id(f"{base.rstrip('/')}/providers/{namespace}{pairs}")
 
 
-def _link(planned: Planned, plan: Plan) -> Planned:
+def _loops(holder: Json) -> Iterator[str]:
+    """Names under which a template's loops of resources can be waited for: also of those that make nothing."""
+    named = as_object(holder.get("resources"))
+    entries = [("", entry) for entry in objects(holder, "resources")] if named is None else [*named.items()]
+    for symbol, value in entries:
+        entry = as_object(value) or {}
+        if entry.get("copy"):
+            yield from (symbol.lower(), str(member(entry, "copy").get("name", "")).lower())
+        if str(entry.get("type", "")).lower() != "microsoft.resources/deployments":
+            yield from _loops(entry)
+
+
+def _link(planned: Planned, plan: Plan, loops: frozenset[str]) -> Planned:
     """`planned` with what it depends on, stated and implied, as ids."""
     stated: list[str] = list(planned.depends_on)
     for item in strings(planned.source, "dependsOn"):
         name = str(evaluate(item, planned.scope))
-        loop = [each.id for each in plan.resources if (each.symbol or "").lower().startswith(f"{name.lower()}[")]
-        loop += [each.id for each in plan.resources if str(member(each.source, "copy").get("name", "")) == name]
+        lowered = name.lower()
+        loop = [each.id for each in plan.resources if (each.symbol or "").lower().startswith(f"{lowered}[")]
+        loop += [
+            each.id for each in plan.resources if str(member(each.source, "copy").get("name", "")).lower() == lowered
+        ]
         found = plan.find(name)
-        if not (loop or found):
+        if not (loop or found or lowered in loops):
             raise ExpressionError(
                 f"The resource '{planned.id}' is not valid: the resource '{name}' that it depends on is not defined in "
-                "the template. Please see https://aka.ms/arm-syntax-resources for usage details."
+                f"the template. {_SEE}"
             )
-        stated += loop or [found.id if found else name]
+        stated += loop or ([found.id] if found else [])
     return replace(planned, depends_on=tuple(stated), refers_to=tuple(_references(planned, plan)))
 
 
@@ -349,10 +368,7 @@ def _refuse_duplicates(resources: list[Planned]) -> None:
     seen: set[str] = set()
     for planned in resources:
         if planned.key in seen and planned.wanted and not planned.existing:
-            raise invalid_template(
-                f"The resource '{planned.id}' is defined multiple times in a template. Please see "
-                "https://aka.ms/arm-syntax-resources for usage details."
-            )
+            raise invalid_template(f"The resource '{planned.id}' is defined multiple times in a template. {_SEE}")
         if planned.wanted and not planned.existing:
             seen.add(planned.key)
 
@@ -367,14 +383,3 @@ def _refuse_cycles(plan: Plan) -> None:
             f"Circular dependency detected on resource: '{next(iter(waiting))}'. Please see "
             "https://aka.ms/arm-syntax-resources for usage details."
         )
-
-
-def _repeat(loop: Json, scope: Scope, leaf: Callable[[Any, Scope], Any] = evaluate) -> list[Any]:
-    count = evaluate(loop.get("count"), scope)
-    if not isinstance(count, int) or not 0 <= count <= 800:
-        raise ExpressionError(f"The copy count of '{loop.get('name')}' must be between 0 and 800.")
-    name = str(loop.get("name", "")).lower()
-    return [
-        expand(loop.get("input"), replace(scope, copy_index={**scope.copy_index, "": index, name: index}), leaf)
-        for index in range(count)
-    ]

@@ -4,16 +4,18 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from sidecar.armlang.expressions import Deferred, ExpressionError, Scope, evaluate
+from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
-from sidecar.localcloud.deployments.arities import READING
-from sidecar.localcloud.deployments.parameters import invalid_template
-from sidecar.localcloud.deployments.planning import Plan, Planned, nested_properties
+from sidecar.localcloud.deployments.declared_types import invalid_template
+from sidecar.localcloud.deployments.evaluation import nested_properties
+from sidecar.localcloud.deployments.planning import Plan, Planned
 from sidecar.localcloud.deployments.record import Ordered
+from sidecar.localcloud.deployments.scope_functions import READING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.namespaces import require_registered_type
 from sidecar.localcloud.resources.resource_type import ArmRequest, Lookup
@@ -82,9 +84,7 @@ def _early_body(planned: Planned) -> Json:
     except Deferred:
         return {}  # a name of a property is read from a resource: nothing of the body is known for certain
     except ExpressionError as problem:
-        raise invalid_template(
-            f"Unable to process template language expressions for resource '{planned.id}'. '{problem}'"
-        ) from problem
+        raise invalid_template(planned.refusal(problem)) from problem
 
 
 def _unread() -> Mapping[str, Callable[..., Any]]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sidecar.armlang.expressions import ExpressionError, evaluate
+from sidecar.armlang.expressions import evaluate
+from sidecar.armlang.values import ExpressionError, written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
 from sidecar.localcloud.core.clock import utc_now
@@ -15,8 +16,9 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import invalid_template, shown_type
-from sidecar.localcloud.deployments.planning import Plan, Planned, expand, mangled
+from sidecar.localcloud.deployments.declared_types import invalid_template, shown_type
+from sidecar.localcloud.deployments.evaluation import expand, repeated
+from sidecar.localcloud.deployments.planning import Plan, Planned, mangled
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
 from sidecar.localcloud.resources import providers
@@ -94,10 +96,7 @@ class DeploymentRun:
         try:
             body = planned.body(self._functions)
         except ExpressionError as problem:
-            raise invalid_template(
-                f"The template resource '{planned.name}' is not valid: {problem} Please see "
-                "https://aka.ms/arm-functions for usage details."
-            ) from problem
+            raise invalid_template(planned.refusal(problem)) from problem
         if planned.nested:
             await self._deploy_nested(planned, body)
             return
@@ -159,22 +158,20 @@ class DeploymentRun:
             try:
                 if evaluate(output.get("condition", True), scope) is not True:
                     continue
-                stated = (
-                    {"copy": [{"name": "value", **output["copy"]}]} if "copy" in output else {"value": output["value"]}
-                )
-                value = expand(stated, scope)["value"]
+                loop = output.get("copy")
+                value: Any = written(repeated(loop, scope) if loop else expand(output["value"], scope))
             except ExpressionError as problem:
                 message = f"Unable to evaluate template outputs: '{name}'. Please see error details. {problem}"
                 raise ArmError(400, "DeploymentOutputEvaluationFailed", message) from problem
             kind = str(output["type"])
-            written = shown_type(kind)
+            title = shown_type(kind)
             if kind.lower().startswith("secure"):
-                shown[mangled(name)] = {"type": written}
+                shown[mangled(name)] = {"type": title}
                 private[name] = {"type": kind, "value": value}
             elif value is None and output.get("nullable"):
-                shown[mangled(name)] = {"type": written}
+                shown[mangled(name)] = {"type": title}
             else:
-                shown[mangled(name)] = {"type": written, "value": value}
+                shown[mangled(name)] = {"type": title, "value": value}
         return shown, private
 
     def _reading_functions(self) -> Mapping[str, Callable[..., Any]]:
@@ -198,7 +195,16 @@ class DeploymentRun:
 
             return call
 
-        return {"reference": reference, **{action.lower(): lister(action) for action in LISTING}}
+        def secure_outputs(name: str, _version: str | None = None) -> Json:
+            address, _ = self._address(name)
+            found = self._cloud.store.get(address)
+            if found is None or found.type != TYPE:
+                raise ExpressionError(f"The deployment '{name}' could not be found.")
+            outputs: Json = member(found.private, "outputs")
+            return {key: entry["value"] for key, entry in outputs.items()}
+
+        listing = {action.lower(): lister(action) for action in LISTING}
+        return {"reference": reference, **listing, "listoutputswithsecurevalues": secure_outputs}
 
     def _address(self, name: str) -> tuple[str, Planned | None]:
         planned = self._plan.find(name)

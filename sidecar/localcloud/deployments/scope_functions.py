@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.armlang.dates import format_time
-from sidecar.armlang.functions import ExpressionError
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.dates import format_time
 from sidecar.localcloud.core.fields import Json
 
 LISTING = ("listKeys", "listSecrets", "sharedKeys", "listAccountSas", "listCredentials")
 """The functions that ask a resource's provider, as reference() reads the resource."""
+READING = frozenset(("reference", "listoutputswithsecurevalues", *(name.lower() for name in LISTING)))
+"""Those that the local cloud answers only once the resource is there."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sidecar.armlang.expressions import Call, ExpressionError, Literal, calls
+from sidecar.armlang.expression_syntax import Call, Literal, calls
+from sidecar.armlang.function_table import ROWS, Arity, arity_problem, function_named
+from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
-from sidecar.localcloud.deployments.arities import ARITIES, CHANCE, READING, Arity, arity_problem
-from sidecar.localcloud.deployments.parameters import invalid_template
+from sidecar.localcloud.deployments.declared_types import invalid_template
 
+# Functions that read a resource: they have a value only once it is there.
+_READING = frozenset(each.name.lower() for each in ROWS if each.where == "runtime")
+# Functions that give another value each time: ARM lets only a parameter's default use them.
+_CHANCE = frozenset(each.name.lower() for each in ROWS if each.where == "default")
 _DEPLOYMENTS = "microsoft.resources/deployments"
 _NOT_EVALUATED = frozenset(("metadata", "comments", "resources"))
 # Known before anything is deployed: no resource can be read for them.
@@ -61,19 +66,21 @@ def check_syntax(template: Json) -> None:
     own = dict(_user_functions(template))
     place = _Place(
         "",
-        CHANCE,
+        _CHANCE,
         frozenset(name.lower() for name in declared),
         frozenset(name.lower() for name in values),
         {name: _taken(definition) for name, definition in own.items()},
     )
     defaults = {name: (as_object(entry) or {}).get("defaultValue") for name, entry in declared.items()}
     for name, value in defaults.items():
-        _check(value, replace(place, title=f"parameter '{name}'", refused=READING, variables=None))
+        _check(value, replace(place, title=f"parameter '{name}'", refused=_READING, variables=None))
     for name, value in values.items():
-        _check(value, replace(place, title=f"variable '{name}'", refused=CHANCE | READING))
+        _check(value, replace(place, title=f"variable '{name}'", refused=_CHANCE | _READING))
     for name, definition in own.items():
         names = frozenset(str(each.get("name")).lower() for each in objects(definition, "parameters"))
-        inside = replace(place, title=f"function '{name}'", refused=CHANCE | READING, parameters=names, variables=None)
+        inside = replace(
+            place, title=f"function '{name}'", refused=_CHANCE | _READING, parameters=names, variables=None
+        )
         _check(member(definition, "output").get("value"), inside)
     _refuse_circles("parameters", "parameter", defaults)
     _refuse_circles("variables", "variable", values)
@@ -120,7 +127,7 @@ def _check_resource(entry: Json, place: _Place) -> None:
         if name == "properties" and nested:
             _check_nested(member(entry, "properties"), here)
         else:
-            _check(value, replace(here, refused=CHANCE | READING) if name in _EARLY else here)
+            _check(value, replace(here, refused=_CHANCE | _READING) if name in _EARLY else here)
     for child in [] if nested else _resources(entry):
         _check_resource(child, place)
 
@@ -150,7 +157,11 @@ def _check(value: Any, place: _Place) -> None:
 
 def _call_problem(call: Call, place: _Place) -> str | None:
     name = call.name.lower()
-    arity = place.functions.get(name) or ARITIES.get(name)
+    known_to_arm = function_named(name)
+    if known_to_arm is not None and known_to_arm.made != "compiler" and known_to_arm.where != "parameters file":
+        name, arity = known_to_arm.name.lower(), known_to_arm.in_templates
+    else:
+        arity = place.functions.get(name)
     if arity is None:
         return f"The template function '{call.name}' is not valid. Please see https://aka.ms/arm-functions for usage details."
     if name in place.refused or (name == "variables" and place.variables is None):

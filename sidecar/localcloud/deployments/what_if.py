@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.armlang.expressions import Deferred
+from sidecar.armlang.values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployments import Deployments
-from sidecar.localcloud.deployments.planning import Planned, nested_properties, unevaluated
+from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
+from sidecar.localcloud.deployments.planning import Planned
 from sidecar.localcloud.deployments.preflight import preflight
 from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
@@ -65,7 +67,7 @@ def _change(cloud: LocalCloud, planned: Planned) -> Json:
     scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
     kept = {name: value for name, value in planned.source.items() if name in _BODY}
     after: Json = {
-        **unevaluated(kept, scope),
+        **written(unevaluated(kept, scope)),
         "apiVersion": planned.api_version,
         "id": planned.id,
         "name": planned.name.rsplit("/", 1)[-1],
@@ -145,4 +147,5 @@ def _unknown_functions() -> Mapping[str, Callable[..., Any]]:
 
         return call
 
-    return {name.lower(): unknown(name) for name in ("reference", *LISTING, "newGuid", "utcNow")}
+    names = ("reference", *LISTING, "listOutputsWithSecureValues", "newGuid", "utcNow")
+    return {name.lower(): unknown(name) for name in names}

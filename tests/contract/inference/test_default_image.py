@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.codefiles import read_tree
+from sidecar.core.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
 from sidecar.core.template import load_template

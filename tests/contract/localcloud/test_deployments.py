@@ -174,7 +174,7 @@ def test_secure_values_are_never_stored_readable(world: World, place: str):
         ({"resources": [thing("a"), thing("a")]}, {}, "InvalidTemplate", "defined multiple times"),
         ({"resources": [thing("[bad(]")]}, {}, "InvalidTemplate", "not valid"),
         ({"parameters": {"p": {"type": "int", "defaultValue": "[div(1, 0)]"}}}, {}, "InvalidTemplate", "div"),
-        ({"resources": [thing("a/b")]}, {}, "InvalidTemplate", "incorrect segment lengths"),
+        ({"resources": [thing("a/b")]}, {}, "InvalidTemplate", "has an invalid name"),
     ],
 )
 def test_what_is_wrong_with_a_template_is_said_before_anything_runs(

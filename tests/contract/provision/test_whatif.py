@@ -8,7 +8,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from sidecar.armlang.deployment import merge_parameters
+from sidecar.core.deployment import merge_parameters
 from sidecar.core.template import load_template
 from sidecar.core.workspace import known_project_id, read_parameters
 from sidecar.decisions.prices import Size, meters_of, price_of

@@ -127,8 +127,17 @@ def test_the_shipped_files_are_right(folder: Path) -> None:
 def test_of_the_bicep_file_the_line_is_told(folder: Path) -> None:
     bicep = (ROOT / "infra" / "provision" / "inference.bicep").read_text(encoding="utf-8")
     broken = bicep.replace("param cpu string", "parm cpu string")
-    (finding,) = editing(folder).findings(at(folder, "provision", "inference.bicep"), broken)
-    assert broken[finding.place.start : finding.place.end].startswith("parm cpu")
+    broken = broken.replace("param memory string = '56Gi'", "param memory string = 56")
+    first, second = editing(folder).findings(at(folder, "provision", "inference.bicep"), broken)
+    assert broken[first.place.start : first.place.end + 4] == "parm cpu"
+    assert (broken[second.place.start : second.place.end], second.code) == ("56", "BCP033")
+
+
+def test_what_is_wrong_in_a_module_is_told_with_its_file(folder: Path) -> None:
+    (folder / "infra" / "provision" / "part.bicep").write_text("param a strng\n", encoding="utf-8")
+    text = "\nmodule part 'part.bicep' = { name: 'p', params: { a: 'x' } }\n"
+    (finding,) = editing(folder).findings(at(folder, "provision", "inference.bicep"), text)
+    assert str(finding.sentence).startswith("part.bicep, line 1, column 9: strng is no type")
 
 
 def test_a_parameter_that_only_the_unsaved_bicep_has_is_known(folder: Path) -> None:

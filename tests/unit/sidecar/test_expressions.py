@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.armlang.dates import date_time_add
-from sidecar.armlang.digests import guid, unique_string
-from sidecar.armlang.expressions import Deferred, ExpressionError, Scope, calls, evaluate, is_expression, parse
+from sidecar.armlang.expression_syntax import calls, is_expression, parse
+from sidecar.armlang.expressions import Deferred, Scope, evaluate
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.digests import guid, unique_string
 
 GROUP = "/subscriptions/5ca082f3-38f2-4bb0-b0a4-c401184ae3a8"
 

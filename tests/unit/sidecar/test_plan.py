@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import Planned, Stated
+from sidecar.core.deployment import Planned, Stated
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.plan import Reality, digest_of, effects_of, outputs_of, work_of

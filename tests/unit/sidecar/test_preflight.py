@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import GroupFacts, merge_parameters, plan_names
+from sidecar.core.deployment import GroupFacts, merge_parameters, plan_names
 from sidecar.decisions.azure_names import RULES, broken_rule
 from sidecar.decisions.checks import Check, Unread
 from sidecar.decisions.images import is_fixed

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.armlang.deployment import merge_parameters, plan_names
+from sidecar.core.deployment import merge_parameters, plan_names
 from sidecar.decisions.provisioning import SHARE, Existing
 from sidecar.decisions.resizing import nodes_to_resize, quota_to_set, with_count
 from tests.unit.sidecar.test_provision import ENVIRONMENT, GROUP, TEMPLATE, app

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import Planned, Template
+from sidecar.core.deployment import Planned, Template
 from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.model_facts import commanded
 from sidecar.decisions.server_start import starts_our_server

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.deployment import in_casing_of, merge_parameters, plan_names
+from sidecar.core.deployment import in_casing_of, merge_parameters, plan_names
 from sidecar.core.workspace import Workspace, read_config, read_parameters, stated_at
 from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
 from sidecar.words.errors import WorkspaceError

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from sidecar.armlang.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
 from sidecar.armlang.expressions import Scope, evaluate
+from sidecar.core.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
 from sidecar.core.template import load_template
 from sidecar.words.errors import TemplateError
 
@@ -42,10 +42,21 @@ def test_a_json_file_edited_by_hand_is_refused_with_the_reason(files: tuple[Path
 
 
 def test_a_bicep_file_beyond_the_subset_says_which_line_and_what_to_install(files: tuple[Path, Path]) -> None:
-    files[0].write_text("module m './x.bicep' = {}\n")
-    with pytest.raises(TemplateError, match=r"inference\.bicep, line 1: 'module'") as error:
+    files[0].write_text("type own = string\n")
+    with pytest.raises(TemplateError, match=r"inference\.bicep, line 1, column 1: .*type") as error:
         load_template(*files, environ={})
     assert "Bicep CLI" in str(error.value.suggestion)
+    (problem,) = error.value.problems
+    assert (problem.line, problem.column, problem.certain) == (1, 1, False)
+
+
+def test_a_mistake_gets_no_advice_to_install_a_compiler_that_refuses_it_too(files: tuple[Path, Path]) -> None:
+    files[0].write_text("var a = 'x'\nvar a = missing\n")
+    with pytest.raises(TemplateError, match="And 2 more") as error:
+        load_template(*files, environ={})
+    assert error.value.code == "BicepMistake"
+    assert "Bicep CLI" not in str(error.value.suggestion)
+    assert [(each.line, each.column) for each in error.value.problems] == [(1, 5), (2, 5), (2, 9)]
 
 
 def test_a_bicep_cli_at_hand_compiles_and_its_complaints_are_shown(files: tuple[Path, Path], tmp_path: Path) -> None:

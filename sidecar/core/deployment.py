@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.armlang.expressions import ExpressionError, Scope, evaluate
+from sidecar.armlang.expressions import Scope, evaluate
+from sidecar.armlang.values import ExpressionError
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 

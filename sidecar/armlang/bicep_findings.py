@@ -1,0 +1,66 @@
+"""How a compilation tells what is wrong, and how it reads the files that a file names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from sidecar.armlang.bicep_tree import Place
+from sidecar.words.bicep_codes import MESSAGES, OUTSIDE, code_of
+from sidecar.words.refused import Finding
+from sidecar.words.text import Text
+
+
+class Fault(Exception):
+    """What keeps a part of a file from being read or compiled: the place, and the key of what to say."""
+
+    def __init__(self, at: Place, key: str, **args: object) -> None:
+        super().__init__(key)
+        self.at, self.key, self.args_ = at, key, args
+
+    def finding(self, file: str) -> Finding:
+        kind = "outside" if self.key == OUTSIDE else "mistake"
+        word = str(self.args_.get("word", ""))
+        message = Text.again(MESSAGES[self.key].message, {name: str(each) for name, each in self.args_.items()})
+        return Finding(self.at.line, self.at.column, code_of(self.key, word), message, kind, file, self.at.length)
+
+
+class Report:
+    """Collects the findings of one file; of several at one place the first."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.findings: dict[tuple[int, int], Finding] = {}
+
+    def add(self, at: Place, key: str, **args: object) -> None:
+        self.fault(Fault(at, key, **args))
+
+    def fault(self, fault: Fault) -> None:
+        self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What may have been meant; empty: nothing comes near."""
+    close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
+    return next((each for each in known if [each.lower()] == close), "")
+
+
+class Unreadable(Exception):
+    """A file that a reader does not give: the key of why, and which of a function's arguments says it."""
+
+    def __init__(self, key: str, argument: int = 0, **args: object) -> None:
+        super().__init__(key)
+        self.key, self.argument, self.args_ = key, argument, args
+
+
+class Reader(Protocol):
+    """Gives the files beside a Bicep file. `folder`: of the file that names another. Both raise Unreadable."""
+
+    def module(self, folder: str, path: str) -> tuple[str, str]:
+        """The module's own path, always the same for the same file, and its text."""
+        ...
+
+    def load(self, folder: str, function: str, arguments: Sequence[str]) -> object:
+        """What a load function gives for its arguments."""
+        ...

@@ -1,0 +1,200 @@
+"""Tokens to declarations. What can't be read costs its own declaration only: the rest of the file is read on."""
+
+from __future__ import annotations
+
+import sidecar.armlang.bicep_tree as t
+from sidecar.armlang.bicep_expressions import Expressions
+from sidecar.armlang.bicep_findings import Fault, Report
+from sidecar.armlang.bicep_lexer import DEEPEST, Directive, Lexer, Token, too_deep
+from sidecar.words.bicep_codes import OUTSIDE
+
+TYPES = ("string", "int", "bool", "array", "object")
+_BUILT_IN = ("any", "resourceInput", "resourceOutput", "resource", "true", "false", "null", "sys")
+_OUTSIDE = ("import", "type", "func", "extension", "provider", "assert", "test", "using")
+_DECLARED = ("param", "var", "resource", "module", "output", "metadata", "targetScope", *_OUTSIDE)
+Decorators = tuple[t.Call, ...]
+
+
+def parse(source: str, report: Report) -> tuple[list[t.Declaration], list[Directive]]:
+    """All declarations in their order, and the directives about diagnostics; what could not be read is reported."""
+    lexer = Lexer(source)
+    try:
+        parser = _Parser(lexer.tokens())
+    except Fault as fault:
+        report.fault(fault)
+        return [], []
+    return parser.file(report), lexer.directives
+
+
+class _Parser(Expressions):
+    def __init__(self, tokens: list[Token]) -> None:
+        super().__init__(tokens)
+        words = [each for each in tokens if each.kind == "word" and each.at.column == 1]
+        self._own_types = any(each.text in ("type", "import") for each in words)
+
+    def file(self, report: Report) -> list[t.Declaration]:
+        declarations: list[t.Declaration] = []
+        self.newlines()
+        while self.peek().kind != "end":
+            start = self.place
+            try:
+                declaration = self._declaration()
+                for each in t.expressions_of(declaration):
+                    if t.height(each) > DEEPEST + 50:  # long chains of operators are as deep as brackets
+                        raise too_deep(each.at)
+                if self.peek().kind not in ("newline", "end"):
+                    raise self.unexpected("BCP019")
+                declarations.append(declaration)
+            except Fault as fault:
+                report.fault(fault)
+                declarations += self._recovered(start)
+            self.newlines()
+        return declarations
+
+    def _recovered(self, start: int) -> list[t.Declaration]:
+        """What the lost declaration was called; goes on at the next line that begins one."""
+        lost, self.place, self.depth = self.place, start, 0
+        while self.peek().kind != "word" and self.peek().kind != "end":
+            while self.peek().kind not in ("newline", "end"):
+                self.next()
+            self.newlines()
+        first, (word, name) = self.place, (self.peek(), self.peek(1))
+        self.place = max(first, lost)
+        while self.place > first and self.tokens[self.place - 1].kind != "newline":
+            self.place -= 1
+        self.place += self.place == first and self.peek().kind != "end"
+        while self.peek().kind != "end" and not self._begins():
+            self.next()
+        names = [name] if word.text != "import" else self.tokens[first : self.place]
+        return [
+            t.Value("broken", each.text, each.at) for each in names if each.kind == "word" and word.text != "output"
+        ]
+
+    def _begins(self) -> bool:
+        token = self.peek()
+        first = token.at.column == 1 and self.tokens[self.place - 1].kind == "newline"
+        return first and (token.text == "@" or (token.kind == "word" and token.text in _DECLARED))
+
+    def _declaration(self) -> t.Declaration:
+        decorators = self._decorators()
+        word = self.peek()
+        if word.kind == "end":
+            raise Fault(decorators[-1].at, "BCP292")
+        if word.kind != "word" or word.text not in _DECLARED:
+            raise self.unexpected("BCP007", word=word.text)
+        if word.text in _OUTSIDE:
+            raise self.unexpected(OUTSIDE, what=word.text)
+        self.next()
+        match word.text:
+            case "resource":
+                return self.resource(decorators)
+            case "module":
+                return self._module(decorators)
+            case "param":
+                return self._parameter(decorators)
+            case "var":
+                return self._variable(decorators)
+            case "output":
+                return self._output(decorators)
+            case "metadata":
+                name = self.name()
+                self._assign()
+                return t.Value("metadata", name.name, name.at, self.expression(), decorators)
+            case _:
+                self._assign()
+                return t.Value("targetScope", word.text, word.at, self.expression(), decorators)
+
+    def _decorators(self) -> Decorators:
+        found: list[t.Call] = []
+        while self.sees("@"):
+            at = self.next().at
+            made = self.expression()
+            if not (isinstance(made, t.Call) and made.plain):
+                raise Fault(at, "BCP123")
+            found.append(made)
+            if self.peek().kind not in ("newline", "end"):
+                raise self.unexpected("BCP019")
+            self.newlines()
+        return tuple(found)
+
+    def _assign(self) -> None:
+        self.expect("=")
+        self.newlines()
+
+    def _parameter(self, decorators: Decorators) -> t.Value:
+        name = self.name("param")
+        kind, nullable = self._type()
+        default = None
+        if self.sees("="):
+            self._assign()
+            default = self.expression()
+        return t.Value("param", name.name, name.at, default, decorators, kind, nullable)
+
+    def _variable(self, decorators: Decorators) -> t.Value:
+        name = self.name("var")
+        ahead = 0
+        while not self.sees("=") and self.peek(ahead).kind not in ("newline", "end"):
+            if self.peek(ahead).text == "=":
+                raise self.unexpected(OUTSIDE, what="a variable with a stated type")
+            ahead += 1
+        self._assign()
+        return t.Value("var", name.name, name.at, self.expression(), decorators)
+
+    def _output(self, decorators: Decorators) -> t.Value:
+        name = self.name("output")
+        kind, nullable = self._type()
+        self._assign()
+        return t.Value("output", name.name, name.at, self.expression(), decorators, kind, nullable)
+
+    def _type(self) -> tuple[str, bool]:
+        token = self.peek()
+        if token.kind == "word" and token.text not in TYPES and not self._own_types and token.text not in _BUILT_IN:
+            raise self.unexpected("BCP302", word=token.text)
+        mark = self.peek(1) if token.text in TYPES else token
+        if (
+            mark is token
+            and token.kind != "word"
+            and not any(map(self.sees, "{[(-"))
+            and token.kind not in ("string", "number")
+        ):
+            raise self.unexpected("BCP279")
+        if mark is token or (mark.kind == "op" and mark.text in ("[", "|", ".")):
+            raise self.unexpected(OUTSIDE, what=f"the type that begins with {token.text}")
+        self.next()
+        return token.text, self.accept("?")
+
+    def _plain_string(self, key: str) -> Token:
+        token = self.peek()
+        if token.kind != "string":
+            raise self.unexpected(key)
+        if token.holes:
+            raise self.unexpected("BCP032")
+        return self.next()
+
+    def resource(self, decorators: Decorators) -> t.Thing:
+        name, kind = self.name("resource"), self._plain_string("BCP068")
+        stated, _, version = kind.pieces[0].partition("@")
+        existing = self.accept_word("existing")
+        self._assign()
+        return t.Thing("resource", name.name, name.at, stated, version, kind.at, existing, *self._body(), decorators)
+
+    def _module(self, decorators: Decorators) -> t.Thing:
+        name, path = self.name("module"), self._plain_string("BCP097")
+        self._assign()
+        return t.Thing("module", name.name, name.at, path.pieces[0], "", path.at, False, *self._body(), decorators)
+
+    def _body(self) -> tuple[t.Node | None, t.Loop | None, t.ObjectOf]:
+        at, loop, condition = self.peek().at, None, None
+        if self.sees("["):
+            loop = self.primary()
+            if not isinstance(loop, t.Loop):
+                raise Fault(at, "BCP012#loop")
+            condition, body = loop.condition, loop.body
+        else:
+            condition = self.condition()
+            if not self.sees("{"):
+                raise self.unexpected("BCP018#body")
+            body = self.primary()
+        if not isinstance(body, t.ObjectOf):
+            raise Fault(body.at, "BCP018#body")
+        return condition, loop, body

@@ -1,0 +1,242 @@
+"""The functions of arrays and objects. Arguments have the types of the table's rows."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sidecar.armlang.argument_types import SEE, small, wrong_type
+from sidecar.armlang.values import ExpressionError, as_list, as_object, distinct, kind_of, own_key, same, text_of
+from sidecar.dotnet import ordering
+from sidecar.dotnet.text import cut, length, units
+
+
+def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
+    """`target.key` or `target[key]`. Names match whatever their case. Mode "safe" gives None where there is none."""
+    if isinstance(target, dict) and isinstance(key, str):
+        found = own_key(as_object(target), key)
+        if found is not None:
+            return as_object(target)[found]
+    elif isinstance(target, list) and type(key) is int and 0 <= small(key) < len(as_list(target)):
+        return as_list(target)[key]
+    if mode == "safe":
+        return None
+    shown = text_of(key)
+    if isinstance(target, list) and type(key) is int:
+        raise ExpressionError(f"The language expression property array index '{shown}' is out of bounds.")
+    if isinstance(target, list):
+        raise ExpressionError(f"Unable to evaluate named property or non-integer index '{shown}' on an array value.")
+    if not isinstance(target, dict):
+        raise ExpressionError(f"The language expression property '{shown}' can't be evaluated.")
+    if not isinstance(key, str):
+        raise ExpressionError(
+            f"The language expression property '{shown}' can't be evaluated, property name must be a string."
+        )
+    names = ", ".join(as_object(target))
+    raise ExpressionError(
+        f"The language expression property '{key}' doesn't exist, available properties are '{names}'."
+    )
+
+
+def try_get(target: Any, *keys: Any) -> Any:
+    """The first key may be missing; once something is found, so may the others."""
+    for key in keys:
+        target = property_of(target, key, "safe")
+    return target
+
+
+def index_from_end(values: list[Any], index: int) -> Any:
+    if index <= 0:
+        raise ExpressionError(
+            "Unable to evaluate the template language function 'indexFromEnd'. The index parameter must be greater than zero, "
+            f"but an index of '{index}' was received."
+        )
+    return property_of(values, len(values) - index)
+
+
+def try_index_from_end(values: Any, index: int) -> Any:
+    return property_of(values, len(as_list(values)) - index, "safe") if isinstance(values, list) and index > 0 else None
+
+
+def contains(container: Any, item: Any) -> bool:
+    if isinstance(container, dict) and isinstance(item, str):
+        return own_key(as_object(container), item) is not None
+    if isinstance(container, list):
+        return any(same(each, item) for each in as_list(container))
+    if isinstance(container, str) and isinstance(item, str):
+        return item in container
+    raise ExpressionError(
+        "The template function 'contains' expects parameters of matching types: a dictionary and a key (string), an array "
+        f"and a value (object), or a string and a substring. The provided types '{kind_of(container)}' and "
+        f"'{kind_of(item)}' are not supported. Please see https://aka.ms/arm-function-contains for usage details."
+    )
+
+
+def empty(value: Any) -> bool:
+    if value is None or isinstance(value, str | list | dict):
+        return not value
+    raise _neither("empty", "The template function", "to be an object, an array, or a string", value)
+
+
+def length_of(value: Any) -> int:
+    if isinstance(value, str):
+        return length(value)
+    if isinstance(value, list | dict):
+        return len(as_list(value))
+    raise _neither("length", "The template language function", "to be an array, object, or a string", value)
+
+
+def first(value: Any) -> Any:
+    return _end("first", value, 0)
+
+
+def last(value: Any) -> Any:
+    return _end("last", value, -1)
+
+
+def _end(name: str, value: Any, place: int) -> Any:
+    if isinstance(value, str):
+        start = 0 if place == 0 else max(length(value) - 1, 0)
+        return cut(value, start, start + 1)
+    if isinstance(value, list):
+        return as_list(value)[place] if value else None
+    raise _neither(name, "The template language function", "be an array or a string", value)
+
+
+def skip(value: Any, count: int) -> Any:
+    return _part("skip", value, lambda whole: (min(max(small(count), 0), whole), whole))
+
+
+def take(value: Any, count: int) -> Any:
+    return _part("take", value, lambda whole: (0, min(max(small(count), 0), whole)))
+
+
+def _part(name: str, value: Any, ends: Callable[[int], tuple[int, int]]) -> Any:
+    if isinstance(value, str):
+        return cut(value, *ends(length(value)))
+    if isinstance(value, list):
+        start, end = ends(len(as_list(value)))
+        return as_list(value)[start:end]
+    stated = "expects its first parameter 'collection' to be an array or a string"
+    raise ExpressionError(
+        f"The template language function '{name}' {stated}. The provided value is of type '{kind_of(value)}'. Please see "
+        f"https://aka.ms/arm-function-{name} for usage details."
+    )
+
+
+def _neither(name: str, what: str, wanted: str, value: Any) -> ExpressionError:
+    return ExpressionError(
+        f"{what} '{name}' expects its parameter {wanted}. The provided value is of type '{kind_of(value)}'. Please see "
+        f"https://aka.ms/arm-function-{name} for usage details."
+    )
+
+
+def create_array(*values: Any) -> list[Any]:
+    return list(values)
+
+
+def create_object(*pairs: Any) -> dict[str, Any]:
+    if len(pairs) % 2:
+        raise ExpressionError(
+            f"The template language function 'createObject' expects an even number of parameters. {SEE}"
+        )
+    for place in range(0, len(pairs), 2):
+        if not isinstance(pairs[place], str):
+            raise wrong_type("createObject", place, "String", pairs[place])
+    return unique_names(list(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = ", ".join(name for name in made if names.count(name) > 1)
+        raise ExpressionError(
+            "The template language function 'createObject' expects all property names to be unique. The following property "
+            f"names were duplicated: {twice}. {SEE}"
+        )
+    return made
+
+
+def flatten(values: list[Any]) -> list[Any]:
+    return [item for part in values for item in as_list(part)]
+
+
+def range_of(start: int, count: int) -> list[int]:
+    if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
+        raise ExpressionError(
+            "The template language function 'range' parameters are out of range: 'count' must be a positive integer no larger "
+            "than 1000 and the sum of 'start index' and 'count' must be no larger than 2147483647. Please see "
+            "https://aka.ms/arm-function-range for usage details."
+        )
+    return list(range(start, start + count))
+
+
+def items(value: dict[str, Any]) -> list[dict[str, Any]]:
+    names = sorted(value, key=lambda name: [*memoryview(units(name)).cast("H")])  # by UTF-16 units
+    return [{"key": name, "value": value[name]} for name in names]
+
+
+def object_keys(value: dict[str, Any]) -> list[str]:
+    return ordering.ordered([*value])
+
+
+def _alike(name: str, values: tuple[Any, ...]) -> bool:
+    """Whether they are arrays; else all are objects."""
+    for place, value in enumerate(values):
+        if not isinstance(value, list | dict):
+            raise wrong_type(name, place, "Array, Object", value)
+    if len({kind_of(value) for value in values}) > 1:
+        raise ExpressionError(
+            f"Template language function '{name}' expects parameters of the same type, but found multiple types."
+        )
+    return isinstance(values[0], list)
+
+
+def intersection(*values: Any) -> Any:
+    if _alike("intersection", values):
+        shared = [item for item in values[0] if all(any(same(item, each) for each in other) for other in values[1:])]
+        return distinct(shared)
+    own = as_object(values[0]).items()
+    return {name: item for name, item in own if all(name in each and same(each[name], item) for each in values[1:])}
+
+
+def union(*values: Any) -> Any:
+    if _alike("union", values):
+        return distinct([item for value in values for item in as_list(value)])
+    made: dict[str, Any] = {}
+    for value in values:
+        made = _merged(made, as_object(value))
+    return made
+
+
+def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """The right one's values over the left one's, objects within each other too; the last spelling of a name stays."""
+    made = dict(left)
+    for name, item in right.items():
+        own = own_key(made, name)
+        old = made[own] if own is not None else None
+        if item is None and own is not None:
+            continue
+        if isinstance(old, dict) and isinstance(item, dict):
+            item = _merged(as_object(old), as_object(item))
+        elif old is not None and not _replaceable(kind_of(old), kind_of(item)):
+            raise ExpressionError(
+                f"The template language function 'union' failed to evaluate due to a type mismatch between '{kind_of(old)}' "
+                f"and '{kind_of(item)}'. Please see https://aka.ms/arm-function-union for usage details."
+            )
+        if own is not None and own != name:
+            made = {name if each == own else each: value for each, value in made.items()}
+        made[name] = item
+    return made
+
+
+def _replaceable(old: str, new: str) -> bool:
+    return old == new or not {old, new} & {"Array", "Object"}
+
+
+def shallow_merge(values: list[Any]) -> dict[str, Any]:
+    """The last value of each name, null too, under its first spelling."""
+    made: dict[str, Any] = {}
+    for value in values:
+        for name, item in as_object(value).items():
+            made[own_key(made, name) or name] = item
+    return made

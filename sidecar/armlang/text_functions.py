@@ -1,0 +1,164 @@
+"""The functions of texts. Arguments have the types of the table's rows."""
+
+import base64
+import re
+from typing import Any
+
+from sidecar.armlang.argument_types import none_of, wrong_type
+from sidecar.armlang.values import ExpressionError, as_list, kind_of, same, text_of, unknown
+from sidecar.dotnet import ordering
+from sidecar.dotnet.composite import format_text
+from sidecar.dotnet.digests import guid, unique_string
+from sidecar.dotnet.errors import Malformed
+from sidecar.dotnet.json_texts import read_json
+from sidecar.dotnet.text import SPACE, cut, length, utf8, written
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(utf8(text)).decode()
+
+
+def base64_to_string(text: str, function: str = "base64ToString") -> str:
+    try:
+        data = base64.b64decode(re.sub(r"[ \t\r\n]", "", text), validate=True)
+    except ValueError as problem:  # binascii.Error, and a character that is not ASCII
+        raise ExpressionError(
+            f"The template language function '{function}' was invoked with a parameter that is not valid. The value cannot be "
+            "decoded from base64 representation."
+        ) from problem
+    return data.decode(errors="replace")
+
+
+def base64_to_json(text: str) -> Any:
+    return json_of(base64_to_string(text, "base64ToJson"))
+
+
+def ends_with(text: str, end: str) -> bool:
+    return ordering.ends(text, end)
+
+
+def starts_with(text: str, start: str) -> bool:
+    return ordering.starts(text, start)
+
+
+def guid_of(*values: str) -> str:
+    return guid(*(written(each) for each in values))
+
+
+def unique_string_of(*values: str) -> str:
+    return unique_string(*(written(each) for each in values))
+
+
+def index_of(value: Any, item: Any) -> int:
+    return _found(value, item, "indexOf")
+
+
+def last_index_of(value: Any, item: Any) -> int:
+    return _found(value, item, "lastIndexOf")
+
+
+def _found(value: Any, item: Any, name: str) -> int:
+    last = name == "lastIndexOf"
+    if isinstance(value, list):
+        places = [at for at, each in enumerate(as_list(value)) if same(each, item)]
+        return (places[-1] if last else places[0]) if places else -1
+    if not isinstance(value, str):
+        raise none_of(name, "String, Array", value)
+    if not isinstance(item, str):
+        raise wrong_type(name, 1, "String", item)
+    if not item:
+        return max(length(value) - 1, 0) if last else 0
+    at = ordering.find(value, item, last=last)
+    return at if at < 0 else length(value[:at])
+
+
+def like(text: str, pattern: str) -> bool:
+    """`*` stands for any text; nothing else is special."""
+    if pattern.count("*") > 1:
+        raise unknown("patterns of like() with more than one *")
+    found, others = (
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text, re.DOTALL | flag) is not None
+        for flag in (re.NOFLAG, re.IGNORECASE)
+    )
+    if found != others:
+        raise unknown("whether like() tells capitals from small letters")
+    return found
+
+
+def pad_left(value: Any, width: Any, fill: Any = " ") -> str:
+    def wrong(which: str, why: str) -> ExpressionError:
+        return ExpressionError(
+            f"Unable to evaluate template language function 'padLeft': the {which} parameter is invalid. {why} The syntax is "
+            "padLeft(string, totalWidth [, paddingChar]). Please see https://aka.ms/arm-function-padleft for usage details."
+        )
+
+    if type(value) not in (str, int):
+        raise wrong(
+            "first", f"The source string must be a String or integer type, while '{kind_of(value)}' was provided."
+        )
+    if type(width) is not int or not 1 <= width <= 16:
+        raise wrong(
+            "second",
+            f"Total width must be a positive integer value and not greater than '16', while '{text_of(width)}' was provided.",
+        )
+    if not isinstance(fill, str) or length(fill) != 1:
+        raise wrong("third", f"The padding character must be a single character, while '{text_of(fill)}' was provided.")
+    text = str(value)
+    return fill * (width - length(text)) + text
+
+
+def replace(text: str, old: str, new: str) -> str:
+    if not old:
+        raise unknown("what replace() makes of an empty text to be replaced")
+    return text.replace(old, new)
+
+
+def split(text: str, delimiters: Any) -> list[str]:
+    given = as_list(delimiters) if isinstance(delimiters, list) else [delimiters]
+    strange = next((each for each in given if not isinstance(each, str)), "")
+    if strange != "":
+        raise wrong_type("split", 1, "String or Array of Strings", strange)
+    if not given:
+        return SPACE.split(text)
+    parts = "|".join(re.escape(each) for each in given if each)
+    return re.split(parts, text) if parts else [text]
+
+
+def join(values: list[Any], delimiter: str) -> str:
+    return delimiter.join(text_of(each) for each in values)
+
+
+def substring(text: str, start: int, count: int | None = None) -> str:
+    whole = length(text)
+    what, stated = "index parameter", f"The index parameter: '{start}', the length of the string parameter: '{whole}'."
+    rule = "cannot be larger than the length of the string."
+    if start < 0:
+        rule = "must not be less than zero."
+    elif start <= whole and count is not None and (count < 0 or start + count > whole):
+        what, rule = "index and length parameters", "must refer to a location within the string."
+        stated = f"The index parameter: '{start}', the length parameter: '{count}', " + stated.partition(", ")[2]
+    elif start <= whole:
+        return cut(text, start, whole if count is None else start + count)
+    raise ExpressionError(
+        f"Unable to evaluate the template language function 'substring'. The {what} {rule} {stated} Please see "
+        "https://aka.ms/arm-function-substring for usage details."
+    )
+
+
+def format_of(pattern: str, *values: Any) -> str:
+    try:
+        return format_text(pattern, values, text_of)
+    except Malformed as problem:
+        raise ExpressionError(
+            f"Unable to evaluate language function 'format': the format is invalid: '{problem}'. Please see "
+            "https://aka.ms/arm-function-format for usage details."
+        ) from problem
+
+
+def json_of(text: str) -> Any:
+    try:
+        return read_json(text)
+    except Malformed as problem:
+        raise ExpressionError(
+            "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string."
+        ) from problem
