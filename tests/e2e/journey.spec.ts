@@ -101,7 +101,7 @@ describe("the main job in a real VS Code", function () {
   });
 
   it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
-    await window.choices(new RegExp(`${LOCAL}.*\\(used by this project\\)`)).and(window.focused).waitFor({ timeout: 60_000 });
+    await window.choices(new RegExp(`${LOCAL}.*\\(used by this project\\)`)).and(window.focused).waitFor({ timeout: 120_000 });
     await window.screenshot("provision 1 subscription");
     await window.page.keyboard.press("Enter");
     await window.question.filter({ hasText: `${PROVISION} (2/2)` }).waitFor();
