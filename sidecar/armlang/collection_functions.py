@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.armlang.argument_types import SEE, small, wrong_type
-from sidecar.armlang.values import ExpressionError, as_list, as_object, distinct, kind_of, own_key, same, text_of
+from sidecar.armlang.values import (
+    ExpressionError,
+    as_list,
+    as_object,
+    distinct,
+    key_of,
+    kind_of,
+    own_key,
+    same,
+    text_of,
+)
 from sidecar.dotnet import ordering
 from sidecar.dotnet.text import cut, length, units
 
@@ -193,8 +203,8 @@ def _alike(name: str, values: tuple[Any, ...]) -> bool:
 
 def intersection(*values: Any) -> Any:
     if _alike("intersection", values):
-        shared = [item for item in values[0] if all(any(same(item, each) for each in other) for other in values[1:])]
-        return distinct(shared)
+        others = [{key_of(each) for each in other} for other in values[1:]]
+        return distinct([item for item in values[0] if all(key_of(item) in other for other in others)])
     own = as_object(values[0]).items()
     return {name: item for name, item in own if all(name in each and same(each[name], item) for each in values[1:])}
 

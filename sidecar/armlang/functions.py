@@ -40,8 +40,9 @@ def _integer(value: Any) -> int:
         return value
     if not isinstance(value, str):
         raise none_of("int", "Integer, String", value)
-    if re.fullmatch(r"[\t-\r ]*[+-]?[0-9]+[\t-\r ]*", value) and -LARGEST - 1 <= int(value) <= LARGEST:
-        return int(value)
+    found = re.fullmatch(r"[\t-\r ]*([+-]?)0*([0-9]{1,19})[\t-\r ]*", value)
+    if found and -LARGEST - 1 <= int(found[1] + found[2]) <= LARGEST:
+        return int(found[1] + found[2])
     raise ExpressionError(
         f"The template language function 'int' cannot convert provided value '{value}' to integer value. Please see "
         "https://aka.ms/arm-function-int for usage details."
