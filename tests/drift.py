@@ -12,13 +12,14 @@ import tomllib
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.armlang.bicep import compile_bicep
+from sidecar.core.stamp import stamped
 from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
 from tests import lock
 from tests.support import snapshots
+from tests.support.bicep_text import compile_bicep
 
 ROOT = Path(__file__).resolve().parents[1]
 BICEP = ROOT / "infra" / "provision" / "inference.bicep"
@@ -109,7 +110,8 @@ def with_bootstrap(bicep: str) -> str:
 
 
 def compiled() -> str:
-    return json.dumps(compile_bicep(BICEP.read_text(encoding="utf-8")), indent=2, ensure_ascii=False) + "\n"
+    source = BICEP.read_text(encoding="utf-8")
+    return json.dumps(stamped(compile_bicep(source), source), indent=2, ensure_ascii=False) + "\n"
 
 
 def start_problems(upgrade: str, bootstrap: str) -> list[str]:

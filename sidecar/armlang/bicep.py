@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import sidecar.armlang.bicep_tree as t
@@ -13,7 +11,7 @@ from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_bodies import Bodies
 from sidecar.armlang.bicep_check import Checker, Taken
 from sidecar.armlang.bicep_emit import Json
-from sidecar.armlang.bicep_findings import Fault, Finding, Reader, Refused, Report, Unreadable
+from sidecar.armlang.bicep_findings import Fault, Reader, Report, Unreadable
 from sidecar.armlang.bicep_lexer import Directive, quiet
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_parser import parse
@@ -21,7 +19,7 @@ from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_rules import Rules, has
 from sidecar.armlang.bicep_template import Builder
 from sidecar.words.bicep_codes import OUTSIDE
-from sidecar.words.text import Text
+from sidecar.words.refused import Finding, Refused
 
 _DEEPEST = 30
 """Modules within modules."""
@@ -34,54 +32,15 @@ LINTED = frozenset(_UNUSED.values())
 def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] = frozenset()) -> dict[str, Json]:
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
-    `rules`: the linter's that are errors. The result's metadata holds the sha256 of the source and of its own content."""
+    `rules`: the linter's that are errors."""
     compilation = _Compilation(reader, rules)
     unit = compilation.unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
     try:
-        template = unit.template()
+        return unit.template()
     except Fault as fault:
         raise Refused([fault.finding(compilation.building[-1])]) from fault
-    return stamped(template, source)
-
-
-def compile_bicep(source: str) -> dict[str, Json]:
-    """Compiles a text that names no other files. Raises Refused."""
-    return compile_file("inference.bicep", source, _Alone())
-
-
-class _Alone:
-    def module(self, folder: str, path: str) -> tuple[str, str]:
-        raise Unreadable("BCP091", path=path, why=Text("only the text itself is at hand here."))
-
-    def load(self, folder: str, function: str, arguments: Sequence[str]) -> object:
-        raise Unreadable("BCP091", path=arguments[0], why=Text("only the text itself is at hand here."))
-
-
-def normalise(source: str) -> str:
-    """The text that the stamp is made of: no byte-order mark, LF line ends."""
-    return source.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def stamped(template: dict[str, Json], source: str) -> dict[str, Json]:
-    """The template with a stamp of the source and of its content, so that a hand-made edit of either shows."""
-    stamp: dict[str, Json] = {"sourceSha256": source_digest(source), "contentSha256": content_digest(template)}
-    metadata = template.get("metadata")
-    named: dict[str, Json] = dict(metadata) if isinstance(metadata, dict) else {}
-    made = {key: value for key, value in template.items() if key != "metadata"}
-    head = {key: made.pop(key) for key in ("$schema", "languageVersion", "contentVersion")}
-    return {**head, "metadata": {**named, "slipway": stamp}, **made}
-
-
-def source_digest(source: str) -> str:
-    return hashlib.sha256(normalise(source).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def content_digest(template: Mapping[str, object]) -> str:
-    """sha256 over everything but the metadata."""
-    content = {key: value for key, value in template.items() if key != "metadata"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @dataclass
@@ -144,10 +103,8 @@ class _Compilation:
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at
-        if ":" in thing.kind[2:].split("/")[0]:
-            raise Fault(at, OUTSIDE, what="modules of a registry")
-        if not thing.kind.endswith(".bicep") and "." in thing.kind:
-            raise Fault(at, OUTSIDE, what="modules that are no .bicep files")
+        if thing.kind.startswith(("br:", "br/", "ts:", "ts/")) or thing.kind.endswith((".json", ".jsonc", ".arm")):
+            raise Fault(at, OUTSIDE, what="modules of a registry, and in JSON")
         try:
             path, source = self._reader.module(folder, thing.kind)
         except Unreadable as error:
@@ -169,14 +126,16 @@ class _Compilation:
         for call in (each for each in nodes if isinstance(each, t.Call)):
             if not (call.plain and call.function.startswith("load") and call.arguments) or call.function in names.top:
                 continue
-            computed = next((each for each in call.arguments if not isinstance(t.constant(each), str)), None)
-            if computed is not None:
-                report.add(computed.at, "BCP032")
+            given = [_constant(names, each) for each in call.arguments]
+            unknown = next((each for each, known in zip(call.arguments, given, strict=True) if known is None), None)
+            if unknown is not None:
+                what = f"{call.function} of what is put together"
+                report.add(
+                    unknown.at, OUTSIDE if isinstance(unknown, t.Name | t.Interpolation) else "BCP032", what=what
+                )
                 continue
             try:
-                found[id(call)] = self._reader.load(
-                    folder, call.function, [str(t.constant(each)) for each in call.arguments]
-                )
+                found[id(call)] = self._reader.load(folder, call.function, [str(each) for each in given])
             except Unreadable as error:
                 place = call.arguments[min(error.argument, len(call.arguments) - 1)].at
                 report.add(place, error.key, **{"name": call.function, **error.args_})
@@ -188,6 +147,13 @@ class _Compilation:
             rule = _UNUSED.get("existing" if symbol.existing else symbol.kind, "")
             if rule in self._rules and not symbol.used and not quiet(directives, rule, symbol.at.line):
                 report.add(symbol.at, rule, name=symbol.name)
+
+
+def _constant(names: Names, node: t.Node) -> str | None:
+    """A text that is written out, here or as a variable."""
+    symbol = names.of(node)
+    found = t.constant(symbol.value.value if symbol is not None and symbol.kind == "var" and symbol.value else node)
+    return found if isinstance(found, str) else None
 
 
 def _taken(names: Names) -> Taken:

@@ -86,7 +86,7 @@ class Bodies:
             self._add(entry.at, "BCP073", name=name)
         elif name == "parent":
             self._parent(symbol, thing, entry)
-        elif name in _AT_START:
+        elif name in _AT_START and not thing.existing:
             self._rules.early_only(entry.value, "BCP120", name)
         elif name not in ("properties", "scope", "dependsOn") and (late := self._places.first_late(entry.value)):
             self._add(late.at, OUTSIDE, what=f"what only a running deployment knows in {name}")
@@ -145,35 +145,23 @@ class Bodies:
         inner = t.unwrapped(node)
         return isinstance(inner, t.Name | t.Nested) and self._rules.names.settled(self._rules.names.of(inner))
 
-    def _waited(self, value: t.Node) -> None:
+    def _waited(self, value: t.Node, item: bool = False) -> None:
         """A list of resources and modules; one that is computed waits for all that it may name."""
-        inner = t.unwrapped(value)
-        given = self._checker.type(value)
-        if isinstance(inner, t.Operation) and inner.operator == "?:":
-            for each in inner.operands[1:]:
-                self._waited(each)
-        elif isinstance(inner, t.ArrayOf):
-            for each in inner.items:
-                self._waited_item(each)
-        elif given.kind not in ("any", "array", "union"):
-            self._add(value.at, "BCP036", given=shown(given), wanted=f"({_WAITED})[]")
-        elif not self._said(value):
-            self._add(value.at, OUTSIDE, what="this way of stating dependsOn")
-
-    def _waited_item(self, value: t.Node) -> None:
-        inner = t.unwrapped(value)
-        given = self._checker.type(inner)
+        inner, given = t.unwrapped(value), self._checker.type(value)
         symbol = self._rules.names.of(inner)
         if isinstance(inner, t.Operation) and inner.operator == "?:":
             for each in inner.operands[1:]:
-                self._waited_item(each)
-        elif isinstance(inner, t.Spread):
-            self._waited(inner.value)
-        elif self._places.pointed(inner) is None and not (symbol and symbol.thing) and not self._said(inner):
-            if given.kind in ("string", "int", "bool", "object"):
-                self._add(value.at, "BCP034", given=shown(given), wanted=_WAITED)
-            elif given.kind != "null":
-                self._add(value.at, OUTSIDE, what="this way of stating dependsOn")
+                self._waited(each, item)
+        elif isinstance(inner, t.ArrayOf) and not item:
+            for each in inner.items:
+                self._waited(each.value if isinstance(each, t.Spread) else each, not isinstance(each, t.Spread))
+        elif item and given.kind == "null":
+            return
+        elif given.kind in ("string", "int", "bool", "object") or (not item and given.kind in ("resource", "module")):
+            key, wanted = ("BCP034", _WAITED) if item else ("BCP036", f"({_WAITED})[]")
+            self._add(value.at, key, given=shown(given), wanted=wanted)
+        elif not self._said(inner) and not (item and (self._places.pointed(inner) or (symbol and symbol.thing))):
+            self._add(value.at, OUTSIDE, what="this way of stating dependsOn")
 
     def _module(self, symbol: Symbol, thing: t.Thing) -> None:
         parameters: t.Entry | None = None
@@ -182,10 +170,7 @@ class Bodies:
                 self._add(each.at, "BCP037", name=each.name, there=", ".join(_MODULE))
             elif isinstance(each, t.Entry) and each.name == "params":
                 parameters = each
-        name = thing.body.get("name")
-        self._rules.early_only(name, "BCP120", "name")
-        if name is None:
-            self._add(symbol.at, OUTSIDE, what="a module without a name")
+        self._rules.early_only(thing.body.get("name"), "BCP120", "name")
         if symbol in self._taken:
             self._parameters(symbol, parameters, self._taken[symbol])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
-from sidecar.armlang.bicep_findings import Report
+from sidecar.armlang.bicep_findings import Report, nearest
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_places import CERTAIN
 from sidecar.armlang.bicep_types import ANY, ARRAY, BOOL, INT, OBJECT, STRING, Type, fits, shown, without_null
@@ -25,13 +24,11 @@ _GIVEN: Mapping[str, Mapping[str, Type]] = {
         **dict.fromkeys(("tags", "properties"), OBJECT),
     },
     "subscription": dict.fromkeys(("id", "subscriptionId", "tenantId", "displayName"), STRING),
-    "parseCidr": {
-        **dict.fromkeys(("network", "netmask", "broadcast", "firstUsable", "lastUsable"), STRING),
-        "cidr": INT,
-    },
+    "parseCidr": dict.fromkeys(("network", "netmask", "broadcast", "firstUsable", "lastUsable", "cidr"), ANY),
 }
 """The members of what some functions give."""
 _UNFINISHED = re.compile(r"\s*|[+-]|\+.*|(?!true$|false$|null$|NaN$|Infinity$|undefined$)[A-Za-z]+", re.DOTALL)
+Loaded = Mapping[int, object]
 _WRONG = Type("lambda", "")
 """A lambda that fits nowhere."""
 
@@ -58,13 +55,8 @@ _OPERANDS: Mapping[str, tuple[tuple[Type, ...], Type]] = {
 class Checker:
     """`loaded`: what load functions give, by their calls."""
 
-    def __init__(
-        self, names: Names, report: Report, loaded: Mapping[int, object], taken: Mapping[Symbol, Taken]
-    ) -> None:
-        self.names = names
-        self.report = report
-        self.loaded = loaded
-        self.taken = taken
+    def __init__(self, names: Names, report: Report, loaded: Loaded, taken: Mapping[Symbol, Taken]) -> None:
+        self.names, self.report, self.loaded, self.taken = names, report, loaded, taken
         self.known: dict[Symbol, Type] = {}
         self._types: dict[int, Type] = {}
 
@@ -104,11 +96,10 @@ class Checker:
                     self.type(each)
                 return STRING
             case t.ArrayOf(items):
-                found = [
-                    self._needs(each, each.at, ARRAY, "BCP396") if isinstance(each, t.Spread) else self.type(each)
-                    for each in items
-                ]
-                return ARRAY if any(isinstance(each, t.Spread) for each in items) else Type("array", items=tuple(found))
+                for each in (one for one in items if isinstance(one, t.Spread)):
+                    self._needs(each, each.at, ARRAY, "BCP396")
+                found = tuple(map(self.type, items))
+                return ARRAY if any(isinstance(each, t.Spread) for each in items) else Type("array", items=found)
             case t.ObjectOf():
                 return self._object(node)
             case t.Name() | t.Nested():
@@ -186,11 +177,8 @@ class Checker:
         if members is None or name in members or safe:
             return (members or {}).get(name, ANY)
         if target.closed or target.kind in ("module", "scope"):
-            near = difflib.get_close_matches(name, members, 1) or [
-                each for each in members if each.lower() == name.lower()
-            ]
-            there = ", ".join(sorted(members)) or "–"
-            self.report.add(at, "BCP083" if near else "BCP053", name=name, near=near[0] if near else "", there=there)
+            near, there = nearest(name, members), ", ".join(sorted(members)) or "–"
+            self.report.add(at, "BCP083" if near else "BCP053", name=name, near=near, there=there)
         return ANY
 
     def _item(self, target: Type, number: str | int | bool | None, node: t.Access) -> Type:
@@ -261,14 +249,12 @@ class Checker:
 
     def _unknown(self, call: t.Call) -> None:
         row = function_named(call.function)
-        near = [each for each in _BICEP if each.lower() == call.function.lower()]
-        near = near or difflib.get_close_matches(call.function, _BICEP, 1, 0.75)
-        if row is not None and row.code and row.name == call.function:
-            self.report.add(call.at, f"{row.code}", name=call.function, instead=row.instead)
-        elif near:
-            self.report.add(call.at, "BCP082", name=call.function, near=near[0])
-        else:
-            self.report.add(call.at, "BCP057", name=call.function)
+        near = nearest(call.function, _BICEP)
+        code = row.code if row is not None and row.name == call.function else ""
+        instead = row.instead if row is not None else ""
+        self.report.add(
+            call.at, code or ("BCP082" if near else "BCP057"), name=call.function, near=near, instead=instead
+        )
 
     def _method(self, call: t.Call, target: t.Node) -> Type:
         given = types.without_null(self.type(target))
@@ -291,7 +277,7 @@ class Checker:
     def _known(self, call: t.Call, row: Function) -> Type:
         count = len(call.arguments)
         fitting = [
-            each for each in row.signatures if each.fewest <= count and (each.most is None or count <= each.most)
+            each for each in row.signatures if each.fewest <= count <= (count if each.most is None else each.most)
         ]
         if not fitting:
             wanted = f"{row.fewest}" if row.fewest == row.most else f"{row.fewest}–{row.most or '…'}"

@@ -125,7 +125,7 @@ class Expressions:
                 target = t.Nested(target, name.name, name.at)
             elif self.accept("["):
                 safe, from_end = self.accept("?"), self.accept("^")
-                target = t.Access(target, self.expression(), safe, from_end, False, token.at)
+                target = t.Access(target, self.expression(), safe, from_end, False, target.at)
                 self.expect("]")
             elif self.accept("!"):
                 target = t.Operation("assured", (target,), token.at)
@@ -140,7 +140,7 @@ class Expressions:
         self.next()
         if self.sees("("):
             return self._call(target, name, safe)
-        return t.Access(target, t.Literal(name.text, name.at), safe, False, True, name.at)
+        return t.Access(target, t.Literal(name.text, name.at), safe, False, True, target.at)
 
     def primary(self) -> t.Node:
         token = self.peek()

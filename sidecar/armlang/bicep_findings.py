@@ -1,48 +1,15 @@
-"""What a compilation found wrong: each with its file, its place, the official code, a sentence, and what it is."""
+"""How a compilation tells what is wrong, and how it reads the files that a file names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+import difflib
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
 from sidecar.words.bicep_codes import MESSAGES, OUTSIDE, code_of
-from sidecar.words.errors import TemplateError
+from sidecar.words.refused import Finding
 from sidecar.words.text import Text
-
-Kind = Literal["mistake", "outside"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`kind`: a mistake, which Microsoft's compiler refuses too, or a feature outside ours, which that one compiles."""
-
-    line: int
-    column: int
-    """Both from 1."""
-    code: str | None
-    """Microsoft's code of it (BCP…, or the name of a rule); None: it has none."""
-    message: Text
-    kind: Kind = "mistake"
-    file: str = ""
-    length: int = 1
-
-
-class Refused(TemplateError):
-    """One or more findings; the message is the first one's, with its place."""
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        first = next((each for each in findings if each.kind == "mistake"), findings[0])
-        place = {"file": first.file, "line": first.line, "column": first.column, "what": first.message}
-        message = Text("{file}, line {line}, column {column}: {what}", **place)
-        if len(findings) > 1:
-            message = Text("{first} (And {count} more.)", first=message, count=len(findings) - 1)
-        outside = Text("Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH), or simplify the file.")
-        correct = Text("Correct the file: Microsoft's compiler refuses it too.")
-        mistake = first.kind == "mistake"
-        super().__init__(message, correct if mistake else outside, code="BicepMistake" if mistake else "BicepSubset")
-        self.findings = tuple(findings)
 
 
 class Fault(Exception):
@@ -71,6 +38,12 @@ class Report:
 
     def fault(self, fault: Fault) -> None:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """What may have been meant; empty: nothing comes near."""
+    close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
+    return next((each for each in known if [each.lower()] == close), "")
 
 
 class Unreadable(Exception):

@@ -18,10 +18,11 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<quote>')|(?P<directive>#[a-zA-Z-]+[^\r\n]*)"
     r"|(?P<op>\?\?|\.\.\.|\|\||&&|==|!=|=~|!~|<=|>=|=>|::|[@(){}\[\],.:?!<>+\-*/%=|^])"
 )
-_PLAIN = re.compile(r"[^'\\$\r\n]+")
+_UNICODE = r"u\{(?!0{0,2}[Dd][89A-Fa-f][0-9A-Fa-f]{2}\})((?:0?[0-9A-Fa-f]|10)?[0-9A-Fa-f]{1,4})\}"
+_ESCAPE = re.compile(rf"\\(?:[nrt'\\$]|{_UNICODE})")
+_TEXT = re.compile(rf"(?:[^'\\$\r\n]|\$(?!\{{)|{_ESCAPE.pattern})*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _MULTI_END = re.compile(r"'''(?!')")
-_UNICODE = re.compile(r"\\u\{([0-9A-Fa-f]{1,6})\}")
 _DIRECTIVE = re.compile(r"#(disable-next-line|disable-diagnostics|restore-diagnostics)(?![\w-])")
 
 
@@ -148,56 +149,37 @@ class Lexer:
 
     def _string(self, depth: int) -> Token:
         start, at = self._place, self._at()
-        pieces, holes, text = [""], list[tuple[Token, ...]](), list[str]()
+        pieces, holes = list[str](), list[tuple[Token, ...]]()
         fault: Fault | None = None
         self._place += 1
-        while self._place < len(self._source) and (character := self._source[self._place]) not in "\r\n":
-            if character == "'":
+        while True:
+            text = _TEXT.match(self._source, self._place)
+            assert text is not None, "it may be empty"
+            self._place = text.end()
+            pieces.append(_ESCAPE.sub(_unescaped, text[0]))
+            mark = self._source[self._place : self._place + 2]
+            if mark[:1] == "'":
                 self._place += 1
-                at = Place(at.line, at.column, self._place - start)
-                pieces[-1] = "".join(text)
-                return Token(
-                    "fault" if fault else "string",
-                    self._source[start : self._place],
-                    at,
-                    tuple(pieces),
-                    tuple(holes),
-                    fault,
-                )
-            if character == "\\":
-                escaped = self._escape()
-                shown = self._source[self._place : self._place + 2].strip()
-                fault = fault or (Fault(self._at(2), "BCP006", escape=shown) if escaped is None else None)
-                self._place += escaped is None
-                text.append(escaped or "")
-            elif character == "$" and self._source.startswith("{", self._place + 1):
-                self._place += 2
-                if depth >= DEEPEST:
-                    raise too_deep(at)
-                hole = self._until("}", depth + 1)
-                if hole and hole[-1].fault is not None:
-                    return Token("fault", "'", at, fault=hole[-1].fault)
-                holes.append((*hole, Token("end", "", self._at())))
-                pieces[-1:] = ["".join(text), ""]
-                text = []
-            else:
-                match = _PLAIN.match(self._source, self._place)
-                text.append(character if match is None else match.group())
-                self._place += len(text[-1])
-        return self._fault(at, "BCP004", "'")
-
-    def _escape(self) -> str | None:
-        """The character of an escape, which is passed; None: there is no such one."""
-        after = self._source[self._place + 1 : self._place + 2]
-        match = _UNICODE.match(self._source, self._place)
-        number = int(match[1], 16) if match else -1
-        if after in _ESCAPES:
+                kind, shown = "fault" if fault else "string", self._source[start : self._place]
+                return Token(kind, shown, Place(at.line, at.column, len(shown)), tuple(pieces), tuple(holes), fault)
+            if mark[:1] == "\\":
+                fault = fault or Fault(self._at(2), "BCP006", escape=mark.strip())
+                self._place += 1
+                pieces.pop()
+                continue
+            if mark != "${":
+                return self._fault(at, "BCP004", "'")
             self._place += 2
-            return _ESCAPES[after]
-        if match is None or number > 0x10FFFF or 0xD800 <= number < 0xE000:
-            return None
-        self._place = match.end()
-        return chr(number)
+            if depth >= DEEPEST:
+                raise too_deep(at)
+            hole = self._until("}", depth + 1)
+            if hole and hole[-1].fault is not None:
+                return Token("fault", "'", at, fault=hole[-1].fault)
+            holes.append((*hole, Token("end", "", self._at())))
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else _ESCAPES[escape[0][1]]
 
 
 def too_deep(at: Place) -> Fault:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_findings import Report
+from sidecar.armlang.bicep_findings import Report, nearest
 from sidecar.armlang.function_table import bicep_function
 
 
@@ -64,7 +64,9 @@ class Names:
         for each in (one for values in self.values.values() for value in values for one in t.expressions_of(value)):
             self._bind(each, self.top)
         self.cyclic = self._cycles()
-        self.order = self._ordered()
+        graph = {each: [one for one in each.needs if one not in self.cyclic] for each in self.symbols}
+        self.order = list(TopologicalSorter(graph).static_order())
+        """Each behind what it needs."""
 
     def of(self, node: t.Node | None) -> Symbol | None:
         """What a name means."""
@@ -165,13 +167,11 @@ class Names:
                 self._report.add(node.at, "BCP079", name=symbol.name)
 
     def _unknown(self, name: str, at: t.Place, scope: Scope) -> None:
-        near = difflib.get_close_matches(name, scope, 1, 0.8)
+        near = nearest(name, scope)
         if bicep_function(name) or name in ("az", "sys"):
             self._report.add(at, "BCP063", name=name)
-        elif near:
-            self._report.add(at, "BCP082", name=name, near=near[0])
         else:
-            self._report.add(at, "BCP057", name=name)
+            self._report.add(at, "BCP082" if near else "BCP057", name=name, near=near)
 
     def _cycles(self) -> set[Symbol]:
         """The symbols that need themselves by way of others: nothing further is said of them."""
@@ -185,22 +185,6 @@ class Names:
                 if other is not each and other in found and each in reach[other] and other is not each.parent:
                     self._report.add(at, "BCP080", name=each.name, other=other.name)
         return found
-
-    def _ordered(self) -> list[Symbol]:
-        """Each behind what it needs."""
-        done: dict[Symbol, None] = {}
-        entered: set[Symbol] = set()
-        for start in self.symbols:
-            pending = [(start, iter(start.needs))]
-            while pending:
-                rest = pending[-1][1]
-                following = next((each for each in rest if each not in entered), None)
-                if following is None:
-                    done[pending.pop()[0]] = None
-                else:
-                    entered.add(following)
-                    pending.append((following, iter(following.needs)))
-        return list(done)
 
 
 def _reached(start: Symbol, among: set[Symbol]) -> set[Symbol]:

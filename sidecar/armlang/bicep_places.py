@@ -116,11 +116,7 @@ class Places:
             return Scope("group" if self.kind(pointed.symbol).lower() == GROUP else "resource", pointed)
         if not isinstance(inner, t.Call) or not inner.plain:
             return None
-        levels: dict[str, Level] = {
-            "resourceGroup": "group" if inner.arguments else "here",
-            "subscription": "subscription",
-            "tenant": "tenant",
-            "managementGroup": "managementGroup",
-        }
-        level = levels.get(inner.function)
-        return None if level is None else Scope(level, None, inner.arguments)
+        if inner.function == "resourceGroup":
+            return Scope("group" if inner.arguments else "here", None, inner.arguments)
+        level = inner.function
+        return Scope(level, None, inner.arguments) if level in ("subscription", "tenant", "managementGroup") else None

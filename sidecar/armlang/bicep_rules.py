@@ -4,13 +4,13 @@ A new decorator is a row."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_check import Checker
+from sidecar.armlang.bicep_findings import nearest
 from sidecar.armlang.bicep_names import Symbol
 from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_types import Type, fits, shown
@@ -27,26 +27,21 @@ class _Row:
     words: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
-    outside: bool = False
 
 
 ROWS: Mapping[str, _Row] = {
     "allowed": _Row(("param",), ("array",)),
     "batchSize": _Row(("resource", "module"), ("int",)),
     "description": _Row(("param", "var", "resource", "module", "output"), ("string",)),
-    "discriminator": _Row(_VALUES, ("string",), outside=True),
     "export": _Row(("var",)),
     "maxLength": _Row(_VALUES, ("int",), ("string", "array")),
     "maxValue": _Row(_VALUES, ("int",), ("int",)),
     "metadata": _Row(_VALUES, ("object",)),
     "minLength": _Row(_VALUES, ("int",), ("string", "array")),
     "minValue": _Row(_VALUES, ("int",), ("int",)),
-    "onlyIfNotExists": _Row(("resource",), outside=True),
-    "retryOn": _Row(("resource",), ("array", "int"), outside=True),
-    "sealed": _Row(_VALUES, outside=True),
     "secure": _Row(_VALUES, (), ("string", "object")),
-    "waitUntil": _Row(("resource",), ("object", "string"), outside=True),
 }
+_OUTSIDE = ("discriminator", "onlyIfNotExists", "retryOn", "sealed", "waitUntil")
 _LIMITS = (("minValue", 1), ("maxValue", -1), ("minLength", 1), ("maxLength", -1))
 
 
@@ -171,13 +166,13 @@ class Rules:
             row = ROWS.get(each.function)
             if sum(other.function == each.function for other in declaration.decorators) > 1:
                 self.add(each.at, "BCP166", name=each.function)
+            elif each.function in _OUTSIDE:
+                self.add(each.at, OUTSIDE, what=f"the decorator {each.function}")
             elif row is None:
-                near = difflib.get_close_matches(each.function, ROWS, 1)
-                self.add(each.at, "BCP082" if near else "BCP057", name=f"@{each.function}", near=f"@{''.join(near)}")
+                near = nearest(each.function, ROWS)
+                self.add(each.at, "BCP082" if near else "BCP057", name=f"@{each.function}", near=f"@{near}")
             elif declaration.word not in row.words:
                 self.add(each.at, "BCP126", name=each.function, word=declaration.word)
-            elif row.outside:
-                self.add(each.at, OUTSIDE, what=f"the decorator {each.function}")
             elif self._taken(each, row):
                 self._stands(each, row, declaration)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_check import Taken
+from sidecar.armlang.bicep_check import Loaded, Taken
 from sidecar.armlang.bicep_emit import Emitter, Json, escaped, quoted, stated
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_names import Symbol
-from sidecar.armlang.bicep_places import Places, Pointed, Scope
+from sidecar.armlang.bicep_places import MODULE_VERSION, Places, Pointed, Scope
 from sidecar.armlang.bicep_rules import argument, has
 from sidecar.words.bicep_codes import OUTSIDE
 
@@ -19,6 +20,7 @@ SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTempl
 _SECURE = {"string": "securestring", "object": "secureObject"}
 _LIMITS = {**{each: each for each in ("minValue", "maxValue", "minLength", "maxLength")}, "allowed": "allowedValues"}
 _DROPPED = ("name", "dependsOn", "parent", "scope")
+Templates = Mapping[Symbol, Callable[[], dict[str, Json]]]
 Waited = tuple[Symbol, str]
 """A resource or module, and the code of which one of a loop (empty: all)."""
 
@@ -26,24 +28,15 @@ Waited = tuple[Symbol, str]
 class Builder(Emitter):
     """`templates`: what modules compile to."""
 
-    def __init__(
-        self,
-        places: Places,
-        loaded: Mapping[int, object],
-        taken: Mapping[Symbol, Taken],
-        templates: Mapping[Symbol, Callable[[], dict[str, Json]]],
-    ) -> None:
+    def __init__(self, places: Places, loaded: Loaded, taken: Mapping[Symbol, Taken], templates: Templates) -> None:
         super().__init__(places, loaded)
-        self._taken = taken
+        self._taken, self._templates = taken, templates
         self._entries: dict[Symbol, bool] = {}
-        self._templates = templates
         self._waits: dict[Symbol, set[Waited]] = {}
 
     def template(self) -> dict[str, Json]:
-        values = [each for each in self.names.symbols if each.value is not None and each.value.value is not None]
-        parameters = {
-            each.name: self._declared(each.value) for each in self.names.symbols if each.value and each.kind == "param"
-        }
+        values = [each for each in self.names.symbols if each.value is not None]
+        parameters = {each.name: self._declared(each.value) for each in values if each.value and each.kind == "param"}
         outputs = {each.name: self._declared(each) for each in self.names.values["output"]}
         resources = {each.name: self._entry(each, thing) for each, thing in self.names.things() if self.has_entry(each)}
         variables: dict[str, Json] = {}
@@ -75,7 +68,7 @@ class Builder(Emitter):
         metadata, description = argument(value, "metadata"), argument(value, "description")
         described = cast("dict[str, Json]", self.value(metadata)) if metadata is not None else {}
         if description is not None:
-            described = {**described, "description": self.value(description)}
+            described = {**described, "description": escaped(_even(str(t.constant(description))))}
         after: dict[str, Json] = {"metadata": described} if described else {}
         for name, key in _LIMITS.items():
             if (limit := argument(value, name)) is not None:
@@ -97,24 +90,21 @@ class Builder(Emitter):
                 made["copy"] = {"name": symbol.name, "count": f"[length({self.code(thing.loop.source)})]", **batches}
             if conditions := self.places.conditions(symbol):
                 made["condition"] = (
-                    stated(self.all_of(conditions)) if len(conditions) > 1 else self.value(conditions[0])
+                    self.value(conditions[0]) if len(conditions) == 1 else stated(self.all_of(conditions))
                 )
             made |= {"type": self.places.kind(symbol), "apiVersion": self.places.version(symbol)}
             made |= {**self._scoped(symbol), "name": self._named(symbol)}
             if thing.word == "module":
                 made["properties"] = self._deployment(symbol)
             else:
-                own = tuple(
-                    each for each in thing.body.members if isinstance(each, t.Entry) and each.name not in _DROPPED
-                )
-                made |= cast("dict[str, Json]", self.value(t.ObjectOf(own, (), thing.at)))
+                made |= cast("dict[str, Json]", self.value(t.ObjectOf(thing.body.without(_DROPPED), (), thing.at)))
             if not thing.existing and (needed := self.waits(symbol)):
                 made["dependsOn"] = list[Json](sorted(needed))
         return made
 
     def _named(self, symbol: Symbol) -> Json:
         if not self.places.ancestors(symbol):
-            return self.value(self.own_name(symbol))
+            return stated(self.own_name(symbol))
         segments = self.segments(symbol)
         holes = "/".join(f"{{{place}}}" for place in range(len(segments)))
         return f"[format('{holes}', {', '.join(segments)})]"
@@ -170,7 +160,7 @@ class Builder(Emitter):
     def _mentioned(self, symbol: Symbol, owner: Symbol, seen: set[Symbol]) -> Iterator[Waited]:
         parts: list[t.Node | None] = [symbol.value.value if symbol.value else None]
         if symbol.thing is not None:
-            yield from ((each.symbol, "") for each in self.places.ancestors(symbol))
+            yield from ((each.symbol, self._which(each, owner)) for each in self.places.ancestors(symbol))
             parts = [symbol.loop] if symbol.loop else [symbol.body, *self.places.conditions(symbol)]
             scope = self.places.scope(symbol).target
             if scope is not None and self.places.ancestors(symbol):
@@ -203,12 +193,8 @@ class Builder(Emitter):
             return ""
         for each in t.walk(key):
             symbol = self.names.of(each) if isinstance(each, t.Name) else None
-            inner = symbol is not None and symbol.kind in ("item", "index", "lambda")
-            if (
-                inner
-                and symbol is not None
-                and (symbol.loop is None or symbol.loop is not owner.loop or owner.existing)
-            ):
+            own = symbol is None or (symbol.loop is owner.loop and owner.loop is not None and not owner.existing)
+            if symbol is not None and symbol.kind in ("item", "index", "lambda") and not own:
                 return ""
         with self.at(owner.loop):
             return self.code(key)
@@ -240,10 +226,15 @@ class Builder(Emitter):
         with self.at(pointed.symbol.loop, self.code(pointed.index.key)):
             yield
 
-    def own_name(self, symbol: Symbol) -> t.Node:
+    def own_name(self, symbol: Symbol) -> str:
+        """The code of a name as it is stated; a module may leave it to the compiler, which keeps to 64 characters."""
         name = symbol.body.get("name")
-        assert name is not None, "names were checked"
-        return name
+        if name is not None:
+            return self.code(name)
+        unique = f"uniqueString({quoted(symbol.name)}, deployment().name)"
+        if symbol.loop is None:
+            return f"format({quoted(symbol.name[:50] + '-{0}')}, {unique})"
+        return f"format({quoted(symbol.name[:46] + '-{0}-{1}')}, {self._index[id(symbol.loop)]}, {unique})"
 
     def segments(self, symbol: Symbol) -> list[str]:
         """The parts of the whole name, parents' first."""
@@ -252,17 +243,17 @@ class Builder(Emitter):
         found: list[str] = []
         for each in (*above, Pointed(symbol)):
             with self.one(each):
-                name = self.own_name(each.symbol)
-                found += [self.code(name)] if found else self._split(name, wanted - len(above))
+                own = [self.own_name(each.symbol)]
+                found += own if found else self._split(each.symbol, own, wanted - len(above))
         return found
 
-    def _split(self, name: t.Node, wanted: int) -> list[str]:
-        text = t.constant(name)
+    def _split(self, symbol: Symbol, own: list[str], wanted: int) -> list[str]:
+        text = t.constant(symbol.body.get("name"))
         if wanted <= 1:
-            return [self.code(name)]
+            return own
         if isinstance(text, str):
             return [quoted(each) for each in text.split("/")]
-        return [f"split({self.code(name)}, '/')[{place}]" for place in range(wanted)]
+        return [f"split({own[0]}, '/')[{place}]" for place in range(wanted)]
 
     def id(self, pointed: Pointed) -> str:
         with self.one(pointed):
@@ -277,9 +268,7 @@ class Builder(Emitter):
                     place = f"format('/subscriptions/{{0}}/resourceGroups/{{1}}', {subscription}, {group})"
                     return f"extensionResourceId({place}, {rest})"
                 case "subscription":
-                    return (
-                        f"subscriptionResourceId({''.join(f'{self.code(each)}, ' for each in scope.arguments)}{rest})"
-                    )
+                    return f"subscriptionResourceId({', '.join([*map(self.code, scope.arguments), rest])})"
                 case _:
                     return f"{'tenantResourceId' if scope.level == 'tenant' else 'resourceId'}({rest})"
 
@@ -287,8 +276,8 @@ class Builder(Emitter):
         """The codes of the subscription and of the group's name."""
         if scope.target is not None:
             with self.one(scope.target):
-                found = [*self.places.scope(scope.target.symbol).arguments, self.own_name(scope.target.symbol)]
-                codes = [self.code(each) for each in found]
+                codes = [*map(self.code, self.places.scope(scope.target.symbol).arguments)]
+                codes.append(self.own_name(scope.target.symbol))
         else:
             codes = [self.code(each) for each in scope.arguments]
         return ("subscription().subscriptionId", codes[0]) if len(codes) == 1 else (codes[0], codes[1])
@@ -300,10 +289,9 @@ class Builder(Emitter):
         if pointed is None or not isinstance(name, str):
             return self._output(node, name)
         with self.one(pointed):
-            own = self.own_name(pointed.symbol)
             version = quoted(self.places.version(pointed.symbol))
             if name == "name":
-                return self._guarded(pointed, self.code(own), node.safe), False
+                return self._guarded(pointed, self.own_name(pointed.symbol), node.safe), False
             if pointed.symbol.kind == "module":
                 raise Fault(node.at, OUTSIDE, what="the outputs of a module as a whole")
         if name == "id":
@@ -317,11 +305,9 @@ class Builder(Emitter):
         full = f"reference({reference}, {version}, 'full')"
         if name == "properties" and not node.dotted:
             raise Fault(node.at, OUTSIDE, what="the properties of a resource by ['properties']")
-        return (
-            (f"tryGet({self._guarded(pointed, full, True)}, {quoted(name)})", True)
-            if node.safe
-            else (f"{full}.{name}", False)
-        )
+        if node.safe:
+            return f"tryGet({self._guarded(pointed, full, True)}, {quoted(name)})", True
+        return f"{full}.{name}", False
 
     def _guarded(self, pointed: Pointed, code: str, safe: bool) -> str:
         """With .? what a condition leaves out is null."""
@@ -346,10 +332,7 @@ class Builder(Emitter):
         if name in self._taken[pointed.symbol].secure:
             if node.safe or outputs.safe:
                 raise Fault(node.at, OUTSIDE, what=".? on a secure output")
-            return (
-                f"listOutputsWithSecureValues({reference}, {quoted(self.places.version(pointed.symbol))}).{name}",
-                False,
-            )
+            return f"listOutputsWithSecureValues({reference}, {quoted(MODULE_VERSION)}).{name}", False
         base = f"reference({reference}).outputs"
         if outputs.safe:
             base = f"tryGet({self._guarded(pointed, f'reference({reference})', True)}, 'outputs')"
@@ -368,3 +351,10 @@ class Builder(Emitter):
             raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
+
+
+def _even(text: str) -> str:
+    """A description without the margin that its lines after the first have in common."""
+    lines = [each for each in text.splitlines()[1:] if each.strip()]
+    margin = min((len(each) - len(each.lstrip(" \t")) for each in lines), default=0)
+    return re.sub(rf"\n[ \t]{{0,{margin}}}", "\n", text)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.armlang.bicep import LINTED
-from sidecar.armlang.bicep_findings import Finding, Refused
 from sidecar.core.jsonedit import strict
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError
+from sidecar.words.refused import Finding, Refused
 from sidecar.words.text import Text
 
 NAME = "bicepconfig.json"

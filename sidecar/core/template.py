@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sidecar.armlang.bicep import compile_file, content_digest, source_digest
-from sidecar.armlang.bicep_findings import Refused
+from sidecar.armlang.bicep import compile_file
 from sidecar.core.bicep_config import error_rules
 from sidecar.core.bicep_files import Folder
 from sidecar.core.deployment import Template
+from sidecar.core.stamp import content_digest, source_digest, stamp_of, stamped
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import TemplateError
 from sidecar.words.problems import Problem
+from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
 
@@ -42,7 +43,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str], root: Pa
     source = read_text(bicep, bicep.name)
     if compiled.exists():
         template = _read(compiled)
-        stamp = _stamp(template)
+        stamp = stamp_of(template)
         if stamp is not None:
             if stamp["contentSha256"] != content_digest(template):
                 raise TemplateError(
@@ -76,7 +77,7 @@ def template_of(source: str, compiled: Path, bicep: Path, root: Path) -> Templat
     """The shipped JSON while its stamp fits the source, else what our own compiler makes of it. Raises TemplateError."""
     if compiled.exists():
         template = _read(compiled)
-        stamp = _stamp(template)
+        stamp = stamp_of(template)
         if stamp is not None and stamp["sourceSha256"] == source_digest(source):
             return template
     return _compiled(source, bicep, root)
@@ -84,7 +85,7 @@ def template_of(source: str, compiled: Path, bicep: Path, root: Path) -> Templat
 
 def _compiled(source: str, bicep: Path, root: Path) -> Template:
     rules = error_rules(bicep, root)
-    return cast("Template", compile_file(bicep.name, source, Folder(bicep.parent, root), rules))
+    return cast("Template", stamped(compile_file(bicep.name, source, Folder(bicep.parent, root), rules), source))
 
 
 def bicep_cli(environ: dict[str, str]) -> Path | None:
@@ -110,15 +111,6 @@ def _read(file: Path) -> Template:
     if not isinstance(document, dict):
         raise TemplateError(Text("{file} is no ARM template.", file=file.name))
     return cast("Template", document)
-
-
-def _stamp(template: Template) -> dict[str, str] | None:
-    metadata = template.get("metadata")
-    stamp = cast("dict[str, object]", metadata).get("slipway") if isinstance(metadata, dict) else None
-    if not isinstance(stamp, dict):
-        return None
-    found = {str(key): str(value) for key, value in cast("dict[object, object]", stamp).items()}
-    return found if {"sourceSha256", "contentSha256"} <= found.keys() else None
 
 
 def _run_cli(cli: Path, bicep: Path) -> Template:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from sidecar.armlang.bicep_findings import Finding as BicepFinding
-from sidecar.armlang.bicep_findings import Refused
 from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
@@ -31,6 +29,8 @@ from sidecar.decisions.editor_offers import (
     spot,
 )
 from sidecar.words.errors import SlipwayError, TemplateError
+from sidecar.words.refused import Finding as BicepFinding
+from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
 FileKind = Literal["config", "parameters", "smoke", "bicep"]

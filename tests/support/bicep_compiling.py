@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sidecar.armlang.bicep import compile_file
-from sidecar.armlang.bicep_findings import Finding, Refused
 from sidecar.core.bicep_files import Folder
+from sidecar.words.refused import Finding, Refused
 from tests.support.bicep_corpus import corpus
 
 Kind = Literal["taken", "mistake", "outside", "crashed"]

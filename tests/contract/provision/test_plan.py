@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.armlang.bicep import content_digest
+from sidecar.core.stamp import content_digest
 from sidecar.core.workspace import known_project_id
 from sidecar.decisions.plan import ResourceLine
 from sidecar.decisions.plan_document import PlanDocument, markdown

@@ -8,7 +8,6 @@ from typing import cast
 
 import pytest
 
-from sidecar.armlang.bicep import compile_bicep
 from sidecar.core.deployment import GroupFacts, Template, plan_names, referring
 from sidecar.decisions.app_changes import Standing, app_change
 from sidecar.decisions.profiles import Wanted, missing_profile, profile_in, wanted_profile
@@ -25,6 +24,7 @@ from sidecar.decisions.provisioning import (
 )
 from sidecar.gateway.apps import App, Environment, Mounted
 from sidecar.words.errors import CloudError, Conflict
+from tests.support.bicep_text import compile_bicep
 
 ROOT = Path(__file__).resolve().parents[3]
 

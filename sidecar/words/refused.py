@@ -1,0 +1,43 @@
+"""What a compilation found wrong: each with its file, its place, the official code, a sentence, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sidecar.words.errors import TemplateError
+from sidecar.words.text import Text
+
+Kind = Literal["mistake", "outside"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`kind`: a mistake, which Microsoft's compiler refuses too, or a feature outside ours, which that one compiles."""
+
+    line: int
+    column: int
+    """Both from 1."""
+    code: str | None
+    """Microsoft's code of it (BCP…, or the name of a rule); None: it has none."""
+    message: Text
+    kind: Kind = "mistake"
+    file: str = ""
+    length: int = 1
+
+
+class Refused(TemplateError):
+    """One or more findings; the message is the first one's, with its place."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        first = next((each for each in findings if each.kind == "mistake"), findings[0])
+        place = {"file": first.file, "line": first.line, "column": first.column, "what": first.message}
+        message = Text("{file}, line {line}, column {column}: {what}", **place)
+        if len(findings) > 1:
+            message = Text("{first} (And {count} more.)", first=message, count=len(findings) - 1)
+        outside = Text("Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH), or simplify the file.")
+        correct = Text("Correct the file: Microsoft's compiler refuses it too.")
+        mistake = first.kind == "mistake"
+        super().__init__(message, correct if mistake else outside, code="BicepMistake" if mistake else "BicepSubset")
+        self.findings = tuple(findings)
