@@ -86,7 +86,7 @@ def empty(value: Any) -> bool:
     raise _neither("empty", "The template function", "to be an object, an array, or a string", value)
 
 
-def length_of(value: Any) -> int:
+def length_(value: Any) -> int:
     if isinstance(value, str):
         return length(value)
     if isinstance(value, list | dict):
@@ -170,7 +170,7 @@ def flatten(values: list[Any]) -> list[Any]:
     return [item for part in values for item in as_list(part)]
 
 
-def range_of(start: int, count: int) -> list[int]:
+def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
         raise ExpressionError(
             "The template language function 'range' parameters are out of range: 'count' must be a positive integer no larger "
