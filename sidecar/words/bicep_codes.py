@@ -90,6 +90,7 @@ MESSAGES: Mapping[str, Text] = {
     "BCP138": Text("A loop is the whole value of a variable or an output, or a property of a resource."),
     "BCP139": Text("A resource is deployed to the scope of its file: a module deploys to another."),
     "BCP140": Text("This multi-line string is not closed: ''' is missing."),
+    "BCP142": Text("A property that is a loop can't hold another one: make the inner list a variable or a parameter."),
     "BCP154": Text("A batch has one resource at least."),
     "BCP155": Text("batchSize stands on loops of resources and modules only."),
     "BCP156": Text(
@@ -116,6 +117,8 @@ MESSAGES: Mapping[str, Text] = {
     "BCP240": Text("parent names a resource of this file directly."),
     "BCP242": Text("A lambda stands only as the argument of a function."),
     "BCP243": Text("One expression is expected in brackets, and it has to begin on the same line."),
+    "BCP247": Text("{name} of a lambda can't say which resource is meant."),
+    "BCP248": Text("{name} of a lambda can't say which resource is asked."),
     "BCP265": Text("{name} is declared in this file and is no function: did you mean {fix}?"),
     "BCP279": Text("A type is expected here: string, int, bool, array or object."),
     "BCP292": Text("A declaration is expected behind this decorator."),
