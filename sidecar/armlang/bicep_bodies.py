@@ -60,6 +60,10 @@ class Bodies:
                 self._add(each.at, OUTSIDE, what="... and holes in names at the top of a body")
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
+            if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
+                calls = (one for one in t.walk(each.value) if isinstance(one, t.Call) and one.function == "any")
+                for call in calls:
+                    self._add(call.at, "BCP176", name=each.name)
             if isinstance(each, t.Entry) and each.name == "name":
                 self._checker.expect(each.value, types.STRING, "BCP036")
 
@@ -124,6 +128,9 @@ class Bodies:
         if self._checker.report.foreign:
             return
         resource = thing.word == "resource"
+        if value is not None and resource and self._places.ancestors(symbol):
+            self._add(value.at, "BCP164")
+            return
         if value is None:
             level = self._places.scope(symbol).level if resource else "here"
             if level not in ("here", "resource") and not thing.existing:

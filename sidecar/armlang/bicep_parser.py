@@ -123,8 +123,10 @@ class _Parser(Expressions):
 
     def _assign(self, over_lines: bool = False) -> None:
         self.expect("=")
+        before = self.place
         if over_lines:
             self.newlines()
+            self.place = self.place if self.sees("{") or self.sees("[") or self.peek().text == "if" else before
 
     def _parameter(self, decorators: Decorators) -> t.Value:
         name = self.name("param")

@@ -97,6 +97,7 @@ MESSAGES: Mapping[str, Text] = {
         "A resource inside another states its last part only, as 'fileServices' or 'fileServices@2023-05-01'."
     ),
     "BCP159": Text("{parent} declares no resource {name} inside."),
+    "BCP164": Text("A child lies in its parent's scope: it has none of its own."),
     "BCP165": Text("The parent lies in another scope: a module deploys there."),
     "BCP166": Text("The decorator {name} stands here more than once."),
     "BCP169": Text("This name needs {count} slashes, as many parts as the type has."),
@@ -106,6 +107,7 @@ MESSAGES: Mapping[str, Text] = {
         ("BCP120", "BCP177", "BCP178", "BCP182"),
         Text("Only a running deployment knows this, but {place} has to be known at its start."),
     ),
+    "BCP176": Text("any() hides what {name} has to be: name the resource itself."),
     "BCP180": Text("getSecret stands only as the value of a module's secure parameter."),
     "BCP184": Text("{path} is larger than {most}, the most that is loaded."),
     "BCP186": Text("This text is no JSON."),

@@ -43,6 +43,9 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("var a = deployment().nam", "BCP083", 1, 22),
         ("var a = listKeys('b').c", "BCP071", 1, 17),
         ("@maxLength(1 + 1)\nparam a string", "BCP032", 1, 12),
+        (f"{EXISTING}resource b {FILES} = {{ parent: any(a), name: 'b' }}", "BCP176", 2, 84),
+        (f"{EXISTING}resource b {FILES} = {{ parent: a, scope: a, name: 'b' }}", "BCP164", 2, 94),
+        (f"resource a {ACCOUNT} =\nvar b = 1", "BCP018", 1, 60),
         (f"{MANY}output a array = map([1], i => many[i].id)", "BCP247", 2, 37),
         (
             f"resource a {ACCOUNT} = {{ name: 'a', tags: {{ b: [for x in [1]: {{ c: [for y in [2]: y] }}] }} }}",
