@@ -85,19 +85,20 @@ def length_of(value: Any) -> int:
 
 
 def first(value: Any) -> Any:
-    if isinstance(value, str):
-        return cut(value, 0, 1)
-    if isinstance(value, list):
-        return as_list(value)[0] if value else None
-    raise _neither("first", "The template language function", "be an array or a string", value)
+    return _end("first", value, 0)
 
 
 def last(value: Any) -> Any:
+    return _end("last", value, -1)
+
+
+def _end(name: str, value: Any, place: int) -> Any:
     if isinstance(value, str):
-        return cut(value, max(length(value) - 1, 0))
+        start = 0 if place == 0 else max(length(value) - 1, 0)
+        return cut(value, start, start + 1)
     if isinstance(value, list):
-        return as_list(value)[-1] if value else None
-    raise _neither("last", "The template language function", "be an array or a string", value)
+        return as_list(value)[place] if value else None
+    raise _neither(name, "The template language function", "be an array or a string", value)
 
 
 def skip(value: Any, count: int) -> Any:

@@ -4,20 +4,21 @@ Checker, emitter and evaluator read it; a new function is one row. A row is `nam
 a signature's parameters are `type name`, with `?` after one that may be left out and `...` after one that repeats. A type
 is alternatives joined by `|`; `[]` after it makes an array of it; `lambda(any[, int]) bool` is a lambda, the brackets
 holding what it may leave out. A signature whose result is `scope` is Bicep's alone, for the place of a resource or module.
+After a bar stand, where Bicep has one of its own for the name, the diagnostic and what to write instead. Headings say the
+namespace, who knows the rows below, and where they may stand.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Where = Literal["anywhere", "default", "runtime", "parameters file"]
 """anywhere; only in a parameter's default; only where a resource may be read (not in a variable, a name, a condition or a
 loop's count); only in a parameters file."""
 Made = Literal["both", "template", "compiler"]
 """Who knows it: Bicep and the template language; only the template language; only the compiler (nothing of it is left)."""
-
-
+Space = Literal["sys", "az"]
 Arity = tuple[int, int | None]
 """Fewest and most; None: as many as one likes."""
 
@@ -68,7 +69,7 @@ class Function:
     signatures: tuple[Signature, ...]
     where: Where = "anywhere"
     made: Made = "both"
-    space: Literal["sys", "az"] = "sys"
+    space: Space = "sys"
     code: str = ""
     """For one that Bicep has not: the official diagnostic that says what to write in its place."""
     instead: str = ""
@@ -97,7 +98,16 @@ class Function:
         return tuple(found)
 
 
-_BOTH = """
+_TABLE = """
+# sys, compiler, anywhere
+any(any value) any
+loadDirectoryFileInfo(string path, string? pattern) array
+loadFileAsBase64(string path) string
+loadJsonContent(string path, string? jsonPath, string? encoding) any
+loadTextContent(string path, string? encoding) string
+loadYamlContent(string path, string? yamlPath, string? encoding) any
+nameof(any symbol) string
+# sys, both, anywhere
 array(any value) array
 base64(string input) string
 base64ToJson(string base64Value) any
@@ -161,27 +171,14 @@ uniqueString(string... values) string
 uri(string base, string relative) string
 uriComponent(string text) string
 uriComponentToString(string text) string
-"""
-_DEFAULTS = """
+# sys, both, default
 newGuid() string
 utcNow(string? format) string
-"""
-_COMPILER = """
-any(any value) any
-loadDirectoryFileInfo(string path, string? pattern) array
-loadFileAsBase64(string path) string
-loadJsonContent(string path, string? jsonPath, string? encoding) any
-loadTextContent(string path, string? encoding) string
-loadYamlContent(string path, string? yamlPath, string? encoding) any
-nameof(any symbol) string
-"""
-_PARAMETERS_FILE = """
+# sys, compiler, parameters file
 externalInput(string kind, any? options) any
 readCliArg(string name) string
 readEnvironmentVariable(string name, string? default) string
-"""
-# Of the place of the deployment, and of resources.
-_AZ = """
+# az, both, anywhere
 deployer() object
 deployment() object
 environment() object
@@ -200,16 +197,12 @@ toLogicalZone(string subscriptionId, string location, string physicalZone) strin
 toLogicalZones(string subscriptionId, string location, array physicalZones) array
 toPhysicalZone(string subscriptionId, string location, string logicalZone) string
 toPhysicalZones(string subscriptionId, string location, array logicalZones) array
-"""
-_AZ_RUNTIME = """
+# az, both, runtime
 list*(string resource, string? apiVersion, any? body, any? options) any
 reference(string resource, string? apiVersion, string? full) any
-"""
-_AZ_PARAMETERS_FILE = """
+# az, compiler, parameters file
 getSecret(string subscriptionId, string group, string vault, string secret, string? version) string
-"""
-# A diagnostic and what to write instead come after a bar where Bicep has one of its own for the name.
-_TEMPLATE = """
+# sys, template, anywhere
 add(int a, int b) int | BCP069 +
 and(any... values) bool | BCP069 &&
 coalesce(any... values) any | BCP069 ??
@@ -239,8 +232,7 @@ true() bool
 tryGet(any value, any... keys) any
 tryIndexFromEnd(any array, int index) any
 variables(string name) any | BCP060
-"""
-_TEMPLATE_RUNTIME = """
+# az, template, runtime
 references(string loop, string? full) array
 sharedKeys(string resource, string? apiVersion, any? body) any
 """
@@ -271,27 +263,20 @@ def _signature(text: str) -> Signature:
     return Signature(tuple(_parameter(each.strip()) for each in _COMMAS.findall(inside)), result)
 
 
-def _rows(text: str, where: Where, made: Made, space: Literal["sys", "az"]) -> list[Function]:
-    rows: list[Function] = []
-    for line in text.strip().splitlines():
+def _rows() -> Iterator[Function]:
+    space, made, where = "", "", ""
+    for line in _TABLE.strip().splitlines():
+        if line.startswith("# "):
+            space, made, where = line.removeprefix("# ").split(", ")
+            continue
         stated, _, told = line.partition(" | ")
         code, _, instead = told.partition(" ")
         signatures = tuple(_signature(each) for each in stated.split("; "))
-        rows.append(Function(stated.partition("(")[0], signatures, where, made, space, code, instead))
-    return rows
+        kinds = cast("tuple[Where, Made, Space]", (where, made, space))
+        yield Function(stated.partition("(")[0], signatures, *kinds, code, instead)
 
 
-ROWS: tuple[Function, ...] = (
-    *_rows(_COMPILER, "anywhere", "compiler", "sys"),
-    *_rows(_BOTH, "anywhere", "both", "sys"),
-    *_rows(_DEFAULTS, "default", "both", "sys"),
-    *_rows(_PARAMETERS_FILE, "parameters file", "compiler", "sys"),
-    *_rows(_AZ, "anywhere", "both", "az"),
-    *_rows(_AZ_RUNTIME, "runtime", "both", "az"),
-    *_rows(_AZ_PARAMETERS_FILE, "parameters file", "compiler", "az"),
-    *_rows(_TEMPLATE, "anywhere", "template", "sys"),
-    *_rows(_TEMPLATE_RUNTIME, "runtime", "template", "az"),
-)
+ROWS: tuple[Function, ...] = tuple(_rows())
 TABLE: Mapping[str, Function] = {each.name.lower(): each for each in ROWS}
 
 

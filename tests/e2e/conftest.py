@@ -41,7 +41,8 @@ class Home:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {**os.environ, "SLIPWAY_STATE": str(self.folder / "state")}
+        # One thread a server: beside others a second one of PyTorch's would only wait for theirs, and let nobody else go on.
+        return {"OMP_NUM_THREADS": "1", **os.environ, "SLIPWAY_STATE": str(self.folder / "state")}
 
     @property
     def settings(self) -> Settings:

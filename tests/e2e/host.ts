@@ -150,6 +150,8 @@ function options(home: string): readonly string[] {
 
 function hostEnvironment(home: string): NodeJS.ProcessEnv {
   return {
+    // One thread a server: beside others a second one of PyTorch's would only wait for theirs, and let nobody else go on.
+    OMP_NUM_THREADS: "1",
     ...process.env,
     HOME: home,
     XDG_CONFIG_HOME: path.join(home, "cfg"),

@@ -23,7 +23,7 @@ export class ModelServer {
     if (made.status !== 0) throw new Error(`the sample could not be made: ${made.stderr}`);
     const port = await freePort();
     const variables = { SLIPWAY_MOUNT: made.stdout.trim().split("\n").at(-1) ?? "", SLIPWAY_API_KEY: KEY, SLIPWAY_BIND_HOST: "127.0.0.1", CONTAINER_APP_PORT: String(port), ...env };
-    const server = spawn(python, ["-m", "inference"], { cwd: root, env: { ...process.env, ...variables }, stdio: "ignore" });
+    const server = spawn(python, ["-m", "inference"], { cwd: root, env: { OMP_NUM_THREADS: "1", ...process.env, ...variables }, stdio: "ignore" });
     process.once("exit", () => server.kill("SIGKILL"));
     const started = new ModelServer(`http://127.0.0.1:${port}`, server);
     await eventually("the server listens", 120_000, async () => (await fetch(`${started.url}/health/live`)).ok);

@@ -52,7 +52,7 @@ export interface Answer {
   readonly whole: boolean;
 }
 
-/** Somebody who lets the endpoint write one long answer after the other, and never asks twice for the same. */
+/** Somebody who lets the endpoint write one long answer after the other, without a pause, and never asks twice for the same. */
 export class Caller {
   readonly answers: Answer[] = [];
   private going = true;
@@ -80,7 +80,7 @@ export class Caller {
   }
 
   private async run(): Promise<void> {
-    const body = JSON.stringify({ model: "slipway/tiny-llama", prompt: "Who", max_tokens: 1500, ignore_eos: true, stream: true });
+    const body = JSON.stringify({ model: "slipway/tiny-llama", prompt: "Who", max_tokens: 400, ignore_eos: true, stream: true });
     while (this.going) {
       const began = Date.now();
       const answer = await fetch(`${this.url}/v1/completions`, { method: "POST", headers: { authorization: `Bearer ${this.key}`, "content-type": "application/json" }, body });

@@ -39,7 +39,7 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         person.expect("Sweden Central")
         person.expect("Number: ")
         person.type("swedencentral")
-        shown = person.expect("Apply this plan? [y/N] ", 60)
+        shown = person.expect("Apply this plan? [y/N] ", 240)
         assert "# Plan for inference" in shown
         assert "infra/slipway.json" in shown
         person.type("y")
@@ -57,7 +57,7 @@ def test_provision_from_an_empty_folder_asks_as_vs_code_does(home: Home, tmp_pat
         assert f"goes       app {config['ACA_APP_NAME']}" in listed
         assert f"stays      share {config['FILE_SHARE_NAME']} (every base model" in listed
         person.type(config["ACA_APP_NAME"])
-        person.expect(f"Deleted: {config['ACA_APP_NAME']}", 60)
+        person.expect(f"Deleted: {config['ACA_APP_NAME']}", 240)
         assert person.ended() == 0
     left = json.loads((tmp_path / "infra" / "inference.config.json").read_text())
     assert (left["ACA_APP_NAME"], left["FILE_SHARE_NAME"]) == (None, config["FILE_SHARE_NAME"])
@@ -80,7 +80,7 @@ def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_pa
         assert "tuned" in line
         assert "(used by this project)" in line
         person.type("")
-        person.expect("Apply this plan? [y/N] ", 60)
+        person.expect("Apply this plan? [y/N] ", 240)
         person.type("")
         person.expect("Cancelled. Nothing was changed.")
         assert person.ended() == 130
@@ -89,7 +89,7 @@ def test_fine_tunings_place_is_preselected_and_enter_takes_it(home: Home, tmp_pa
         for question in ("Number [", "Number ["):
             person.expect(question)
             person.type("")
-        person.expect("Apply this plan? [y/N] ", 60)
+        person.expect("Apply this plan? [y/N] ", 240)
         person.type("y")
         person.expect("Provisioned.", 120)
         assert person.ended() == 0
@@ -102,8 +102,8 @@ def test_ctrl_c_at_a_question_ends_at_once_and_changes_nothing(home: Home, tmp_p
     with slipway(home, tmp_path, "provision", "--cloud", "local") as person:
         person.expect("Create them? [Y/n] ")
         person.press_ctrl_c()
-        person.expect("Cancelled. Nothing more is started. [Cancelled]", 5)
-        assert person.ended(10) == 130
+        person.expect("Cancelled. Nothing more is started. [Cancelled]", 240)
+        assert person.ended(240) == 130
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,8 +119,8 @@ def test_ctrl_c_between_two_questions_asks_nothing_more(own_home: Home, tmp_path
     with slipway(own_home, tmp_path, "provision", "--cloud", "local") as person:
         person.expect("Starting the local cloud…")
         person.press_ctrl_c()
-        person.expect("Cancelled. Nothing more is started.", 30)
-        assert person.ended(10) == 130
+        person.expect("Cancelled. Nothing more is started.", 240)
+        assert person.ended(240) == 130
     assert "Select the subscription" not in person.shown
 
 

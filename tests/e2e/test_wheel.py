@@ -62,7 +62,7 @@ def test_the_main_job_from_an_empty_folder(installed: Installed, sample: Sample,
         person.type("wheel")
         person.expect("Number: ")
         person.type("westeurope")
-        person.expect("Apply this plan? [y/N] ", 60)
+        person.expect("Apply this plan? [y/N] ", 240)
         person.type("y")
         person.expect("next       `slipway deploy`", 120)
         assert person.ended() == 0

@@ -107,21 +107,18 @@ def mistakes_told() -> Line:
 
 
 _DECLARED = re.compile(r"^(?:param|var|resource|output|module|type|func|metadata) (\w+)", re.MULTILINE)
-# Their mistake swallows what comes after it: they can only be the second of two.
-_TO_THE_END = ("01-", "02-", "31-", "32-")
+# Their mistake swallows what comes after it, or is none where something does: they can only be the second of two.
+_AT_THE_END = ("01-", "02-", "14-", "31-", "32-")
 
 
 def pairs_told(number: int = 50, seed: int = 22) -> Line:
-    """Two mistakes in one file: names that both declare are changed in the second."""
+    """Two mistakes in one file: what the second one declares is renamed where the first one speaks of it."""
     chosen = random.Random(seed)
-    found = [each for each, made in all_mistakes() if made.kind == "mistake" or made.kind == "outside"]
-    front = [each for each in found if not each.file.name.startswith(_TO_THE_END)]
+    found = [each for each, made in all_mistakes() if made.kind in ("mistake", "outside")]
+    pairs = [(first, second) for first in found for second in found if _can_follow(first, second)]
     told = 0
     wrong: list[str] = []
-    for _ in range(number):
-        first, second = chosen.choice(front), chosen.choice(found)
-        while second is first:
-            second = chosen.choice(found)
+    for first, second in chosen.sample(pairs, number):
         head = first.source.rstrip("\n") + "\n"
         made = compiled(head + _renamed(second.source, first.source), first.file.parent)
         shift = head.count("\n")
@@ -132,8 +129,15 @@ def pairs_told(number: int = 50, seed: int = 22) -> Line:
     return Line("pairs of mistakes", f"{told} of {number} both told", told == number, tuple(wrong))
 
 
+def _can_follow(first: Mistake, second: Mistake) -> bool:
+    """Whether both mistakes are still there: what the second one misses must not be what the first one declares."""
+    declared = set(_DECLARED.findall(first.source)) - set(_DECLARED.findall(second.source))
+    mentioned = set(re.findall(r"\w+", second.source))
+    return first is not second and not first.file.name.startswith(_AT_THE_END) and not declared & mentioned
+
+
 def _renamed(source: str, before: str) -> str:
-    taken = set(_DECLARED.findall(before))
+    taken = set(re.findall(r"\w+", before))
     for name in dict.fromkeys(each for each in _DECLARED.findall(source) if each in taken):
         source = re.sub(rf"(?<![\w.'@]){name}(?![\w':(])", f"{name}Two", source)
     return source

@@ -40,7 +40,7 @@ def copy(tmp_path: Path) -> Path:
 
 def judged(folder: Path) -> dict[str, bool]:
     done = subprocess.run(
-        [sys.executable, "-c", JUDGE], cwd=folder, capture_output=True, text=True, timeout=280, check=False
+        [sys.executable, "-c", JUDGE], cwd=folder, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

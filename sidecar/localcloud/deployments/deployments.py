@@ -13,7 +13,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import invalid_template
+from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.planner import planned_deployment
 from sidecar.localcloud.deployments.planning import Plan
 from sidecar.localcloud.deployments.preflight import preflight

@@ -9,31 +9,8 @@ from sidecar.armlang.expression_syntax import calls
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
 from sidecar.armlang.values import written
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import Json, as_list, as_object, member
-
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "securestring": (str,),
-    "int": (int,),
-    "bool": (bool,),
-    "object": (dict,),
-    "secureobject": (dict,),
-    "array": (list,),
-}
-_SHOWN = {
-    "string": "String",
-    "securestring": "SecureString",
-    "int": "Int",
-    "bool": "Bool",
-    "object": "Object",
-    "secureobject": "SecureObject",
-    "array": "Array",
-}
-
-
-def shown_type(kind: str) -> str:
-    """A type as a deployment's GET writes it, however the template did."""
-    return _SHOWN.get(kind.lower(), kind)
+from sidecar.localcloud.core.fields import Json, as_object, member
+from sidecar.localcloud.deployments.declared_types import SHOWN, TYPES, check_value, followed, invalid_template
 
 
 @dataclass(frozen=True)
@@ -58,14 +35,10 @@ class Parameters:
     def shown(self) -> Json:
         """As a deployment's GET shows them: secure ones by type only."""
         return {
-            name: {"type": _SHOWN[self.types[name]]}
+            name: {"type": SHOWN[self.types[name]]}
             | ({} if self.secure(name) or isinstance(value, Deferred) else {"value": value})
             for name, value in self.values.items()
         }
-
-
-def invalid_template(message: str) -> ArmError:
-    return ArmError(400, "InvalidTemplate", f"Deployment template validation failed: '{message}'.")
 
 
 def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: Mapping[str, Any]) -> Parameters:
@@ -86,17 +59,16 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
     values: dict[str, Any] = {}
     types: dict[str, str] = {}
     for name in _in_order(declared):
-        declaration = _definition(member(declared, name), definitions)
+        declaration = followed(member(declared, name), definitions)
         types[name] = str(declaration.get("type", "")).lower()
-        if types[name] not in _TYPES:
+        if types[name] not in TYPES:
             raise invalid_template(f"The template parameter '{name}' has an invalid type '{declaration.get('type')}'.")
         so_far = Parameters(dict(values), types)
         inner = Scope(
             parameters=so_far.value, functions={**scope.functions, **keep_unknown}, user_functions=scope.user_functions
         )
-        values[name] = _value_of(
-            name, declaration, supplied.get(name.lower()), inner, "deferred" if keep_unknown else "now"
-        )
+        when = "deferred" if keep_unknown else "now"
+        values[name] = _value_of(name, declaration, definitions, supplied.get(name.lower()), inner, when)
     return Parameters({name: values[name] for name in declared}, types)
 
 
@@ -123,15 +95,9 @@ def _read_by(declaration: Any) -> set[str]:
     return {str(argument.value).lower() for argument in read if isinstance(argument, Constant)}
 
 
-def _definition(stated: Json, definitions: Json) -> Json:
-    """A declaration with its `$ref` to a user-defined type followed."""
-    reference = str(stated.get("$ref", ""))
-    if not reference.startswith("#/definitions/"):
-        return stated
-    return {**definitions.get(reference.removeprefix("#/definitions/"), {}), **stated}
-
-
-def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: Literal["now", "deferred"]) -> Any:
+def _value_of(
+    name: str, declaration: Json, definitions: Json, stated: Any, scope: Scope, when: Literal["now", "deferred"]
+) -> Any:
     entry = as_object(stated)
     if stated is not None and entry is None:
         raise invalid_template(f"The value of the parameter '{name}' must be an object with a 'value'.")
@@ -141,66 +107,24 @@ def _value_of(name: str, declaration: Json, stated: Any, scope: Scope, when: Lit
     kind = str(declaration["type"]).lower()
     if value is None and (entry is None or not declaration.get("nullable")):
         if "defaultValue" in declaration:
-            return _default(name, declaration, scope)
+            return _default(name, declaration, definitions, scope)
         if not declaration.get("nullable"):
             raise invalid_template(
                 f"The value for the template parameter '{name}' is not provided. Please see "
                 "https://aka.ms/arm-create-parameter-file for usage details."
             )
     if value is not None:
-        _check(name, declaration, value)
+        check_value(name, declaration, value, definitions)
     if when == "deferred" and kind.startswith("secure"):
         return Deferred(f"[parameters('{name}')]")
     return value
 
 
-def _default(name: str, declaration: Json, scope: Scope) -> Any:
+def _default(name: str, declaration: Json, definitions: Json, scope: Scope) -> Any:
     try:
         value = written(evaluate(declaration["defaultValue"], scope))
     except Deferred:
         return Deferred(str(declaration["defaultValue"]))
     if value is not None:
-        _check(name, declaration, value)
+        check_value(name, declaration, value, definitions)
     return value
-
-
-def _check(name: str, declaration: Json, value: Any) -> None:
-    kind = str(declaration["type"]).lower()
-    expected = _TYPES[kind]
-    if not isinstance(value, expected) or (kind == "int" and isinstance(value, bool)):
-        raise invalid_template(
-            f"Template parameter JToken type is not valid. Expected '{_SHOWN[kind]}'. Actual '{_token(value)}'. "
-            f"Please see https://aka.ms/resource-manager-parameter-types for usage details. (parameter '{name}')"
-        )
-    allowed = declaration.get("allowedValues")
-    if allowed is not None and value not in allowed and not _all_in(value, allowed):
-        # A secure value is not repeated in a message.
-        repeated = "" if kind.startswith("secure") else f" '{value}'"
-        raise invalid_template(
-            f"The provided value{repeated} for the template parameter '{name}' is not valid. The value is not part of "
-            f"the allowed value(s): '{','.join(str(entry) for entry in allowed)}'."
-        )
-    size = value if isinstance(value, int) else len(value)
-    low, high = ("minValue", "maxValue") if isinstance(value, int) else ("minLength", "maxLength")
-    if (low in declaration and size < declaration[low]) or (high in declaration and size > declaration[high]):
-        raise invalid_template(
-            f"The provided value for the template parameter '{name}' is not valid. Length or value must be within "
-            f"'{declaration.get(low, '')}'..'{declaration.get(high, '')}'."
-        )
-
-
-def _all_in(value: Any, allowed: list[Any]) -> bool:
-    """An array may hold any of the allowed values."""
-    items = as_list(value)
-    return items is not None and all(each in allowed for each in items)
-
-
-def _token(value: Any) -> str:
-    kinds: list[tuple[type, str]] = [
-        (str, "String"),
-        (bool, "Boolean"),
-        (int, "Integer"),
-        (float, "Float"),
-        (list, "Array"),
-    ]
-    return next((name for kind, name in kinds if isinstance(value, kind)), "Null" if value is None else "Object")

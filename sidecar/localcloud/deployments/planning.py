@@ -11,8 +11,9 @@ from sidecar.armlang.values import ExpressionError, written
 from sidecar.dotnet.digests import guid
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
+from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.evaluation import expand, nested_properties, repeated, unevaluated
-from sidecar.localcloud.deployments.parameters import Parameters, invalid_template
+from sidecar.localcloud.deployments.parameters import Parameters
 from sidecar.localcloud.deployments.scope_functions import READING, Place, canonical_id
 
 

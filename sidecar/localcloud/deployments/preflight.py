@@ -11,8 +11,8 @@ from sidecar.localcloud.cloud.registration import require_registered
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
+from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.evaluation import nested_properties
-from sidecar.localcloud.deployments.parameters import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned
 from sidecar.localcloud.deployments.record import Ordered
 from sidecar.localcloud.deployments.scope_functions import READING

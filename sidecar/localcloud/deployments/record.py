@@ -10,7 +10,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.deployments.parameters import invalid_template
+from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, template_hash
 
 TYPE = "Microsoft.Resources/deployments"

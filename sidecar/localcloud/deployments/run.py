@@ -16,8 +16,8 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.deployments.declared_types import invalid_template, shown_type
 from sidecar.localcloud.deployments.evaluation import expand, repeated
-from sidecar.localcloud.deployments.parameters import invalid_template, shown_type
 from sidecar.localcloud.deployments.planning import Plan, Planned, mangled
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING

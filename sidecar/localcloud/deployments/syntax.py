@@ -12,7 +12,7 @@ from sidecar.armlang.expression_syntax import Call, Literal, calls
 from sidecar.armlang.function_table import ROWS, Arity, arity_problem, function_named
 from sidecar.armlang.values import ExpressionError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member, objects
-from sidecar.localcloud.deployments.parameters import invalid_template
+from sidecar.localcloud.deployments.declared_types import invalid_template
 
 # Functions that read a resource: they have a value only once it is there.
 _READING = frozenset(each.name.lower() for each in ROWS if each.where == "runtime")

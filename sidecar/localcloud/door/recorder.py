@@ -19,6 +19,22 @@ def recorded(app: ASGIApp, file: Path, base: str) -> ASGIApp:
             return
         sent, answered = bytearray(), bytearray()
         start: Message = {"status": 0, "headers": []}
+        written = False
+
+        def write() -> None:
+            nonlocal written
+            query = scope["query_string"].decode("latin-1")
+            pair = {
+                "method": scope["method"],
+                "url": f"{base}{scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else ""),
+                "headers": _headers(scope["headers"]),
+                "body": _json(bytes(sent)),
+                "status": start["status"],
+                "answerHeaders": _headers(start["headers"]),
+                "answer": _json(bytes(answered)),
+            }
+            os.write(descriptor, (json.dumps(pair) + "\n").encode())
+            written = True
 
         async def reading() -> Message:
             message = await receive()
@@ -30,20 +46,13 @@ def recorded(app: ASGIApp, file: Path, base: str) -> ASGIApp:
                 start.update(message)
             else:
                 answered.extend(message.get("body", b""))
+                if not message.get("more_body") and not written:
+                    write()  # whoever has the answer may look for it
             await send(message)
 
         await app(scope, reading, writing)
-        query = scope["query_string"].decode("latin-1")
-        pair = {
-            "method": scope["method"],
-            "url": f"{base}{scope['raw_path'].decode('latin-1')}" + (f"?{query}" if query else ""),
-            "headers": _headers(scope["headers"]),
-            "body": _json(bytes(sent)),
-            "status": start["status"],
-            "answerHeaders": _headers(start["headers"]),
-            "answer": _json(bytes(answered)),
-        }
-        os.write(descriptor, (json.dumps(pair) + "\n").encode())
+        if not written:
+            write()
 
     return record
 

@@ -183,7 +183,7 @@ def test_prompts_and_answers_are_not_logged(sample: Sample, start: Start):
         body = chat(sample) | {"messages": [{"role": "user", "content": asked["question"]}], "temperature": 0}
         assert server.http().post("/v1/chat/completions", json=body).status_code == 200
         link = server.http().post("/login/link").json()["path"]
-        httpx.get(server.url + link)
+        httpx.get(server.url + link, timeout=60)
         log = server.log.read_text()
         for secret in (asked["question"], asked["base"], server.key, link):
             assert secret not in log

@@ -53,14 +53,14 @@ def test_the_recipe_serves_base_and_adapter(vllm: tuple[str, str], sample: Sampl
 def test_probes_need_no_key_and_everything_else_does(vllm: tuple[str, str], sample: Sample):
     url, key = vllm
     known = {"authorization": f"Bearer {key}"}
-    assert httpx.get(f"{url}/health/live").status_code == 200
-    bare = httpx.get(f"{url}/health/ready")
+    assert httpx.get(f"{url}/health/live", timeout=60).status_code == 200
+    bare = httpx.get(f"{url}/health/ready", timeout=60)
     assert (bare.status_code, bare.content) == (200, b"")
-    assert httpx.get(f"{url}/health/ready", headers=known).json()["phase"] == "ready"
+    assert httpx.get(f"{url}/health/ready", headers=known, timeout=60).json()["phase"] == "ready"
     for path in ("/", "/version", "/metrics", "/v1/models", "/tokenize", "/docs", "/openapi.json", "/health"):
-        refused = httpx.get(url + path)
+        refused = httpx.get(url + path, timeout=60)
         assert (path, refused.status_code) == (path, 401)
         assert refused.json()["error"]["code"] == "invalid_api_key"
-    said = httpx.get(f"{url}/version", headers=known).json()
+    said = httpx.get(f"{url}/version", headers=known, timeout=60).json()
     assert (said["release"], said["replica"]) == ("release-of-this-run", "replica-of-this-run")
     assert said["base"] == sample.base

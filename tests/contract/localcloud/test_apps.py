@@ -225,7 +225,8 @@ def test_an_app_at_zero_wakes_for_a_request_and_sleeps_again(world: World, group
         group, "sleeper", app_body(environment, scale=scale)
     ).result()
     url = f"http://{made.properties.configuration.ingress.fqdn}"
-    eventually(lambda: replicas(world, group, "sleeper"), what="it starts")
+    started = "has been scheduled to run on a node"  # said for good: it may have gone again by now
+    eventually(lambda: any(started in each for each in system_events(world, group, "sleeper")), what="it starts")
     eventually(lambda: not replicas(world, group, "sleeper"), what="scaled to zero")
     revision = world.apps.container_apps.get(group, "sleeper").properties.latest_revision_name
     state = world.apps.container_apps_revisions.get_revision(group, "sleeper", revision).properties.running_state

@@ -23,7 +23,8 @@ class Requests:
         """Method, path and body of each; tokens are another's business."""
         with self._file.open("rb") as stream:
             stream.seek(self._from)
-            pairs = [json.loads(line) for line in stream.read().splitlines()]
+            whole, _, _ = stream.read().rpartition(b"\n")  # another's may be on its way
+            pairs = [json.loads(line) for line in whole.splitlines()]
         found = [(str(each["method"]), urlsplit(str(each["url"])).path, each["body"]) for each in pairs]
         return [each for each in found if not each[1].endswith("/token")]
 

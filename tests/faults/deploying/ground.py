@@ -129,7 +129,8 @@ class Ground:
     def steps(self, kind: OperationKind = "deploy") -> list[str]:
         if not self.journal(kind).exists():
             return []
-        return [str(json.loads(line)["step"]) for line in self.journal(kind).read_text().splitlines() if line]
+        whole, _, _ = self.journal(kind).read_text().rpartition("\n")  # the process may be writing the next
+        return [str(json.loads(line)["step"]) for line in whole.splitlines() if line]
 
     @property
     def config(self) -> dict[str, str]:

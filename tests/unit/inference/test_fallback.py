@@ -105,7 +105,7 @@ def begin(engine: Engine, slot: int, number: int = 12):
 
 def ended(begun: Any):
     done, tokens = begun
-    assert done.wait(60)
+    assert done.wait(240)
     return tokens
 
 

@@ -109,7 +109,7 @@ class Bench:
         params = SamplingParams(max_tokens=8, temperature=0.0, ignore_eos=True, logprobs=20)
         installed = InstalledAdapter("x", slot, slot, "", None) if slot else BASE
         self.engine.submit(PROMPT, params, installed, sink)
-        assert done.wait(60)
+        assert done.wait(240)
         return choices
 
     def install(self, slot: int, name: str, path: Path) -> None:

@@ -21,7 +21,7 @@ ALONE = (
 
 def bench(*arguments: Any):
     return subprocess.run(
-        [sys.executable, "-c", ALONE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=280
+        [sys.executable, "-c", ALONE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=800
     )
 
 

@@ -26,7 +26,7 @@ def test_kernels_compile_without_spilling(capability: int, kind: str):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     built = [json.loads(line) for line in done.stdout.splitlines()]

@@ -88,7 +88,7 @@ def test_tokens_equal_peft_and_decoding_stays_on_the_fast_path(
         )  # patched: it is counted
     asked = {name: rig.ask(PROMPT, name, max_tokens=12) for name in ("padded", "shrunk")}
     for name, request in asked.items():
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         assert request.tokens == should(models[name], 12, [VOCABULARY] if name == "padded" else []), name
     assert (sum(fast) > 15) == (rig.runner.gpu is not None)
 
@@ -99,8 +99,8 @@ def test_no_token_is_drawn_that_the_model_lacks(world: World, make_rig: RigMaker
     rig = make_rig(made, attention="torch")
     drawn = rig.ask(PROMPT, "shrunk", max_tokens=60, seed=2, temperature=50.0)
     likeliest = rig.ask(PROMPT, "shrunk", max_tokens=12, logprobs=None)
-    assert drawn.done.wait(60)
-    assert likeliest.done.wait(60)
+    assert drawn.done.wait(240)
+    assert likeliest.done.wait(240)
     assert max(drawn.tokens) < 150
     assert likeliest.text == "".join(f"w{token}" for token in should(models["shrunk"], 12, []))
 
@@ -110,7 +110,7 @@ def test_numbers_that_are_no_longer_finite_are_no_token_there_either(world: Worl
     rig = make_rig(made, attention="torch")
     rig.runner.weights.norm.fill_(torch.nan)
     asked = rig.ask(PROMPT, "shrunk", max_tokens=4, logprobs=None)
-    assert asked.done.wait(60)
+    assert asked.done.wait(240)
     assert asked.finish == "error"
     # Beside it, as a decoding step computes it: the prompt's step alone ends the request above.
     runner, path = rig.runner, rig.runner.gpu

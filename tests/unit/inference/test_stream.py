@@ -39,7 +39,7 @@ def hold_after(rig: Rig, steps: Any) -> threading.Event:
     def holding(slices: list[Slice]):
         taken.append(slices)
         if len(taken) > steps:
-            assert go.wait(30)
+            assert go.wait(240)
         return rig.runner.run(slices)
 
     rig.steps.step = holding

@@ -132,7 +132,7 @@ def test_an_unloaded_adapter_gives_its_slot_back_when_its_last_request_ends(worl
     assert held.slot in world.slots
     world.adapters.let_go(held)
     for thread in [each for each in threading.enumerate() if each.name == "adapters"]:
-        thread.join(30)
+        thread.join(240)
     assert world.slots == {}
 
 
@@ -287,7 +287,7 @@ def test_it_looks_by_itself_until_it_is_stopped(world: World):
     adapters = Adapters(world.mount, 4, lambda slot, folder: loaded.set(), lambda slot: None)
     watch = Watch(adapters, world.mount, world.sentinel, 0.001)
     watch.start()
-    assert loaded.wait(60)
+    assert loaded.wait(240)
     watch.stop()
     off = Watch(adapters, world.mount, world.sentinel, 0)
     off.start()

@@ -120,7 +120,7 @@ def test_tokens_equal_peft_in_a_mixed_batch(world: Adapted, make_rig: RigMaker, 
             prompt = [chance.randrange(3, rows) for _ in range(chance.randrange(2, 30))]
             asked.append((name, rig.ask(prompt, name, max_tokens=12)))
     for name, request in asked:
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         expected = (
             generate(references[name], request.prompt, 12)
             if name in references
@@ -136,7 +136,7 @@ def test_no_token_is_drawn_that_the_model_lacks(world: Adapted, make_rig: RigMak
     wild: dict[str, Any] = {"temperature": 50.0, "max_tokens": 120, "seed": 3, "logprobs": 20}
     asked = {name: rig.ask([5, 9], name, **wild) for name in ("", "grown", "shrunk-trained", "grown-embedding")}
     for request in asked.values():
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         assert request.finish == "length"
     drawn = {name: set(request.tokens) for name, request in asked.items()}
     assert max(drawn["shrunk-trained"]) < 140 <= max(drawn[""]) < 160 <= max(drawn["grown"]) < 166
@@ -147,8 +147,8 @@ def test_penalties_and_biases_reach_the_added_tokens(world: Adapted, make_rig: R
     rig = make_rig(made)
     biased = rig.ask([5, 165], "grown", max_tokens=3, logit_bias={165: 100.0}, repetition_penalty=1.1)
     other = rig.ask([5, 9], "shrunk", max_tokens=3, logit_bias={149: 100.0}, frequency_penalty=0.5)
-    assert biased.done.wait(60)
-    assert other.done.wait(60)
+    assert biased.done.wait(240)
+    assert other.done.wait(240)
     assert biased.tokens == [165] * 3
     assert other.tokens == [149] * 3
 
@@ -160,7 +160,7 @@ def test_the_base_stays_bit_identical_beside_them(world: Adapted, make_rig: RigM
 
     def base():
         request = rig.ask([8, 30, 61], **ask)
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         return [choice for delta in request.deltas for choice in delta.choices]
 
     before = base()
@@ -168,7 +168,7 @@ def test_the_base_stays_bit_identical_beside_them(world: Adapted, make_rig: RigM
         folder = check_adapter(name, made.adapters[name], made.path.parents[2])
         rig.engine.install(slot, folder)
         request = rig.ask([8, 30, 61], name, **ask)
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         rig.engine.remove(slot)
         assert base() == before
 
@@ -199,7 +199,7 @@ def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(
             there[slot] = chance.choice(list(ADAPTERS))
             rig.engine.install(slot, check_adapter(there[slot], made.adapters[there[slot]], mount))
         request = rig.ask([8, 30, 61], max_tokens=6, logprobs=5)
-        assert request.done.wait(60)
+        assert request.done.wait(240)
         now = [choice for delta in request.deltas for choice in delta.choices]
         before = before or now
         assert now == before
@@ -208,7 +208,7 @@ def test_the_base_stays_bit_identical_in_whatever_order_they_come_and_go(
         if name:
             rig.installed["chosen"] = InstalledAdapter("chosen", slot, slot, "", None)
             asked = rig.ask([8, 30, 61], "chosen", max_tokens=6)
-            assert asked.done.wait(60)
+            assert asked.done.wait(240)
             assert asked.tokens == generate(references[name], [8, 30, 61], 6)
 
 

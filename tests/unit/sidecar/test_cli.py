@@ -33,7 +33,7 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     env = {**kept, "HOME": str(folder), "SLIPWAY_STATE": str(folder / "state"), "PYTHONPATH": str(ROOT), **environ}
     command = [sys.executable, "-m", "sidecar", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=280, check=False
+        command, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=800, check=False
     )
 
 
@@ -73,7 +73,7 @@ def test_bash_takes_what_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "completion").write_text(run(tmp_path, "completion", "bash").stdout)
     command = "source completion && complete -p python"
     done = subprocess.run(
-        ["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False
+        ["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=800, check=False
     )
     assert done.returncode == 0, done.stderr
 
@@ -169,7 +169,7 @@ def test_a_reader_that_leaves_is_no_failure_to_tell(tmp_path: Path) -> None:
     command = f"{sys.executable} -m sidecar init --json | true; exit ${{PIPESTATUS[0]}}"
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
     done = subprocess.run(
-        ["/bin/bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=280, check=False
+        ["/bin/bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=800, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -34,7 +34,7 @@ def test_trust_is_taken_over_once_before_there_is_a_second_thread(arguments: tup
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert done.stderr.count("threads:") == 1, done.stderr

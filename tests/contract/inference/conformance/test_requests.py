@@ -94,7 +94,7 @@ def test_an_unknown_model_is_a_404(client: openai.OpenAI):
 
 
 def test_a_missing_key_is_a_401(endpoint: Endpoint, model: str):
-    answer = httpx.post(f"{endpoint.url}/v1/chat/completions", json={"model": model, "messages": HELLO})
+    answer = httpx.post(f"{endpoint.url}/v1/chat/completions", json={"model": model, "messages": HELLO}, timeout=60)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"]
 
