@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.armlang.argument_types import SEE, small, wrong_type
-from sidecar.armlang.values import ExpressionError, as_list, as_object, distinct, kind_of, own_key, same, text_of
+from sidecar.armlang.values import (
+    ExpressionError,
+    as_list,
+    as_object,
+    distinct,
+    key_of,
+    kind_of,
+    own_key,
+    same,
+    text_of,
+)
 from sidecar.dotnet import ordering
 from sidecar.dotnet.text import cut, length, units
 
@@ -76,7 +86,7 @@ def empty(value: Any) -> bool:
     raise _neither("empty", "The template function", "to be an object, an array, or a string", value)
 
 
-def length_of(value: Any) -> int:
+def length_(value: Any) -> int:
     if isinstance(value, str):
         return length(value)
     if isinstance(value, list | dict):
@@ -160,7 +170,7 @@ def flatten(values: list[Any]) -> list[Any]:
     return [item for part in values for item in as_list(part)]
 
 
-def range_of(start: int, count: int) -> list[int]:
+def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
         raise ExpressionError(
             "The template language function 'range' parameters are out of range: 'count' must be a positive integer no larger "
@@ -193,8 +203,8 @@ def _alike(name: str, values: tuple[Any, ...]) -> bool:
 
 def intersection(*values: Any) -> Any:
     if _alike("intersection", values):
-        shared = [item for item in values[0] if all(any(same(item, each) for each in other) for other in values[1:])]
-        return distinct(shared)
+        others = [{key_of(each) for each in other} for other in values[1:]]
+        return distinct([item for item in values[0] if all(key_of(item) in other for other in others)])
     own = as_object(values[0]).items()
     return {name: item for name, item in own if all(name in each and same(each[name], item) for each in values[1:])}
 

@@ -2,8 +2,10 @@
 
 import datetime
 import re
+from typing import Any
 
-from sidecar.armlang.values import ExpressionError, unknown
+from sidecar.armlang.argument_types import wrong_type
+from sidecar.armlang.values import ExpressionError, kind_of, unknown
 from sidecar.dotnet.dates import format_time, read_date
 from sidecar.dotnet.errors import Malformed
 
@@ -44,11 +46,18 @@ def date_time_add(base: str, duration: str, form: str | None = None) -> str:
         ) from refused
 
 
-def epoch(text: str) -> int:
+def date_time_to_epoch(text: str) -> int:
     moment, _ = _read(text, "The template function 'dateTimeToEpoch' has an invalid parameter. The parameter")
     return (moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)) // datetime.timedelta(seconds=1)
 
 
-def from_epoch(seconds: int) -> str:
-    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=seconds)
+def date_time_from_epoch(value: Any) -> str:
+    """Of a whole number, also as a text."""
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        value = int(value)
+    if type(value) is not int:
+        if isinstance(value, str | float | bool):
+            raise unknown(f"what dateTimeFromEpoch() makes of a value of type {kind_of(value)}")
+        raise wrong_type("dateTimeFromEpoch", None, "Integer", value)
+    moment = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC) + datetime.timedelta(seconds=value)
     return format_time(moment, "yyyy-MM-ddTHH:mm:ssZ")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sidecar.armlang.values import ExpressionError, as_list, as_object
+from sidecar.dotnet.text import LARGEST
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ _TOKEN = re.compile(
 _MARKS = {"(": "LeftParenthesis", ")": "RightParenthesis", "[": "LeftSquareBracket", "]": "RightSquareBracket"}
 _TOKENS = {**_MARKS, ",": "Comma", ".": "Dot", "string": "StringLiteral", "number": "Integer", "name": "Identifier"}
 _DEEPEST = 200
+_DIGITS = 40
+"""Of a number, zeros at its front too."""
 
 
 class _Parser:
@@ -105,6 +108,8 @@ class _Parser:
         if kind == "string":
             return Literal(text[1:-1].replace("''", "'"))
         if kind == "number":
+            if len(text) > _DIGITS or not -LARGEST - 1 <= int(text) <= LARGEST:
+                raise self._error(f"the number at position {self._at} is larger than 64 bits")
             return Literal(int(text))
         if kind != "name":
             raise self._error(f"unexpected '{text}' at position {self._at}")

@@ -84,7 +84,7 @@ def compute(node: Node, scope: Scope) -> Any:
         row = None
     if row and (problem := arity_problem(node.name, len(node.arguments), row.in_templates)):
         raise ExpressionError(problem)
-    if special := _SPECIAL.get(name):
+    if special := SPECIAL.get(name):
         return special(node.arguments, scope)
     function = scope.functions.get(name) or scope.user_functions.get(name) or FUNCTIONS.get(name)
     if function is None and row is None:
@@ -273,7 +273,7 @@ def _map_values(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
 
 
 # Functions whose arguments are not simply evaluated first: they choose, bind names, or read the scope.
-_SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
+SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
     "parameters": _reading("parameters", lambda scope: scope.parameters),
     "variables": _reading("variables", lambda scope: scope.variables),
     "lambdavariables": _reading("lambdaVariables", _of_lambda),

@@ -1,11 +1,13 @@
-"""What the plain functions do, by name: conversions, numbers and comparison here, texts and collections in their files."""
+"""What the plain functions do: conversions, numbers and comparison here, others in their files under the table's names."""
 
 import re
 from collections.abc import Callable, Mapping
+from types import FunctionType, ModuleType
 from typing import Any
 
 from sidecar.armlang import addresses, collection_functions, dates, text_functions, uris
 from sidecar.armlang.argument_types import none_of, not_valid, unhandled, wrong_type
+from sidecar.armlang.function_table import TABLE
 from sidecar.armlang.values import ExpressionError, as_list, distinct, kind_of, same, text_of, unknown
 from sidecar.dotnet import ordering
 from sidecar.dotnet.json_texts import json_text
@@ -40,8 +42,9 @@ def _integer(value: Any) -> int:
         return value
     if not isinstance(value, str):
         raise none_of("int", "Integer, String", value)
-    if re.fullmatch(r"[\t-\r ]*[+-]?[0-9]+[\t-\r ]*", value) and -LARGEST - 1 <= int(value) <= LARGEST:
-        return int(value)
+    found = re.fullmatch(r"[\t-\r ]*([+-]?)0*([0-9]{1,19})[\t-\r ]*", value)
+    if found and -LARGEST - 1 <= int(found[1] + found[2]) <= LARGEST:
+        return int(found[1] + found[2])
     raise ExpressionError(
         f"The template language function 'int' cannot convert provided value '{value}' to integer value. Please see "
         "https://aka.ms/arm-function-int for usage details."
@@ -145,95 +148,47 @@ def _fail(message: str) -> Any:
     raise ExpressionError(message, "UserDefinedFailure")
 
 
-def _epoch_date(value: Any) -> str:
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
-        value = int(value)
-    if type(value) is not int:
-        if isinstance(value, str | float | bool):
-            raise unknown(f"what dateTimeFromEpoch() makes of a value of type {kind_of(value)}")
-        raise wrong_type("dateTimeFromEpoch", None, "Integer", value)
-    return dates.from_epoch(value)
-
-
 def _constant(value: Any) -> Callable[[], Any]:
     return lambda: value
 
 
+def _named(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """A module's functions that the table names: theirs is its name, with underscores."""
+    own = {each.__name__.replace("_", ""): each for each in vars(module).values() if isinstance(each, FunctionType)}
+    return {name: each for name, each in own.items() if name in TABLE and each.__module__ == module.__name__}
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    **_named(addresses),
+    **_named(collection_functions),
+    **_named(dates),
+    **_named(text_functions),
+    **_named(uris),
     "add": _whole("add", lambda left, right: left + right),
     "array": _array,
-    "base64": text_functions.base64_of,
-    "base64tojson": text_functions.base64_to_json,
-    "base64tostring": text_functions.base64_to_string,
     "bool": _boolean,
-    "builduri": uris.build_uri,
-    "cidrhost": addresses.cidr_host,
-    "cidrsubnet": addresses.cidr_subnet,
     "concat": _concat,
-    "contains": collection_functions.contains,
-    "createarray": collection_functions.create_array,
-    "createobject": collection_functions.create_object,
-    "datauri": uris.data_uri,
-    "datauritostring": uris.data_uri_to_string,
-    "datetimeadd": dates.date_time_add,
-    "datetimefromepoch": _epoch_date,
-    "datetimetoepoch": dates.epoch,
     "distinct": distinct,
     "div": _whole("div", lambda left, right: _divided("div", left, right)),
-    "empty": collection_functions.empty,
-    "endswith": text_functions.ends_with,
     "equals": same,
     "fail": _fail,
     "false": _constant(False),
-    "first": collection_functions.first,
-    "flatten": collection_functions.flatten,
     "float": _float,
-    "format": text_functions.format_of,
     "greater": _comparison("greater", lambda order: order > 0),
     "greaterorequals": _comparison("greaterOrEquals", lambda order: order >= 0),
-    "guid": text_functions.guid_of,
-    "indexfromend": collection_functions.index_from_end,
-    "indexof": text_functions.index_of,
     "int": _integer,
-    "intersection": collection_functions.intersection,
-    "items": collection_functions.items,
-    "join": text_functions.join,
-    "json": text_functions.json_of,
-    "last": collection_functions.last,
-    "lastindexof": text_functions.last_index_of,
-    "length": collection_functions.length_of,
     "less": _comparison("less", lambda order: order < 0),
     "lessorequals": _comparison("lessOrEquals", lambda order: order <= 0),
-    "like": text_functions.like,
     "max": _extreme("max", max),
     "min": _extreme("min", min),
     "mod": _whole("mod", _remainder),
     "mul": _whole("mul", lambda left, right: left * right),
     "not": _not,
     "null": _constant(None),
-    "objectkeys": collection_functions.object_keys,
-    "padleft": text_functions.pad_left,
-    "parsecidr": addresses.parse_cidr,
-    "parseuri": uris.parse_uri,
-    "range": collection_functions.range_of,
-    "replace": text_functions.replace,
-    "shallowmerge": collection_functions.shallow_merge,
-    "skip": collection_functions.skip,
-    "split": text_functions.split,
-    "startswith": text_functions.starts_with,
     "string": _string,
     "sub": _whole("sub", lambda left, right: left - right),
-    "substring": text_functions.substring,
-    "take": collection_functions.take,
     "tolower": lower,
     "toupper": upper,
     "trim": trim,
     "true": _constant(True),
-    "tryget": collection_functions.try_get,
-    "tryindexfromend": collection_functions.try_index_from_end,
-    "union": collection_functions.union,
-    "uniquestring": text_functions.unique_string_of,
-    "uri": uris.uri,
-    "uricomponent": uris.uri_component,
-    "uricomponenttostring": uris.uri_component_to_string,
 }

@@ -11,10 +11,10 @@ from sidecar.dotnet.composite import format_text
 from sidecar.dotnet.digests import guid, unique_string
 from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.json_texts import read_json
-from sidecar.dotnet.text import SPACE, cut, length, utf8, written
+from sidecar.dotnet.text import SPACE, cut, length, upper, utf8, written
 
 
-def base64_of(text: str) -> str:
+def base64_(text: str) -> str:
     return base64.b64encode(utf8(text)).decode()
 
 
@@ -30,7 +30,7 @@ def base64_to_string(text: str, function: str = "base64ToString") -> str:
 
 
 def base64_to_json(text: str) -> Any:
-    return json_of(base64_to_string(text, "base64ToJson"))
+    return json_(base64_to_string(text, "base64ToJson"))
 
 
 def ends_with(text: str, end: str) -> bool:
@@ -41,11 +41,11 @@ def starts_with(text: str, start: str) -> bool:
     return ordering.starts(text, start)
 
 
-def guid_of(*values: str) -> str:
+def guid_(*values: str) -> str:
     return guid(*(written(each) for each in values))
 
 
-def unique_string_of(*values: str) -> str:
+def unique_string_(*values: str) -> str:
     return unique_string(*(written(each) for each in values))
 
 
@@ -76,13 +76,17 @@ def like(text: str, pattern: str) -> bool:
     """`*` stands for any text; nothing else is special."""
     if pattern.count("*") > 1:
         raise unknown("patterns of like() with more than one *")
-    found, others = (
-        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), text, re.DOTALL | flag) is not None
-        for flag in (re.NOFLAG, re.IGNORECASE)
-    )
+    found, others = _alike(text, pattern), _alike(upper(text), upper(pattern))
     if found != others:
         raise unknown("whether like() tells capitals from small letters")
     return found
+
+
+def _alike(text: str, pattern: str) -> bool:
+    start, mark, end = pattern.partition("*")
+    if not mark:
+        return text == pattern
+    return len(text) >= len(start) + len(end) and text.startswith(start) and text.endswith(end)
 
 
 def pad_left(value: Any, width: Any, fill: Any = " ") -> str:
@@ -145,7 +149,7 @@ def substring(text: str, start: int, count: int | None = None) -> str:
     )
 
 
-def format_of(pattern: str, *values: Any) -> str:
+def format_(pattern: str, *values: Any) -> str:
     try:
         return format_text(pattern, values, text_of)
     except Malformed as problem:
@@ -155,7 +159,7 @@ def format_of(pattern: str, *values: Any) -> str:
         ) from problem
 
 
-def json_of(text: str) -> Any:
+def json_(text: str) -> Any:
     try:
         return read_json(text)
     except Malformed as problem:

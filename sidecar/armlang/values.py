@@ -1,5 +1,6 @@
 """Values of templates as the engine sees them: JSON whose texts are .NET's and whose numbers are whole or floating."""
 
+import json
 import math
 from typing import Any
 
@@ -56,14 +57,15 @@ def same(left: Any, right: Any) -> bool:
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    found: dict[str, list[Any]] = {}
-    kept: list[Any] = []
-    for value in values:
-        alike = found.setdefault(repr(value) if not isinstance(value, list | dict) else "", [])
-        if not any(same(value, each) for each in alike):
-            alike.append(value)
-            kept.append(value)
-    return kept
+    found: dict[str, Any] = {}
+    for each in values:
+        found.setdefault(key_of(each), each)
+    return [*found.values()]
+
+
+def key_of(value: Any) -> str:
+    """The same text for values that are the same."""
+    return json.dumps(value, sort_keys=True)
 
 
 def own_key(target: dict[str, Any], key: str) -> str | None:

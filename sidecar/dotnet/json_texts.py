@@ -25,6 +25,8 @@ _WORD = re.compile("(?:" + "|".join(_WORDS) + r")(?!\w)")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "'": "'", '"': '"', "\\": "\\", "/": "/"}
 _DEEPEST = 64
+_DIGITS = 380
+"""Of a number: that library refuses more."""
 
 
 def read_json(text: str) -> Any:
@@ -58,6 +60,8 @@ class _Reader:
         raise self._wrong()
 
     def _number(self, text: str) -> Any:
+        if len(text) > _DIGITS:
+            raise self._wrong()
         digits = text.removeprefix("-")
         if re.fullmatch(r"0[xX].*|0\d+", digits):
             if text != digits or (digits[1] not in "xX" and set(digits) & set("89")):

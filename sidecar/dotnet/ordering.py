@@ -55,6 +55,8 @@ def ordered(names: Sequence[str]) -> list[str]:
 
 def find(text: str, part: str, *, last: bool = False) -> int:
     """Where `part` stands, whatever its case and never in the middle of a letter and its accents; in characters, -1: nowhere."""
+    if text.isascii() and text.isprintable() and part.isascii() and part.isprintable():
+        return text.lower().rfind(part.lower()) if last else text.lower().find(part.lower())
     whole, wanted = _letters(text), _letters(part)
     starts = range(len(whole) - len(wanted), -1, -1) if last else range(len(whole) - len(wanted) + 1)
     for start in starts:

@@ -7,9 +7,8 @@ import re
 
 LARGEST = 2**63 - 1
 _HALVES = re.compile("[\ud800-\udfff]")
-_SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 SPACE = re.compile(f"[{_SPACES}]")
-_AROUND = re.compile(f"^[{_SPACES}]+|[{_SPACES}]+$")
 
 
 def upper(text: str) -> str:
@@ -28,7 +27,7 @@ def _one(character: str, changed: str, otherwise: str) -> str:
 
 
 def trim(text: str) -> str:
-    return _AROUND.sub("", text)
+    return text.strip(_SPACES)
 
 
 def units(text: str) -> bytes:

@@ -132,6 +132,17 @@ def test_durations_are_added():
         "lambdaVariables('x')",
         "copyIndex()",
         "fail('stop')",
+        "string(9223372036854775808)",
+        f"string({'9' * 5000})",
+        f"int('{'9' * 5000}')",
+        f"json('{'9' * 5000}')",
+        f"format('{{{'9' * 5000}}}', 1)",
+        f"format('{{0:D{'9' * 5000}}}', 1)",
+        f"dateTimeFromEpoch('{'9' * 5000}')",
+        f"uri('http://a:{'9' * 5000}/', 'b')",
+        f"cidrSubnet('10.0.0.0/{'9' * 5000}', 24, 0)",
+        f"cidrSubnet('{'9' * 5000}/8', 24, 0)",
+        f"dateTimeAdd('2026-03-04', 'P{'9' * 5000}D')",
     ],
 )
 def test_what_is_wrong_is_an_expression_error(expression: str):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
+from sidecar.armlang.expressions import SPECIAL
 from sidecar.armlang.function_table import ROWS, TABLE, Function, arity_problem, bicep_function, function_named
+from sidecar.armlang.functions import FUNCTIONS
 from tests.support.bicep_corpus import function_cases
 
 CALLED = re.compile(r"(?<![\w.'])([A-Za-z]\w*)\(")
@@ -45,6 +47,12 @@ def test_arities_are_those_of_the_official_diagnostics():
         assert (row.fewest, row.most) == (fewest, most), case["id"]
         checked += 1
     assert checked >= 8
+
+
+def test_every_plain_row_of_the_template_language_is_evaluated():
+    plain = {each.name.lower() for each in ROWS if each.made != "compiler" and each.space == "sys"}
+    apart = {"newguid", "utcnow", "lambda"}  # of a deployment's moment; no function of its own
+    assert plain - apart == (FUNCTIONS.keys() | SPECIAL.keys())
 
 
 @pytest.mark.parametrize("name", ["listKeys", "listOutputsWithSecureValues", "listAnything"])
