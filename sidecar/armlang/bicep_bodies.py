@@ -60,12 +60,18 @@ class Bodies:
                 self._add(each.at, OUTSIDE, what="... and holes in names at the top of a body")
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
+            if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
+                calls = (one for one in t.walk(each.value) if isinstance(one, t.Call) and one.function == "any")
+                for call in calls:
+                    self._add(call.at, "BCP176", name=each.name)
             if isinstance(each, t.Entry) and each.name == "name":
                 self._checker.expect(each.value, types.STRING, "BCP036")
 
     def _resource(self, symbol: Symbol, thing: t.Thing) -> None:
         whole = symbol.parent is None and _TYPE.fullmatch(thing.kind) and _VERSION.fullmatch(thing.version)
         last = symbol.parent is not None and re.fullmatch(r"[\w.$-]+", thing.kind)
+        if self._checker.report.foreign:
+            return
         if not whole and not (last and (not thing.version or _VERSION.fullmatch(thing.version))):
             self._add(thing.kind_at, "BCP029" if symbol.parent is None else "BCP156")
         if symbol.parent is not None and symbol.parent.loop is not None:
@@ -119,7 +125,12 @@ class Bodies:
 
     def _scope(self, symbol: Symbol, thing: t.Thing) -> None:
         value = thing.body.get("scope")
+        if self._checker.report.foreign:
+            return
         resource = thing.word == "resource"
+        if value is not None and resource and self._places.ancestors(symbol):
+            self._add(value.at, "BCP164")
+            return
         if value is None:
             level = self._places.scope(symbol).level if resource else "here"
             if level not in ("here", "resource") and not thing.existing:
@@ -167,7 +178,9 @@ class Bodies:
         parameters: t.Entry | None = None
         for each in thing.body.members:
             if isinstance(each, t.Entry) and each.name not in (*_MODULE, None):
-                self._add(each.at, "BCP037", name=each.name, there=", ".join(_MODULE))
+                outside = each.name in ("identity", "extensionConfigs")
+                key = OUTSIDE if outside else "BCP037"
+                self._add(each.at, key, name=each.name, there=", ".join(_MODULE), what=f"{each.name} of a module")
             elif isinstance(each, t.Entry) and each.name == "params":
                 parameters = each
         self._rules.early_only(thing.body.get("name"), "BCP120", "name")
@@ -191,9 +204,9 @@ class Bodies:
                 self._add(each.at, "BCP037", name=name, there=", ".join(sorted(taken.parameters)) or "–")
                 continue
             wanted, _, secure = taken.parameters[name]
+            self._checker.expect(each.value, wanted, "BCP036")
             if not (secure and self._secret(each.value)):
-                self._checker.expect(each.value, wanted, "BCP036")
-                self._rules.placed(each.value, "value")
+                self._rules.placed(each.value, "secure" if secure else "value")
 
     def _secret(self, value: t.Node) -> bool:
         """vault.getSecret(…): Azure itself gives the value to the module's parameter."""

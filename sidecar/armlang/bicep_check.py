@@ -18,12 +18,16 @@ from sidecar.words.bicep_codes import OUTSIDE
 
 VAULT = "microsoft.keyvault/vaults"
 _BICEP = sorted({each.name for each in ROWS if each.made != "template" and "*" not in each.name})
+_ENVIRONMENT = """activeDirectoryDataLake authentication batch gallery graph graphAudience media name portal resourceManager
+sqlManagement suffixes vmImageAliasDoc"""
 _GIVEN: Mapping[str, Mapping[str, Type]] = {
     "resourceGroup": {
         **dict.fromkeys(("id", "name", "type", "location", "managedBy"), STRING),
         **dict.fromkeys(("tags", "properties"), OBJECT),
     },
     "subscription": dict.fromkeys(("id", "subscriptionId", "tenantId", "displayName"), STRING),
+    "deployment": dict.fromkeys(("name", "properties", "location"), ANY),
+    "environment": dict.fromkeys(_ENVIRONMENT.split(), ANY),
     "parseCidr": dict.fromkeys(("network", "netmask", "broadcast", "firstUsable", "lastUsable", "cidr"), ANY),
 }
 """The members of what some functions give."""
@@ -157,7 +161,7 @@ class Checker:
             return self._item(target, key.literal, node)
         if target.kind == "object":
             self._needs(node.key, at, STRING, "BCP075")
-        elif target.kind not in ("any", "union", "null"):
+        elif target.kind not in ("any", "union", "null", "resource", "module"):
             self.report.add(node.at, "BCP076", given=shown(target))
         return ANY
 
@@ -195,7 +199,9 @@ class Checker:
         operator, (first, *rest) = node.operator, node.operands
         if operator == "?:":
             self.condition(first)
-            return types.union(self.type(each) for each in rest)
+            found = [*map(self.type, rest)]
+            sure = self.type(first).literal
+            return found[not sure] if isinstance(sure, bool) else types.union(found)
         if operator == "group":
             return self.type(first)
         if operator in ("!", "-") and not rest:
@@ -279,7 +285,7 @@ class Checker:
         fitting = [
             each for each in row.signatures if each.fewest <= count <= (count if each.most is None else each.most)
         ]
-        if not fitting:
+        if not fitting or (row.name == "list*" and count < 2):
             wanted = f"{row.fewest}" if row.fewest == row.most else f"{row.fewest}–{row.most or '…'}"
             self.report.add(call.brackets, "BCP071", name=row.name, wanted=wanted, given=count)
             return self._unread(call)

@@ -190,9 +190,12 @@ class Expressions:
     def _lambda_names(self) -> tuple[t.Name, ...]:
         """`a, b) =>` behind an opening bracket, passed; nothing where it is something else."""
         before, names = self.place, list[t.Name]()
+        self.newlines()
         while self.peek().kind == "word":
             names.append(self.name())
-            if not self.accept(","):
+            comma = self.accept(",")
+            self.newlines()
+            if not comma:
                 break
         if self.accept(")") and self.sees("=>"):
             return tuple(names)
@@ -228,17 +231,15 @@ class Expressions:
         elif self.accept(","):
             if self.peek().kind == "newline":
                 raise self.unexpected("BCP238")
-            if self.sees(closing):
-                raise self.unexpected("BCP009#comma")
         elif not self.sees(closing):
             raise self.unexpected("BCP018" if self.peek().kind == "end" else "BCP236", mark=closing)
 
     def _array(self, at: t.Place) -> t.Node:
+        self.newlines()
         after = self.peek(1)
         if self.peek().text == "for" and (after.kind == "word" or after.text == "("):
             return self._loop(at)
         items: list[t.Node] = []
-        self.newlines()
         while not self.accept("]"):
             items.append(self._spread() or self.expression())
             self._separator("]")

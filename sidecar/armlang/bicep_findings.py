@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
-from sidecar.words.bicep_codes import MESSAGES, OUTSIDE, code_of
+from sidecar.words.bicep_codes import MESSAGES, code_of
 from sidecar.words.refused import Finding
 from sidecar.words.text import Text
 
@@ -20,7 +20,7 @@ class Fault(Exception):
         self.at, self.key, self.args_ = at, key, args
 
     def finding(self, file: str) -> Finding:
-        kind = "outside" if self.key == OUTSIDE else "mistake"
+        kind = "outside" if self.key.startswith("#") else "mistake"
         word = str(self.args_.get("word", ""))
         message = Text.again(MESSAGES[self.key].message, {name: str(each) for name, each in self.args_.items()})
         return Finding(self.at.line, self.at.column, code_of(self.key, word), message, kind, file, self.at.length)
@@ -32,6 +32,8 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.findings: dict[tuple[int, int], Finding] = {}
+        self.foreign = False
+        """Whether resources of another kind than Azure's, or of another scope than a group, may be declared."""
 
     def add(self, at: Place, key: str, **args: object) -> None:
         self.fault(Fault(at, key, **args))

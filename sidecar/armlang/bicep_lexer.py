@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<quote>')|(?P<directive>#[a-zA-Z-]+[^\r\n]*)"
     r"|(?P<op>\?\?|\.\.\.|\|\||&&|==|!=|=~|!~|<=|>=|=>|::|[@(){}\[\],.:?!<>+\-*/%=|^])"
 )
-_UNICODE = r"u\{(?!0{0,2}[Dd][89A-Fa-f][0-9A-Fa-f]{2}\})((?:0?[0-9A-Fa-f]|10)?[0-9A-Fa-f]{1,4})\}"
+_UNICODE = r"u\{((?:0?[0-9A-Fa-f]|10)?[0-9A-Fa-f]{1,4})\}"
 _ESCAPE = re.compile(rf"\\(?:[nrt'\\$]|{_UNICODE})")
 _TEXT = re.compile(rf"(?:[^'\\$\r\n]|\$(?!\{{)|{_ESCAPE.pattern})*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -58,7 +58,7 @@ class Lexer:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._place = 0
+        self._place: int = 0
         self._line = 1
         self._line_start = 0
         self.directives: list[Directive] = []
@@ -156,7 +156,10 @@ class Lexer:
             text = _TEXT.match(self._source, self._place)
             assert text is not None, "it may be empty"
             self._place = text.end()
-            pieces.append(_ESCAPE.sub(_unescaped, text[0]))
+            units = _ESCAPE.sub(_unescaped, text[0]).encode("utf-16-le", "surrogatepass")
+            pieces.append(units.decode("utf-16-le", "surrogatepass"))  # two halves of a character become one
+            if any("\ud800" <= each <= "\udfff" for each in pieces[-1]):
+                fault = fault or Fault(at, OUTSIDE, what="half a character")
             mark = self._source[self._place : self._place + 2]
             if mark[:1] == "'":
                 self._place += 1

@@ -83,16 +83,15 @@ class Names:
         taken: dict[tuple[str, str], list[t.Place]] = {}
         for each in declarations:
             own = isinstance(each, t.Value) and each.word in self.values
-            taken.setdefault((each.word if own or each.word == "broken" else "", each.name), []).append(each.at)
+            if not (isinstance(each, t.Value) and each.type == "imported"):
+                taken.setdefault((each.word if own else "", each.name), []).append(each.at)
             if own and isinstance(each, t.Value):
                 self.values[each.word].append(each)
                 continue
             self.top.setdefault(each.name, self._symbol(each, None))
-            if each.name in ("az", "sys"):
+            if each.word != "broken" and (each.name in ("az", "sys") or (each.name, each.word) == ("copy", "var")):
                 self._report.add(each.at, "BCP084", name=each.name)
         for (word, name), places in taken.items():
-            if word == "broken":
-                continue
             key = {"output": "BCP145", "metadata": "BCP145", "targetScope": "BCP112"}.get(word, "BCP028")
             for at in places if len(places) > 1 else ():
                 self._report.add(at, key, name=name)

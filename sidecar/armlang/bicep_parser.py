@@ -23,13 +23,16 @@ def parse(source: str, report: Report) -> tuple[list[t.Declaration], list[Direct
     except Fault as fault:
         report.fault(fault)
         return [], []
-    return parser.file(report), lexer.directives
+    declarations = parser.file(report)
+    report.foreign = parser.foreign
+    return declarations, lexer.directives
 
 
 class _Parser(Expressions):
     def __init__(self, tokens: list[Token]) -> None:
         super().__init__(tokens)
         words = [each for each in tokens if each.kind == "word" and each.at.column == 1]
+        self.foreign = False
         self._own_types = any(each.text in ("type", "import") for each in words)
 
     def file(self, report: Report) -> list[t.Declaration]:
@@ -65,10 +68,10 @@ class _Parser(Expressions):
         self.place += self.place == first and self.peek().kind != "end"
         while self.peek().kind != "end" and not self._begins():
             self.next()
-        names = [name] if word.text != "import" else self.tokens[first : self.place]
-        return [
-            t.Value("broken", each.text, each.at) for each in names if each.kind == "word" and word.text != "output"
-        ]
+        imported = word.text in ("import", "extension", "provider")
+        names = self.tokens[first : self.place] if imported else [name] if word.text != "output" else []
+        kind = "imported" if imported else ""
+        return [t.Value("broken", each.text, each.at, type=kind) for each in names if each.kind == "word"]
 
     def _begins(self) -> bool:
         token = self.peek()
@@ -83,6 +86,7 @@ class _Parser(Expressions):
         if word.kind != "word" or word.text not in _DECLARED:
             raise self.unexpected("BCP007", word=word.text)
         if word.text in _OUTSIDE:
+            self.foreign = self.foreign or word.text in ("extension", "provider", "import")
             raise self.unexpected(OUTSIDE, what=word.text)
         self.next()
         match word.text:
@@ -117,9 +121,12 @@ class _Parser(Expressions):
             self.newlines()
         return tuple(found)
 
-    def _assign(self) -> None:
+    def _assign(self, over_lines: bool = False) -> None:
         self.expect("=")
-        self.newlines()
+        before = self.place
+        if over_lines:
+            self.newlines()
+            self.place = self.place if self.sees("{") or self.sees("[") or self.peek().text == "if" else before
 
     def _parameter(self, decorators: Decorators) -> t.Value:
         name = self.name("param")
@@ -134,7 +141,7 @@ class _Parser(Expressions):
         name = self.name("var")
         ahead = 0
         while not self.sees("=") and self.peek(ahead).kind not in ("newline", "end"):
-            if self.peek(ahead).text == "=":
+            if self.peek(ahead).text in ("=", "{", "["):
                 raise self.unexpected(OUTSIDE, what="a variable with a stated type")
             ahead += 1
         self._assign()
@@ -175,12 +182,12 @@ class _Parser(Expressions):
         name, kind = self.name("resource"), self._plain_string("BCP068")
         stated, _, version = kind.pieces[0].partition("@")
         existing = self.accept_word("existing")
-        self._assign()
+        self._assign(over_lines=True)
         return t.Thing("resource", name.name, name.at, stated, version, kind.at, existing, *self._body(), decorators)
 
     def _module(self, decorators: Decorators) -> t.Thing:
         name, path = self.name("module"), self._plain_string("BCP097")
-        self._assign()
+        self._assign(over_lines=True)
         return t.Thing("module", name.name, name.at, path.pieces[0], "", path.at, False, *self._body(), decorators)
 
     def _body(self) -> tuple[t.Node | None, t.Loop | None, t.ObjectOf]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
@@ -54,24 +55,32 @@ class Places:
         return Pointed(symbol, index)
 
     def first_late(self, node: t.Node) -> t.Node | None:
-        """The first part that only a running deployment knows."""
+        return next(self.late_in(node), None)
+
+    def late_in(self, node: t.Node) -> Iterator[t.Node]:
+        """The parts that only a running deployment knows."""
         parts = t.children(node)
         match node:
             case t.Name() | t.Nested():
                 symbol = self.names.of(node)
-                return node if symbol is not None and (symbol.thing or symbol in self.late) else None
+                if symbol is not None and (symbol.thing or symbol in self.late):
+                    yield node
+                return
             case t.Access(target, key) if (pointed := self.pointed(target)) is not None:
                 if t.constant(key) not in (CERTAIN if pointed.symbol.kind == "resource" else ("name",)):
-                    return node
+                    yield node
+                    return
                 parts = iter([pointed.index.key] if pointed.index else [])
             case t.Call(target, function, arguments):
                 row = bicep_function(function)
                 if (node.plain and row and row.where == "runtime") or (not node.plain and self.pointed(target)):
-                    return node
+                    yield node
+                    return
                 parts = iter(arguments if function != "nameof" else ())
             case _:
                 pass
-        return next((found for each in parts if (found := self.first_late(each)) is not None), None)
+        for each in parts:
+            yield from self.late_in(each)
 
     def parent(self, symbol: Symbol) -> Pointed | None:
         if symbol.parent is not None:

@@ -32,7 +32,7 @@ class _Row:
 ROWS: Mapping[str, _Row] = {
     "allowed": _Row(("param",), ("array",)),
     "batchSize": _Row(("resource", "module"), ("int",)),
-    "description": _Row(("param", "var", "resource", "module", "output"), ("string",)),
+    "description": _Row(("param", "var", "resource", "module", "output", "metadata"), ("string",)),
     "export": _Row(("var",)),
     "maxLength": _Row(_VALUES, ("int",), ("string", "array")),
     "maxValue": _Row(_VALUES, ("int",), ("int",)),
@@ -92,7 +92,7 @@ class Rules:
             self.add(late.at, "BCP032")
         elif declaration.word == "targetScope" and t.constant(value) != "resourceGroup":
             levels = ("subscription", "managementGroup", "tenant")
-            known = t.constant(value) in levels
+            self.checker.report.foreign = known = t.constant(value) in levels
             given, wanted = types.shown(self.checker.type(value)), " | ".join(("resourceGroup", *levels))
             self.add(value.at, OUTSIDE if known else "BCP033", what=f"targetScope {given}", given=given, wanted=wanted)
 
@@ -122,16 +122,19 @@ class Rules:
             self.early_only(value.body, "BCP182", "a loop of a variable")
 
     def early_only(self, node: t.Node | None, code: str, place: str) -> None:
-        found = self.places.first_late(node) if node is not None else None
-        if found is not None and self.names.of(found) not in self.names.cyclic:
-            self.add(found.at, code, place=place)
+        for found in self.places.late_in(node) if node is not None else ():
+            if self.names.of(found) in self.names.cyclic:
+                continue
+            computed = isinstance(found, t.Access) and not isinstance(t.constant(found.key), str)
+            self.add(found.at, OUTSIDE if computed else code, place=place, what="a property whose name is computed")
 
     def placed(self, node: t.Node, where: str) -> None:
         """Functions that may not stand everywhere."""
         for call in (each for each in t.walk(node) if isinstance(each, t.Call)):
             row = bicep_function(call.function) if call.plain else None
             if call.function == "getSecret" and not call.plain:
-                self.add(call.at, "BCP180")
+                outside = where == "secure" or self.checker.report.foreign
+                self.add(call.at, OUTSIDE if outside else "BCP180", what="getSecret within an expression")
             elif row is not None and row.where == "default" and where != "default":
                 self.add(call.at, "BCP065", name=call.function)
             elif row is not None and row.where == "runtime" and where == "default":
@@ -148,13 +151,14 @@ class Rules:
     def _inner_loops(self, node: t.Node, inside: str, open_: bool) -> None:
         """`open_`: whether only objects and lists lie around it, so that a property may be a loop."""
         if isinstance(node, t.Loop):
-            self.add(node.at, OUTSIDE if inside == "body" else "BCP138", what="a loop at this place")
+            key = {"body": OUTSIDE, "loop": "BCP142"}.get(inside, "BCP138")
+            self.add(node.at, key, what="a loop at this place")
         elif isinstance(node, t.ObjectOf | t.ArrayOf):
             for each in t.children(node):
                 value = each.value if isinstance(each, t.Entry) else each
                 if isinstance(each, t.Entry) and isinstance(value, t.Loop) and inside == "body" and open_ and each.name:
                     self.early_only(value.source, "BCP178", "what a loop goes through")
-                    self.loops(value, inside)
+                    self.loops(value, "loop")
                 else:
                     self._inner_loops(value, inside, open_)
         else:
@@ -183,9 +187,7 @@ class Rules:
             return False
         for each, wanted in zip(decorator.arguments, row.arguments, strict=True):
             given = self.checker.type(each)
-            late = next(
-                (one for one in t.walk(each) if isinstance(one, t.Name | t.Call | t.Access | t.Interpolation)), None
-            )
+            late = next((one for one in t.walk(each) if not _written(one)), None)
             if not fits(given, types.named(wanted)):
                 self.add(each.at, "BCP070", given=shown(given), name=decorator.function, wanted=wanted)
             elif late is not None:
@@ -235,3 +237,9 @@ def _length(given: Type) -> int | None:
     if given.items is not None:
         return len(given.items)
     return len(given.literal.encode("utf-16-le", "surrogatepass")) // 2 if isinstance(given.literal, str) else None
+
+
+def _written(node: t.Node) -> bool:
+    """Whether a part is written out: nothing has to be computed."""
+    minus = isinstance(node, t.Operation) and node.operator == "-" and len(node.operands) == 1
+    return minus or isinstance(node, t.Literal | t.ArrayOf | t.ObjectOf | t.Entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import cast
 
 import sidecar.armlang.bicep_tree as t
@@ -223,6 +224,7 @@ class Builder(Emitter):
             return
         if pointed.index.safe or pointed.index.from_end:
             raise Fault(pointed.index.at, OUTSIDE, what="[? and [^ on a loop of resources")
+        self.no_lambda(pointed.index.key, "BCP247")
         with self.at(pointed.symbol.loop, self.code(pointed.index.key)):
             yield
 
@@ -286,8 +288,10 @@ class Builder(Emitter):
         """Of a resource its properties, of a module its name and, one access further, its outputs."""
         name = t.constant(node.key)
         pointed = self.places.pointed(node.target)
-        if pointed is None or not isinstance(name, str):
+        if pointed is None:
             return self._output(node, name)
+        if not isinstance(name, str):
+            raise Fault(node.at, OUTSIDE, what="a property whose name is computed")
         with self.one(pointed):
             version = quoted(self.places.version(pointed.symbol))
             if name == "name":
@@ -318,7 +322,7 @@ class Builder(Emitter):
             return f"if({self.all_of(conditions)}, {code}, null())"
 
     def all_of(self, conditions: list[t.Node]) -> str:
-        return self.code(conditions[0]) if len(conditions) == 1 else f"and({self.codes(conditions)})"
+        return reduce(lambda one, other: f"and({one}, {other})", map(self.code, conditions))
 
     def _output(self, node: t.Access, name: object) -> tuple[str, bool] | None:
         """`m.outputs.x`."""
@@ -349,6 +353,8 @@ class Builder(Emitter):
         pointed = self.places.pointed(call.target)
         if pointed is None or call.safe or call.function == "getSecret":
             raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
+        for each in call.arguments:
+            self.no_lambda(each, "BCP248")
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from sidecar.armlang.bicep_findings import Unreadable
+from sidecar.core.jsonedit import strict
 from sidecar.words.bicep_codes import OUTSIDE
 from sidecar.words.text import Text
 
@@ -119,7 +120,7 @@ def _of_base64(content: bytes, path: str, arguments: Sequence[str]) -> object:
 
 
 def _of_json(content: bytes, path: str, arguments: Sequence[str]) -> object:
-    text = _decoded(content, path, arguments, 2, 1_048_576)
+    text = strict(_decoded(content, path, arguments, 2, 1_048_576))
     try:
         value: object = json.loads(text, parse_float=_no_fraction, parse_constant=_no_fraction)
     except json.JSONDecodeError as error:

@@ -10,6 +10,7 @@ from tests.support.bicep_text import compile_bicep
 ACCOUNT = "'Microsoft.Storage/storageAccounts@2023-05-01'"
 FILES = "'Microsoft.Storage/storageAccounts/fileServices@2023-05-01'"
 EXISTING = f"resource a {ACCOUNT} existing = {{ name: 'a' }}\n"
+MANY = f"resource many {ACCOUNT} = [for i in range(0, 2): {{ name: 'a${{i}}' }}]\n"
 
 
 def found(source: str) -> list[tuple[str | None, int, int]]:
@@ -36,7 +37,22 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("var a = 99999999999999999999", "BCP010", 1, 9),
         ("var a = 0.5", "BCP020", 1, 11),
         ("var a = {\n  b: 1,\n  c: 2\n}", "BCP238", 2, 8),
-        ("var a = [1, 2,]", "BCP009", 1, 15),
+        ("var a = [1,, 2]", "BCP009", 1, 12),
+        ("var a =\n", "BCP009", 1, 8),
+        ("var copy = 1", "BCP084", 1, 5),
+        ("var a = deployment().nam", "BCP083", 1, 22),
+        ("var a = listKeys('b').c", "BCP071", 1, 17),
+        ("@maxLength(1 + 1)\nparam a string", "BCP032", 1, 12),
+        (f"{EXISTING}resource b {FILES} = {{ parent: any(a), name: 'b' }}", "BCP176", 2, 84),
+        (f"{EXISTING}resource b {FILES} = {{ parent: a, scope: a, name: 'b' }}", "BCP164", 2, 94),
+        (f"resource a {ACCOUNT} =\nvar b = 1", "BCP018", 1, 60),
+        (f"{MANY}output a array = map([1], i => many[i].id)", "BCP247", 2, 37),
+        (
+            f"resource a {ACCOUNT} = {{ name: 'a', tags: {{ b: [for x in [1]: {{ c: [for y in [2]: y] }}] }} }}",
+            "BCP142",
+            1,
+            105,
+        ),
         ("var a = concat('a',)", "BCP009", 1, 20),
         ("var a = !!true", "BCP009", 1, 10),
         ("var a = (\n  1)", "BCP243", 1, 10),
