@@ -90,14 +90,16 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
 
 /** From a release that did not start to what says why, or to a model where none is. */
 function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): readonly Way[] {
-  if (!STARTING.includes(id)) return [];
+  if (!STARTING.includes(id) || !(error instanceof Refusal)) return [];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
-  if (error instanceof Refusal && error.failure.code === "NoBaseModel") {
+  if (error.failure.code === "NoBaseModel") {
     return [
       { title: vscode.l10n.t("Upload model or adapter"), go: lead("slipway.upload") },
       { title: vscode.l10n.t("Use the sample model"), go: lead("slipway.sample") },
     ];
   }
+  // Only what was read elsewhere, of a release that was started, has logs of its own.
+  if (error.detail === undefined) return [];
   return [
     { title: vscode.l10n.t("Why is it not ready?"), go: lead("slipway.diagnose") },
     { title: vscode.l10n.t("Endpoint's logs"), go: lead("slipway.showLogs") },

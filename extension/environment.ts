@@ -32,12 +32,13 @@ export async function environment(home: string, lock: string, python: Python): P
 
 /**
  * Makes that environment; its interpreter. In a temporary folder that is renamed into place, so that an interrupted start
- * leaves nothing that looks complete. `env`: of the programs that do it.
+ * leaves nothing that looks complete. `env`: of the programs that do it. `wheels`: a folder that holds the packages, in place of an
+ * index; their hashes are checked all the same.
  */
-export async function makeEnvironment(home: string, lock: string, python: Python, listener: Listener, stop: AbortSignal, env = cleanEnvironment()): Promise<string> {
+export async function makeEnvironment(home: string, lock: string, python: Python, listener: Listener, stop: AbortSignal, env = cleanEnvironment(), wheels = ""): Promise<string> {
   const folder = path.join(home, await key(lock, python));
   await mkdir(home, { recursive: true });
-  await make(folder, lock, python, listener, { stop, env });
+  await make(folder, lock, python, listener, { stop, env, wheels });
   await sweep(home, path.basename(folder));
   return interpreter(folder);
 }
@@ -61,13 +62,14 @@ export function interpreter(folder: string): string {
 export async function missingModules(python: string, modules: readonly string[]): Promise<readonly string[]> {
   const asks = "import importlib.util, sys; print('\\n'.join(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))";
   const lines: string[] = [];
-  await run(python, ["-c", asks, ...modules], (line) => lines.push(line), { stop: new AbortController().signal, env: cleanEnvironment() });
+  await run(python, ["-c", asks, ...modules], (line) => lines.push(line), { stop: new AbortController().signal, env: cleanEnvironment(), wheels: "" });
   return lines.filter((line) => modules.includes(line));
 }
 
 interface Around {
   readonly stop: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
+  readonly wheels: string;
 }
 
 async function make(folder: string, lock: string, python: Python, listener: Listener, around: Around): Promise<void> {
@@ -75,7 +77,7 @@ async function make(folder: string, lock: string, python: Python, listener: List
   try {
     listener.line(`Making the Python environment ${folder}`);
     await step(() => run(python.path, ["-m", "venv", temporary], listener.line, around), venvFailure);
-    const options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--require-hashes", "--only-binary=:all:"];
+    const options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--require-hashes", "--only-binary=:all:", ...(around.wheels === "" ? [] : ["--no-index", "--find-links", around.wheels])];
     const pip = ["-m", "pip", "install", ...options, "-r", lock];
     const steps = new PipSteps(await readFile(lock, "utf8"));
     const hear = (line: string): void => {
@@ -157,7 +159,7 @@ function venvFailure(output: string): Problem {
   const suggestion = /ensurepip|python3-venv/.test(output)
     ? sentence("On Debian and Ubuntu the package python3-venv is missing: apt install python3-venv. Then try again.")
     : sentence("The log shows what Python said. Another interpreter can be given in the setting slipway.python.path.");
-  return new Problem(what, suggestion, output);
+  return new Problem(what, suggestion, output, "slipway.python.path");
 }
 
 function pipFailure(output: string): Problem {
@@ -173,12 +175,14 @@ function pipFailure(output: string): Problem {
       sentence("A package that Slipway needs does not exist for this Python on this machine."),
       sentence("Use Python 3.11, 3.12 or 3.13 for x64 or arm64: give its path in the setting slipway.python.path."),
       output,
+      "slipway.python.path",
     );
   }
   return new Problem(
     sentence("The Python packages that Slipway needs could not be fetched."),
-    sentence("Check the network and the proxy (pip's own settings apply) and try again. Without a network: install sidecar/requirements.txt into an interpreter of yours and set slipway.python.importStrategy to fromEnvironment."),
+    sentence("Check the network and the proxy (pip's own settings apply) and try again. Without a network: name a folder with the wheels in the setting slipway.python.wheels, or install sidecar/requirements.txt into an interpreter of yours and set slipway.python.importStrategy to fromEnvironment."),
     output,
+    "slipway.python.wheels",
   );
 }
 

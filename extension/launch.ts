@@ -22,10 +22,11 @@ async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.
   if (found !== undefined) return found;
   const title = vscode.l10n.t("Slipway: preparing its Python packages (once)");
   return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title, cancellable: true }, (progress, token) => {
+    const wheels = vscode.workspace.getConfiguration("slipway").get("python.wheels", "").trim();
     const cancelled = new AbortController();
     token.onCancellationRequested(() => { cancelled.abort(); });
     const listener: Listener = { progress: (message, increment) => { progress.report({ message, increment }); }, line: (line) => { log.debug(line); } };
-    return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]), cleanEnvironment(proxy()));
+    return makeEnvironment(home, lock, python, listener, AbortSignal.any([stop, cancelled.signal]), cleanEnvironment(proxy()), wheels);
   });
 }
 

@@ -36,8 +36,14 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel, 
     return;
   }
   const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;
-  // Only what was read elsewhere, of a release that was started, has logs of its own.
-  await offerLog(vscode.window.showErrorMessage, shown, log, error instanceof Refusal && detail !== undefined ? ways : []);
+  await offerLog(vscode.window.showErrorMessage, shown, log, error instanceof Problem && error.setting !== undefined ? settingWays(error.setting) : ways);
+}
+
+/** To the setting, and to the Python extension's own choice where it is installed. */
+function settingWays(setting: string): readonly Way[] {
+  const settings: Way = { title: vscode.l10n.t("Open settings"), go: async () => { await vscode.commands.executeCommand("workbench.action.openSettings", `@id:${setting}`); } };
+  const select: Way = { title: vscode.l10n.t("Select interpreter"), go: async () => { await vscode.commands.executeCommand("python.setInterpreter"); } };
+  return vscode.extensions.getExtension("ms-python.python") === undefined ? [settings] : [settings, select];
 }
 
 type Show = (message: string, ...items: string[]) => Thenable<string | undefined>;

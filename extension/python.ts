@@ -20,6 +20,7 @@ export interface Candidate {
   readonly source: "setting" | "Python extension" | "PATH";
 }
 
+const SETTING = "slipway.python.path";
 const OLDEST = { major: 3, minor: 11 };
 const ON_THE_PATH = ["python3.13", "python3.12", "python3.11", "python3.14", "python3", "python"];
 const PROBE = "import importlib.util, json, sys, venv; print(json.dumps({'path': sys.executable, 'version': '%d.%d.%d' % sys.version_info[:3], 'home': sys.base_prefix, 'hasEnsurepip': importlib.util.find_spec('ensurepip') is not None}))";
@@ -49,6 +50,8 @@ export async function findPython(among: readonly Candidate[], note: (line: strin
       throw new Problem(
         sentence("The interpreter in the setting slipway.python.path can't be used: {path} ({reason}).", { path, reason }),
         sentence("Give the path of Python 3.11 or newer, or empty the setting."),
+        undefined,
+        SETTING,
       );
     }
   }
@@ -56,6 +59,8 @@ export async function findPython(among: readonly Candidate[], note: (line: strin
   throw new Problem(
     sentence("Slipway needs Python 3.11 or newer on this machine and found none."),
     sentence("Install Python from python.org or your system's packages, or give its path in the setting slipway.python.path."),
+    undefined,
+    SETTING,
   );
 }
 

@@ -13,6 +13,8 @@ export class Problem extends Error {
     readonly suggestion?: Sentence,
     /** What another program said, for the log. */
     readonly detail?: string,
+    /** The setting by which it is put right. */
+    readonly setting?: string,
   ) {
     super(english(what));
     this.name = "Problem";

@@ -48,6 +48,7 @@ describe("folders", () => {
     const failure = window.notification("The interpreter in the setting slipway.python.path can't be used");
     await failure.getByText("Give the path of Python 3.11 or newer").waitFor({ timeout: 90_000 });
     await window.screenshot("no interpreter");
+    await failure.getByRole("button", { name: "Open settings" }).waitFor();
     await failure.getByRole("button", { name: "Show log" }).click();
     await window.page.locator(".part.panel").getByText("no-python (not found)").waitFor({ timeout: 90_000 });
   });

@@ -115,6 +115,19 @@ describe("the private Python environment", function () {
     assert.equal(told.reduce((sum, [, increment]) => sum + increment, 0), 100);
   });
 
+  it("is made of a folder of wheels where no index can be asked, and a wheel of another content is refused", async () => {
+    const folder = path.join(home, "wheels");
+    const make = "import sys; from pathlib import Path; from tests.support.wheels import pinned, wheel; print(pinned(wheel(Path(sys.argv[1]), 'carried', '1.0', {'carried.py': 'x = ' + sys.argv[2]})))";
+    const wheel = (content: string): string => execFileSync(path.resolve(__dirname, "../../../../.venv/bin/python"), ["-c", make, folder, content], { cwd: path.resolve(__dirname, "../../../.."), encoding: "utf8" });
+    writeFileSync(lock, wheel("1"));
+    const env = { PATH: process.env["PATH"], PIP_INDEX_URL: "http://127.0.0.1:9", PIP_CONFIG_FILE: "/dev/null", PIP_NO_CACHE_DIR: "1" };
+    const from = (place: string): Promise<string> => makeEnvironment(path.join(home, place), lock, python, silent, new AbortController().signal, env, folder);
+    const interpreter = await from("environments");
+    assert.equal(execFileSync(interpreter, ["-c", "import carried; print(carried.x)"], { encoding: "utf8" }).trim(), "1");
+    wheel("2");
+    await assert.rejects(from("others"), (error) => error instanceof Problem && /hash/i.test(error.detail ?? "") && error.setting === "slipway.python.wheels");
+  });
+
   it("another lock or another Python version has another environment", async () => {
     const first = await key(lock, python);
     assert.notEqual(await key(lock, { ...python, version: "3.99.0" }), first);
