@@ -17,7 +17,7 @@ from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
-from tests import lock
+from tests import lock, manual
 from tests.support import snapshots
 from tests.support.bicep_text import compile_bicep
 
@@ -53,6 +53,9 @@ def problems() -> list[str]:
         found.append("infra/provision/inference.bicep does not hold the container's start as it is: npm run fix")
     if COMPILED.read_text(encoding="utf-8") != compiled():
         found.append("infra/provision/inference.json is not what inference.bicep compiles to: npm run fix")
+    page = manual.PAGE.read_text(encoding="utf-8")
+    if manual.with_tables(page) != page:
+        found.append("extension/README.md does not list commands and settings as they are: npm run fix")
     found += (
         start_problems(UPGRADE.read_text(encoding="utf-8"), container_start())
         + template_problems()
@@ -250,6 +253,7 @@ def write() -> None:
     BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")
+    manual.PAGE.write_text(manual.with_tables(manual.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     snapshots.write()
 
 

@@ -47,7 +47,7 @@ NEEDED_FILES = {**dict.fromkeys(PROVISIONS, "has_template"), "deploy": "has_code
 
 
 def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
-    parser = _parser(program)
+    parser = parser_of(program)
     options = parser.parse_args(arguments)
     if options.verb == COMPLETION:
         print(shtab.complete(parser, options.shell))
@@ -217,7 +217,7 @@ def _act(method: str, result: type[R], params: Params, context: Context, *, hear
     return done
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
+def parser_of(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description="Turn a fine-tuned model into an inference endpoint on Azure Container Apps, or on the local cloud.",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from sidecar.doors.cli import _parser
+from sidecar.doors.cli import parser_of
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, Failure, Message
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit" / "sidecar" / "snapshots"
@@ -58,7 +58,7 @@ class _Wide(argparse.HelpFormatter):
 
 def terminal_help() -> str:
     """The help of the program and of each verb."""
-    whole = _parser("slipway")
+    whole = parser_of("slipway")
     (verbs,) = [each.choices for each in whole._actions if isinstance(each, argparse._SubParsersAction)]
     parsers: list[argparse.ArgumentParser] = [whole, *verbs.values()]
     for each in parsers:
