@@ -23,6 +23,7 @@ import { copyCurl, copyJavaScript, copyPython, copyUrl, diagnostics, restartSide
 import { sample, tour } from "./tour";
 import { createProjectFiles, summaryWithFiles, updateFiles } from "./updating";
 import { upload } from "./uploading";
+import { isRow } from "./view";
 
 type Command = (rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown) => Promise<void>;
 
@@ -67,7 +68,7 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
     vscode.commands.registerCommand(id, async (folder?: unknown, given?: unknown) => {
       let chosen: vscode.WorkspaceFolder | undefined;
       try {
-        chosen = await usableFolder(folder);
+        chosen = await usableFolder(isRow(folder) ? rooms.view.shown : folder);
         if (chosen === undefined) return;
         await did("folder"); // not before: VS Code never counts a step whose condition held when it got to know of the step
         rooms.view.follow(chosen);

@@ -12,6 +12,13 @@ interface Line {
   readonly icon: string;
   readonly command?: string;
   readonly children?: readonly Line[];
+  /** Which commands its menu offers (`view/item/context` in package.json). */
+  readonly about?: "endpoint" | "state" | "release" | "replica" | "models" | "trouble";
+}
+
+/** A command that was chosen in a row's menu is given that row. */
+export function isRow(given: unknown): boolean {
+  return typeof given === "object" && given !== null && "label" in given && "text" in given && "icon" in given;
 }
 
 const LOOK_AGAIN_AFTER = 5_000;
@@ -60,6 +67,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     return this.found;
   }
 
+  /** Whose endpoint the rows are about. */
+  get shown(): vscode.WorkspaceFolder | undefined {
+    return this.folder;
+  }
+
   /** Shows this folder from now on. */
   follow(folder: vscode.WorkspaceFolder): void {
     if (this.folder !== folder) this.status = undefined;
@@ -93,6 +105,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     item.tooltip = `${line.label}: ${line.text}`;
     item.iconPath = new vscode.ThemeIcon(line.icon);
     item.accessibilityInformation = { label: `${line.label}: ${line.text}` };
+    if (line.about !== undefined) item.contextValue = line.about;
     if (line.command !== undefined) item.command = { command: line.command, title: line.label };
     return item;
   }
@@ -138,6 +151,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   }
 
   private show(): void {
+    this.tree.description = localFolders().length > 1 && this.status !== undefined ? (this.folder?.name ?? "") : "";
     this.changed.fire(undefined);
     if (this.status === undefined) {
       this.item.hide();
@@ -154,7 +168,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 
   private lines(): readonly Line[] {
     if (this.failure !== undefined) {
-      return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog" }];
+      return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog", about: "trouble" }];
     }
     return this.status === undefined ? [] : tree(this.status);
   }
@@ -163,8 +177,8 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 function tree(status: Status): readonly Line[] {
   const unknown = vscode.l10n.t("none");
   const lines: Line[] = [
-    { label: vscode.l10n.t("Endpoint"), text: status.url ?? unknown, icon: "globe", ...(status.url === null ? {} : { command: "slipway.openEndpoint" }) },
-    { label: vscode.l10n.t("State"), text: summary(status), icon: "pulse" },
+    { label: vscode.l10n.t("Endpoint"), text: status.url ?? unknown, icon: "globe", about: "endpoint", ...(status.url === null ? {} : { command: "slipway.openEndpoint" }) },
+    { label: vscode.l10n.t("State"), text: summary(status), icon: "pulse", about: "state" },
     ...released(status),
     {
       label: vscode.l10n.t("Revision"),
@@ -181,12 +195,13 @@ function tree(status: Status): readonly Line[] {
         label: name.replace(`${status.revision ?? ""}-`, ""),
         text: phase === null ? state : `${state}, ${named(phase)}`,
         icon: "vm-running",
+        about: "replica" as const,
       })),
     },
   ];
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
-  if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info" });
+  if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
   for (const note of status.notes) lines.push({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" });
   return [...lines, { label: vscode.l10n.t("Last looked at"), text: new Date(status.lookedAt).toLocaleTimeString(), icon: "eye" }];
 }
@@ -194,7 +209,7 @@ function tree(status: Status): readonly Line[] {
 function released({ release, generation }: Status): Line[] {
   if (release === null || release === "") return [];
   const text = generation === null ? release.slice(0, 12) : vscode.l10n.t("{release} (generation {generation})", { release: release.slice(0, 12), generation: String(generation) });
-  return [{ label: vscode.l10n.t("Release"), text, icon: "package" }];
+  return [{ label: vscode.l10n.t("Release"), text, icon: "package", about: "release" }];
 }
 
 /** Azure's own words. */
@@ -220,6 +235,7 @@ function models({ base, adapters, refused, hashes }: Status): Line {
     label: vscode.l10n.t("Models"),
     text,
     icon: refused.length === 0 ? "library" : "warning",
+    about: "models",
     children: [
       ...named.map((name, index) => ({ label: name, text: `${index === 0 && base !== null ? vscode.l10n.t("base model") : vscode.l10n.t("adapter")} ${(hashes[name] ?? "").slice(0, 12)}`.trim(), icon: "symbol-namespace" })),
       ...refused.map(({ name, reason }) => ({ label: name, text: vscode.l10n.t("refused: {reason}", { reason }), icon: "error" })),

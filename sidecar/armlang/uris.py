@@ -63,6 +63,8 @@ def uri_component(text: str) -> str:
 
 
 def uri_component_to_string(text: str) -> str:
+    if re.search(r"%u[0-9A-Fa-f]{4}", text):
+        raise unknown("whether %u… stands for a character")
     return urllib.parse.unquote_plus(text)
 
 

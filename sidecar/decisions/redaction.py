@@ -33,7 +33,11 @@ _NO_SECRET = re.compile(f"(?i:{_PLAIN_VALUE})?")
 _QUOTED = r"(?P<q>\\*[\"'`])(?:.*?(?<!\\)(?P=q)|.*)(?:\\?[\"'`]\S*)?"
 """To the quote that ends it, escaped as often as the first; and what a shell would take as a part of it."""
 
-_VALUE = rf"(?!\\*[\"'`]?{_PLAIN_VALUE}[\"'`,;)\]}}\\]*(?:\s|$))(?:{_QUOTED}|\S+)"
+_PLAIN_END = r"[\"'`,;)\]}\\]*(?:\s|$)"
+_PLAIN = rf"(?:{_PLAIN_VALUE}|(?P<p>\\*[\"'`]){_PLAIN_VALUE}(?P=p)){_PLAIN_END}"
+"""What is quoted is so to its closing quote: a passphrase may begin with a number."""
+
+_VALUE = rf"(?!{_PLAIN})(?:{_QUOTED}|\S+)"
 """What is unquoted ends where a space is: rather too much is taken than the rest of a secret left."""
 
 _Q = r"\\*[\"']"

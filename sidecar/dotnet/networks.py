@@ -11,6 +11,9 @@ _PART = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*")
 
 def read_network(text: str) -> Network:
     address, _, prefix = text.partition("/")
+    # Python reads more than .NET does: host masks, signs, spaces.
+    if not re.fullmatch(r"[0-9]{0,3}|0(?:\.0){3}|(?:128|192|224|240|248|252|254|255)(?:\.[0-9]{1,3}){3}", prefix):
+        raise Malformed("it has no prefix")
     try:
         if ":" in address:
             return ipaddress.IPv6Network((address, int(prefix or "64")), strict=False)

@@ -93,16 +93,14 @@ def _pattern(value: int | float, form: str) -> str:
     """A custom pattern: of its sections the one for this sign, its digits rounded half up from fifteen."""
     sections = _sections(form)
     exact = Decimal(value) if isinstance(value, int) else Context(prec=15).create_decimal(value)
-    negative = exact < 0
-    chosen = 1 if negative and len(sections) > 1 and sections[1] else 0
-    if exact == 0 and len(sections) > 2:
-        chosen = 2
+    zero = 2 if len(sections) > 2 and sections[2] else 0
+    chosen = 1 if exact < 0 and len(sections) > 1 and sections[1] else zero if exact == 0 else 0
     parts = sections[chosen]
-    amount = abs(exact) * (100 if ("%", True) in parts else 1)
+    amount = abs(exact) * 100 ** parts.count(("%", True))
     rounded, text = _filled(amount, parts, form)
-    if rounded == 0 and len(sections) > 2 and chosen != 2:
-        return _filled(rounded, sections[2], form)[1]
-    return ("-" if negative and chosen == 0 and rounded != 0 else "") + text
+    if rounded == 0 and chosen != zero:
+        return _filled(rounded, sections[zero], form)[1]
+    return ("-" if exact < 0 and chosen == 0 and rounded != 0 else "") + text
 
 
 def _sections(form: str) -> list[list[tuple[str, bool]]]:

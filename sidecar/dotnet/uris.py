@@ -34,7 +34,7 @@ class Uri:
 
 def read_uri(text: str) -> Uri:
     """An absolute URI, escaped and in its normal form. Malformed says why it is none."""
-    text = text.strip()
+    text = text.strip(" \t\r\n")
     found = _ABSOLUTE.fullmatch(text)
     if not text:
         raise Malformed("Invalid URI: The URI is empty.")
@@ -51,17 +51,20 @@ def read_uri(text: str) -> Uri:
     if int(found["port"] or 0) > 65535:
         raise Malformed("Invalid URI: Invalid port specified.")
     port = found["port"] or ""
-    path = _dots(_escaped(found["path"].replace("\\", "/"))) or "/"
+    path = _dots(_escaped(found["path"].replace("\\", "/"), path=True)) or "/"
     query, fragment = _escaped(found["query"] or ""), _escaped(found["fragment"] or "")
     return Uri(scheme, found["user"] or "", host.lower(), "" if port == PORTS[scheme] else port, path, query, fragment)
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, *, path: bool = False) -> str:
     def piece(found: re.Match[str]) -> str:
         one = found[0]
         if len(one) == 3:
             plain = chr(int(one[1:], 16))
-            return plain if _UNRESERVED.fullmatch(plain) else one.upper()
+            unreserved = _UNRESERVED.fullmatch(plain) is not None
+            if (unreserved and not path) or (not unreserved and one != one.upper()):
+                raise NotKnown(f"whether '{one}' stays so in a URI")
+            return plain if unreserved else one
         return one if _KEPT.fullmatch(one) else "".join(f"%{byte:02X}" for byte in utf8(one))
 
     return _PIECE.sub(piece, text)
@@ -83,7 +86,12 @@ def _dots(path: str) -> str:
 
 def resolved(start: Uri, relative: str) -> str:
     """`relative` as it is meant where `start` is."""
-    text = relative.strip().replace("\\", "/")
+    text = relative.strip(" \t\r\n")
+    if not text:
+        return str(start)
+    before = re.match(r"[^?#]*", text)
+    end = before.end() if before else 0
+    text = text[:end].replace("\\", "/") + text[end:]
     own = re.match(rf"{start.scheme}:(?!//)", text, re.IGNORECASE)
     text = text[own.end() :] if own else text
     if text.startswith("//"):
@@ -99,4 +107,8 @@ def resolved(start: Uri, relative: str) -> str:
         query = _escaped(query) or start.query
         return str(replace(start, query=query, fragment=_escaped(fragment)))
     joined = path if path.startswith("/") else f"{start.path.rpartition('/')[0]}/{path}"
-    return str(replace(start, path=_dots(_escaped(joined)) or "/", query=_escaped(query), fragment=_escaped(fragment)))
+    return str(
+        replace(
+            start, path=_dots(_escaped(joined, path=True)) or "/", query=_escaped(query), fragment=_escaped(fragment)
+        )
+    )

@@ -29,6 +29,10 @@ describe("folders", () => {
     await window.answer("No, I don't trust the authors");
     await window.run("AI Toolkit: Deploy for inference");
     await window.notification("This folder is not trusted").getByRole("button", { name: "Manage Workspace Trust" }).waitFor({ timeout: 90_000 });
+    const view = await window.showView();
+    await view.getByText("This folder is not trusted, so Slipway starts nothing in it").waitFor({ timeout: 30_000 });
+    await view.getByRole("button", { name: "Manage Workspace Trust" }).waitFor();
+    assert.equal(await view.getByRole("button", { name: "Provision Azure Container Apps for inference" }).count(), 0, "what can't be done is not offered");
     await window.screenshot("not trusted");
     assert.equal(existsSync(host.globalStorage), false);
   });

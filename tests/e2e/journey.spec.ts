@@ -13,6 +13,7 @@ import { Host, root } from "./host";
 import { nothingIsToBeDone, planIsApplied, planIsOpened } from "./plans";
 import { setUpIsChecked } from "./preflight";
 import { startingSlowly } from "./releases";
+import { rowsOfferCommands } from "./rows";
 import { diagnosticsAreCollected } from "./sharing";
 import { adapterIsUploaded } from "./uploads";
 import type { Window } from "./window";
@@ -100,7 +101,7 @@ describe("the main job in a real VS Code", function () {
   });
 
   it("Provision asks for the subscription and the resource group, with fine-tuning's pre-selected", async () => {
-    await window.choices(new RegExp(`${LOCAL}.*\\(used by this project\\)`)).and(window.focused).waitFor({ timeout: 60_000 });
+    await window.choices(new RegExp(`${LOCAL}.*\\(used by this project\\)`)).and(window.focused).waitFor({ timeout: 120_000 });
     await window.screenshot("provision 1 subscription");
     await window.page.keyboard.press("Enter");
     await window.question.filter({ hasText: `${PROVISION} (2/2)` }).waitFor();
@@ -177,6 +178,8 @@ describe("the main job in a real VS Code", function () {
     await window.statusBar.getByRole("button", { name: "Slipway: ready" }).waitFor();
     await window.screenshot("view");
   });
+
+  it("each row of the view offers what can be done with it", () => rowsOfferCommands(window, `http://${config()["ACA_APP_ENDPOINT"]}`));
 
   it("Go to Inference Endpoint opens the chat page, logged in", async () => {
     const opened = window.page.context().waitForEvent("page", { timeout: 120_000 });

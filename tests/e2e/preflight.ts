@@ -46,7 +46,8 @@ async function theEditorHelps(window: Window, parameters: string): Promise<void>
   await eventually("the mistake is told once", 90_000, async () => (await mistakes.count()) === 1);
   const fix = page.locator(".action-widget").getByText("Change it to my-app");
   await eventually("the fix is offered", 120_000, async () => {
-    await page.locator(".view-line span", { hasText: "My_App" }).last().click();
+    await mistakes.first().dblclick(); // the cursor stands at the mistake, wherever the editor was scrolled to
+    await page.locator(".part.editor .monaco-editor.focused").waitFor({ timeout: 5_000 });
     await page.keyboard.press("Control+.");
     return fix.waitFor({ timeout: 15_000 }).then(() => true, () => false);
   });

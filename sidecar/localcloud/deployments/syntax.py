@@ -146,7 +146,21 @@ def _check_nested(properties: Json, place: _Place) -> None:
     _check(template.get("outputs"), place)
 
 
+def _counts(value: Any) -> Iterator[Any]:
+    """How often each loop within a value runs: known before anything is deployed, wherever the loop stands."""
+    for item in as_list(value) or ():
+        yield from _counts(item)
+    for name, item in (as_object(value) or {}).items():
+        if name == "copy":
+            loops = as_list(item) or [item]
+            yield from (loop.get("count") for each in loops if (loop := as_object(each)) is not None)
+        yield from _counts(item)
+
+
 def _check(value: Any, place: _Place) -> None:
+    if not place.refused >= _READING:
+        for count in _counts(value):
+            _check(count, replace(place, refused=_CHANCE | _READING))
     try:
         for call in calls(value):
             if problem := _call_problem(call, place):

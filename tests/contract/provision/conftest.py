@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import shutil
 import threading
@@ -118,9 +119,13 @@ def swept(world: World) -> Iterator[None]:
     world.delete_apps()
 
 
+GROUPS = itertools.count(10**7)
+"""Numbers of resource groups, each once in a run."""
+
+
 @pytest.fixture
-def project(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
-    group = f"g{abs(hash(request.node.nodeid)) % 10**8}"
+def project(world: World, tmp_path: Path) -> Project:
+    group = f"g{next(GROUPS)}"
     world.groups.resource_groups.create_or_update(group, {"location": "westus3"})
     return new_project(world, tmp_path / "project", group)
 

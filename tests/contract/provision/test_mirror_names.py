@@ -30,7 +30,9 @@ def ground(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         yield made
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @example({"Notes.md", "NOTES.md"})
 @example({"straße", "strasse", "STRASSE1"})
 @example({"k", "\u212a"})
@@ -53,7 +55,9 @@ def test_a_set_that_is_taken_can_be_made_on_the_share_and_is_listed_as_it_is(gro
         assert all(ground.share.read(f"{root}/{path}") == path.encode() for path in listed)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(names)
 def test_a_name_that_the_share_refuses_was_named_before(ground: Ground, name: str) -> None:
     if name in (".", ".."):

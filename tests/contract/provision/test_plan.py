@@ -72,7 +72,10 @@ def test_what_was_agreed_to_is_done_and_then_there_is_nothing_to_do(project: Pro
     assert (result.nothing, result.deployment) == (True, "")
     assert result.url.startswith("http://")
     assert (files(project), asked.writes()) == (before, [])
-    assert len(asked.all()) <= 2 * 15, "the goal of the benchmark, for a plan and for what applies it"
+    requests = [
+        path for _, path, _ in asked.all() if "/operation" not in path.lower()
+    ]  # how often it looks is the machine's
+    assert len(requests) <= 2 * 15, "the goal of the benchmark, for a plan and for what applies it"
 
     project.workspace.config_file.unlink()
     plan = project.plan()

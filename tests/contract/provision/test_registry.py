@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError
 
 from sidecar.words.errors import CloudError, SlipwayError
 from tests.contract.localcloud.conftest import QUICK, World, start_cloud
-from tests.contract.provision.conftest import Project, new_project
+from tests.contract.provision.conftest import GROUPS, Project, new_project
 
 SERVER, PASSWORD = "acme.example", "the-registrys-password"
 IMAGE = f"{SERVER}/models/server:1"
@@ -29,8 +29,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
-def project(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
-    group = f"g{abs(hash(request.node.nodeid)) % 10**8}"
+def project(world: World, tmp_path: Path) -> Project:
+    group = f"g{next(GROUPS)}"
     world.groups.resource_groups.create_or_update(group, {"location": "westus3"})
     return new_project(world, tmp_path / "project", group)
 

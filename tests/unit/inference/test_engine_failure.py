@@ -19,10 +19,14 @@ def llama(families: Families, tmp_path_factory: pytest.TempPathFactory) -> Famil
 
 
 def break_for_good(rig: Rig) -> threading.Event:
-    """From the next step after the event is set on, no batch can be run, nor its parts, and no request is to blame."""
-    broken = threading.Event()
+    """From the next step after the event is set on, no batch can be run, nor its parts, and no request is to blame. No long
+    answer is whole before."""
+    broken, steps = threading.Event(), list[int]()
 
     def failing(slices: list[Slice]):
+        steps.append(len(slices))
+        if len(steps) > 20:
+            assert broken.wait(240)
         if broken.is_set():
             raise AttributeError("there are no weights")
         return rig.runner.run(slices)

@@ -12,6 +12,7 @@ from tests.support.bicep_measures import Line
 @pytest.mark.parametrize(
     "measure",
     [
+        bicep_measures.valid_files,
         bicep_measures.mistakes_told,
         bicep_measures.pairs_told,
         bicep_measures.snapshots,

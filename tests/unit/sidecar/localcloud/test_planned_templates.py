@@ -55,12 +55,13 @@ def thing(name: str, **more: Any) -> dict[str, Any]:
     return {"type": KIND, "apiVersion": "2023-01-31", "name": name, "location": "westeurope", **more}
 
 
-def planned(resources: Any, **given: Any) -> Plan:
+def planned(resources: Any, outputs: Any = None, **given: Any) -> Plan:
     template = {
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
         "contentVersion": "1.0.0.0",
         "parameters": {name: {"type": kind_of(value)} for name, value in given.items()},
         "resources": resources,
+        "outputs": outputs or {},
     }
     return planned_deployment(
         template, {name: {"value": each} for name, each in given.items()}, corpus_place(), 0.0, {}
@@ -147,3 +148,17 @@ def test_names_that_are_computed_must_be_texts_and_each_another_one():
     plan = planned([thing("a", properties={"[parameters('key')]": 1, "fixed": 2})], key="fixed")
     with pytest.raises(Exception, match="expects all property names to be unique"):
         plan.resources[0].body({})
+
+
+@pytest.mark.parametrize("where", ["properties", "outputs"])
+def test_how_often_a_loop_runs_is_known_before_anything_is_deployed(where: str):
+    loop = {"name": "values", "count": "[length(reference('x').list)]", "input": 1}
+    made = [thing("a", properties={"inner": {"copy": [loop]}} if where == "properties" else {})]
+    outputs = {"o": {"type": "array", "copy": {"count": loop["count"], "input": 1}}} if where == "outputs" else {}
+    with pytest.raises(ArmError, match="'reference' is not expected at this location"):
+        planned(made, outputs)
+
+
+def test_a_loops_values_may_be_read_of_a_resource():
+    loop = {"name": "values", "count": 2, "input": "[reference('x').list[copyIndex('values')]]"}
+    assert len(planned([thing("x"), thing("a", properties={"copy": [loop]})]).resources) == 2
