@@ -165,12 +165,8 @@ class Emitter:
                 return f"parameters({quoted(symbol.name)})"
             case "var" if symbol not in self.places.late:
                 return f"variables({quoted(symbol.name)})"
-            case "var":  # only a running deployment knows it: it is put where it is used
-                assert symbol.value is not None
-                assert symbol.value.value is not None
-                if symbol not in self._inlined:
-                    self._inlined[symbol] = self.code(symbol.value.value)
-                return self._inlined[symbol]
+            case "var":
+                return self.inlined(symbol)
             case "lambda":
                 return f"lambdaVariables({quoted(symbol.name)})"
             case "index":
@@ -180,6 +176,14 @@ class Emitter:
                 return f"{based(self.code(symbol.loop.source))}[{self._index[id(symbol.loop)]}]"
             case _:
                 return self.whole(symbol, node)
+
+    def inlined(self, symbol: Symbol) -> str:
+        """A variable that only a running deployment knows is put where it is used."""
+        assert symbol.value is not None
+        assert symbol.value.value is not None
+        if symbol not in self._inlined:
+            self._inlined[symbol] = self.code(symbol.value.value)
+        return self._inlined[symbol]
 
     def _call(self, call: t.Call) -> str:
         if id(call) in self._loaded:

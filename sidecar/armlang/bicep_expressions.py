@@ -154,10 +154,7 @@ class Expressions:
         if token.text == "(":
             return self._brackets(token)
         if token.kind == "op":
-            self.deeper()
-            made = self._array(token.at) if token.text == "[" else self._object(token.at)
-            self.depth -= 1
-            return made
+            return self._array(token.at) if token.text == "[" else self._object(token.at)
         if token.text in _VALUES:
             return t.Literal(_VALUES[token.text], token.at)
         if self.sees("=>"):

@@ -42,8 +42,13 @@ class Report:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
 
 
+_MANY = 1000
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """What may have been meant; empty: nothing comes near."""
+    if len(known) > _MANY:
+        return ""
     close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
     return next((each for each in known if [each.lower()] == close), "")
 

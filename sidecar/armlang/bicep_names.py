@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Report, nearest
@@ -39,7 +41,8 @@ class Symbol:
         return self.thing is not None and self.thing.existing
 
 
-Scope = Mapping[str, Symbol]
+Scope = ChainMap[str, Symbol]
+_FEW = 200
 
 
 class Names:
@@ -62,7 +65,7 @@ class Names:
                 self._bind(each, self._scope_of(symbol))
         self._owner = None
         for each in (one for values in self.values.values() for value in values for one in t.expressions_of(value)):
-            self._bind(each, self.top)
+            self._bind(each, ChainMap(self.top))
         self.cyclic = self._cycles()
         graph = {each: [one for one in each.needs if one not in self.cyclic] for each in self.symbols}
         self.order = list(TopologicalSorter(graph).static_order())
@@ -109,8 +112,8 @@ class Names:
 
     def _scope_of(self, symbol: Symbol) -> Scope:
         """Inside a resource the nested ones are known by their own names."""
-        above: Scope = self.top if symbol.parent is None else self._scope_of(symbol.parent)
-        return {**above, **symbol.nested} if symbol.nested else above
+        above = ChainMap(self.top) if symbol.parent is None else self._scope_of(symbol.parent)
+        return above.new_child(symbol.nested)
 
     def _bind(self, node: t.Node, scope: Scope) -> None:
         match node:
@@ -137,11 +140,11 @@ class Names:
                     self._bind(each, scope)
                 self._silent = before
             case t.Lambda(names, body):
-                self._bind(body, {**scope, **self._locals(("lambda", each, None) for each in names)})
+                self._bind(body, scope.new_child(self._locals(("lambda", each, None) for each in names)))
             case t.Loop(item, index, source, condition, body):
                 self._bind(source, scope)
                 declared = [("item", item, node), *([("index", index, node)] if index else [])]
-                inner = {**scope, **self._locals(declared)}
+                inner = scope.new_child(self._locals(declared))
                 for each in (condition, body):
                     if each is not None:
                         self._bind(each, inner)
@@ -174,10 +177,15 @@ class Names:
 
     def _cycles(self) -> set[Symbol]:
         """The symbols that need themselves by way of others: nothing further is said of them."""
+        sorter = TopologicalSorter({each: list(each.needs) for each in self.symbols})
         left = set(self.symbols)
-        while over := {each for each in left if left.isdisjoint(each.needs)}:
-            left -= over
-        reach = {each: _reached(each, left) for each in left}
+        with suppress(CycleError):  # what lies before the cycles comes out all the same
+            sorter.prepare()
+        while ready := sorter.get_ready():
+            left.difference_update(ready)
+            sorter.done(*ready)
+        few = len(left) <= _FEW  # of more, those that only need what is in a cycle are not told apart
+        reach = {each: _reached(each, left) if few else left for each in left}
         found = {each for each in left if each in reach[each]}
         for each in found:
             for other, at in each.needs.items():

@@ -43,7 +43,7 @@ class _Parser(Expressions):
             try:
                 declaration = self._declaration()
                 for each in t.expressions_of(declaration):
-                    if t.height(each) > DEEPEST + 50:  # long chains of operators are as deep as brackets
+                    if t.height(each) > 2 * DEEPEST + 10:  # long chains of operators are as deep as brackets
                         raise too_deep(each.at)
                 if self.peek().kind not in ("newline", "end"):
                     raise self.unexpected("BCP019")

@@ -36,6 +36,9 @@ class Builder(Emitter):
         self._waits: dict[Symbol, set[Waited]] = {}
 
     def template(self) -> dict[str, Json]:
+        for each in self.names.order:  # in the order of their needs, so that none is found within another
+            if each in self.places.late:
+                self.inlined(each)
         values = [each for each in self.names.symbols if each.value is not None]
         parameters = {each.name: self._declared(each.value) for each in values if each.value and each.kind == "param"}
         outputs = {each.name: self._declared(each) for each in self.names.values["output"]}

@@ -198,9 +198,28 @@ def test_what_is_nested_too_deeply_is_refused_with_its_line(source: str) -> None
     assert "more than 100 levels" in str(told[0].message)
 
 
+@pytest.mark.parametrize(
+    ("opening", "inner", "closing"),
+    [
+        ("[", "", "]"),
+        ("{a: ", "1", "}"),
+        ("(", "b", ")"),
+        ("!(", "b", ")"),
+        ("concat([", "", "])"),
+        ("b ? 1 : ", "1", ""),
+    ],
+)
+def test_what_is_nested_less_deeply_is_compiled(opening: str, inner: str, closing: str) -> None:
+    depth = 45 if opening == "concat([" else 95
+    made = compile_bicep(f"param b bool\nvar a = {opening * depth}{inner}{closing * depth}\noutput c object = any(a)\n")
+    assert made["variables"]["a"] is not None
+
+
 def test_long_chains_of_variables_are_no_depth() -> None:
     chain = "".join(f"var v{number} = 'x${{v{number - 1}}}'\n" for number in range(1, 2000))
     assert compile_bicep(f"var v0 = 'x'\n{chain}output last string = v1999\n")["outputs"]
+    late = compile_bicep(f"{EXISTING}var v0 = a.properties.x\n{chain}output last string = v1999\n")
+    assert late["variables"] == {}
 
 
 def test_what_grows_without_end_where_it_is_used_is_refused() -> None:
