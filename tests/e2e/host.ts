@@ -37,6 +37,7 @@ export class Host {
     /** What the extension's processes see; also for programs that play somebody else's part. */
     readonly env: NodeJS.ProcessEnv,
     private readonly development: boolean,
+    private readonly atExit: () => void,
   ) {}
 
   static async start({ settings = {}, extensions = [], env = {}, trust = "everything", development = false, cloud = {} }: HostOptions = {}): Promise<Host> {
@@ -52,10 +53,11 @@ export class Host {
     if (!development) install(home, path.join(root, "build/slipway.vsix"), environment);
     const port = await freePort();
     const server = spawn(process.execPath, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
-    process.once("exit", () => { endGroup(server); });
+    const atExit = (): void => { endGroup(server); };
+    process.once("exit", atExit);
     const browser = await newBrowser();
     await eventually("code-server answers", 120_000, async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
-    return new Host(home, server, port, browser, environment, development);
+    return new Host(home, server, port, browser, environment, development, atExit);
   }
 
   get globalStorage(): string {
@@ -102,6 +104,7 @@ export class Host {
     this.server.kill();
     await ended;
     endGroup(this.server);
+    process.off("exit", this.atExit); // by then another process may have its number
     await stopLocalCloud(this.home);
     await eventually("the throw-away home can be removed", 90_000, () => {
       rmSync(this.home, { recursive: true, force: true });
