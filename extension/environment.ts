@@ -85,7 +85,7 @@ async function make(folder: string, lock: string, python: Python, listener: List
       const told = steps.told(line);
       if (told !== undefined) listener.progress(told.text, told.increment);
     };
-    await step(() => run(interpreter(temporary), pip, hear, around), pipFailure);
+    await step(() => run(interpreter(temporary), pip, hear, around), (output) => pipFailure(output, around.wheels));
     await writeFile(path.join(temporary, READY), "");
     await putInPlace(temporary, folder);
   } finally {
@@ -162,12 +162,20 @@ function venvFailure(output: string): Problem {
   return new Problem(what, suggestion, output, "slipway.python.path");
 }
 
-function pipFailure(output: string): Problem {
+function pipFailure(output: string, wheels: string): Problem {
   if (/No space left on device/i.test(output)) {
     return new Problem(
       sentence("There is not enough disk space for Slipway's Python environment."),
       sentence("About 200 MB are needed in VS Code's global storage folder. Make room and try again."),
       output,
+    );
+  }
+  if (wheels !== "") {
+    return new Problem(
+      sentence("The folder {folder} does not hold the wheels that Slipway needs.", { folder: wheels }),
+      sentence("Fill it for this version of Slipway and of Python, or empty the setting slipway.python.wheels. The log names what is missing."),
+      output,
+      "slipway.python.wheels",
     );
   }
   if (/No matching distribution|Could not find a version/i.test(output) && !/Connection|Temporary failure|ProxyError|SSLError/i.test(output)) {

@@ -201,10 +201,12 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
     const arrived = choices.map(async ({ meanwhile, found }, index) => {
       const rows = await found;
       const [active] = quickPick.activeItems;
+      // Whoever has moved to a row keeps it: Enter is to choose what they look at.
+      const moved = active !== undefined && active !== quickPick.items[0];
       parts[index] = rows;
       quickPick.items = parts.flat();
       const kept = active !== undefined && meanwhile.includes(active) ? rows[0] : active;
-      const best = rows.find(({ value }) => value !== undefined && preferred?.(value) === true) ?? kept;
+      const best = (moved ? undefined : rows.find(({ value }) => value !== undefined && preferred?.(value) === true)) ?? kept;
       if (best !== undefined) quickPick.activeItems = [best];
     });
     Promise.all(arrived).then(() => (quickPick.busy = false), reject);

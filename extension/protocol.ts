@@ -30,6 +30,7 @@ export interface ProvisionTarget {
 
 export interface Created {
   readonly created: readonly string[];
+  readonly own: readonly string[];
 }
 
 export interface FilesUpdate {
@@ -43,7 +44,7 @@ export interface FilesUpdate {
 
 export interface InitParams {
   readonly folder: string;
-  readonly consents: readonly string[];
+  readonly beside: boolean;
 }
 
 export interface UpdatedFile {

@@ -6,14 +6,14 @@ import { operate, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { Plan, Provisioned } from "./protocol";
 
-/** Undefined where nothing was to be done, or the person wants nothing done. */
-export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target): Promise<Provisioned | undefined> {
+/** `given`: consents that a person has given already. Undefined where nothing was to be done, or the person wants nothing done. */
+export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target, given: readonly string[] = []): Promise<Provisioned | undefined> {
   for (;;) {
     const plan = await planned(rooms, folder, title, target);
     if (plan === undefined) return undefined;
     if (plan !== UNDER_WAY && !(await agreed(rooms, folder, plan))) return undefined;
     try {
-      return await carriedOut(rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest);
+      return await carriedOut(rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest, given);
     } catch (error) {
       if (refusedAs(error, "PlanChanged")) {
         void vscode.window.showWarningMessage(vscode.l10n.t("Something has changed since this plan was made, so nothing was done. Here is the new plan."));
@@ -58,11 +58,11 @@ async function agreed(rooms: Rooms, folder: vscode.WorkspaceFolder, plan: Plan):
   return (await vscode.window.showInformationMessage(message, apply, vscode.l10n.t("Not now"))) === apply;
 }
 
-function carriedOut(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target, digest: string | null): Promise<Provisioned | undefined> {
+function carriedOut(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target, digest: string | null, given: readonly string[]): Promise<Provisioned | undefined> {
   return operate(rooms, title, (operation, consents, stop) =>
     rooms.sidecar.ask(
       "slipway/provision",
-      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...consents], digest, begins: digest !== null, operation },
+      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...given, ...consents], digest, begins: digest !== null, operation },
       stop,
     ),
   );

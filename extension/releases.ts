@@ -4,7 +4,7 @@ import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
 import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
-import type { Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
+import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
 export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const code = codeSetting(folder);
@@ -18,15 +18,15 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
     if ((await vscode.window.showErrorMessage(message, provisionNow)) === provisionNow) await vscode.commands.executeCommand("slipway.provision", folder);
     return;
   }
-  const deployed = await released(rooms, folder, code);
+  const deployed = await released(rooms, folder, code, cloudSetting());
   if (deployed !== undefined) await tellOutcome(rooms, folder, deployed);
 }
 
 /** Deploys what is provisioned; what was found in the code stands in the Problems panel. */
-export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, code: string): Promise<Deployed | undefined> {
+export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, code: string, cloud: CloudName): Promise<Deployed | undefined> {
   rooms.problems.clear(folder);
   const deployed = await operate(rooms, vscode.l10n.t("Deploy for inference"), (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, stopUnanswered: stopSetting(folder), strategy: rolloutSetting(folder), consents, operation }, stop),
+    rooms.sidecar.ask("slipway/deploy", { folder: folder.uri.fsPath, cloud, code, stopUnanswered: stopSetting(folder), strategy: rolloutSetting(folder), consents, operation }, stop),
   );
   if (deployed === undefined) return undefined;
   rooms.problems.show(folder, deployed.problems);
@@ -35,7 +35,7 @@ export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, cod
 }
 
 /** Success is said where everything on the share answers; what the server refused is said with its reason. */
-async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
+export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const showLog = vscode.l10n.t("Show log");
   const [first] = refused;

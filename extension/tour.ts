@@ -1,58 +1,71 @@
 // From an empty folder to an answer on this computer, by the commands that a person will use on Azure, and the sample for it.
+import { createHash } from "node:crypto";
 import * as vscode from "vscode";
+import { sameGroup } from "./config";
 import { openEndpoint } from "./endpoint";
 import { say } from "./messages";
 import { cloudSetting, did, operate, type Rooms } from "./operate";
-import type { Target } from "./picks";
-import type { Sampled } from "./protocol";
+import type { CloudName, Sampled, Subscription } from "./protocol";
 import { provisionByPlan } from "./provisioning";
-import { released } from "./releases";
+import { released, tellOutcome } from "./releases";
 import { Problem, sentence } from "./sentences";
 import { createFiles } from "./updating";
 
-const GROUP = "slipway-tour";
 /** What the dialog at the beginning has asked for. */
 const AGREED = ["local-image", "sample-model"];
 
 /** A model for whoever has none at hand. */
 export async function sample(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const done = await sampled(rooms, folder, []);
+  const done = await sampled(rooms, folder, cloudSetting(), []);
   if (done === undefined) return;
   const deploy = vscode.l10n.t("Deploy for inference");
   const message = vscode.l10n.t("The sample is on the share: {base}, and the adapter {adapter}. Deploy for inference next.", { base: done.base, adapter: done.adapter });
   if ((await vscode.window.showInformationMessage(message, deploy)) === deploy) await vscode.commands.executeCommand("slipway.deploy", folder);
 }
 
-async function sampled(rooms: Rooms, folder: vscode.WorkspaceFolder, agreed: readonly string[]): Promise<Sampled | undefined> {
+async function sampled(rooms: Rooms, folder: vscode.WorkspaceFolder, cloud: CloudName, agreed: readonly string[]): Promise<Sampled | undefined> {
   const title = vscode.l10n.t("Use the sample model");
   const done = await operate(rooms, title, (operation, consents, stop) =>
-    rooms.sidecar.ask("slipway/sample", { folder: folder.uri.fsPath, cloud: cloudSetting(), consents: [...agreed, ...consents], operation }, stop),
+    rooms.sidecar.ask("slipway/sample", { folder: folder.uri.fsPath, cloud, consents: [...agreed, ...consents], operation }, stop),
   );
   if (done !== undefined) await did("model");
   return done;
 }
 
-/** Goes on where an earlier one ended. */
+/** Goes on where an earlier one ended: in a folder of its own, on the local cloud, whatever the settings say. */
 export async function tour(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const summary = await rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  if (summary.defaults.origin === "finetuning") {
+  if (!summary.clouds.includes("local")) {
+    await vscode.window.showWarningMessage(vscode.l10n.t("The local cloud can't run on this computer (it runs on Linux, and on macOS with Apple silicon), so there is no tour here."));
+    return;
+  }
+  const { subscriptions } = await rooms.sidecar.ask("slipway/subscriptions", { cloud: "local" });
+  const [subscription] = subscriptions;
+  if (subscription === undefined) throw new Problem(sentence("The local cloud has no subscription."));
+  const { subscriptionId, resourceGroup, origin } = summary.defaults;
+  const elsewhere = subscriptionId !== null && !subscriptions.some(({ id }) => id === subscriptionId);
+  if (origin === "finetuning" || elsewhere || summary.problems.length > 0) {
     const open = vscode.l10n.t("Open Folder");
-    const message = vscode.l10n.t("The folder {folder} is a fine-tuning project. Take the tour in an empty folder: it makes a project of its own.", { folder: folder.name });
+    const message = vscode.l10n.t("The folder {folder} is a project already. Take the tour in an empty folder: it makes a project of its own.", { folder: folder.name });
     if ((await vscode.window.showWarningMessage(message, open)) === open) await vscode.commands.executeCommand("workbench.action.files.openFolder");
     return;
   }
+  if (!(await agrees(folder))) return;
   if (!summary.provisioned) {
-    if (!(await agrees(folder))) return;
-    if ((await createFiles(rooms, folder)) === undefined) return;
-    const target = await here(rooms);
-    const provisioned = await provisionByPlan(rooms, folder, vscode.l10n.t("Provision Azure Container Apps for inference"), target);
+    await createFiles(rooms, folder, false);
+    const group = await groupFor(rooms, folder, subscription, subscriptionId === null ? null : resourceGroup);
+    const provisioned = await provisionByPlan(rooms, folder, vscode.l10n.t("Provision Azure Container Apps for inference"), { subscription, resourceGroup: group }, AGREED);
     if (provisioned === undefined) return;
     await did("provision");
   }
-  const model = await sampled(rooms, folder, AGREED);
+  const model = await sampled(rooms, folder, "local", AGREED);
   if (model === undefined) return;
-  const deployed = await released(rooms, folder, "workspace");
+  const deployed = await released(rooms, folder, "workspace", "local");
   if (deployed === undefined) return;
+  if (!deployed.verified || deployed.refused.length > 0) {
+    await tellOutcome(rooms, folder, deployed);
+    return;
+  }
   await did("tour");
   await ends(rooms, folder, model);
 }
@@ -68,18 +81,16 @@ async function agrees(folder: vscode.WorkspaceFolder): Promise<boolean> {
   return (await vscode.window.showInformationMessage(message, { modal: true, detail }, begin)) === begin;
 }
 
-/** The local cloud's subscription, and in it a group of the tour's own. */
-async function here(rooms: Rooms): Promise<Target> {
-  const { subscriptions } = await rooms.sidecar.ask("slipway/subscriptions", { cloud: "local" });
-  const [subscription] = subscriptions;
-  if (subscription === undefined) throw new Problem(sentence("The local cloud has no subscription."));
-  const asked = { cloud: "local", subscriptionId: subscription.id } as const;
-  const { resourceGroups } = await rooms.sidecar.ask("slipway/resourceGroups", asked);
-  if (!resourceGroups.some(({ name }) => name === GROUP)) {
-    const [location] = (await rooms.sidecar.ask("slipway/locations", asked)).locations;
-    await rooms.sidecar.ask("slipway/createResourceGroup", { ...asked, name: GROUP, location: location?.name ?? "" });
+/** The one that the folder has used, else one of its own: an app's name follows from its group, and belongs to one project. */
+async function groupFor({ sidecar }: Rooms, folder: vscode.WorkspaceFolder, { id }: Subscription, used: string | null): Promise<string> {
+  const asked = { cloud: "local", subscriptionId: id } as const;
+  const name = used ?? `slipway-tour-${createHash("sha256").update(folder.uri.fsPath).digest("hex").slice(0, 6)}`;
+  const { resourceGroups } = await sidecar.ask("slipway/resourceGroups", asked);
+  if (!resourceGroups.some((group) => sameGroup(group.name, name))) {
+    const [location] = (await sidecar.ask("slipway/locations", asked)).locations;
+    await sidecar.ask("slipway/createResourceGroup", { ...asked, name, location: location?.name ?? "" });
   }
-  return { subscription, resourceGroup: GROUP };
+  return name;
 }
 
 /** What to ask, and how all of it goes again. */

@@ -1,24 +1,32 @@
 // Project files: made, and brought up to a newer Slipway with the person's edits kept; what is in conflict is shown side by side.
 import path from "node:path";
 import * as vscode from "vscode";
-import { follow, say } from "./messages";
+import { say } from "./messages";
 import type { Rooms } from "./operate";
 import type { Created, FilesUpdate, UpdatedFile, WorkspaceSummary } from "./protocol";
 
-/** Undefined when the person does not want them beside files of their own. */
-export async function createFiles({ sidecar }: Rooms, folder: vscode.WorkspaceFolder): Promise<Created | undefined> {
-  return follow(vscode.l10n.t("Create project files"), sidecar, (_operation, consents) => sidecar.ask("slipway/init", { folder: folder.uri.fsPath, consents: [...consents] }));
-}
-
 export async function createProjectFiles(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const made = await createFiles(rooms, folder);
-  if (made === undefined) return;
-  for (const file of made.created) rooms.log.info(file);
+  const made = await createFiles(rooms, folder, false);
   const message =
     made.created.length === 0
       ? vscode.l10n.t("All project files are already there; none was changed.")
       : vscode.l10n.t("{count} project files were created in {folder}.", { count: String(made.created.length), folder: folder.name });
-  await vscode.window.showInformationMessage(message);
+  if (made.own.length === 0) {
+    await vscode.window.showInformationMessage(message);
+    return;
+  }
+  const beside = vscode.l10n.t("Put Slipway's server beside it");
+  const own = vscode.l10n.t("inference/ holds a server of your own ({count} files), which was left alone.", { count: String(made.own.length) });
+  if ((await vscode.window.showWarningMessage(`${message} ${own}`, beside)) !== beside) return;
+  const added = await createFiles(rooms, folder, true);
+  await vscode.window.showInformationMessage(vscode.l10n.t("{count} project files were created in {folder}.", { count: String(added.created.length), folder: folder.name }));
+}
+
+/** A server of somebody's own in `inference/` is left alone, unless ours is to stand beside it. */
+export async function createFiles({ sidecar, log }: Rooms, folder: vscode.WorkspaceFolder, beside: boolean): Promise<Created> {
+  const made = await sidecar.ask("slipway/init", { folder: folder.uri.fsPath, beside });
+  for (const file of made.created) log.info(file);
+  return made;
 }
 
 /** Folders whose person has been told in this window. */
@@ -101,5 +109,6 @@ export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFol
       : vscode.l10n.t("The folder {folder} has no inference code to deploy (inference/).", { folder: folder.name });
   const detail = vscode.l10n.t("Slipway can put its own infra/ and inference/ there. Files that exist stay as they are.");
   if ((await vscode.window.showInformationMessage(message, { modal: true, detail }, create)) !== create) return undefined;
-  return (await createFiles(rooms, folder)) === undefined ? undefined : ask();
+  await createFiles(rooms, folder, false);
+  return ask();
 }

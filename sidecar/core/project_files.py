@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +22,8 @@ from sidecar.words.text import Text
 
 RECORD = "infra/slipway.files.json"
 CODE = "inference/"
+OURS = re.compile(r"(inference/|infra/provision/inference\.)[^\\:\0]*")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class _Record(BaseModel):
@@ -57,7 +64,50 @@ def record_of(workspace: Workspace) -> Record | None:
             Text("Restore it from version control, or delete it: then each file that differs is asked about."),
             code="BadFilesRecord",
         ) from None
+    strange = sorted(path for path, sha256 in known.files.items() if not (_is_ours(path) and DIGEST.fullmatch(sha256)))
+    if strange:
+        raise WorkspaceError(
+            Text("{file} names what can't be a file of Slipway's: {paths}.", file=RECORD, paths=", ".join(strange[:3])),
+            Text("Nothing was changed. Restore the file from version control, or delete it."),
+            code="BadFilesRecord",
+        )
     return Record(known.version, known.files)
+
+
+def _is_ours(path: str) -> bool:
+    """The record comes with a repository: it may name nothing but what Slipway ships, whichever version did."""
+    return OURS.fullmatch(path) is not None and all(part not in ("", ".", "..") for part in path.split("/"))
+
+
+def inside(workspace: Workspace, path: str) -> Path:
+    """Where a project's file lies. Raises WorkspaceError where a link leads out of the project, or a folder stands there."""
+    target = workspace.folder / path
+    if not target.parent.resolve().is_relative_to(workspace.folder.resolve()) or target.is_symlink():
+        raise WorkspaceError(
+            Text("{path} is a link, or lies behind one that leads out of the project: it is left alone.", path=path),
+            Text("Put a plain file or folder there, then try again."),
+            code="LinkedFile",
+        )
+    if target.is_dir():
+        raise WorkspaceError(
+            Text("{path} is a folder, and Slipway has a file of that name.", path=path),
+            Text("Move it away, then try again."),
+            code="FolderInPlaceOfFile",
+        )
+    return target
+
+
+@contextmanager
+def told_of_files() -> Iterator[None]:
+    """What the system refuses is told as what it is: a file of the project's."""
+    try:
+        yield
+    except OSError as error:
+        raise WorkspaceError(
+            Text("{file}: {reason}.", file=error.filename or RECORD, reason=error.strerror or str(error)),
+            Text("Files that were written stay; the same command goes on from there."),
+            code="FileRefused",
+        ) from error
 
 
 def keep_record(workspace: Workspace, record: Record, state: Path, contents: Mapping[str, bytes]) -> None:
@@ -92,24 +142,32 @@ def digest(content: bytes) -> str:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """The old content or the new, never a part."""
-    unfinished = file.with_name(f".{file.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(file)
+    """The old content or the new, never a part; never through a link."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(file)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
 
 
 def own_code(workspace: Workspace, shipped: Mapping[str, bytes]) -> tuple[str, ...]:
     """Files in `inference/` of a project that has none of ours there: somebody's own server."""
-    if record_of(workspace) is not None or not workspace.code.is_dir():
+    known = record_of(workspace)
+    copied = known is not None and any(path.startswith(CODE) for path in known.files)
+    if copied or not workspace.code.is_dir():
         return ()
     there = {
-        each.relative_to(workspace.folder).as_posix()
+        each.relative_to(workspace.folder).as_posix(): each
         for each in workspace.code.rglob("*")
         if each.is_file() and not IGNORED & set(each.relative_to(workspace.folder).parts) and each.suffix != ".pyc"
     }
-    ours = [
-        path
-        for path in there
-        if path in shipped and digest((workspace.folder / path).read_bytes()) == digest(shipped[path])
-    ]
+    told = {path: content for path, content in shipped.items() if content.strip()}  # an empty file is anybody's
+    ours = any(path in told and digest(file.read_bytes()) == digest(told[path]) for path, file in there.items())
     return () if ours else tuple(sorted(there))

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from sidecar import __version__
 from sidecar.core.codefiles import Tree, overlaid, read_tree
 from sidecar.core.packages import stated
-from sidecar.core.project_files import Record, digest, keep_record, own_code, record_of, shipped_files, write_whole
+from sidecar.core.project_files import (
+    CODE,
+    Record,
+    digest,
+    inside,
+    keep_record,
+    own_code,
+    record_of,
+    shipped_files,
+    told_of_files,
+    write_whole,
+)
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, write_atomically
-from sidecar.words.errors import ConsentNeeded, WorkspaceError
+from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -34,35 +46,33 @@ def in_checkout() -> bool:
     return (PACKAGE.parent / "pyproject.toml").is_file() and (PACKAGE.parent / "tests").is_dir()
 
 
-MIX = "own-code"
+@dataclass(frozen=True)
+class Made:
+    """Paths relative to the workspace. `own`: files in `inference/` that are a server of somebody's own: ours was not put beside
+    it."""
+
+    created: list[str]
+    own: tuple[str, ...]
 
 
-def scaffold(workspace: Workspace, state: Path, consents: tuple[str, ...]) -> list[str]:
-    """Copies what is missing; returns the paths made, relative to the workspace. A file that exists is left alone.
+def scaffold(workspace: Workspace, state: Path, *, beside: bool = False) -> Made:
+    """Copies what is missing. A file that exists is left alone; so is the whole of `inference/` where it holds a server of
+    somebody's own, unless ours is to stand `beside` it.
 
-    What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls. Raises
-    ConsentNeeded before anything is mixed into a server of somebody's own."""
-    files = shipped_files(shipped())
-    own = own_code(workspace, files)
-    if own and MIX not in consents:
-        raise ConsentNeeded(
-            MIX,
-            Text(
-                "The folder inference/ holds a server of your own ({count} files: {names}). Slipway's would be put beside it.",
-                count=len(own),
-                names=", ".join(own[:MOST_NAMES]) + (" …" if len(own) > MOST_NAMES else ""),
-            ),
-            Text(
-                "Files that exist stay as they are. To deploy Slipway's server without mixing, leave the folder alone and set "
-                "slipway.code to shipped@{version}.",
-                version=__version__,
-            ),
-        )
+    What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls."""
+    with told_of_files():
+        files = shipped_files(shipped())
+        own = () if beside else own_code(workspace, files)
+        wanted = {path: content for path, content in files.items() if not (own and path.startswith(CODE))}
+        return Made(_copied(workspace, state, wanted), own)
+
+
+def _copied(workspace: Workspace, state: Path, files: dict[str, bytes]) -> list[str]:
     made: list[str] = []
     for path, content in files.items():
-        target = workspace.folder / path
-        if target.exists():
+        if (workspace.folder / path).exists():
             continue
+        target = inside(workspace, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, content)
         made.append(path)
@@ -71,9 +81,6 @@ def scaffold(workspace: Workspace, state: Path, consents: tuple[str, ...]) -> li
         made.append(workspace.config_file.relative_to(workspace.folder).as_posix())
     remember(workspace, state, files, made)
     return made
-
-
-MOST_NAMES = 5
 
 
 def remember(workspace: Workspace, state: Path, files: dict[str, bytes], made: list[str]) -> None:

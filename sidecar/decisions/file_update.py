@@ -51,10 +51,10 @@ def _fate(path: str, versions: Versions, mine: Collection[str], theirs: Collecti
         return Fate(path, "added", new) if base is None else Fate(path, "deleted")
     if digest(own) == digest(new):
         return Fate(path, "same")
-    if base == digest(own) or path in theirs or path in GENERATED:
-        return Fate(path, "replaced", new)
-    if base == digest(new) or path in mine:
+    if path in mine or (base == digest(new) and path not in theirs):
         return Fate(path, "kept")
+    if base == digest(own) or path in theirs or (path in GENERATED and base is not None):
+        return Fate(path, "replaced", new)
     text = _merged(None if base is None else versions.base(base), own, new)
     return Fate(path, "conflict") if text is None else Fate(path, "merged", text)
 

@@ -203,7 +203,7 @@ def fresh_workspace(folder: Path, context: Context) -> Workspace:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "inference", ignore_errors=True)
     shutil.rmtree(folder / "infra" / "provision", ignore_errors=True)
-    init(wire.InitParams(folder=str(folder), consents=[]), context)
+    init(wire.InitParams(folder=str(folder), beside=False), context)
     return open_workspace(folder)
 
 

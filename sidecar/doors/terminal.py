@@ -139,10 +139,16 @@ def group(made: wire.ResourceGroup) -> str:
 
 
 def created(made: wire.Created) -> str:
-    if not made.created:
-        return "All project files are already there; none was changed."
     tops = sorted({each.partition("/")[0] + "/" for each in made.created})
-    return f"Created {len(made.created)} project files in {' and '.join(tops)}."
+    told = (
+        f"Created {len(made.created)} project files in {' and '.join(tops)}."
+        if made.created
+        else "All project files are already there; none was changed."
+    )
+    if not made.own:
+        return told
+    own = f"inference/ holds a server of your own ({len(made.own)} files): it was left alone."
+    return f"{told}\n{own} `init --beside` puts Slipway's beside it."
 
 
 def files_updated(found: wire.FilesUpdate) -> str:

@@ -55,6 +55,17 @@ def apply_of(options: argparse.Namespace) -> Params:
     return {**terminal_plan.taken(options.plan), "begins": True, "operation": ""}
 
 
+def for_init(parser: argparse.ArgumentParser) -> None:
+    in_folder(parser)
+    parser.add_argument(
+        "--beside", action="store_true", help="put Slipway's server into inference/ also beside one of your own"
+    )
+
+
+def init_of(options: argparse.Namespace) -> Params:
+    return {**folder_of(options), "beside": getattr(options, "beside", False)}
+
+
 def for_update(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--plan", action="store_true", help="only tell what would become of which file")
@@ -199,8 +210,8 @@ VERBS: dict[str, Verb[Any]] = {
         hears_cancel=False,
         result=wire.Created,
         title="AI Toolkit: Create project files",
-        arguments=in_folder,
-        place=folder_of,
+        arguments=for_init,
+        place=init_of,
         render=terminal.created,
         failed=never,
     ),

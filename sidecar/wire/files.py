@@ -7,12 +7,17 @@ from sidecar.words.names import FileFate
 
 
 class InitParams(Message):
+    """`beside`: ours goes into `inference/` also where that holds a server of somebody's own."""
+
     folder: str
-    consents: list[str]
+    beside: bool
 
 
 class Created(Message):
+    """`own`: the files of a server of somebody's own, beside which ours was not put."""
+
     created: list[str]
+    own: list[str]
 
 
 class UpdateFilesParams(Message):

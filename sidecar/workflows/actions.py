@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from sidecar.core.choice import Choice, keep_choice, kept_choice, project_key
 from sidecar.core.journal import Journal
-from sidecar.core.scaffold import shipped
 from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import OVERTAKES
@@ -43,11 +42,10 @@ from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
 from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
-from sidecar.workflows.project_files import init, update_files_action
+from sidecar.workflows.project_files import files_of, init, update_files_action
 from sidecar.workflows.provision import provision
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
-from sidecar.workflows.update_files import planned
 
 T = TypeVar("T")
 
@@ -124,10 +122,9 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
     except SlipwayError as error:
         problems.append(wire.sentence(error.message))
-    files_of = None
+    older = None
     try:
-        update = planned(workspace, context.settings.state, shipped())
-        files_of = update.before if update.changes else None
+        older = files_of(workspace, context.settings.state)
     except SlipwayError as error:
         problems.append(wire.sentence(error.message))
     if origin is None and (choice := kept_choice(context.settings.state, workspace.folder)):
@@ -138,7 +135,7 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         has_template=workspace.bicep_file.exists(),
         has_code=workspace.code.is_dir(),
         clouds=list(clouds_of("auto")),
-        files_of=files_of,
+        files_of=older,
         problems=problems,
     )
 

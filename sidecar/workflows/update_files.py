@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from sidecar import __version__
-from sidecar.core.project_files import Record, digest, keep_record, kept_base, record_of, shipped_files, write_whole
+from sidecar.core.project_files import (
+    CODE,
+    Record,
+    digest,
+    inside,
+    keep_record,
+    kept_base,
+    own_code,
+    record_of,
+    shipped_files,
+    told_of_files,
+    write_whole,
+)
 from sidecar.core.workspace import Workspace
 from sidecar.decisions.file_update import Fate, Versions, fates
 from sidecar.words.errors import WorkspaceError
@@ -53,6 +66,9 @@ def planned(
 
     Raises WorkspaceError where `mine` or `theirs` name what is no file of the project's."""
     new, record = shipped_files(top), record_of(workspace)
+    refuse_older(record)
+    if own_code(workspace, new):  # a server of somebody's own: ours is put beside it by who asks for that, and not here
+        new = {path: content for path, content in new.items() if not path.startswith(CODE)}
     copied = {} if record is None else dict(record.files)
     unknown = sorted({*mine, *theirs} - new.keys())
     if unknown:
@@ -68,15 +84,37 @@ def planned(
     return Update(None if record is None else record.version, found, top)
 
 
+def refuse_older(record: Record | None) -> None:
+    """Who is behind would take a team's project back."""
+    if record is not None and numbers_of(record.version) > numbers_of(__version__):
+        raise WorkspaceError(
+            Text(
+                "The project's files are those of Slipway {version}, and this is {own}.",
+                version=record.version,
+                own=__version__,
+            ),
+            Text("Install Slipway {version} or a newer one.", version=record.version),
+            code="OlderSlipway",
+        )
+
+
+def numbers_of(version: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in re.findall(r"\d+", version)[:3])
+
+
 def update_files(
     workspace: Workspace, state: Path, top: Path, mine: Collection[str] = (), theirs: Collection[str] = ()
 ) -> Update:
     """Each file is written whole or not at all, and the record last: what is cut off is done by the next one."""
-    update = planned(workspace, state, top, mine, theirs)
+    with told_of_files():
+        return _updated(workspace, state, top, planned(workspace, state, top, mine, theirs))
+
+
+def _updated(workspace: Workspace, state: Path, top: Path, update: Update) -> Update:
     new, record = shipped_files(top), record_of(workspace)
     copied = {} if record is None else dict(record.files)
     for each in update.files:
-        target = workspace.folder / each.path
+        target = inside(workspace, each.path)
         if each.kind == "removed":
             target.unlink()
         elif each.content is not None:

@@ -91,7 +91,7 @@ class Ground:
         resources.create_group(session, subscription, GROUP, "westus3")
         self.project.mkdir()
         workspace = open_workspace(str(self.project))
-        scaffold(workspace, self.settings.state, ())
+        scaffold(workspace, self.settings.state)
         asked = wire.ProvisionParams(
             folder=str(self.project), cloud="local", subscription_id=subscription, resource_group=GROUP,
             consents=CONSENTS, digest=None, begins=True, operation="provision",

@@ -72,7 +72,7 @@ class Ground:
         subscription = session.local.subscriptions[0][0]
         resources.create_group(session, subscription, GROUP, "westus3")
         self.project.mkdir()
-        scaffold(open_workspace(str(self.project)), settings_from(self.environ).state, ())
+        scaffold(open_workspace(str(self.project)), settings_from(self.environ).state)
         return subscription
 
     @property

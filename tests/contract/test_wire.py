@@ -102,12 +102,12 @@ def test_init_makes_the_project_files_and_leaves_what_is_there(client: Client, t
     config = tmp_path / "infra" / "inference.config.json"
     config.parent.mkdir()
     config.write_text('{"mine": true}')
-    created = client.ask("slipway/init", {"folder": str(tmp_path), "consents": []})["result"]["created"]
+    created = client.ask("slipway/init", {"folder": str(tmp_path), "beside": False})["result"]["created"]
     assert "infra/provision/inference.bicep" in created
     assert "inference/__main__.py" in created
     assert "infra/inference.config.json" not in created
     assert config.read_text() == '{"mine": true}'
-    assert client.ask("slipway/init", {"folder": str(tmp_path), "consents": []})["result"]["created"] == []
+    assert client.ask("slipway/init", {"folder": str(tmp_path), "beside": False})["result"]["created"] == []
     told = client.ask("slipway/updateFiles", {"folder": str(tmp_path), "plan": True, "mine": [], "theirs": []})[
         "result"
     ]

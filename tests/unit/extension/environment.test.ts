@@ -126,6 +126,8 @@ describe("the private Python environment", function () {
     assert.equal(execFileSync(interpreter, ["-c", "import carried; print(carried.x)"], { encoding: "utf8" }).trim(), "1");
     wheel("2");
     await assert.rejects(from("others"), (error) => error instanceof Problem && /hash/i.test(error.detail ?? "") && error.setting === "slipway.python.wheels");
+    rmSync(folder, { recursive: true });
+    await assert.rejects(from("none"), (error) => error instanceof Problem && error.setting === "slipway.python.wheels" && error.message.includes(folder));
   });
 
   it("another lock or another Python version has another environment", async () => {

@@ -24,7 +24,7 @@ def test_the_shipped_code_is_what_a_scaffolded_project_holds_and_needs_no_folder
     made, empty = Workspace(tmp_path / "made"), Workspace(tmp_path / "empty")
     for each in (made, empty):
         each.folder.mkdir()
-    scaffold(made, tmp_path / "state", ())
+    scaffold(made, tmp_path / "state")
     assert digest(made, "workspace") == digest(made, SHIPPED) == digest(empty, SHIPPED)
 
 

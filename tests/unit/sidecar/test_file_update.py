@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sidecar.core.merging import merged
 from sidecar.core.project_files import Record, digest, keep_record, record_of
 from sidecar.core.scaffold import scaffold, shipped
 from sidecar.core.workspace import Workspace
-from sidecar.words.errors import ConsentNeeded, WorkspaceError
+from sidecar.words.errors import WorkspaceError
 from sidecar.workflows.update_files import planned, update_files
 
 lines = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\n", "\n"]), max_size=12).map("".join)
@@ -42,8 +43,9 @@ class Ground:
         known = record_of(self.workspace)
         files = {} if known is None else dict(known.files)
         if old is not None:
-            files[f"inference/{name}"] = digest(old.encode())
+            files[f"inference/{name}".replace("inference/../", "")] = digest(old.encode())
         kept = {} if old is None else {name: old.encode()}
+        self.workspace.code.mkdir(exist_ok=True)
         keep_record(self.workspace, Record("0.0.9", files), self.state, kept)
 
     def kinds(self) -> dict[str, str]:
@@ -135,25 +137,89 @@ def test_line_ends_are_nobodys_edit_and_the_persons_stay(ground: Ground):
 def test_what_a_project_is_given_is_written_down_and_is_up_to_date(tmp_path: Path):
     workspace = Workspace(tmp_path / "project")
     workspace.folder.mkdir()
-    made = scaffold(workspace, tmp_path / "state", ())
-    assert "inference/server.py" in made
+    made = scaffold(workspace, tmp_path / "state")
+    assert "inference/server.py" in made.created
+    assert made.own == ()
     assert not planned(workspace, tmp_path / "state", shipped()).changes
     own = workspace.code / "server.py"
     own.write_text(own.read_text() + "\nmine = 1\n")
     assert not planned(workspace, tmp_path / "state", shipped()).changes
-    assert scaffold(workspace, tmp_path / "state", ()) == []
+    assert scaffold(workspace, tmp_path / "state").created == []
 
 
-def test_nothing_is_mixed_into_somebodys_own_server_without_a_word(tmp_path: Path):
-    workspace = Workspace(tmp_path)
-    workspace.code.mkdir()
+def test_nothing_is_mixed_into_somebodys_own_server_unless_that_is_asked_for(tmp_path: Path):
+    workspace, state = Workspace(tmp_path), tmp_path / "state"
+    (workspace.code / "api").mkdir(parents=True)
     (workspace.code / "serve.py").write_text("mine = 1\n")
-    with pytest.raises(ConsentNeeded, match=r"server of your own \(1 files: inference/serve\.py\)") as asked:
-        scaffold(workspace, tmp_path / "state", ())
-    assert [each.name for each in workspace.code.iterdir()] == ["serve.py"]
-    assert not workspace.infra.exists()
-    assert "inference/server.py" in scaffold(workspace, tmp_path / "state", (asked.value.consent,))
+    (workspace.code / "api" / "__init__.py").write_text("")  # ours is empty too
+    made = scaffold(workspace, state)
+    assert made.own == ("inference/api/__init__.py", "inference/serve.py")
+    assert "infra/provision/inference.bicep" in made.created, "what Provision needs is there all the same"
+    assert not (workspace.code / "server.py").exists()
+    (workspace.infra / "slipway.files.json").unlink()
+    update_files(workspace, state, shipped())
+    assert not (workspace.code / "server.py").exists()
+    (workspace.infra / "slipway.files.json").unlink()
+    assert "inference/server.py" in scaffold(workspace, state, beside=True).created
     assert (workspace.code / "serve.py").read_text() == "mine = 1\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../victim.txt", "/etc/victim", "inference/../../victim.txt", ".git/HEAD", "infra/x", "inference/a\\b", "inference//a",
+     "inference/./a", "C:/victim", "infra/provision/inference.a/../../../b"],
+)  # fmt: skip
+def test_a_record_that_comes_with_a_repository_reaches_nothing_but_what_is_shipped(ground: Ground, path: str):
+    victim = ground.workspace.folder.parent / "victim.txt"
+    victim.write_text("")
+    record = {"version": "0.0.9", "files": {path: digest(b"")}}
+    (ground.workspace.infra).mkdir(exist_ok=True)
+    (ground.workspace.infra / "slipway.files.json").write_text(json.dumps(record))
+    with pytest.raises(WorkspaceError, match="can't be a file of Slipway's"):
+        ground.update()
+    assert victim.exists()
+
+
+@pytest.mark.parametrize("sha256", ["", "../x", "a" * 63, "A" * 64])
+def test_a_record_with_a_digest_that_is_none_is_refused(ground: Ground, sha256: str):
+    ground.workspace.infra.mkdir(exist_ok=True)
+    record = {"version": "0.0.9", "files": {"inference/a.py": sha256}}
+    (ground.workspace.infra / "slipway.files.json").write_text(json.dumps(record))
+    with pytest.raises(WorkspaceError, match="can't be a file of Slipway's"):
+        ground.kinds()
+
+
+def test_nothing_is_written_through_a_link_or_over_a_folder(ground: Ground):
+    outside = ground.workspace.folder.parent / "outside"
+    outside.mkdir()
+    (outside / "server.py").write_text("mine\n")
+    ground.ship("server.py", OLD, NEW, None)
+    ground.workspace.code.rmdir()
+    ground.workspace.code.symlink_to(outside)
+    with pytest.raises(WorkspaceError, match="behind one that leads out"):
+        ground.update(theirs=("inference/server.py",))
+    assert (outside / "server.py").read_text() == "mine\n"
+    ground.workspace.code.unlink()
+    (ground.workspace.code / "server.py").mkdir(parents=True)
+    with pytest.raises(WorkspaceError, match="is a folder"):
+        ground.update()
+
+
+def test_an_older_slipway_takes_no_project_back(ground: Ground):
+    ground.ship("new.py", OLD, None, OLD)
+    record = json.loads((ground.workspace.infra / "slipway.files.json").read_text())
+    (ground.workspace.infra / "slipway.files.json").write_text(json.dumps({**record, "version": "99.0.0"}))
+    with pytest.raises(WorkspaceError, match=r"Slipway 99\.0\.0"):
+        ground.update()
+    assert ground.own("new.py") == OLD
+
+
+def test_a_generated_file_is_kept_where_that_is_asked_for_or_nobody_knows_its_origin(ground: Ground):
+    name = "../infra/provision/inference.json"
+    ground.ship(name, None, "{}\n", '{"mine": 1}\n')
+    assert ground.kinds() == {"infra/provision/inference.json": "conflict"}
+    ground.update(mine=("infra/provision/inference.json",))
+    assert ground.kinds() == {"infra/provision/inference.json": "kept"}
 
 
 @given(base=lines, own=lines)
