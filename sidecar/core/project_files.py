@@ -8,7 +8,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ def inside(workspace: Workspace, path: str) -> Path:
 
 
 @contextmanager
-def told_of_files() -> Iterator[None]:
+def told_of_files() -> Generator[None]:
     """What the system refuses is told as what it is: a file of the project's."""
     try:
         yield
