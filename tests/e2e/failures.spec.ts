@@ -6,7 +6,7 @@ import path from "node:path";
 import process from "node:process";
 import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, keysRotated } from "./finetuning";
-import { Host } from "./host";
+import { Host, root } from "./host";
 import { Caller, crashing, startingSlowly, withOtherPackages } from "./releases";
 import type { Window } from "./window";
 
@@ -24,7 +24,9 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-fail-"));
     folder = path.join(scratch, "phi-finetuned");
-    host = await Host.start();
+    // Packages that are there already: how they are made is the journey's to show.
+    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+    host = await Host.start({ settings: { "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" } });
     const place = fineTuningBegan("rg-failures", host.env);
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
