@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sidecar.armlang.argument_types import SEE, small, wrong_type
+from sidecar.armlang.argument_types import no_collection, refused, small, wrong_type
 from sidecar.armlang.values import (
     ExpressionError,
     as_list,
@@ -83,7 +83,10 @@ def contains(container: Any, item: Any) -> bool:
 def empty(value: Any) -> bool:
     if value is None or isinstance(value, str | list | dict):
         return not value
-    raise _neither("empty", "The template function", "to be an object, an array, or a string", value)
+    raise ExpressionError(
+        "The template function 'empty' expects its parameter to be an object, an array, or a string. The provided value is of "
+        f"type '{kind_of(value)}'. Please see https://aka.ms/arm-function-empty for usage details."
+    )
 
 
 def length_(value: Any) -> int:
@@ -91,7 +94,7 @@ def length_(value: Any) -> int:
         return length(value)
     if isinstance(value, list | dict):
         return len(as_list(value))
-    raise _neither("length", "The template language function", "to be an array, object, or a string", value)
+    raise no_collection("length", "parameter to be an array, object, or a string", value)
 
 
 def first(value: Any) -> Any:
@@ -108,7 +111,7 @@ def _end(name: str, value: Any, place: int) -> Any:
         return cut(value, start, start + 1)
     if isinstance(value, list):
         return as_list(value)[place] if value else None
-    raise _neither(name, "The template language function", "be an array or a string", value)
+    raise no_collection(name, "parameter be an array or a string", value)
 
 
 def skip(value: Any, count: int) -> Any:
@@ -125,18 +128,7 @@ def _part(name: str, value: Any, ends: Callable[[int], tuple[int, int]]) -> Any:
     if isinstance(value, list):
         start, end = ends(len(as_list(value)))
         return as_list(value)[start:end]
-    stated = "expects its first parameter 'collection' to be an array or a string"
-    raise ExpressionError(
-        f"The template language function '{name}' {stated}. The provided value is of type '{kind_of(value)}'. Please see "
-        f"https://aka.ms/arm-function-{name} for usage details."
-    )
-
-
-def _neither(name: str, what: str, wanted: str, value: Any) -> ExpressionError:
-    return ExpressionError(
-        f"{what} '{name}' expects its parameter {wanted}. The provided value is of type '{kind_of(value)}'. Please see "
-        f"https://aka.ms/arm-function-{name} for usage details."
-    )
+    raise no_collection(name, "first parameter 'collection' to be an array or a string", value)
 
 
 def create_array(*values: Any) -> list[Any]:
@@ -145,9 +137,7 @@ def create_array(*values: Any) -> list[Any]:
 
 def create_object(*pairs: Any) -> dict[str, Any]:
     if len(pairs) % 2:
-        raise ExpressionError(
-            f"The template language function 'createObject' expects an even number of parameters. {SEE}"
-        )
+        raise refused("createObject", "expects an even number of parameters.")
     for place in range(0, len(pairs), 2):
         if not isinstance(pairs[place], str):
             raise wrong_type("createObject", place, "String", pairs[place])
@@ -159,10 +149,8 @@ def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = ", ".join(name for name in made if names.count(name) > 1)
-        raise ExpressionError(
-            "The template language function 'createObject' expects all property names to be unique. The following property "
-            f"names were duplicated: {twice}. {SEE}"
-        )
+        unique = "expects all property names to be unique. The following property names were duplicated"
+        raise refused("createObject", f"{unique}: {twice}.")
     return made
 
 
@@ -172,11 +160,8 @@ def flatten(values: list[Any]) -> list[Any]:
 
 def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
-        raise ExpressionError(
-            "The template language function 'range' parameters are out of range: 'count' must be a positive integer no larger "
-            "than 1000 and the sum of 'start index' and 'count' must be no larger than 2147483647. Please see "
-            "https://aka.ms/arm-function-range for usage details."
-        )
+        limits = "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be no"
+        raise refused("range", f"parameters are out of range: {limits} larger than 2147483647.", "arm-function-range")
     return list(range(start, start + count))
 
 
@@ -229,10 +214,8 @@ def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
         if isinstance(old, dict) and isinstance(item, dict):
             item = _merged(as_object(old), as_object(item))
         elif old is not None and not _replaceable(kind_of(old), kind_of(item)):
-            raise ExpressionError(
-                f"The template language function 'union' failed to evaluate due to a type mismatch between '{kind_of(old)}' "
-                f"and '{kind_of(item)}'. Please see https://aka.ms/arm-function-union for usage details."
-            )
+            kinds = f"'{kind_of(old)}' and '{kind_of(item)}'"
+            raise refused("union", f"failed to evaluate due to a type mismatch between {kinds}.", "arm-function-union")
         if own is not None and own != name:
             made = {name if each == own else each: value for each, value in made.items()}
         made[name] = item

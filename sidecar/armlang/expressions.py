@@ -13,9 +13,9 @@ from sidecar.armlang.argument_types import SEE, check_arguments, not_valid, unha
 from sidecar.armlang.collection_functions import property_of, unique_names
 from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
 from sidecar.armlang.function_table import arity_problem, function_named
-from sidecar.armlang.functions import FUNCTIONS
+from sidecar.armlang.functions import FUNCTIONS, refusal
 from sidecar.armlang.values import ExpressionError, NotKnownHere, as_list, as_object, kind_of, unknown
-from sidecar.dotnet.errors import NotKnown
+from sidecar.dotnet.errors import Malformed, NotKnown
 from sidecar.dotnet.text import paired, upper
 
 Function = Callable[..., Any]
@@ -98,6 +98,8 @@ def compute(node: Node, scope: Scope) -> Any:
         result = function(*arguments)
     except NotKnown as problem:
         raise unknown(str(problem)) from problem
+    except Malformed as problem:
+        raise refusal(row.name if row else node.name, arguments, problem) from problem
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as problem:
         raise unhandled(node.name) from problem
     return paired(result) if isinstance(result, str) else result

@@ -1,36 +1,41 @@
 """The functions of texts. Arguments have the types of the table's rows."""
 
-import base64
 import re
+import urllib.parse
 from typing import Any
 
-from sidecar.armlang.argument_types import none_of, wrong_type
+from sidecar.armlang.argument_types import none_of, refused, wrong_type
 from sidecar.armlang.values import ExpressionError, as_list, kind_of, same, text_of, unknown
 from sidecar.dotnet import ordering
 from sidecar.dotnet.composite import format_text
 from sidecar.dotnet.digests import guid, unique_string
-from sidecar.dotnet.errors import Malformed
-from sidecar.dotnet.json_texts import read_json
-from sidecar.dotnet.text import SPACE, cut, length, upper, utf8, written
+from sidecar.dotnet.text import SPACE, base64_text, cut, length, lower, of_base64, upper, written
+
+_DATA = re.compile(r"data:(?P<type>[^;,]*)(?P<more>(?:;[^;,]*)*),(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
 
-def base64_(text: str) -> str:
-    return base64.b64encode(utf8(text)).decode()
+def data_uri(value: Any) -> str:
+    if not isinstance(value, str):
+        raise unknown("how dataUri() writes a value that is no string")
+    return f"data:text/plain;charset=utf-8;base64,{base64_text(value)}"
 
 
-def base64_to_string(text: str, function: str = "base64ToString") -> str:
-    try:
-        data = base64.b64decode(re.sub(r"[ \t\r\n]", "", text), validate=True)
-    except ValueError as problem:  # binascii.Error, and a character that is not ASCII
-        raise ExpressionError(
-            f"The template language function '{function}' was invoked with a parameter that is not valid. The value cannot be "
-            "decoded from base64 representation."
-        ) from problem
-    return data.decode(errors="replace")
-
-
-def base64_to_json(text: str) -> Any:
-    return json_(base64_to_string(text, "base64ToJson"))
+def data_uri_to_string(text: str) -> str:
+    see = "arm-functions#dataUriToString"
+    found = _DATA.fullmatch(text)
+    if not found:
+        wanted = "expects its parameter to be formatted as a valid data URI. The provided value"
+        raise refused("dataUriToString", f"{wanted} '{text}' was not formatted correctly.", see)
+    marks = [each for each in found["more"].split(";") if each]
+    for mark in marks:
+        name, _, value = mark.partition("=")
+        if name.lower() == "charset" and lower(value) not in ("utf8", "utf-8"):
+            if lower(value) in ("ascii", "us-ascii"):
+                raise unknown(f"the charset '{value}' of a data URI")
+            raise refused(
+                "dataUriToString", f"parameter is not valid. The provided charset '{value}' is not supported.", see
+            )
+    return of_base64(found["data"]) if "base64" in map(lower, marks) else urllib.parse.unquote(found["data"])
 
 
 def ends_with(text: str, end: str) -> bool:
@@ -150,19 +155,4 @@ def substring(text: str, start: int, count: int | None = None) -> str:
 
 
 def format_(pattern: str, *values: Any) -> str:
-    try:
-        return format_text(pattern, values, text_of)
-    except Malformed as problem:
-        raise ExpressionError(
-            f"Unable to evaluate language function 'format': the format is invalid: '{problem}'. Please see "
-            "https://aka.ms/arm-function-format for usage details."
-        ) from problem
-
-
-def json_(text: str) -> Any:
-    try:
-        return read_json(text)
-    except Malformed as problem:
-        raise ExpressionError(
-            "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string."
-        ) from problem
+    return format_text(pattern, values, text_of)
