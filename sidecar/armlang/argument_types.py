@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sidecar.armlang.function_table import Function
-from sidecar.armlang.values import ExpressionError, as_list, kind_of
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import as_list, kind_of
 
 _KINDS = {"string": "String", "int": "Integer", "bool": "Boolean", "array": "Array", "object": "Object"}
 _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
-from sidecar.armlang.bicep_findings import Report, nearest
+from sidecar.armlang.bicep_findings import Report
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_places import CERTAIN
 from sidecar.armlang.bicep_types import ANY, ARRAY, BOOL, INT, OBJECT, STRING, Type, fits, shown, without_null
 from sidecar.armlang.function_table import ROWS, Function, Signature, bicep_function, function_named
 from sidecar.words.bicep_codes import OUTSIDE
+from sidecar.words.nearest import nearest
 
 VAULT = "microsoft.keyvault/vaults"
 _BICEP = sorted({each.name for each in ROWS if each.made != "template" and "*" not in each.name})

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
@@ -40,17 +39,6 @@ class Report:
 
     def fault(self, fault: Fault) -> None:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
-
-
-_MANY = 1000
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """What may have been meant; empty: nothing comes near."""
-    if len(known) > _MANY:
-        return ""
-    close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
-    return next((each for each in known if [each.lower()] == close), "")
 
 
 class Unreadable(Exception):

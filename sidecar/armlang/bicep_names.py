@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_findings import Report, nearest
+from sidecar.armlang.bicep_findings import Report
 from sidecar.armlang.function_table import bicep_function
+from sidecar.words.nearest import nearest
 
 
 @dataclass(eq=False)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_check import Checker
-from sidecar.armlang.bicep_findings import nearest
 from sidecar.armlang.bicep_names import Symbol
 from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_types import Type, fits, shown
 from sidecar.armlang.function_table import bicep_function
 from sidecar.words.bicep_codes import OUTSIDE
+from sidecar.words.nearest import nearest
 
 _VALUES = ("param", "output")
 

@@ -4,18 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.armlang.argument_types import no_collection, refused, small, wrong_type
-from sidecar.armlang.values import (
-    ExpressionError,
-    as_list,
-    as_object,
-    distinct,
-    key_of,
-    kind_of,
-    own_key,
-    same,
-    text_of,
-)
-from sidecar.dotnet import ordering
+from sidecar.armlang.values import ExpressionError, text_of
+from sidecar.dotnet.json_values import as_list, as_object, distinct, key_of, kind_of, own_key, same
 from sidecar.dotnet.text import cut, length, units
 
 
@@ -160,7 +150,9 @@ def flatten(values: list[Any]) -> list[Any]:
 
 def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
-        limits = "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be no"
+        limits = (
+            "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be no"
+        )
         raise refused("range", f"parameters are out of range: {limits} larger than 2147483647.", "arm-function-range")
     return list(range(start, start + count))
 
@@ -168,10 +160,6 @@ def range_(start: int, count: int) -> list[int]:
 def items(value: dict[str, Any]) -> list[dict[str, Any]]:
     names = sorted(value, key=lambda name: [*memoryview(units(name)).cast("H")])  # by UTF-16 units
     return [{"key": name, "value": value[name]} for name in names]
-
-
-def object_keys(value: dict[str, Any]) -> list[str]:
-    return ordering.ordered([*value])
 
 
 def _alike(name: str, values: tuple[Any, ...]) -> bool:

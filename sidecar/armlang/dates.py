@@ -5,9 +5,10 @@ import re
 from typing import Any
 
 from sidecar.armlang.argument_types import wrong_type
-from sidecar.armlang.values import ExpressionError, kind_of, unknown
+from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet.dates import format_time, read_date, read_duration
 from sidecar.dotnet.errors import Malformed
+from sidecar.dotnet.json_values import kind_of
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _ISO = "Please see https://aka.ms/arm-syntax-functions ."

@@ -14,8 +14,9 @@ from sidecar.armlang.collection_functions import property_of, unique_names
 from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
 from sidecar.armlang.function_table import arity_problem, function_named
 from sidecar.armlang.functions import FUNCTIONS, refusal
-from sidecar.armlang.values import ExpressionError, NotKnownHere, as_list, as_object, kind_of, unknown
+from sidecar.armlang.values import ExpressionError, NotKnownHere, unknown
 from sidecar.dotnet.errors import Malformed, NotKnown
+from sidecar.dotnet.json_values import as_list, as_object, kind_of
 from sidecar.dotnet.text import paired, upper
 
 Function = Callable[..., Any]

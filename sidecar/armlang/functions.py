@@ -8,10 +8,12 @@ from typing import Any
 from sidecar.armlang import collection_functions, dates, text_functions
 from sidecar.armlang.argument_types import none_of, not_valid, refused, unhandled, wrong_type
 from sidecar.armlang.function_table import TABLE
-from sidecar.armlang.values import ExpressionError, as_list, distinct, kind_of, same, text_of, unknown
+from sidecar.armlang.values import ExpressionError, text_of, unknown
 from sidecar.dotnet import networks, ordering, uris
+from sidecar.dotnet.digests import guid, unique_string
 from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.json_texts import json_text, read_json
+from sidecar.dotnet.json_values import as_list, distinct, kind_of, same
 from sidecar.dotnet.text import LARGEST, base64_text, lower, of_base64, trim, upper
 
 
@@ -167,12 +169,14 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "concat": _concat,
     "distinct": distinct,
     "div": _whole("div", lambda left, right: _divided("div", left, right)),
+    "endswith": ordering.ends,
     "equals": same,
     "fail": _fail,
     "false": _constant(False),
     "float": _float,
     "greater": _comparison("greater", lambda order: order > 0),
     "greaterorequals": _comparison("greaterOrEquals", lambda order: order >= 0),
+    "guid": guid,
     "int": _integer,
     "json": read_json,
     "less": _comparison("less", lambda order: order < 0),
@@ -183,14 +187,17 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "mul": _whole("mul", lambda left, right: left * right),
     "not": _not,
     "null": _constant(None),
+    "objectkeys": ordering.ordered,
     "parsecidr": networks.parts,
     "parseuri": uris.parts,
+    "startswith": ordering.starts,
     "string": _string,
     "sub": _whole("sub", lambda left, right: left - right),
     "tolower": lower,
     "toupper": upper,
     "trim": trim,
     "true": _constant(True),
+    "uniquestring": unique_string,
     "uri": uris.resolved,
     "uricomponent": uris.component,
     "uricomponenttostring": uris.component_text,

@@ -5,11 +5,11 @@ import urllib.parse
 from typing import Any
 
 from sidecar.armlang.argument_types import none_of, refused, wrong_type
-from sidecar.armlang.values import ExpressionError, as_list, kind_of, same, text_of, unknown
+from sidecar.armlang.values import ExpressionError, text_of, unknown
 from sidecar.dotnet import ordering
 from sidecar.dotnet.composite import format_text
-from sidecar.dotnet.digests import guid, unique_string
-from sidecar.dotnet.text import SPACE, base64_text, cut, length, lower, of_base64, upper, written
+from sidecar.dotnet.json_values import as_list, kind_of, same
+from sidecar.dotnet.text import SPACE, base64_text, cut, length, lower, of_base64, upper
 
 _DATA = re.compile(r"data:(?P<type>[^;,]*)(?P<more>(?:;[^;,]*)*),(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
@@ -36,22 +36,6 @@ def data_uri_to_string(text: str) -> str:
                 "dataUriToString", f"parameter is not valid. The provided charset '{value}' is not supported.", see
             )
     return of_base64(found["data"]) if "base64" in map(lower, marks) else urllib.parse.unquote(found["data"])
-
-
-def ends_with(text: str, end: str) -> bool:
-    return ordering.ends(text, end)
-
-
-def starts_with(text: str, start: str) -> bool:
-    return ordering.starts(text, start)
-
-
-def guid_(*values: str) -> str:
-    return guid(*(written(each) for each in values))
-
-
-def unique_string_(*values: str) -> str:
-    return unique_string(*(written(each) for each in values))
 
 
 def index_of(value: Any, item: Any) -> int:
