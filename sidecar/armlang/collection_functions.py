@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sidecar.armlang.argument_types import no_collection, refused, small, wrong_type
-from sidecar.armlang.values import ExpressionError, text_of
-from sidecar.dotnet.json_values import as_list, as_object, distinct, key_of, kind_of, own_key, same
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_texts import text_of
+from sidecar.dotnet.json_values import as_list, as_object, distinct, key_of, kind_of, merged, own_key, same
 from sidecar.dotnet.text import cut, length, units
 
 
@@ -20,20 +21,15 @@ def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
     if mode == "safe":
         return None
     shown = text_of(key)
-    if isinstance(target, list) and type(key) is int:
-        raise ExpressionError(f"The language expression property array index '{shown}' is out of bounds.")
     if isinstance(target, list):
+        if type(key) is int:
+            raise ExpressionError(f"The language expression property array index '{shown}' is out of bounds.")
         raise ExpressionError(f"Unable to evaluate named property or non-integer index '{shown}' on an array value.")
-    if not isinstance(target, dict):
-        raise ExpressionError(f"The language expression property '{shown}' can't be evaluated.")
-    if not isinstance(key, str):
-        raise ExpressionError(
-            f"The language expression property '{shown}' can't be evaluated, property name must be a string."
-        )
-    names = ", ".join(as_object(target))
-    raise ExpressionError(
-        f"The language expression property '{key}' doesn't exist, available properties are '{names}'."
-    )
+    why = "can't be evaluated."
+    if isinstance(target, dict):
+        names = f"doesn't exist, available properties are '{', '.join(as_object(target))}'."
+        why = names if isinstance(key, str) else "can't be evaluated, property name must be a string."
+    raise ExpressionError(f"The language expression property '{shown}' {why}")
 
 
 def try_get(target: Any, *keys: Any) -> Any:
@@ -187,31 +183,8 @@ def union(*values: Any) -> Any:
         return distinct([item for value in values for item in as_list(value)])
     made: dict[str, Any] = {}
     for value in values:
-        made = _merged(made, as_object(value))
+        made = merged(made, as_object(value))
     return made
-
-
-def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """The right one's values over the left one's, objects within each other too; the last spelling of a name stays."""
-    made = dict(left)
-    for name, item in right.items():
-        own = own_key(made, name)
-        old = made[own] if own is not None else None
-        if item is None and own is not None:
-            continue
-        if isinstance(old, dict) and isinstance(item, dict):
-            item = _merged(as_object(old), as_object(item))
-        elif old is not None and not _replaceable(kind_of(old), kind_of(item)):
-            kinds = f"'{kind_of(old)}' and '{kind_of(item)}'"
-            raise refused("union", f"failed to evaluate due to a type mismatch between {kinds}.", "arm-function-union")
-        if own is not None and own != name:
-            made = {name if each == own else each: value for each, value in made.items()}
-        made[name] = item
-    return made
-
-
-def _replaceable(old: str, new: str) -> bool:
-    return old == new or not {old, new} & {"Array", "Object"}
 
 
 def shallow_merge(values: list[Any]) -> dict[str, Any]:

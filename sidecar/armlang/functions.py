@@ -1,6 +1,5 @@
 """What the plain functions do: conversions, numbers and comparison here, others in their files under the table's names."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
@@ -8,12 +7,14 @@ from typing import Any
 from sidecar.armlang import collection_functions, dates, text_functions
 from sidecar.armlang.argument_types import none_of, not_valid, refused, unhandled, wrong_type
 from sidecar.armlang.function_table import TABLE
-from sidecar.armlang.values import ExpressionError, text_of, unknown
+from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet import networks, ordering, uris
+from sidecar.dotnet.composite import format_text
 from sidecar.dotnet.digests import guid, unique_string
 from sidecar.dotnet.errors import Malformed
-from sidecar.dotnet.json_texts import json_text, read_json
+from sidecar.dotnet.json_texts import json_text, read_json, text_of
 from sidecar.dotnet.json_values import as_list, distinct, kind_of, same
+from sidecar.dotnet.numbers import read_float, read_integer
 from sidecar.dotnet.text import LARGEST, base64_text, lower, of_base64, trim, upper
 
 
@@ -45,10 +46,7 @@ def _integer(value: Any) -> int:
         return value
     if not isinstance(value, str):
         raise none_of("int", "Integer, String", value)
-    found = re.fullmatch(r"[\t-\r ]*([+-]?)0*([0-9]{1,19})[\t-\r ]*", value)
-    if found and -LARGEST - 1 <= int(found[1] + found[2]) <= LARGEST:
-        return int(found[1] + found[2])
-    raise refused("int", f"cannot convert provided value '{value}' to integer value.", "arm-function-int")
+    return read_integer(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -63,8 +61,8 @@ def _boolean(value: Any) -> bool:
 def _float(value: Any) -> float:
     if type(value) in (int, float):
         return float(value)
-    if isinstance(value, str) and re.fullmatch(r"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*", value, re.ASCII):
-        return float(value)
+    if isinstance(value, str):
+        return read_float(value)
     raise refusal("float")
 
 
@@ -174,6 +172,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "fail": _fail,
     "false": _constant(False),
     "float": _float,
+    "format": format_text,
     "greater": _comparison("greater", lambda order: order > 0),
     "greaterorequals": _comparison("greaterOrEquals", lambda order: order >= 0),
     "guid": guid,
@@ -210,10 +209,14 @@ _REFUSALS: Mapping[str, str] = {
     "buildUri": "The input object to the 'buildUri' function is missing the required property '{problem}''.",
     "dateTimeToEpoch": "The template function 'dateTimeToEpoch' has an invalid parameter. The parameter '{0}' is not a valid "
     "ISO8601 DateTime string. Please see https://aka.ms/arm-syntax-functions .",
+    "int": "The template language function 'int' cannot convert provided value '{0}' to integer value. Please see "
+    "https://aka.ms/arm-function-int for usage details.",
     "format": "Unable to evaluate language function 'format': the format is invalid: '{problem}'. Please see "
     "https://aka.ms/arm-function-format for usage details.",
     "json": "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string.",
     "parseUri": "The specified URL '{0}' is not valid '{problem}'.",
+    "union": "The template language function 'union' failed to evaluate due to a type mismatch between {problem}. Please see "
+    "https://aka.ms/arm-function-union for usage details.",
     "uri": "The template language function 'uri' expects its first argument to be a uri string. The provided value is '{0}'. "
     "Please see https://aka.ms/arm-function-datauri for usage details.",
 }

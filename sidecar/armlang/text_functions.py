@@ -5,9 +5,9 @@ import urllib.parse
 from typing import Any
 
 from sidecar.armlang.argument_types import none_of, refused, wrong_type
-from sidecar.armlang.values import ExpressionError, text_of, unknown
+from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet import ordering
-from sidecar.dotnet.composite import format_text
+from sidecar.dotnet.json_texts import text_of
 from sidecar.dotnet.json_values import as_list, kind_of, same
 from sidecar.dotnet.text import SPACE, base64_text, cut, length, lower, of_base64, upper
 
@@ -79,25 +79,19 @@ def _alike(text: str, pattern: str) -> bool:
 
 
 def pad_left(value: Any, width: Any, fill: Any = " ") -> str:
-    def wrong(which: str, why: str) -> ExpressionError:
-        return ExpressionError(
-            f"Unable to evaluate template language function 'padLeft': the {which} parameter is invalid. {why} The syntax is "
-            "padLeft(string, totalWidth [, paddingChar]). Please see https://aka.ms/arm-function-padleft for usage details."
-        )
-
     if type(value) not in (str, int):
-        raise wrong(
-            "first", f"The source string must be a String or integer type, while '{kind_of(value)}' was provided."
-        )
-    if type(width) is not int or not 1 <= width <= 16:
-        raise wrong(
-            "second",
-            f"Total width must be a positive integer value and not greater than '16', while '{text_of(width)}' was provided.",
-        )
-    if not isinstance(fill, str) or length(fill) != 1:
-        raise wrong("third", f"The padding character must be a single character, while '{text_of(fill)}' was provided.")
-    text = str(value)
-    return fill * (width - length(text)) + text
+        which, why = "first", f"The source string must be a String or integer type, while '{kind_of(value)}' was"
+    elif type(width) is not int or not 1 <= width <= 16:
+        which = "second"
+        why = f"Total width must be a positive integer value and not greater than '16', while '{text_of(width)}' was"
+    elif not isinstance(fill, str) or length(fill) != 1:
+        which, why = "third", f"The padding character must be a single character, while '{text_of(fill)}' was"
+    else:
+        return fill * (width - length(str(value))) + str(value)
+    raise ExpressionError(
+        f"Unable to evaluate template language function 'padLeft': the {which} parameter is invalid. {why} provided. The syntax "
+        "is padLeft(string, totalWidth [, paddingChar]). Please see https://aka.ms/arm-function-padleft for usage details."
+    )
 
 
 def replace(text: str, old: str, new: str) -> str:
@@ -136,7 +130,3 @@ def substring(text: str, start: int, count: int | None = None) -> str:
         f"Unable to evaluate the template language function 'substring'. The {what} {rule} {stated} Please see "
         "https://aka.ms/arm-function-substring for usage details."
     )
-
-
-def format_(pattern: str, *values: Any) -> str:
-    return format_text(pattern, values, text_of)

@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.text import upper
 from sidecar.dotnet.text import written as written_text
 
@@ -68,3 +69,25 @@ def written(value: Any) -> Any:
     if isinstance(value, dict):
         return {written_text(key): written(each) for key, each in as_object(value).items()}
     return value
+
+
+def merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    """The right one's values over the left one's, objects within each other too; the last spelling of a name stays."""
+    made = dict(left)
+    for name, item in right.items():
+        own = own_key(made, name)
+        old = made[own] if own is not None else None
+        if item is None and own is not None:
+            continue
+        if isinstance(old, dict) and isinstance(item, dict):
+            item = merged(as_object(old), as_object(item))
+        elif old is not None and not _replaceable(kind_of(old), kind_of(item)):
+            raise Malformed(f"'{kind_of(old)}' and '{kind_of(item)}'")
+        if own is not None and own != name:
+            made = {name if each == own else each: value for each, value in made.items()}
+        made[name] = item
+    return made
+
+
+def _replaceable(old: str, new: str) -> bool:
+    return old == new or not {old, new} & {"Array", "Object"}
