@@ -83,15 +83,7 @@ def length_(value: Any) -> int:
     raise no_collection("length", "parameter to be an array, object, or a string", value)
 
 
-def first(value: Any) -> Any:
-    return _end("first", value, 0)
-
-
-def last(value: Any) -> Any:
-    return _end("last", value, -1)
-
-
-def _end(name: str, value: Any, place: int) -> Any:
+def end_of(name: str, place: int, value: Any) -> Any:
     if isinstance(value, str):
         start = 0 if place == 0 else max(length(value) - 1, 0)
         return cut(value, start, start + 1)

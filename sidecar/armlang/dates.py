@@ -1,16 +1,14 @@
 """Dates of templates: ISO 8601 durations added, seconds since 1970."""
 
-import datetime
 import re
 from typing import Any
 
 from sidecar.armlang.argument_types import wrong_type
 from sidecar.armlang.values import ExpressionError, unknown
-from sidecar.dotnet.dates import format_time, read_date, read_duration
+from sidecar.dotnet.dates import format_time, of_seconds, read_date, read_duration
 from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.json_values import kind_of
 
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _ISO = "Please see https://aka.ms/arm-syntax-functions ."
 
 
@@ -27,10 +25,6 @@ def date_time_add(base: str, duration: str, form: str | None = None) -> str:
         raise ExpressionError(f"The template function 'dateTimeAdd' has an invalid parameter. The {wrong}") from problem
 
 
-def date_time_to_epoch(text: str) -> int:
-    return (read_date(text)[0] - _EPOCH) // datetime.timedelta(seconds=1)
-
-
 def date_time_from_epoch(value: Any) -> str:
     """Of a whole number, also as a text."""
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
@@ -39,4 +33,4 @@ def date_time_from_epoch(value: Any) -> str:
         if isinstance(value, str | float | bool):
             raise unknown(f"what dateTimeFromEpoch() makes of a value of type {kind_of(value)}")
         raise wrong_type("dateTimeFromEpoch", None, "Integer", value)
-    return format_time(_EPOCH + datetime.timedelta(seconds=value), "yyyy-MM-ddTHH:mm:ssZ")
+    return format_time(of_seconds(value), "yyyy-MM-ddTHH:mm:ssZ")

@@ -132,22 +132,6 @@ def _of_lambda(scope: Scope) -> Callable[[str], Any]:
     return known
 
 
-def _condition(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    return compute(arguments[1] if _truth("if", arguments[0], scope) else arguments[2], scope)
-
-
-def _conjunction(arguments: tuple[Node, ...], scope: Scope) -> bool:
-    return all(_truth("and", argument, scope) for argument in arguments)
-
-
-def _disjunction(arguments: tuple[Node, ...], scope: Scope) -> bool:
-    return any(_truth("or", argument, scope) for argument in arguments)
-
-
-def _coalesce(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    return next((value for argument in arguments if (value := compute(argument, scope)) is not None), None)
-
-
 def _truth(function: str, node: Node, scope: Scope) -> bool:
     value = compute(node, scope)
     if not isinstance(value, bool):
@@ -214,6 +198,10 @@ def _over(name: str, function: Function) -> Special:
     return special
 
 
+def _map(values: list[Any], function: _Lambda) -> list[Any]:
+    return function.over(values)
+
+
 def _filter(values: list[Any], keeps: _Lambda) -> list[Any]:
     return [value for value, keep in zip(values, keeps.over(values, "Boolean"), strict=True) if keep]
 
@@ -271,12 +259,12 @@ SPECIAL: Mapping[str, Special] = {
     "parameters": _reading("parameters", lambda scope: scope.parameters),
     "variables": _reading("variables", lambda scope: scope.variables),
     "lambdavariables": _reading("lambdaVariables", _of_lambda),
-    "if": _condition,
-    "and": _conjunction,
-    "or": _disjunction,
-    "coalesce": _coalesce,
+    "if": lambda given, scope: compute(given[1] if _truth("if", given[0], scope) else given[2], scope),
+    "and": lambda given, scope: all(_truth("and", each, scope) for each in given),
+    "or": lambda given, scope: any(_truth("or", each, scope) for each in given),
+    "coalesce": lambda given, scope: next((it for each in given if (it := compute(each, scope)) is not None), None),
     "copyindex": _copy_index,
-    "map": _over("map", lambda values, call: call.over(values)),
+    "map": _over("map", _map),
     "filter": _over("filter", _filter),
     "reduce": _over("reduce", _reduce),
     "sort": _over("sort", _sort),

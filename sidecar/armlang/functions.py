@@ -1,6 +1,8 @@
 """What the plain functions do: conversions, numbers and comparison here, others in their files under the table's names."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -10,6 +12,7 @@ from sidecar.armlang.function_table import TABLE
 from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet import networks, ordering, uris
 from sidecar.dotnet.composite import format_text
+from sidecar.dotnet.dates import seconds_of
 from sidecar.dotnet.digests import guid, unique_string
 from sidecar.dotnet.errors import Malformed
 from sidecar.dotnet.json_texts import json_text, read_json, text_of
@@ -133,16 +136,8 @@ def _base64_to_json(text: str) -> Any:
         raise refusal("json") from problem
 
 
-def _not(value: bool) -> bool:
-    return not value
-
-
 def _fail(message: str) -> Any:
     raise ExpressionError(message, "UserDefinedFailure")
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
 
 
 def _named(module: ModuleType) -> dict[str, Callable[..., Any]]:
@@ -165,27 +160,32 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "cidrhost": networks.host,
     "cidrsubnet": networks.subnet,
     "concat": _concat,
+    "datetimetoepoch": seconds_of,
     "distinct": distinct,
     "div": _whole("div", lambda left, right: _divided("div", left, right)),
     "endswith": ordering.ends,
     "equals": same,
     "fail": _fail,
-    "false": _constant(False),
+    "false": lambda: False,
+    "first": partial(collection_functions.end_of, "first", 0),
     "float": _float,
     "format": format_text,
     "greater": _comparison("greater", lambda order: order > 0),
     "greaterorequals": _comparison("greaterOrEquals", lambda order: order >= 0),
     "guid": guid,
+    "indexof": partial(text_functions.place_of, "indexOf", False),
     "int": _integer,
     "json": read_json,
+    "last": partial(collection_functions.end_of, "last", -1),
+    "lastindexof": partial(text_functions.place_of, "lastIndexOf", True),
     "less": _comparison("less", lambda order: order < 0),
     "lessorequals": _comparison("lessOrEquals", lambda order: order <= 0),
     "max": _extreme("max", max),
     "min": _extreme("min", min),
     "mod": _whole("mod", _remainder),
     "mul": _whole("mul", lambda left, right: left * right),
-    "not": _not,
-    "null": _constant(None),
+    "not": operator.not_,
+    "null": lambda: None,
     "objectkeys": ordering.ordered,
     "parsecidr": networks.parts,
     "parseuri": uris.parts,
@@ -195,7 +195,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "tolower": lower,
     "toupper": upper,
     "trim": trim,
-    "true": _constant(True),
+    "true": lambda: True,
     "uniquestring": unique_string,
     "uri": uris.resolved,
     "uricomponent": uris.component,

@@ -38,16 +38,7 @@ def data_uri_to_string(text: str) -> str:
     return of_base64(found["data"]) if "base64" in map(lower, marks) else urllib.parse.unquote(found["data"])
 
 
-def index_of(value: Any, item: Any) -> int:
-    return _found(value, item, "indexOf")
-
-
-def last_index_of(value: Any, item: Any) -> int:
-    return _found(value, item, "lastIndexOf")
-
-
-def _found(value: Any, item: Any, name: str) -> int:
-    last = name == "lastIndexOf"
+def place_of(name: str, last: bool, value: Any, item: Any) -> int:
     if isinstance(value, list):
         places = [at for at, each in enumerate(as_list(value)) if same(each, item)]
         return (places[-1] if last else places[0]) if places else -1

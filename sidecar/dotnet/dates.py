@@ -65,6 +65,18 @@ def read_duration(text: str) -> datetime.timedelta:
     return -step if found["sign"] else step
 
 
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def seconds_of(text: str) -> int:
+    """Since 1970."""
+    return (read_date(text)[0] - _EPOCH) // datetime.timedelta(seconds=1)
+
+
+def of_seconds(number: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(seconds=number)
+
+
 def _month(name: str) -> int:
     return next(at for at, each in enumerate(_MONTHS, 1) if each.lower().startswith(name.lower()[:3]))
 
