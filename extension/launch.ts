@@ -31,7 +31,7 @@ async function privateEnvironment(context: vscode.ExtensionContext, log: vscode.
 }
 
 async function ownPackages(python: Python): Promise<string> {
-  const missing = await missingModules(python.path, ["pygls", "lsprotocol", "pydantic", "azure", "truststore", "tree_sitter"]);
+  const missing = await missingModules(python.path, ["pygls", "lsprotocol", "pydantic", "azure", "truststore", "tree_sitter", "yaml"]);
   if (missing.length === 0) return python.path;
   throw new Problem(
     sentence("The interpreter {path} lacks packages that Slipway needs: {packages}.", { path: python.path, packages: missing.join(", ") }),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sidecar.armlang.function_table import Function
-from sidecar.armlang.values import ExpressionError, as_list, kind_of
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import as_list, kind_of
 
 _KINDS = {"string": "String", "int": "Integer", "bool": "Boolean", "array": "Array", "object": "Object"}
 _PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -33,27 +34,36 @@ def _check(row: Function, place: int, wanted: str, value: Any) -> None:
     strange = [(at, kind) for at, each in enumerate(as_list(value)) if (kind := kind_of(each)) not in allowed]
     if strange:
         kinds = ", ".join(f"'{kind}'" for kind in dict.fromkeys(kind for _, kind in strange))
-        raise ExpressionError(
-            f"The template language function '{row.name}' expects its {_PLACES[place]} parameter to be an array only "
-            f"containing elements of type(s) '{', '.join(allowed)}'. The provided value contains elements with disallowed "
-            f"type(s) {kinds} in index(es) {', '.join(str(at) for at, _ in strange)}. {SEE}"
+        raise refused(
+            row.name,
+            f"expects its {_PLACES[place]} parameter to be an array only containing elements of type(s) '{', '.join(allowed)}'. "
+            f"The provided value contains elements with disallowed type(s) {kinds} in index(es) "
+            f"{', '.join(str(at) for at, _ in strange)}.",
         )
+
+
+def refused(name: str, what: str, see: str = "arm-functions") -> ExpressionError:
+    return ExpressionError(
+        f"The template language function '{name}' {what} Please see https://aka.ms/{see} for usage details."
+    )
 
 
 def wrong_type(name: str, place: int | None, wanted: str, value: Any) -> ExpressionError:
     """`place` counts from 0; None: its only parameter."""
     which = "its" if place is None else f"its {_PLACES[place]}" if place < len(_PLACES) else f"its {place + 1}th"
-    return ExpressionError(
-        f"The template language function '{name}' expects {which} parameter to be of type '{wanted}'. The provided value is "
-        f"of type '{kind_of(value)}'. {SEE}"
-    )
+    return refused(name, f"expects {which} parameter to be of type '{wanted}'. {_given(value)}")
 
 
 def none_of(name: str, wanted: str, value: Any) -> ExpressionError:
-    return ExpressionError(
-        f"The template language function '{name}' expects its first parameter to be one of the following types '{wanted}'. "
-        f"The provided value is of type '{kind_of(value)}'. {SEE}"
-    )
+    return refused(name, f"expects its first parameter to be one of the following types '{wanted}'. {_given(value)}")
+
+
+def no_collection(name: str, wanted: str, value: Any) -> ExpressionError:
+    return refused(name, f"expects its {wanted}. {_given(value)}", f"arm-function-{name}")
+
+
+def _given(value: Any) -> str:
+    return f"The provided value is of type '{kind_of(value)}'."
 
 
 def not_valid(name: str, all_of: str) -> ExpressionError:

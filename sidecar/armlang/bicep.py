@@ -129,10 +129,8 @@ class _Compilation:
             given = [_constant(names, each) for each in call.arguments]
             unknown = next((each for each, known in zip(call.arguments, given, strict=True) if known is None), None)
             if unknown is not None:
-                what = f"{call.function} of what is put together"
-                report.add(
-                    unknown.at, OUTSIDE if isinstance(unknown, t.Name | t.Interpolation) else "BCP032", what=what
-                )
+                key = OUTSIDE if isinstance(unknown, t.Name | t.Interpolation) else "BCP032"
+                report.add(unknown.at, key, what=f"{call.function} of what is put together")
                 continue
             try:
                 found[id(call)] = self._reader.load(folder, call.function, [str(each) for each in given])

@@ -18,6 +18,7 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-(preview|alpha|beta|rc|privatepreview))
 _EXISTING = ("name", "parent", "scope")
 _MODULE = ("name", "params", "scope", "dependsOn")
 _AT_START = ("name", "location", "tags")
+_SCOPES = {"resource": ("here", "resource", "group", "subscription", "tenant"), "module": ("here", "group")}
 _WAITED = "resource | module"
 
 
@@ -61,9 +62,9 @@ class Bodies:
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
             if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
-                calls = (one for one in t.walk(each.value) if isinstance(one, t.Call) and one.function == "any")
-                for call in calls:
-                    self._add(call.at, "BCP176", name=each.name)
+                for call in t.walk(each.value):
+                    if isinstance(call, t.Call) and call.function == "any":
+                        self._add(call.at, "BCP176", name=each.name)
             if isinstance(each, t.Entry) and each.name == "name":
                 self._checker.expect(each.value, types.STRING, "BCP036")
 
@@ -103,7 +104,7 @@ class Bodies:
         if symbol.parent is not None:
             self._add(entry.at, "BCP038")
         elif above is None or above.symbol.kind != "resource":
-            if not self._said(entry.value):
+            if not self._checker.said(entry.value):
                 self._add(entry.value.at, "BCP240")
         elif wanted.lower() != self._places.kind(above.symbol).lower():
             self._add(entry.value.at, "BCP036", given=self._places.kind(above.symbol), wanted=wanted)
@@ -140,21 +141,14 @@ class Bodies:
         given = self._checker.type(value)
         if found is None and given.kind in ("string", "int", "bool", "array"):
             self._add(value.at, "BCP036", given=shown(given), wanted="resourceGroup(…) | subscription(…) | resource")
-        elif (
-            found is None or found.level == "managementGroup" or (not resource and found.level not in ("here", "group"))
-        ):
-            if not self._said(value):
+        elif found is None or found.level not in _SCOPES[thing.word]:
+            if not self._checker.said(value):
                 self._add(value.at, OUTSIDE, what="this scope")
         elif resource and not thing.existing and found.level not in ("here", "resource"):
             self._add(value.at, "BCP139")
         else:
             for each in found.arguments:
                 self._rules.early_only(each, "BCP120", "scope")
-
-    def _said(self, node: t.Node) -> bool:
-        """Whether it was said already what is wrong with a name."""
-        inner = t.unwrapped(node)
-        return isinstance(inner, t.Name | t.Nested) and self._rules.names.settled(self._rules.names.of(inner))
 
     def _waited(self, value: t.Node, item: bool = False) -> None:
         """A list of resources and modules; one that is computed waits for all that it may name."""
@@ -171,7 +165,9 @@ class Bodies:
         elif given.kind in ("string", "int", "bool", "object") or (not item and given.kind in ("resource", "module")):
             key, wanted = ("BCP034", _WAITED) if item else ("BCP036", f"({_WAITED})[]")
             self._add(value.at, key, given=shown(given), wanted=wanted)
-        elif not self._said(inner) and not (item and (self._places.pointed(inner) or (symbol and symbol.thing))):
+        elif not self._checker.said(inner) and not (
+            item and (self._places.pointed(inner) or (symbol and symbol.thing))
+        ):
             self._add(value.at, OUTSIDE, what="this way of stating dependsOn")
 
     def _module(self, symbol: Symbol, thing: t.Thing) -> None:
@@ -188,7 +184,7 @@ class Bodies:
             self._parameters(symbol, parameters, self._taken[symbol])
 
     def _parameters(self, symbol: Symbol, entry: t.Entry | None, taken: Taken) -> None:
-        stated = entry.value if entry is not None else t.ObjectOf((), (), symbol.at)
+        stated, at = (entry.value, entry.at) if entry else (t.ObjectOf((), (), symbol.at), symbol.at)
         members = stated.members if isinstance(stated, t.ObjectOf) else ()
         given = {each.name: each for each in members if isinstance(each, t.Entry) and each.name is not None}
         if not isinstance(stated, t.ObjectOf) or len(given) < len(members):
@@ -196,9 +192,7 @@ class Bodies:
             return
         missing = [name for name, (_, optional, _) in taken.parameters.items() if not optional and name not in given]
         if missing:
-            self._add(
-                entry.at if entry is not None else symbol.at, "BCP035", name=symbol.name, missing=", ".join(missing)
-            )
+            self._add(at, "BCP035", name=symbol.name, missing=", ".join(missing))
         for name, each in given.items():
             if name not in taken.parameters:
                 self._add(each.at, "BCP037", name=name, there=", ".join(sorted(taken.parameters)) or "–")
@@ -210,7 +204,5 @@ class Bodies:
 
     def _secret(self, value: t.Node) -> bool:
         """vault.getSecret(…): Azure itself gives the value to the module's parameter."""
-        vault = (
-            self._places.pointed(value.target) if isinstance(value, t.Call) and value.function == "getSecret" else None
-        )
+        vault = self._places.vault(value)
         return vault is not None and self._places.kind(vault.symbol).lower() == VAULT

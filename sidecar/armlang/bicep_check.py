@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
-from sidecar.armlang.bicep_findings import Report, nearest
+from sidecar.armlang.bicep_findings import Report
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_places import CERTAIN
 from sidecar.armlang.bicep_types import ANY, ARRAY, BOOL, INT, OBJECT, STRING, Type, fits, shown, without_null
 from sidecar.armlang.function_table import ROWS, Function, Signature, bicep_function, function_named
+from sidecar.dotnet.text import length
 from sidecar.words.bicep_codes import OUTSIDE
+from sidecar.words.nearest import nearest
 
 VAULT = "microsoft.keyvault/vaults"
 _BICEP = sorted({each.name for each in ROWS if each.made != "template" and "*" not in each.name})
@@ -255,18 +257,16 @@ class Checker:
 
     def _unknown(self, call: t.Call) -> None:
         row = function_named(call.function)
-        near = nearest(call.function, _BICEP)
-        code = row.code if row is not None and row.name == call.function else ""
-        instead = row.instead if row is not None else ""
-        self.report.add(
-            call.at, code or ("BCP082" if near else "BCP057"), name=call.function, near=near, instead=instead
-        )
+        if row is not None and row.name == call.function and row.code:
+            self.report.add(call.at, row.code, name=call.function, instead=row.instead)
+        else:
+            self.report.unknown(call.at, call.function, _BICEP)
 
     def _method(self, call: t.Call, target: t.Node) -> Type:
         given = types.without_null(self.type(target))
         self._unread(call)
         if given.kind in ("any", "union"):
-            if not self._settled(target):
+            if not self.said(target):
                 self.report.add(call.at, OUTSIDE, what=f"{call.function}() of what is no resource of this file")
         elif isinstance(given.of, Symbol) and given.kind == "resource" and call.function == "getSecret":
             return STRING
@@ -274,11 +274,11 @@ class Checker:
             self.report.add(call.at, "BCP109", given=shown(given), name=call.function)
         return ANY
 
-    def _settled(self, node: t.Node) -> bool:
+    def said(self, node: t.Node) -> bool:
         """Whether what is wrong here was said already, of the name that it begins with."""
-        while isinstance(inner := t.unwrapped(node), t.Access | t.Nested):
+        while isinstance(inner := t.unwrapped(node), t.Access):
             node = inner.target
-        return isinstance(inner, t.Name) and self.names.settled(self.names.of(inner))
+        return isinstance(inner, t.Name | t.Nested) and self.names.settled(self.names.of(inner))
 
     def _known(self, call: t.Call, row: Function) -> Type:
         count = len(call.arguments)
@@ -338,7 +338,7 @@ def _substring(calls: Checker, call: t.Call, given: list[Type]) -> Type:
     """Place and length are looked at where all is known."""
     text, *numbers = [each.literal for each in given]
     if isinstance(text, str):
-        left = len(text.encode("utf-16-le", "surrogatepass")) // 2
+        left = length(text)
         for at, number in zip(call.arguments[1:], numbers, strict=True):
             if isinstance(number, int) and not 0 <= number <= left:
                 calls.report.add(at.at, "BCP327", given=number, limit=f"0–{left}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
 from sidecar.words.bicep_codes import MESSAGES, code_of
+from sidecar.words.nearest import nearest
 from sidecar.words.refused import Finding
 from sidecar.words.text import Text
 
@@ -38,19 +38,12 @@ class Report:
     def add(self, at: Place, key: str, **args: object) -> None:
         self.fault(Fault(at, key, **args))
 
+    def unknown(self, at: Place, name: str, known: Collection[str], mark: str = "") -> None:
+        near = nearest(name, known)
+        self.add(at, "BCP082" if near else "BCP057", name=mark + name, near=f"{mark}{near}")
+
     def fault(self, fault: Fault) -> None:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
-
-
-_MANY = 1000
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """What may have been meant; empty: nothing comes near."""
-    if len(known) > _MANY:
-        return ""
-    close = difflib.get_close_matches(name.lower(), {each.lower(): None for each in known}, 1, 0.75)
-    return next((each for each in known if [each.lower()] == close), "")
 
 
 class Unreadable(Exception):

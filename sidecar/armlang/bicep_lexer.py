@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_tree import Place
+from sidecar.dotnet.text import paired
 from sidecar.words.bicep_codes import OUTSIDE
 
 DEEPEST = 100
@@ -156,8 +157,7 @@ class Lexer:
             text = _TEXT.match(self._source, self._place)
             assert text is not None, "it may be empty"
             self._place = text.end()
-            units = _ESCAPE.sub(_unescaped, text[0]).encode("utf-16-le", "surrogatepass")
-            pieces.append(units.decode("utf-16-le", "surrogatepass"))  # two halves of a character become one
+            pieces.append(paired(_ESCAPE.sub(_unescaped, text[0])))
             if any("\ud800" <= each <= "\udfff" for each in pieces[-1]):
                 fault = fault or Fault(at, OUTSIDE, what="half a character")
             mark = self._source[self._place : self._place + 2]

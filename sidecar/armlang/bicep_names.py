@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
 import sidecar.armlang.bicep_tree as t
-from sidecar.armlang.bicep_findings import Report, nearest
+from sidecar.armlang.bicep_findings import Report
 from sidecar.armlang.function_table import bicep_function
 
 
@@ -169,11 +169,10 @@ class Names:
                 self._report.add(node.at, "BCP079", name=symbol.name)
 
     def _unknown(self, name: str, at: t.Place, scope: Scope) -> None:
-        near = nearest(name, scope)
         if bicep_function(name) or name in ("az", "sys"):
             self._report.add(at, "BCP063", name=name)
         else:
-            self._report.add(at, "BCP082" if near else "BCP057", name=name, near=near)
+            self._report.unknown(at, name, scope)
 
     def _cycles(self) -> set[Symbol]:
         """The symbols that need themselves by way of others: nothing further is said of them."""

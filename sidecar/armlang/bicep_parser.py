@@ -158,12 +158,7 @@ class _Parser(Expressions):
         if token.kind == "word" and token.text not in TYPES and not self._own_types and token.text not in _BUILT_IN:
             raise self.unexpected("BCP302", word=token.text)
         mark = self.peek(1) if token.text in TYPES else token
-        if (
-            mark is token
-            and token.kind != "word"
-            and not any(map(self.sees, "{[(-"))
-            and token.kind not in ("string", "number")
-        ):
+        if mark is token and token.kind not in ("word", "string", "number") and not any(map(self.sees, "{[(-")):
             raise self.unexpected("BCP279")
         if mark is token or (mark.kind == "op" and mark.text in ("[", "|", ".")):
             raise self.unexpected(OUTSIDE, what=f"the type that begins with {token.text}")

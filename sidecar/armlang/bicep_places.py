@@ -54,6 +54,10 @@ class Places:
             return None
         return Pointed(symbol, index)
 
+    def vault(self, value: t.Node) -> Pointed | None:
+        """Of `vault.getSecret(…)` the vault."""
+        return self.pointed(value.target) if isinstance(value, t.Call) and value.function == "getSecret" else None
+
     def first_late(self, node: t.Node) -> t.Node | None:
         return next(self.late_in(node), None)
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_check import Checker
-from sidecar.armlang.bicep_findings import nearest
 from sidecar.armlang.bicep_names import Symbol
 from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_types import Type, fits, shown
 from sidecar.armlang.function_table import bicep_function
+from sidecar.dotnet.text import length
 from sidecar.words.bicep_codes import OUTSIDE
 
 _VALUES = ("param", "output")
@@ -173,8 +173,7 @@ class Rules:
             elif each.function in _OUTSIDE:
                 self.add(each.at, OUTSIDE, what=f"the decorator {each.function}")
             elif row is None:
-                near = nearest(each.function, ROWS)
-                self.add(each.at, "BCP082" if near else "BCP057", name=f"@{each.function}", near=f"@{near}")
+                self.checker.report.unknown(each.at, each.function, ROWS, "@")
             elif declaration.word not in row.words:
                 self.add(each.at, "BCP126", name=each.function, word=declaration.word)
             elif self._taken(each, row):
@@ -236,7 +235,7 @@ class Rules:
 def _length(given: Type) -> int | None:
     if given.items is not None:
         return len(given.items)
-    return len(given.literal.encode("utf-16-le", "surrogatepass")) // 2 if isinstance(given.literal, str) else None
+    return length(given.literal) if isinstance(given.literal, str) else None
 
 
 def _written(node: t.Node) -> bool:

@@ -43,16 +43,10 @@ class Builder(Emitter):
         parameters = {each.name: self._declared(each.value) for each in values if each.value and each.kind == "param"}
         outputs = {each.name: self._declared(each) for each in self.names.values["output"]}
         resources = {each.name: self._entry(each, thing) for each, thing in self.names.things() if self.has_entry(each)}
-        variables: dict[str, Json] = {}
-        copies: list[Json] = []
-        for each in values:
-            value = each.value.value if each.value else None
-            if each.kind != "var" or each in self.places.late or value is None:
-                continue
-            if isinstance(value, t.Loop):
-                copies.append(self.copy(value, each.name))
-            else:
-                variables[each.name] = self.value(value)
+        early = [each for each in values if each.kind == "var" and each not in self.places.late]
+        valued = [(each.name, each.value.value) for each in early if each.value and each.value.value is not None]
+        copies: list[Json] = [self.copy(value, name) for name, value in valued if isinstance(value, t.Loop)]
+        variables = {name: self.value(value) for name, value in valued if not isinstance(value, t.Loop)}
         return {
             "$schema": SCHEMA,
             "languageVersion": "2.0",
@@ -137,9 +131,7 @@ class Builder(Emitter):
     def _argument(self, value: t.Node) -> dict[str, Json]:
         if isinstance(value, t.Loop):
             return {"copy": [self.copy(value, "value")]}
-        vault = (
-            self.places.pointed(value.target) if isinstance(value, t.Call) and value.function == "getSecret" else None
-        )
+        vault = self.places.vault(value)
         if vault is None or not isinstance(value, t.Call):
             return {"value": self.value(value)}
         secret = dict(zip(("secretName", "secretVersion"), map(self.value, value.arguments), strict=False))

@@ -3,19 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from sidecar.armlang.argument_types import SEE, small, wrong_type
-from sidecar.armlang.values import (
-    ExpressionError,
-    as_list,
-    as_object,
-    distinct,
-    key_of,
-    kind_of,
-    own_key,
-    same,
-    text_of,
-)
-from sidecar.dotnet import ordering
+from sidecar.armlang.argument_types import no_collection, refused, small, wrong_type
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_texts import text_of
+from sidecar.dotnet.json_values import as_list, as_object, distinct, key_of, kind_of, merged, own_key, same
 from sidecar.dotnet.text import cut, length, units
 
 
@@ -30,20 +21,15 @@ def property_of(target: Any, key: Any, mode: str = "strict") -> Any:
     if mode == "safe":
         return None
     shown = text_of(key)
-    if isinstance(target, list) and type(key) is int:
-        raise ExpressionError(f"The language expression property array index '{shown}' is out of bounds.")
     if isinstance(target, list):
+        if type(key) is int:
+            raise ExpressionError(f"The language expression property array index '{shown}' is out of bounds.")
         raise ExpressionError(f"Unable to evaluate named property or non-integer index '{shown}' on an array value.")
-    if not isinstance(target, dict):
-        raise ExpressionError(f"The language expression property '{shown}' can't be evaluated.")
-    if not isinstance(key, str):
-        raise ExpressionError(
-            f"The language expression property '{shown}' can't be evaluated, property name must be a string."
-        )
-    names = ", ".join(as_object(target))
-    raise ExpressionError(
-        f"The language expression property '{key}' doesn't exist, available properties are '{names}'."
-    )
+    why = "can't be evaluated."
+    if isinstance(target, dict):
+        names = f"doesn't exist, available properties are '{', '.join(as_object(target))}'."
+        why = names if isinstance(key, str) else "can't be evaluated, property name must be a string."
+    raise ExpressionError(f"The language expression property '{shown}' {why}")
 
 
 def try_get(target: Any, *keys: Any) -> Any:
@@ -83,7 +69,10 @@ def contains(container: Any, item: Any) -> bool:
 def empty(value: Any) -> bool:
     if value is None or isinstance(value, str | list | dict):
         return not value
-    raise _neither("empty", "The template function", "to be an object, an array, or a string", value)
+    raise ExpressionError(
+        "The template function 'empty' expects its parameter to be an object, an array, or a string. The provided value is of "
+        f"type '{kind_of(value)}'. Please see https://aka.ms/arm-function-empty for usage details."
+    )
 
 
 def length_(value: Any) -> int:
@@ -91,24 +80,16 @@ def length_(value: Any) -> int:
         return length(value)
     if isinstance(value, list | dict):
         return len(as_list(value))
-    raise _neither("length", "The template language function", "to be an array, object, or a string", value)
+    raise no_collection("length", "parameter to be an array, object, or a string", value)
 
 
-def first(value: Any) -> Any:
-    return _end("first", value, 0)
-
-
-def last(value: Any) -> Any:
-    return _end("last", value, -1)
-
-
-def _end(name: str, value: Any, place: int) -> Any:
+def end_of(name: str, place: int, value: Any) -> Any:
     if isinstance(value, str):
         start = 0 if place == 0 else max(length(value) - 1, 0)
         return cut(value, start, start + 1)
     if isinstance(value, list):
         return as_list(value)[place] if value else None
-    raise _neither(name, "The template language function", "be an array or a string", value)
+    raise no_collection(name, "parameter be an array or a string", value)
 
 
 def skip(value: Any, count: int) -> Any:
@@ -125,18 +106,7 @@ def _part(name: str, value: Any, ends: Callable[[int], tuple[int, int]]) -> Any:
     if isinstance(value, list):
         start, end = ends(len(as_list(value)))
         return as_list(value)[start:end]
-    stated = "expects its first parameter 'collection' to be an array or a string"
-    raise ExpressionError(
-        f"The template language function '{name}' {stated}. The provided value is of type '{kind_of(value)}'. Please see "
-        f"https://aka.ms/arm-function-{name} for usage details."
-    )
-
-
-def _neither(name: str, what: str, wanted: str, value: Any) -> ExpressionError:
-    return ExpressionError(
-        f"{what} '{name}' expects its parameter {wanted}. The provided value is of type '{kind_of(value)}'. Please see "
-        f"https://aka.ms/arm-function-{name} for usage details."
-    )
+    raise no_collection(name, "first parameter 'collection' to be an array or a string", value)
 
 
 def create_array(*values: Any) -> list[Any]:
@@ -145,9 +115,7 @@ def create_array(*values: Any) -> list[Any]:
 
 def create_object(*pairs: Any) -> dict[str, Any]:
     if len(pairs) % 2:
-        raise ExpressionError(
-            f"The template language function 'createObject' expects an even number of parameters. {SEE}"
-        )
+        raise refused("createObject", "expects an even number of parameters.")
     for place in range(0, len(pairs), 2):
         if not isinstance(pairs[place], str):
             raise wrong_type("createObject", place, "String", pairs[place])
@@ -159,10 +127,8 @@ def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = ", ".join(name for name in made if names.count(name) > 1)
-        raise ExpressionError(
-            "The template language function 'createObject' expects all property names to be unique. The following property "
-            f"names were duplicated: {twice}. {SEE}"
-        )
+        unique = "expects all property names to be unique. The following property names were duplicated"
+        raise refused("createObject", f"{unique}: {twice}.")
     return made
 
 
@@ -172,21 +138,16 @@ def flatten(values: list[Any]) -> list[Any]:
 
 def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
-        raise ExpressionError(
-            "The template language function 'range' parameters are out of range: 'count' must be a positive integer no larger "
-            "than 1000 and the sum of 'start index' and 'count' must be no larger than 2147483647. Please see "
-            "https://aka.ms/arm-function-range for usage details."
+        limits = (
+            "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be no"
         )
+        raise refused("range", f"parameters are out of range: {limits} larger than 2147483647.", "arm-function-range")
     return list(range(start, start + count))
 
 
 def items(value: dict[str, Any]) -> list[dict[str, Any]]:
     names = sorted(value, key=lambda name: [*memoryview(units(name)).cast("H")])  # by UTF-16 units
     return [{"key": name, "value": value[name]} for name in names]
-
-
-def object_keys(value: dict[str, Any]) -> list[str]:
-    return ordering.ordered([*value])
 
 
 def _alike(name: str, values: tuple[Any, ...]) -> bool:
@@ -214,33 +175,8 @@ def union(*values: Any) -> Any:
         return distinct([item for value in values for item in as_list(value)])
     made: dict[str, Any] = {}
     for value in values:
-        made = _merged(made, as_object(value))
+        made = merged(made, as_object(value))
     return made
-
-
-def _merged(left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """The right one's values over the left one's, objects within each other too; the last spelling of a name stays."""
-    made = dict(left)
-    for name, item in right.items():
-        own = own_key(made, name)
-        old = made[own] if own is not None else None
-        if item is None and own is not None:
-            continue
-        if isinstance(old, dict) and isinstance(item, dict):
-            item = _merged(as_object(old), as_object(item))
-        elif old is not None and not _replaceable(kind_of(old), kind_of(item)):
-            raise ExpressionError(
-                f"The template language function 'union' failed to evaluate due to a type mismatch between '{kind_of(old)}' "
-                f"and '{kind_of(item)}'. Please see https://aka.ms/arm-function-union for usage details."
-            )
-        if own is not None and own != name:
-            made = {name if each == own else each: value for each, value in made.items()}
-        made[name] = item
-    return made
-
-
-def _replaceable(old: str, new: str) -> bool:
-    return old == new or not {old, new} & {"Array", "Object"}
 
 
 def shallow_merge(values: list[Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.armlang.values import ExpressionError, as_list, as_object
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import as_list, as_object
 from sidecar.dotnet.text import LARGEST
 
 

@@ -12,10 +12,11 @@ from typing import Any
 from sidecar.armlang.argument_types import SEE, check_arguments, not_valid, unhandled
 from sidecar.armlang.collection_functions import property_of, unique_names
 from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
-from sidecar.armlang.function_table import arity_problem, function_named
-from sidecar.armlang.functions import FUNCTIONS
-from sidecar.armlang.values import ExpressionError, NotKnownHere, as_list, as_object, kind_of, unknown
-from sidecar.dotnet.errors import NotKnown
+from sidecar.armlang.function_table import TABLE, arity_problem, function_named
+from sidecar.armlang.functions import FUNCTIONS, refusal
+from sidecar.armlang.values import ExpressionError, NotKnownHere, unknown
+from sidecar.dotnet.errors import Malformed, NotKnown
+from sidecar.dotnet.json_values import as_list, as_object, kind_of
 from sidecar.dotnet.text import paired, upper
 
 Function = Callable[..., Any]
@@ -42,6 +43,9 @@ class Deferred(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+
+
+Special = Callable[[tuple[Node, ...], Scope], Any]
 
 
 def evaluate(value: Any, scope: Scope) -> Any:
@@ -98,12 +102,14 @@ def compute(node: Node, scope: Scope) -> Any:
         result = function(*arguments)
     except NotKnown as problem:
         raise unknown(str(problem)) from problem
+    except Malformed as problem:
+        raise refusal(row.name if row else node.name, arguments, problem) from problem
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, OverflowError) as problem:
         raise unhandled(node.name) from problem
     return paired(result) if isinstance(result, str) else result
 
 
-def _reading(kind: str, of: Callable[[Scope], Callable[[str], Any] | None]) -> Callable[[tuple[Node, ...], Scope], Any]:
+def _reading(kind: str, of: Callable[[Scope], Callable[[str], Any] | None]) -> Special:
     """A function that looks a name up in the scope."""
 
     def read(arguments: tuple[Node, ...], scope: Scope) -> Any:
@@ -124,22 +130,6 @@ def _of_lambda(scope: Scope) -> Callable[[str], Any]:
         return scope.lambda_variables[name]
 
     return known
-
-
-def _condition(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    return compute(arguments[1] if _truth("if", arguments[0], scope) else arguments[2], scope)
-
-
-def _conjunction(arguments: tuple[Node, ...], scope: Scope) -> bool:
-    return all(_truth("and", argument, scope) for argument in arguments)
-
-
-def _disjunction(arguments: tuple[Node, ...], scope: Scope) -> bool:
-    return any(_truth("or", argument, scope) for argument in arguments)
-
-
-def _coalesce(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    return next((value for argument in arguments if (value := compute(argument, scope)) is not None), None)
 
 
 def _truth(function: str, node: Node, scope: Scope) -> bool:
@@ -193,38 +183,36 @@ def _lambda(name: str, node: Node, scope: Scope) -> _Lambda:
     return _Lambda(name, names, node.arguments[-1], scope)
 
 
-def _collection(name: str, node: Node, scope: Scope) -> Any:
-    value = compute(node, scope)
-    row = function_named(name)
-    if row:
-        check_arguments(row, [value])
-    return value
+def _over(name: str, function: Function) -> Special:
+    """A function of a collection: what its row calls a lambda stays one, everything else is evaluated."""
+    row = TABLE[name.lower()]
+
+    def special(arguments: tuple[Node, ...], scope: Scope) -> Any:
+        values = compute(arguments[0], scope)
+        check_arguments(row, [values])
+        rest = enumerate(arguments[1:], 1)
+        given = [(_lambda(name, each, scope) if at in lambdas else compute(each, scope)) for at, each in rest]
+        return function(values, *given)
+
+    lambdas = [at for at, each in enumerate(row.signatures[0].parameters) if each.lambda_]
+    return special
 
 
-def _map(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    values = _collection("map", arguments[0], scope)
-    return _lambda("map", arguments[1], scope).over(values)
+def _map(values: list[Any], function: _Lambda) -> list[Any]:
+    return function.over(values)
 
 
-def _filter(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    values = _collection("filter", arguments[0], scope)
-    kept = _lambda("filter", arguments[1], scope).over(values, "Boolean")
-    return [value for value, keep in zip(values, kept, strict=True) if keep]
+def _filter(values: list[Any], keeps: _Lambda) -> list[Any]:
+    return [value for value, keep in zip(values, keeps.over(values, "Boolean"), strict=True) if keep]
 
 
-def _reduce(arguments: tuple[Node, ...], scope: Scope) -> Any:
-    values = _collection("reduce", arguments[0], scope)
-    call = _lambda("reduce", arguments[2], scope)
-    total = compute(arguments[1], scope)
+def _reduce(values: list[Any], total: Any, call: _Lambda) -> Any:
     for index, value in enumerate(values):
         total = call(*(total, value, index)[: len(call.names)])
     return total
 
 
-def _sort(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
-    values = _collection("sort", arguments[0], scope)
-    before = _lambda("sort", arguments[1], scope)
-
+def _sort(values: list[Any], before: _Lambda) -> list[Any]:
     def holds(left: Any, right: Any) -> bool:
         try:
             result = before(left, right)
@@ -240,53 +228,47 @@ def _sort(arguments: tuple[Node, ...], scope: Scope) -> list[Any]:
     return sorted(values, key=functools.cmp_to_key(lambda left, right: holds(right, left) - holds(left, right)))
 
 
-def _to_object(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
-    values = _collection("toObject", arguments[0], scope)
-    keys = _lambda("toObject", arguments[1], scope).over(values, "String")
+def _to_object(values: list[Any], key_of: _Lambda, made_of: _Lambda | None = None) -> dict[str, Any]:
+    keys = key_of.over(values, "String")
     seen: dict[str, str] = {}
     for key in keys:
         if upper(key) in seen:
+            what = f"of function 'toObject' returned a duplicate key '{seen[upper(key)]}'."
             raise ExpressionError(
-                f"The lambda expression parameter at index '1' of function 'toObject' returned a duplicate key "
-                f"'{seen[upper(key)]}'. Object keys must be strings that are case-insensitively unique. {SEE}"
+                f"The lambda expression parameter at index '1' {what} Object keys must be strings that are case-insensitively "
+                f"unique. {SEE}"
             )
         seen[upper(key)] = key
-    made = _lambda("toObject", arguments[2], scope).over(values) if len(arguments) > 2 else values
-    return dict(zip(keys, made, strict=True))
+    return dict(zip(keys, made_of.over(values) if made_of else values, strict=True))
 
 
-def _group_by(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
-    values = _collection("groupBy", arguments[0], scope)
-    keys = _lambda("groupBy", arguments[1], scope).over(values, "String")
-    made = _lambda("groupBy", arguments[2], scope).over(values) if len(arguments) > 2 else values
+def _group_by(values: list[Any], key_of: _Lambda, made_of: _Lambda | None = None) -> dict[str, Any]:
     spelt: dict[str, str] = {}
     groups: dict[str, list[Any]] = {}
-    for key, value in zip(keys, made, strict=True):
+    for key, value in zip(key_of.over(values, "String"), made_of.over(values) if made_of else values, strict=True):
         groups.setdefault(spelt.setdefault(upper(key), key), []).append(value)
     return groups
 
 
-def _map_values(arguments: tuple[Node, ...], scope: Scope) -> dict[str, Any]:
-    value = _collection("mapValues", arguments[0], scope)
-    function = _lambda("mapValues", arguments[1], scope)
-    return {key: function(item) for key, item in as_object(value).items()}
+def _map_values(value: dict[str, Any], function: _Lambda) -> dict[str, Any]:
+    return {key: function(item) for key, item in value.items()}
 
 
 # Functions whose arguments are not simply evaluated first: they choose, bind names, or read the scope.
-SPECIAL: Mapping[str, Callable[[tuple[Node, ...], Scope], Any]] = {
+SPECIAL: Mapping[str, Special] = {
     "parameters": _reading("parameters", lambda scope: scope.parameters),
     "variables": _reading("variables", lambda scope: scope.variables),
     "lambdavariables": _reading("lambdaVariables", _of_lambda),
-    "if": _condition,
-    "and": _conjunction,
-    "or": _disjunction,
-    "coalesce": _coalesce,
+    "if": lambda given, scope: compute(given[1] if _truth("if", given[0], scope) else given[2], scope),
+    "and": lambda given, scope: all(_truth("and", each, scope) for each in given),
+    "or": lambda given, scope: any(_truth("or", each, scope) for each in given),
+    "coalesce": lambda given, scope: next((it for each in given if (it := compute(each, scope)) is not None), None),
     "copyindex": _copy_index,
-    "map": _map,
-    "filter": _filter,
-    "reduce": _reduce,
-    "sort": _sort,
-    "toobject": _to_object,
-    "groupby": _group_by,
-    "mapvalues": _map_values,
+    "map": _over("map", _map),
+    "filter": _over("filter", _filter),
+    "reduce": _over("reduce", _reduce),
+    "sort": _over("sort", _sort),
+    "toobject": _over("toObject", _to_object),
+    "groupby": _over("groupBy", _group_by),
+    "mapvalues": _over("mapValues", _map_values),
 }

@@ -289,10 +289,9 @@ def function_named(name: str) -> Function | None:
 def bicep_function(name: str) -> Function | None:
     """The row of a function that Bicep has, by its exact name."""
     found = function_named(name)
-    known = (
-        found and found.made != "template" and (found.name == name or (found.name == "list*" and name[:4] == "list"))
-    )
-    return found if known else None
+    if found is None or found.made == "template":
+        return None
+    return found if found.name == name or (found.name == "list*" and name[:4] == "list") else None
 
 
 def arity_problem(name: str, given: int, arity: Arity) -> str | None:

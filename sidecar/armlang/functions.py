@@ -1,17 +1,24 @@
 """What the plain functions do: conversions, numbers and comparison here, others in their files under the table's names."""
 
-import re
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FunctionType, ModuleType
 from typing import Any
 
-from sidecar.armlang import addresses, collection_functions, dates, text_functions, uris
-from sidecar.armlang.argument_types import none_of, not_valid, unhandled, wrong_type
+from sidecar.armlang import collection_functions, dates, text_functions
+from sidecar.armlang.argument_types import none_of, not_valid, refused, unhandled, wrong_type
 from sidecar.armlang.function_table import TABLE
-from sidecar.armlang.values import ExpressionError, as_list, distinct, kind_of, same, text_of, unknown
-from sidecar.dotnet import ordering
-from sidecar.dotnet.json_texts import json_text
-from sidecar.dotnet.text import LARGEST, lower, trim, upper
+from sidecar.armlang.values import ExpressionError, unknown
+from sidecar.dotnet import networks, ordering, uris
+from sidecar.dotnet.composite import format_text
+from sidecar.dotnet.dates import seconds_of
+from sidecar.dotnet.digests import guid, unique_string
+from sidecar.dotnet.errors import Malformed
+from sidecar.dotnet.json_texts import json_text, read_json, text_of
+from sidecar.dotnet.json_values import as_list, distinct, kind_of, same
+from sidecar.dotnet.numbers import read_float, read_integer
+from sidecar.dotnet.text import LARGEST, base64_text, lower, of_base64, trim, upper
 
 
 def _array(value: Any) -> list[Any]:
@@ -42,20 +49,7 @@ def _integer(value: Any) -> int:
         return value
     if not isinstance(value, str):
         raise none_of("int", "Integer, String", value)
-    found = re.fullmatch(r"[\t-\r ]*([+-]?)0*([0-9]{1,19})[\t-\r ]*", value)
-    if found and -LARGEST - 1 <= int(found[1] + found[2]) <= LARGEST:
-        return int(found[1] + found[2])
-    raise ExpressionError(
-        f"The template language function 'int' cannot convert provided value '{value}' to integer value. Please see "
-        "https://aka.ms/arm-function-int for usage details."
-    )
-
-
-def _not_converted(name: str) -> ExpressionError:
-    return ExpressionError(
-        f"The template language function '{name}' was invoked with a parameter that is not valid. The value cannot be converted "
-        "to the target type."
-    )
+    return read_integer(value)
 
 
 def _boolean(value: Any) -> bool:
@@ -63,16 +57,16 @@ def _boolean(value: Any) -> bool:
         return value != 0
     word = lower(trim(value)) if isinstance(value, str) else ""
     if word not in ("true", "false"):
-        raise _not_converted("bool")
+        raise refusal("bool")
     return word == "true"
 
 
 def _float(value: Any) -> float:
     if type(value) in (int, float):
         return float(value)
-    if isinstance(value, str) and re.fullmatch(r"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*", value, re.ASCII):
-        return float(value)
-    raise _not_converted("float")
+    if isinstance(value, str):
+        return read_float(value)
+    raise refusal("float")
 
 
 def _whole(name: str, compute: Callable[[int, int], int]) -> Callable[[int, int], int]:
@@ -84,20 +78,14 @@ def _whole(name: str, compute: Callable[[int, int], int]) -> Callable[[int, int]
             return result
         if name in ("div", "mod"):
             raise unhandled(name)
-        raise ExpressionError(
-            f"The template language function '{name}' overflowed with the operants '{left}' and '{right}'. Please see "
-            "https://aka.ms/arm-functions for usage details."
-        )
+        raise refused(name, f"overflowed with the operants '{left}' and '{right}'.")
 
     return function
 
 
 def _divided(name: str, left: int, right: int) -> int:
     if right == 0:
-        raise ExpressionError(
-            f"The template language function '{name}' tried to divide by zero. Please see https://aka.ms/arm-functions for usage "
-            "details."
-        )
+        raise refused(name, "tried to divide by zero.")
     quotient = abs(left) // abs(right)
     return quotient if (left < 0) == (right < 0) else -quotient
 
@@ -140,16 +128,16 @@ def _comparison(name: str, holds: Callable[[int], bool]) -> Callable[[Any, Any],
     return function
 
 
-def _not(value: bool) -> bool:
-    return not value
+def _base64_to_json(text: str) -> Any:
+    inner = of_base64(text)
+    try:
+        return read_json(inner)
+    except Malformed as problem:
+        raise refusal("json") from problem
 
 
 def _fail(message: str) -> Any:
     raise ExpressionError(message, "UserDefinedFailure")
-
-
-def _constant(value: Any) -> Callable[[], Any]:
-    return lambda: value
 
 
 def _named(module: ModuleType) -> dict[str, Callable[..., Any]]:
@@ -159,36 +147,82 @@ def _named(module: ModuleType) -> dict[str, Callable[..., Any]]:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
-    **_named(addresses),
     **_named(collection_functions),
     **_named(dates),
     **_named(text_functions),
-    **_named(uris),
     "add": _whole("add", lambda left, right: left + right),
     "array": _array,
+    "base64": base64_text,
+    "base64tojson": _base64_to_json,
+    "base64tostring": of_base64,
     "bool": _boolean,
+    "builduri": uris.built,
+    "cidrhost": networks.host,
+    "cidrsubnet": networks.subnet,
     "concat": _concat,
+    "datetimetoepoch": seconds_of,
     "distinct": distinct,
     "div": _whole("div", lambda left, right: _divided("div", left, right)),
+    "endswith": ordering.ends,
     "equals": same,
     "fail": _fail,
-    "false": _constant(False),
+    "false": lambda: False,
+    "first": partial(collection_functions.end_of, "first", 0),
     "float": _float,
+    "format": format_text,
     "greater": _comparison("greater", lambda order: order > 0),
     "greaterorequals": _comparison("greaterOrEquals", lambda order: order >= 0),
+    "guid": guid,
+    "indexof": partial(text_functions.place_of, "indexOf", False),
     "int": _integer,
+    "json": read_json,
+    "last": partial(collection_functions.end_of, "last", -1),
+    "lastindexof": partial(text_functions.place_of, "lastIndexOf", True),
     "less": _comparison("less", lambda order: order < 0),
     "lessorequals": _comparison("lessOrEquals", lambda order: order <= 0),
     "max": _extreme("max", max),
     "min": _extreme("min", min),
     "mod": _whole("mod", _remainder),
     "mul": _whole("mul", lambda left, right: left * right),
-    "not": _not,
-    "null": _constant(None),
+    "not": operator.not_,
+    "null": lambda: None,
+    "objectkeys": ordering.ordered,
+    "parsecidr": networks.parts,
+    "parseuri": uris.parts,
+    "startswith": ordering.starts,
     "string": _string,
     "sub": _whole("sub", lambda left, right: left - right),
     "tolower": lower,
     "toupper": upper,
     "trim": trim,
-    "true": _constant(True),
+    "true": lambda: True,
+    "uniquestring": unique_string,
+    "uri": uris.resolved,
+    "uricomponent": uris.component,
+    "uricomponenttostring": uris.component_text,
 }
+
+_INVALID = "The template language function '{name}' was invoked with a parameter that is not valid. The value cannot be"
+_REFUSALS: Mapping[str, str] = {
+    **dict.fromkeys(("base64ToJson", "base64ToString"), f"{_INVALID} decoded from base64 representation."),
+    **dict.fromkeys(("bool", "dataUriToString", "float"), f"{_INVALID} converted to the target type."),
+    "buildUri": "The input object to the 'buildUri' function is missing the required property '{problem}''.",
+    "dateTimeToEpoch": "The template function 'dateTimeToEpoch' has an invalid parameter. The parameter '{0}' is not a valid "
+    "ISO8601 DateTime string. Please see https://aka.ms/arm-syntax-functions .",
+    "int": "The template language function 'int' cannot convert provided value '{0}' to integer value. Please see "
+    "https://aka.ms/arm-function-int for usage details.",
+    "format": "Unable to evaluate language function 'format': the format is invalid: '{problem}'. Please see "
+    "https://aka.ms/arm-function-format for usage details.",
+    "json": "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string.",
+    "parseUri": "The specified URL '{0}' is not valid '{problem}'.",
+    "union": "The template language function 'union' failed to evaluate due to a type mismatch between {problem}. Please see "
+    "https://aka.ms/arm-function-union for usage details.",
+    "uri": "The template language function 'uri' expects its first argument to be a uri string. The provided value is '{0}'. "
+    "Please see https://aka.ms/arm-function-datauri for usage details.",
+}
+"""The engine's sentence where .NET refuses the arguments; else .NET's own."""
+
+
+def refusal(name: str, arguments: Sequence[Any] = (), problem: object = "") -> ExpressionError:
+    sentence = _REFUSALS.get(name, "{problem}")
+    return ExpressionError(sentence.format(*arguments, name=name, problem=problem))

@@ -1,64 +1,44 @@
 """The functions of texts. Arguments have the types of the table's rows."""
 
-import base64
 import re
+import urllib.parse
 from typing import Any
 
-from sidecar.armlang.argument_types import none_of, wrong_type
-from sidecar.armlang.values import ExpressionError, as_list, kind_of, same, text_of, unknown
+from sidecar.armlang.argument_types import none_of, refused, wrong_type
+from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet import ordering
-from sidecar.dotnet.composite import format_text
-from sidecar.dotnet.digests import guid, unique_string
-from sidecar.dotnet.errors import Malformed
-from sidecar.dotnet.json_texts import read_json
-from sidecar.dotnet.text import SPACE, cut, length, upper, utf8, written
+from sidecar.dotnet.json_texts import text_of
+from sidecar.dotnet.json_values import as_list, kind_of, same
+from sidecar.dotnet.text import SPACE, base64_text, cut, length, lower, of_base64, upper
+
+_DATA = re.compile(r"data:(?P<type>[^;,]*)(?P<more>(?:;[^;,]*)*),(?P<data>.*)", re.DOTALL | re.IGNORECASE)
 
 
-def base64_(text: str) -> str:
-    return base64.b64encode(utf8(text)).decode()
+def data_uri(value: Any) -> str:
+    if not isinstance(value, str):
+        raise unknown("how dataUri() writes a value that is no string")
+    return f"data:text/plain;charset=utf-8;base64,{base64_text(value)}"
 
 
-def base64_to_string(text: str, function: str = "base64ToString") -> str:
-    try:
-        data = base64.b64decode(re.sub(r"[ \t\r\n]", "", text), validate=True)
-    except ValueError as problem:  # binascii.Error, and a character that is not ASCII
-        raise ExpressionError(
-            f"The template language function '{function}' was invoked with a parameter that is not valid. The value cannot be "
-            "decoded from base64 representation."
-        ) from problem
-    return data.decode(errors="replace")
+def data_uri_to_string(text: str) -> str:
+    see = "arm-functions#dataUriToString"
+    found = _DATA.fullmatch(text)
+    if not found:
+        wanted = "expects its parameter to be formatted as a valid data URI. The provided value"
+        raise refused("dataUriToString", f"{wanted} '{text}' was not formatted correctly.", see)
+    marks = [each for each in found["more"].split(";") if each]
+    for mark in marks:
+        name, _, value = mark.partition("=")
+        if name.lower() == "charset" and lower(value) not in ("utf8", "utf-8"):
+            if lower(value) in ("ascii", "us-ascii"):
+                raise unknown(f"the charset '{value}' of a data URI")
+            raise refused(
+                "dataUriToString", f"parameter is not valid. The provided charset '{value}' is not supported.", see
+            )
+    return of_base64(found["data"]) if "base64" in map(lower, marks) else urllib.parse.unquote(found["data"])
 
 
-def base64_to_json(text: str) -> Any:
-    return json_(base64_to_string(text, "base64ToJson"))
-
-
-def ends_with(text: str, end: str) -> bool:
-    return ordering.ends(text, end)
-
-
-def starts_with(text: str, start: str) -> bool:
-    return ordering.starts(text, start)
-
-
-def guid_(*values: str) -> str:
-    return guid(*(written(each) for each in values))
-
-
-def unique_string_(*values: str) -> str:
-    return unique_string(*(written(each) for each in values))
-
-
-def index_of(value: Any, item: Any) -> int:
-    return _found(value, item, "indexOf")
-
-
-def last_index_of(value: Any, item: Any) -> int:
-    return _found(value, item, "lastIndexOf")
-
-
-def _found(value: Any, item: Any, name: str) -> int:
-    last = name == "lastIndexOf"
+def place_of(name: str, last: bool, value: Any, item: Any) -> int:
     if isinstance(value, list):
         places = [at for at, each in enumerate(as_list(value)) if same(each, item)]
         return (places[-1] if last else places[0]) if places else -1
@@ -90,25 +70,19 @@ def _alike(text: str, pattern: str) -> bool:
 
 
 def pad_left(value: Any, width: Any, fill: Any = " ") -> str:
-    def wrong(which: str, why: str) -> ExpressionError:
-        return ExpressionError(
-            f"Unable to evaluate template language function 'padLeft': the {which} parameter is invalid. {why} The syntax is "
-            "padLeft(string, totalWidth [, paddingChar]). Please see https://aka.ms/arm-function-padleft for usage details."
-        )
-
     if type(value) not in (str, int):
-        raise wrong(
-            "first", f"The source string must be a String or integer type, while '{kind_of(value)}' was provided."
-        )
-    if type(width) is not int or not 1 <= width <= 16:
-        raise wrong(
-            "second",
-            f"Total width must be a positive integer value and not greater than '16', while '{text_of(width)}' was provided.",
-        )
-    if not isinstance(fill, str) or length(fill) != 1:
-        raise wrong("third", f"The padding character must be a single character, while '{text_of(fill)}' was provided.")
-    text = str(value)
-    return fill * (width - length(text)) + text
+        which, why = "first", f"The source string must be a String or integer type, while '{kind_of(value)}' was"
+    elif type(width) is not int or not 1 <= width <= 16:
+        which = "second"
+        why = f"Total width must be a positive integer value and not greater than '16', while '{text_of(width)}' was"
+    elif not isinstance(fill, str) or length(fill) != 1:
+        which, why = "third", f"The padding character must be a single character, while '{text_of(fill)}' was"
+    else:
+        return fill * (width - length(str(value))) + str(value)
+    raise ExpressionError(
+        f"Unable to evaluate template language function 'padLeft': the {which} parameter is invalid. {why} provided. The syntax "
+        "is padLeft(string, totalWidth [, paddingChar]). Please see https://aka.ms/arm-function-padleft for usage details."
+    )
 
 
 def replace(text: str, old: str, new: str) -> str:
@@ -147,22 +121,3 @@ def substring(text: str, start: int, count: int | None = None) -> str:
         f"Unable to evaluate the template language function 'substring'. The {what} {rule} {stated} Please see "
         "https://aka.ms/arm-function-substring for usage details."
     )
-
-
-def format_(pattern: str, *values: Any) -> str:
-    try:
-        return format_text(pattern, values, text_of)
-    except Malformed as problem:
-        raise ExpressionError(
-            f"Unable to evaluate language function 'format': the format is invalid: '{problem}'. Please see "
-            "https://aka.ms/arm-function-format for usage details."
-        ) from problem
-
-
-def json_(text: str) -> Any:
-    try:
-        return read_json(text)
-    except Malformed as problem:
-        raise ExpressionError(
-            "Unable to evaluate the template language function 'json'. The argument provided is not a valid JSON string."
-        ) from problem

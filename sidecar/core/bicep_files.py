@@ -14,6 +14,7 @@ from typing import cast
 
 from sidecar.armlang.bicep_findings import Unreadable
 from sidecar.core.jsonedit import strict
+from sidecar.core.yaml_values import NoYamlError, UnclearError, read_yaml
 from sidecar.words.bicep_codes import OUTSIDE
 from sidecar.words.text import Text
 
@@ -130,8 +131,18 @@ def _of_json(content: bytes, path: str, arguments: Sequence[str]) -> object:
     return _followed(value, path, arguments[1] if len(arguments) > 1 else "")
 
 
+def _of_yaml(content: bytes, path: str, arguments: Sequence[str]) -> object:
+    try:
+        value = read_yaml(_decoded(content, path, arguments, 2, 1_048_576))
+    except NoYamlError as error:
+        raise Unreadable("BCP340", path=path, line=error.line, problem=error.problem) from error
+    except UnclearError as error:
+        raise Unreadable(OUTSIDE, what=f"line {error.line} of {path}: {error.what}") from error
+    return _followed(value, path, arguments[1] if len(arguments) > 1 else "")
+
+
 def _followed(value: object, path: str, steps: str) -> object:
-    """What lies at a path within JSON, as `.ingress.hosts[0]`."""
+    """What lies at a path within a value, as `.ingress.hosts[0]`."""
     rest = steps.removeprefix("$")
     rest = rest if not rest or rest.startswith((".", "[")) else f".{rest}"
     while rest:
@@ -160,4 +171,5 @@ _LOADERS: Mapping[str, Callable[[bytes, str, Sequence[str]], object]] = {
     "loadFileAsBase64": _of_base64,
     "loadJsonContent": _of_json,
     "loadTextContent": _of_text,
+    "loadYamlContent": _of_yaml,
 }

@@ -19,7 +19,8 @@ from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.azure_names import RULES, Rule
 from sidecar.decisions.profiles import DEFAULT_TYPE, PROFILE_TYPE
 from sidecar.decisions.provisioning import ACCOUNT, APP, SHARE
-from sidecar.decisions.stated_parameters import misstated, nearest
+from sidecar.decisions.stated_parameters import misstated
+from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
 
 
@@ -96,7 +97,7 @@ def of_config(root: Value) -> list[Finding]:
     stated = {each.key for each in root.members}
     for each in root.members:
         if each.key not in CONFIG_KEYS:
-            near = nearest(each.key, CONFIG_KEYS)
+            near = nearest(each.key, CONFIG_KEYS, 0.7)
             if near is not None and near not in stated:
                 sentence = Text("{name} is no key that is read here: did you mean {near}?", name=each.key, near=near)
                 found.append(Finding(each.place, "UnknownKey", sentence, certain=False, fixes=_renamed(each, near)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from sidecar.core.deployment import Template
+from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
 
 Declared = Mapping[str, object]
@@ -48,7 +48,7 @@ def misstated(template: Template, stated: Mapping[str, object]) -> tuple[Misstat
     for name, value in stated.items():
         known = declared.get(name.lower())
         if known is None:
-            near = nearest(name, _parameters(template))
+            near = nearest(name, _parameters(template), 0.7)
             found.append(Misstated(name, "InvalidTemplateParameter", _unknown(name, template, near), near))
             continue
         sentence = _refused(name, value, known)
@@ -76,13 +76,6 @@ def with_documented_defaults(template: Template, stated: Mapping[str, object]) -
     parameters = _parameters(template)
     filled = {name: {**parameters[name], "defaultValue": wanted[name.lower()]} for name in lacking}
     return {**template, "parameters": {**parameters, **filled}}
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that this one is likely to be, whatever its casing; None for one that is like none."""
-    folded = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), folded, 1, 0.7)
-    return folded[near[0]] if near else None
 
 
 def _unknown(name: str, template: Template, near: str | None) -> Text:

@@ -1,16 +1,17 @@
 """.NET's String.Format."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sidecar.dotnet.errors import Malformed
+from sidecar.dotnet.json_texts import text_of
 from sidecar.dotnet.numbers import format_number
 from sidecar.dotnet.text import length
 
 
-def format_text(pattern: str, values: Sequence[Any], shown: Callable[[Any], str]) -> str:
-    """.NET's String.Format: `{0}`, `{0,5}`, `{0:D3}`; doubled braces stand for one. `shown` writes what is no number."""
+def format_text(pattern: str, *values: Any) -> str:
+    """`{0}`, `{0,5}`, `{0:D3}`; doubled braces stand for one."""
     made: list[str] = []
     at = 0
     while at < len(pattern):
@@ -28,7 +29,7 @@ def format_text(pattern: str, values: Sequence[Any], shown: Callable[[Any], str]
             continue
         if mark == "}":
             raise _malformed(at + 1, "Unexpected closing brace without a corresponding opening brace.")
-        text, at = _item(pattern, at + 1, values, shown)
+        text, at = _item(pattern, at + 1, values)
         made.append(text)
     return "".join(made)
 
@@ -38,7 +39,7 @@ _HOLE = re.compile(
 )
 
 
-def _item(pattern: str, at: int, values: Sequence[Any], shown: Callable[[Any], str]) -> tuple[str, int]:
+def _item(pattern: str, at: int, values: Sequence[Any]) -> tuple[str, int]:
     """(the item that begins at `at`, filled in; the place after it)"""
     found = _HOLE.match(pattern, at)
     if not found:
@@ -53,7 +54,7 @@ def _item(pattern: str, at: int, values: Sequence[Any], shown: Callable[[Any], s
         raise Malformed(reason)
     value, width = values[int(found["index"])], int(found["width"] or 0)
     numeric = type(value) in (int, float)
-    text = format_number(value, found["form"] or "") if numeric else shown(value)
+    text = format_number(value, found["form"] or "") if numeric else text_of(value)
     space = " " * max(abs(width) - length(text), 0)
     return (text + space if width < 0 else space + text), found.end()
 

@@ -45,6 +45,38 @@ def read_date(text: str) -> tuple[datetime.datetime, int]:
     return datetime.datetime.combine(day, time), int(fraction[6])
 
 
+_DURATION = re.compile(
+    r"(?P<sign>-?)P(?=\d|T\d)(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
+)
+
+
+def read_duration(text: str) -> datetime.timedelta:
+    """A month is 30 days and a year 365, as XML Schema's durations become a span of time."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise Malformed("it is no duration")
+    part = {name: value or "0" for name, value in found.groupdict().items() if name != "sign"}
+    whole, _, rest = part["seconds"].partition(".")
+    if len(rest) > 6:
+        raise NotKnown(f"the duration '{text}'")
+    days = int(part["days"]) + 30 * int(part["months"]) + 365 * int(part["years"])
+    step = datetime.timedelta(days, int(whole), int(rest.ljust(6, "0")), 0, int(part["minutes"]), int(part["hours"]))
+    return -step if found["sign"] else step
+
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def seconds_of(text: str) -> int:
+    """Since 1970."""
+    return (read_date(text)[0] - _EPOCH) // datetime.timedelta(seconds=1)
+
+
+def of_seconds(number: int) -> datetime.datetime:
+    return _EPOCH + datetime.timedelta(seconds=number)
+
+
 def _month(name: str) -> int:
     return next(at for at, each in enumerate(_MONTHS, 1) if each.lower().startswith(name.lower()[:3]))
 

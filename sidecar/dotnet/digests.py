@@ -2,16 +2,18 @@
 
 import uuid
 
+from sidecar.dotnet.text import utf8, written
+
 
 def unique_string(*values: str) -> str:
     """ARM's uniqueString(): 13 characters of a 64-bit hash, the same for the same values in every deployment."""
-    number = _hash64("-".join(values).encode())
+    number = _hash64(utf8("-".join(values)))
     return "".join(_BASE32[(number >> shift) & 31] for shift in range(59, -1, -5)) + _BASE32[(number << 1) & 31]
 
 
 def guid(*values: str) -> str:
     """ARM's guid(): a name-based UUID, the same for the same values in every deployment."""
-    return str(uuid.uuid5(_GUID_NAMESPACE, "-".join(values)))
+    return str(uuid.uuid5(_GUID_NAMESPACE, written("-".join(values))))
 
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"

@@ -151,3 +151,14 @@ def json_text(value: Any) -> str:
         return text if "." in text or "E" in text else f"{text}.0"
     text = json.dumps(value, ensure_ascii=False)
     return _SEPARATORS.sub(lambda found: f"\\u{ord(found[0]):04x}", text) if isinstance(value, str) else text
+
+
+def text_of(value: Any) -> str:
+    """As interpolation shows a value: True, nothing for null, JSON with single quotes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | list):
+        return json_text(value).replace('"', "'")
+    if isinstance(value, float):
+        return float_text(value)
+    return "" if value is None else str(value)

@@ -1,30 +1,73 @@
-"""Networks in CIDR notation as .NET reads them: octal and short forms of addresses too, and those without a prefix."""
+"""Networks in CIDR notation as .NET reads them (octal and short forms of addresses too, and those without a prefix), their
+subnets and hosts. Refusals are whole sentences."""
 
 import ipaddress
 import re
+from typing import Any
 
 from sidecar.dotnet.errors import Malformed, NotKnown
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PART = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*")
 
+_MOST_SUBNETS = 2**32
 
-def read_network(text: str) -> Network:
+
+def _read(text: str) -> Network:
+    try:
+        return _network(text)
+    except ValueError as problem:
+        raise Malformed(f"The specified CIDR '{text}' is not valid.") from problem
+
+
+def subnet(text: str, prefix: int, index: int) -> str:
+    network = _read(text)
+    if not network.prefixlen <= prefix <= network.max_prefixlen:
+        raise Malformed(f"Could not generate subnet for network '{text}' and CIDR value '{prefix}'.")
+    count = 1 << (prefix - network.prefixlen)
+    if count > _MOST_SUBNETS:
+        raise NotKnown(f"a network that is cut into {count} subnets")
+    if not 0 <= index < count:
+        raise Malformed(f"The specified subnetIndex '{index}' is not a valid index of the subnet size '{count}'.")
+    step = 1 << (network.max_prefixlen - prefix)
+    return f"{_shown(network, int(network.network_address) + index * step)}/{prefix}"
+
+
+def host(text: str, index: int) -> str:
+    """The host after the first usable address; -1 is the network's own."""
+    network = _read(text)
+    if index < -1:
+        raise NotKnown(f"the host {index} of a network")
+    if index >= network.num_addresses - 2:
+        raise Malformed(f"Could not calculate the CidrHost for network '{text}' and CIDR value '{index}'.")
+    return _shown(network, int(network.network_address) + 1 + index)
+
+
+def parts(text: str) -> dict[str, Any]:
+    network = _read(text)
+    first, last = int(network.network_address), int(network.network_address) + network.num_addresses - 1
+    shown = {"network": _shown(network, first), "netmask": _shown(network, int(network.netmask))}
+    usable = (first, last)
+    if network.version == 4:
+        shown["broadcast"] = _shown(network, last)
+        usable = (first + 1, last - 1) if network.prefixlen < 31 else (first, first)
+    ends = {"firstUsable": _shown(network, usable[0]), "lastUsable": _shown(network, usable[1])}
+    return {**shown, **ends, "cidr": network.prefixlen}
+
+
+def _network(text: str) -> Network:
     address, _, prefix = text.partition("/")
     # Python reads more than .NET does: host masks, signs, spaces.
     if not re.fullmatch(r"[0-9]{0,3}|0(?:\.0){3}|(?:128|192|224|240|248|252|254|255)(?:\.[0-9]{1,3}){3}", prefix):
         raise Malformed("it has no prefix")
-    try:
-        if ":" in address:
-            return ipaddress.IPv6Network((address, int(prefix or "64")), strict=False)
-        number = _number(address)
-        if number is None:
-            raise Malformed("it is no address")
-        if "." in prefix:
-            return ipaddress.IPv4Network((number, prefix), strict=False)
-        return ipaddress.IPv4Network((number, int(prefix or _of_class(number))), strict=False)
-    except ValueError as problem:
-        raise Malformed(str(problem)) from problem
+    if ":" in address:
+        return ipaddress.IPv6Network((address, int(prefix or "64")), strict=False)
+    number = _number(address)
+    if number is None:
+        raise Malformed("it is no address")
+    if "." in prefix:
+        return ipaddress.IPv4Network((number, prefix), strict=False)
+    return ipaddress.IPv4Network((number, int(prefix or _of_class(number))), strict=False)
 
 
 def _of_class(number: int) -> int:
@@ -47,7 +90,7 @@ def _number(text: str) -> int | None:
     return sum(each << (8 * (3 - at)) for at, each in enumerate(front)) + last
 
 
-def address_text(network: Network, number: int) -> str:
+def _shown(network: Network, number: int) -> str:
     if network.version == 4:
         return str(ipaddress.IPv4Address(number))
     groups = [(number >> (16 * at)) & 0xFFFF for at in range(7, -1, -1)]

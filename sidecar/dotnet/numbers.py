@@ -11,6 +11,19 @@ _PART = re.compile(r"'([^']*)'|\"([^\"]*)\"|\\(.)|([#0.,%])|([eE][+-]?0|.)", re.
 _EXACT = Context(prec=1200)
 
 
+def read_integer(text: str) -> int:
+    found = re.fullmatch(r"[\t-\r ]*([+-]?)0*([0-9]{1,19})[\t-\r ]*", text)
+    if found and -LARGEST - 1 <= int(found[1] + found[2]) <= LARGEST:
+        return int(found[1] + found[2])
+    raise Malformed("it is no whole number of 64 bits")
+
+
+def read_float(text: str) -> float:
+    if re.fullmatch(r"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*", text, re.ASCII):
+        return float(text)
+    raise Malformed("it is no number")
+
+
 def format_number(value: int | float, form: str) -> str:
     if form == "":
         return str(value) if isinstance(value, int) else float_text(value)

@@ -4,7 +4,7 @@ Only ASCII, letters of it with the usual accents, and a few more are placed. A c
 place would decide; nothing is guessed."""
 
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cmp_to_key
 
 from sidecar.dotnet.errors import NotKnown
@@ -49,7 +49,7 @@ def _weights(text: str) -> list[_Weights]:
     return made
 
 
-def ordered(names: Sequence[str]) -> list[str]:
+def ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=cmp_to_key(compare))
 
 

@@ -2,8 +2,11 @@
 
 A text's half of a surrogate pair is kept as such until the text is written out."""
 
+import base64
 import math
 import re
+
+from sidecar.dotnet.errors import Malformed
 
 LARGEST = 2**63 - 1
 _HALVES = re.compile("[\ud800-\udfff]")
@@ -62,6 +65,17 @@ def written(text: str) -> str:
 
 def utf8(text: str) -> bytes:
     return written(text).encode()
+
+
+def base64_text(text: str) -> str:
+    return base64.b64encode(utf8(text)).decode()
+
+
+def of_base64(text: str) -> str:
+    try:
+        return base64.b64decode(re.sub(r"[ \t\r\n]", "", text), validate=True).decode(errors="replace")
+    except ValueError as problem:  # binascii.Error, and a character that is not ASCII
+        raise Malformed(str(problem)) from problem
 
 
 def float_text(value: float) -> str:

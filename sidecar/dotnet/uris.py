@@ -1,7 +1,9 @@
 """URIs as .NET's System.Uri reads and writes them: escaped, in lower case where it does not matter, without `..`."""
 
 import re
+import urllib.parse
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sidecar.dotnet.errors import Malformed, NotKnown
 from sidecar.dotnet.text import utf8
@@ -11,14 +13,14 @@ _ABSOLUTE = re.compile(
     r"(?P<path>[^?#]*)(?P<query>\?[^#]*)?(?P<fragment>#.*)?",
     re.DOTALL,
 )
-PORTS = {"http": "80", "https": "443", "file": ""}
+_PORTS = {"http": "80", "https": "443", "file": ""}
 _KEPT = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]")
 _UNRESERVED = re.compile(r"[A-Za-z0-9\-._~]")
 _PIECE = re.compile(r"%[0-9A-Fa-f]{2}|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Uri:
+class _Uri:
     scheme: str
     user: str
     host: str
@@ -32,7 +34,7 @@ class Uri:
         return f"{self.scheme}://{self.user}{self.host}{port}{self.path}{self.query}{self.fragment}"
 
 
-def read_uri(text: str) -> Uri:
+def _read(text: str) -> _Uri:
     """An absolute URI, escaped and in its normal form. Malformed says why it is none."""
     text = text.strip(" \t\r\n")
     found = _ABSOLUTE.fullmatch(text)
@@ -41,7 +43,7 @@ def read_uri(text: str) -> Uri:
     if not found or found["host"] is None:
         raise Malformed("Invalid URI: The format of the URI could not be determined.")
     scheme = found["scheme"].lower()
-    if scheme not in PORTS:
+    if scheme not in _PORTS:
         raise NotKnown(f"URIs of the scheme '{scheme}'")
     host = found["host"]
     if not re.fullmatch(r"[A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\]", host) or (scheme == "file" and host):
@@ -53,7 +55,9 @@ def read_uri(text: str) -> Uri:
     port = found["port"] or ""
     path = _dots(_escaped(found["path"].replace("\\", "/"), path=True)) or "/"
     query, fragment = _escaped(found["query"] or ""), _escaped(found["fragment"] or "")
-    return Uri(scheme, found["user"] or "", host.lower(), "" if port == PORTS[scheme] else port, path, query, fragment)
+    return _Uri(
+        scheme, found["user"] or "", host.lower(), "" if port == _PORTS[scheme] else port, path, query, fragment
+    )
 
 
 def _escaped(text: str, *, path: bool = False) -> str:
@@ -84,8 +88,9 @@ def _dots(path: str) -> str:
     return "/".join(made)
 
 
-def resolved(start: Uri, relative: str) -> str:
-    """`relative` as it is meant where `start` is."""
+def resolved(base: str, relative: str) -> str:
+    """`relative` as it is meant where `base` is."""
+    start = _read(base)
     text = relative.strip(" \t\r\n")
     if not text:
         return str(start)
@@ -98,7 +103,7 @@ def resolved(start: Uri, relative: str) -> str:
         text = f"{start.scheme}:{text}"
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
         try:
-            return str(read_uri(text))
+            return str(_read(text))
         except Malformed as problem:
             raise NotKnown(f"the URI '{relative}'") from problem
     found = re.fullmatch(r"([^?#]*)(\?[^#]*)?(#.*)?", text, re.DOTALL)
@@ -112,3 +117,46 @@ def resolved(start: Uri, relative: str) -> str:
             start, path=_dots(_escaped(joined, path=True)) or "/", query=_escaped(query), fragment=_escaped(fragment)
         )
     )
+
+
+def parts(text: str) -> dict[str, Any]:
+    found = _read(text)
+    known: dict[str, Any] = {
+        "scheme": found.scheme,
+        "host": found.host,
+        "port": int(found.port) if found.port else None,
+    }
+    return {**known, "path": found.path} | ({"query": found.query} if len(found.query) > 1 else {})
+
+
+_WRITTEN = {"scheme": r"https?", "host": r"[a-z0-9.-]+", "path": r"[^%?#\\]*", "query": r"[^%#]*"}
+
+
+def built(given: dict[str, Any]) -> str:
+    """The URI that parts make. Malformed names a part that is missing."""
+    given = {key.lower(): value for key, value in given.items()}
+    for required in ("scheme", "host"):
+        if required not in given:
+            raise Malformed(required)
+    texts = {name: given.get(name) for name in _WRITTEN}
+    port = given.get("port")
+    strange = given.keys() - {*_WRITTEN, "port"}
+    for name, text in texts.items():
+        if text is not None and not (isinstance(text, str) and re.fullmatch(_WRITTEN[name], text)):
+            raise NotKnown(f"how buildUri() writes this {name}")
+    if strange or not (port is None or (type(port) is int and 0 < port < 65536)):
+        raise NotKnown("how buildUri() writes these parts")
+    path = str(texts["path"] or "")
+    shown = "" if port is None or str(port) == _PORTS[str(texts["scheme"])] else f":{port}"
+    query = str(texts["query"] or "").removeprefix("?")
+    return f"{texts['scheme']}://{texts['host']}{shown}/{path.removeprefix('/')}{'?' + query if query else ''}"
+
+
+def component(text: str) -> str:
+    return urllib.parse.quote(utf8(text), safe="~")
+
+
+def component_text(text: str) -> str:
+    if re.search(r"%u[0-9A-Fa-f]{4}", text):
+        raise NotKnown("whether %u… stands for a character")
+    return urllib.parse.unquote_plus(text)

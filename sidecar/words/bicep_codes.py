@@ -128,6 +128,7 @@ MESSAGES: Mapping[str, Text] = {
     "BCP311": Text("This list has {count} items: there is none at {number}."),
     "BCP326": Text("A parameter that may be null has no default: null is its default."),
     "BCP327": Text("{given} lies outside the limit {limit}."),
+    "BCP340": Text("{path} is no YAML (line {line}): {problem}"),
     "BCP396": Text("... needs {wanted} here, but this is {given}."),
     "BCP408": Text("nameof takes a name, or a property of one."),
     "no-unused-params": Text("Nobody uses the parameter {name}."),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sidecar.armlang.expressions import Scope, evaluate
-from sidecar.armlang.values import ExpressionError, same, written
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import same, written
 from sidecar.localcloud.deployments.scope_functions import Place, place_functions
 from tests.support.bicep_corpus import function_cases
 

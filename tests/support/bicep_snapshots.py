@@ -6,7 +6,8 @@ from typing import Any
 
 from sidecar.armlang.expression_syntax import Call, Literal
 from sidecar.armlang.expressions import Deferred
-from sidecar.armlang.values import ExpressionError, written
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planner import planned_deployment

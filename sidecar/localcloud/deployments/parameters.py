@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sidecar.armlang.expression_syntax import Literal as Constant
 from sidecar.armlang.expression_syntax import calls
 from sidecar.armlang.expressions import Deferred, Scope, evaluate
-from sidecar.armlang.values import written
+from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member
 from sidecar.localcloud.deployments.declared_types import SHOWN, TYPES, check_value, followed, invalid_template

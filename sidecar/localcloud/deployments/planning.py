@@ -7,8 +7,9 @@ from typing import Any
 
 from sidecar.armlang.expression_syntax import Literal, calls
 from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
-from sidecar.armlang.values import ExpressionError, written
+from sidecar.armlang.values import ExpressionError
 from sidecar.dotnet.digests import guid
+from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
 from sidecar.localcloud.deployments.declared_types import invalid_template

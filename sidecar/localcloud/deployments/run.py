@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.armlang.expressions import evaluate
-from sidecar.armlang.values import ExpressionError, written
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.groups import put_group
 from sidecar.localcloud.core.clock import utc_now

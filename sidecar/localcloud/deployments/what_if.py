@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from sidecar.armlang.expressions import Deferred
-from sidecar.armlang.values import written
+from sidecar.dotnet.json_values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member

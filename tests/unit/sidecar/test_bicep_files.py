@@ -13,6 +13,7 @@ from sidecar.core.bicep_files import Folder
 from sidecar.core.template import load_template
 from sidecar.words.errors import SlipwayError, TemplateError
 from sidecar.words.refused import Finding, Refused
+from tests.support.bicep_corpus import corpus
 
 MODULE = "module m '{}' = {{\n  name: 'm'\n}}\n"
 
@@ -84,6 +85,17 @@ def test_what_is_missing_in_loaded_json_is_a_mistake(folder: Path) -> None:
     (folder / "data.json").write_text('{"name": "x"}')
     assert refused(folder, "var a = loadJsonContent('data.json').nam").code == "BCP083"
     assert refused(folder, "var a = loadJsonContent('data.json', '.b')").code == "BCP235"
+
+
+def test_yaml_compiles_to_what_the_same_json_does(folder: Path) -> None:
+    (folder / "data").write_bytes((corpus() / "ok" / "data" / "settings.yaml").read_bytes())
+    (folder / "same").write_text('{"name": "web", "hosts": ["a.example.org", "b.example.org"]}')
+    source = "var all = {0}('{1}')\nvar first = {0}('{1}', '.hosts[0]')\noutput n string = {0}('{1}').name\n"
+    made = compiled(folder, source.format("loadYamlContent", "data"))
+    assert made == compiled(folder, source.format("loadJsonContent", "same"))
+    assert made["variables"]["first"] == "a.example.org"
+    assert refused(folder, "var a = loadYamlContent('data').nam").code == "BCP083"
+    assert refused(folder, "var a = loadYamlContent('data', '.b')").code == "BCP235"
 
 
 def test_a_module_s_parameters_are_checked(folder: Path) -> None:
@@ -160,7 +172,9 @@ def test_modules_in_a_circle_are_told(folder: Path) -> None:
         ("loadTextContent", b"x" * 131_073, "BCP184", "131072"),
         ("loadTextContent", b"a\n\xff", None, "line 2"),
         ("loadFileAsBase64", b"x" * 98_305, "BCP184", "98304"),
-        ("loadYamlContent", b"a: 1", None, "loadYamlContent"),
+        ("loadYamlContent", b"a: 1\nb: [\n", "BCP340", "line"),
+        ("loadYamlContent", b"a: 1\nb: '2'\n", None, "line 2 of data"),
+        ("loadYamlContent", b"# " + b"x" * 1_048_577, "BCP184", "1048576"),
     ],
 )
 def test_a_loaded_file_that_is_malformed_or_too_large_is_told(

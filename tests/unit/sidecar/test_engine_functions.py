@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.armlang.function_table import ROWS, Function
-from sidecar.armlang.values import ExpressionError, json_text
+from sidecar.armlang.values import ExpressionError
+from sidecar.dotnet.json_texts import json_text
 from tests.support.bicep_functions import function_answers
 
 
