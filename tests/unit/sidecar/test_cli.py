@@ -265,7 +265,9 @@ def test_people_read_sentences() -> None:
     assert terminal.came_by(exchanged) == "an exchange in its container, beside; no request waited"
     waited = exchanged.model_copy(update={"form": "in turn", "pause": 4.26})
     assert terminal.came_by(waited) == "an exchange in its container, in turn; requests waited for 4.3 s"
-    assert terminal.created(wire.Created(created=[], own=[])) == "All project files are already there; none was changed."
+    assert (
+        terminal.created(wire.Created(created=[], own=[])) == "All project files are already there; none was changed."
+    )
     made = wire.Created(created=["infra/a", "inference/b", "inference/c"], own=[])
     assert terminal.created(made) == "Created 3 project files in inference/ and infra/."
     groups = wire.ResourceGroups(resource_groups=[wire.ResourceGroup(name="a", location="westeurope")])
