@@ -227,13 +227,16 @@ function setupPython() {
   const image = () => settled(python, ["-m", "sidecar.localcloud.image", "--check"], { cwd: root, stdio: "ignore" }).status === 0;
   if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp && image()) return;
   say(`Setting up Python ${base.version} in .venv (about a minute, once)`);
+  say("Beside it, the model server's environment: PyTorch and friends (1.5 GB on disk with the CPU build, a few minutes, once)");
+  const ahead = imageAhead(base);
   rmSync(venv, { recursive: true, force: true });
   const made = settled(base.command, [...base.args, "-m", "venv", venv], { stdio: "inherit" });
   if (made.status !== 0) fail(`Python could not make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv`);
   run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", "sidecar/requirements.txt"]);
   run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/requirements.txt"]);
-  say("Setting up the model server's environment: PyTorch and friends (1.5 GB on disk with the CPU build, a few minutes, once)");
+  // Waits for what goes on beside, which holds the environment's lock; makes it where that one has failed, and says why it can't.
   const built = settled(python, ["-m", "sidecar.localcloud.image"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  ahead.stdin.end();
   if (built.status !== 0) fail("The model server's environment could not be built; the lines above say why.");
   const imagePython = built.stdout.trim().split("\n").at(-1);
   const where = [python, imagePython].map((each) => {
@@ -242,6 +245,15 @@ function setupPython() {
   });
   writeFileSync(path.join(where[0], "_model_server.pth"), `${where[1]}\n`);
   writeFileSync(stampFile, stamp);
+}
+
+/** Begins to make the model server's environment, by the Python of the machine. It ends, with pip, when this process does. */
+function imageAhead(base) {
+  const ahead = spawn(base.command, [...base.args, "-m", "sidecar.localcloud.image", "--while-open"], { cwd: root, stdio: ["pipe", "ignore", "inherit"], detached: !windows });
+  ahead.on("error", () => undefined); // who waits for it below tries it too, and says why it can't be made
+  ahead.stdin.on("error", () => undefined); // it has ended before
+  ahead.unref();
+  return ahead;
 }
 
 function setupNode() {
