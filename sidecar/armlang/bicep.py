@@ -99,7 +99,7 @@ class _Compilation:
             self.building.pop()
             return made
 
-        return _Unit(report, _taken(names), template, list(modules.values()))
+        return _Unit(report, _taken(names, report), template, list(modules.values()))
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at
@@ -154,14 +154,17 @@ def _constant(names: Names, node: t.Node) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _taken(names: Names) -> Taken:
+def _taken(names: Names, report: Report) -> Taken:
+    """Of a file that is wrong, the outputs may be more than were read."""
     parameters: dict[str, tuple[types.Type, bool, bool]] = {}
     for each in names.symbols:
         value = each.value
         if value is not None and each.kind in ("param", "broken"):
             wanted = types.named(value.type) if value.type else types.ANY
-            wanted = types.union((wanted, types.NULL)) if value.nullable else wanted
             optional = value.nullable or value.value is not None or each.kind == "broken"
+            wanted = types.union((wanted, types.NULL)) if optional else wanted
             parameters[each.name] = wanted, optional, has(value, "secure")
-    outputs = {each.name: types.named(each.type) for each in names.values["output"]}
-    return Taken(parameters, outputs, frozenset(each.name for each in names.values["output"] if has(each, "secure")))
+    outputs = names.values["output"]
+    given = types.closed({each.name: types.named(each.type) for each in outputs})
+    secure = frozenset(each.name for each in outputs if has(each, "secure"))
+    return Taken(parameters, types.ANY if report.findings else given, secure)

@@ -15,9 +15,9 @@ from sidecar.words.bicep_codes import OUTSIDE
 
 _TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.$-]+)+")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-(preview|alpha|beta|rc|privatepreview))?", re.IGNORECASE)
-_EXISTING = ("name", "parent", "scope")
+_EXISTING = ("name", "parent", "scope", "dependsOn")
 _MODULE = ("name", "params", "scope", "dependsOn")
-_AT_START = ("name", "location", "tags")
+_AT_START = ("name", "location", "tags", "kind", "sku", "identity", "zones", "plan", "managedBy")
 _SCOPES = {"resource": ("here", "resource", "group", "subscription", "tenant"), "module": ("here", "group")}
 _WAITED = "resource | module"
 
@@ -59,6 +59,8 @@ class Bodies:
         for each in thing.body.members:
             if isinstance(each, t.Spread) or each.name is None:
                 self._add(each.at, OUTSIDE, what="... and holes in names at the top of a body")
+            elif isinstance(each.value, t.Loop) and thing.word == "resource" and each.name not in _EXISTING:
+                self._add(each.value.at, OUTSIDE, what=f"a loop as the whole of {each.name}")
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
             if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
@@ -95,8 +97,8 @@ class Bodies:
             self._parent(symbol, thing, entry)
         elif name in _AT_START and not thing.existing:
             self._rules.early_only(entry.value, "BCP120", name)
-        elif name not in ("properties", "scope", "dependsOn") and (late := self._places.first_late(entry.value)):
-            self._add(late.at, OUTSIDE, what=f"what only a running deployment knows in {name}")
+        elif name not in ("properties", "scope", "dependsOn"):
+            self._rules.early_only(entry.value, OUTSIDE, name)
 
     def _parent(self, symbol: Symbol, thing: t.Thing, entry: t.Entry) -> None:
         above = self._places.pointed(entry.value)
@@ -148,7 +150,7 @@ class Bodies:
             self._add(value.at, "BCP139")
         else:
             for each in found.arguments:
-                self._rules.early_only(each, "BCP120", "scope")
+                self._rules.early_only(each, OUTSIDE if resource else "BCP120", "scope")
 
     def _waited(self, value: t.Node, item: bool = False) -> None:
         """A list of resources and modules; one that is computed waits for all that it may name."""

@@ -75,6 +75,11 @@ class Names:
         """What a name means."""
         return self._bound.get(id(node))
 
+    def of_lambdas(self, node: t.Node) -> Iterator[t.Name]:
+        """The names within that lambdas declare."""
+        names = (each for each in t.walk(node) if isinstance(each, t.Name))
+        return (each for each in names if (symbol := self.of(each)) is not None and symbol.kind == "lambda")
+
     def settled(self, symbol: Symbol | None) -> bool:
         """Whether nothing more is to be said of a name: it was not read, or is part of a cycle."""
         return symbol is None or symbol.kind == "broken" or symbol in self.cyclic

@@ -176,7 +176,7 @@ class _Parser(Expressions):
     def resource(self, decorators: Decorators) -> t.Thing:
         name, kind = self.name("resource"), self._plain_string("BCP068")
         stated, _, version = kind.pieces[0].partition("@")
-        existing = self.accept_word("existing")
+        existing = self.accept("existing", "word")
         self._assign(over_lines=True)
         return t.Thing("resource", name.name, name.at, stated, version, kind.at, existing, *self._body(), decorators)
 
@@ -188,7 +188,7 @@ class _Parser(Expressions):
     def _body(self) -> tuple[t.Node | None, t.Loop | None, t.ObjectOf]:
         at, loop, condition = self.peek().at, None, None
         if self.sees("["):
-            loop = self.primary()
+            loop = self.array(self.next().at, of_things=True)
             if not isinstance(loop, t.Loop):
                 raise Fault(at, "BCP012#loop")
             condition, body = loop.condition, loop.body

@@ -118,7 +118,6 @@ class Rules:
         self.loops(value, "variable")
         self.placed(value, "value")
         if isinstance(value, t.Loop):
-            self.early_only(value.source, "BCP178", "what a loop goes through")
             self.early_only(value.body, "BCP182", "a loop of a variable")
 
     def early_only(self, node: t.Node | None, code: str, place: str) -> None:
@@ -126,12 +125,19 @@ class Rules:
             if self.names.of(found) in self.names.cyclic:
                 continue
             computed = isinstance(found, t.Access) and not isinstance(t.constant(found.key), str)
-            self.add(found.at, OUTSIDE if computed else code, place=place, what="a property whose name is computed")
+            what = (
+                "a property whose name is computed" if computed else f"what only a running deployment knows in {place}"
+            )
+            self.add(found.at, OUTSIDE if computed else code, place=place, what=what)
 
     def placed(self, node: t.Node, where: str) -> None:
         """Functions that may not stand everywhere."""
         for call in (each for each in t.walk(node) if isinstance(each, t.Call)):
             row = bicep_function(call.function) if call.plain else None
+            for each in call.arguments if not call.plain or (row is not None and row.where == "runtime") else ():
+                self.early_only(each, "BCP181", f"what {call.function} is given")
+                for name in self.names.of_lambdas(each):
+                    self.add(name.at, "BCP248", name=name.name)
             if call.function == "getSecret" and not call.plain:
                 outside = where == "secure" or self.checker.report.foreign
                 self.add(call.at, OUTSIDE if outside else "BCP180", what="getSecret within an expression")
@@ -143,6 +149,7 @@ class Rules:
     def loops(self, node: t.Node, inside: str) -> None:
         """A loop is a whole value, or (in resources and modules) a property's."""
         if isinstance(node, t.Loop) and inside != "default":
+            self.early_only(node.source, "BCP178", "what a loop goes through")
             self._inner_loops(node.source, inside, False)
             self._inner_loops(node.body, inside, True)
         else:
@@ -157,7 +164,6 @@ class Rules:
             for each in t.children(node):
                 value = each.value if isinstance(each, t.Entry) else each
                 if isinstance(each, t.Entry) and isinstance(value, t.Loop) and inside == "body" and open_ and each.name:
-                    self.early_only(value.source, "BCP178", "what a loop goes through")
                     self.loops(value, "loop")
                 else:
                     self._inner_loops(value, inside, open_)

@@ -72,9 +72,7 @@ class Builder(Emitter):
             if (limit := argument(value, name)) is not None:
                 after[key] = self.value(limit)
         if isinstance(value.value, t.Loop):
-            with self.at(value.value):
-                count = f"[length({self.code(value.value.source)})]"
-                return {**made, **after, "copy": {"count": count, "input": self.value(value.value.body)}}
+            return {**made, **after, "copy": self.copy(value.value)}
         if value.value is not None:
             made["defaultValue" if value.word == "param" else "value"] = self.value(value.value)
         return {**made, **after}
@@ -217,9 +215,6 @@ class Builder(Emitter):
         if pointed.index is None:
             yield
             return
-        if pointed.index.safe or pointed.index.from_end:
-            raise Fault(pointed.index.at, OUTSIDE, what="[? and [^ on a loop of resources")
-        self.no_lambda(pointed.index.key, "BCP247")
         with self.at(pointed.symbol.loop, self.code(pointed.index.key)):
             yield
 
@@ -348,8 +343,6 @@ class Builder(Emitter):
         pointed = self.places.pointed(call.target)
         if pointed is None or call.safe or call.function == "getSecret":
             raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
-        for each in call.arguments:
-            self.no_lambda(each, "BCP248")
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
 

@@ -234,3 +234,18 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     bicep = tmp_path / "main.bicep"
     bicep.write_bytes(b"\xef\xbb\xbfvar a = 1\n")
     assert load_template(bicep, bicep.with_suffix(".json"), {}, tmp_path).template["variables"] == {"a": 1}
+
+
+def test_null_leaves_a_parameter_that_has_a_default_to_it(folder: Path) -> None:
+    (folder / "one.bicep").write_text("param a string = 'x'\nparam b string\n")
+    body = "module m 'one.bicep' = {{\n  name: 'm'\n  params: {{\n    a: null\n    b: {}\n  }}\n}}\n"
+    made = compiled(folder, body.format("'y'"))["resources"]["m"]["properties"]["parameters"]
+    assert made == {"a": {"value": None}, "b": {"value": "y"}}
+    told = refused(folder, body.format("null"))
+    assert (told.code, told.line) == ("BCP036", 5)
+
+
+def test_an_output_that_could_not_be_read_is_no_second_mistake(folder: Path) -> None:
+    (folder / "one.bicep").write_text("output a string[] = ['x']\noutput b string = 'y'\n")
+    told = refused(folder, f"{MODULE.format('one.bicep')}output c array = m.outputs.a\n")
+    assert (told.file, told.line, told.kind) == ("one.bicep", 1, "outside")

@@ -46,6 +46,14 @@ def findings(source: str) -> tuple[Finding, ...]:
         (f"{EXISTING}resource b {FILES} = {{ parent: any(a), name: 'b' }}", "BCP176", 2, 84),
         (f"{EXISTING}resource b {FILES} = {{ parent: a, scope: a, name: 'b' }}", "BCP164", 2, 94),
         (f"resource a {ACCOUNT} =\nvar b = 1", "BCP018", 1, 60),
+        (f"{MANY}output a string = many[?0].properties.x", "BCP323", 2, 25),
+        (f"{MANY}output a array = map([1], i => many[i].listKeys())", "BCP247", 2, 37),
+        (f"{MANY}output a array = map([1], i => many[i].properties.x)", "BCP247", 2, 37),
+        (f"{EXISTING}output a array = map([1], i => a.listKeys(string(i)))", "BCP248", 2, 50),
+        (f"{EXISTING}output b object = a.listKeys(a.properties.v)", "BCP181", 2, 30),
+        (f"{EXISTING}output b object = reference(a.properties.v)", "BCP181", 2, 29),
+        (f"{EXISTING}output b array = [for x in a.properties.y: x]", "BCP178", 2, 28),
+        (f"{EXISTING}resource b {ACCOUNT} = {{ name: 'b', sku: a.properties.x }}", "BCP120", 2, 79),
         (f"{MANY}output a array = map([1], i => many[i].id)", "BCP247", 2, 37),
         (
             f"resource a {ACCOUNT} = {{ name: 'a', tags: {{ b: [for x in [1]: {{ c: [for y in [2]: y] }}] }} }}",
@@ -66,6 +74,16 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("output a string", "BCP018", 1, 16),
         ("@secure()\n", "BCP292", 1, 2),
         ("var a = [for x of y: x]", "BCP012", 1, 16),
+        ("var a = [for x in [1]: if (x > 0) { b: x }]", "BCP018", 1, 35),
+        ("output a array = [for x in [1]: if (x > 0) { b: x }]", "BCP018", 1, 44),
+        (
+            f"{EXISTING}resource b {ACCOUNT} = {{ name: 'b', tags: {{ c: [for x in [1]: if (x > 0) {{}}] }} }}",
+            "BCP018",
+            2,
+            111,
+        ),
+        ("var a = [for x in [1]:\n  x]", "BCP009", 1, 23),
+        ("var a = ([for x in [1]: x])", "BCP138", 1, 10),
         # names
         ("var a = missing", "BCP057", 1, 9),
         ("param location string\nvar a = locatoin", "BCP082", 2, 9),
@@ -154,6 +172,15 @@ def test_a_mistake_is_told_with_the_official_code_at_its_place(source: str, code
         (f"@onlyIfNotExists()\nresource a {ACCOUNT} = {{ name: 'a' }}", 1, "onlyIfNotExists"),
         (f"resource a {ACCOUNT} = {{ name: 'a', scope: managementGroup('b') }}", 1, "scope"),
         ("module a 'br/public:app:1.0' = { name: 'a' }", 1, "registry"),
+        (f"resource a {ACCOUNT} = {{ name: 'a', zones: [for x in [1]: '1'] }}", 1, "the whole of zones"),
+        (f"{MANY}output a string = many[^1].id", 2, "[^"),
+        (f"{MANY}output a object = many[^1].listKeys()", 2, "[^"),
+        (f"{MANY}resource b {ACCOUNT} = {{ name: 'b', dependsOn: [many[^1]] }}", 2, "[^"),
+        (
+            f"{EXISTING}resource b {ACCOUNT} existing = {{ name: 'b', scope: resourceGroup(a.properties.g) }}",
+            2,
+            "in scope",
+        ),
     ],
 )
 def test_what_it_does_not_know_is_refused_by_name_and_is_no_mistake(source: str, line: int, word: str) -> None:
