@@ -43,9 +43,8 @@ def _check(row: Function, place: int, wanted: str, value: Any) -> None:
 
 
 def refused(name: str, what: str, see: str = "arm-functions") -> ExpressionError:
-    return ExpressionError(
-        f"The template language function '{name}' {what} Please see https://aka.ms/{see} for usage details."
-    )
+    more = f"Please see https://aka.ms/{see} for usage details."
+    return ExpressionError(f"The template language function '{name}' {what} {more}")
 
 
 def wrong_type(name: str, place: int | None, wanted: str, value: Any) -> ExpressionError:

@@ -33,14 +33,10 @@ def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] =
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
     `rules`: the linter's that are errors."""
-    compilation = _Compilation(reader, rules)
-    unit = compilation.unit(name, source, ())
+    unit = _Compilation(reader, rules).unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
-    try:
-        return unit.template()
-    except Fault as fault:
-        raise Refused([fault.finding(compilation.building[-1])]) from fault
+    return unit.template()
 
 
 @dataclass
@@ -64,7 +60,6 @@ class _Compilation:
         self._reader = reader
         self._rules = rules
         self._units: dict[str, _Unit] = {}
-        self.building: list[str] = []
 
     def unit(self, name: str, source: str, chain: tuple[str, ...]) -> _Unit:
         """`chain`: the files that lead here."""
@@ -94,10 +89,10 @@ class _Compilation:
         builder = Builder(places, loaded, taken, {symbol: each.template for symbol, each in modules.items()})
 
         def template() -> dict[str, Json]:
-            self.building.append(name)
-            made = builder.template()
-            self.building.pop()
-            return made
+            try:
+                return builder.template()
+            except Fault as fault:
+                raise Refused([fault.finding(name)]) from fault
 
         return _Unit(report, _taken(names, report), template, list(modules.values()))
 

@@ -174,9 +174,7 @@ class Checker:
         if node.dotted or symbol is None or symbol.thing is None:
             return
         if node.safe or node.from_end:
-            self.report.add(
-                node.key.at, "BCP323" if node.safe else OUTSIDE, what="[^ on a loop of resources or modules"
-            )
+            self.report.add(node.key.at, "BCP323" if node.safe else OUTSIDE, what="[^ on a loop of resources")
         for each in self.names.of_lambdas(node.key):
             self.report.add(each.at, "BCP247", name=each.name)
 
@@ -295,9 +293,7 @@ class Checker:
 
     def _known(self, call: t.Call, row: Function) -> Type:
         count = len(call.arguments)
-        fitting = [
-            each for each in row.signatures if each.fewest <= count <= (count if each.most is None else each.most)
-        ]
+        fitting = [one for one in row.signatures if one.fewest <= count <= (count if one.most is None else one.most)]
         if not fitting or (row.name == "list*" and count < 2):
             fewest, most = row.arity
             wanted = f"{fewest}" if fewest == most else f"{fewest}–{most or '…'}"
@@ -375,8 +371,10 @@ def _json(calls: Checker, call: t.Call, given: list[Type]) -> Type:
 
 
 def _nameof(calls: Checker, call: t.Call, given: list[Type]) -> Type:
-    if not isinstance(call.arguments[0], t.Name | t.Nested | t.Access):
-        calls.report.add(call.arguments[0].at, "BCP408")
+    named = call.arguments[0]
+    key = t.constant(named.key) if isinstance(named, t.Access) else ""
+    if not isinstance(named, t.Name | t.Nested | t.Access) or not isinstance(key, str):
+        calls.report.add(named.at, "BCP408")
     return STRING
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_lexer import DEEPEST, Token, too_deep
+from sidecar.dotnet.text import LARGEST
 from sidecar.words.bicep_codes import OUTSIDE
 
 _LEVELS = (("??",), ("||",), ("&&",), ("==", "!=", "=~", "!~"), ("<", "<=", ">", ">="), ("+", "-"), ("*", "/", "%"))
@@ -108,7 +109,7 @@ class Expressions:
         self.next()
         if self.sees("!") or self.sees("-"):
             raise self.unexpected("BCP009#sign", sign=token.text)
-        return t.Operation(token.text, (self._postfix(self.primary()),), token.at)
+        return t.Operation(token.text, (self._postfix(self.primary(LARGEST + (token.text == "-"))),), token.at)
 
     def _postfix(self, target: t.Node) -> t.Node:
         while True:
@@ -137,7 +138,7 @@ class Expressions:
             return self._call(target, name, safe)
         return t.Access(target, t.Literal(name.text, name.at), safe, False, True, target.at)
 
-    def primary(self) -> t.Node:
+    def primary(self, most: int = LARGEST) -> t.Node:
         token = self.peek()
         if token.kind not in ("string", "number", "word") and not any(map(self.sees, "([{")):
             raise self.unexpected("BCP009")
@@ -145,6 +146,8 @@ class Expressions:
         if token.kind == "string":
             return self._string(token)
         if token.kind == "number":
+            if len(token.text) > len(str(most)) or int(token.text) > most:
+                raise Fault(token.at, "BCP010", number=token.text)
             return t.Literal(int(token.text), token.at)
         if token.text == "(":
             return self._brackets(token)

@@ -89,7 +89,10 @@ class Names:
 
     def _declare(self, declarations: Iterable[t.Declaration]) -> None:
         taken: dict[tuple[str, str], list[t.Place]] = {}
+        cased: dict[tuple[str, str], list[t.Declaration]] = {}
         for each in declarations:
+            if each.word in ("param", "var", "output"):
+                cased.setdefault((each.word, each.name.lower()), []).append(each)
             own = isinstance(each, t.Value) and each.word in self.values
             if not (isinstance(each, t.Value) and each.type == "imported"):
                 taken.setdefault((each.word if own else "", each.name), []).append(each.at)
@@ -103,6 +106,9 @@ class Names:
             key = {"output": "BCP145", "metadata": "BCP145", "targetScope": "BCP112"}.get(word, "BCP028")
             for at in places if len(places) > 1 else ():
                 self._report.add(at, key, name=name)
+        for alike in cased.values():
+            for each in alike if len({one.name for one in alike}) > 1 else ():
+                self._report.add(each.at, "BCP353", name=each.name)
 
     def _symbol(self, each: t.Declaration, parent: Symbol | None) -> Symbol:
         name = each.name if parent is None else f"{parent.name}::{each.name}"

@@ -71,9 +71,8 @@ def named(entries: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:
     made = list(entries)
     strange = next((name for _, name, _ in made if not isinstance(name, str)), "")
     if strange != "":
-        raise ExpressionError(
-            f"The name of a property must be of type 'String', and one is of type '{kind_of(strange)}'."
-        )
+        wanted = "The name of a property must be of type 'String'"
+        raise ExpressionError(f"{wanted}, and one is of type '{kind_of(strange)}'.")
     pairs = [(name, value) for _, name, value in made]
     return unique_names(pairs) if any(is_expression(written) for written, _, _ in made) else dict(pairs)
 

@@ -13,6 +13,11 @@ EXISTING = f"resource a {ACCOUNT} existing = {{ name: 'a' }}\n"
 MANY = f"resource many {ACCOUNT} = [for i in range(0, 2): {{ name: 'a${{i}}' }}]\n"
 
 
+ELSEWHERE = f"resource a {ACCOUNT} existing = {{ name: 'a', scope: resourceGroup('other') }}\n"
+LOCK = "'Microsoft.Authorization/locks@2020-05-01'"
+GROUP = "'Microsoft.Resources/resourceGroups@2022-09-01'"
+
+
 def found(source: str) -> list[tuple[str | None, int, int]]:
     return [(each.code, each.line, each.column) for each in findings(source)]
 
@@ -35,6 +40,8 @@ def findings(source: str) -> tuple[Finding, ...]:
         ('var a = "x"', "BCP103", 1, 9),
         ("# remark\n", "BCP001", 1, 1),
         ("var a = 99999999999999999999", "BCP010", 1, 9),
+        ("var a = 9223372036854775808", "BCP010", 1, 9),
+        (f"var a = {'9' * 5000}", "BCP010", 1, 9),
         ("var a = 0.5", "BCP020", 1, 11),
         ("var a = {\n  b: 1,\n  c: 2\n}", "BCP238", 2, 8),
         ("var a = [1,, 2]", "BCP009", 1, 12),
@@ -88,6 +95,9 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("var a = missing", "BCP057", 1, 9),
         ("param location string\nvar a = locatoin", "BCP082", 2, 9),
         ("var sys = 1", "BCP084", 1, 5),
+        ("var a = nameof([1][0])", "BCP408", 1, 16),
+        ("var a = az.toUpper('x')", "BCP057", 1, 12),
+        ("var a = readEnvironmentVariable('x')", "BCP057", 1, 9),
         ("var a = [ a ]", "BCP079", 1, 11),
         ("param environment string\nvar a = environment().name", "BCP265", 2, 9),
         (f"{EXISTING}output b string = a::c.id", "BCP159", 2, 22),
@@ -121,6 +131,9 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("var a = utcNow()", "BCP065", 1, 9),
         # decorators
         ("@minimum(1)\nparam a int", "BCP057", 1, 2),
+        ("param description string\n@description('x')\nparam b string", "BCP265", 2, 2),
+        ("@minValue(3)\n@maxValue(2)\nparam a int", "BCP331", 1, 11),
+        ("@minLength(-1)\nparam a string", "BCP168", 1, 12),
         ("@description()\nparam a string", "BCP071", 1, 13),
         ("@secure()\nvar a = 1", "BCP126", 1, 2),
         ("@minLength(1)\nparam a int", "BCP124", 1, 2),
@@ -146,6 +159,8 @@ def findings(source: str) -> tuple[Finding, ...]:
         (f"resource b {FILES} = {{ parent: b, name: 'b' }}", "BCP079", 1, 84),
         (f"resource a {ACCOUNT} = {{ name: 'a', dependsOn: [ 'b' ] }}", "BCP034", 1, 87),
         (f"resource a {ACCOUNT} = {{ name: 'a', scope: resourceGroup('b') }}", "BCP139", 1, 81),
+        (f"{ELSEWHERE}resource b {LOCK} = {{ name: 'b', scope: a }}", "BCP139", 2, 77),
+        (f"resource a {GROUP} existing = {{ name: 'a' }}", "BCP135", 1, 10),
         (f"@batchSize(2)\nresource a {ACCOUNT} = {{ name: 'a' }}", "BCP155", 1, 2),
     ],
 )
@@ -199,6 +214,14 @@ def test_all_mistakes_are_told_in_their_order_and_none_that_follows() -> None:
         ("BCP009", 8, 1),
         ("BCP057", 9, 9),
     ]
+
+
+@pytest.mark.parametrize("declared", ["param {} string", "var {} = 1", "output {} string = 'x'"])
+def test_names_that_differ_only_in_case_are_both_told(declared: str) -> None:
+    first, second = declared.format("one"), declared.format("One")
+    column = first.index("one") + 1
+    assert found(f"{first}\n{second}") == [("BCP353", 1, column), ("BCP353", 2, column)]
+    assert compile_bicep("param one string\nvar One = one\noutput ONE string = One\n")["variables"]
 
 
 def test_two_resources_that_need_each_other_are_both_told() -> None:

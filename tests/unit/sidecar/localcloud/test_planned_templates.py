@@ -168,3 +168,8 @@ def test_a_loops_values_may_be_read_of_a_resource():
 def test_a_copy_of_a_resource_that_is_no_object_is_refused_with_its_name(copy: Any):
     with pytest.raises(ArmError, match="copy of the resource 'many' must be an object"):
         planned({"many": thing("a", copy=copy)})
+
+
+def test_parameters_that_differ_only_in_case_are_refused_with_their_names():
+    with pytest.raises(ArmError, match="'name', 'Name' differ only in case"):
+        planned({"one": thing("a")}, name="x", Name="y")
