@@ -152,6 +152,8 @@ class Bodies:
         elif found is None or found.level not in _SCOPES[thing.word]:
             if not self._checker.said(value):
                 self._add(value.at, OUTSIDE, what="this scope")
+        elif resource and found.level in ("here", "group") and self._places.kind(symbol).lower() == GROUP:
+            self._add(value.at, "BCP135")
         elif resource and not thing.existing and self._places.level(found) not in ("here", "resource"):
             self._add(value.at, "BCP139")
         else:

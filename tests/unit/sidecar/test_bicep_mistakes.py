@@ -161,6 +161,7 @@ def findings(source: str) -> tuple[Finding, ...]:
         (f"resource a {ACCOUNT} = {{ name: 'a', scope: resourceGroup('b') }}", "BCP139", 1, 81),
         (f"{ELSEWHERE}resource b {LOCK} = {{ name: 'b', scope: a }}", "BCP139", 2, 77),
         (f"resource a {GROUP} existing = {{ name: 'a' }}", "BCP135", 1, 10),
+        (f"resource a {GROUP} existing = {{ name: 'a', scope: resourceGroup() }}", "BCP135", 1, 91),
         (f"@batchSize(2)\nresource a {ACCOUNT} = {{ name: 'a' }}", "BCP155", 1, 2),
     ],
 )
