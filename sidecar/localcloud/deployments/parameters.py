@@ -55,9 +55,6 @@ def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: 
             f"'{', '.join(strange)}'. The parameters defined in the template are: '{', '.join(declared)}'. "
             "Please see https://aka.ms/arm-pass-parameter-values for usage details."
         )
-    spelt = {known.lower(): known for known in declared}
-    if alike := [f"{name}', '{spelt[name.lower()]}" for name in declared if spelt[name.lower()] != name]:
-        raise invalid_template(f"The template parameters '{alike[0]}' differ only in case: rename one of them.")
     definitions: Json = member(template, "definitions")
     values: dict[str, Any] = {}
     types: dict[str, str] = {}

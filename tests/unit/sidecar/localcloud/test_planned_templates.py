@@ -170,6 +170,9 @@ def test_a_copy_of_a_resource_that_is_no_object_is_refused_with_its_name(copy: A
         planned({"many": thing("a", copy=copy)})
 
 
-def test_parameters_that_differ_only_in_case_are_refused_with_their_names():
-    with pytest.raises(ArmError, match="'name', 'Name' differ only in case"):
-        planned({"one": thing("a")}, name="x", Name="y")
+@pytest.mark.parametrize("kind", ["parameter", "variable", "output"])
+def test_names_that_differ_only_in_case_are_refused(kind: str):
+    value = {"parameter": {"type": "string", "defaultValue": "x"}, "output": {"type": "string", "value": "x"}}.get(kind)
+    template = {"resources": [thing("a")], f"{kind}s": {"name": value, "other": value, "Name": value}}
+    with pytest.raises(ArmError, match=f"template {kind}s 'name' and 'Name' differ only in case"):
+        planned_deployment(template, {}, corpus_place(), 0.0, {})
