@@ -27,7 +27,7 @@ def check_arguments(row: Function, values: Sequence[Any]) -> None:
 def _check(row: Function, place: int, wanted: str, value: Any) -> None:
     outer = "array" if wanted.endswith("[]") else wanted
     if outer in _KINDS and kind_of(value) != _KINDS[outer]:
-        raise wrong_type(row.name, place if row.most != 1 else None, _KINDS[outer], value)
+        raise wrong_type(row.name, place if row.arity[1] != 1 else None, _KINDS[outer], value)
     if not wanted.endswith("[]"):
         return
     allowed = [_KINDS[each] for each in wanted.removesuffix("[]").strip("()").split("|")]
@@ -43,9 +43,8 @@ def _check(row: Function, place: int, wanted: str, value: Any) -> None:
 
 
 def refused(name: str, what: str, see: str = "arm-functions") -> ExpressionError:
-    return ExpressionError(
-        f"The template language function '{name}' {what} Please see https://aka.ms/{see} for usage details."
-    )
+    more = f"Please see https://aka.ms/{see} for usage details."
+    return ExpressionError(f"The template language function '{name}' {what} {more}")
 
 
 def wrong_type(name: str, place: int | None, wanted: str, value: Any) -> ExpressionError:

@@ -33,14 +33,10 @@ def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] =
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
     `rules`: the linter's that are errors."""
-    compilation = _Compilation(reader, rules)
-    unit = compilation.unit(name, source, ())
+    unit = _Compilation(reader, rules).unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
-    try:
-        return unit.template()
-    except Fault as fault:
-        raise Refused([fault.finding(compilation.building[-1])]) from fault
+    return unit.template()
 
 
 @dataclass
@@ -64,7 +60,6 @@ class _Compilation:
         self._reader = reader
         self._rules = rules
         self._units: dict[str, _Unit] = {}
-        self.building: list[str] = []
 
     def unit(self, name: str, source: str, chain: tuple[str, ...]) -> _Unit:
         """`chain`: the files that lead here."""
@@ -94,12 +89,12 @@ class _Compilation:
         builder = Builder(places, loaded, taken, {symbol: each.template for symbol, each in modules.items()})
 
         def template() -> dict[str, Json]:
-            self.building.append(name)
-            made = builder.template()
-            self.building.pop()
-            return made
+            try:
+                return builder.template()
+            except Fault as fault:
+                raise Refused([fault.finding(name)]) from fault
 
-        return _Unit(report, _taken(names), template, list(modules.values()))
+        return _Unit(report, _taken(names, report), template, list(modules.values()))
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at
@@ -154,14 +149,17 @@ def _constant(names: Names, node: t.Node) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _taken(names: Names) -> Taken:
+def _taken(names: Names, report: Report) -> Taken:
+    """Of a file that is wrong, the outputs may be more than were read."""
     parameters: dict[str, tuple[types.Type, bool, bool]] = {}
     for each in names.symbols:
         value = each.value
         if value is not None and each.kind in ("param", "broken"):
             wanted = types.named(value.type) if value.type else types.ANY
-            wanted = types.union((wanted, types.NULL)) if value.nullable else wanted
             optional = value.nullable or value.value is not None or each.kind == "broken"
+            wanted = types.union((wanted, types.NULL)) if optional else wanted
             parameters[each.name] = wanted, optional, has(value, "secure")
-    outputs = {each.name: types.named(each.type) for each in names.values["output"]}
-    return Taken(parameters, outputs, frozenset(each.name for each in names.values["output"] if has(each, "secure")))
+    outputs = names.values["output"]
+    given = types.closed({each.name: types.named(each.type) for each in outputs})
+    secure = frozenset(each.name for each in outputs if has(each, "secure"))
+    return Taken(parameters, types.ANY if report.findings else given, secure)

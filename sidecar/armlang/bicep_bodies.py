@@ -9,15 +9,16 @@ import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
 from sidecar.armlang.bicep_check import VAULT, Taken
 from sidecar.armlang.bicep_names import Symbol
+from sidecar.armlang.bicep_places import GROUP
 from sidecar.armlang.bicep_rules import Rules
 from sidecar.armlang.bicep_types import shown
 from sidecar.words.bicep_codes import OUTSIDE
 
 _TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.$-]+)+")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-(preview|alpha|beta|rc|privatepreview))?", re.IGNORECASE)
-_EXISTING = ("name", "parent", "scope")
+_EXISTING = ("name", "parent", "scope", "dependsOn")
 _MODULE = ("name", "params", "scope", "dependsOn")
-_AT_START = ("name", "location", "tags")
+_AT_START = ("name", "location", "tags", "kind", "sku", "identity", "zones", "plan", "managedBy")
 _SCOPES = {"resource": ("here", "resource", "group", "subscription", "tenant"), "module": ("here", "group")}
 _WAITED = "resource | module"
 
@@ -59,6 +60,8 @@ class Bodies:
         for each in thing.body.members:
             if isinstance(each, t.Spread) or each.name is None:
                 self._add(each.at, OUTSIDE, what="... and holes in names at the top of a body")
+            elif isinstance(each.value, t.Loop) and thing.word == "resource" and each.name not in _EXISTING:
+                self._add(each.value.at, OUTSIDE, what=f"a loop as the whole of {each.name}")
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
             if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
@@ -95,8 +98,8 @@ class Bodies:
             self._parent(symbol, thing, entry)
         elif name in _AT_START and not thing.existing:
             self._rules.early_only(entry.value, "BCP120", name)
-        elif name not in ("properties", "scope", "dependsOn") and (late := self._places.first_late(entry.value)):
-            self._add(late.at, OUTSIDE, what=f"what only a running deployment knows in {name}")
+        elif name not in ("properties", "scope", "dependsOn"):
+            self._rules.early_only(entry.value, OUTSIDE, name)
 
     def _parent(self, symbol: Symbol, thing: t.Thing, entry: t.Entry) -> None:
         above = self._places.pointed(entry.value)
@@ -119,10 +122,13 @@ class Bodies:
             self._add(value.at, "BCP170" if child else "BCP169", count=wanted)
         plain = not (child or thing.existing or thing.condition or thing.loop or thing.body.get("scope"))
         if isinstance(text, str) and plain:
-            key = self._places.kind(symbol).lower(), text.lower()
-            if key in self._seen:
-                self._add(value.at, "BCP121")
-            self._seen.add(key)
+            self._once("BCP121", value.at, self._places.kind(symbol), text)
+
+    def _once(self, key: str, at: t.Place, kind: str, name: str) -> None:
+        folded = kind.lower(), name.lower()
+        if folded in self._seen:
+            self._add(at, key)
+        self._seen.add(folded)
 
     def _scope(self, symbol: Symbol, thing: t.Thing) -> None:
         value = thing.body.get("scope")
@@ -133,7 +139,9 @@ class Bodies:
             self._add(value.at, "BCP164")
             return
         if value is None:
-            level = self._places.scope(symbol).level if resource else "here"
+            level = self._places.level(self._places.scope(symbol)) if resource else "here"
+            if resource and level == "here" and self._places.kind(symbol).lower() == GROUP:
+                self._add(symbol.at, "BCP135")
             if level not in ("here", "resource") and not thing.existing:
                 self._add(symbol.at, "BCP165")
             return
@@ -144,44 +152,49 @@ class Bodies:
         elif found is None or found.level not in _SCOPES[thing.word]:
             if not self._checker.said(value):
                 self._add(value.at, OUTSIDE, what="this scope")
-        elif resource and not thing.existing and found.level not in ("here", "resource"):
+        elif resource and found.level in ("here", "group") and self._places.kind(symbol).lower() == GROUP:
+            self._add(value.at, "BCP135")
+        elif resource and not thing.existing and self._places.level(found) not in ("here", "resource"):
             self._add(value.at, "BCP139")
         else:
             for each in found.arguments:
-                self._rules.early_only(each, "BCP120", "scope")
+                self._rules.early_only(each, OUTSIDE if resource else "BCP120", "scope")
 
     def _waited(self, value: t.Node, item: bool = False) -> None:
         """A list of resources and modules; one that is computed waits for all that it may name."""
         inner, given = t.unwrapped(value), self._checker.type(value)
         symbol = self._rules.names.of(inner)
+        named = item and (given.kind == "null" or self._places.pointed(inner) or (symbol and symbol.thing))
         if isinstance(inner, t.Operation) and inner.operator == "?:":
             for each in inner.operands[1:]:
                 self._waited(each, item)
         elif isinstance(inner, t.ArrayOf) and not item:
             for each in inner.items:
                 self._waited(each.value if isinstance(each, t.Spread) else each, not isinstance(each, t.Spread))
-        elif item and given.kind == "null":
-            return
         elif given.kind in ("string", "int", "bool", "object") or (not item and given.kind in ("resource", "module")):
             key, wanted = ("BCP034", _WAITED) if item else ("BCP036", f"({_WAITED})[]")
             self._add(value.at, key, given=shown(given), wanted=wanted)
-        elif not self._checker.said(inner) and not (
-            item and (self._places.pointed(inner) or (symbol and symbol.thing))
-        ):
+        elif not (named or self._checker.said(inner)):
             self._add(value.at, OUTSIDE, what="this way of stating dependsOn")
 
     def _module(self, symbol: Symbol, thing: t.Thing) -> None:
-        parameters: t.Entry | None = None
-        for each in thing.body.members:
-            if isinstance(each, t.Entry) and each.name not in (*_MODULE, None):
-                outside = each.name in ("identity", "extensionConfigs")
-                key = OUTSIDE if outside else "BCP037"
-                self._add(each.at, key, name=each.name, there=", ".join(_MODULE), what=f"{each.name} of a module")
-            elif isinstance(each, t.Entry) and each.name == "params":
-                parameters = each
-        self._rules.early_only(thing.body.get("name"), "BCP120", "name")
+        entries = {each.name: each for each in thing.body.members if isinstance(each, t.Entry) and each.name}
+        for each in (one for one in entries.values() if one.name not in _MODULE):
+            key = OUTSIDE if each.name in ("identity", "extensionConfigs") else "BCP037"
+            self._add(each.at, key, name=each.name, there=", ".join(_MODULE), what=f"{each.name} of a module")
+        if (name := thing.body.get("name")) is not None:
+            self._module_name(symbol, thing, name)
         if symbol in self._taken:
-            self._parameters(symbol, parameters, self._taken[symbol])
+            self._parameters(symbol, entries.get("params"), self._taken[symbol])
+
+    def _module_name(self, symbol: Symbol, thing: t.Thing, value: t.Node) -> None:
+        self._rules.early_only(value, "BCP120", "name")
+        name, scope = t.constant(value), self._places.scope(symbol)
+        if isinstance(name, str) and not re.fullmatch(r"[-\w._()]{1,64}", name):
+            self._add(value.at, "BCP332" if len(name) > 64 else "BCP416" if name else "BCP333")
+        where = [t.constant(each) for each in scope.arguments]
+        if isinstance(name, str) and None not in where and not (thing.condition or thing.loop or scope.target):
+            self._once("BCP122", value.at, f"module {scope.level} {where}", name)
 
     def _parameters(self, symbol: Symbol, entry: t.Entry | None, taken: Taken) -> None:
         stated, at = (entry.value, entry.at) if entry else (t.ObjectOf((), (), symbol.at), symbol.at)

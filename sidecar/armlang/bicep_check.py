@@ -44,7 +44,7 @@ class Taken:
     """What a module's file takes and gives. `parameters`: the type, whether one may be left out, and is secure."""
 
     parameters: Mapping[str, tuple[Type, bool, bool]]
-    outputs: Mapping[str, Type]
+    outputs: Type
     secure: frozenset[str]
 
 
@@ -156,6 +156,7 @@ class Checker:
     def _access(self, node: t.Access) -> Type:
         target, key = without_null(self.type(node.target)), self.type(node.key)
         at = node.key.at
+        self._one_of_many(node)
         if isinstance(key.literal, str) and (node.dotted or target.kind in ("object", "resource", "module")):
             return self._member(target, key.literal, node.safe, at)
         if target.kind == "array":
@@ -167,6 +168,16 @@ class Checker:
             self.report.add(node.at, "BCP076", given=shown(target))
         return ANY
 
+    def _one_of_many(self, node: t.Access) -> None:
+        """Which one of a loop of resources or modules is said by a plain index."""
+        symbol = self.names.of(t.unwrapped(node.target))
+        if node.dotted or symbol is None or symbol.thing is None:
+            return
+        if node.safe or node.from_end:
+            self.report.add(node.key.at, "BCP323" if node.safe else OUTSIDE, what="[^ on a loop of resources")
+        for each in self.names.of_lambdas(node.key):
+            self.report.add(each.at, "BCP247", name=each.name)
+
     def _member(self, target: Type, name: str, safe: bool, at: t.Place) -> Type:
         if target.options:
             return types.union(self._member(each, name, True, at) for each in target.options)
@@ -175,7 +186,7 @@ class Checker:
         members = target.members
         if target.kind == "module" and isinstance(target.of, Symbol):
             taken = self.taken.get(target.of)
-            members = {"name": STRING, "outputs": types.closed(taken.outputs) if taken else ANY}
+            members = {"name": STRING, "outputs": taken.outputs if taken else ANY}
         elif target.kind not in ("object", "scope", "any", "lambda", "null"):
             if not safe:
                 self.report.add(at, "BCP055", given=shown(target))
@@ -270,7 +281,7 @@ class Checker:
                 self.report.add(call.at, OUTSIDE, what=f"{call.function}() of what is no resource of this file")
         elif isinstance(given.of, Symbol) and given.kind == "resource" and call.function == "getSecret":
             return STRING
-        elif given.kind != "resource" or not re.fullmatch(r"list[A-Z]\w*", call.function):
+        elif given.kind != "resource" or not re.fullmatch(r"list\w*", call.function):
             self.report.add(call.at, "BCP109", given=shown(given), name=call.function)
         return ANY
 
@@ -282,11 +293,10 @@ class Checker:
 
     def _known(self, call: t.Call, row: Function) -> Type:
         count = len(call.arguments)
-        fitting = [
-            each for each in row.signatures if each.fewest <= count <= (count if each.most is None else each.most)
-        ]
+        fitting = [one for one in row.signatures if one.fewest <= count <= (count if one.most is None else one.most)]
         if not fitting or (row.name == "list*" and count < 2):
-            wanted = f"{row.fewest}" if row.fewest == row.most else f"{row.fewest}–{row.most or '…'}"
+            fewest, most = row.arity
+            wanted = f"{fewest}" if fewest == most else f"{fewest}–{most or '…'}"
             self.report.add(call.brackets, "BCP071", name=row.name, wanted=wanted, given=count)
             return self._unread(call)
         given: list[Type] = []
@@ -306,7 +316,7 @@ class Checker:
             return Type("scope", members={})
         if row.name in _GIVEN:
             return types.closed(_GIVEN[row.name])
-        return types.union(types.named(each.result) for each in matching)
+        return types.named(matching[0].result) if len(matching) == 1 else ANY
 
     def _lambda(self, lambda_: t.Lambda, row: Function, place: int, given: list[Type]) -> Type:
         own = (each.parameters[place].lambda_ for each in row.signatures if place < len(each.parameters))
@@ -361,8 +371,10 @@ def _json(calls: Checker, call: t.Call, given: list[Type]) -> Type:
 
 
 def _nameof(calls: Checker, call: t.Call, given: list[Type]) -> Type:
-    if not isinstance(call.arguments[0], t.Name | t.Nested | t.Access):
-        calls.report.add(call.arguments[0].at, "BCP408")
+    named = call.arguments[0]
+    key = t.constant(named.key) if isinstance(named, t.Access) else ""
+    if not isinstance(named, t.Name | t.Nested | t.Access) or not isinstance(key, str):
+        calls.report.add(named.at, "BCP408")
     return STRING
 
 

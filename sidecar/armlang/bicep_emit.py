@@ -14,7 +14,6 @@ import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_names import Symbol
 from sidecar.armlang.bicep_places import Places
-from sidecar.armlang.function_table import bicep_function
 from sidecar.words.bicep_codes import OUTSIDE
 
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
@@ -96,10 +95,12 @@ class Emitter:
                 made[self._key(each)] = self.value(each.value)
         return {"copy": copies, **made} if copies else made
 
-    def copy(self, loop: t.Loop, name: str) -> Json:
-        """A loop of values."""
-        with self.at(loop, f"copyIndex({quoted(name)})"):
-            return {"name": name, "count": f"[length({self.code(loop.source)})]", "input": self.value(loop.body)}
+    def copy(self, loop: t.Loop, name: str | None = None) -> Json:
+        """A loop of values, an output's without a name: what it repeats is an object, a text or one expression."""
+        with self.at(loop, "copyIndex()" if name is None else f"copyIndex({quoted(name)})"):
+            count, body = f"[length({self.code(loop.source)})]", self.value(loop.body)
+            repeated = body if isinstance(body, str | dict) else f"[{self.code(loop.body)}]"
+            return {**({} if name is None else {"name": name}), "count": count, "input": repeated}
 
     def _key(self, entry: t.Entry) -> str:
         if entry.name is None:
@@ -197,17 +198,7 @@ class Emitter:
             return quoted(str(t.constant(named.key)) if isinstance(named, t.Access) else getattr(named, "name", ""))
         if call.function in ("resourceGroup", "subscription", "managementGroup") and call.arguments:
             raise Fault(call.at, OUTSIDE, what=f"{call.function}(…) with arguments where it is no scope")
-        row = bicep_function(call.function)
-        for each in call.arguments if row is not None and row.where == "runtime" else ():
-            self.no_lambda(each, "BCP248")
         return f"{call.function}({self.codes(call.arguments)})"
-
-    def no_lambda(self, node: t.Node, key: str) -> None:
-        """What finds a resource is known before a lambda is called."""
-        for each in t.walk(node):
-            symbol = self.names.of(each) if isinstance(each, t.Name) else None
-            if symbol is not None and symbol.kind == "lambda":
-                raise Fault(each.at, key, name=symbol.name)
 
     def _file(self, value: Json) -> str:
         """A loaded file within an expression is a variable: expressions may not be long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Fault
 from sidecar.armlang.bicep_lexer import DEEPEST, Token, too_deep
+from sidecar.dotnet.text import LARGEST
 from sidecar.words.bicep_codes import OUTSIDE
 
 _LEVELS = (("??",), ("||",), ("&&",), ("==", "!=", "=~", "!~"), ("<", "<=", ">", ">="), ("+", "-"), ("*", "/", "%"))
@@ -34,13 +35,8 @@ class Expressions:
     def sees(self, operator: str) -> bool:
         return self.peek().kind == "op" and self.peek().text == operator
 
-    def accept(self, operator: str) -> bool:
-        found = self.sees(operator)
-        self.place += found
-        return found
-
-    def accept_word(self, word: str) -> bool:
-        found = self.peek().kind == "word" and self.peek().text == word
+    def accept(self, text: str, kind: str = "op") -> bool:
+        found = self.peek().kind == kind and self.peek().text == text
         self.place += found
         return found
 
@@ -70,7 +66,7 @@ class Expressions:
 
     def condition(self) -> t.Node | None:
         """`if (…)` before a body."""
-        if not self.accept_word("if"):
+        if not self.accept("if", "word"):
             return None
         self.expect("(")
         found = self.expression()
@@ -113,7 +109,7 @@ class Expressions:
         self.next()
         if self.sees("!") or self.sees("-"):
             raise self.unexpected("BCP009#sign", sign=token.text)
-        return t.Operation(token.text, (self._postfix(self.primary()),), token.at)
+        return t.Operation(token.text, (self._postfix(self.primary(LARGEST + (token.text == "-"))),), token.at)
 
     def _postfix(self, target: t.Node) -> t.Node:
         while True:
@@ -142,7 +138,7 @@ class Expressions:
             return self._call(target, name, safe)
         return t.Access(target, t.Literal(name.text, name.at), safe, False, True, target.at)
 
-    def primary(self) -> t.Node:
+    def primary(self, most: int = LARGEST) -> t.Node:
         token = self.peek()
         if token.kind not in ("string", "number", "word") and not any(map(self.sees, "([{")):
             raise self.unexpected("BCP009")
@@ -150,11 +146,13 @@ class Expressions:
         if token.kind == "string":
             return self._string(token)
         if token.kind == "number":
+            if len(token.text) > len(str(most)) or int(token.text) > most:
+                raise Fault(token.at, "BCP010", number=token.text)
             return t.Literal(int(token.text), token.at)
         if token.text == "(":
             return self._brackets(token)
         if token.kind == "op":
-            return self._array(token.at) if token.text == "[" else self._object(token.at)
+            return self.array(token.at) if token.text == "[" else self._object(token.at)
         if token.text in _VALUES:
             return t.Literal(_VALUES[token.text], token.at)
         if self.sees("=>"):
@@ -182,7 +180,7 @@ class Expressions:
         if self.sees(","):
             raise self.unexpected("BCP243")
         self.expect(")")
-        return t.Operation("group", (inner,), token.at) if isinstance(inner, t.Access | t.Operation) else inner
+        return t.Operation("group", (inner,), token.at) if isinstance(inner, t.Access | t.Operation | t.Loop) else inner
 
     def _lambda_names(self) -> tuple[t.Name, ...]:
         """`a, b) =>` behind an opening bracket, passed; nothing where it is something else."""
@@ -231,33 +229,34 @@ class Expressions:
         elif not self.sees(closing):
             raise self.unexpected("BCP018" if self.peek().kind == "end" else "BCP236", mark=closing)
 
-    def _array(self, at: t.Place) -> t.Node:
+    def array(self, at: t.Place, of_things: bool = False) -> t.Node:
+        """Behind its opening bracket. `of_things`: of resources or modules, whose loops alone have conditions."""
         self.newlines()
         after = self.peek(1)
         if self.peek().text == "for" and (after.kind == "word" or after.text == "("):
-            return self._loop(at)
+            return self._loop(at, of_things)
         items: list[t.Node] = []
         while not self.accept("]"):
             items.append(self._spread() or self.expression())
             self._separator("]")
         return t.ArrayOf(tuple(items), at)
 
-    def _loop(self, at: t.Place) -> t.Loop:
+    def _loop(self, at: t.Place, of_things: bool) -> t.Loop:
         self.next()
-        index = None
-        if self.accept("("):
-            item = self.name()
+        both = self.accept("(")
+        item, index = self.name(), None
+        if both:
             self.expect(",")
             index = self.name()
             self.expect(")")
-        else:
-            item = self.name()
-        if not self.accept_word("in"):
+        if not self.accept("in", "word"):
             raise self.unexpected("BCP012")
         source = self.expression()
         self.expect(":")
-        self.newlines()
-        condition, body = self.condition(), self.expression()
+        condition = self.condition()
+        if condition is not None and not of_things:
+            raise self.unexpected("BCP018#condition")
+        body = self.expression()
         self.newlines()
         self.expect("]")
         return t.Loop(item, index, source, condition, body, at)

@@ -39,7 +39,7 @@ class Report:
         self.fault(Fault(at, key, **args))
 
     def unknown(self, at: Place, name: str, known: Collection[str], mark: str = "") -> None:
-        near = nearest(name, known)
+        near = nearest(name, [each for each in known if each != name])
         self.add(at, "BCP082" if near else "BCP057", name=mark + name, near=f"{mark}{near}")
 
     def fault(self, fault: Fault) -> None:

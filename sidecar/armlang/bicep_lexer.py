@@ -12,7 +12,6 @@ from sidecar.words.bicep_codes import OUTSIDE
 
 DEEPEST = 100
 """Brackets, and strings within holes, are read to this depth."""
-_BIGGEST = 2**63
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "'": "'", "\\": "\\", "$": "$"}
 _TOKEN = re.compile(
     r"(?P<space>[ \t]+|//[^\r\n]*)|(?P<newline>\r\n|\n|\r)|(?P<comment>/\*)|(?P<multi>''')|(?P<dollar>\$+''')|(?P<number>\d+)"
@@ -96,22 +95,17 @@ class Lexer:
             at = self._at(len(text))
             if kind in ("", "quote", "multi", "comment", "dollar", "directive"):
                 tokens += self._special(kind, text, at, depth)
-                continue
-            self._pass(self._place + len(text))
-            if kind == "number" and (len(text) > 19 or int(text) > _BIGGEST):
-                tokens.append(self._fault(at, "BCP010", text, number=text))
-            elif kind != "space":
-                tokens.append(Token(kind, text, at))
+            else:
+                self._pass(self._place + len(text))
+                tokens += [Token(kind, text, at)] if kind != "space" else []
         return tokens if closing is None else [*tokens, self._fault(self._at(), "BCP004#hole")]
 
     def _special(self, kind: str, text: str, at: Place, depth: int) -> list[Token]:
-        start = self._place
+        start, before = self._place, self._source[self._line_start : self._place]
         match kind:
             case "quote":
                 return [self._string(depth)]
-            case "directive" if (found := _DIRECTIVE.match(text)) and not self._source[
-                self._line_start : start
-            ].strip():
+            case "directive" if (found := _DIRECTIVE.match(text)) and not before.strip():
                 self.directives.append((found[1], frozenset(text[found.end() :].split("//")[0].split()), at.line))
                 self._place += len(text)
                 return []

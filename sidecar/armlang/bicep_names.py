@@ -75,6 +75,11 @@ class Names:
         """What a name means."""
         return self._bound.get(id(node))
 
+    def of_lambdas(self, node: t.Node) -> Iterator[t.Name]:
+        """The names within that lambdas declare."""
+        names = (each for each in t.walk(node) if isinstance(each, t.Name))
+        return (each for each in names if (symbol := self.of(each)) is not None and symbol.kind == "lambda")
+
     def settled(self, symbol: Symbol | None) -> bool:
         """Whether nothing more is to be said of a name: it was not read, or is part of a cycle."""
         return symbol is None or symbol.kind == "broken" or symbol in self.cyclic
@@ -84,7 +89,10 @@ class Names:
 
     def _declare(self, declarations: Iterable[t.Declaration]) -> None:
         taken: dict[tuple[str, str], list[t.Place]] = {}
+        cased: dict[tuple[str, str], list[t.Declaration]] = {}
         for each in declarations:
+            if each.word in ("param", "var", "output"):
+                cased.setdefault((each.word, each.name.lower()), []).append(each)
             own = isinstance(each, t.Value) and each.word in self.values
             if not (isinstance(each, t.Value) and each.type == "imported"):
                 taken.setdefault((each.word if own else "", each.name), []).append(each.at)
@@ -98,6 +106,9 @@ class Names:
             key = {"output": "BCP145", "metadata": "BCP145", "targetScope": "BCP112"}.get(word, "BCP028")
             for at in places if len(places) > 1 else ():
                 self._report.add(at, key, name=name)
+        for alike in cased.values():
+            for each in alike if len({one.name for one in alike}) > 1 else ():
+                self._report.add(each.at, "BCP353", name=each.name)
 
     def _symbol(self, each: t.Declaration, parent: Symbol | None) -> Symbol:
         name = each.name if parent is None else f"{parent.name}::{each.name}"

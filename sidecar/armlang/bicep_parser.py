@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal as OneOf
+
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_expressions import Expressions
 from sidecar.armlang.bicep_findings import Fault, Report
@@ -94,12 +96,10 @@ class _Parser(Expressions):
                 return self.resource(decorators)
             case "module":
                 return self._module(decorators)
-            case "param":
-                return self._parameter(decorators)
+            case "param" | "output" as kind:
+                return self._typed(kind, decorators)
             case "var":
                 return self._variable(decorators)
-            case "output":
-                return self._output(decorators)
             case "metadata":
                 name = self.name()
                 self._assign()
@@ -128,14 +128,14 @@ class _Parser(Expressions):
             self.newlines()
             self.place = self.place if self.sees("{") or self.sees("[") or self.peek().text == "if" else before
 
-    def _parameter(self, decorators: Decorators) -> t.Value:
-        name = self.name("param")
+    def _typed(self, word: OneOf["param", "output"], decorators: Decorators) -> t.Value:
+        name = self.name(word)
         kind, nullable = self._type()
-        default = None
-        if self.sees("="):
+        value = None
+        if word == "output" or self.sees("="):
             self._assign()
-            default = self.expression()
-        return t.Value("param", name.name, name.at, default, decorators, kind, nullable)
+            value = self.expression()
+        return t.Value(word, name.name, name.at, value, decorators, kind, nullable)
 
     def _variable(self, decorators: Decorators) -> t.Value:
         name = self.name("var")
@@ -146,12 +146,6 @@ class _Parser(Expressions):
             ahead += 1
         self._assign()
         return t.Value("var", name.name, name.at, self.expression(), decorators)
-
-    def _output(self, decorators: Decorators) -> t.Value:
-        name = self.name("output")
-        kind, nullable = self._type()
-        self._assign()
-        return t.Value("output", name.name, name.at, self.expression(), decorators, kind, nullable)
 
     def _type(self) -> tuple[str, bool]:
         token = self.peek()
@@ -176,7 +170,7 @@ class _Parser(Expressions):
     def resource(self, decorators: Decorators) -> t.Thing:
         name, kind = self.name("resource"), self._plain_string("BCP068")
         stated, _, version = kind.pieces[0].partition("@")
-        existing = self.accept_word("existing")
+        existing = self.accept("existing", "word")
         self._assign(over_lines=True)
         return t.Thing("resource", name.name, name.at, stated, version, kind.at, existing, *self._body(), decorators)
 
@@ -188,7 +182,7 @@ class _Parser(Expressions):
     def _body(self) -> tuple[t.Node | None, t.Loop | None, t.ObjectOf]:
         at, loop, condition = self.peek().at, None, None
         if self.sees("["):
-            loop = self.primary()
+            loop = self.array(self.next().at, of_things=True)
             if not isinstance(loop, t.Loop):
                 raise Fault(at, "BCP012#loop")
             condition, body = loop.condition, loop.body

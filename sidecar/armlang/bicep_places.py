@@ -121,6 +121,11 @@ class Places:
         value = (above[0].symbol if above else symbol).body.get("scope")
         return (self.stated(value) if value is not None else None) or Scope("here")
 
+    def level(self, scope: Scope) -> Level:
+        """Where it lies in the end: an extension lies where what it extends does."""
+        above = scope.target.symbol if scope.level == "resource" and scope.target else None
+        return scope.level if above is None or above in self.names.cyclic else self.level(self.scope(above))
+
     def stated(self, value: t.Node) -> Scope | None:
         """What the value of a scope means; None: nothing that is one."""
         inner = t.unwrapped(value)

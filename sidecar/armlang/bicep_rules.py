@@ -118,7 +118,6 @@ class Rules:
         self.loops(value, "variable")
         self.placed(value, "value")
         if isinstance(value, t.Loop):
-            self.early_only(value.source, "BCP178", "what a loop goes through")
             self.early_only(value.body, "BCP182", "a loop of a variable")
 
     def early_only(self, node: t.Node | None, code: str, place: str) -> None:
@@ -126,12 +125,18 @@ class Rules:
             if self.names.of(found) in self.names.cyclic:
                 continue
             computed = isinstance(found, t.Access) and not isinstance(t.constant(found.key), str)
-            self.add(found.at, OUTSIDE if computed else code, place=place, what="a property whose name is computed")
+            what = "a property with a computed name" if computed else f"what only a running deployment knows in {place}"
+            self.add(found.at, OUTSIDE if computed else code, place=place, what=what)
 
     def placed(self, node: t.Node, where: str) -> None:
         """Functions that may not stand everywhere."""
         for call in (each for each in t.walk(node) if isinstance(each, t.Call)):
             row = bicep_function(call.function) if call.plain else None
+            key = OUTSIDE if call.function == "getSecret" else "BCP181"
+            for each in call.arguments if not call.plain or (row is not None and row.where == "runtime") else ():
+                self.early_only(each, key, f"what {call.function} is given")
+                for name in self.names.of_lambdas(each):
+                    self.add(name.at, "BCP248", name=name.name)
             if call.function == "getSecret" and not call.plain:
                 outside = where == "secure" or self.checker.report.foreign
                 self.add(call.at, OUTSIDE if outside else "BCP180", what="getSecret within an expression")
@@ -143,6 +148,7 @@ class Rules:
     def loops(self, node: t.Node, inside: str) -> None:
         """A loop is a whole value, or (in resources and modules) a property's."""
         if isinstance(node, t.Loop) and inside != "default":
+            self.early_only(node.source, "BCP178", "what a loop goes through")
             self._inner_loops(node.source, inside, False)
             self._inner_loops(node.body, inside, True)
         else:
@@ -157,7 +163,6 @@ class Rules:
             for each in t.children(node):
                 value = each.value if isinstance(each, t.Entry) else each
                 if isinstance(each, t.Entry) and isinstance(value, t.Loop) and inside == "body" and open_ and each.name:
-                    self.early_only(value.source, "BCP178", "what a loop goes through")
                     self.loops(value, "loop")
                 else:
                     self._inner_loops(value, inside, open_)
@@ -170,6 +175,8 @@ class Rules:
             row = ROWS.get(each.function)
             if sum(other.function == each.function for other in declaration.decorators) > 1:
                 self.add(each.at, "BCP166", name=each.function)
+            elif row is not None and each.target is None and each.function in self.names.top:
+                self.add(each.at, "BCP265", name=each.function, fix=f"sys.{each.function}")
             elif each.function in _OUTSIDE:
                 self.add(each.at, OUTSIDE, what=f"the decorator {each.function}")
             elif row is None:
@@ -202,12 +209,22 @@ class Rules:
                 self.add(decorator.at, "BCP124", name=decorator.function, wanted=" | ".join(row.values))
             if decorator.function == "allowed":
                 self._allowed(decorator.arguments[0], types.named(declaration.type))
+            elif decorator.function in dict(_LIMITS):
+                self._limit(decorator.function, decorator.arguments[0], declaration)
         elif decorator.function == "batchSize":
             size = self.checker.type(decorator.arguments[0]).literal
             if declaration.loop is None:
                 self.add(decorator.at, "BCP155")
             elif isinstance(size, int) and size < 1:
                 self.add(decorator.arguments[0].at, "BCP154")
+
+    def _limit(self, name: str, value: t.Node, declaration: t.Value) -> None:
+        limit, above = self.checker.type(value).literal, argument(declaration, name.replace("min", "max"))
+        most = self.checker.type(above).literal if above is not None else None
+        if isinstance(limit, int) and limit < 0 and "Length" in name:
+            self.add(value.at, "BCP168", name=name)
+        elif isinstance(limit, int) and isinstance(most, int) and limit > most:
+            self.add(value.at, "BCP331", given=limit, most=most)
 
     def _allowed(self, values: t.Node, wanted: Type) -> None:
         items = values.items if isinstance(values, t.ArrayOf) else ()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from typing import cast
 
@@ -44,7 +44,7 @@ class Builder(Emitter):
         outputs = {each.name: self._declared(each) for each in self.names.values["output"]}
         resources = {each.name: self._entry(each, thing) for each, thing in self.names.things() if self.has_entry(each)}
         early = [each for each in values if each.kind == "var" and each not in self.places.late]
-        valued = [(each.name, each.value.value) for each in early if each.value and each.value.value is not None]
+        valued = [(each.name, each.value.value) for each in early if each.value and each.value.value]
         copies: list[Json] = [self.copy(value, name) for name, value in valued if isinstance(value, t.Loop)]
         variables = {name: self.value(value) for name, value in valued if not isinstance(value, t.Loop)}
         return {
@@ -72,9 +72,7 @@ class Builder(Emitter):
             if (limit := argument(value, name)) is not None:
                 after[key] = self.value(limit)
         if isinstance(value.value, t.Loop):
-            with self.at(value.value):
-                count = f"[length({self.code(value.value.source)})]"
-                return {**made, **after, "copy": {"count": count, "input": self.value(value.value.body)}}
+            return {**made, **after, "copy": self.copy(value.value)}
         if value.value is not None:
             made["defaultValue" if value.word == "param" else "value"] = self.value(value.value)
         return {**made, **after}
@@ -87,15 +85,15 @@ class Builder(Emitter):
                 batches: dict[str, Json] = {} if size is None else {"mode": "serial", "batchSize": self.value(size)}
                 made["copy"] = {"name": symbol.name, "count": f"[length({self.code(thing.loop.source)})]", **batches}
             if conditions := self.places.conditions(symbol):
-                made["condition"] = (
-                    self.value(conditions[0]) if len(conditions) == 1 else stated(self.all_of(conditions))
-                )
+                single = self.value(conditions[0])
+                made["condition"] = single if len(conditions) == 1 else stated(self.all_of(conditions))
             made |= {"type": self.places.kind(symbol), "apiVersion": self.places.version(symbol)}
             made |= {**self._scoped(symbol), "name": self._named(symbol)}
             if thing.word == "module":
                 made["properties"] = self._deployment(symbol)
             else:
-                made |= cast("dict[str, Json]", self.value(t.ObjectOf(thing.body.without(_DROPPED), (), thing.at)))
+                kept = (each for each in thing.body.members if isinstance(each, t.Spread) or each.name not in _DROPPED)
+                made |= cast("dict[str, Json]", self.value(t.ObjectOf(tuple(kept), (), thing.at)))
             if not thing.existing and (needed := self.waits(symbol)):
                 made["dependsOn"] = list[Json](sorted(needed))
         return made
@@ -211,17 +209,9 @@ class Builder(Emitter):
             return quoted(pointed.symbol.name)
         return f"format({quoted(pointed.symbol.name + '[{0}]')}, {self.code(pointed.index.key)})"
 
-    @contextmanager
-    def one(self, pointed: Pointed) -> Generator[None]:
+    def one(self, pointed: Pointed) -> AbstractContextManager[None]:
         """Within: the loop's item is the one that is pointed at."""
-        if pointed.index is None:
-            yield
-            return
-        if pointed.index.safe or pointed.index.from_end:
-            raise Fault(pointed.index.at, OUTSIDE, what="[? and [^ on a loop of resources")
-        self.no_lambda(pointed.index.key, "BCP247")
-        with self.at(pointed.symbol.loop, self.code(pointed.index.key)):
-            yield
+        return self.at(pointed.symbol.loop, self.code(pointed.index.key)) if pointed.index else nullcontext()
 
     def own_name(self, symbol: Symbol) -> str:
         """The code of a name as it is stated; a module may leave it to the compiler, which keeps to 64 characters."""
@@ -271,12 +261,11 @@ class Builder(Emitter):
 
     def group_of(self, scope: Scope) -> tuple[str, str]:
         """The codes of the subscription and of the group's name."""
-        if scope.target is not None:
-            with self.one(scope.target):
-                codes = [*map(self.code, self.places.scope(scope.target.symbol).arguments)]
-                codes.append(self.own_name(scope.target.symbol))
+        if (group := scope.target) is None:
+            codes = [*map(self.code, scope.arguments)]
         else:
-            codes = [self.code(each) for each in scope.arguments]
+            with self.one(group):
+                codes = [*map(self.code, self.places.scope(group.symbol).arguments), self.own_name(group.symbol)]
         return ("subscription().subscriptionId", codes[0]) if len(codes) == 1 else (codes[0], codes[1])
 
     def thing(self, node: t.Access) -> tuple[str, bool] | None:
@@ -348,8 +337,6 @@ class Builder(Emitter):
         pointed = self.places.pointed(call.target)
         if pointed is None or call.safe or call.function == "getSecret":
             raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
-        for each in call.arguments:
-            self.no_lambda(each, "BCP248")
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
 

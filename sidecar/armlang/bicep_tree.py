@@ -73,9 +73,6 @@ class ObjectOf(Node):
     nested: tuple[Thing, ...]
     at: Place
 
-    def without(self, names: tuple[str, ...]) -> tuple[Entry, ...]:
-        return tuple(each for each in self.members if isinstance(each, Entry) and each.name not in names)
-
     def get(self, name: str) -> Node | None:
         return next((each.value for each in self.members if isinstance(each, Entry) and each.name == name), None)
 

@@ -139,9 +139,11 @@ def flatten(values: list[Any]) -> list[Any]:
 def range_(start: int, count: int) -> list[int]:
     if not 0 <= count <= 10_000 or not -(2**31) <= start < 2**31 or start + count > 2**31:
         limits = (
-            "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be no"
+            "'count' must be a positive integer no larger than 1000 and the sum of 'start index' and 'count' must be"
         )
-        raise refused("range", f"parameters are out of range: {limits} larger than 2147483647.", "arm-function-range")
+        raise refused(
+            "range", f"parameters are out of range: {limits} no larger than 2147483647.", "arm-function-range"
+        )
     return list(range(start, start + count))
 
 
@@ -156,9 +158,8 @@ def _alike(name: str, values: tuple[Any, ...]) -> bool:
         if not isinstance(value, list | dict):
             raise wrong_type(name, place, "Array, Object", value)
     if len({kind_of(value) for value in values}) > 1:
-        raise ExpressionError(
-            f"Template language function '{name}' expects parameters of the same type, but found multiple types."
-        )
+        what = "expects parameters of the same type, but found multiple types."
+        raise ExpressionError(f"Template language function '{name}' {what}")
     return isinstance(values[0], list)
 
 

@@ -118,12 +118,10 @@ class _Parser:
             self._take()
             text = f"{text}.{self._name()}"
         self._expect("(")
-        arguments: list[Node] = []
-        if self._peek("mark") != ")":
+        arguments: list[Node] = [] if self._peek("mark") == ")" else [self.expression()]
+        while self._peek("mark") == ",":
+            self._take()
             arguments.append(self.expression())
-            while self._peek("mark") == ",":
-                self._take()
-                arguments.append(self.expression())
         self._expect(")")
         return Call(text, tuple(arguments))
 

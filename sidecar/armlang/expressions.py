@@ -36,6 +36,11 @@ class Scope:
     copy_index: Mapping[str, int] = field(default_factory=dict[str, int])
     user_functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
 
+    def lambda_variable(self, name: str) -> Any:
+        if name not in self.lambda_variables:
+            raise ExpressionError(f"The lambda variable '{name}' is not found.")
+        return self.lambda_variables[name]
+
 
 class Deferred(Exception):
     """An expression whose value a what-if can't know; `text` is what it shows instead."""
@@ -66,9 +71,8 @@ def named(entries: Iterable[tuple[str, Any, Any]]) -> dict[str, Any]:
     made = list(entries)
     strange = next((name for _, name, _ in made if not isinstance(name, str)), "")
     if strange != "":
-        raise ExpressionError(
-            f"The name of a property must be of type 'String', and one is of type '{kind_of(strange)}'."
-        )
+        wanted = "The name of a property must be of type 'String'"
+        raise ExpressionError(f"{wanted}, and one is of type '{kind_of(strange)}'.")
     pairs = [(name, value) for _, name, value in made]
     return unique_names(pairs) if any(is_expression(written) for written, _, _ in made) else dict(pairs)
 
@@ -121,15 +125,6 @@ def _reading(kind: str, of: Callable[[Scope], Callable[[str], Any] | None]) -> S
         return known(name)
 
     return read
-
-
-def _of_lambda(scope: Scope) -> Callable[[str], Any]:
-    def known(name: str) -> Any:
-        if name not in scope.lambda_variables:
-            raise ExpressionError(f"The lambda variable '{name}' is not found.")
-        return scope.lambda_variables[name]
-
-    return known
 
 
 def _truth(function: str, node: Node, scope: Scope) -> bool:
@@ -258,7 +253,7 @@ def _map_values(value: dict[str, Any], function: _Lambda) -> dict[str, Any]:
 SPECIAL: Mapping[str, Special] = {
     "parameters": _reading("parameters", lambda scope: scope.parameters),
     "variables": _reading("variables", lambda scope: scope.variables),
-    "lambdavariables": _reading("lambdaVariables", _of_lambda),
+    "lambdavariables": _reading("lambdaVariables", lambda scope: scope.lambda_variable),
     "if": lambda given, scope: compute(given[1] if _truth("if", given[0], scope) else given[2], scope),
     "and": lambda given, scope: all(_truth("and", each, scope) for each in given),
     "or": lambda given, scope: any(_truth("or", each, scope) for each in given),

@@ -58,9 +58,9 @@ class Signature:
         return None if any(each.repeated for each in self.parameters) else len(self.parameters)
 
 
-def _most(signatures: Sequence[Signature]) -> int | None:
+def _arity(signatures: Sequence[Signature]) -> Arity:
     ends = [each.most for each in signatures]
-    return None if None in ends else max(end for end in ends if end is not None)
+    return min(each.fewest for each in signatures), None if None in ends else max(end or 0 for end in ends)
 
 
 @dataclass(frozen=True)
@@ -75,18 +75,13 @@ class Function:
     instead: str = ""
 
     @property
-    def fewest(self) -> int:
-        return min(each.fewest for each in self.signatures)
-
-    @property
-    def most(self) -> int | None:
-        return _most(self.signatures)
+    def arity(self) -> Arity:
+        return _arity(self.signatures)
 
     @property
     def in_templates(self) -> Arity:
         """How many arguments the template language gives it."""
-        own = [each for each in self.signatures if each.result != "scope"]
-        return min(each.fewest for each in own), _most(own)
+        return _arity([each for each in self.signatures if each.result != "scope"])
 
     def types_at(self, place: int) -> tuple[str, ...]:
         """The types that any signature takes at this place."""
@@ -283,7 +278,7 @@ TABLE: Mapping[str, Function] = {each.name.lower(): each for each in ROWS}
 def function_named(name: str) -> Function | None:
     """The row of a template's function, whatever its case; every list… function of a provider shares one."""
     lowered = name.lower()
-    return TABLE.get(lowered) or (TABLE["list*"] if re.fullmatch(r"list[a-z]\w*", lowered) else None)
+    return TABLE.get(lowered) or (TABLE["list*"] if re.fullmatch(r"list\w*", lowered) else None)
 
 
 def bicep_function(name: str) -> Function | None:

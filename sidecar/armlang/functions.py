@@ -7,7 +7,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from sidecar.armlang import collection_functions, dates, text_functions
-from sidecar.armlang.argument_types import none_of, not_valid, refused, unhandled, wrong_type
+from sidecar.armlang.argument_types import SEE, none_of, not_valid, refused, unhandled, wrong_type
 from sidecar.armlang.function_table import TABLE
 from sidecar.armlang.values import ExpressionError, unknown
 from sidecar.dotnet import networks, ordering, uris
@@ -102,8 +102,7 @@ def _extreme(name: str, choose: Callable[..., Any]) -> Callable[..., Any]:
         numbers = as_list(values[0]) if len(values) == 1 and isinstance(values[0], list) else list(values)
         if not numbers:
             raise ExpressionError(
-                f"Unable to evaluate template language function '{name}'. At least one parameter should be provided. Please see "
-                "https://aka.ms/arm-functions for usage details."
+                f"Unable to evaluate template language function '{name}'. At least one parameter should be provided. {SEE}"
             )
         if not all(type(each) in (int, float) for each in numbers):
             raise not_valid(name, "function arguments should be of numeric types")

@@ -32,9 +32,8 @@ def data_uri_to_string(text: str) -> str:
         if name.lower() == "charset" and lower(value) not in ("utf8", "utf-8"):
             if lower(value) in ("ascii", "us-ascii"):
                 raise unknown(f"the charset '{value}' of a data URI")
-            raise refused(
-                "dataUriToString", f"parameter is not valid. The provided charset '{value}' is not supported.", see
-            )
+            what = f"parameter is not valid. The provided charset '{value}' is not supported."
+            raise refused("dataUriToString", what, see)
     return of_base64(found["data"]) if "base64" in map(lower, marks) else urllib.parse.unquote(found["data"])
 
 

@@ -209,10 +209,14 @@ def user_functions(template: Json, functions: Mapping[str, Callable[..., Any]]) 
 def _expand_resource(
     symbol: str | None, entry: Json, parent: Planned | None, scope: Scope, place: Place
 ) -> Iterator[Planned]:
-    loop: Json | None = entry.get("copy")
-    if not loop:
+    if not entry.get("copy"):
         yield from _resource(symbol, entry, parent, scope, place)
         return
+    loop = as_object(entry["copy"])
+    if loop is None:
+        raise ExpressionError(
+            f"The copy of the resource '{symbol or entry.get('name')}' must be an object with a name and a count."
+        )
     count = evaluate(loop.get("count"), scope)
     if type(count) is not int or not 0 <= count <= 800:
         raise ExpressionError(f"The copy count of the resource '{entry.get('name')}' must be between 0 and 800.")

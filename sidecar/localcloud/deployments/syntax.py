@@ -63,6 +63,8 @@ def check_syntax(template: Json) -> None:
     variables: Json = member(template, "variables")
     loops: Json = {str(loop.get("name")): loop for loop in objects(variables, "copy")}
     values = {**{name: value for name, value in variables.items() if name != "copy"}, **loops}
+    for kind, names in (("parameter", declared), ("variable", values), ("output", member(template, "outputs"))):
+        _refuse_alike(kind, names)
     own = dict(_user_functions(template))
     place = _Place(
         "",
@@ -98,6 +100,15 @@ def _deeper(value: Any, limit: int) -> bool:
         limit -= 1
         level = [item for each in level for item in ((as_object(each) or {}).values() or as_list(each) or ())]
     return bool(level)
+
+
+def _refuse_alike(kind: str, names: Json) -> None:
+    spelt = {name.lower(): name for name in names}
+    for name in names:
+        if (other := spelt[name.lower()]) != name:
+            raise invalid_template(
+                f"The template {kind}s '{name}' and '{other}' differ only in case: rename one of them."
+            )
 
 
 def _user_functions(template: Json) -> Iterator[tuple[str, Json]]:

@@ -31,6 +31,7 @@ def value_of(expression: str, declarations: str = "") -> object:
         ("'it\\'s'", "it's"),
         ("7", 7),
         ("-7", -7),
+        ("-9223372036854775808", -9223372036854775808),
         ("null", None),
         ("[1, 'two', true]", [1, "two", True]),
         ("'a${p}b${p}'", "[format('a{0}b{1}', parameters('p'), parameters('p'))]"),

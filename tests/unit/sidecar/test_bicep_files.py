@@ -234,3 +234,40 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     bicep = tmp_path / "main.bicep"
     bicep.write_bytes(b"\xef\xbb\xbfvar a = 1\n")
     assert load_template(bicep, bicep.with_suffix(".json"), {}, tmp_path).template["variables"] == {"a": 1}
+
+
+def test_null_leaves_a_parameter_that_has_a_default_to_it(folder: Path) -> None:
+    (folder / "one.bicep").write_text("param a string = 'x'\nparam b string\n")
+    body = "module m 'one.bicep' = {{\n  name: 'm'\n  params: {{\n    a: null\n    b: {}\n  }}\n}}\n"
+    made = compiled(folder, body.format("'y'"))["resources"]["m"]["properties"]["parameters"]
+    assert made == {"a": {"value": None}, "b": {"value": "y"}}
+    told = refused(folder, body.format("null"))
+    assert (told.code, told.line) == ("BCP036", 5)
+
+
+def test_an_output_that_could_not_be_read_is_no_second_mistake(folder: Path) -> None:
+    (folder / "one.bicep").write_text("output a string[] = ['x']\noutput b string = 'y'\n")
+    told = refused(folder, f"{MODULE.format('one.bicep')}output c array = m.outputs.a\n")
+    assert (told.file, told.line, told.kind) == ("one.bicep", 1, "outside")
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("", "BCP333"), ("x" * 65, "BCP332"), ("a b", "BCP416"), ("a/b", "BCP416"), ("x" * 64, None)]
+)
+def test_the_name_of_a_module_is_one_that_azure_takes(folder: Path, name: str, code: str | None) -> None:
+    (folder / "one.bicep").write_text("")
+    source = f"module m 'one.bicep' = {{\n  name: '{name}'\n}}\n"
+    if code is None:
+        assert compiled(folder, source)["resources"]["m"]["name"] == name
+    else:
+        told = refused(folder, source)
+        assert (told.code, told.line, told.kind) == (code, 2, "mistake")
+
+
+def test_two_modules_of_one_name_and_scope_are_told(folder: Path) -> None:
+    (folder / "one.bicep").write_text("")
+    module = "module {} 'one.bicep' = {{\n  name: 'same'\n{}}}\n"
+    there = module.format("n", "  scope: resourceGroup('g')\n")
+    assert refused(folder, module.format("m", "") + module.format("n", "")).code == "BCP122"
+    assert refused(folder, there + there.replace("module n", "module o")).code == "BCP122"
+    assert set(compiled(folder, module.format("m", "") + there)["resources"]) == {"m", "n"}

@@ -13,6 +13,11 @@ EXISTING = f"resource a {ACCOUNT} existing = {{ name: 'a' }}\n"
 MANY = f"resource many {ACCOUNT} = [for i in range(0, 2): {{ name: 'a${{i}}' }}]\n"
 
 
+ELSEWHERE = f"resource a {ACCOUNT} existing = {{ name: 'a', scope: resourceGroup('other') }}\n"
+LOCK = "'Microsoft.Authorization/locks@2020-05-01'"
+GROUP = "'Microsoft.Resources/resourceGroups@2022-09-01'"
+
+
 def found(source: str) -> list[tuple[str | None, int, int]]:
     return [(each.code, each.line, each.column) for each in findings(source)]
 
@@ -35,6 +40,8 @@ def findings(source: str) -> tuple[Finding, ...]:
         ('var a = "x"', "BCP103", 1, 9),
         ("# remark\n", "BCP001", 1, 1),
         ("var a = 99999999999999999999", "BCP010", 1, 9),
+        ("var a = 9223372036854775808", "BCP010", 1, 9),
+        (f"var a = {'9' * 5000}", "BCP010", 1, 9),
         ("var a = 0.5", "BCP020", 1, 11),
         ("var a = {\n  b: 1,\n  c: 2\n}", "BCP238", 2, 8),
         ("var a = [1,, 2]", "BCP009", 1, 12),
@@ -46,6 +53,14 @@ def findings(source: str) -> tuple[Finding, ...]:
         (f"{EXISTING}resource b {FILES} = {{ parent: any(a), name: 'b' }}", "BCP176", 2, 84),
         (f"{EXISTING}resource b {FILES} = {{ parent: a, scope: a, name: 'b' }}", "BCP164", 2, 94),
         (f"resource a {ACCOUNT} =\nvar b = 1", "BCP018", 1, 60),
+        (f"{MANY}output a string = many[?0].properties.x", "BCP323", 2, 25),
+        (f"{MANY}output a array = map([1], i => many[i].listKeys())", "BCP247", 2, 37),
+        (f"{MANY}output a array = map([1], i => many[i].properties.x)", "BCP247", 2, 37),
+        (f"{EXISTING}output a array = map([1], i => a.listKeys(string(i)))", "BCP248", 2, 50),
+        (f"{EXISTING}output b object = a.listKeys(a.properties.v)", "BCP181", 2, 30),
+        (f"{EXISTING}output b object = reference(a.properties.v)", "BCP181", 2, 29),
+        (f"{EXISTING}output b array = [for x in a.properties.y: x]", "BCP178", 2, 28),
+        (f"{EXISTING}resource b {ACCOUNT} = {{ name: 'b', sku: a.properties.x }}", "BCP120", 2, 79),
         (f"{MANY}output a array = map([1], i => many[i].id)", "BCP247", 2, 37),
         (
             f"resource a {ACCOUNT} = {{ name: 'a', tags: {{ b: [for x in [1]: {{ c: [for y in [2]: y] }}] }} }}",
@@ -66,10 +81,23 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("output a string", "BCP018", 1, 16),
         ("@secure()\n", "BCP292", 1, 2),
         ("var a = [for x of y: x]", "BCP012", 1, 16),
+        ("var a = [for x in [1]: if (x > 0) { b: x }]", "BCP018", 1, 35),
+        ("output a array = [for x in [1]: if (x > 0) { b: x }]", "BCP018", 1, 44),
+        (
+            f"{EXISTING}resource b {ACCOUNT} = {{ name: 'b', tags: {{ c: [for x in [1]: if (x > 0) {{}}] }} }}",
+            "BCP018",
+            2,
+            111,
+        ),
+        ("var a = [for x in [1]:\n  x]", "BCP009", 1, 23),
+        ("var a = ([for x in [1]: x])", "BCP138", 1, 10),
         # names
         ("var a = missing", "BCP057", 1, 9),
         ("param location string\nvar a = locatoin", "BCP082", 2, 9),
         ("var sys = 1", "BCP084", 1, 5),
+        ("var a = nameof([1][0])", "BCP408", 1, 16),
+        ("var a = az.toUpper('x')", "BCP057", 1, 12),
+        ("var a = readEnvironmentVariable('x')", "BCP057", 1, 9),
         ("var a = [ a ]", "BCP079", 1, 11),
         ("param environment string\nvar a = environment().name", "BCP265", 2, 9),
         (f"{EXISTING}output b string = a::c.id", "BCP159", 2, 22),
@@ -103,6 +131,9 @@ def findings(source: str) -> tuple[Finding, ...]:
         ("var a = utcNow()", "BCP065", 1, 9),
         # decorators
         ("@minimum(1)\nparam a int", "BCP057", 1, 2),
+        ("param description string\n@description('x')\nparam b string", "BCP265", 2, 2),
+        ("@minValue(3)\n@maxValue(2)\nparam a int", "BCP331", 1, 11),
+        ("@minLength(-1)\nparam a string", "BCP168", 1, 12),
         ("@description()\nparam a string", "BCP071", 1, 13),
         ("@secure()\nvar a = 1", "BCP126", 1, 2),
         ("@minLength(1)\nparam a int", "BCP124", 1, 2),
@@ -128,6 +159,9 @@ def findings(source: str) -> tuple[Finding, ...]:
         (f"resource b {FILES} = {{ parent: b, name: 'b' }}", "BCP079", 1, 84),
         (f"resource a {ACCOUNT} = {{ name: 'a', dependsOn: [ 'b' ] }}", "BCP034", 1, 87),
         (f"resource a {ACCOUNT} = {{ name: 'a', scope: resourceGroup('b') }}", "BCP139", 1, 81),
+        (f"{ELSEWHERE}resource b {LOCK} = {{ name: 'b', scope: a }}", "BCP139", 2, 77),
+        (f"resource a {GROUP} existing = {{ name: 'a' }}", "BCP135", 1, 10),
+        (f"resource a {GROUP} existing = {{ name: 'a', scope: resourceGroup() }}", "BCP135", 1, 91),
         (f"@batchSize(2)\nresource a {ACCOUNT} = {{ name: 'a' }}", "BCP155", 1, 2),
     ],
 )
@@ -154,6 +188,15 @@ def test_a_mistake_is_told_with_the_official_code_at_its_place(source: str, code
         (f"@onlyIfNotExists()\nresource a {ACCOUNT} = {{ name: 'a' }}", 1, "onlyIfNotExists"),
         (f"resource a {ACCOUNT} = {{ name: 'a', scope: managementGroup('b') }}", 1, "scope"),
         ("module a 'br/public:app:1.0' = { name: 'a' }", 1, "registry"),
+        (f"resource a {ACCOUNT} = {{ name: 'a', zones: [for x in [1]: '1'] }}", 1, "the whole of zones"),
+        (f"{MANY}output a string = many[^1].id", 2, "[^"),
+        (f"{MANY}output a object = many[^1].listKeys()", 2, "[^"),
+        (f"{MANY}resource b {ACCOUNT} = {{ name: 'b', dependsOn: [many[^1]] }}", 2, "[^"),
+        (
+            f"{EXISTING}resource b {ACCOUNT} existing = {{ name: 'b', scope: resourceGroup(a.properties.g) }}",
+            2,
+            "in scope",
+        ),
     ],
 )
 def test_what_it_does_not_know_is_refused_by_name_and_is_no_mistake(source: str, line: int, word: str) -> None:
@@ -172,6 +215,14 @@ def test_all_mistakes_are_told_in_their_order_and_none_that_follows() -> None:
         ("BCP009", 8, 1),
         ("BCP057", 9, 9),
     ]
+
+
+@pytest.mark.parametrize("declared", ["param {} string", "var {} = 1", "output {} string = 'x'"])
+def test_names_that_differ_only_in_case_are_both_told(declared: str) -> None:
+    first, second = declared.format("one"), declared.format("One")
+    column = first.index("one") + 1
+    assert found(f"{first}\n{second}") == [("BCP353", 1, column), ("BCP353", 2, column)]
+    assert compile_bicep("param one string\nvar One = one\noutput ONE string = One\n")["variables"]
 
 
 def test_two_resources_that_need_each_other_are_both_told() -> None:

@@ -127,6 +127,61 @@ def test_loops_of_values_are_copies_with_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "repeated"),
+    [
+        ("[x]", "[createArray(createArray(1)[copyIndex('a')])]"),
+        ("[]", "[createArray()]"),
+        ("5", "[5]"),
+        ("true", "[true()]"),
+        ("null", "[null()]"),
+        ("'b'", "b"),
+        ("{ b: 1 }", {"b": 1}),
+    ],
+)
+def test_a_copy_repeats_an_object_a_text_or_one_expression(body: str, repeated: object) -> None:
+    made = compiled(f"var a = [for x in [1]: {body}]\noutput b array = [for x in [1]: {body}]\n")
+    assert made["variables"]["copy"][0]["input"] == repeated
+    of_output = repeated.replace("'a'", "") if isinstance(repeated, str) else repeated
+    assert made["outputs"]["b"]["copy"] == {"count": "[length(createArray(1))]", "input": of_output}
+
+
+def test_what_waits_for_what_exists_waits_for_what_that_waits_for() -> None:
+    existing = f"resource found {ACCOUNT} existing = {{\n  name: 'found'\n  dependsOn: [ account ]\n}}\n"
+    assert used("found.properties.x", NEW + existing) == (
+        "[reference(resourceId('Microsoft.Storage/storageAccounts', 'found'), '2023-05-01').x]",
+        ["account"],
+    )
+
+
+def test_every_function_that_begins_with_list_is_one() -> None:
+    assert used("account.list()", NEW) == ("[list('account', '2023-05-01')]", ["account"])
+    assert used("list(account.id, '2023-05-01')", NEW)[0] == (
+        "[list(resourceId('Microsoft.Storage/storageAccounts', 'acct'), '2023-05-01')]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "type_"),
+    [
+        ("take(any(p), 1)", "array"),
+        ("take(any(p), 1)", "string"),
+        ("skip(any(p), 1)", "array"),
+        ("union(any(p), any(p))", "object"),
+        ("union(any(p), any(p))", "array"),
+        ("intersection(any(p), any(p))", "object"),
+        ("concat(any(p))", "string"),
+        ("concat(any(p))", "array"),
+        ("items(any(p))", "array"),
+        ("sort(any(p), (x, y) => x < y)", "array"),
+        ("max(any(p))", "int"),
+    ],
+)
+def test_what_several_signatures_take_may_be_any_of_their_results(call: str, type_: str) -> None:
+    made = compiled(f"param p object\noutput a {type_} = {call}\n")
+    assert made["outputs"]["a"]["type"] == type_
+
+
+@pytest.mark.parametrize(
     ("scope", "id_"),
     [
         (

@@ -162,3 +162,17 @@ def test_how_often_a_loop_runs_is_known_before_anything_is_deployed(where: str):
 def test_a_loops_values_may_be_read_of_a_resource():
     loop = {"name": "values", "count": 2, "input": "[reference('x').list[copyIndex('values')]]"}
     assert len(planned([thing("x"), thing("a", properties={"copy": [loop]})]).resources) == 2
+
+
+@pytest.mark.parametrize("copy", [[{"name": "tags", "count": 1, "input": "x"}], "3"])
+def test_a_copy_of_a_resource_that_is_no_object_is_refused_with_its_name(copy: Any):
+    with pytest.raises(ArmError, match="copy of the resource 'many' must be an object"):
+        planned({"many": thing("a", copy=copy)})
+
+
+@pytest.mark.parametrize("kind", ["parameter", "variable", "output"])
+def test_names_that_differ_only_in_case_are_refused(kind: str):
+    value = {"parameter": {"type": "string", "defaultValue": "x"}, "output": {"type": "string", "value": "x"}}.get(kind)
+    template = {"resources": [thing("a")], f"{kind}s": {"name": value, "other": value, "Name": value}}
+    with pytest.raises(ArmError, match=f"template {kind}s 'name' and 'Name' differ only in case"):
+        planned_deployment(template, {}, corpus_place(), 0.0, {})
