@@ -244,7 +244,7 @@ def app(place: AppPlace) -> App:
         location=str(found.location or ""),
         event_stream=properties.event_stream_endpoint or None,
         target_port=None if ingress is None or not ingress.target_port else int(ingress.target_port),
-        probe_ports=_probe_ports(first),
+        probe_ports=probe_ports_of(first),
         running=word(properties.running_status or "Running"),
         cooldown=_cooldown(template),
         template=cast("dict[str, Any]", template.as_dict()),
@@ -260,8 +260,12 @@ def _cooldown(template: Any) -> int:
     return DEFAULT_COOLDOWN if stated is None else int(stated)
 
 
-def _probe_ports(container: Any) -> tuple[int, ...]:
-    asked = [each.http_get or each.tcp_socket for each in container.probes or []]
+def probe_ports_of(container: Any) -> tuple[int, ...]:
+    """Ports at which requests are expected: those of the startup and readiness probes. Liveness may be asked of another process,
+    as in our own template; it counts where nothing else is probed."""
+    probes = list(container.probes or [])
+    of_requests = [each for each in probes if each.type != "Liveness"]
+    asked = [each.http_get or each.tcp_socket for each in of_requests or probes]
     return tuple(dict.fromkeys(int(each.port) for each in asked if each is not None and each.port))
 
 
