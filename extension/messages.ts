@@ -4,9 +4,10 @@ import { Cancelled, Refusal, type Sidecar } from "./client";
 import type { Sentence } from "./protocol";
 import { Problem } from "./sentences";
 
-/** In the language of VS Code's window. */
+/** In the language of VS Code's window, with the sentences in its holes. */
 export function say({ message, args }: Sentence): string {
-  return vscode.l10n.t(message, { ...args });
+  const filled = Object.entries(args).map(([name, value]) => [name, typeof value === "string" ? value : say(value)] as const);
+  return vscode.l10n.t(message, Object.fromEntries(filled));
 }
 
 /** Another way on from a failure: a button, and what it does. */

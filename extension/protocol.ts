@@ -102,7 +102,7 @@ export interface Operation {
 
 export interface Sentence {
   readonly message: string;
-  readonly args: Readonly<Record<string, string>>;
+  readonly args: Readonly<Record<string, string | Sentence>>;
 }
 
 export interface Content {
@@ -232,7 +232,7 @@ export interface Plan {
   readonly checks: readonly CheckLine[];
   readonly unforeseen: Sentence | null;
   readonly raw: string | null;
-  readonly markdown: string;
+  readonly markdown: Sentence;
 }
 
 export interface PlanFile {

@@ -12,7 +12,7 @@ const english = path.join(here, "bundle.l10n.json");
 
 /** @type {string[]} */
 const problems = [];
-const messages = [...new Set([...typescriptMessages(), ...pythonMessages()])].sort();
+const messages = [...new Set([...typescriptMessages(), ...pythonMessages()])].filter(hasWords).sort();
 if (process.argv.includes("--write")) writeFileSync(english, `${JSON.stringify(Object.fromEntries(messages.map((each) => [each, each])), null, 2)}\n`);
 checkBundles();
 checkManifest();
@@ -76,6 +76,11 @@ function checkManifest() {
 function compare(file, used, present) {
   for (const key of used) if (!present.includes(key)) problems.push(`${file}: missing: ${key} (npm run fix:l10n writes the English bundle)`);
   for (const key of present) if (!used.includes(key)) problems.push(`${file}: unused: ${key}`);
+}
+
+/** What is holes and marks alone is the same in every language. @param {string} text */
+function hasWords(text) {
+  return /\p{L}/u.test(text.replace(/\{\w+\}/g, ""));
 }
 
 /** @param {string} text */

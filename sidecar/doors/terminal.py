@@ -93,7 +93,7 @@ def _tell(text: str) -> None:
 
 
 def spoken(sentence: wire.Sentence) -> str:
-    return str(Text(sentence.message, **sentence.args))
+    return str(wire.text_of(sentence))
 
 
 def table(rows: Sequence[Sequence[str]], empty: str) -> str:

@@ -126,7 +126,7 @@ def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> w
         checks=[_check(workspace, each) for each in found.checks],
         unforeseen=None if found.unforeseen is None else wire.sentence(found.unforeseen),
         raw=found.said,
-        markdown=markdown(found),
+        markdown=wire.sentence(markdown(found)),
     )
 
 

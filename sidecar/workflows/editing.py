@@ -193,7 +193,7 @@ def _of_json(text: str) -> list[Finding]:
             Finding(Span(at, min(at + 1, len(text))), NO_JSON, Text("This is no JSON: {problem}", problem=error.msg))
         ]
     except RecursionError:
-        return [Finding(Span(0, 1), NO_JSON, Text("This is no JSON: {problem}", problem="brackets too deep"))]
+        return [Finding(Span(0, 1), NO_JSON, Text("This is no JSON: {problem}", problem=Text("brackets too deep")))]
     return []
 
 
