@@ -61,8 +61,12 @@ export function describe(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   const what = say(error.what);
   if (error.suggestion === undefined) return what;
-  // A reason in somebody else's words may lack its full stop.
-  return `${/[.!?…:]$/.test(what) ? what : `${what}.`} ${say(error.suggestion)}`;
+  return sentences(what, say(error.suggestion));
+}
+
+/** One after the other. A reason in somebody else's words may lack its full stop. */
+export function sentences(first: string, second: string): string {
+  return `${/[.!?…:。！？：]$/.test(first) ? first : `${first}.`} ${second}`;
 }
 
 /** A request that may be repeated with consents. */
