@@ -18,7 +18,7 @@ const LANGUAGES = (process.env["SLIPWAY_LANGUAGES"] ?? "de ja").split(" ");
 const DATA = [
   /\b\d+ Results\b/g, /\b(PASS|WARN|UNVERIFIED|FAIL)( [\w .-]+:)?/g, // a verdict, and by which name programs know the check
   /\bhttps?:\S+/g, /\b[\w-]+\.\w[\w.-]*\b/g, /\b\w*[_/]\S*/g, /`[^`]*`/g, /\bai(?:storage|fileshare|log|env|acaapp)\w*(-+\w+)*/g, /\b\w+(-+\w+)*-\w*\d\w*/g, /\b\w*\d\w*(-+\w+)*/g,
-  /\b(AI Toolkit|Slipway|Azure|GPU|USD|first-try|tiny-\w+|cpu|dense|b?float\w*|root|australiaeast|Consumption|NotRegistered|RunningAtMaxScale|Running|Healthy|Provisioned|None|AM|PM)\b/g,
+  /\b(AI Toolkit|Slipway|Azure|GPU|USD|first-try|maximumInstance\w+|tiny-\w+|cpu|dense|b?float\w*|root|australiaeast|Consumption|NotRegistered|RunningAtMaxScale|Running|Healthy|Provisioned|None|AM|PM)\b/g,
   /“(What is a slipway\?|Arr, [^”]*)”/g, /Tip: Use keyboard shortcut\s+(\w+\s*\+?\s*)+/g,
   /\b(Source|Cancel|OK|Manage|Notifications?|Clear|Close|More Actions|Mark Done|Next Section|Go Back|Welcome|Walkthrough|Back)\b/g,
 ];
@@ -121,8 +121,9 @@ for (const locale of LANGUAGES) {
       writeFileSync(file, JSON.stringify({ ...stated, parameters: { ...stated.parameters, maximumInstanceCount: { value: "many" }, maximumInstanceCuont: { value: 1 } } }, null, 2));
       await run("Notifications: Clear All Notifications");
       await run(said.titled("command.preflight"));
-      for (let question = 0; question < 2; question += 1) {
-        await window.focused.waitFor({ timeout: 120_000 });
+      for (const step of ["(1/2)", "(2/2)"]) {
+        await window.question.filter({ hasText: step }).waitFor({ timeout: 120_000 });
+        await window.focused.filter({ hasText: step === "(1/2)" ? said.say("Local cloud") : "slipway-tour-" }).waitFor({ timeout: 120_000 });
         await isSaid(window.page.locator(".quick-input-widget"));
         await window.page.keyboard.press("Enter");
       }
