@@ -1,5 +1,6 @@
 // Builds the rooms of the extension, in order, and takes them down again.
 import * as vscode from "vscode";
+import { Chats } from "./chat";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
@@ -36,15 +37,17 @@ export function activate(context: vscode.ExtensionContext): void {
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
+  const chats = new Chats(sidecar, credentials, context.extensionUri, mayStart);
   context.subscriptions.push(
     log,
     plans,
     problems,
     logs,
+    chats,
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, warmth, log }, context.extension.packageJSON),
+    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, chats, warmth, log }, context.extension.packageJSON),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();
