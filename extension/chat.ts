@@ -6,9 +6,13 @@ import type { Credentials } from "./credentials";
 import { localFolders } from "./folders";
 import { describe, say } from "./messages";
 import type { ChatAnswer, ChatRequest, CloudName } from "./protocol";
-import type { FromPage, Language, Standing, ToPage, Way } from "./webview/messages";
+import { within } from "./webview/conversation";
+import type { FromPage, Kept, Language, Standing, ToPage, Way } from "./webview/messages";
 
 export const CHAT_VIEW = "slipway.chat";
+
+/** Characters of a conversation that are kept. */
+const MOST_KEPT = 400_000;
 
 const WAYS: readonly Way[] = ["slipway.deploy", "slipway.start", "slipway.diagnose", "slipway.showLogs"];
 
@@ -22,6 +26,8 @@ export class Chats implements vscode.Disposable, vscode.WebviewPanelSerializer {
     private readonly credentials: Credentials,
     /** Where the extension lies. */
     private readonly extension: vscode.Uri,
+    /** VS Code's own, of this workspace: conversations are kept there, and in no file. */
+    private readonly memory: vscode.Memento,
     /** Whether looking needs no set-up: a tab that comes back must not start a download. */
     private readonly mayLook: () => Promise<boolean>,
   ) {
@@ -45,9 +51,16 @@ export class Chats implements vscode.Disposable, vscode.WebviewPanelSerializer {
     this.adopt(panel, folder, undefined);
   }
 
+  /** What kept tabs that have come back from looking may be gone now: nobody was trusted, or no packages were there. */
+  lookAgain(): void {
+    for (const tab of this.open.values()) void tab.firstLook();
+  }
+
   deserializeWebviewPanel(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const uri = typeof state === "object" && state !== null && "folder" in state ? state.folder : undefined;
-    const folder = localFolders().find((each) => each.uri.toString() === uri);
+    const folders = localFolders();
+    // VS Code may not have had the time to write down what the page had set.
+    const folder = folders.find((each) => each.uri.toString() === uri) ?? (folders.length === 1 && !uri ? folders[0] : undefined);
     // Its folder is not open any more: there is nobody whom it could ask.
     if (folder === undefined || this.open.has(folder.uri.toString())) panel.dispose();
     else this.adopt(panel, folder, async () => vscode.workspace.isTrusted && (this.sidecar.isRunning || (await this.mayLook())));
@@ -58,7 +71,7 @@ export class Chats implements vscode.Disposable, vscode.WebviewPanelSerializer {
     panel.title = title(folder);
     panel.iconPath = vscode.Uri.joinPath(this.extension, "extension", "media", "slipway.svg");
     const key = folder.uri.toString();
-    this.open.set(key, new Tab(panel, folder, this.sidecar, this.credentials, vscode.Uri.joinPath(this.extension, "build", "dist"), mayLook));
+    this.open.set(key, new Tab(panel, folder, this.sidecar, this.credentials, vscode.Uri.joinPath(this.extension, "build", "dist"), this.memory, mayLook));
     panel.onDidDispose(() => {
       this.open.get(key)?.dispose();
       this.open.delete(key);
@@ -74,6 +87,7 @@ function title(folder: vscode.WorkspaceFolder): string {
 class Tab implements vscode.Disposable {
   private readonly asked = new Map<string, vscode.CancellationTokenSource>();
   private readonly listening: vscode.Disposable[];
+  private looked = false;
   private waking: vscode.CancellationTokenSource | undefined;
 
   constructor(
@@ -82,6 +96,7 @@ class Tab implements vscode.Disposable {
     private readonly sidecar: Sidecar,
     private readonly credentials: Credentials,
     dist: vscode.Uri,
+    private readonly memory: vscode.Memento,
     /** Of one that VS Code has brought back, with nobody at hand; undefined: a person has opened it. */
     private readonly mayLook: (() => Promise<boolean>) | undefined,
   ) {
@@ -110,6 +125,18 @@ class Tab implements vscode.Disposable {
     await this.stands(() => this.credentials.attended(() => this.seen()));
   }
 
+  /** The one that nobody has asked for. */
+  async firstLook(): Promise<void> {
+    if (this.looked) return;
+    if (this.mayLook === undefined) {
+      await this.look();
+    } else if (await this.mayLook()) {
+      await this.stands(() => this.seen());
+    } else {
+      this.tell({ type: "standing", standing: { ...UNKNOWN, text: vscode.l10n.t("Not looked at yet.") } });
+    }
+  }
+
   private async seen(): Promise<Standing> {
     return standing(await this.sidecar.ask("slipway/chatModels", { ...this.where, operation: "", wake: false }));
   }
@@ -117,10 +144,12 @@ class Tab implements vscode.Disposable {
   private async hear(message: FromPage): Promise<void> {
     switch (message.type) {
       case "ready":
-        this.tell({ type: "opened", folder: this.folder.uri.toString(), name: this.folder.name });
-        if (this.mayLook === undefined) await this.look();
-        else if (await this.mayLook()) await this.stands(() => this.seen());
-        else this.tell({ type: "standing", standing: { ...UNKNOWN, text: vscode.l10n.t("Not looked at yet.") } });
+        this.tell({ type: "opened", folder: this.folder.uri.toString(), kept: this.memory.get(keyOf(this.folder)) });
+        this.looked = false;
+        await this.firstLook();
+        break;
+      case "keep":
+        await this.keep(within(message.kept, MOST_KEPT));
         break;
       case "look":
         await this.look();
@@ -203,12 +232,17 @@ class Tab implements vscode.Disposable {
   }
 
   private async stands(look: () => Promise<Standing>): Promise<void> {
+    this.looked = true;
     try {
       this.tell({ type: "standing", standing: await look() });
     } catch (error) {
       const text = error instanceof Cancelled ? vscode.l10n.t("Not waited for any more. What has begun to start goes on, and falls asleep by itself.") : describe(error);
       this.tell({ type: "standing", standing: { ...UNKNOWN, text, asleep: error instanceof Cancelled } });
     }
+  }
+
+  private async keep(kept: Kept): Promise<void> {
+    await this.memory.update(keyOf(this.folder), kept);
   }
 
   private tell(message: ToPage): void {
@@ -218,6 +252,10 @@ class Tab implements vscode.Disposable {
   private get where(): { readonly folder: string; readonly cloud: CloudName } {
     return { folder: this.folder.uri.fsPath, cloud: vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto") };
   }
+}
+
+function keyOf(folder: vscode.WorkspaceFolder): string {
+  return `slipway.chat ${folder.uri.toString()}`;
 }
 
 const UNKNOWN: Standing = { found: null, text: "", detail: "", asleep: false, ways: [] };

@@ -37,7 +37,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
-  const chats = new Chats(sidecar, credentials, context.extensionUri, mayStart);
+  const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
   context.subscriptions.push(
     log,
     plans,
@@ -51,6 +51,7 @@ export function activate(context: vscode.ExtensionContext): void {
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();
+      chats.lookAgain();
       resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
     sidecar.onDidTell(({ uri, diagnostics }) => { problems.heard(uri, diagnostics); }),
@@ -58,7 +59,10 @@ export function activate(context: vscode.ExtensionContext): void {
     vscode.window.onDidChangeWindowState(({ focused }) => {
       if (focused) void view.lookAgain();
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => {
+      void view.look();
+      chats.lookAgain();
+    }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("slipway.python") && sidecar.isRunning) {
         sidecar.restart().catch((error: unknown) => showFailure(error, log));

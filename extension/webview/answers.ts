@@ -12,7 +12,7 @@ export interface Acts {
 /** Shows turns in `place`; what has not changed stays as it is, with the focus and the selection in it. */
 export class Answers {
   private readonly shown = new Map<string, { readonly answer: Answer; readonly node: HTMLElement }>();
-  private turns: readonly Turn[] = [];
+  private turns: readonly Turn[] | undefined;
 
   constructor(
     private readonly place: HTMLElement,
@@ -21,7 +21,8 @@ export class Answers {
   ) {}
 
   show(turns: readonly Turn[]): void {
-    const same = turns.length === this.turns.length && turns.every((turn, index) => sameAnswers(turn, this.turns[index]));
+    const before = this.turns;
+    const same = turns.length === before?.length && turns.every((turn, index) => sameAnswers(turn, before[index]));
     const following = atEnd(this.place);
     if (same) for (const { answers } of turns) for (const each of answers) this.refresh(each);
     else this.build(turns);
@@ -36,19 +37,19 @@ export class Answers {
         "article",
         { class: "turn", "aria-label": filled("{number}", { number: String(index + 1) }) },
         element("div", { class: "question" }, element("h2", {}, this.words.you), element("p", { class: "text" }, question)),
-        element("div", { class: answers.length > 1 ? "answers two" : "answers" }, ...answers.map((each) => this.made(each, index === turns.length - 1))),
+        element("div", { class: answers.length > 1 ? "answers two" : "answers" }, ...answers.map((each) => this.made(each))),
+        ...(index === turns.length - 1 ? [element("div", { class: "acts" }, button(this.words.regenerate, this.acts.regenerate, { class: "quiet regenerate" }))] : []),
       ),
     );
     this.place.replaceChildren(...(made.length === 0 ? [element("p", { class: "empty" }, this.words.empty)] : made));
   }
 
-  private made(answer: Answer, last: boolean): HTMLElement {
+  private made(answer: Answer): HTMLElement {
     const node = element("section", { class: "answer" });
     const [heading, where] = [element("h3", { class: "who" }), element("p", { class: "where" })];
     node.append(heading, where, element("div", { class: "said" }), element("p", { class: "state" }));
-    const acts = [button(this.words.copyAnswer, () => { this.acts.copy(this.shown.get(answer.id)?.answer.text ?? ""); }, { class: "quiet" })];
-    if (last) acts.push(button(this.words.regenerate, this.acts.regenerate, { class: "quiet regenerate" }));
-    node.append(element("div", { class: "acts" }, ...acts));
+    const copy = button(this.words.copyAnswer, () => { this.acts.copy(this.shown.get(answer.id)?.answer.text ?? ""); }, { class: "quiet" });
+    node.append(element("div", { class: "acts" }, copy));
     this.shown.set(answer.id, { answer, node });
     this.fill(node, answer);
     return node;
@@ -69,7 +70,7 @@ export class Answers {
     setText(part("who"), answer.who?.model ?? answer.asked);
     setText(part("where"), this.where(answer));
     setText(part("state"), this.state(answer));
-    part("acts").hidden = isLive(answer);
+    part("acts").hidden = isLive(answer) || answer.text === "";
     const thoughts = answer.thought === "" ? [] : [element("details", { class: "thoughts" }, element("summary", {}, words.thoughts), element("p", { class: "text" }, answer.thought))];
     const said = segments(answer.text).map((each) => {
       if (each.kind === "prose") return element("p", { class: "text" }, each.text);

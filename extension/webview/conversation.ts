@@ -106,6 +106,13 @@ export function chosen(kept: Kept, models: readonly { readonly name: string; rea
   return { ...kept, model, against, comparing: kept.comparing && names.length > 1 };
 }
 
+/** The newest turns that fit into so many characters: what is kept is written whole each time. */
+export function within(kept: Kept, most: number): Kept {
+  let room = most;
+  const first = [...kept.turns].reverse().findIndex((turn) => (room -= JSON.stringify(turn).length) < 0);
+  return first === -1 ? kept : { ...kept, turns: first === 0 ? [] : kept.turns.slice(-first) };
+}
+
 /** What was kept, as far as it can be read; undefined where it can't. */
 export function restored(state: unknown): Kept | undefined {
   if (!isRecord(state) || state["version"] !== 1 || typeof state["folder"] !== "string" || !Array.isArray(state["turns"])) return undefined;

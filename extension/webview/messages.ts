@@ -67,6 +67,7 @@ export interface Standing {
 
 export type FromPage =
   | { readonly type: "ready" }
+  | { readonly type: "keep"; readonly kept: Kept }
   | { readonly type: "look" }
   | { readonly type: "wake" }
   | { readonly type: "stopWaking" }
@@ -77,7 +78,7 @@ export type FromPage =
   | { readonly type: "go"; readonly way: Way };
 
 export type ToPage =
-  | { readonly type: "opened"; readonly folder: string; readonly name: string }
+  | { readonly type: "opened"; readonly folder: string; readonly kept: unknown }
   | { readonly type: "standing"; readonly standing: Standing }
   | { readonly type: "waking"; readonly text: string }
   | { readonly type: "began"; readonly id: string; readonly who: Who }

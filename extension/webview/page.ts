@@ -89,7 +89,8 @@ function build(): void {
 function hear(message: ToPage): void {
   switch (message.type) {
     case "opened":
-      change(kept.folder === message.folder ? kept : fresh(message.folder));
+      change(restored(message.kept) ?? (kept.folder === message.folder ? kept : fresh(message.folder)));
+      if (input.value === "") input.value = kept.draft;
       break;
     case "standing":
       standing = message.standing;
@@ -131,7 +132,11 @@ function finished(id: string): void {
   if (live(kept).length === 0 && (document.activeElement === document.body || document.activeElement === stop)) input.focus();
 }
 
+/** Milliseconds: VS Code writes down what a page has set itself only now and then; what the extension keeps, at once. */
+const KEEP_AFTER = 250;
+
 let drawing = 0;
+let keeping: ReturnType<typeof setTimeout> | undefined;
 
 function change(next: Kept): void {
   kept = next;
@@ -140,6 +145,10 @@ function change(next: Kept): void {
     drawing = 0;
     vscode.setState(kept);
     show();
+    keeping ??= setTimeout(() => {
+      keeping = undefined;
+      tell({ type: "keep", kept });
+    }, KEEP_AFTER);
   });
 }
 

@@ -15,7 +15,7 @@ class ChatModelsParams(Operation):
 
 
 class ChatModel(Message):
-    """`base`: not an adapter. `hash`: SHA-256 of an adapter's files. `context`: tokens that fit. None: the server does not tell."""
+    """`base`: no adapter. `hash`: SHA-256 of an adapter's files. `context`: tokens that fit. None: the server does not tell."""
 
     name: str
     base: bool

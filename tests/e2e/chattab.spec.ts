@@ -1,11 +1,11 @@
 // The chat tab in a real VS Code: what sleeps is left asleep, who answers is said, an answer is stopped, compared and kept.
 import assert from "node:assert/strict";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { barriers, ChatTab } from "./chattab";
-import { deployed, PACKAGES_ARE_THERE, provisioned } from "./deployed";
+import { deployed, Others, PACKAGES_ARE_THERE, provisioned } from "./deployed";
 import { eventually } from "./eventually";
 import { sampleQuestions, type Question } from "./finetuning";
 import { Host } from "./host";
@@ -13,6 +13,9 @@ import type { Window } from "./window";
 
 const CHAT = "AI Toolkit: Chat with the deployed model";
 const BASE = "slipway/tiny-llama";
+/** Answers: more than the server gives at a time. */
+const FULL = 40;
+const THEMES = { "Dark Modern": "vscode-dark", "Light Modern": "vscode-light", "Dark High Contrast": "vscode-high-contrast", "Light High Contrast": "vscode-high-contrast-light" };
 const ADAPTER = "gpu_model";
 
 describe("the chat tab in a real VS Code", function () {
@@ -31,7 +34,8 @@ describe("the chat tab in a real VS Code", function () {
     [first, second] = [one, two];
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-chat-"));
     folder = path.join(scratch, "fine-tuned");
-    host = await Host.start({ settings: PACKAGES_ARE_THERE });
+    // It sleeps after 20 s without a request, in place of five minutes.
+    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.07 } } });
     await provisioned(folder, "rg-chat", host.env);
     window = await host.open(folder);
     tab = new ChatTab(window.page);
@@ -94,16 +98,20 @@ describe("the chat tab in a real VS Code", function () {
   });
 
   it("Esc stops an answer, which says so, and the server's place is free", async () => {
-    await tab.options();
-    await tab.field("Most new tokens").fill("100000");
-    await tab.alert.filter({ hasText: /./ }).waitFor({ state: "detached" });
-    await tab.field("Temperature").fill("2");
-    await tab.closeOptions();
+    const server = await Others.of(folder, host.env);
+    const cancelled = await server.metric("slipway_cancelled_total");
+    const other = new AbortController();
+    const busy = server.occupy(BASE, FULL, other.signal);
+    await eventually("the server has its hands full", 90_000, async () => (await server.metric("slipway_in_flight")) >= FULL);
     await tab.send("Write without an end.");
-    await tab.button("Stop").waitFor({ timeout: 90_000 });
+    await eventually("the question has arrived", 90_000, async () => (await server.metric("slipway_in_flight")) > FULL);
+    assert.ok(await tab.button("Stop").isVisible());
     await tab.input.press("Escape");
-    await tab.answer(3).locator(".state", { hasText: /^Stopped\.$|^No answer/ }).waitFor({ timeout: 90_000 });
+    await eventually("it says that it was stopped", 90_000, async () => (await tab.answer(3).locator(".state").innerText()) === "Stopped.");
+    await eventually("the server does not wait for it any more", 90_000, async () => (await server.metric("slipway_cancelled_total")) === cancelled + 1);
     await window.screenshot("chat tab 4 stopped");
+    other.abort();
+    await busy;
   });
 
   it("copies the call as code without the key", async () => {
@@ -125,28 +133,56 @@ describe("the chat tab in a real VS Code", function () {
     await window.page.reload();
     await tab.answer(2, 1).waitFor({ timeout: 120_000 });
     assert.equal(await tab.said(0), first.adapter);
-    assert.equal(await tab.field("Model").inputValue(), ADAPTER);
     await tab.state.filter({ hasText: "2 models answer" }).waitFor({ timeout: 120_000 });
+    assert.equal(await tab.field("Model").inputValue(), ADAPTER);
     await tab.send(second.question);
     assert.equal(await tab.said(4), second.adapter);
   });
 
   it("has no barrier that axe-core calls serious, in dark, light and high contrast, and fits 320 pixels", async () => {
-    for (const theme of ["Default Dark Modern", "Default Light Modern", "Default High Contrast", "Default High Contrast Light"]) {
-      host.set({ "workbench.colorTheme": theme });
-      await eventually(`the theme ${theme}`, 90_000, async () => (await (await tab.inside()).evaluate(() => document.body.dataset["vscodeThemeId"])) === theme);
+    for (const [theme, kind] of Object.entries(THEMES)) {
+      // Its command is not the first that the palette finds by its title.
+      await window.page.keyboard.press("Control+K");
+      await window.page.keyboard.press("Control+T");
+      await window.type(theme);
+      await eventually(`the theme ${theme}`, 90_000, async () => (await (await tab.inside()).evaluate(() => document.body.dataset["vscodeThemeKind"])) === kind);
       assert.deepEqual(await barriers(await tab.inside()), [], theme);
       await window.screenshot(`chat tab 5 ${theme}`);
     }
     await window.run("View: Toggle Primary Side Bar Visibility");
     await window.page.setViewportSize({ width: 320 + 48, height: 800 });
-    assert.ok((await tab.overflow()) <= 0, "something stands out to the side");
+    assert.deepEqual(await tab.overflowing(), []);
     await tab.options();
-    assert.ok((await tab.overflow()) <= 0, "the options stand out to the side");
+    assert.deepEqual(await tab.overflowing(), [], "with the options open");
     await window.screenshot("chat tab 6 narrow");
+  });
+
+  it("leaves an app that sleeps asleep, until the person has said that it may be woken", async () => {
+    await window.page.setViewportSize({ width: 1280, height: 800 });
+    await tab.closeOptions();
+    // Its processes, and not its status: a look at a replica that is awake keeps it so.
+    await eventually("nobody has asked for so long that it sleeps", 120_000, () => childrenOf(host.localCloud).length === 0);
+    await tab.send(first.question);
+    await tab.answer(5).locator(".state", { hasText: "is asleep: no GPU is awake. An answer wakes it" }).waitFor({ timeout: 90_000 });
+    await tab.state.filter({ hasText: "asleep, no GPU is awake" }).waitFor({ timeout: 90_000 });
+    await window.screenshot("chat tab 7 asleep");
+    await tab.send("Again?");
+    await tab.alert.filter({ hasText: "No model answers now" }).waitFor();
+    assert.equal(await tab.button("Wake it").evaluate((each) => each === document.activeElement), true, "what helps has the focus");
+    assert.deepEqual(childrenOf(host.localCloud), [], "nothing of that has woken it");
+    await window.page.keyboard.press("Enter");
+    await tab.button("Stop waiting").waitFor({ timeout: 90_000 });
+    await tab.state.filter({ hasText: "2 models answer" }).waitFor({ timeout: 120_000 });
+    await tab.button("Regenerate").click();
+    assert.equal(await tab.said(5), first.adapter);
   });
 
   it("logs nothing of what was asked or answered", () => {
     for (const said of [first.question, first.adapter, second.question, second.base, "Write without an end."]) assert.ok(!window.log.includes(said), said);
   });
 });
+
+/** Processes that a process has begun: of the local cloud, its replicas'. */
+function childrenOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter((each) => each !== ""));
+}

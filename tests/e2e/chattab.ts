@@ -75,9 +75,11 @@ export class ChatTab {
     });
   }
 
-  /** How far something stands out to the side. */
-  async overflow(): Promise<number> {
-    return (await this.inside()).evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  /** What stands out to the side: in the page, or in a part of it that would have to be scrolled sideways. */
+  async overflowing(): Promise<readonly string[]> {
+    return (await this.inside()).evaluate(() =>
+      [document.documentElement, ...Array.from(document.querySelectorAll("body, body *:not(pre, code, .unseen, .unseen *)"))].filter((each) => each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0).map((each) => `${each.tagName} ${each.id} ${each.className}`),
+    );
   }
 }
 

@@ -37,3 +37,36 @@ export async function slipway(args: readonly string[], env: NodeJS.ProcessEnv): 
   if (status !== 0) throw new Error(`slipway ${args[0] ?? ""} ended with ${String(status)}:\n${said}`);
   return said;
 }
+
+/** Somebody else who calls the endpoint, with its key. */
+export class Others {
+  private constructor(
+    private readonly url: string,
+    private readonly headers: Readonly<Record<string, string>>,
+  ) {}
+
+  static async of(folder: string, env: NodeJS.ProcessEnv): Promise<Others> {
+    const { apiKey } = JSON.parse(await slipway(["api-key", folder, "--json"], env)) as { readonly apiKey: string };
+    const { url } = JSON.parse(await slipway(["endpoint", folder, "--json"], env)) as { readonly url: string };
+    return new Others(url, { authorization: `Bearer ${apiKey}` });
+  }
+
+  /** Asks for more long answers than the server gives at a time, until `signal` says that they are not wanted any more. */
+  async occupy(model: string, answers: number, signal: AbortSignal): Promise<void> {
+    const body = JSON.stringify({ model, prompt: "Who", n: answers, max_tokens: 1500, ignore_eos: true });
+    try {
+      const answer = await fetch(`${this.url}/v1/completions`, { method: "POST", headers: { ...this.headers, "content-type": "application/json" }, body, signal });
+      throw new Error(`they were answered (${answer.status}): ${(await answer.text()).slice(0, 300)}`);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** One of the server's figures. */
+  async metric(name: string): Promise<number> {
+    const said = await (await fetch(`${this.url}/metrics`, { headers: this.headers })).text();
+    const line = said.split("\n").find((each) => each.startsWith(`${name} `));
+    if (line === undefined) throw new Error(`there is no metric ${name}`);
+    return Number(line.split(" ")[1]);
+  }
+}

@@ -69,12 +69,6 @@ export class Host {
     return path.join(this.home, "ext", readdirSync(path.join(this.home, "ext")).find((each) => each.startsWith("slipway.slipway-")) ?? "");
   }
 
-  /** Changes the person's settings under the open windows, as if they had been edited. */
-  set(settings: Readonly<Record<string, unknown>>): void {
-    const file = path.join(this.home, "data/User/settings.json");
-    writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, "utf8")) as object), ...settings }));
-  }
-
   /** The process of the local cloud, which is nobody's child. */
   get localCloud(): number {
     return localCloudOf(this.home) ?? assert.fail("the local cloud has not been started");
