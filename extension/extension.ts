@@ -1,6 +1,7 @@
 // Builds the rooms of the extension, in order, and takes them down again.
 import * as vscode from "vscode";
 import { Chats } from "./chat";
+import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
@@ -38,8 +39,10 @@ export function activate(context: vscode.ExtensionContext): void {
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
   const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
+  const models = new ChatModels(sidecar, credentials, mayStart);
   context.subscriptions.push(
     log,
+    models,
     plans,
     problems,
     logs,
@@ -54,6 +57,7 @@ export function activate(context: vscode.ExtensionContext): void {
       chats.lookAgain();
       resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
+    view.onDidChangeTreeData(() => { models.refresh(); }),
     sidecar.onDidTell(({ uri, diagnostics }) => { problems.heard(uri, diagnostics); }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.window.onDidChangeWindowState(({ focused }) => {

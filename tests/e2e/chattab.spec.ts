@@ -1,13 +1,13 @@
 // The chat tab in a real VS Code: what sleeps is left asleep, who answers is said, an answer is stopped, compared and kept.
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { barriers, ChatTab } from "./chattab";
 import { deployed, Others, PACKAGES_ARE_THERE, provisioned } from "./deployed";
 import { eventually } from "./eventually";
-import { sampleQuestions, type Question } from "./finetuning";
+import { awake, sampleQuestions, type Question } from "./finetuning";
 import { Host } from "./host";
 import type { Window } from "./window";
 
@@ -160,8 +160,7 @@ describe("the chat tab in a real VS Code", function () {
   it("leaves an app that sleeps asleep, until the person has said that it may be woken", async () => {
     await window.page.setViewportSize({ width: 1280, height: 800 });
     await tab.closeOptions();
-    // Its processes, and not its status: a look at a replica that is awake keeps it so.
-    await eventually("nobody has asked for so long that it sleeps", 120_000, () => childrenOf(host.localCloud).length === 0);
+    await eventually("nobody has asked for so long that it sleeps", 120_000, () => awake(folder, host.env) === 0);
     await tab.send(first.question);
     await tab.answer(5).locator(".state", { hasText: "is asleep: no GPU is awake. An answer wakes it" }).waitFor({ timeout: 90_000 });
     await tab.state.filter({ hasText: "asleep, no GPU is awake" }).waitFor({ timeout: 90_000 });
@@ -169,7 +168,7 @@ describe("the chat tab in a real VS Code", function () {
     await tab.send("Again?");
     await tab.alert.filter({ hasText: "No model answers now" }).waitFor();
     assert.equal(await tab.button("Wake it").evaluate((each) => each === document.activeElement), true, "what helps has the focus");
-    assert.deepEqual(childrenOf(host.localCloud), [], "nothing of that has woken it");
+    assert.equal(awake(folder, host.env), 0, "nothing of that has woken it");
     await window.page.keyboard.press("Enter");
     await tab.button("Stop waiting").waitFor({ timeout: 90_000 });
     await tab.state.filter({ hasText: "2 models answer" }).waitFor({ timeout: 120_000 });
@@ -181,8 +180,3 @@ describe("the chat tab in a real VS Code", function () {
     for (const said of [first.question, first.adapter, second.question, second.base, "Write without an end."]) assert.ok(!window.log.includes(said), said);
   });
 });
-
-/** Processes that a process has begun: of the local cloud, its replicas'. */
-function childrenOf(pid: number): readonly string[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((task) => readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter((each) => each !== ""));
-}
