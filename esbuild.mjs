@@ -63,7 +63,7 @@ async function watch() {
 async function tests() {
   const found = ["tests/unit/extension", "tests/e2e"].flatMap((folder) =>
     readdirSync(path.join(root, folder))
-      .filter((file) => /\.(test|spec)\.ts$/.test(file))
+      .filter((file) => /\.(test|spec|long)\.ts$/.test(file))
       .map((file) => path.join(folder, file)),
   );
   await build({

@@ -1,11 +1,11 @@
 // The deployed models in VS Code's own model picker, where that takes models of extensions. Listing them wakes nothing.
 import * as vscode from "vscode";
-import { Cancelled, type Sidecar } from "./client";
+import { Cancelled, Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
-import { describe } from "./messages";
-import { appName, localFolders } from "./folders";
-import type { ChatMessage, ChatModel, CloudName } from "./protocol";
+import { describe, say } from "./messages";
+import type { ChatAnswer, ChatMessage, ChatModel, CloudName } from "./protocol";
 import { tokensIn, told, type Part } from "./turns";
+import type { EndpointView } from "./view";
 
 export const VENDOR = "slipway";
 
@@ -47,11 +47,13 @@ export class ChatModels implements vscode.Disposable, Provider {
   readonly onDidChangeLanguageModelChatInformation = this.changed.event;
   private readonly registered: vscode.Disposable | undefined;
   private readonly folders = new Map<string, { readonly folder: string; readonly model: string }>();
+  /** What the server has listed, by what the view had seen then. */
+  private readonly listed = new Map<string, readonly Information[]>();
 
   constructor(
     private readonly sidecar: Sidecar,
     private readonly credentials: Credentials,
-    private readonly mayLook: () => Promise<boolean>,
+    private readonly view: EndpointView,
   ) {
     this.registered = (vscode.lm as unknown as Registry).registerLanguageModelChatProvider?.(VENDOR, this);
   }
@@ -66,17 +68,17 @@ export class ChatModels implements vscode.Disposable, Provider {
     this.changed.fire();
   }
 
-  /** Those that answer now. `silent`: nobody is at hand to sign in, and nothing may be fetched for it. */
+  /** What the view has seen answer; where nobody has looked yet, it looks. The server is asked for its list once a release, and
+   * only while it is awake: VS Code lists often, and each request would keep a GPU awake. */
   async provideLanguageModelChatInformation({ silent }: { readonly silent: boolean }): Promise<Information[]> {
-    if (!vscode.workspace.isTrusted || (silent && !this.sidecar.isRunning && !(await this.mayLook()))) return [];
-    this.folders.clear();
-    const found: Information[] = [];
-    for (const folder of localFolders()) {
-      if (typeof (await appName(folder)) !== "string") continue;
-      const ask = (): Promise<readonly Information[]> => this.modelsOf(folder);
-      found.push(...(await (silent ? ask() : this.credentials.attended(ask))));
-    }
-    return found;
+    if (!vscode.workspace.isTrusted) return [];
+    if (this.view.seen === undefined) await (silent ? this.view.look() : this.credentials.attended(() => this.view.look()));
+    const { seen, shown } = this.view;
+    if (seen === undefined || shown === undefined || (seen.state !== "ready" && seen.state !== "unverified")) return [];
+    const key = JSON.stringify([shown.uri.toString(), seen.revision, seen.generation, seen.base, seen.adapters, seen.hashes]);
+    const known = this.listed.get(key) ?? (await this.modelsOf(shown));
+    this.listed.set(key, known);
+    return [...known];
   }
 
   async provideLanguageModelChatResponse(model: Information, messages: readonly RequestMessage[], { modelOptions }: { readonly modelOptions?: Readonly<Record<string, unknown>> }, progress: vscode.Progress<unknown>, token: vscode.CancellationToken): Promise<void> {
@@ -88,9 +90,16 @@ export class ChatModels implements vscode.Disposable, Provider {
     });
     const option = (name: string): number | null => (typeof modelOptions?.[name] === "number" ? modelOptions[name] : null);
     const request = { model: meant.model, messages: conversation(messages), temperature: option("temperature"), topP: option("top_p"), maxTokens: option("max_tokens"), seed: option("seed") };
+    const ask = (consents: readonly string[]): Promise<ChatAnswer> => this.sidecar.ask("slipway/chat", { folder: meant.folder, cloud: cloud(), operation, request, consents }, token);
     try {
-      const asked = this.sidecar.ask("slipway/chat", { folder: meant.folder, cloud: cloud(), operation, request, consents: [] }, token);
-      await this.credentials.attended(() => asked);
+      await this.credentials.attended(async () => {
+        try {
+          await ask([]);
+        } catch (error) {
+          if (!(error instanceof Refusal) || error.failure.consent === null || !(await agrees(error))) throw error;
+          await ask([error.failure.consent]);
+        }
+      });
     } catch (error) {
       // What is thrown here is shown where the answer would be: in plain words, and with the way on.
       if (!(error instanceof Cancelled)) throw new Error(describe(error), { cause: error });
@@ -112,6 +121,13 @@ export class ChatModels implements vscode.Disposable, Provider {
       return information(id, each, found.app ?? folder.name);
     });
   }
+}
+
+/** An app that sleeps is woken by who says so, here as elsewhere. */
+async function agrees({ what, suggestion }: Refusal): Promise<boolean> {
+  const wake = vscode.l10n.t("Wake it");
+  const options = { modal: true, ...(suggestion === undefined ? {} : { detail: say(suggestion) }) };
+  return (await vscode.window.showWarningMessage(say(what), options, wake)) === wake;
 }
 
 function information(id: string, { name, base, hash, context }: ChatModel, app: string): Information {

@@ -39,7 +39,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
   const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
-  const models = new ChatModels(sidecar, credentials, mayStart);
+  const models = new ChatModels(sidecar, credentials, view);
   context.subscriptions.push(
     log,
     models,

@@ -268,7 +268,7 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
         except ApiError as error:
             raise gr.Error(error.message) from error
         if model == base:
-            raise gr.Error(f"Choose an adapter above: {base} beside itself compares nothing.")
+            raise gr.Error(f"Choose an adapter above: {base} beside itself compares nothing.", print_exception=False)
         params = wished(max_new_tokens, temperature, top_p, top_k)
         streams = [stream(service, name, messages, params) for name in (base, model)]
         async with aclosing(side_by_side(*streams)) as texts:  # also when whoever asked has left
