@@ -13,7 +13,7 @@ export const ORDER = [
   ["endpoint", "resume", "updating"],
   ["operate"],
   ["chatmodels"],
-  ["chat", "view", "launch", "plans", "problems", "logs", "warm"],
+  ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],
   ["chatpage"],
   ["messages", "environment", "credentials", "picks", "listing"],
   ["client", "python", "tokens", "turns", "folders"],

@@ -1,5 +1,6 @@
 // Builds the rooms of the extension, in order, and takes them down again.
 import * as vscode from "vscode";
+import { offerToAssistants } from "./assistants";
 import { Chats } from "./chat";
 import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
@@ -43,6 +44,7 @@ export function activate(context: vscode.ExtensionContext): void {
   context.subscriptions.push(
     log,
     models,
+    ...offerToAssistants(() => launch(context, log, new AbortController().signal), mayStart, (context.extension.packageJSON as { readonly version: string }).version),
     plans,
     problems,
     logs,

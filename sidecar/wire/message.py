@@ -26,6 +26,10 @@ class Sentence(Message):
     message: str
     args: dict[str, str]
 
+    def spoken(self) -> str:
+        """In English."""
+        return str(Text.again(self.message, self.args))
+
 
 def sentence(text: Text) -> Sentence:
     return Sentence(message=text.message, args=dict(text.args))

@@ -1,6 +1,6 @@
 // A newer VS Code: the commands, the view and the chat tab work there, and its own models include the deployed ones.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -86,7 +86,39 @@ describe("a newer VS Code", function () {
     }
   });
 
+  it("shows them to a person, among all models that VS Code may choose", async () => {
+    await window.run("Chat: Manage Language Models");
+    for (const name of ["slipway/tiny-llama", "gpu_model"]) await window.page.locator(".modal-editor-block, .editor-instance").getByText(name, { exact: true }).first().waitFor({ timeout: 90_000 });
+    await window.screenshot("newest 3 language models");
+    await window.page.keyboard.press("Escape");
+  });
+
+  it("offers the sidecar's tools to assistants", async () => {
+    await window.run("MCP: List Servers");
+    await window.choices("Slipway").waitFor({ timeout: 90_000 });
+    await window.screenshot("newest 4 tools");
+    await window.choose("Slipway");
+    await window.choose("Start Server");
+    await eventually("the server of tools runs", 90_000, () => toolServers(folder).length > 0);
+  });
+
   it("logs nothing of what was asked or answered", () => {
     for (const said of [question.question, question.base, question.adapter]) assert.ok(!window.log.includes(said), said);
   });
 });
+
+/** Command lines of the sidecar as a server of tools for this folder. */
+function toolServers(of: string): readonly string[] {
+  return readdirSync("/proc")
+    .filter((each) => /^\d+$/.test(each))
+    .map(commandOf)
+    .filter((each) => each.includes("\0mcp\0") && each.includes(of));
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return ""; // it has ended meanwhile
+  }
+}
