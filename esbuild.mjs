@@ -29,10 +29,23 @@ const extension = {
   sourcemap: !flag("production"),
 };
 
+/** What runs in the chat tab: no module, and nothing of Node's.
+ * @type {import("esbuild").BuildOptions} */
+const page = {
+  ...extension,
+  platform: "browser",
+  target: "es2022",
+  format: "iife",
+  entryPoints: ["extension/webview/page.ts", "extension/webview/chat.css"],
+  outfile: undefined,
+  outdir: "build/dist",
+  sourcemap: false, // the page may load nothing beside it
+};
+
 if (flag("package")) vsix();
 else if (flag("tests")) await tests();
 else if (flag("watch")) await watch();
-else await build(extension);
+else await Promise.all([build(extension), build(page)]);
 
 async function watch() {
   // The begin and end lines are what .vscode/tasks.json waits for.
@@ -44,13 +57,13 @@ async function watch() {
     },
   };
   const watched = await context({ ...extension, plugins: [announce] });
-  await watched.watch();
+  await Promise.all([watched.watch(), (await context(page)).watch()]);
 }
 
 async function tests() {
   const found = ["tests/unit/extension", "tests/e2e"].flatMap((folder) =>
     readdirSync(path.join(root, folder))
-      .filter((file) => /\.(test|spec)\.ts$/.test(file))
+      .filter((file) => /\.(test|spec|long)\.ts$/.test(file))
       .map((file) => path.join(folder, file)),
   );
   await build({

@@ -4,7 +4,7 @@ import { cancelProvisioning } from "./cancelling";
 import { Refusal } from "./client";
 import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
-import { openEndpoint, showApiKey } from "./endpoint";
+import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
@@ -36,6 +36,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.preview": preview,
   "slipway.rollback": rollBack,
   "slipway.openEndpoint": openEndpoint,
+  "slipway.chat": openChat,
   "slipway.showApiKey": showApiKey,
   "slipway.diagnose": diagnose,
   "slipway.showLogs": showLogs,

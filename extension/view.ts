@@ -67,6 +67,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     return this.found;
   }
 
+  /** How it stands, as last looked at; undefined where that failed, or nobody has looked. */
+  get seen(): Status | undefined {
+    return this.failure === undefined ? this.status : undefined;
+  }
+
   /** Whose endpoint the rows are about. */
   get shown(): vscode.WorkspaceFolder | undefined {
     return this.folder;

@@ -15,6 +15,7 @@ CATEGORY = "AI Toolkit: "
 ONLY_HERE = {
     "Show log": "what the extension and its background process have done",
     "Show system logs": "what the platform tells of the containers (`slipway logs --system`)",
+    "Chat with the deployed model": "a tab to try it in: streamed, base beside adapter, with who answered on each answer",
     "Stop following logs": "ends the logs that are followed",
     "Refresh": "reads the state now",
     "Copy endpoint URL": "the address (`slipway snippet --language url`)",

@@ -115,7 +115,14 @@ class Sidecar(LanguageServer):
         def tell(line: wire.LogLine) -> None:
             loop.call_soon_threadsafe(self.protocol.notify, "slipway/logLine", line.model_dump(by_alias=True))
 
-        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving, tell)
+        def answer(part: wire.ChatBegan | wire.ChatText) -> None:
+            name = "slipway/chatBegan" if isinstance(part, wire.ChatBegan) else "slipway/chatText"
+            loop.call_soon_threadsafe(self.protocol.notify, name, part.model_dump(by_alias=True))
+
+        def listen(event: Event) -> None:
+            self._show(loop, operation, event)
+
+        context = Context(self._settings, listen, stop, self.leaving, tell, answer)
         if request is not None:
             spoken.stops[request] = stop
         try:

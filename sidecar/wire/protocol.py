@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
+from sidecar.wire.chat import ChatAnswer as ChatAnswer
+from sidecar.wire.chat import ChatBegan as ChatBegan
+from sidecar.wire.chat import ChatCode as ChatCode
+from sidecar.wire.chat import ChatCodeParams as ChatCodeParams
+from sidecar.wire.chat import ChatMessage as ChatMessage
+from sidecar.wire.chat import ChatModel as ChatModel
+from sidecar.wire.chat import ChatModels as ChatModels
+from sidecar.wire.chat import ChatModelsParams as ChatModelsParams
+from sidecar.wire.chat import ChatParams as ChatParams
+from sidecar.wire.chat import ChatRequest as ChatRequest
+from sidecar.wire.chat import ChatText as ChatText
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -292,6 +303,9 @@ METHODS: dict[str, Method] = {
     "slipway/keepWarm": Method(WarmParams, Warmed),
     "slipway/remove": Method(RemoveParams, Removed),
     "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
+    "slipway/chatModels": Method(ChatModelsParams, ChatModels),
+    "slipway/chat": Method(ChatParams, ChatAnswer),
+    "slipway/chatCode": Method(ChatCodeParams, ChatCode),
     "slipway/upload": Method(UploadParams, Uploaded),
     "slipway/sample": Method(SampleParams, Sampled),
 }
@@ -304,6 +318,8 @@ NOTIFICATIONS: dict[str, Method] = {
     "slipway/progress": Method(Progress, None),
     "slipway/log": Method(Log, None),
     "slipway/logLine": Method(LogLine, None),
+    "slipway/chatBegan": Method(ChatBegan, None),
+    "slipway/chatText": Method(ChatText, None),
 }
 """Notifications to the extension."""
 

@@ -12,6 +12,8 @@ from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
 from sidecar.words.names import (
     AzureCloud,
+    ChatFinish,
+    ChatRole,
     CloudName,
     LogSource,
     Phase,
@@ -25,6 +27,8 @@ from sidecar.words.names import (
 NAMED: dict[str, object] = {
     "CloudName": CloudName,
     "AzureCloud": AzureCloud,
+    "ChatRole": ChatRole,
+    "ChatFinish": ChatFinish,
     "State": State,
     "Phase": Phase,
     "LogSource": LogSource,

@@ -56,6 +56,12 @@ SnippetLanguage = Literal["url", "curl", "python", "javascript"]
 RemovableKind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
 """What *Delete inference resources* may take away, in the order in which it goes: nothing before what uses it."""
 
+ChatRole = Literal["system", "user", "assistant"]
+"""Who says a message of a conversation."""
+
+ChatFinish = Literal["stop", "length", "stopped"]
+"""How an answer ended: by itself, at the most tokens that were asked for, or because the person stopped it."""
+
 ModelKind = Literal["adapter", "base"]
 """What a folder holds that is uploaded."""
 
