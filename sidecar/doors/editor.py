@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
-from sidecar.core.located import Span
-from sidecar.decisions.editor_findings import Finding
-from sidecar.decisions.editor_offers import Offer
-from sidecar.gateway.session import Settings
+from sidecar.core.state_folder import state_folder
 from sidecar.words.text import Text
-from sidecar.workflows.editing import LENSES, NO_JSON, Edited, Editing, edited
+
+if TYPE_CHECKING:
+    from sidecar.core.located import Span
+    from sidecar.decisions.editor_findings import Finding
+    from sidecar.decisions.editor_offers import Offer
+    from sidecar.workflows.editing import Edited, Editing
 
 SOURCE = "Slipway"
 
@@ -27,11 +30,11 @@ class Editor:
     (`initializationOptions.catalogue`: English → translated), else in English. That a text is no JSON is left to a client which
     tells that by itself (`tellsSyntax`)."""
 
-    def __init__(self, server: LanguageServer, settings: Settings) -> None:
+    def __init__(self, server: LanguageServer, environ: Mapping[str, str]) -> None:
         self._server = server
         self._catalogue: Mapping[str, str] = {}
         self._tells_syntax = False
-        self._editing = Editing(settings.state, settings.environ, self._opened)
+        self._environ = environ
         self._offer(lsp.INITIALIZE, self._begin)
         self._offer(lsp.TEXT_DOCUMENT_DID_OPEN, self._changed)
         self._offer(lsp.TEXT_DOCUMENT_DID_CHANGE, self._changed)
@@ -48,6 +51,12 @@ class Editor:
             return answer(params)
 
         self._server.feature(method, options)(handle)
+
+    @functools.cached_property
+    def _editing(self) -> Editing:
+        from sidecar.workflows.editing import Editing  # noqa: PLC0415  (only who edits waits for it)
+
+        return Editing(state_folder(self._environ), self._environ, self._opened)
 
     def look_again(self) -> None:
         """At every open file: what is known of the cloud has changed."""
@@ -85,7 +94,7 @@ class Editor:
 
     def _findings(self, file: Edited, document: TextDocument) -> list[Finding]:
         found = self._editing.findings(file, document.source)
-        return [each for each in found if each.code != NO_JSON] if self._tells_syntax else found
+        return [each for each in found if each.code != self._editing.no_json] if self._tells_syntax else found
 
     def _complete(self, params: lsp.CompletionParams) -> lsp.CompletionList:
         document, file = self._document(params.text_document.uri)
@@ -128,7 +137,7 @@ class Editor:
         start = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
         return [
             lsp.CodeLens(start, lsp.Command(self._say(title), command, arguments=[str(file.folder)]))
-            for title, command in LENSES[file.kind]
+            for title, command in self._editing.lenses[file.kind]
         ]
 
     def _fixes(self, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
@@ -187,6 +196,8 @@ class _Diagnosed:
 
 
 def _file(uri: str) -> Edited | None:
+    from sidecar.workflows.editing import edited  # noqa: PLC0415  (as above)
+
     path = to_fs_path(uri)
     return None if path is None else edited(Path(path))
 
