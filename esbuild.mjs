@@ -48,9 +48,9 @@ async function watch() {
 }
 
 async function tests() {
-  const found = ["tests/unit/extension", "tests/e2e"].flatMap((folder) =>
+  const found = ["tests/unit/extension", "tests/e2e", "tests/bench", "tests/faults"].flatMap((folder) =>
     readdirSync(path.join(root, folder))
-      .filter((file) => /\.(test|spec)\.ts$/.test(file))
+      .filter((file) => (folder === "tests/bench" || folder === "tests/faults" ? /\.ts$/ : /\.(test|spec)\.ts$/).test(file))
       .map((file) => path.join(folder, file)),
   );
   await build({

@@ -66,7 +66,7 @@ class Requests:
         """Validates, runs the action in a thread, and answers with its result or a typed failure."""
         loop = self._running = asyncio.get_running_loop()
         request = self._server.protocol.msg_id
-        stop = threading.Event()
+        stop = self._stops.get(request, threading.Event())
         try:
             message = wire.METHODS[method].params.model_validate(params if params is not None else {})
         except ValidationError as error:

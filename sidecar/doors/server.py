@@ -57,10 +57,24 @@ class _Protocol(LanguageServerProtocol):
             stop.set()
 
     def _get_handler(self, feature_name: str) -> Any:
-        if feature_name.startswith(OURS):
-            server: Any = self._server
-            server.load()
-        return super()._get_handler(feature_name)
+        server: Any = self._server
+        if not feature_name.startswith(OURS) or server.loaded:
+            return super()._get_handler(feature_name)
+        known = super()._get_handler
+
+        async def later(params: Any) -> Any:
+            """What is typed meanwhile is judged at once, and what is cancelled meanwhile is cancelled."""
+            number = self.msg_id
+            if number is not None:
+                self.stops[number] = threading.Event()
+            try:
+                await asyncio.to_thread(server.load)
+                return await known(feature_name)(params)
+            finally:
+                if number is not None:
+                    self.stops.pop(number, None)
+
+        return later
 
     def take(self, body: bytes) -> None:
         """Raises Unreadable."""
@@ -91,7 +105,7 @@ class Sidecar(LanguageServer):
         self.leaving = Leaving()
         self._environ = environ
         self._loading = threading.Lock()
-        self._loaded = False
+        self.loaded = False
         self.editor = Editor(self, environ)
 
         def initialized(_: Any) -> None:
@@ -136,14 +150,14 @@ class Sidecar(LanguageServer):
     def load(self) -> None:
         """What answers the extension's own requests; once."""
         with self._loading:
-            if self._loaded:
+            if self.loaded:
                 return
             from sidecar.doors.requests import Requests  # noqa: PLC0415  (most of the program: the first answer needs none of it)
 
             requests = Requests(self, self._spoken.stops, self._environ)
             for method in requests.methods:
                 self.feature(method)(requests.handler(method))
-            self._loaded = True
+            self.loaded = True
 
 
 def _converter() -> Any:
