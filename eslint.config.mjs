@@ -15,7 +15,9 @@ export const ORDER = [
   ["view", "launch", "plans", "problems", "logs", "warm"],
   ["messages", "environment", "credentials", "picks", "listing"],
   ["client", "python", "tokens", "folders"],
-  ["sentences", "config", "attention"],
+  ["connection"],
+  ["outcomes"],
+  ["sentences", "config", "attention", "frames", "heartbeat"],
   ["protocol"],
 ];
 
@@ -33,7 +35,7 @@ export function ordered(modules) {
 
 const languageClient = {
   group: ["vscode-languageclient", "vscode-languageclient/*", "vscode-jsonrpc", "vscode-jsonrpc/*", "vscode-languageserver-protocol"],
-  message: "Only client.ts speaks the protocol: use Sidecar.",
+  message: "Only connection.ts speaks the protocol: use Sidecar.",
 };
 const rooms = {
   group: ["./client", "./commands", "./credentials", "./view", "./plans", "./problems", "./logs", "./warm", "./launch", "./extension"],
@@ -66,7 +68,7 @@ export default tseslint.config(
   },
   ...ordered(readdirSync(path.join(import.meta.dirname, "extension")).filter((each) => each.endsWith(".ts")).map((each) => path.basename(each, ".ts"))).map(({ module, pattern }) => ({
     files: [`extension/${module}.ts`],
-    rules: boundaries(...(module === "client" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
+    rules: boundaries(...(module === "connection" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
   })),
   { files: ["tests/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
   { files: ["**/*.mjs"], extends: [tseslint.configs.recommended], rules: { eqeqeq: "error" } },

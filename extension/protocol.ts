@@ -728,3 +728,4 @@ export interface Notifications {
 
 export const NOTIFICATIONS = ["slipway/progress", "slipway/log", "slipway/logLine"] as const satisfies readonly (keyof Notifications)[];
 export const USER_ERROR = -32000;
+export const ALIVE = "slipway/alive";

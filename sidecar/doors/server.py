@@ -20,6 +20,7 @@ from sidecar import __version__
 from sidecar.core.journal import Leaving
 from sidecar.doors.editor import Editor
 from sidecar.doors.frames import INVALID_REQUEST, Frames, Unreadable, message_in
+from sidecar.words.names import ALIVE
 
 LEAVE_SECONDS = 30
 """After the window has gone: for what may not be left half done."""
@@ -58,7 +59,7 @@ class _Protocol(LanguageServerProtocol):
 
     def _get_handler(self, feature_name: str) -> Any:
         server: Any = self._server
-        if not feature_name.startswith(OURS) or server.loaded:
+        if not feature_name.startswith(OURS) or feature_name == ALIVE or server.loaded:
             return super()._get_handler(feature_name)
         known = super()._get_handler
 
@@ -111,7 +112,11 @@ class Sidecar(LanguageServer):
         def initialized(_: Any) -> None:
             self._follow()
 
+        def alive(_: Any) -> None:
+            """Answered by the loop itself, whatever the actions are at."""
+
         self.feature(lsp.INITIALIZED)(initialized)
+        self.feature(ALIVE)(alive)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Failures are answers to requests, shown by whoever asked; nothing pops up by itself."""

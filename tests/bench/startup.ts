@@ -21,7 +21,7 @@ interface Sight {
 /** Milliseconds by the page's own clock from a key that is pressed until all of it is there. */
 async function afterEnter(page: Page, sights: readonly Sight[]): Promise<number> {
   await page.evaluate((wanted) => {
-    const seen = (): boolean => wanted.every(({ selector, text }) => [...document.querySelectorAll(selector)].some((each) => each.textContent.includes(text) && each.getClientRects().length > 0));
+    const seen = (): boolean => wanted.every(({ selector, text }) => Array.from(document.querySelectorAll(selector)).some((each) => each.textContent.includes(text) && each.getClientRects().length > 0));
     const timed = globalThis as unknown as { shownAfter: Promise<number> };
     timed.shownAfter = new Promise((resolve) => {
       document.addEventListener("keydown", () => {
@@ -88,8 +88,8 @@ async function main(): Promise<void> {
       told("view", "from the command to the endpoint's row, in a window that has just been opened", await afterEnter(window.page, [{ selector: ".part.sidebar .monaco-list-row", text: "Endpoint" }]));
       await window.page.reload();
       const began = Date.now();
-      await window.page.locator(".part.sidebar .monaco-list-row", { hasText: "waiting for the first deploy" }).first().waitFor({ timeout: 120_000 });
-      told("view after a reload", "from the reloaded page to the state that was read anew, VS Code's own start included", Date.now() - began);
+      await window.statusBar.getByText("Slipway: waiting for the first deploy").waitFor({ timeout: 60_000 });
+      told("state after a reload", "from the reloaded page to the state that was read anew, VS Code's own start included", Date.now() - began);
       await window.close();
       // Opened without infra/, so that nothing has begun before the command itself.
       const bare = path.join(scratch, `bare-${String(round)}`);
@@ -102,6 +102,9 @@ async function main(): Promise<void> {
       await cold.page.keyboard.press("Escape");
       await cold.close();
     }
+  } catch (error) {
+    await host.keepEvidence({ title: "startup", state: "failed" });
+    throw error;
   } finally {
     await host.stop();
     rmSync(scratch, { recursive: true, force: true });
