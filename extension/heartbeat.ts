@@ -10,20 +10,32 @@ export interface Limits {
   readonly grace: number;
 }
 
+/** What wakes it. */
+export interface Clock {
+  readonly set: (act: () => void, milliseconds: number) => unknown;
+  readonly clear: (timer: unknown) => void;
+}
+
+const CLOCK: Clock = {
+  set: (act, milliseconds) => setTimeout(act, milliseconds),
+  clear: (timer) => { clearTimeout(timer as NodeJS.Timeout | undefined); },
+};
+
 export const LIMITS: Limits = { every: 5_000, silent: 30_000, grace: 2_000 };
 
 export class Heartbeat {
   private waiting = 0;
   private asking = false;
   private stopped = false;
-  private timer: NodeJS.Timeout | undefined;
-  private next: NodeJS.Timeout | undefined;
+  private timer: unknown;
+  private next: unknown;
 
   constructor(
     /** Asks for a sign of life. */
     private readonly ask: () => Promise<unknown>,
     private readonly hung: () => void,
     private readonly limits: Limits = LIMITS,
+    private readonly clock: Clock = CLOCK,
   ) {}
 
   /** Somebody waits until this has settled. */
@@ -40,13 +52,13 @@ export class Heartbeat {
   /** Something was sent that has no answer of its own. */
   beat(): void {
     if (this.asking || this.stopped) return;
-    clearTimeout(this.next);
+    this.clock.clear(this.next);
     this.asking = true;
     this.wait();
     const answered = (): void => {
       this.asking = false;
-      clearTimeout(this.timer);
-      if (this.waiting > 0 && !this.stopped) this.next = setTimeout(() => { this.beat(); }, this.limits.every);
+      this.clock.clear(this.timer);
+      if (this.waiting > 0 && !this.stopped) this.next = this.clock.set(() => { this.beat(); }, this.limits.every);
     };
     // An error is a sign of life too; when the connection is gone, whoever watches that stops this.
     this.ask().then(answered, answered);
@@ -59,15 +71,15 @@ export class Heartbeat {
 
   stop(): void {
     this.stopped = true;
-    clearTimeout(this.timer);
-    clearTimeout(this.next);
+    this.clock.clear(this.timer);
+    this.clock.clear(this.next);
   }
 
   private wait(): void {
-    clearTimeout(this.timer);
+    this.clock.clear(this.timer);
     if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.timer = setTimeout(() => {
+    this.timer = this.clock.set(() => {
+      this.timer = this.clock.set(() => {
         this.stop();
         this.hung();
       }, this.limits.grace);
