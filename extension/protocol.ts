@@ -640,6 +640,7 @@ export interface Status {
   readonly runsOn: RunsOn | null;
   readonly revisions: readonly RevisionLine[];
   readonly cooldown: number;
+  readonly cost: Sentence | null;
   readonly lookedAt: string;
 }
 

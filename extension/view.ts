@@ -167,7 +167,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     // What was read before a look that failed is not what is: it may have been "ready".
     const text = this.failure === undefined ? summary(this.status) : vscode.l10n.t("state unknown");
     this.item.text = `$(rocket) Slipway: ${text}`;
-    this.item.tooltip = this.failure ?? `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
+    this.item.tooltip = this.failure ?? [`${this.status.app ?? ""} ${this.status.url ?? ""}`.trim(), ...(this.status.cost === null ? [] : [`${vscode.l10n.t("Cost now")}: ${say(this.status.cost)}`])].join("\n");
     this.item.backgroundColor = this.failure !== undefined || this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
@@ -213,6 +213,7 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
+  if (status.cost !== null) lines.push({ label: vscode.l10n.t("Cost now"), text: say(status.cost), icon: "credit-card" });
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
@@ -50,7 +50,12 @@ class Talk:
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self.began = time.perf_counter()
         self._process = subprocess.Popen(
-            command, cwd=ROOT, env=dict(environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            cwd=ROOT,
+            env=dict(environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         self.heard: Queue[tuple[float, dict[str, Any]]] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
@@ -91,7 +96,7 @@ class Talk:
 
 
 @contextmanager
-def talking(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Talk]:
+def talking(command: Sequence[str], environ: Mapping[str, str]) -> Generator[Talk]:
     talk = Talk(command, environ)
     try:
         yield talk
@@ -182,7 +187,9 @@ def measure_while(report: Report, environ: Mapping[str, str], file: Path, subscr
     report.figure(f"{name}: seconds", median(busy), **figures, idle=round(median(quiet), 4), goal=f"< {WHILE}")
     enough = len(busy) >= LEAST_LOOKS
     met = enough and figures["p95"] < WHILE
-    report.goal(name, met, f"{name} (95 of 100 within {figures['p95'] * 1000:.0f} of {WHILE * 1000:.0f} ms, {len(busy)} looks)")
+    report.goal(
+        name, met, f"{name} (95 of 100 within {figures['p95'] * 1000:.0f} of {WHILE * 1000:.0f} ms, {len(busy)} looks)"
+    )
 
 
 def measure_vscode(report: Report) -> None:

@@ -1,4 +1,4 @@
-"""`npm run faults -- extension`: fault 42 in a real VS Code, as a table: the sidecar crashes, hangs, or writes what is no message.
+"""`npm run faults -- extension`: fault 42 in a real VS Code, as a table: the sidecar crashes, hangs, or writes what it must not.
 
 A row counts when the person reads what is expected, the process is another one where it has to be, the operation is gone on with,
 and view, status bar and commands are there as before. Driven by `tests/faults/extension.ts`; about ten minutes."""

@@ -1,5 +1,5 @@
-"""An interpreter on which something else writes to the sidecar's standard output, or keeps it from starting: as a start-up file, a
-library or a network drive would. Its environment's `.pth` file imports this (tests/e2e/rough.ts makes it).
+"""An interpreter on which something else writes to the sidecar's standard output, or keeps it from starting: as a start-up file,
+a library or a network drive would. Its environment's `.pth` file imports this (tests/e2e/rough.ts makes it).
 
 In the environment's folder `rough`: what `first` holds is printed before anything else; `hang` keeps the process from going on;
 what is put there as `say` is written to the output that the window reads, as it is, and taken away.
