@@ -85,7 +85,7 @@ export class Connection {
       {
         documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }, { scheme: "file", pattern: "**/infra/provision/*.bicep" }],
         // The sentences of LSP's own messages are put into the person's language on the other side: they have no keys there.
-        initializationOptions: { catalogue: vscode.l10n.bundle ?? {}, tellsSyntax: true },
+        initializationOptions: { catalogue: vscode.l10n.bundle ?? {}, tellsSyntax: true, tellsSchema: true },
         middleware: {
           didChange: (event, next) => {
             heart.current?.heart.beat();

@@ -27,13 +27,13 @@ SOURCE = "Slipway"
 
 class Editor:
     """The features of one server. Sentences are in the client's language where it hands its catalogue over when it begins
-    (`initializationOptions.catalogue`: English → translated), else in English. That a text is no JSON is left to a client which
-    tells that by itself (`tellsSyntax`)."""
+    (`initializationOptions.catalogue`: English → translated), else in English. What the schemas in extension/schemas tell
+    is left to a client that has them (`tellsSchema`), and that a text is no JSON to one which tells that (`tellsSyntax`)."""
 
     def __init__(self, server: LanguageServer, environ: Mapping[str, str]) -> None:
         self._server = server
         self._catalogue: Mapping[str, str] = {}
-        self._tells_syntax = False
+        self._tells_syntax = self._tells_schema = False
         self._environ = environ
         self._offer(lsp.INITIALIZE, self._begin)
         self._offer(lsp.TEXT_DOCUMENT_DID_OPEN, self._changed)
@@ -67,6 +67,7 @@ class Editor:
         options = params.initialization_options
         given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
         self._tells_syntax = given.get("tellsSyntax") is True
+        self._tells_schema = given.get("tellsSchema") is True
         said = given.get("catalogue")
         known = cast("dict[object, object]", said) if isinstance(said, dict) else {}
         self._catalogue = {key: text for key, text in known.items() if isinstance(key, str) and isinstance(text, str)}
@@ -87,7 +88,8 @@ class Editor:
         file = _file(document.uri)
         if file is None:
             return
-        found = [_Diagnosed(document).diagnostic(each, self._say) for each in self._findings(file, document)]
+        left = [each for each in self._findings(file, document) if not (self._tells_schema and each.by_schema)]
+        found = [_Diagnosed(document).diagnostic(each, self._say) for each in left]
         self._server.text_document_publish_diagnostics(
             lsp.PublishDiagnosticsParams(document.uri, found, document.version)
         )

@@ -178,7 +178,7 @@ def measure_while(report: Report, environ: Mapping[str, str], file: Path, subscr
             params = {"textDocument": document, "contentChanges": [{"text": MISTAKEN % version}]}
             talk.send({"method": "textDocument/didChange", "params": params})
             busy.append(talk.until(watched)[0] - sent)
-            time.sleep(TYPED)
+            time.sleep(TYPED)  # sleeps: a person types so often
         if "error" in outcome:
             raise SystemExit(f"the Provision failed: {outcome['error']}")
     worst = sorted(busy)

@@ -22,7 +22,7 @@ def listen(out: int) -> None:
             said.unlink()
             while data:
                 data = data[os.write(out, data) :]
-        time.sleep(0.05)
+        time.sleep(0.05)  # sleeps: a process that is disturbed looks for what disturbs it
 
 
 if sys.orig_argv[-3:] == ["-m", "sidecar", "serve"]:
@@ -30,5 +30,5 @@ if sys.orig_argv[-3:] == ["-m", "sidecar", "serve"]:
     if first.exists():
         os.write(1, first.read_bytes())
     while (FOLDER / "hang").exists():
-        time.sleep(0.05)
+        time.sleep(0.05)  # sleeps: a process that is disturbed looks for what disturbs it
     threading.Thread(target=listen, args=(os.dup(1),), daemon=True).start()
