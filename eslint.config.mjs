@@ -17,7 +17,9 @@ export const ORDER = [
   ["chatpage"],
   ["messages", "environment", "credentials", "picks", "listing"],
   ["client", "python", "tokens", "turns", "versions", "folders"],
-  ["sentences", "config", "attention"],
+  ["connection"],
+  ["outcomes"],
+  ["sentences", "config", "attention", "frames", "heartbeat"],
   ["protocol"],
 ];
 
@@ -35,7 +37,7 @@ export function ordered(modules) {
 
 const languageClient = {
   group: ["vscode-languageclient", "vscode-languageclient/*", "vscode-jsonrpc", "vscode-jsonrpc/*", "vscode-languageserver-protocol"],
-  message: "Only client.ts speaks the protocol: use Sidecar.",
+  message: "Only connection.ts speaks the protocol: use Sidecar.",
 };
 const rooms = {
   group: ["./chat", "./chatmodels", "./client", "./commands", "./credentials", "./view", "./plans", "./problems", "./logs", "./warm", "./launch", "./extension"],
@@ -68,7 +70,7 @@ export default tseslint.config(
   },
   ...ordered(readdirSync(path.join(import.meta.dirname, "extension")).filter((each) => each.endsWith(".ts")).map((each) => path.basename(each, ".ts"))).map(({ module, pattern }) => ({
     files: [`extension/${module}.ts`],
-    rules: boundaries(...(module === "client" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
+    rules: boundaries(...(module === "connection" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
   })),
   {
     // Runs in the chat tab, where there is neither VS Code nor Node.

@@ -4,9 +4,10 @@ import { Cancelled, Refusal, type Sidecar } from "./client";
 import type { Sentence } from "./protocol";
 import { Problem } from "./sentences";
 
-/** In the language of VS Code's window. */
+/** In the language of VS Code's window, with the sentences in its holes. */
 export function say({ message, args }: Sentence): string {
-  return vscode.l10n.t(message, { ...args });
+  const filled = Object.entries(args).map(([name, value]) => [name, typeof value === "string" ? value : say(value)] as const);
+  return vscode.l10n.t(message, Object.fromEntries(filled));
 }
 
 /** Another way on from a failure: a button, and what it does. */
@@ -60,8 +61,12 @@ export function describe(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   const what = say(error.what);
   if (error.suggestion === undefined) return what;
-  // A reason in somebody else's words may lack its full stop.
-  return `${/[.!?…:]$/.test(what) ? what : `${what}.`} ${say(error.suggestion)}`;
+  return sentences(what, say(error.suggestion));
+}
+
+/** One after the other. A reason in somebody else's words may lack its full stop. */
+export function sentences(first: string, second: string): string {
+  return `${/[.!?…:。！？：]$/.test(first) ? first : `${first}.`} ${second}`;
 }
 
 /** A request that may be repeated with consents. */

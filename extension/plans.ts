@@ -15,7 +15,7 @@ export class Plans implements vscode.TextDocumentContentProvider, vscode.Disposa
   }
 
   async open(folder: vscode.WorkspaceFolder, markdown: string): Promise<void> {
-    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${folder.name}/Plan for ${folder.name}.md` });
+    const uri = vscode.Uri.from({ scheme: SCHEME, path: `/${folder.name}/${vscode.l10n.t("Plan for {folder}", { folder: folder.name })}.md` });
     this.pages.set(uri.path, markdown);
     this.changed.fire(uri);
     // VS Code's own Markdown extension renders it; where somebody has switched that off, the text is as readable.

@@ -180,7 +180,7 @@ export interface Operation {
 
 export interface Sentence {
   readonly message: string;
-  readonly args: Readonly<Record<string, string>>;
+  readonly args: Readonly<Record<string, string | Sentence>>;
 }
 
 export interface Content {
@@ -310,7 +310,7 @@ export interface Plan {
   readonly checks: readonly CheckLine[];
   readonly unforeseen: Sentence | null;
   readonly raw: string | null;
-  readonly markdown: string;
+  readonly markdown: Sentence;
 }
 
 export interface PlanFile {
@@ -718,6 +718,7 @@ export interface Status {
   readonly runsOn: RunsOn | null;
   readonly revisions: readonly RevisionLine[];
   readonly cooldown: number;
+  readonly cost: Sentence | null;
   readonly lookedAt: string;
 }
 
@@ -811,3 +812,4 @@ export interface Notifications {
 
 export const NOTIFICATIONS = ["slipway/progress", "slipway/log", "slipway/logLine", "slipway/chatBegan", "slipway/chatText"] as const satisfies readonly (keyof Notifications)[];
 export const USER_ERROR = -32000;
+export const ALIVE = "slipway/alive";

@@ -45,7 +45,7 @@ async function planned(rooms: Rooms, folder: vscode.WorkspaceFolder, title: stri
 
 /** A notification, not a dialog: the page must stay readable while the person thinks about it. */
 async function agreed(rooms: Rooms, folder: vscode.WorkspaceFolder, plan: Plan): Promise<boolean> {
-  await rooms.plans.open(folder, plan.markdown);
+  await rooms.plans.open(folder, say(plan.markdown));
   const summary = say(plan.summary);
   rooms.log.info(summary);
   if (plan.nothing) {

@@ -1,7 +1,7 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
 import { openChat, openEndpoint } from "./endpoint";
-import { say } from "./messages";
+import { say, sentences } from "./messages";
 import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
@@ -59,7 +59,7 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
       answering === null
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
-    const told = runsOn === null ? message : `${message}. ${vscode.l10n.t("It runs on {what}", { what: summed(runsOn) })}`;
+    const told = runsOn === null ? message : sentences(message, vscode.l10n.t("It runs on {what}", { what: summed(runsOn) }));
     chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, chat, showLog) : await vscode.window.showInformationMessage(told, go, chat);
   }
   if (chosen === go) await openEndpoint(rooms, folder);

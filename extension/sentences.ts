@@ -23,5 +23,8 @@ export class Problem extends Error {
 
 /** The sentence in English, for logs that no person asked for and for tests. */
 export function english({ message, args }: Sentence): string {
-  return message.replace(/\{(\w+)\}/g, (hole, name: string) => args[name] ?? hole);
+  return message.replace(/\{(\w+)\}/g, (hole, name: string) => {
+    const value = args[name];
+    return value === undefined ? hole : typeof value === "string" ? value : english(value);
+  });
 }

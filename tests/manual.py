@@ -11,6 +11,8 @@ from sidecar.doors.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "extension" / "README.md"
+PAGES = sorted([ROOT / "README.md", PAGE, *(ROOT / "extension" / "docs").glob("*.md")])
+"""What shows calls."""
 CATEGORY = "AI Toolkit: "
 ONLY_HERE = {
     "Show log": "what the extension and its background process have done",

@@ -18,6 +18,8 @@ def main(root: Path) -> None:
             continue
         module = ast.parse(file.read_text("utf-8"))
         tables = templates_by_name(module)
+        if file.parent.name == "armlang" and file.name.startswith("bicep"):
+            found.extend(phrases(module))
         for node in ast.walk(module):
             if not (
                 isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Text" and node.args
@@ -31,6 +33,21 @@ def main(root: Path) -> None:
             elif file.name != "text.py":
                 problems.append(f"{file.relative_to(root.parent)}:{node.lineno}: Text(…) needs a literal")
     sys.stdout.write(json.dumps({"found": found, "problems": problems}))
+
+
+def phrases(module: ast.Module) -> list[str]:
+    """What the compiler tells by a key, where it puts a phrase into the sentence (`message_of` in words/bicep_codes.py)."""
+    found: list[str] = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call):
+            named = [each.value for each in node.keywords if each.arg in ("what", "place")]
+            placed = node.args[2:3] if isinstance(node.func, ast.Attribute) and node.func.attr == "early_only" else []
+            found += [
+                each.value for one in (*named, *placed) for each in ast.walk(one) if isinstance(each, ast.Constant)
+            ]
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "what":
+            found += [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
+    return [each for each in found if isinstance(each, str) and " " in each]
 
 
 def templates_by_name(module: ast.Module) -> dict[str, list[str]]:

@@ -66,7 +66,7 @@ class _Compilation:
         report = Report(name)
         source = source.removeprefix("\ufeff")
         if len(source) > _LONGEST:
-            report.add(t.Place(1, 1), OUTSIDE, what=f"a file of more than {_LONGEST} characters")
+            report.add(t.Place(1, 1), OUTSIDE, what="a file of more than {most} characters", most=_LONGEST)
             source = ""
         declarations, directives = parse(source, report)
         names = Names(declarations, report)
@@ -107,7 +107,7 @@ class _Compilation:
         if path in chain:
             raise Fault(at, "BCP095", path=path)
         if len(chain) > _DEEPEST:
-            raise Fault(at, OUTSIDE, what=f"modules more than {_DEEPEST} deep")
+            raise Fault(at, OUTSIDE, what="modules more than {most} deep", most=_DEEPEST)
         if path not in self._units:
             self._units[path] = self.unit(path, source, chain)
         return self._units[path]
@@ -125,7 +125,7 @@ class _Compilation:
             unknown = next((each for each, known in zip(call.arguments, given, strict=True) if known is None), None)
             if unknown is not None:
                 key = OUTSIDE if isinstance(unknown, t.Name | t.Interpolation) else "BCP032"
-                report.add(unknown.at, key, what=f"{call.function} of what is put together")
+                report.add(unknown.at, key, what="{function} of what is put together", function=call.function)
                 continue
             try:
                 found[id(call)] = self._reader.load(folder, call.function, [str(each) for each in given])

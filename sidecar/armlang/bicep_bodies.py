@@ -61,7 +61,7 @@ class Bodies:
             if isinstance(each, t.Spread) or each.name is None:
                 self._add(each.at, OUTSIDE, what="... and holes in names at the top of a body")
             elif isinstance(each.value, t.Loop) and thing.word == "resource" and each.name not in _EXISTING:
-                self._add(each.value.at, OUTSIDE, what=f"a loop as the whole of {each.name}")
+                self._add(each.value.at, OUTSIDE, what="a loop as the whole of {name}", name=each.name)
             elif each.name != "params" or thing.word == "resource":
                 rules.placed(each.value, "value")
             if isinstance(each, t.Entry) and each.name in ("parent", "scope", "dependsOn"):
@@ -181,7 +181,7 @@ class Bodies:
         entries = {each.name: each for each in thing.body.members if isinstance(each, t.Entry) and each.name}
         for each in (one for one in entries.values() if one.name not in _MODULE):
             key = OUTSIDE if each.name in ("identity", "extensionConfigs") else "BCP037"
-            self._add(each.at, key, name=each.name, there=", ".join(_MODULE), what=f"{each.name} of a module")
+            self._add(each.at, key, name=each.name, there=", ".join(_MODULE), what="{name} of a module")
         if (name := thing.body.get("name")) is not None:
             self._module_name(symbol, thing, name)
         if symbol in self._taken:

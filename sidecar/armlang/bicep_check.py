@@ -278,7 +278,7 @@ class Checker:
         self._unread(call)
         if given.kind in ("any", "union"):
             if not self.said(target):
-                self.report.add(call.at, OUTSIDE, what=f"{call.function}() of what is no resource of this file")
+                self.report.add(call.at, OUTSIDE, what="{name}() of what is no resource here", name=call.function)
         elif isinstance(given.of, Symbol) and given.kind == "resource" and call.function == "getSecret":
             return STRING
         elif given.kind != "resource" or not re.fullmatch(r"list\w*", call.function):

@@ -111,7 +111,7 @@ class Emitter:
         """As the inside of an ARM expression."""
         made = self._code(node)
         if len(made) > LONGEST:
-            raise Fault(node.at, OUTSIDE, what=f"what becomes longer than {LONGEST} characters")
+            raise Fault(node.at, OUTSIDE, what="what becomes longer than {most} characters", most=LONGEST)
         return made
 
     def codes(self, nodes: Iterable[t.Node]) -> str:
@@ -197,7 +197,7 @@ class Emitter:
             named = call.arguments[0]
             return quoted(str(t.constant(named.key)) if isinstance(named, t.Access) else getattr(named, "name", ""))
         if call.function in ("resourceGroup", "subscription", "managementGroup") and call.arguments:
-            raise Fault(call.at, OUTSIDE, what=f"{call.function}(…) with arguments where it is no scope")
+            raise Fault(call.at, OUTSIDE, what="{name}(…) with arguments where it is no scope", name=call.function)
         return f"{call.function}({self.codes(call.arguments)})"
 
     def _file(self, value: Json) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
-from sidecar.words.bicep_codes import MESSAGES, code_of
+from sidecar.words.bicep_codes import code_of, message_of
 from sidecar.words.nearest import nearest
 from sidecar.words.refused import Finding
-from sidecar.words.text import Text
 
 
 class Fault(Exception):
@@ -21,9 +20,9 @@ class Fault(Exception):
 
     def finding(self, file: str) -> Finding:
         kind = "outside" if self.key.startswith("#") else "mistake"
-        word = str(self.args_.get("word", ""))
-        message = Text.again(MESSAGES[self.key].message, {name: str(each) for name, each in self.args_.items()})
-        return Finding(self.at.line, self.at.column, code_of(self.key, word), message, kind, file, self.at.length)
+        code = code_of(self.key, str(self.args_.get("word", "")))
+        message = message_of(self.key, self.args_)
+        return Finding(self.at.line, self.at.column, code, message, kind, file, self.at.length)
 
 
 class Report:

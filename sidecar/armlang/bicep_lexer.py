@@ -180,4 +180,4 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def too_deep(at: Place) -> Fault:
-    return Fault(at, OUTSIDE, what=f"more than {DEEPEST} levels within each other")
+    return Fault(at, OUTSIDE, what="more than {most} levels within each other", most=DEEPEST)

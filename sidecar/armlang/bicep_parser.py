@@ -155,7 +155,7 @@ class _Parser(Expressions):
         if mark is token and token.kind not in ("word", "string", "number") and not any(map(self.sees, "{[(-")):
             raise self.unexpected("BCP279")
         if mark is token or (mark.kind == "op" and mark.text in ("[", "|", ".")):
-            raise self.unexpected(OUTSIDE, what=f"the type that begins with {token.text}")
+            raise self.unexpected(OUTSIDE, what="the type that begins with {word}", word=token.text)
         self.next()
         return token.text, self.accept("?")
 

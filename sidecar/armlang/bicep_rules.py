@@ -94,7 +94,7 @@ class Rules:
             levels = ("subscription", "managementGroup", "tenant")
             self.checker.report.foreign = known = t.constant(value) in levels
             given, wanted = types.shown(self.checker.type(value)), " | ".join(("resourceGroup", *levels))
-            self.add(value.at, OUTSIDE if known else "BCP033", what=f"targetScope {given}", given=given, wanted=wanted)
+            self.add(value.at, OUTSIDE if known else "BCP033", what="targetScope {given}", given=given, wanted=wanted)
 
     def _parameter(self, symbol: Symbol, parameter: t.Value) -> None:
         self.decorated(parameter)
@@ -120,13 +120,13 @@ class Rules:
         if isinstance(value, t.Loop):
             self.early_only(value.body, "BCP182", "a loop of a variable")
 
-    def early_only(self, node: t.Node | None, code: str, place: str) -> None:
+    def early_only(self, node: t.Node | None, code: str, place: str, function: str = "") -> None:
         for found in self.places.late_in(node) if node is not None else ():
             if self.names.of(found) in self.names.cyclic:
                 continue
             computed = isinstance(found, t.Access) and not isinstance(t.constant(found.key), str)
-            what = "a property with a computed name" if computed else f"what only a running deployment knows in {place}"
-            self.add(found.at, OUTSIDE if computed else code, place=place, what=what)
+            what = "a property with a computed name" if computed else "what only a running deployment knows in {place}"
+            self.add(found.at, OUTSIDE if computed else code, place=place, what=what, function=function)
 
     def placed(self, node: t.Node, where: str) -> None:
         """Functions that may not stand everywhere."""
@@ -134,7 +134,7 @@ class Rules:
             row = bicep_function(call.function) if call.plain else None
             key = OUTSIDE if call.function == "getSecret" else "BCP181"
             for each in call.arguments if not call.plain or (row is not None and row.where == "runtime") else ():
-                self.early_only(each, key, f"what {call.function} is given")
+                self.early_only(each, key, "what {function} is given", call.function)
                 for name in self.names.of_lambdas(each):
                     self.add(name.at, "BCP248", name=name.name)
             if call.function == "getSecret" and not call.plain:
@@ -143,7 +143,7 @@ class Rules:
             elif row is not None and row.where == "default" and where != "default":
                 self.add(call.at, "BCP065", name=call.function)
             elif row is not None and row.where == "runtime" and where == "default":
-                self.add(call.at, OUTSIDE, what=f"{call.function}() in a default")
+                self.add(call.at, OUTSIDE, what="{function}() in a default", function=call.function)
 
     def loops(self, node: t.Node, inside: str) -> None:
         """A loop is a whole value, or (in resources and modules) a property's."""
@@ -178,7 +178,7 @@ class Rules:
             elif row is not None and each.target is None and each.function in self.names.top:
                 self.add(each.at, "BCP265", name=each.function, fix=f"sys.{each.function}")
             elif each.function in _OUTSIDE:
-                self.add(each.at, OUTSIDE, what=f"the decorator {each.function}")
+                self.add(each.at, OUTSIDE, what="the decorator {function}", function=each.function)
             elif row is None:
                 self.checker.report.unknown(each.at, each.function, ROWS, "@")
             elif declaration.word not in row.words:

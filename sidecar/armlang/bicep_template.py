@@ -330,13 +330,13 @@ class Builder(Emitter):
 
     def whole(self, symbol: Symbol, node: t.Node) -> str:
         if symbol.loop is not None or symbol.kind == "module":
-            raise Fault(node.at, OUTSIDE, what=f"{symbol.name} as a whole")
+            raise Fault(node.at, OUTSIDE, what="{name} as a whole", name=symbol.name)
         return f"reference({self.reference(Pointed(symbol))}, {quoted(self.places.version(symbol))}, 'full')"
 
     def listed(self, call: t.Call) -> str:
         pointed = self.places.pointed(call.target)
         if pointed is None or call.safe or call.function == "getSecret":
-            raise Fault(call.at, OUTSIDE, what=f"{call.function}() at this place")
+            raise Fault(call.at, OUTSIDE, what="{function}() at this place", function=call.function)
         arguments = self.codes(call.arguments) or quoted(self.places.version(pointed.symbol))
         return f"{call.function}({self.reference(pointed)}, {arguments})"
 

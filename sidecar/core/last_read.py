@@ -44,7 +44,7 @@ class LastRead:
 class _Sentence(BaseModel):
     model_config = ConfigDict(extra="forbid")
     message: str
-    args: dict[str, str]
+    args: dict[str, object]
 
 
 class _Doubt(BaseModel):
@@ -74,7 +74,7 @@ def keep_last_read(state: Path, folder: Path, last: LastRead) -> None:
             "parameter": each.parameter,
             "value": each.value,
             "code": each.code,
-            "sentence": {"message": each.sentence.message, "args": dict(each.sentence.args)},
+            "sentence": each.sentence.written(),
             "certain": each.certain,
         }
         for each in last.doubts

@@ -207,7 +207,8 @@ def _ending(
         return Cause(
             "MountFailed",
             Text(
-                "The file share can't be mounted: {reason}", reason=_first_line(final.text) or "Azure names no reason"
+                "The file share can't be mounted: {reason}",
+                reason=_first_line(final.text) or Text("Azure names no reason"),
             ),
             Text(
                 "Several causes read alike: the storage account's key was changed, its shared-key access is off, the share is "
@@ -219,7 +220,10 @@ def _ending(
     if reason == "ContainerCreateFailure":
         return Cause(
             "StartCommandMissing",
-            Text("The container can't be started: {reason}", reason=_first_line(final.text) or "Azure names no reason"),
+            Text(
+                "The container can't be started: {reason}",
+                reason=_first_line(final.text) or Text("Azure names no reason"),
+            ),
             Text(
                 "The image does not hold the program that the start command names: correct the command, or the image."
             ),
@@ -265,7 +269,7 @@ def _pull(replica: Replica, detail: str | None, said: str = "") -> Cause:
         Text(
             "The image of {name} can't be pulled: {reason}",
             name=replica.name,
-            reason=_first_line(said) or "access denied",
+            reason=_first_line(said) or Text("access denied"),
         ),
         Text(
             "Check that the image exists, and that the app may pull it: the registry's credential, firewall, private endpoint."

@@ -106,16 +106,25 @@ def fits_of(looked: Sequence[Looked], meters: Sequence[Meter], source: Text, mod
 
 
 def why_these(stated: str, home: Region | None, looked: int, others: int, *, whole: bool) -> Text:
+    facts = {
+        "stated": stated,
+        "geography": Text("unknown") if home is None or not home.geography else home.geography,
+        "asked": looked,
+        "others": others,
+        "reads": READS,
+        "seconds": f"{SECONDS:g}",
+        "dated": AS_OF,
+    }
+    if whole:
+        return Text(
+            "Looked at: {stated}, then regions of this subscription that offer a GPU, those of the same geography ({geography}) "
+            "and near by first. {asked} of {others} others were asked, in at most {reads} reads and {seconds} s. GPU memory: "
+            "table of {dated}.",
+            **facts,
+        )
     return Text(
         "Looked at: {stated}, then regions of this subscription that offer a GPU, those of the same geography ({geography}) and "
-        "near by first. {asked} of {others} others were asked, in at most {reads} reads and {seconds} s{cut}. GPU memory: table "
-        "of {dated}.",
-        stated=stated,
-        geography="unknown" if home is None or not home.geography else home.geography,
-        asked=looked,
-        others=others,
-        reads=READS,
-        seconds=f"{SECONDS:g}",
-        cut="" if whole else ", which were used up",
-        dated=AS_OF,
+        "near by first. {asked} of {others} others were asked, in at most {reads} reads and {seconds} s, which were used up. GPU "
+        "memory: table of {dated}.",
+        **facts,
     )

@@ -26,7 +26,7 @@ def _row(each: Fit) -> Sequence[str]:
         str(each.needed),
         "unknown" if each.used is None else str(each.used),
         "unknown" if each.limit is None else str(each.limit),
-        amount(each.price.awake, each.price.currency),
+        str(amount(each.price.awake, each.price.currency)),
         memory_text(each.memory),
         FITS[each.fits],
     )

@@ -81,7 +81,7 @@ def missing_base(found: Models, wanted: str) -> Text | None:
             "The base model {wanted} is not under {cache} on the share; there: {found}.",
             wanted=wanted,
             cache=CACHE,
-            found=", ".join(found.bases) or "none",
+            found=", ".join(found.bases) or Text("none"),
         )
     if not found.bases:
         return Text(

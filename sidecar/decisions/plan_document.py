@@ -9,6 +9,7 @@ from sidecar.decisions.checks import Check
 from sidecar.decisions.plan import Work, summary
 from sidecar.decisions.plan_cost import Cost
 from sidecar.decisions.provisioning import NOUNS
+from sidecar.words.names import PlanAction
 from sidecar.words.text import Text
 
 
@@ -35,96 +36,151 @@ class PlanDocument:
 NOT_IN_IT = Text("List prices, before discounts and free amounts; storage, logs and traffic are not in them.")
 
 
-def markdown(plan: PlanDocument) -> str:
+def markdown(plan: PlanDocument) -> Text:
     parts = [
         _head(plan),
         _resources(plan.work),
-        _list("Revisions and traffic", plan.effects),
-        _list("Files", [f"`{each.path}`: {each.action}. {each.why}" for each in plan.work.files]),
+        _list(Text("Revisions and traffic"), plan.effects),
         _list(
-            "Wants a consent of its own",
-            [f"ARM says that this goes, or can't change: {code(each)}" for each in plan.work.risks],
+            Text("Files"),
+            [
+                Text("{file}: {action}. {why}", file=code(f.path), action=ACTIONS[f.action], why=f.why)
+                for f in plan.work.files
+            ],
+        ),
+        _list(
+            Text("Wants a consent of its own"),
+            [
+                Text("ARM says that this goes, or can't change: {resource}", resource=code(each))
+                for each in plan.work.risks
+            ],
         ),
         _prices(plan),
-        _list("To be known", plan.notes),
+        _list(Text("To be known"), plan.notes),
         _checks(plan.checks),
         _said(plan),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return Text("{document}\n", document=_paragraphs(parts))
 
 
-def _head(plan: PlanDocument) -> str:
-    where = f"Resource group {code(plan.group)} in {plan.location}, subscription {code(plan.subscription)}."
-    profile = f" The app runs on {code(plan.profile)}." if plan.profile else ""
-    register = [f"- {each} is registered in the subscription first." for each in plan.work.registers]
-    lines = ["# Plan for inference", "", f"**{summary(plan.work)}**", "", where + profile]
-    lines += ["", *register] if register else []
-    yet = "" if plan.work.nothing else "Nothing has been changed yet. "
-    return "\n".join([*lines, "", f"{yet}Digest: {code(plan.digest[:16])}"])
+ACTIONS: dict[PlanAction, Text] = {
+    "create": Text("create"),
+    "update": Text("update"),
+    "delete": Text("delete"),
+    "unchanged": Text("unchanged"),
+}
+UNKNOWN = Text("unknown")
 
 
-def _resources(work: Work) -> str:
-    rows: list[Sequence[str]] = []
+def _paragraphs(parts: Iterable[Text | str | None]) -> Text:
+    return Text.listed([part for part in parts if part is not None and str(part)], "\n\n")
+
+
+def _titled(title: Text, *parts: Text | str | None) -> Text:
+    return _paragraphs([Text("## {title}", title=title), *parts])
+
+
+def _head(plan: PlanDocument) -> Text:
+    where = {"group": code(plan.group), "location": plan.location, "subscription": code(plan.subscription)}
+    place = (
+        Text(
+            "Resource group {group} in {location}, subscription {subscription}. The app runs on {profile}.",
+            **where,
+            profile=code(plan.profile),
+        )
+        if plan.profile
+        else Text("Resource group {group} in {location}, subscription {subscription}.", **where)
+    )
+    register = [
+        Text("{namespace} is registered in the subscription first.", namespace=each) for each in plan.work.registers
+    ]
+    digest = Text("Digest: {digest}", digest=code(plan.digest[:16]))
+    return _paragraphs(
+        [
+            Text("# {title}", title=Text("Plan for inference")),
+            Text("**{summary}**", summary=summary(plan.work)),
+            place,
+            _items(register) if register else None,
+            digest if plan.work.nothing else Text.listed([Text("Nothing has been changed yet."), digest], " "),
+        ]
+    )
+
+
+def _resources(work: Work) -> Text | None:
+    rows: list[Sequence[Text | str]] = []
     for action in ("delete", "create", "update", "unchanged"):
         for each in work.of(action):
-            by = " (by ARM's what-if)" if each.foreseen else ""
+            done = Text("{action} (by ARM's what-if)", action=ACTIONS[action]) if each.foreseen else ACTIONS[action]
             members = [f"{code(one.path)}: {code(one.before)} → {code(one.after)}" for one in each.members]
-            rows.append((f"{action}{by}", NOUNS.get(each.kind, each.kind), code(each.name), "<br>".join(members)))
-    return "## Resources\n\n" + table(("", "type", "name", "what changes"), rows) if rows else ""
+            rows.append((done, NOUNS.get(each.kind, each.kind), code(each.name), "<br>".join(members)))
+    head = ("", Text("type"), Text("name"), Text("what changes"))
+    return _titled(Text("Resources"), table(head, rows)) if rows else None
 
 
-def _prices(plan: PlanDocument) -> str:
+def _prices(plan: PlanDocument) -> Text | None:
     cost, price = plan.cost, plan.cost.price
     if plan.profile is None:
-        return ""
+        return None
     rows = [
         (
-            "an hour awake, one node" if cost.dedicated else "an hour awake, one replica",
+            Text("an hour awake, one node") if cost.dedicated else Text("an hour awake, one replica"),
             amount(price.awake, price.currency),
         ),
-        ("an hour asleep", amount(cost.asleep, price.currency)),
-        (f"a month at most ({_at_most(cost)})", amount(cost.month, price.currency)),
-        (f"a start that never ends, after {cost.bound} s", amount(cost.start, price.currency)),
+        (Text("an hour asleep"), amount(cost.asleep, price.currency)),
+        (Text("a month at most ({what})", what=_at_most(cost)), amount(cost.month, price.currency)),
+        (Text("a start that never ends, after {seconds} s", seconds=cost.bound), amount(cost.start, price.currency)),
     ]
-    said = [f"{price.source}." if not str(price.source).endswith(".") else str(price.source), str(NOT_IN_IT)]
-    said += [str(plan.price_note)] if plan.price_note is not None else []
-    bound = f"Of a start: {cost.why}." if str(cost.why) else ""
-    return "\n\n".join(part for part in ("## List prices", table(("", "price"), rows), " ".join(said), bound) if part)
+    source = price.source if str(price.source).endswith(".") else Text("{sentence}.", sentence=price.source)
+    said = [source, NOT_IN_IT, *([] if plan.price_note is None else [plan.price_note])]
+    bound = Text("Of a start: {why}.", why=cost.why) if str(cost.why) else None
+    return _titled(Text("List prices"), table(("", Text("price")), rows), Text.listed(said, " "), bound)
 
 
-def _at_most(cost: Cost) -> str:
+def _at_most(cost: Cost) -> Text:
     if not cost.dedicated:
-        return f"{cost.replicas} awake all month"
-    return "all its nodes all month" if cost.nodes is None else f"nodes all month: {cost.nodes.most}"
+        return Text("{replicas} awake all month", replicas=cost.replicas)
+    if cost.nodes is None:
+        return Text("all its nodes all month")
+    return Text("nodes all month: {nodes}", nodes=cost.nodes.most)
 
 
-def amount(value: float | None, currency: str) -> str:
+def amount(value: float | None, currency: str) -> Text | str:
     """Unknown is said as such; small amounts keep the digits that tell them apart."""
     if value is None:
-        return "unknown"
+        return UNKNOWN
     digits = 2 if value >= 1 or value == 0 else 4
     return f"{value:,.{digits}f} {currency}".rstrip()
 
 
-def _checks(checks: Sequence[Check]) -> str:
-    lines = [f"{each.verdict} {each.name}: {each.sentence} {each.remedy or ''}".rstrip() for each in checks]
-    return _list("Checks", lines)
+def _checks(checks: Sequence[Check]) -> Text | None:
+    lines = [
+        Text.listed(
+            [f"{each.verdict} {each.name}:", each.sentence, *([] if each.remedy is None else [each.remedy])], " "
+        )
+        for each in checks
+    ]
+    return _list(Text("Checks"), lines)
 
 
-def _said(plan: PlanDocument) -> str:
+def _said(plan: PlanDocument) -> Text | None:
     if plan.unforeseen is not None:
-        return f"## ARM's what-if\n\nUnverified: {plan.unforeseen}"
-    return f"## ARM's what-if, as it came\n\n```json\n{plan.said}\n```" if plan.said is not None else ""
+        return _titled(Text("ARM's what-if"), Text("Unverified: {reason}", reason=plan.unforeseen))
+    if plan.said is None:
+        return None
+    return _titled(Text("ARM's what-if, as it came"), f"```json\n{plan.said}\n```")
 
 
-def _list(title: str, lines: Iterable[object]) -> str:
-    shown = [f"- {each}" for each in lines]
-    return "\n".join([f"## {title}", "", *shown]) if shown else ""
+def _list(title: Text, lines: Sequence[Text]) -> Text | None:
+    return _titled(title, _items(lines)) if lines else None
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _items(lines: Iterable[Text]) -> Text:
+    return Text.listed([Text("- {line}", line=each) for each in lines], "\n")
+
+
+def table(head: Sequence[Text | str], rows: Iterable[Sequence[Text | str]]) -> Text:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(each) + " |" for each in lines)
+    return Text.listed([Text("| {cells} |", cells=Text.listed(each, " | ")) for each in lines], "\n")
 
 
 def code(text: str) -> str:

@@ -30,13 +30,13 @@ SWITCHES = {
 }
 """The parameter of the shipped template that says whether a resource is made or referred to."""
 
-NOUNS: dict[str, str] = {
-    ACCOUNT: "storage account",
-    SHARE: "file share",
-    ENVIRONMENT: "Container Apps environment",
-    ENVIRONMENT_STORAGE: "storage of an environment",
-    APP: "container app",
-    LOGS: "Log Analytics workspace",
+NOUNS: dict[str, Text] = {
+    ACCOUNT: Text("storage account"),
+    SHARE: Text("file share"),
+    ENVIRONMENT: Text("Container Apps environment"),
+    ENVIRONMENT_STORAGE: Text("storage of an environment"),
+    APP: Text("container app"),
+    LOGS: Text("Log Analytics workspace"),
 }
 """What people call a type."""
 
@@ -159,8 +159,8 @@ def refuse_unusable(planned: Planned, existing: Existing) -> None:
             Text(
                 "The storage {storage} of the environment stands for the share {theirs}, not for {ours}: the app would mount "
                 "another share than the one that is deployed to.",
-                storage=names.get(ENVIRONMENT_STORAGE, "").replace("/", " in "),
-                theirs=f"{mounted.account}/{mounted.share}" if mounted.account else "of another kind",
+                storage=_storage_of(names.get(ENVIRONMENT_STORAGE, "")),
+                theirs=f"{mounted.account}/{mounted.share}" if mounted.account else Text("of another kind"),
                 ours=f"{account}/{share}",
             ),
             Text(
@@ -169,6 +169,11 @@ def refuse_unusable(planned: Planned, existing: Existing) -> None:
             ),
             code="StorageOfAnotherShare",
         )
+
+
+def _storage_of(name: str) -> Text | str:
+    environment, _, storage = name.partition("/")
+    return Text("{storage} in {environment}", storage=storage, environment=environment) if storage else name
 
 
 def _differs(mounted: Mounted, account: str, share: str) -> bool:

@@ -23,8 +23,11 @@ class BadName:
     path: str
     reason: Text
 
+    def told(self) -> Text:
+        return Text("{path} ({reason})", path=shown(self.path), reason=self.reason)
+
     def __str__(self) -> str:
-        return f"{shown(self.path)} ({self.reason})"
+        return str(self.told())
 
 
 def folded(path: str) -> str:

@@ -85,22 +85,22 @@ def _unknown(name: str, template: Template, near: str | None) -> Text:
     return Text("The template has no parameter {name}. It has: {known}.", name=name, known=known)
 
 
-KINDS: dict[str, tuple[type[object], str]] = {
-    "string": (str, "a text"),
-    "securestring": (str, "a text"),
-    "int": (int, "a whole number"),
-    "bool": (bool, "true or false"),
-    "array": (list, "a list"),
-    "object": (dict, "an object"),
-    "secureobject": (dict, "an object"),
+KINDS: dict[str, tuple[type[object], Text]] = {
+    "string": (str, Text("a text")),
+    "securestring": (str, Text("a text")),
+    "int": (int, Text("a whole number")),
+    "bool": (bool, Text("true or false")),
+    "array": (list, Text("a list")),
+    "object": (dict, Text("an object")),
+    "secureobject": (dict, Text("an object")),
 }
-NOUNS: dict[type[object], str] = {**dict(KINDS.values()), float: "a number"}
+NOUNS: dict[type[object], Text] = {**dict(KINDS.values()), float: Text("a number")}
 
 
 def _refused(name: str, value: object, known: Declared) -> Text | None:
-    kind, noun = KINDS.get(str(known.get("type", "")).lower(), (object, ""))
+    kind, noun = KINDS.get(str(known.get("type", "")).lower(), (object, Text("")))
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        given = NOUNS.get(type(value), "something else")
+        given = NOUNS.get(type(value), Text("something else"))
         return Text("{name} has to be {needed}, not {given}.", name=name, needed=noun, given=given)
     allowed = cast("list[object]", known.get("allowedValues") or [])
     if allowed and str(value).lower() not in {str(each).lower() for each in allowed}:

@@ -18,7 +18,7 @@ from sidecar import __version__
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal, terminal_logs, terminal_operating, terminal_plan
-from sidecar.doors.terminal import Terminal
+from sidecar.doors.terminal import Terminal, spoken
 from sidecar.doors.verb import Params, Verb, folder_of
 from sidecar.doors.verbs import VERBS, provision_of
 from sidecar.doors.verbs_operating import delete_of
@@ -145,7 +145,7 @@ def _agree(options: argparse.Namespace, context: Context, shown: Terminal) -> No
             raise
         options.begins = False  # it is followed: there is nothing else to agree to
         return
-    print(shown.worded(found.markdown), file=sys.stderr)
+    print(shown.worded(spoken(found.markdown)), file=sys.stderr)
     if not found.nothing and not questions.yes("Apply this plan?", default=False):
         raise Cancelled(Text("Cancelled. Nothing was changed."))
     options.digest = found.digest

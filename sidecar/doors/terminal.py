@@ -93,7 +93,7 @@ def _tell(text: str) -> None:
 
 
 def spoken(sentence: wire.Sentence) -> str:
-    return str(Text(sentence.message, **sentence.args))
+    return str(wire.text_of(sentence))
 
 
 def table(rows: Sequence[Sequence[str]], empty: str) -> str:
@@ -284,6 +284,7 @@ def status(found: wire.Status) -> str:
         ),
         ("runs on", None if found.runs_on is None else runs_on(found.runs_on)),
         *[("also", f"{each.name}  {each.state}, {each.health}") for each in found.revisions if not each.serves],
+        ("cost now", None if found.cost is None else spoken(found.cost)),
         ("reason", None if found.reason is None else spoken(found.reason)),
         *[("note", spoken(each)) for each in found.notes],
     ]

@@ -203,7 +203,7 @@ VERBS: dict[str, Verb[Any]] = {
         title=None,
         arguments=for_plan,
         place=lambda options: {**provision_of(options), "raw": options.raw},
-        render=lambda found: cast("wire.Plan", found).markdown,
+        render=lambda found: terminal.spoken(cast("wire.Plan", found).markdown),
         failed=never,
     ),
     "apply": Verb(

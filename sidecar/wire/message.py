@@ -21,10 +21,10 @@ class Operation(Message):
 
 
 class Sentence(Message):
-    """A message for a person: the extension translates the template and fills in the arguments."""
+    """A message for a person: the extension translates the template and fills in the arguments, some of them such messages."""
 
     message: str
-    args: dict[str, str]
+    args: dict[str, str | Sentence]
 
     def spoken(self) -> str:
         """In English."""
@@ -32,4 +32,11 @@ class Sentence(Message):
 
 
 def sentence(text: Text) -> Sentence:
-    return Sentence(message=text.message, args=dict(text.args))
+    args = {name: sentence(value) if isinstance(value, Text) else value for name, value in text.args}
+    return Sentence(message=text.message, args=args)
+
+
+def text_of(told: Sentence) -> Text:
+    """The text that was sent."""
+    args = {name: text_of(value) if isinstance(value, Sentence) else value for name, value in told.args.items()}
+    return Text.again(told.message, args)

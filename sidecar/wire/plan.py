@@ -79,4 +79,4 @@ class Plan(Message):
     checks: list[CheckLine]
     unforeseen: Sentence | None
     raw: str | None
-    markdown: str
+    markdown: Sentence

@@ -31,6 +31,7 @@ from sidecar.wire.message import Message as Message
 from sidecar.wire.message import Operation as Operation
 from sidecar.wire.message import Sentence as Sentence
 from sidecar.wire.message import sentence as sentence
+from sidecar.wire.message import text_of as text_of
 from sidecar.wire.operating import Content as Content
 from sidecar.wire.operating import Diagnostics as Diagnostics
 from sidecar.wire.operating import DiagnosticsParams as DiagnosticsParams
@@ -220,6 +221,8 @@ class Status(Message):
     runs_on: RunsOn | None
     revisions: list[RevisionLine]
     cooldown: int
+    cost: Sentence | None
+    """What it costs now by list price; None where nothing is provisioned."""
     looked_at: str
     """UTC in ISO 8601."""
 

@@ -152,6 +152,15 @@ _OFFICIAL = {
 """Codes that depend on the word of the declaration."""
 
 
+def message_of(key: str, args: Mapping[str, object]) -> Text:
+    """`place` and `what` are phrases with holes of their own, of which the latter may have the former as one."""
+    filled = dict(args)
+    for phrase in ("place", "what"):
+        if phrase in filled:
+            filled[phrase] = Text.again(str(filled[phrase]), filled)
+    return Text.again(MESSAGES[key].message, filled)
+
+
 def code_of(key: str, word: str = "") -> str | None:
     code = key.partition("#")[0]
     return _OFFICIAL.get(code, {}).get(word, code) or None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeGuard, get_args
 
+ALIVE = "slipway/alive"
+"""The request by which a client asks for a sign of life; whoever has hung can't answer it."""
+
 CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
 
 AzureCloud = Literal["azure", "azureChina", "azureUSGovernment"]

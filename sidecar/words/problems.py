@@ -19,5 +19,8 @@ class Problem:
     message: Text
     certain: bool = True
 
+    def told(self) -> Text:
+        return Text("{place}: {message}", place=f"{self.file}:{self.line}:{self.column}", message=self.message)
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return str(self.told())

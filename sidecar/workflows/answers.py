@@ -126,7 +126,7 @@ def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> w
         checks=[_check(workspace, each) for each in found.checks],
         unforeseen=None if found.unforeseen is None else wire.sentence(found.unforeseen),
         raw=found.said,
-        markdown=markdown(found),
+        markdown=wire.sentence(markdown(found)),
     )
 
 
@@ -216,6 +216,7 @@ def shown_status(found: Status) -> wire.Status:
             for each in found.revisions
         ],
         cooldown=found.cooldown,
+        cost=None if found.cost is None else wire.sentence(found.cost),
         looked_at=now(),
     )
 

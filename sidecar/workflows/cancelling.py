@@ -91,6 +91,4 @@ def _until_ended(place: GroupPlace, name: str, journal: Journal) -> None:
 
 
 def together(told: list[Text]) -> Text:
-    if len(told) == 1:
-        return told[0]
-    return Text("{first} {others}", first=told[0], others=" ".join(str(each) for each in told[1:]))
+    return told[0] if len(told) == 1 else Text.listed(told, " ")

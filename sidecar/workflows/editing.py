@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
@@ -80,6 +80,8 @@ class Editing:
     state: Path
     environ: Mapping[str, str]
     opened: Callable[[Path], str | None]
+    lenses: ClassVar = LENSES
+    no_json: ClassVar = NO_JSON
     _templates: dict[Path, tuple[str, Template | None]] = field(
         default_factory=dict[Path, tuple[str, "Template | None"]]
     )
@@ -193,7 +195,7 @@ def _of_json(text: str) -> list[Finding]:
             Finding(Span(at, min(at + 1, len(text))), NO_JSON, Text("This is no JSON: {problem}", problem=error.msg))
         ]
     except RecursionError:
-        return [Finding(Span(0, 1), NO_JSON, Text("This is no JSON: {problem}", problem="brackets too deep"))]
+        return [Finding(Span(0, 1), NO_JSON, Text("This is no JSON: {problem}", problem=Text("brackets too deep")))]
     return []
 
 

@@ -267,7 +267,7 @@ def _refuse_names(tree: Tree, below: str) -> None:
             Text(
                 "A share can't hold these names of {folder}: {names}. Nothing was uploaded.",
                 folder=tree.top,
-                names="; ".join(str(each) for each in wrong),
+                names=Text.listed(wrong, "; "),
             ),
             Text("Rename them or name them in .slipwayignore, or let Provision make the app: releases carry any name."),
             code="NamesNotForShare",

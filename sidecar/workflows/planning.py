@@ -50,7 +50,7 @@ def refuse_changed(place: GroupPlace, resolved: Plan, seen: Survey, agreed: str)
         Text("What is there, or what the files state, has changed since the plan was made. Nothing was changed."),
         Text("Read the new plan, then apply that one."),
         code="PlanChanged",
-        detail=markdown(document_of(place, resolved, seen, raw=False)),
+        detail=str(markdown(document_of(place, resolved, seen, raw=False))),
     )
 
 

@@ -7,6 +7,7 @@ import path from "node:path";
 import process from "node:process";
 import { chromium, type Browser } from "playwright-core";
 import { PATIENCE, eventually } from "./eventually";
+import { PSEUDO, speak, speakPseudo } from "./language";
 import { freePort } from "./ports";
 import { Window } from "./window";
 
@@ -28,6 +29,8 @@ export interface HostOptions {
   readonly cloud?: Readonly<Record<string, unknown>>;
   /** Runs the extension from this checkout, as F5 does, and installs nothing. */
   readonly development?: boolean;
+  /** VS Code's language, for example `de`; `PSEUDO` is one that nobody speaks. */
+  readonly locale?: string;
 }
 
 /** One code-server with its browser; `stop` leaves no process and no file behind. */
@@ -44,7 +47,7 @@ export class Host {
     private readonly atExit: () => void,
   ) {}
 
-  static async start({ settings = {}, extensions = [], env = {}, trust = "everything", development = false, cloud = {} }: HostOptions = {}): Promise<Host> {
+  static async start({ settings = {}, extensions = [], env = {}, trust = "everything", development = false, cloud = {}, locale }: HostOptions = {}): Promise<Host> {
     const home = mkdtempSync(path.join(tmpdir(), "sw-"));
     mkdirSync(path.join(home, "data/User"), { recursive: true });
     writeFileSync(path.join(home, "data/User/settings.json"), JSON.stringify({ ...QUIET, "security.workspace.trust.enabled": trust === "asks", ...settings }));
@@ -55,8 +58,10 @@ export class Host {
     // Folders that lie there before the first start are taken over by VS Code as if they had been installed.
     for (const each of extensions) cpSync(each, path.join(home, "ext", path.basename(each)), { recursive: true });
     if (!development) install(home, path.join(root, "build/slipway.vsix"), environment);
+    if (locale !== undefined) speak(home, locale);
+    if (locale === PSEUDO) speakPseudo(installed(home));
     const port = await freePort();
-    const server = spawn(node, [entry, ...options(home), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
+    const server = spawn(node, [entry, ...options(home), ...(locale === undefined ? [] : ["--locale", locale]), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
     const atExit = (): void => { endGroup(server); };
     process.once("exit", atExit);
     const browser = await newBrowser();
@@ -70,7 +75,7 @@ export class Host {
 
   /** Where the installed extension lies. */
   get extension(): string {
-    return path.join(this.home, "ext", readdirSync(path.join(this.home, "ext")).find((each) => each.startsWith("slipway.slipway-")) ?? "");
+    return installed(this.home);
   }
 
   /** The process of the local cloud, which is nobody's child. */
@@ -173,6 +178,10 @@ function hostEnvironment(home: string): NodeJS.ProcessEnv {
     // code-server sends links to 127.0.0.1 through a proxy of its own, which the chat page does not survive.
     SLIPWAY_LOCAL_INGRESS_BIND: "127.0.0.2",
   };
+}
+
+function installed(home: string): string {
+  return path.join(home, "ext", readdirSync(path.join(home, "ext")).find((each) => each.startsWith("slipway.slipway-")) ?? "");
 }
 
 function userCache(): string {

@@ -11,9 +11,8 @@ import pytest
 
 from sidecar.doors.cli import parser_of
 from sidecar.doors.verbs import VERBS
-from tests.manual import PAGE, ROOT, shown_calls, with_tables
+from tests.manual import PAGE, PAGES, ROOT, shown_calls, with_tables
 
-PAGES = sorted([ROOT / "README.md", PAGE, *(ROOT / "extension" / "docs").glob("*.md")])
 NAMES = [each.relative_to(ROOT).as_posix() for each in PAGES]
 
 

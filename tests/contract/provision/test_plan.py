@@ -43,7 +43,7 @@ def test_the_plan_of_an_empty_group_tells_all_that_is_made_and_is_the_same_twice
     assert {APP, ENVIRONMENT, "microsoft.storage/storageaccounts"} <= set(actions(plan))
     assert plan.digest == again.digest
     assert (files(project), asked.writes()) == (before, [])
-    text = markdown(plan)
+    text = str(markdown(plan))
     for said in (
         "infra/slipway.json",
         "infra/inference.config.json",
@@ -67,7 +67,7 @@ def test_what_was_agreed_to_is_done_and_then_there_is_nothing_to_do(project: Pro
     plan = project.plan()
     assert plan.work.nothing
     assert set(actions(plan).values()) == {"unchanged"}
-    assert "Nothing to do: everything is as the parameters state it." in markdown(plan)
+    assert "Nothing to do: everything is as the parameters state it." in str(markdown(plan))
     result = project.provision(agreed=plan.digest)
     assert (result.nothing, result.deployment) == (True, "")
     assert result.url.startswith("http://")
@@ -171,7 +171,7 @@ def test_what_arm_says_that_goes_wants_a_consent_of_its_own_before_anything_is_w
     hits = faults(rule)
     plan = project.plan()
     assert plan.work.risks == (gone,)
-    assert gone in markdown(plan)
+    assert gone in str(markdown(plan))
     asked = Requests(project.world)
     for agreed in (plan.digest, None):
         with pytest.raises(ConsentNeeded, match="deletes, or changes what can't change") as needed:
@@ -186,7 +186,7 @@ def test_a_what_if_that_can_not_be_had_is_unverified_and_stops_nobody(project: P
     faults({"method": "POST", "path": "/whatIf", "status": 403, "code": "AuthorizationFailed", "times": None})
     plan = project.plan()
     assert plan.unforeseen is not None
-    assert "Unverified:" in markdown(plan)
+    assert "Unverified:" in str(markdown(plan))
     assert set(actions(plan).values()) == {"create"}
     project.provision(agreed=plan.digest)
 
@@ -202,4 +202,4 @@ def test_a_price_list_that_is_slow_or_away_delays_no_plan_and_is_no_part_of_what
         plan = project.plan()
         assert time.monotonic() - began < SECONDS + 60
         assert (plan.cost.price.awake, plan.digest) == (None, known.digest)
-        assert "| an hour awake, one replica | unknown |" in markdown(plan)
+        assert "| an hour awake, one replica | unknown |" in str(markdown(plan))

@@ -155,7 +155,7 @@ def test_what_is_paid_for_is_a_replicas_share_or_a_whole_node() -> None:
 
 
 def test_an_amount_is_unknown_or_has_the_digits_that_tell_it_apart() -> None:
-    assert [amount(each, "USD") for each in (None, 0.0, 1482.188, 0.0123)] == [
+    assert [str(amount(each, "USD")) for each in (None, 0.0, 1482.188, 0.0123)] == [
         "unknown",
         "0.00 USD",
         "1,482.19 USD",
@@ -170,12 +170,12 @@ def test_a_name_with_a_pipe_or_a_backtick_breaks_no_table() -> None:
         digest="d" * 64, subscription="s", group=found.group, location="x", profile=T4, work=work_of(found), effects=(),
         notes=(), cost=cost, price_note=None, checks=(), unforeseen=None,
     )  # fmt: skip
-    text = markdown(plan)
+    text = str(markdown(plan))
     assert "`odd¦'group'`" in text
     assert "`template.containers[inference].image`: `a` → `b`" in text
     assert "| an hour awake, one replica | unknown |" in text
     nodes = Cost(Price(5.0, 0.1, "USD", Text("A list")), 9, 600, Text(""), dedicated=True, nodes=Nodes(1, 2))
-    text = markdown(replace(plan, cost=nodes))
+    text = str(markdown(replace(plan, cost=nodes)))
     assert "| an hour awake, one node | 5.00 USD |" in text
     assert "| an hour asleep | 5.10 USD |" in text
     assert "| a month at most (nodes all month: 2) | 7,373.00 USD |" in text
