@@ -16,7 +16,7 @@ export const ORDER = [
   ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],
   ["chatpage"],
   ["messages", "environment", "credentials", "picks", "listing"],
-  ["client", "python", "tokens", "turns", "folders"],
+  ["client", "python", "tokens", "turns", "versions", "folders"],
   ["connection"],
   ["outcomes"],
   ["sentences", "config", "attention", "frames", "heartbeat"],

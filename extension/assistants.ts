@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Launch } from "./client";
 import { localFolders } from "./folders";
+import { isFrom } from "./versions";
 
 /** What VS Code brings since 1.101, as far as it is used here. */
 interface Registry {
@@ -15,7 +16,7 @@ interface Definitions {
 export function offerToAssistants(launch: () => Promise<Launch>, mayStart: () => Promise<boolean>, version: string): readonly vscode.Disposable[] {
   const registry = vscode.lm as unknown as Registry;
   const { McpStdioServerDefinition: Definition } = vscode as unknown as Definitions;
-  if (registry.registerMcpServerDefinitionProvider === undefined || Definition === undefined) return [];
+  if (!isFrom(vscode.version, 1, 101) || registry.registerMcpServerDefinitionProvider === undefined || Definition === undefined) return [];
   const changed = new vscode.EventEmitter<undefined>();
   const provideMcpServerDefinitions = async (): Promise<readonly object[]> => {
     const folders = localFolders().map(({ uri }) => uri.fsPath);

@@ -5,6 +5,7 @@ import type { Credentials } from "./credentials";
 import { describe, say } from "./messages";
 import type { ChatAnswer, ChatMessage, ChatModel, CloudName } from "./protocol";
 import { tokensIn, told, type Part } from "./turns";
+import { isFrom } from "./versions";
 import type { EndpointView } from "./view";
 
 export const VENDOR = "slipway";
@@ -55,7 +56,7 @@ export class ChatModels implements vscode.Disposable, Provider {
     private readonly credentials: Credentials,
     private readonly view: EndpointView,
   ) {
-    this.registered = (vscode.lm as unknown as Registry).registerLanguageModelChatProvider?.(VENDOR, this);
+    if (isFrom(vscode.version, 1, 104)) this.registered = (vscode.lm as unknown as Registry).registerLanguageModelChatProvider?.(VENDOR, this);
   }
 
   dispose(): void {

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from tests.contract.provision.conftest import Project
 
 
 @asynccontextmanager
-async def assistant(project: Project, errors: Path, *folders: str) -> AsyncIterator[ClientSession]:
+async def assistant(project: Project, errors: Path, *folders: str) -> AsyncGenerator[ClientSession]:
     state = str(project.world.state)
     env = {**os.environ, "SLIPWAY_STATE": state, "SLIPWAY_LOCAL_STATE": state, "PYTHONPATH": str(ROOT)}
     command = StdioServerParameters(command=sys.executable, args=["-m", "sidecar", "mcp", *folders], env=env)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +21,7 @@ Serve = Callable[[BaseHTTPRequestHandler], None]
 
 
 @contextmanager
-def server(serve: Serve) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def server(serve: Serve) -> Generator[tuple[str, list[dict[str, Any]]]]:
     """Its address, and the bodies that it was sent."""
     asked: list[dict[str, Any]] = []
 
