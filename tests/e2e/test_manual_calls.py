@@ -51,6 +51,7 @@ AFTER = (
     "slipway upload MODEL",
     "slipway preview",
     "slipway deploy --yes --json",
+    "slipway mcp",
     "slipway releases",
     "slipway rollback",
     "slipway rotate-key",
