@@ -77,7 +77,7 @@ export class Connection {
         child.stderr.setEncoding("utf8").on("data", (text: string) => { log.append(text); });
         children.push(child);
         const frames = new Frames(
-          (text) => { log.warn(`The sidecar's output held what is no message: ${text.slice(0, 200)}`); },
+          (text) => { log.warn(`The sidecar's output held what is no message: ${shown(text)}`); },
           () => { heart.current?.heart.heard(); },
         );
         return Promise.resolve({ reader: child.stdout.pipe(frames), writer: child.stdin, detached: true });
@@ -161,6 +161,11 @@ export class Connection {
     this.log.warn(`The sidecar ${what}: it is ended.`);
     this.child()?.kill("SIGKILL");
   }
+}
+
+/** A message that lost its header may hold a key: it is not shown. */
+function shown(text: string): string {
+  return /jsonrpc|apiKey|token/i.test(text) ? `${String(text.length)} characters that may be part of a message` : text.slice(0, 200);
 }
 
 /** The log as the protocol's tracer sees it: never at Trace. Tokens and keys pass between the two, and would be in the file. */

@@ -718,7 +718,7 @@ export interface Status {
   readonly runsOn: RunsOn | null;
   readonly revisions: readonly RevisionLine[];
   readonly cooldown: number;
-  readonly cost: Sentence | null;
+  readonly cost: readonly Sentence[];
   readonly lookedAt: string;
 }
 

@@ -172,7 +172,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     // What was read before a look that failed is not what is: it may have been "ready".
     const text = this.failure === undefined ? summary(this.status) : vscode.l10n.t("state unknown");
     this.item.text = `$(rocket) Slipway: ${text}`;
-    this.item.tooltip = this.failure ?? [`${this.status.app ?? ""} ${this.status.url ?? ""}`.trim(), ...(this.status.cost === null ? [] : [`${vscode.l10n.t("Cost now")}: ${say(this.status.cost)}`])].join("\n");
+    this.item.tooltip = this.failure ?? [`${this.status.app ?? ""} ${this.status.url ?? ""}`.trim(), ...(this.status.cost.length === 0 ? [] : [`${vscode.l10n.t("Cost now")}: ${costs(this.status)}`])].join("\n");
     this.item.backgroundColor = this.failure !== undefined || this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
@@ -218,12 +218,16 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
-  if (status.cost !== null) lines.push({ label: vscode.l10n.t("Cost now"), text: say(status.cost), icon: "credit-card" });
+  if (status.cost.length > 0) lines.push({ label: vscode.l10n.t("Cost now"), text: costs(status), icon: "credit-card" });
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
   for (const note of status.notes) lines.push({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" });
   return [...lines, { label: vscode.l10n.t("Last looked at"), text: new Date(status.lookedAt).toLocaleTimeString(), icon: "eye" }];
+}
+
+function costs({ cost }: Status): string {
+  return cost.map(say).join(" ");
 }
 
 function released({ release, generation }: Status): Line[] {

@@ -221,8 +221,8 @@ class Status(Message):
     runs_on: RunsOn | None
     revisions: list[RevisionLine]
     cooldown: int
-    cost: Sentence | None
-    """What it costs now by list price; None where nothing is provisioned."""
+    cost: list[Sentence]
+    """What it costs now by list price; empty where nothing is provisioned."""
     looked_at: str
     """UTC in ISO 8601."""
 

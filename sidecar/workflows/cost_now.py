@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sidecar.decisions.cost_now import NO_GPU, cost_now
 from sidecar.decisions.prices import Price, is_dedicated
@@ -35,8 +35,13 @@ _KEPT: dict[str, _Hour] = {}
 """Of this process, by app and by all that its price hangs on."""
 
 
-def cost_of(place: AppPlace, app: apps.App, running: Sequence[Replica]) -> Text:
-    """Nothing is sent to the endpoint. What can't be read is told as unknown."""
+def cost_of(place: AppPlace, app: apps.App, running: Sequence[Replica]) -> tuple[Text, ...]:
+    """Nothing is sent to the endpoint. What can't be read is told as unknown; where prices are made up, that comes first."""
+    note = place.around.session.profile.prices_note
+    return (*(() if note is None else (note,)), _told(place, app, running))
+
+
+def _told(place: AppPlace, app: apps.App, running: Sequence[Replica]) -> Text:
     key = json.dumps(
         [place.around.session.profile.arm, app.environment_id, app.profile, app.location, app.template], default=str
     )
@@ -59,9 +64,6 @@ def _read(place: AppPlace, app: apps.App) -> _Hour:
     price = hour_of(place, app)
     if price is None:
         return _Hour(None, None, until)
-    note = place.around.session.profile.prices_note
-    if note is not None:
-        price = replace(price, source=Text("{source}. {note}", source=price.source, note=note))
     environment = apps.environment(place.around, app.environment)
     kind = None if environment is None else kind_of(environment, app.profile)
     if environment is None or kind is None or not is_dedicated(kind):

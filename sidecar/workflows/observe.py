@@ -77,7 +77,7 @@ class Status:
     runs_on: RunsOn | None = None
     revisions: tuple[RevisionStatus, ...] = ()
     cooldown: int = apps.DEFAULT_COOLDOWN
-    cost: Text | None = None
+    cost: tuple[Text, ...] = ()
     """What it costs now, and has cost, as far as that is known."""
 
     @property

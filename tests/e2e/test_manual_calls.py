@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -50,6 +51,7 @@ AFTER = (
     "slipway upload MODEL",
     "slipway preview",
     "slipway deploy --yes --json",
+    "slipway mcp",
     "slipway releases",
     "slipway rollback",
     "slipway rotate-key",
@@ -63,8 +65,8 @@ AFTER = (
 )
 FOLLOWING = ("slipway logs --follow", "slipway keep-warm")
 """They go on until Ctrl-C, which is what a person does."""
-FAILS = {"slipway cancel": 1}
-"""Exit codes that are right here: nothing is under way that could be cancelled."""
+FAILS = {"slipway delete": 2}
+"""Exit codes that are right here: a person writes the app's name, and nobody sits at this terminal."""
 CONSENT = 3
 """Where a question is and nobody sits at the terminal; then the call is run again with --yes."""
 NAMED = {"slipway upload": "slipway upload MODEL", "slipway diagnostics": "slipway diagnostics --out FILE.zip"}
@@ -149,4 +151,7 @@ def test_each_is_run_as_it_stands(own_home: Home, sample: Sample, tmp_path: Path
         process.communicate(timeout=120)
         assert process.returncode in {0, 130}, call
     (terminal.project / "inference" / "NOTE.md").write_text("another release")
-    assert terminal.run(AFTER) == []
+    wrong = terminal.run(AFTER)
+    app = json.loads((terminal.project / "infra" / "inference.config.json").read_text())["ACA_APP_NAME"]
+    wrong += terminal.run([f"slipway delete --name {app} --yes"])
+    assert not wrong, "\n\n".join(wrong)

@@ -217,7 +217,7 @@ STATUS = wire.Status(
         wire.RevisionLine(name="app--2", state="Failed", health="Unhealthy", replicas=0, serves=False),
     ],
     cooldown=300,
-    cost=wire.Sentence(message="unknown: {source}", args={"source": "no list"}),
+    cost=[wire.Sentence(message="unknown: {source}", args={"source": "no list"})],
     looked_at="2026-11-28T20:00:00Z",
 )
 DEPLOYED = wire.Deployed(
