@@ -49,6 +49,10 @@ describe("the chat tab in a real VS Code", function () {
   });
 
   it("before a first deploy it says so, and leads there", async () => {
+    // What is in no log at the end is to be in none at any level.
+    await window.run("Developer: Set Log Level...");
+    await window.choose("Slipway");
+    await window.choose("Trace");
     await window.run(CHAT);
     await tab.state.filter({ hasText: /asleep|waiting for a model|starting/ }).waitFor({ timeout: 120_000 });
     await tab.send("Is anybody there?");
