@@ -24,7 +24,8 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld"}
+ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld", "slipway/chat", "slipway/chatCode", "slipway/chatModels"}
+"""A terminal asks the endpoint itself: `snippet` prints how."""
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
