@@ -49,16 +49,16 @@ describe("the chat tab in a real VS Code", function () {
   });
 
   it("before a first deploy it says so, and leads there", async () => {
-    // What is in no log at the end is to be in none at any level.
-    await window.run("Developer: Set Log Level...");
-    await window.choose("Slipway");
-    await window.choose("Trace");
     await window.run(CHAT);
     await tab.state.filter({ hasText: /asleep|waiting for a model|starting/ }).waitFor({ timeout: 120_000 });
     await tab.send("Is anybody there?");
     await tab.alert.filter({ hasText: "No model answers now" }).waitFor();
     assert.equal(await tab.input.inputValue(), "Is anybody there?", "what was written stays");
     await window.screenshot("chat tab 1 nothing deployed");
+    // What is in no log at the end is to be in none at any level.
+    await window.run("Developer: Set Log Level...");
+    await window.choose("Slipway");
+    await window.choose("Trace");
   });
 
   it("says who answers: the adapter, its release and its files", async () => {
