@@ -10,6 +10,12 @@ export function say({ message, args }: Sentence): string {
   return vscode.l10n.t(message, Object.fromEntries(filled));
 }
 
+/** When something was, in the language of the window and by this machine's clock. */
+export function moment(iso: string, part: "whole" | "time" = "whole"): string {
+  const at = new Date(iso);
+  return part === "time" ? at.toLocaleTimeString(vscode.env.language) : at.toLocaleString(vscode.env.language);
+}
+
 /** Another way on from a failure: a button, and what it does. */
 export interface Way {
   readonly title: string;

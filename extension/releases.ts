@@ -1,7 +1,7 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
 import { openChat, openEndpoint } from "./endpoint";
-import { say, sentences } from "./messages";
+import { moment, say, sentences } from "./messages";
 import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
@@ -37,7 +37,7 @@ export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, cod
 /** Success is said where everything on the share answers; what the server refused is said with its reason. */
 export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
-  const chat = vscode.l10n.t("Chat in VS Code");
+  const chat = vscode.l10n.t("Chat");
   const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
   // What else is to be known stands after the first sentence, whichever that is.
@@ -130,7 +130,7 @@ export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Pr
 }
 
 function item({ number, release, at, by, commit, served, difference }: Generation): vscode.QuickPickItem & { readonly number: number } {
-  const when = at === "" ? vscode.l10n.t("at an unknown time") : new Date(at).toLocaleString();
+  const when = at === "" ? vscode.l10n.t("at an unknown time") : moment(at);
   const changed = difference === null ? [] : changes(difference).map(([text, paths]) => `${text}: ${String(paths.length)}`);
   const same = difference !== null && changed.length === 0 ? [vscode.l10n.t("the code that is current")] : changed;
   const parts = [commit === "" ? "" : vscode.l10n.t("commit {commit}", { commit: commit.slice(0, 8) + (commit.endsWith("+") ? "+" : "") }), ...same, served ? "" : vscode.l10n.t("never seen to answer")];

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders, stated } from "./folders";
-import { describe, say } from "./messages";
+import { describe, moment, say } from "./messages";
 import type { CloudName, Phase, RevisionLine, RunsOn, State, Status } from "./protocol";
 
 /** One line of the tree. */
@@ -223,7 +223,7 @@ function tree(status: Status): readonly Line[] {
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
   for (const note of status.notes) lines.push({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" });
-  return [...lines, { label: vscode.l10n.t("Last looked at"), text: new Date(status.lookedAt).toLocaleTimeString(), icon: "eye" }];
+  return [...lines, { label: vscode.l10n.t("Last looked at"), text: moment(status.lookedAt, "time"), icon: "eye" }];
 }
 
 function costs({ cost }: Status): string {

@@ -55,6 +55,10 @@ describe("the chat tab in a real VS Code", function () {
     await tab.alert.filter({ hasText: "No model answers now" }).waitFor();
     assert.equal(await tab.input.inputValue(), "Is anybody there?", "what was written stays");
     await window.screenshot("chat tab 1 nothing deployed");
+    // What is in no log at the end is to be in none at any level.
+    await window.run("Developer: Set Log Level...");
+    await window.choose("Slipway");
+    await window.choose("Trace");
   });
 
   it("says who answers: the adapter, its release and its files", async () => {
