@@ -34,8 +34,8 @@ describe("the chat tab in a real VS Code", function () {
     [first, second] = [one, two];
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-chat-"));
     folder = path.join(scratch, "fine-tuned");
-    // It sleeps after 20 s without a request, in place of five minutes.
-    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.07 } } });
+    // It sleeps after 15 s without a request, in place of five minutes.
+    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.05 } } });
     await provisioned(folder, "rg-chat", host.env);
     window = await host.open(folder);
     tab = new ChatTab(window.page);
