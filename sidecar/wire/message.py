@@ -26,6 +26,7 @@ class Sentence(Message):
     message: str
     args: dict[str, str | Sentence]
 
+
 def sentence(text: Text) -> Sentence:
     args = {name: sentence(value) if isinstance(value, Text) else value for name, value in text.args}
     return Sentence(message=text.message, args=args)
