@@ -63,6 +63,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """`text` None: the server refused the request; `refused` is its code, `said` its reason. `finish`: why the answer ended.
+    `seconds`: until it was whole."""
+
+    text: str | None
+    finish: str = ""
+    tokens: int | None = None
+    seconds: float = 0.0
+    refused: str = ""
+    said: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """`notes`: what of the files was not taken into account."""
 

@@ -54,6 +54,8 @@ class Evaluation(_Form):
     measure: Measure | None = None
     """By which a verdict is given; None: by what the rows demand, else chrF."""
     max_tokens: int = Field(default=MOST_TOKENS, ge=1)
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0: each answer is the likeliest one, and the same every time."""
     seed: int = 0
     thresholds: tuple[Threshold, ...] = ()
 

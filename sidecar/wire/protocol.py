@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
+from sidecar.wire.evaluation import Evaluated as Evaluated
+from sidecar.wire.evaluation import EvaluateParams as EvaluateParams
+from sidecar.wire.evaluation import EvaluationFigure as EvaluationFigure
+from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
+from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
+from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -294,6 +300,7 @@ METHODS: dict[str, Method] = {
     "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
     "slipway/upload": Method(UploadParams, Uploaded),
     "slipway/sample": Method(SampleParams, Sampled),
+    "slipway/evaluate": Method(EvaluateParams, Evaluated),
 }
 """Requests from the extension."""
 

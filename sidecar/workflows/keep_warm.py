@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
-from sidecar.decisions.serving import address_of, serving_revision
-from sidecar.gateway import apps, revisions
-from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint, Knock
+from sidecar.gateway.endpoint import SHORT_SECONDS, Endpoint
 from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.awake import Seen, look, until_ready
 from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
 from sidecar.workflows.restart import Patience, minutes
-from sidecar.workflows.watch import replicas_of
 
 SHARE = 0.6
 """Of the cooldown, between two requests: one that is lost leaves time for another look."""
@@ -41,14 +38,6 @@ class Warmed:
     app: str
     ended: Literal["left", "asleep", "stopped"]
     sentence: Text
-
-
-@dataclass(frozen=True)
-class _Seen:
-    app: apps.App
-    url: str
-    running: bool
-    ready: bool
 
 
 def pause_of(cooldown: int) -> float:
@@ -73,9 +62,9 @@ def keep_warm(
     bearing = Bearing(journal, LOST_SECONDS)
     try:
         while True:
-            seen = bearing.ask(lambda: _look(place, endpoint))
+            seen = bearing.ask(lambda: look(place, endpoint))
             if seen is not None and not seen.app.stopped and not seen.ready and (seen.running or wake):
-                seen = _until_ready(place, endpoint, bearing, journal, seen=seen, seconds=ready_seconds)
+                seen = until_ready(place, endpoint, bearing, journal, seen=seen, seconds=ready_seconds)
                 if seen is None:
                     raise _never_ready(workspace, session, name, ready_seconds)
             if seen is None:
@@ -95,38 +84,6 @@ def keep_warm(
         return Warmed(name, "left", text)
 
 
-def _look(place: AppPlace, endpoint: str) -> _Seen:
-    app = apps.app(place)
-    if app.stopped:
-        return _Seen(app, "", running=False, ready=False)
-    found = revisions.revisions(place)
-    revision = serving_revision(app, found)
-    address = address_of(endpoint, place.around.session.profile.scheme, app, found, revision.name)
-    running = replicas_of(place, revision.name)
-    return _Seen(app, address.url, bool(running), any(each.ready for each in running))
-
-
-def _until_ready(
-    place: AppPlace, endpoint: str, bearing: Bearing, journal: Journal, *, seen: _Seen, seconds: float
-) -> _Seen | None:
-    """Once a replica is ready, or the app is stopped; None where that takes too long. A replica that starts keeps itself awake
-    only while a request waits for it."""
-    deadline = time.monotonic() + seconds
-    knock = Knock(seen.url)
-    try:
-        knock.begin()
-        while time.monotonic() < deadline:
-            now_seen = bearing.ask(lambda: _look(place, endpoint))
-            if now_seen is not None and (now_seen.ready or now_seen.app.stopped):
-                return now_seen
-            if now_seen is not None:
-                journal.progress(Text("Waiting until {app} is awake…", app=place.name))
-            journal.wait(place.around.session.poll_seconds)
-        return None
-    finally:
-        knock.end()
-
-
 def _never_ready(workspace: Workspace, session: Session, name: str, seconds: float) -> EndpointError:
     """With the cause, where one can be read."""
     found = why_not_ready(workspace, session)
@@ -144,7 +101,7 @@ def _never_ready(workspace: Workspace, session: Session, name: str, seconds: flo
     )
 
 
-def _ask(place: AppPlace, seen: _Seen, seconds: float, journal: Journal) -> Text:
+def _ask(place: AppPlace, seen: Seen, seconds: float, journal: Journal) -> Text:
     with Endpoint(seen.url, api_key_of(place, seen.app), SHORT_SECONDS) as asked:
         asked.phase()
     text = Text(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +12,12 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from sidecar.core.answer_schema import follows
-from sidecar.decisions.measures import Answer, Wanted, deciding, scores, together
+from sidecar.core.dataset import Answer, Case
+from sidecar.decisions.measures import deciding, scores, together
 from sidecar.decisions.overlap import bleu, bleu_counts, chrf, chrf_counts, rouge_l, summed, token_f1, tokens
 from sidecar.words.names import Measure
 
+Wanted = partial(Case, "")
 WORDS = [
     "the",
     "a",
@@ -74,7 +78,7 @@ def test_long_texts_are_compared_in_no_time() -> None:
     assert rouge_l(one, other) == pytest.approx(0.5)
 
 
-ROWS: list[tuple[Wanted, str, dict[Measure, float]]] = [
+ROWS: list[tuple[Case, str, dict[Measure, float]]] = [
     (Wanted(), "x", {}),
     (Wanted(equals="4"), " 4\n", {"exact": 1, "passes": 1}),
     (Wanted(equals="4"), "four", {"exact": 0, "passes": 0}),
@@ -90,7 +94,7 @@ ROWS: list[tuple[Wanted, str, dict[Measure, float]]] = [
 
 
 @pytest.mark.parametrize(("wanted", "text", "told"), ROWS)
-def test_what_a_row_states_is_measured_and_nothing_else(wanted: Wanted, text: str, told: dict[Measure, float]) -> None:
+def test_what_a_row_states_is_measured_and_nothing_else(wanted: Case, text: str, told: dict[Measure, float]) -> None:
     found = scores(wanted, Answer(text, "stop", 4, 2.0))
     behaviour = {"answered": 1, "finished": 1, "characters": len(text), "tokens": 4, "latency": 2, "tokensPerSecond": 2}
     of_texts = {name for name in ("chrf", "bleu") if wanted.expected is not None}
