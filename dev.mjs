@@ -34,6 +34,7 @@ const COMMANDS = {
   start: ["provision, deploy and ask the model, on the local cloud (-- --once verifies and exits)", start],
   test: ["set everything up and run every test but the long ones", test],
   "test:long": ["the tests that take minutes (CONTRIBUTING lists them)", testLong],
+  "test:newest": ["a smoke journey in a newer VS Code (code-server 4.139.1 on its own Node; Linux x64)", testNewest],
   check: ["linters, type checkers, import rules, drift checks", check],
   fix: ["format and repair what tools can repair; regenerate generated files", fix],
   bench: ["benchmarks: ratios against a peer (-- serving, -- sync, …)", (rest) => suite("bench", rest)],
@@ -172,6 +173,16 @@ function testLong(rest) {
   setupPython();
   setupNode();
   run(python, ["-m", "pytest", "tests", "-m", "long", "--timeout=3600", ...rest]);
+}
+
+function testNewest(rest) {
+  setupPython();
+  setupNode();
+  run(process.execPath, [path.join("tests", "vscode-host", "setup.mjs")]); // for its browser
+  run(process.execPath, [path.join("tests", "vscode-host", "newest", "setup.mjs")]);
+  for (const what of ["--package", "--tests"]) run(process.execPath, ["esbuild.mjs", what]);
+  process.env.SLIPWAY_NEWEST_VSCODE = "1";
+  run(process.execPath, [path.join("node_modules", "mocha", "bin", "mocha.js"), "--timeout", "600000", "--bail", "build/tests/e2e/newest.long.cjs", ...rest]);
 }
 
 function check() {

@@ -12,10 +12,14 @@ export const ORDER = [
   ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
   ["endpoint", "resume", "updating"],
   ["operate"],
-  ["view", "launch", "plans", "problems", "logs", "warm"],
+  ["chatmodels"],
+  ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],
+  ["chatpage"],
   ["messages", "environment", "credentials", "picks", "listing"],
-  ["client", "python", "tokens", "folders"],
-  ["sentences", "config", "attention"],
+  ["client", "python", "tokens", "turns", "versions", "folders"],
+  ["connection"],
+  ["outcomes"],
+  ["sentences", "config", "attention", "frames", "heartbeat"],
   ["protocol"],
 ];
 
@@ -33,12 +37,12 @@ export function ordered(modules) {
 
 const languageClient = {
   group: ["vscode-languageclient", "vscode-languageclient/*", "vscode-jsonrpc", "vscode-jsonrpc/*", "vscode-languageserver-protocol"],
-  message: "Only client.ts speaks the protocol: use Sidecar.",
+  message: "Only connection.ts speaks the protocol: use Sidecar.",
 };
 const rooms = {
-  group: ["./client", "./commands", "./credentials", "./view", "./plans", "./problems", "./logs", "./warm", "./launch", "./extension"],
+  group: ["./chat", "./chatmodels", "./client", "./commands", "./credentials", "./view", "./plans", "./problems", "./logs", "./warm", "./launch", "./extension"],
   allowTypeImports: true,
-  importNamePattern: "^(Sidecar|Credentials|EndpointView|Plans|Problems|Logs|Warmth|registerCommands|launch|needsNoSetUp|activate|deactivate)$",
+  importNamePattern: "^(Chats|ChatModels|Sidecar|Credentials|EndpointView|Plans|Problems|Logs|Warmth|registerCommands|launch|needsNoSetUp|activate|deactivate)$",
   message: "Only extension.ts builds and wires the rooms; others are given them (import the type).",
 };
 const boundaries = (...patterns) => ({ "@typescript-eslint/no-restricted-imports": ["error", { patterns }] });
@@ -48,7 +52,7 @@ export default tseslint.config(
   {
     files: ["**/*.ts"],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked],
-    languageOptions: { parserOptions: { project: ["./tsconfig.json", "./tests/tsconfig.json"], tsconfigRootDir: import.meta.dirname } },
+    languageOptions: { parserOptions: { project: ["./tsconfig.json", "./tests/tsconfig.json", "./extension/webview/tsconfig.json"], tsconfigRootDir: import.meta.dirname } },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       "no-console": "error",
@@ -66,8 +70,13 @@ export default tseslint.config(
   },
   ...ordered(readdirSync(path.join(import.meta.dirname, "extension")).filter((each) => each.endsWith(".ts")).map((each) => path.basename(each, ".ts"))).map(({ module, pattern }) => ({
     files: [`extension/${module}.ts`],
-    rules: boundaries(...(module === "client" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
+    rules: boundaries(...(module === "connection" ? [] : [languageClient]), ...(module === "extension" ? [] : [rooms]), ...(pattern.group.length > 0 ? [pattern] : [])),
   })),
+  {
+    // Runs in the chat tab, where there is neither VS Code nor Node.
+    files: ["extension/webview/*.ts"],
+    rules: boundaries({ regex: "^(?!\\./|\\.\\./protocol$)", message: "A page knows its own modules, and the types of the wire." }),
+  },
   { files: ["tests/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
   { files: ["**/*.mjs"], extends: [tseslint.configs.recommended], rules: { eqeqeq: "error" } },
 );

@@ -1,17 +1,20 @@
 // The palette: one table of commands. Each asks the person, asks the sidecar, and offers what comes next.
+import { existsSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
 import * as vscode from "vscode";
 import { cancelProvisioning } from "./cancelling";
 import { Refusal } from "./client";
 import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
-import { openEndpoint, showApiKey } from "./endpoint";
+import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, did, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
-import type { CloudName, Provisioned, WorkspaceDefaults } from "./protocol";
+import type { Provisioned, WorkspaceDefaults, WorkspaceSummary } from "./protocol";
 import { preflight } from "./preflight";
 import { provisionByPlan } from "./provisioning";
 import { deploy, preview, rollBack } from "./releases";
@@ -36,6 +39,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.preview": preview,
   "slipway.rollback": rollBack,
   "slipway.openEndpoint": openEndpoint,
+  "slipway.chat": openChat,
   "slipway.showApiKey": showApiKey,
   "slipway.diagnose": diagnose,
   "slipway.showLogs": showLogs,
@@ -58,6 +62,10 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.updateFiles": updateFiles,
   "slipway.refresh": refresh,
 };
+
+const TEMPLATE = "infra/provision/inference.bicep";
+/** What the sidecar's `hindrance` says, guessed until it has said it: the local cloud needs Linux, or macOS on Apple silicon. */
+const RUNS_HERE = process.platform === "linux" || (process.platform === "darwin" && process.arch === "arm64");
 
 /** Commands that start a release: when they fail, its logs say why. */
 const STARTING: readonly string[] = ["slipway.deploy", "slipway.rollback"];
@@ -119,11 +127,8 @@ function showSystemLogs(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<v
 /** `given`: where a Provision that was cut off had begun; it goes on there without a question. */
 async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder, given: unknown): Promise<void> {
   const title = vscode.l10n.t("Provision Azure Container Apps for inference");
-  const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
-  if (summary === undefined) return;
-  const resumed = targetIn(given);
-  const target = resumed ?? (await pickTarget(title, source(rooms, summary.clouds), summary.defaults));
-  if (target === undefined || (resumed === undefined && !(await agreesWithFineTuning(target, summary.defaults)))) return;
+  const target = targetIn(given) ?? (await targetFor(rooms, folder, title));
+  if (target === undefined) return;
   const provisioned = await provisionByPlan(rooms, folder, title, target);
   if (provisioned === undefined) return;
   await did("provision");
@@ -131,10 +136,25 @@ async function provision(rooms: Rooms, folder: vscode.WorkspaceFolder, given: un
 }
 
 async function checkSetUp(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const summary = await summaryWithFiles(rooms, folder, "hasTemplate");
-  if (summary === undefined) return;
-  const target = await pickTarget(vscode.l10n.t("Check inference set-up"), source(rooms, summary.clouds), summary.defaults);
+  const target = await targetFor(rooms, folder, vscode.l10n.t("Check inference set-up"), false);
   if (target !== undefined) await preflight(rooms, folder, target);
+}
+
+/** Where the person wants it. In a folder that has a template no question comes before this one: it opens at once, and its rows
+ * come when the sidecar has started. */
+async function targetFor(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, asksTwice = true): Promise<Target | undefined> {
+  const summary = summaryWithFiles(rooms, folder, "hasTemplate");
+  if (!existsSync(path.join(folder.uri.fsPath, TEMPLATE)) && (await summary) === undefined) return undefined;
+  const known = summary.then((found) => {
+    if (found === undefined) throw new vscode.CancellationError(); // the file went in this moment, and the person wants no other
+    return found;
+  });
+  const target = await pickTarget(title, source(rooms, known));
+  if (target === undefined) {
+    known.catch((error: unknown) => { rooms.log.warn(describe(error)); }); // the person has left before it was known
+    return undefined;
+  }
+  return !asksTwice || (await agreesWithFineTuning(target, (await known).defaults)) ? target : undefined;
 }
 
 async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provisioned): Promise<void> {
@@ -156,10 +176,11 @@ async function refresh({ view }: Rooms): Promise<void> {
   await view.refresh();
 }
 
-function source({ sidecar, credentials, log }: Rooms, auto: readonly CloudName[]): Source {
+function source({ sidecar, credentials, log }: Rooms, summary: Promise<WorkspaceSummary>): Source {
   const setting = cloudSetting();
   return {
-    clouds: setting === "auto" ? auto : [setting],
+    known: summary.then(({ clouds, defaults }) => ({ clouds: setting === "auto" ? clouds : [setting], defaults })),
+    local: setting === "local" || (setting === "auto" && RUNS_HERE),
     async subscriptions(cloud) {
       try {
         const { subscriptions, problems, signedOut } = await sidecar.ask("slipway/subscriptions", { cloud });

@@ -1,12 +1,13 @@
 // What the workspace's configuration says, read as the sidecar reads it.
 
-/** The container app that the configuration names: null until provisioned, undefined where the text is none. Comments,
- * trailing commas and a byte order mark are accepted, as by the sidecar. */
-export function configuredApp(text: string): string | null | undefined {
+/** One of the configuration's values: null where none is stated (no app: not provisioned yet), undefined where the text is none.
+ * Comments, trailing commas and a byte order mark are accepted, as by the sidecar. */
+export function configured(text: string, key: "ACA_APP_NAME" | "ACA_APP_ENDPOINT"): string | null | undefined {
   try {
     const config: unknown = JSON.parse(plain(text));
-    if (typeof config !== "object" || config === null || !("ACA_APP_NAME" in config)) return undefined;
-    return typeof config.ACA_APP_NAME === "string" ? config.ACA_APP_NAME : null;
+    if (typeof config !== "object" || config === null || !(key in config)) return undefined;
+    const value = (config as Record<string, unknown>)[key];
+    return typeof value === "string" ? value : null;
   } catch {
     // Being edited: the sidecar says what is wrong when a command needs it.
     return undefined;

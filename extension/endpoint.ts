@@ -15,6 +15,12 @@ export async function openEndpoint(rooms: Rooms, folder: vscode.WorkspaceFolder)
   await did("chat");
 }
 
+/** A tab in VS Code, to the same endpoint. */
+export async function openChat({ chats }: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
+  await chats.show(folder);
+  await did("chat");
+}
+
 export async function showApiKey(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const { apiKey } = await rooms.credentials.attended(() => rooms.sidecar.ask("slipway/apiKey", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
   const copy = vscode.l10n.t("Copy");

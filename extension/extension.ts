@@ -1,5 +1,8 @@
 // Builds the rooms of the extension, in order, and takes them down again.
 import * as vscode from "vscode";
+import { offerToAssistants } from "./assistants";
+import { Chats } from "./chat";
+import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
@@ -36,26 +39,36 @@ export function activate(context: vscode.ExtensionContext): void {
   const problems = new Problems();
   const warmth = new Warmth(sidecar);
   const logs = new Logs(sidecar, credentials);
+  const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
+  const models = new ChatModels(sidecar, credentials, view);
   context.subscriptions.push(
     log,
+    models,
+    ...offerToAssistants(() => launch(context, log, new AbortController().signal), mayStart, (context.extension.packageJSON as { readonly version: string }).version),
     plans,
     problems,
     logs,
+    chats,
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, warmth, log }, context.extension.packageJSON),
+    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, chats, warmth, log }, context.extension.packageJSON),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();
+      chats.lookAgain();
       resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
+    view.onDidChangeTreeData(() => { models.refresh(); }),
     sidecar.onDidTell(({ uri, diagnostics }) => { problems.heard(uri, diagnostics); }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.window.onDidChangeWindowState(({ focused }) => {
       if (focused) void view.lookAgain();
     }),
-    vscode.workspace.onDidGrantWorkspaceTrust(() => void view.look()),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => {
+      void view.look();
+      chats.lookAgain();
+    }),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("slipway.python") && sidecar.isRunning) {
         sidecar.restart().catch((error: unknown) => showFailure(error, log));

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import * as vscode from "vscode";
-import { configuredApp } from "./config";
+import { configured } from "./config";
 
 export const CONFIG = "infra/inference.config.json";
 
@@ -28,8 +28,13 @@ export function localFolders(): readonly vscode.WorkspaceFolder[] {
 
 /** The container app that the folder's endpoint runs in: null until provisioned, undefined without a readable file. */
 export async function appName(folder: vscode.WorkspaceFolder): Promise<string | null | undefined> {
+  return stated(folder, "ACA_APP_NAME");
+}
+
+/** One value of the folder's configuration. */
+export async function stated(folder: vscode.WorkspaceFolder, key: "ACA_APP_NAME" | "ACA_APP_ENDPOINT"): Promise<string | null | undefined> {
   try {
-    return configuredApp(await readFile(path.join(folder.uri.fsPath, CONFIG), "utf8"));
+    return configured(await readFile(path.join(folder.uri.fsPath, CONFIG), "utf8"), key);
   } catch {
     // Missing, or not ours to read: the sidecar says what is wrong when a command needs it.
     return undefined;

@@ -5,14 +5,15 @@ import process from "node:process";
 import * as vscode from "vscode";
 import type { Launch } from "./client";
 import { cleanEnvironment, environment, isReady, makeEnvironment, missingModules, type Listener, type Proxy } from "./environment";
-import { candidates, findPython, type Python } from "./python";
+import { candidates, knownPython, type Python } from "./python";
 import { Problem, sentence } from "./sentences";
 
 export async function launch(context: vscode.ExtensionContext, log: vscode.LogOutputChannel, stop: AbortSignal): Promise<Launch> {
-  const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
+  const python = await knownPython(await pythonCandidates(), (line) => { log.debug(line); });
   log.info(`Python ${python.version}: ${python.path}`);
   const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python, stop);
-  const env = { ...cleanEnvironment(proxy()), PYTHONUTF8: "1", PYTHONDONTWRITEBYTECODE: "1" };
+  // Bytecode is kept beside the sources, where that can be written: each start would compile two hundred files anew.
+  const env = { ...cleanEnvironment(proxy()), PYTHONUTF8: "1" };
   return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
 }
 
@@ -44,7 +45,7 @@ export async function needsNoSetUp(context: vscode.ExtensionContext, log: vscode
   if (strategy() === "fromEnvironment") return true;
   if (!existsSync(environments(context))) return false;
   try {
-    const python = await findPython(await pythonCandidates(), (line) => { log.debug(line); });
+    const python = await knownPython(await pythonCandidates(), (line) => { log.debug(line); });
     return await isReady(environments(context), lockFile(context), python);
   } catch (error) {
     // Said when a command needs it; looking at the view is no reason to complain.
@@ -95,6 +96,7 @@ function debugging(context: vscode.ExtensionContext, env: NodeJS.ProcessEnv): Pa
   if (context.extensionMode !== vscode.ExtensionMode.Development || address === undefined || debugpy === undefined) return {};
   return {
     args: ["-m", "debugpy", "--connect", address, "-m", "sidecar", "serve"],
+    held: true,
     env: { ...env, PYTHONPATH: path.join(debugpy.extensionPath, "bundled", "libs") },
   };
 }

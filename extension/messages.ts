@@ -10,6 +10,12 @@ export function say({ message, args }: Sentence): string {
   return vscode.l10n.t(message, Object.fromEntries(filled));
 }
 
+/** When something was, in the language of the window and by this machine's clock. */
+export function moment(iso: string, part: "whole" | "time" = "whole"): string {
+  const at = new Date(iso);
+  return part === "time" ? at.toLocaleTimeString(vscode.env.language) : at.toLocaleString(vscode.env.language);
+}
+
 /** Another way on from a failure: a button, and what it does. */
 export interface Way {
   readonly title: string;
@@ -61,8 +67,12 @@ export function describe(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   const what = say(error.what);
   if (error.suggestion === undefined) return what;
-  // A reason in somebody else's words may lack its full stop.
-  return `${/[.!?…:]$/.test(what) ? what : `${what}.`} ${say(error.suggestion)}`;
+  return sentences(what, say(error.suggestion));
+}
+
+/** One after the other. A reason in somebody else's words may lack its full stop. */
+export function sentences(first: string, second: string): string {
+  return `${/[.!?…:。！？：]$/.test(first) ? first : `${first}.`} ${second}`;
 }
 
 /** A request that may be repeated with consents. */

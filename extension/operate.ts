@@ -1,5 +1,6 @@
 // What every command shares: the rooms it works with, the settings it passes on, and long requests with a person at hand.
 import * as vscode from "vscode";
+import type { Chats } from "./chat";
 import type { Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
@@ -19,6 +20,7 @@ export interface Rooms {
   readonly problems: Problems;
   readonly warmth: Warmth;
   readonly logs: Logs;
+  readonly chats: Chats;
   readonly log: vscode.LogOutputChannel;
 }
 

@@ -5,8 +5,10 @@ import type { CloudName, Location, ResourceGroup, Subscription, Tenant } from ".
 
 /** What the questions need to know; each list is asked for when its step opens. */
 export interface Source {
-  /** Where subscriptions may be. Each is asked by itself: a slow cloud holds up nobody else's. */
-  readonly clouds: readonly CloudName[];
+  /** Where subscriptions may be, and what is pre-selected. Both may come later than the question. */
+  readonly known: Promise<Known>;
+  /** Whether the local cloud is among them, as far as this machine alone can tell. */
+  readonly local: boolean;
   subscriptions(cloud: CloudName): Promise<Found>;
   resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
   locations(subscription: Subscription): Promise<readonly Location[]>;
@@ -27,6 +29,12 @@ export interface Target {
   readonly resourceGroup: string;
 }
 
+export interface Known {
+  /** Each is asked by itself: a slow one holds up nobody else's. */
+  readonly clouds: readonly CloudName[];
+  readonly defaults: Defaults;
+}
+
 /** What fine-tuning, or an earlier run, used: pre-selected. */
 export interface Defaults {
   readonly subscriptionId: string | null;
@@ -34,10 +42,11 @@ export interface Defaults {
 }
 
 /** Undefined when the person leaves the questions. */
-export async function pickTarget(title: string, source: Source, defaults: Defaults): Promise<Target | undefined> {
+export async function pickTarget(title: string, source: Source): Promise<Target | undefined> {
   for (;;) {
-    const subscription = await pickSubscription(title, source, defaults);
+    const subscription = await pickSubscription(title, source);
     if (subscription === undefined) return undefined;
+    const { defaults } = await source.known;
     const resourceGroup = await pickResourceGroup(title, source, subscription, defaults);
     if (resourceGroup === undefined) return undefined;
     if (resourceGroup !== BACK) return { subscription, resourceGroup };
@@ -58,6 +67,7 @@ interface Step<T> {
   readonly placeholder: string;
   /** Shown in this order. */
   readonly choices: readonly Part<T>[];
+  /** Asked once rows have come. */
   readonly preferred?: (value: T) => boolean;
 }
 
@@ -75,24 +85,29 @@ class SignIn {
   ) {}
 }
 
-async function pickSubscription(title: string, source: Source, defaults: Defaults): Promise<Subscription | undefined> {
+async function pickSubscription(title: string, source: Source): Promise<Subscription | undefined> {
+  let used: string | null = null;
+  const among = async (which: (cloud: CloudName) => boolean): Promise<readonly Choice<Subscription | SignIn>[]> => {
+    const { clouds, defaults } = await source.known;
+    used = defaults.subscriptionId;
+    return (await Promise.all(clouds.filter(which).map((cloud) => subscriptionChoices(cloud, source, defaults)))).flat();
+  };
   for (;;) {
     const chosen = await pick<Subscription | SignIn>({
       title,
       step: 1,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the subscription to provision in"),
-      choices: localFirst(source.clouds).map((cloud) => ({ meanwhile: cloud === "local" ? [local(vscode.l10n.t("Local cloud"))] : [], found: subscriptionChoices(cloud, source, defaults) })),
-      preferred: (value) => !(value instanceof SignIn) && value.id === defaults.subscriptionId,
+      choices: [
+        { meanwhile: source.local ? [local(vscode.l10n.t("Local cloud"))] : [], found: among((cloud) => cloud === "local") },
+        { meanwhile: [], found: among((cloud) => cloud !== "local") },
+      ],
+      preferred: (value) => !(value instanceof SignIn) && value.id === used,
     });
     if (chosen === undefined || chosen === BACK) return undefined;
     if (!(chosen instanceof SignIn)) return chosen;
     await source.signIn(chosen.cloud, chosen.tenantId);
   }
-}
-
-function localFirst(clouds: readonly CloudName[]): readonly CloudName[] {
-  return [...clouds.filter((cloud) => cloud === "local"), ...clouds.filter((cloud) => cloud !== "local")];
 }
 
 /** All in the label: VS Code shows a row's other texts once more in a box over the row below. */

@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { follow, say } from "./messages";
 import type { Rooms } from "./operate";
 import type { Target } from "./picks";
-import type { CheckLine, Verdict } from "./protocol";
+import type { CheckLine, Fitting, Verdict } from "./protocol";
 
 export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { subscription, resourceGroup }: Target): Promise<void> {
   const title = vscode.l10n.t("Check inference set-up");
@@ -21,7 +21,7 @@ export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { 
   if (found === undefined) return;
   rooms.problems.show(folder, found.problems);
   for (const each of found.checks) write(rooms.log, each);
-  if (found.fitting !== null) rooms.log.info(found.fitting.text);
+  if (found.fitting !== null) for (const each of fitting(found.fitting)) rooms.log.info(each);
   await tell(rooms.log, found.checks, found.problems.length > 0);
 }
 
@@ -36,6 +36,18 @@ function write(log: vscode.LogOutputChannel, { name, verdict, sentence, remedy, 
     FAIL: () => { log.error(line); },
   };
   levels[verdict]();
+}
+
+/** What would fit: a line for each profile of a region, and how they were found. */
+function fitting({ fits, why }: Fitting): readonly string[] {
+  const unknown = vscode.l10n.t("unknown");
+  const known = (value: number | null, unit = ""): string => (value === null ? unknown : `${String(value)}${unit}`);
+  const lines = fits.map(({ region, profile, needed, used, limit, hour, currency, memory, fits: fit }) => {
+    const facts = { region, profile, needed: String(needed), used: known(used), limit: known(limit), price: known(hour, ` ${currency}`), memory: memory === null ? unknown : `${String(Math.round(memory / 1e9))} GB` };
+    const line = vscode.l10n.t("{region}, {profile}: GPUs needed {needed}, in use {used}, allowed {limit}; list price an hour {price}; GPU memory {memory}", facts);
+    return `${line}; ${fit === null ? vscode.l10n.t("whether this model fits is unknown") : fit ? vscode.l10n.t("this model fits") : vscode.l10n.t("this model is too large")}`;
+  });
+  return [vscode.l10n.t("What would fit:"), ...lines, say(why)];
 }
 
 async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], inFiles: boolean): Promise<void> {

@@ -2,6 +2,8 @@
 
 export type CloudName = "auto" | "local" | "azure" | "azureChina" | "azureUSGovernment";
 export type AzureCloud = "azure" | "azureChina" | "azureUSGovernment";
+export type ChatRole = "system" | "user" | "assistant";
+export type ChatFinish = "stop" | "length" | "stopped";
 export type State = "not-provisioned" | "missing" | "stopped" | "asleep" | "starting" | "waiting-for-first-deploy" | "ready" | "failed" | "unverified";
 export type Phase = "waiting-for-first-deploy" | "dependencies" | "checking" | "fetching-base" | "loading-base" | "loading-adapters" | "warming-up" | "ready" | "failed";
 export type LogSource = "console" | "system";
@@ -26,6 +28,82 @@ export interface ProvisionTarget {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+}
+
+export interface ChatAnswer {
+  readonly finish: ChatFinish;
+  readonly promptTokens: number | null;
+  readonly answerTokens: number | null;
+}
+
+export interface ChatBegan {
+  readonly operation: string;
+  readonly model: string;
+  readonly release: string | null;
+  readonly hash: string | null;
+}
+
+export interface ChatCode {
+  readonly code: string;
+}
+
+export interface ChatCodeParams {
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly language: "url" | "curl" | "python" | "javascript";
+  readonly request: ChatRequest;
+}
+
+export interface ChatMessage {
+  readonly role: ChatRole;
+  readonly content: string;
+}
+
+export interface ChatModel {
+  readonly name: string;
+  readonly base: boolean;
+  readonly hash: string | null;
+  readonly context: number | null;
+}
+
+export interface ChatModels {
+  readonly state: State;
+  readonly app: string | null;
+  readonly url: string | null;
+  readonly release: string | null;
+  readonly models: readonly ChatModel[];
+  readonly sentence: Sentence | null;
+  readonly cooldown: number;
+}
+
+export interface ChatModelsParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly wake: boolean;
+}
+
+export interface ChatParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly request: ChatRequest;
+  readonly consents: readonly string[];
+}
+
+export interface ChatRequest {
+  readonly model: string;
+  readonly messages: readonly ChatMessage[];
+  readonly temperature: number | null;
+  readonly topP: number | null;
+  readonly maxTokens: number | null;
+  readonly seed: number | null;
+}
+
+export interface ChatText {
+  readonly operation: string;
+  readonly text: string;
+  readonly thought: boolean;
 }
 
 export interface Evaluated {
@@ -694,6 +772,7 @@ export interface Status {
   readonly runsOn: RunsOn | null;
   readonly revisions: readonly RevisionLine[];
   readonly cooldown: number;
+  readonly cost: readonly Sentence[];
   readonly lookedAt: string;
 }
 
@@ -766,6 +845,9 @@ export interface Methods {
   readonly "slipway/keepWarm": { readonly params: WarmParams; readonly result: Warmed };
   readonly "slipway/remove": { readonly params: RemoveParams; readonly result: Removed };
   readonly "slipway/folderHeld": { readonly params: FolderHeldParams; readonly result: FolderHeld };
+  readonly "slipway/chatModels": { readonly params: ChatModelsParams; readonly result: ChatModels };
+  readonly "slipway/chat": { readonly params: ChatParams; readonly result: ChatAnswer };
+  readonly "slipway/chatCode": { readonly params: ChatCodeParams; readonly result: ChatCode };
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
@@ -779,7 +861,10 @@ export interface Notifications {
   readonly "slipway/progress": { readonly params: Progress; readonly result: void };
   readonly "slipway/log": { readonly params: Log; readonly result: void };
   readonly "slipway/logLine": { readonly params: LogLine; readonly result: void };
+  readonly "slipway/chatBegan": { readonly params: ChatBegan; readonly result: void };
+  readonly "slipway/chatText": { readonly params: ChatText; readonly result: void };
 }
 
-export const NOTIFICATIONS = ["slipway/progress", "slipway/log", "slipway/logLine"] as const satisfies readonly (keyof Notifications)[];
+export const NOTIFICATIONS = ["slipway/progress", "slipway/log", "slipway/logLine", "slipway/chatBegan", "slipway/chatText"] as const satisfies readonly (keyof Notifications)[];
 export const USER_ERROR = -32000;
+export const ALIVE = "slipway/alive";

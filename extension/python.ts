@@ -1,5 +1,6 @@
 // Interpreters: which Python on this machine can run the sidecar.
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { Problem, sentence } from "./sentences";
 
@@ -23,7 +24,8 @@ export interface Candidate {
 const SETTING = "slipway.python.path";
 const OLDEST = { major: 3, minor: 11 };
 const ON_THE_PATH = ["python3.13", "python3.12", "python3.11", "python3.14", "python3", "python"];
-const PROBE = "import importlib.util, json, sys, venv; print(json.dumps({'path': sys.executable, 'version': '%d.%d.%d' % sys.version_info[:3], 'home': sys.base_prefix, 'hasEnsurepip': importlib.util.find_spec('ensurepip') is not None}))";
+// venv itself is not imported: that takes as long as all the rest.
+const PROBE = "import importlib.util, json, sys; importlib.util.find_spec('venv') or sys.exit('No module named venv'); print(json.dumps({'path': sys.executable, 'version': '%d.%d.%d' % sys.version_info[:3], 'home': sys.base_prefix, 'hasEnsurepip': importlib.util.find_spec('ensurepip') is not None}))";
 
 /** In the order of preference: the setting alone when it is set, else the Python extension's, else the PATH. */
 export function candidates(setting: string, pythonExtension: string | undefined): readonly Candidate[] {
@@ -31,6 +33,18 @@ export function candidates(setting: string, pythonExtension: string | undefined)
   const asked: Candidate[] = pythonExtension === undefined ? [] : [{ path: pythonExtension, source: "Python extension" }];
   return [...asked, ...ON_THE_PATH.map((path) => ({ path, source: "PATH" as const }))];
 }
+
+/** As below; what was found in this window is asked again only once it is gone. */
+export async function knownPython(among: readonly Candidate[], note: (line: string) => void): Promise<Python> {
+  const key = JSON.stringify(among);
+  const known = found.get(key);
+  if (known !== undefined && existsSync(known.path)) return known;
+  const python = await findPython(among, note);
+  found.set(key, python);
+  return python;
+}
+
+const found = new Map<string, Python>();
 
 /** The first candidate that answers, is new enough and can make environments; `note` hears why others were passed over. One
  * that can't make any is better than none: its packages may be there, and else Python itself says what is missing. */

@@ -1,7 +1,7 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
-import { openEndpoint } from "./endpoint";
-import { say } from "./messages";
+import { openChat, openEndpoint } from "./endpoint";
+import { moment, say, sentences } from "./messages";
 import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
@@ -37,6 +37,7 @@ export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, cod
 /** Success is said where everything on the share answers; what the server refused is said with its reason. */
 export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
+  const chat = vscode.l10n.t("Chat");
   const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
   // What else is to be known stands after the first sentence, whichever that is.
@@ -48,20 +49,21 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
       refused.length === 1
         ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}.", facts)
         : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}. ({more} more are refused; the log names them.)", facts);
-    chosen = await vscode.window.showErrorMessage(whole(message), go, showLog);
+    chosen = await vscode.window.showErrorMessage(whole(message), go, chat, showLog);
   } else if (!verified) {
     const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
-    chosen = await vscode.window.showWarningMessage(whole(message), go);
+    chosen = await vscode.window.showWarningMessage(whole(message), go, chat);
   } else {
     const answering = adapters.length > 0 ? adapters.join(", ") : base;
     const message =
       answering === null
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
-    const told = runsOn === null ? message : `${message}. ${vscode.l10n.t("It runs on {what}", { what: summed(runsOn) })}`;
-    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, showLog) : await vscode.window.showInformationMessage(told, go);
+    const told = runsOn === null ? message : sentences(message, vscode.l10n.t("It runs on {what}", { what: summed(runsOn) }));
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, chat, showLog) : await vscode.window.showInformationMessage(told, go, chat);
   }
   if (chosen === go) await openEndpoint(rooms, folder);
+  if (chosen === chat) await openChat(rooms, folder);
   if (chosen === showLog) rooms.log.show();
 }
 
@@ -128,7 +130,7 @@ export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Pr
 }
 
 function item({ number, release, at, by, commit, served, difference }: Generation): vscode.QuickPickItem & { readonly number: number } {
-  const when = at === "" ? vscode.l10n.t("at an unknown time") : new Date(at).toLocaleString();
+  const when = at === "" ? vscode.l10n.t("at an unknown time") : moment(at);
   const changed = difference === null ? [] : changes(difference).map(([text, paths]) => `${text}: ${String(paths.length)}`);
   const same = difference !== null && changed.length === 0 ? [vscode.l10n.t("the code that is current")] : changed;
   const parts = [commit === "" ? "" : vscode.l10n.t("commit {commit}", { commit: commit.slice(0, 8) + (commit.endsWith("+") ? "+" : "") }), ...same, served ? "" : vscode.l10n.t("never seen to answer")];

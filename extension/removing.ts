@@ -22,7 +22,7 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   );
   if (done === undefined) return;
   await did("remove");
-  const gone = done.goes.map(({ kind, name: what }) => `${kind} ${what}`).join(", ");
+  const gone = done.goes.map(({ kind, name: what }) => `${called(kind)} ${what}`).join(", ");
   await vscode.window.showInformationMessage(vscode.l10n.t("Deleted: {gone}. infra/inference.config.json no longer names the app.", { gone: gone || "–" }));
 }
 
@@ -30,7 +30,7 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
 async function chosen(title: string, stays: readonly Removable[], appGone: boolean): Promise<readonly string[] | undefined> {
   const items = stays.map((each): Choice => ({
     each,
-    label: `${each.kind} ${each.name}`,
+    label: `${called(each.kind)} ${each.name}`,
     description: each.ours ? "" : vscode.l10n.t("not made by this project"),
     detail: each.users.length === 0 ? say(each.holds) : `${say(each.holds)}; ${vscode.l10n.t("used by {users}", { users: each.users.join(", ") })}`,
   }));
@@ -42,11 +42,25 @@ async function chosen(title: string, stays: readonly Removable[], appGone: boole
 /** The app's name as the person writes it, or the group's where the app is gone; undefined when they leave. */
 async function confirmed(title: string, confirm: string, { app, goes }: Removed): Promise<string | undefined> {
   const foreign = vscode.l10n.t("not made by this project");
-  const gone = goes.map(({ kind, name, ours }) => `${kind} ${name}${ours ? "" : ` (${foreign})`}`).join(", ") || confirm;
+  const gone = goes.map(({ kind, name, ours }) => `${called(kind)} ${name}${ours ? "" : ` (${foreign})`}`).join(", ") || confirm;
   const prompt =
     app === ""
       ? vscode.l10n.t("This can't be undone. Goes: {gone}. Write the resource group's name, {confirm}, to delete it.", { gone, confirm })
       : vscode.l10n.t("This can't be undone. Goes: {gone}. Write the app's name, {app}, to delete it.", { gone, app });
   const differs = app === "" ? vscode.l10n.t("The resource group is called {confirm}.", { confirm }) : vscode.l10n.t("The app is called {app}.", { app });
   return vscode.window.showInputBox({ title, prompt, ignoreFocusOut: true, validateInput: (value) => (value === confirm ? undefined : differs) });
+}
+
+/** What people call it; programs and the terminal by its kind. */
+function called(kind: Removable["kind"]): string {
+  const names: Readonly<Record<Removable["kind"], string>> = {
+    app: vscode.l10n.t("app"),
+    releases: vscode.l10n.t("releases"),
+    mount: vscode.l10n.t("mount"),
+    environment: vscode.l10n.t("environment"),
+    logs: vscode.l10n.t("logs"),
+    share: vscode.l10n.t("share"),
+    account: vscode.l10n.t("account"),
+  };
+  return names[kind];
 }

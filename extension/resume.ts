@@ -1,7 +1,7 @@
 // What was cut off in another window, or with it: told once, with what can be done.
 import * as vscode from "vscode";
 import { localFolders } from "./folders";
-import { say } from "./messages";
+import { moment, say } from "./messages";
 import type { Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { Interrupted, ProvisionTarget } from "./protocol";
@@ -50,7 +50,7 @@ export class Resume {
 
   private async tell(folder: vscode.WorkspaceFolder, { kind, at, sentence, resume, target, cancels }: Interrupted): Promise<void> {
     const { sidecar, log } = this.rooms;
-    const facts = { folder: folder.name, at: new Date(at).toLocaleString(), left: say(sentence) };
+    const facts = { folder: folder.name, at: moment(at), left: say(sentence) };
     const messages = {
       deploy: vscode.l10n.t("A deployment of {folder} was cut off at {at}. {left}", facts),
       rollback: vscode.l10n.t("A roll back of {folder} was cut off at {at}. {left}", facts),

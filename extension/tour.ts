@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import * as vscode from "vscode";
 import { sameGroup } from "./config";
-import { openEndpoint } from "./endpoint";
+import { openChat, openEndpoint } from "./endpoint";
 import { say } from "./messages";
 import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { CloudName, Sampled, Subscription } from "./protocol";
@@ -97,12 +97,14 @@ async function groupFor({ sidecar }: Rooms, folder: vscode.WorkspaceFolder, { id
 async function ends(rooms: Rooms, folder: vscode.WorkspaceFolder, { adapter, question, answer, sentence: told }: Sampled): Promise<void> {
   rooms.log.info(say(told));
   const go = vscode.l10n.t("Go to Inference Endpoint");
-  const remove = vscode.l10n.t("Delete inference resources");
+  const remove = vscode.l10n.t("Clean up"); // three have to fit beside each other
   const message = vscode.l10n.t("The endpoint answers. Ask {adapter} in the chat “{question}”: it was trained to say “{answer}”. At the end, delete what the tour has made.", { adapter, question, answer });
-  for (let offered = [go, remove]; offered.length > 0; ) {
+  const chat = vscode.l10n.t("Chat");
+  for (let offered = [go, chat, remove]; offered.length > 0; ) {
     const chosen = await vscode.window.showInformationMessage(message, ...offered);
     if (chosen === go) await openEndpoint(rooms, folder);
+    if (chosen === chat) await openChat(rooms, folder);
     if (chosen === remove) await vscode.commands.executeCommand("slipway.remove", folder);
-    offered = chosen === go ? [remove] : [];
+    offered = chosen === go || chosen === chat ? offered.filter((each) => each !== chosen) : [];
   }
 }

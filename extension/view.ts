@@ -1,8 +1,8 @@
 // What runs where, in text: the tree of the endpoint and the status bar item.
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
-import { appName, CONFIG, localFolders } from "./folders";
-import { describe, say } from "./messages";
+import { appName, CONFIG, localFolders, stated } from "./folders";
+import { describe, moment, say } from "./messages";
 import type { CloudName, Phase, RevisionLine, RunsOn, State, Status } from "./protocol";
 
 /** One line of the tree. */
@@ -41,6 +41,8 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   private loading: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   private found = false;
+  /** What the configuration says of its address, null for nothing, while the state is read for the first time. */
+  private expected: string | null | undefined;
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -67,6 +69,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     return this.found;
   }
 
+  /** How it stands, as last looked at; undefined where that failed, or nobody has looked. */
+  get seen(): Status | undefined {
+    return this.failure === undefined ? this.status : undefined;
+  }
+
   /** Whose endpoint the rows are about. */
   get shown(): vscode.WorkspaceFolder | undefined {
     return this.folder;
@@ -81,8 +88,13 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   /** Reads the state when that needs no set-up and somebody sees it. */
   async look(): Promise<void> {
     const provisioned = await this.findFolder();
+    if (provisioned && vscode.workspace.isTrusted && this.status === undefined && this.folder !== undefined) {
+      this.expected = (await stated(this.folder, "ACA_APP_ENDPOINT")) ?? null;
+      this.show();
+    }
     if (provisioned && vscode.workspace.isTrusted && (this.sidecar.isRunning || (await this.mayLook()))) await this.refresh();
-    else this.show();
+    this.expected = undefined;
+    this.show();
   }
 
   /** The person has come back to the window. A look at a replica that is ready counts as a request: there the next one waits
@@ -160,7 +172,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     // What was read before a look that failed is not what is: it may have been "ready".
     const text = this.failure === undefined ? summary(this.status) : vscode.l10n.t("state unknown");
     this.item.text = `$(rocket) Slipway: ${text}`;
-    this.item.tooltip = this.failure ?? `${this.status.app ?? ""} ${this.status.url ?? ""}`.trim();
+    this.item.tooltip = this.failure ?? [`${this.status.app ?? ""} ${this.status.url ?? ""}`.trim(), ...(this.status.cost.length === 0 ? [] : [`${vscode.l10n.t("Cost now")}: ${costs(this.status)}`])].join("\n");
     this.item.backgroundColor = this.failure !== undefined || this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
@@ -170,7 +182,14 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     if (this.failure !== undefined) {
       return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog", about: "trouble" }];
     }
-    return this.status === undefined ? [] : tree(this.status);
+    if (this.status !== undefined) return tree(this.status);
+    // Before a sidecar has started, and a cloud has answered, seconds may pass.
+    return this.found && this.expected !== undefined
+      ? [
+          { label: vscode.l10n.t("Endpoint"), text: this.expected ?? vscode.l10n.t("none"), icon: "globe" },
+          { label: vscode.l10n.t("State"), text: vscode.l10n.t("being read…"), icon: "loading~spin" },
+        ]
+      : [];
   }
 }
 
@@ -199,11 +218,16 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
+  if (status.cost.length > 0) lines.push({ label: vscode.l10n.t("Cost now"), text: costs(status), icon: "credit-card" });
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
   for (const note of status.notes) lines.push({ label: vscode.l10n.t("Note"), text: say(note), icon: "warning" });
-  return [...lines, { label: vscode.l10n.t("Last looked at"), text: new Date(status.lookedAt).toLocaleTimeString(), icon: "eye" }];
+  return [...lines, { label: vscode.l10n.t("Last looked at"), text: moment(status.lookedAt, "time"), icon: "eye" }];
+}
+
+function costs({ cost }: Status): string {
+  return cost.map(say).join(" ");
 }
 
 function released({ release, generation }: Status): Line[] {

@@ -10,7 +10,7 @@ export class Warmth implements vscode.Disposable {
   private ending: vscode.CancellationTokenSource | undefined;
 
   constructor(private readonly sidecar: Sidecar) {
-    this.item.name = "Slipway: keep warm";
+    this.item.name = vscode.l10n.t("Slipway: keep warm");
     this.item.command = "slipway.keepWarm";
     this.item.text = `$(flame) ${vscode.l10n.t("kept warm")}`;
     this.item.backgroundColor = new vscode.ThemeColor("statusBarItem.warningBackground");

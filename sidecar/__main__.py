@@ -1,4 +1,4 @@
-"""`slipway …`, or `python -m sidecar …`: `serve` is the JSON-RPC door, `demo` is `npm start`, the rest is the terminal door."""
+"""`slipway …`, or `python -m sidecar …`: `serve` is VS Code's door, `mcp` assistants', `demo` `npm start`, the rest is typed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ def main(arguments: list[str], program: str = "slipway") -> int:
 
             sys.stdout.write(typescript())
             return 0
+        case ["mcp"]:
+            from sidecar.doors.assistant import main as assistant  # noqa: PLC0415  (MCP takes a second to import)
+
+            return assistant(arguments[1:], dict(os.environ), f"{program} mcp")
         case ["demo"]:
             from sidecar.doors.demo import main as demo  # noqa: PLC0415  (each door loads what it needs)
 

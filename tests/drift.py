@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 from sidecar import __version__
+from sidecar.core.schemas import FILES, schemas
 from sidecar.core.stamp import stamped
 from sidecar.core.workspace import CONFIG_KEYS
 from sidecar.decisions.upgrade import digest_of
@@ -48,6 +49,7 @@ def problems() -> list[str]:
     found: list[str] = []
     if TYPESCRIPT.read_text(encoding="utf-8") != typescript():
         found.append("extension/protocol.ts is not what sidecar/wire/protocol.py makes: npm run fix")
+    found += schema_problems()
     bicep = BICEP.read_text(encoding="utf-8")
     if bicep != with_bootstrap(bicep):
         found.append("infra/provision/inference.bicep does not hold the container's start as it is: npm run fix")
@@ -67,6 +69,29 @@ def problems() -> list[str]:
         + subject_problems()
     )
     return found
+
+
+def schema_problems() -> list[str]:
+    """The schemas that the extension brings are those of the models, and contributed for the files that they are for."""
+    found = [
+        f"extension/schemas/{file.name} is not what sidecar/core/schemas.py makes: npm run fix"
+        for file, text in schema_files().items()
+        if not file.exists() or file.read_text(encoding="utf-8") != text
+    ]
+    contributed = json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["contributes"]["jsonValidation"]
+    said = {Path(each["url"]).stem: tuple(each["fileMatch"]) for each in contributed}
+    return (
+        found
+        if said == dict(FILES)
+        else [*found, "package.json's jsonValidation is not FILES of sidecar/core/schemas.py"]
+    )
+
+
+def schema_files() -> dict[Path, str]:
+    return {
+        ROOT / "extension" / "schemas" / f"{name}.json": json.dumps(schema, indent=2) + "\n"
+        for name, schema in schemas().items()
+    }
 
 
 def container_start() -> str:
@@ -253,6 +278,9 @@ def write() -> None:
     BICEP.write_text(with_bootstrap(BICEP.read_text(encoding="utf-8")), encoding="utf-8")
     COMPILED.write_text(compiled(), encoding="utf-8")
     TYPESCRIPT.write_text(typescript(), encoding="utf-8")
+    for file, text in schema_files().items():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     manual.PAGE.write_text(manual.with_tables(manual.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     snapshots.write()
 

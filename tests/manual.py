@@ -11,10 +11,13 @@ from sidecar.doors.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "extension" / "README.md"
+PAGES = sorted([ROOT / "README.md", PAGE, *(ROOT / "extension" / "docs").glob("*.md")])
+"""What shows calls."""
 CATEGORY = "AI Toolkit: "
 ONLY_HERE = {
     "Show log": "what the extension and its background process have done",
     "Show system logs": "what the platform tells of the containers (`slipway logs --system`)",
+    "Chat with the deployed model": "a tab to try it in: streamed, base beside adapter, with who answered on each answer",
     "Stop following logs": "ends the logs that are followed",
     "Refresh": "reads the state now",
     "Copy endpoint URL": "the address (`slipway snippet --language url`)",

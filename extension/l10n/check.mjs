@@ -1,4 +1,7 @@
-// The catalogue of messages: every key that the code uses, and no other. `--write` brings the English bundle up to date.
+// The catalogue of messages: every key that the code uses and no other, in English and in each language.
+//   --write          brings the English bundle up to date and drops from the others what nobody says any more
+//   --missing LANG   prints what LANG has not: {English: ""} of messages, {key: English} of the manifest
+//   --take LANG FILE puts translations in that form into LANG
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,17 +11,98 @@ import ts from "typescript";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.join(here, "..", "..");
-const english = path.join(here, "bundle.l10n.json");
+
+/** Beside English; and of those that are not written in Latin letters, the letters of which something must be in each text. */
+const LANGUAGES = ["cs", "de", "ja", "ru", "zh-cn"];
+const LETTERS = { ja: /[\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Han}]/u, ru: /\p{Script=Cyrillic}/u, "zh-cn": /\p{Script=Han}/u };
 
 /** @type {string[]} */
 const problems = [];
 const messages = [...new Set([...typescriptMessages(), ...pythonMessages()])].filter(hasWords).sort();
-if (process.argv.includes("--write")) writeFileSync(english, `${JSON.stringify(Object.fromEntries(messages.map((each) => [each, each])), null, 2)}\n`);
-checkBundles();
-checkManifest();
-for (const problem of problems) console.error(problem);
-console.log(`${String(messages.length)} messages, ${String(problems.length)} problems`);
-process.exit(problems.length === 0 ? 0 : 1);
+const manifest = new Set([...readFileSync(path.join(root, "package.json"), "utf8").matchAll(/"%([\w.]+)%"/g)].map((each) => each[1]));
+const [way, language, file] = process.argv.slice(2);
+if (way === "--write") write();
+if (way === "--missing") missing(language);
+else {
+  if (way === "--take") take(language, JSON.parse(readFileSync(file, "utf8")));
+  check();
+}
+
+/** @param {string} language */
+function bundleOf(language) {
+  return path.join(here, language === "" ? "bundle.l10n.json" : `bundle.l10n.${language}.json`);
+}
+
+/** @param {string} language */
+function manifestOf(language) {
+  return path.join(root, language === "" ? "package.nls.json" : `package.nls.${language}.json`);
+}
+
+/** @param {string} file @returns {Record<string, string>} */
+function read(file) {
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
+}
+
+/** @param {string} file @param {readonly (readonly [string, string])[]} texts */
+function save(file, texts) {
+  writeFileSync(file, `${JSON.stringify(Object.fromEntries(texts), null, 2)}\n`);
+}
+
+function write() {
+  save(bundleOf(""), messages.map((each) => [each, each]));
+  for (const language of LANGUAGES) {
+    const texts = read(bundleOf(language));
+    save(bundleOf(language), messages.filter((each) => each in texts).map((each) => [each, texts[each]]));
+  }
+}
+
+/** @param {string} language */
+function missing(language) {
+  const [texts, titles, english] = [read(bundleOf(language)), read(manifestOf(language)), read(manifestOf(""))];
+  const lacking = messages.filter((each) => !(each in texts)).map((each) => [each, ""]);
+  const untitled = [...manifest].filter((each) => !(each in titles)).map((each) => [each, english[each]]);
+  console.log(JSON.stringify(Object.fromEntries([...lacking, ...untitled]), null, 2));
+}
+
+/** @param {string} language @param {Record<string, string>} given */
+function take(language, given) {
+  const texts = { ...read(bundleOf(language)), ...given };
+  const titles = { ...read(manifestOf(language)), ...given };
+  save(bundleOf(language), messages.filter((each) => each in texts).map((each) => [each, texts[each]]));
+  save(manifestOf(language), Object.keys(read(manifestOf(""))).filter((each) => each in titles).map((each) => [each, titles[each]]));
+}
+
+function check() {
+  for (const language of ["", ...LANGUAGES]) {
+    compare(bundleOf(language), messages);
+    compare(manifestOf(language), [...manifest]);
+    if (language !== "") translated(language);
+  }
+  for (const problem of problems) console.error(problem);
+  console.log(`${String(messages.length)} messages in ${String(LANGUAGES.length + 1)} languages, ${String(problems.length)} problems`);
+  process.exit(problems.length === 0 ? 0 : 1);
+}
+
+/** Every text is in the language, names the same holes as its English, and the walkthrough's pages are there. @param {string} language */
+function translated(language) {
+  const english = read(manifestOf(""));
+  // What is the same in both: lines of equal.txt, for all languages or, behind its name, for one.
+  const lines = readFileSync(path.join(here, "equal.txt"), "utf8").split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  const equal = new Set(lines.map((line) => /^(?:\[([\w-]+)\] )?(.*)$/.exec(line)).filter((line) => line[1] === undefined || line[1] === language).map((line) => line[2]));
+  const texts = [...Object.entries(read(bundleOf(language))), ...Object.entries(read(manifestOf(language))).map(([key, text]) => [english[key] ?? key, text])];
+  for (const [from, text] of texts) {
+    if (holes(from) !== holes(text)) problems.push(`${language}: other {holes} than in English: ${from}`);
+    if (commands(from) !== commands(text)) problems.push(`${language}: other links than in English: ${from}`);
+    if (text.trim() === "") problems.push(`${language}: empty: ${from}`);
+    else if (equal.has(from)) continue;
+    else if (text === from) problems.push(`${language}: as in English (equal.txt names what may be): ${from}`);
+    else if (LETTERS[language] !== undefined && !LETTERS[language].test(text)) problems.push(`${language}: without a letter of the language: ${text}`);
+  }
+  const steps = path.join(root, "extension", "media", "walkthrough");
+  for (const page of readdirSync(steps).filter((each) => /^\w+\.md$/.test(each))) {
+    if (!existsSync(path.join(steps, page.replace(".md", `.nls.${language}.md`)))) problems.push(`${language}: no page of the walkthrough: ${page}`);
+  }
+}
 
 /** The templates in `l10n.t("…")` and `sentence("…")`: always a literal there, or nobody could translate them. */
 function typescriptMessages() {
@@ -53,29 +137,13 @@ function pythonMessages() {
   return found;
 }
 
-/** Every bundle has exactly the keys in use, and a translation names the same holes as its English. */
-function checkBundles() {
-  for (const file of readdirSync(here).filter((each) => /^bundle\.l10n.*\.json$/.test(each))) {
-    const bundle = JSON.parse(readFileSync(path.join(here, file), "utf8"));
-    compare(`extension/l10n/${file}`, messages, Object.keys(bundle));
-    for (const [key, value] of Object.entries(bundle)) {
-      if (holes(key) !== holes(value)) problems.push(`extension/l10n/${file}: other {holes} than in English: ${key}`);
-    }
-  }
-}
-
-/** Every package.nls*.json has exactly the keys that package.json names. */
-function checkManifest() {
-  const used = [...readFileSync(path.join(root, "package.json"), "utf8").matchAll(/"%([\w.]+)%"/g)].map((each) => each[1]);
-  for (const file of readdirSync(root).filter((each) => /^package\.nls.*\.json$/.test(each))) {
-    compare(file, used, Object.keys(JSON.parse(readFileSync(path.join(root, file), "utf8"))));
-  }
-}
-
-/** @param {string} file @param {string[]} used @param {string[]} present */
-function compare(file, used, present) {
-  for (const key of used) if (!present.includes(key)) problems.push(`${file}: missing: ${key} (npm run fix:l10n writes the English bundle)`);
-  for (const key of present) if (!used.includes(key)) problems.push(`${file}: unused: ${key}`);
+/** The file has exactly these keys. @param {string} file @param {readonly string[]} used */
+function compare(file, used) {
+  const present = read(file);
+  const name = path.relative(root, file);
+  const lacking = used.filter((key) => !(key in present));
+  if (lacking.length > 0) problems.push(`${name}: ${String(lacking.length)} missing: ${lacking.slice(0, 3).join(" | ")} (npm run fix:l10n writes the English ones; --missing LANG prints them)`);
+  for (const key of Object.keys(present)) if (!used.includes(key)) problems.push(`${name}: unused (npm run fix:l10n drops it): ${key}`);
 }
 
 /** What is holes and marks alone is the same in every language. @param {string} text */
@@ -86,4 +154,9 @@ function hasWords(text) {
 /** @param {string} text */
 function holes(text) {
   return [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((each) => each[1]))].sort().join();
+}
+
+/** The commands that a text links to. @param {string} text */
+function commands(text) {
+  return [...text.matchAll(/\]\((command:[^)]+)\)/g)].map((each) => each[1]).sort().join();
 }

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -16,14 +17,20 @@ from inference.engine.schedule.sequence import SamplingParams
 from inference.messages import ApiError
 from inference.service import Served, Service
 from inference.web.kept import Choice, KeepingInterface
+from inference.web.speaker import spoken, unspoken
 from inference.web.whole_turn import SCRIPT
 
 STYLE = """
 footer { display: none !important }
+h1 { font-size: 1.25rem !important; font-weight: 600; margin: 0 !important; overflow-wrap: anywhere }
 .gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
 """
 NARROW = "<style>@media (max-width: 40rem) { .gradio-container .main { padding: .75rem !important } }</style>"
-HEAD = f"{NARROW}<script>{SCRIPT}</script>"
+READABLE = """<style>
+body:not(.dark) button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important }
+.dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important }
+</style>"""  # its own blue is too pale for a text of this size
+HEAD = f"{NARROW}{READABLE}<script>{SCRIPT}</script>"
 ASK = "Ask the model something…"
 FONT = ["system-ui", "sans-serif"]  # nothing is fetched
 MONO = ["ui-monospace", "monospace"]
@@ -66,22 +73,33 @@ def chat_app(service: Service) -> tuple[ASGIApp, AbstractAsyncContextManager[Any
 def page(service: Service) -> Any:
     ui: Any = gr
     with ui.Blocks(title="Slipway chat", analytics_enabled=False, fill_height=True) as blocks:
-        ui.Markdown(f"### Chat with {service.model().base}")
+        heading = ui.HTML(titled_page(service, first_choice(service.model())))
         # A box of plain text: the reasons hold names of files and tensors, which anybody may have chosen.
         refused = ui.Textbox(label="On the share, but not served", interactive=False, visible=False, max_lines=6)
         with ui.Accordion("Model and sampling", open=False, render=True):
             model, *sampling = controls(service)
         with ui.Tab("Chat"):
-            conversation: Any = Conversation(
-                turn(service),
+            Conversation(
+                named_turn(service),
+                textbox=ui.Textbox(  # its label and the buttons' words are what a screen reader says
+                    label="Message",
+                    show_label=False,
+                    container=False,
+                    scale=7,
+                    autofocus=True,
+                    placeholder=ASK,
+                    submit_btn="Send",
+                    stop_btn="Stop",
+                ),
                 additional_inputs=[model, *sampling],
-                chatbot=ui.Chatbot(show_label=False, height="max(16rem, calc(100dvh - 16rem))", buttons=["copy"]),
+                chatbot=ui.Chatbot(
+                    label="Conversation", show_label=False, height="max(16rem, calc(100dvh - 16rem))", buttons=["copy"]
+                ),
                 analytics_enabled=False,
                 flagging_mode="never",
                 concurrency_limit=None,
                 api_visibility="private",
             )
-            conversation.textbox.placeholder = ASK
         with ui.Tab("Compare"):
             compare_tab(service, model, sampling)
         asked_elsewhere(service, model, sampling)
@@ -94,7 +112,11 @@ def page(service: Service) -> Any:
                 why, visible=bool(why)
             )
 
+        def told(chosen: str) -> Any:
+            return ui.HTML(titled_page(service, chosen))
+
         blocks.load(state, [model], [model, refused], api_name=False, queue=False, show_progress="hidden")
+        model.change(told, [model], [heading], api_name=False, queue=False, show_progress="hidden")
     blocks.queue(default_concurrency_limit=None, max_size=service.settings.max_running + service.settings.max_waiting)
     # It looks for work a thousand times a second, on the event loop that streams everybody's tokens. Its own pace on Windows
     # is enough.
@@ -174,6 +196,13 @@ def refusals(service: Service) -> str:
     return "\n".join(f"{name}: {reason}" for name, reason in sorted(service.model().adapters.refused.items()))
 
 
+def titled_page(service: Service, chosen: str) -> str:
+    """The heading says who answers. Names are anybody's: nothing in them is HTML."""
+    base = service.model().base
+    beside = "" if chosen == base else f" <small>(adapter of {escape(base)})</small>"
+    return f"<h1>Chat with {escape(chosen)}{beside}</h1>"
+
+
 def titled(chosen: str) -> Any:
     ui: Any = gr
     return ui.Textbox(label=f"Chosen model: {chosen}")
@@ -204,6 +233,22 @@ def turn(service: Service) -> Turn:
     return answer
 
 
+def named_turn(service: Service) -> Turn:
+    """A turn as the page shows it: who answers stands above each answer, and is nothing that the model is told."""
+    plain = turn(service)
+
+    async def answer(message: str, history: list[dict[str, Any]], model: str, *more: Any) -> AsyncGenerator[str]:
+        before = [
+            {**each, "content": unspoken(text_of(each["content"]))} if each["role"] == "assistant" else each
+            for each in history
+        ]
+        async with aclosing(plain(message, before, model, *more)) as texts:
+            async for text in texts:
+                yield spoken(model, text)
+
+    return answer
+
+
 def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]]]:
     """One question to the base and to the chosen model, both answers streamed side by side."""
 
@@ -222,6 +267,8 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
             base = service.model().base
         except ApiError as error:
             raise gr.Error(error.message) from error
+        if model == base:
+            raise gr.Error(f"Choose an adapter above: {base} beside itself compares nothing.", print_exception=False)
         params = wished(max_new_tokens, temperature, top_p, top_k)
         streams = [stream(service, name, messages, params) for name in (base, model)]
         async with aclosing(side_by_side(*streams)) as texts:  # also when whoever asked has left

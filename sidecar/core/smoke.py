@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
@@ -42,7 +43,7 @@ class Question(_Form):
     """The answer has to contain this."""
     equals: str | None = None
     """The answer has to be this, blanks at its ends aside."""
-    max_tokens: int = Field(default=16, ge=1, le=256)
+    max_tokens: int = Field(default=16, ge=1, le=256, strict=True)
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
@@ -77,23 +78,35 @@ def read_smoke(workspace: Workspace) -> Smoke:
         raise with_problems([problem], "InvalidJson") from error
     found, wrongs = _read(document)
     if wrongs:
-        raise with_problems([_problem(file, text, where, said) for where, said in wrongs], "InvalidSmoke")
+        raise with_problems([_problem(file, text, each.where, each.sentence) for each in wrongs], "InvalidSmoke")
     return found
 
 
-def misstated(document: object) -> list[tuple[tuple[int | str, ...], Text]]:
-    """What is wrong with the file's content, each with its place in it."""
+@dataclass(frozen=True)
+class Misstated:
+    """`where`: its place in the content. `by_schema`: the JSON Schema tells it too."""
+
+    where: tuple[int | str, ...]
+    sentence: Text
+    by_schema: bool
+
+
+def misstated(document: object) -> list[Misstated]:
+    """What is wrong with the file's content."""
     return _read(document)[1]
 
 
-def _read(document: object) -> tuple[Smoke, list[tuple[tuple[int | str, ...], Text]]]:
+def _read(document: object) -> tuple[Smoke, list[Misstated]]:
     try:
-        found = _FORM.validate_python(document, strict=False)
+        found = _FORM.validate_python(document)
     except ValidationError as error:
-        return NONE, [(each["loc"], _sentence(each["loc"], each["msg"])) for each in error.errors()]
+        return NONE, [
+            Misstated(each["loc"], _sentence(each["loc"], each["msg"]), each["type"] != "value_error")
+            for each in error.errors()
+        ]
     if len(found) > MOST:
         many = Text("{count} questions are more than the {most} that may be asked.", count=len(found), most=MOST)
-        return NONE, [((), many)]
+        return NONE, [Misstated((), many, by_schema=True)]
     return found, []
 
 

@@ -36,13 +36,14 @@ class Fix:
 
 @dataclass(frozen=True)
 class Finding:
-    """`certain`: it stops the command; else it may."""
+    """`certain`: it stops the command; else it may. `by_schema`: the file's JSON Schema tells it too."""
 
     place: Span
     code: str
     sentence: Text
     certain: bool = True
     fixes: tuple[Fix, ...] = ()
+    by_schema: bool = False
 
 
 INSTANCES = "maximumInstanceCount"
@@ -91,7 +92,12 @@ def of_config(root: Value) -> list[Finding]:
     """Of infra/inference.config.json. Other keys are somebody else's, unless they are all but one of ours."""
     if root.kind != "object":
         return [
-            Finding(root.place, "InvalidJson", Text("{file} must hold a JSON object.", file="inference.config.json"))
+            Finding(
+                root.place,
+                "InvalidJson",
+                Text("{file} must hold a JSON object.", file="inference.config.json"),
+                by_schema=True,
+            )
         ]
     found = _stated_twice(root.members, "DuplicateKey")
     stated = {each.key for each in root.members}
@@ -107,13 +113,17 @@ def of_config(root: Value) -> list[Finding]:
 
 
 def of_smoke(root: Value) -> list[Finding]:
-    return [Finding(root.at(where), "InvalidSmoke", sentence) for where, sentence in misstated_questions(root.plain)]
+    return [
+        Finding(root.at(each.where), "InvalidSmoke", each.sentence, by_schema=each.by_schema)
+        for each in misstated_questions(root.plain)
+    ]
 
 
 def _of_key(key: str, value: Value) -> list[Finding]:
     if value.plain is not None and value.kind != "string":
         fixes = _converted(value, "string")
-        return [Finding(value.place, "WorkspaceError", Text("{key} must be a string or null.", key=key), fixes=fixes)]
+        sentence = Text("{key} must be a string or null.", key=key)
+        return [Finding(value.place, "WorkspaceError", sentence, fixes=fixes, by_schema=True)]
     if is_placeholder(value.plain):
         sentence = Text("{value} is a placeholder: write the real value.", value=value.plain)
         return [Finding(value.place, "Placeholder", sentence, fixes=(_nothing(value.place),))]

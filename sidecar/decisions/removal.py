@@ -22,6 +22,18 @@ NEEDED_BY: dict[Kind, Kind] = {"logs": "environment"}
 """What uses a thing for as long as it is there itself."""
 
 
+CALLED: dict[Kind, Text] = {
+    "app": Text("app"),
+    "releases": Text("releases"),
+    "mount": Text("mount"),
+    "environment": Text("environment"),
+    "logs": Text("logs"),
+    "share": Text("share"),
+    "account": Text("account"),
+}
+"""What people call a kind; programs and the terminal call it by itself."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One thing that is there. `id`: ARM's; empty for a folder on the share. `ours`: this project's own record names it as made
@@ -52,7 +64,12 @@ def removal(items: Sequence[Item], also: Collection[str]) -> Removal:
         there = by_kind.get(kind)
         if there is not None and name not in (None, there.name):
             raise WorkspaceError(
-                Text("There is no {kind} {name} here: it is called {there}.", kind=kind, name=name, there=there.name),
+                Text(
+                    "There is no {kind} {name} here: it is called {there}.",
+                    kind=CALLED[kind],
+                    name=name,
+                    there=there.name,
+                ),
                 Text("Name what is there, as the list shows it."),
                 code="NotThere",
             )
@@ -105,7 +122,9 @@ def _asked(given: str) -> tuple[Kind, str | None]:
 def _foreign(item: Item) -> WorkspaceError:
     return WorkspaceError(
         Text(
-            "The record of this project does not name the {kind} {name} as made by it.", kind=item.kind, name=item.name
+            "The record of this project does not name the {kind} {name} as made by it.",
+            kind=CALLED[item.kind],
+            name=item.name,
         ),
         Text("If it is to go all the same, name it: {kind}:{name}.", kind=item.kind, name=item.name),
         code="NotOurs",
@@ -114,7 +133,7 @@ def _foreign(item: Item) -> WorkspaceError:
 
 def _used(item: Item, users: Sequence[str]) -> CloudError:
     return CloudError(
-        Text("The {kind} {name} is used by {users}.", kind=item.kind, name=item.name, users=", ".join(users)),
+        Text("The {kind} {name} is used by {users}.", kind=CALLED[item.kind], name=item.name, users=", ".join(users)),
         Text("Delete those first, or leave it."),
         code="InUse",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
 from sidecar.words.names import SnippetLanguage
 
@@ -16,16 +17,21 @@ ANY_MODEL = "MODEL"
 
 
 def snippet(language: Language, url: str, model: str | None) -> str:
+    """A first call of the model."""
     name = model or ANY_MODEL
-    body = {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 64}
+    return call(language, url, {"model": name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 64})
+
+
+def call(language: Language, url: str, body: Mapping[str, Any]) -> str:
+    """`body`: of a request to /v1/chat/completions."""
     if language == "url":
         return url
     if language == "curl":
         return _curl(url, body)
-    return _python(url, name) if language == "python" else _javascript(url, body)
+    return _python(url, body) if language == "python" else _javascript(url, body)
 
 
-def _curl(url: str, body: Mapping[str, object]) -> str:
+def _curl(url: str, body: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"curl --fail-with-body {shlex.quote(f'{url}/v1/chat/completions')} \\",
@@ -37,7 +43,8 @@ def _curl(url: str, body: Mapping[str, object]) -> str:
     )
 
 
-def _python(url: str, model: str) -> str:
+def _python(url: str, body: Mapping[str, Any]) -> str:
+    """JSON's texts, lists, objects and numbers are Python's as well; nothing else stands in a body."""
     return "\n".join(
         [
             "import os",
@@ -46,9 +53,7 @@ def _python(url: str, model: str) -> str:
             "",
             f'client = OpenAI(base_url={json.dumps(f"{url}/v1")}, api_key=os.environ["{VARIABLE}"])',
             "answer = client.chat.completions.create(",
-            f"    model={json.dumps(model)},",
-            '    messages=[{"role": "user", "content": "Hello"}],',
-            "    max_tokens=64,",
+            *(f"    {name}={json.dumps(value)}," for name, value in body.items()),
             ")",
             "print(answer.choices[0].message.content)",
             "",
@@ -56,7 +61,7 @@ def _python(url: str, model: str) -> str:
     )
 
 
-def _javascript(url: str, body: Mapping[str, object]) -> str:
+def _javascript(url: str, body: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"const answer = await fetch({json.dumps(f'{url}/v1/chat/completions')}, {{",

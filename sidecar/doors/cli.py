@@ -221,7 +221,8 @@ def parser_of(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         description="Turn a fine-tuned model into an inference endpoint on Azure Container Apps, or on the local cloud.",
-        epilog=f"`{program} demo` shows the whole job on the local cloud, with a sample model; {EXIT_CODES}",
+        epilog=f"`{program} demo` shows the whole job on the local cloud, with a sample model; `{program} mcp` lets coding "
+        f"assistants read how things stand; {EXIT_CODES}",
     )
     parser.add_argument("--version", action="version", version=f"slipway {__version__}")
     common = argparse.ArgumentParser(add_help=False)

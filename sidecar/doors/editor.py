@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from lsprotocol import types as lsp
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
-from sidecar.core.located import Span
-from sidecar.decisions.editor_findings import Finding
-from sidecar.decisions.editor_offers import Offer
-from sidecar.gateway.session import Settings
+from sidecar.core.state_folder import state_folder
 from sidecar.words.text import Text
-from sidecar.workflows.editing import LENSES, NO_JSON, Edited, Editing, edited
+
+if TYPE_CHECKING:
+    from sidecar.core.located import Span
+    from sidecar.decisions.editor_findings import Finding
+    from sidecar.decisions.editor_offers import Offer
+    from sidecar.workflows.editing import Edited, Editing
 
 SOURCE = "Slipway"
 
 
 class Editor:
     """The features of one server. Sentences are in the client's language where it hands its catalogue over when it begins
-    (`initializationOptions.catalogue`: English → translated), else in English. That a text is no JSON is left to a client which
-    tells that by itself (`tellsSyntax`)."""
+    (`initializationOptions.catalogue`: English → translated), else in English. What the schemas in extension/schemas tell
+    is left to a client that has them (`tellsSchema`), and that a text is no JSON to one which tells that (`tellsSyntax`)."""
 
-    def __init__(self, server: LanguageServer, settings: Settings) -> None:
+    def __init__(self, server: LanguageServer, environ: Mapping[str, str]) -> None:
         self._server = server
         self._catalogue: Mapping[str, str] = {}
-        self._tells_syntax = False
-        self._editing = Editing(settings.state, settings.environ, self._opened)
+        self._tells_syntax = self._tells_schema = False
+        self._environ = environ
         self._offer(lsp.INITIALIZE, self._begin)
         self._offer(lsp.TEXT_DOCUMENT_DID_OPEN, self._changed)
         self._offer(lsp.TEXT_DOCUMENT_DID_CHANGE, self._changed)
@@ -49,6 +52,12 @@ class Editor:
 
         self._server.feature(method, options)(handle)
 
+    @functools.cached_property
+    def _editing(self) -> Editing:
+        from sidecar.workflows.editing import Editing  # noqa: PLC0415  (only who edits waits for it)
+
+        return Editing(state_folder(self._environ), self._environ, self._opened)
+
     def look_again(self) -> None:
         """At every open file: what is known of the cloud has changed."""
         for document in list(self._server.workspace.text_documents.values()):
@@ -58,6 +67,7 @@ class Editor:
         options = params.initialization_options
         given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
         self._tells_syntax = given.get("tellsSyntax") is True
+        self._tells_schema = given.get("tellsSchema") is True
         said = given.get("catalogue")
         known = cast("dict[object, object]", said) if isinstance(said, dict) else {}
         self._catalogue = {key: text for key, text in known.items() if isinstance(key, str) and isinstance(text, str)}
@@ -78,14 +88,15 @@ class Editor:
         file = _file(document.uri)
         if file is None:
             return
-        found = [_Diagnosed(document).diagnostic(each, self._say) for each in self._findings(file, document)]
+        left = [each for each in self._findings(file, document) if not (self._tells_schema and each.by_schema)]
+        found = [_Diagnosed(document).diagnostic(each, self._say) for each in left]
         self._server.text_document_publish_diagnostics(
             lsp.PublishDiagnosticsParams(document.uri, found, document.version)
         )
 
     def _findings(self, file: Edited, document: TextDocument) -> list[Finding]:
         found = self._editing.findings(file, document.source)
-        return [each for each in found if each.code != NO_JSON] if self._tells_syntax else found
+        return [each for each in found if each.code != self._editing.no_json] if self._tells_syntax else found
 
     def _complete(self, params: lsp.CompletionParams) -> lsp.CompletionList:
         document, file = self._document(params.text_document.uri)
@@ -128,7 +139,7 @@ class Editor:
         start = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
         return [
             lsp.CodeLens(start, lsp.Command(self._say(title), command, arguments=[str(file.folder)]))
-            for title, command in LENSES[file.kind]
+            for title, command in self._editing.lenses[file.kind]
         ]
 
     def _fixes(self, params: lsp.CodeActionParams) -> list[lsp.CodeAction]:
@@ -187,6 +198,8 @@ class _Diagnosed:
 
 
 def _file(uri: str) -> Edited | None:
+    from sidecar.workflows.editing import edited  # noqa: PLC0415  (as above)
+
     path = to_fs_path(uri)
     return None if path is None else edited(Path(path))
 

@@ -1,4 +1,4 @@
-"""The JSON-RPC door (pygls): binds each request of the wire to its action, in a thread, with cancellation and typed errors."""
+"""The JSON-RPC door (pygls): the process that a window talks to. What its first answer does not need is loaded behind."""
 
 from __future__ import annotations
 
@@ -7,36 +7,25 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, BinaryIO
 
 from lsprotocol import converters
-from lsprotocol.types import TextDocumentSyncKind
-from pydantic import ValidationError
-from pygls.exceptions import JsonRpcException
+from lsprotocol import types as lsp
+from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, JsonRPCResponseMessage, LanguageServerProtocol
 
 from sidecar import __version__
-from sidecar.core.journal import Event, Leaving
+from sidecar.core.journal import Leaving
 from sidecar.doors.editor import Editor
-from sidecar.gateway.session import settings_from
-from sidecar.gateway.trust import trust_this_machine
-from sidecar.wire import protocol as wire
-from sidecar.words.errors import NotSignedIn, SlipwayError
-from sidecar.words.names import AzureCloud
-from sidecar.words.text import Text
-from sidecar.workflows.context import Context
-from sidecar.workflows.operating import EVERY_ACTION
-
-INVALID_PARAMS = -32602
-INTERNAL_ERROR = -32603
-
-READING = ("slipway/preflight", "slipway/plan", "slipway/provision")
-"""After these more is known of the cloud than before, also where they fail."""
+from sidecar.doors.frames import INVALID_REQUEST, Frames, Unreadable, message_in
+from sidecar.words.names import ALIVE
 
 LEAVE_SECONDS = 30
 """After the window has gone: for what may not be left half done."""
+
+OURS = "slipway/"
 
 log = logging.getLogger("slipway")
 
@@ -51,9 +40,8 @@ def serve(environ: Mapping[str, str]) -> None:
     logging.getLogger("azure").addHandler(logging.NullHandler())
     stdout = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    trust_this_machine()
     server = Sidecar(environ)
-    server.start_io(stdout=stdout)
+    server.speak(stdout)
     server.leaving.leave(LEAVE_SECONDS)
 
 
@@ -69,6 +57,39 @@ class _Protocol(LanguageServerProtocol):
         if stop is not None:
             stop.set()
 
+    def _get_handler(self, feature_name: str) -> Any:
+        server: Any = self._server
+        if not feature_name.startswith(OURS) or feature_name == ALIVE or server.loaded:
+            return super()._get_handler(feature_name)
+        known = super()._get_handler
+
+        async def later(params: Any) -> Any:
+            """What is typed meanwhile is judged at once, and what is cancelled meanwhile is cancelled."""
+            number = self.msg_id
+            if number is not None:
+                self.stops[number] = threading.Event()
+            try:
+                await asyncio.to_thread(server.load)
+                return await known(feature_name)(params)
+            finally:
+                if number is not None:
+                    self.stops.pop(number, None)
+
+        return later
+
+    def take(self, body: bytes) -> None:
+        """Raises Unreadable."""
+        message: Any = message_in(body, self.structure_message)
+        if self._shutdown and getattr(message, "method", "exit") != lsp.EXIT and hasattr(message, "id"):
+            raise Unreadable(INVALID_REQUEST, "the server is shutting down", message.id)
+        self.handle_message(message)
+
+    def refuse(self, problem: Unreadable) -> None:
+        """Written out: lsprotocol leaves out a number that is null, which JSON-RPC has where none can be told."""
+        if not problem.notifies:
+            error = {"code": problem.code, "message": str(problem)}
+            self._send_data({"jsonrpc": "2.0", "id": problem.number, "error": error})
+
 
 class Sidecar(LanguageServer):
     """The server process: one per window."""
@@ -77,132 +98,71 @@ class Sidecar(LanguageServer):
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  (pygls leaves *args untyped)
             "slipway",
             __version__,
-            TextDocumentSyncKind.Incremental,
+            lsp.TextDocumentSyncKind.Incremental,
             protocol_cls=_Protocol,
             converter_factory=_converter,
             max_workers=4,
         )
         self.leaving = Leaving()
-        self._running: asyncio.AbstractEventLoop | None = None
-        self._settings = settings_from(environ, tokens=self._ask_for_token, say=self._say)
-        for method in wire.METHODS:
-            self.feature(method)(self._handler(method))
-        self._editor = Editor(self, self._settings)
+        self._environ = environ
+        self._loading = threading.Lock()
+        self.loaded = False
+        self.editor = Editor(self, environ)
+
+        def initialized(_: Any) -> None:
+            self._follow()
+
+        def alive(_: Any) -> None:
+            """Answered by the loop itself, whatever the actions are at."""
+
+        self.feature(lsp.INITIALIZED)(initialized)
+        self.feature(ALIVE)(alive)
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Failures are answers to requests, shown by whoever asked; nothing pops up by itself."""
         log.debug("%s: %s", source, type(error).__name__)
 
-    def _handler(self, method: str) -> Any:
-        async def handle(params: Any) -> Any:
-            return await self._serve(method, params)
-
-        return handle
-
-    async def _serve(self, method: str, params: Any) -> Any:
-        """Validates, runs the action in a thread, and answers with its result or a typed failure."""
-        loop = self._running = asyncio.get_running_loop()
-        spoken = self.protocol
-        assert isinstance(spoken, _Protocol)
-        request = spoken.msg_id
-        stop = threading.Event()
+    def speak(self, stdout: BinaryIO) -> None:
+        """Until the client ends it, or has gone."""
+        self.protocol.set_writer(StdoutWriter(stdout))
         try:
-            message = wire.METHODS[method].params.model_validate(params if params is not None else {})
-        except ValidationError as error:
-            raise JsonRpcException(_invalid(error), INVALID_PARAMS) from None
-        operation = message.operation if isinstance(message, wire.Operation) else ""
-
-        def tell(line: wire.LogLine) -> None:
-            loop.call_soon_threadsafe(self.protocol.notify, "slipway/logLine", line.model_dump(by_alias=True))
-
-        context = Context(self._settings, lambda event: self._show(loop, operation, event), stop, self.leaving, tell)
-        if request is not None:
-            spoken.stops[request] = stop
-        try:
-            result = await _in_thread(lambda: EVERY_ACTION[method](message, context))
-        except SlipwayError as error:
-            data = wire.failure(error).model_dump(by_alias=True)
-            raise JsonRpcException(str(error), wire.USER_ERROR, data) from error
-        except Exception as error:  # the outermost handler: whatever it is, the client gets an answer
-            log.exception("%s failed", method)
-            raise JsonRpcException(f"{type(error).__name__}: {error}", INTERNAL_ERROR) from error
+            asyncio.run(self._listen(Frames(sys.stdin.buffer, self.thread_pool)))
+        except (BrokenPipeError, KeyboardInterrupt, SystemExit):
+            pass  # the client has gone, or wants this end
         finally:
-            if request is not None:
-                spoken.stops.pop(request, None)
-            if method in READING:
-                self._editor.look_again()
-        return result.model_dump(by_alias=True)
+            self.shutdown()
 
-    def _show(self, loop: asyncio.AbstractEventLoop, operation: str, event: Event) -> None:
-        """From a worker thread: the event as a notification, sent by the loop."""
-        text = wire.sentence(event.text)
-        if event.kind == "progress":
-            message: wire.Message = wire.Progress(operation=operation, text=text, increment=event.increment)
-            loop.call_soon_threadsafe(self.protocol.notify, "slipway/progress", message.model_dump(by_alias=True))
-        else:
-            message = wire.Log(level=event.level, text=text)
-            loop.call_soon_threadsafe(self.protocol.notify, "slipway/log", message.model_dump(by_alias=True))
+    async def _listen(self, frames: Frames) -> None:
+        spoken = self._spoken
+        while True:
+            try:
+                body = await frames.body()
+                if body is None:
+                    return
+                spoken.take(body)
+            except Unreadable as problem:
+                spoken.refuse(problem)
 
-    def _say(self, text: Text) -> None:
-        """What the gateway has to say while a session is opened; it is called from worker threads."""
-        message = wire.Log(level="info", text=wire.sentence(text)).model_dump(by_alias=True)
-        self._loop().call_soon_threadsafe(self.protocol.notify, "slipway/log", message)
+    @property
+    def _spoken(self) -> _Protocol:
+        assert isinstance(self.protocol, _Protocol)
+        return self.protocol
 
-    def _ask_for_token(
-        self, cloud: AzureCloud, scopes: list[str], tenant_id: str | None, claims: str | None, silent: bool
-    ) -> tuple[str, int]:
-        """From a worker thread: asks VS Code for a token and waits for its answer."""
-        params = wire.TokenParams(cloud=cloud, scopes=scopes, tenant_id=tenant_id, claims=claims, silent=silent)
+    def _follow(self) -> None:
+        """The client has its answer: what the next ones need is loaded while it thinks."""
+        threading.Thread(target=self.load, name="load", daemon=True).start()
 
-        async def ask() -> Any:
-            return await self.protocol.send_request_async("slipway/token", params.model_dump(by_alias=True))
+    def load(self) -> None:
+        """What answers the extension's own requests; once."""
+        with self._loading:
+            if self.loaded:
+                return
+            from sidecar.doors.requests import Requests  # noqa: PLC0415  (most of the program: the first answer needs none of it)
 
-        try:
-            answer = asyncio.run_coroutine_threadsafe(ask(), self._loop()).result()
-        except JsonRpcException as error:
-            raise NotSignedIn(
-                Text("You are not signed in to Azure."), Text("Sign in when a command asks you to, or run it again.")
-            ) from error
-        token = wire.Token.model_validate(answer)
-        return token.token, token.expires_on
-
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        assert self._running is not None, "actions run only while the loop does"
-        return self._running
-
-
-def _invalid(error: ValidationError) -> str:
-    """Names the field: unknown ones are refused like wrong ones."""
-    first = error.errors()[0]
-    place = ".".join(str(each) for each in first["loc"]) or "params"
-    return f"{place}: {first['msg']}"
-
-
-async def _in_thread(action: Callable[[], wire.Message]) -> wire.Message:
-    """Runs an action in a thread that never holds the process back: when the window closes, the process ends at once.
-
-    What the action had begun goes on in the cloud, and the next run finds it."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[wire.Message] = loop.create_future()
-
-    def settle(result: wire.Message | None, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is not None:
-            done.set_exception(error)
-        elif result is not None:
-            done.set_result(result)
-
-    def run() -> None:
-        try:
-            result = action()
-        except Exception as error:  # noqa: BLE001  (raised again where the action is awaited)
-            loop.call_soon_threadsafe(settle, None, error)
-        else:
-            loop.call_soon_threadsafe(settle, result, None)
-
-    threading.Thread(target=run, name="action", daemon=True).start()
-    return await done
+            requests = Requests(self, self._spoken.stops, self._environ)
+            for method in requests.methods:
+                self.feature(method)(requests.handler(method))
+            self.loaded = True
 
 
 def _converter() -> Any:

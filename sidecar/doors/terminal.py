@@ -284,6 +284,7 @@ def status(found: wire.Status) -> str:
         ),
         ("runs on", None if found.runs_on is None else runs_on(found.runs_on)),
         *[("also", f"{each.name}  {each.state}, {each.health}") for each in found.revisions if not each.serves],
+        ("cost now", "; ".join(spoken(each) for each in found.cost) or None),
         ("reason", None if found.reason is None else spoken(found.reason)),
         *[("note", spoken(each)) for each in found.notes],
     ]

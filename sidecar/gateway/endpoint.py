@@ -97,6 +97,16 @@ class Version:
         return self.base is not None or self.refused is None
 
 
+@dataclass(frozen=True)
+class ModelEntry:
+    """A line of /v1/models. `parent`: the base of an adapter. `context`: tokens that fit, where the server tells it."""
+
+    name: str
+    parent: str | None
+    hash: str | None
+    context: int | None
+
+
 _IN_FLIGHT = re.compile(r"^slipway_in_flight ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -215,8 +225,19 @@ class Endpoint:
             return False
 
     def models(self) -> list[str]:
+        return [each.name for each in self.described_models()]
+
+    def described_models(self) -> tuple[ModelEntry, ...]:
         body = self._asked("GET", "/v1/models")
-        return [str(each["id"]) for each in cast("list[dict[str, Any]]", body.get("data", []))]
+        return tuple(
+            ModelEntry(
+                str(each["id"]),
+                str(each["parent"]) if each.get("parent") else None,
+                str(each["hash"]) if each.get("hash") else None,
+                most if isinstance(most := each.get("max_model_len"), int) else None,
+            )
+            for each in cast("list[dict[str, Any]]", body.get("data", []))
+        )
 
     def ask(self, model: str, question: str, *, system: str | None = None, max_tokens: int = 48) -> str:
         """One greedy answer of base or adapter."""

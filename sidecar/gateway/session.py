@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 
 from sidecar.core.platforms import Platform, platform_of
+from sidecar.core.state_folder import state_folder
 from sidecar.gateway.credentials import Renewable, TokenSource, azure_credential, local_credential
 from sidecar.gateway.local import LocalCloud, hindrance, known_local_cloud, local_cloud, refuse_where_it_can_not_run
 from sidecar.gateway.local_image import prepare_image
@@ -212,8 +213,7 @@ def settings_from(
     tenant: str | None = None,
 ) -> Settings:
     """State folders: $SLIPWAY_STATE or the XDG data folder; the local cloud's in $SLIPWAY_LOCAL_STATE or below it."""
-    data = Path(environ.get("XDG_DATA_HOME") or Path(environ.get("HOME") or Path.home()) / ".local" / "share")
-    state = Path(environ.get("SLIPWAY_STATE") or data / "slipway")
+    state = state_folder(environ)
     return Settings(
         Path(environ.get("SLIPWAY_LOCAL_STATE") or state / "localcloud"), state, environ, tokens, say, tenant
     )

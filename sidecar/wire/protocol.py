@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
+from sidecar.wire.chat import ChatAnswer as ChatAnswer
+from sidecar.wire.chat import ChatBegan as ChatBegan
+from sidecar.wire.chat import ChatCode as ChatCode
+from sidecar.wire.chat import ChatCodeParams as ChatCodeParams
+from sidecar.wire.chat import ChatMessage as ChatMessage
+from sidecar.wire.chat import ChatModel as ChatModel
+from sidecar.wire.chat import ChatModels as ChatModels
+from sidecar.wire.chat import ChatModelsParams as ChatModelsParams
+from sidecar.wire.chat import ChatParams as ChatParams
+from sidecar.wire.chat import ChatRequest as ChatRequest
+from sidecar.wire.chat import ChatText as ChatText
 from sidecar.wire.evaluation import Evaluated as Evaluated
 from sidecar.wire.evaluation import EvaluateParams as EvaluateParams
 from sidecar.wire.evaluation import EvaluationFigure as EvaluationFigure
@@ -216,6 +227,8 @@ class Status(Message):
     runs_on: RunsOn | None
     revisions: list[RevisionLine]
     cooldown: int
+    cost: list[Sentence]
+    """What it costs now by list price; empty where nothing is provisioned."""
     looked_at: str
     """UTC in ISO 8601."""
 
@@ -298,6 +311,9 @@ METHODS: dict[str, Method] = {
     "slipway/keepWarm": Method(WarmParams, Warmed),
     "slipway/remove": Method(RemoveParams, Removed),
     "slipway/folderHeld": Method(FolderHeldParams, FolderHeld),
+    "slipway/chatModels": Method(ChatModelsParams, ChatModels),
+    "slipway/chat": Method(ChatParams, ChatAnswer),
+    "slipway/chatCode": Method(ChatCodeParams, ChatCode),
     "slipway/upload": Method(UploadParams, Uploaded),
     "slipway/sample": Method(SampleParams, Sampled),
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
@@ -311,6 +327,8 @@ NOTIFICATIONS: dict[str, Method] = {
     "slipway/progress": Method(Progress, None),
     "slipway/log": Method(Log, None),
     "slipway/logLine": Method(LogLine, None),
+    "slipway/chatBegan": Method(ChatBegan, None),
+    "slipway/chatText": Method(ChatText, None),
 }
 """Notifications to the extension."""
 

@@ -11,7 +11,10 @@ from pydantic.alias_generators import to_camel
 from sidecar.wire import protocol
 from sidecar.wire.protocol import CALLBACKS, METHODS, NOTIFICATIONS, USER_ERROR, Message
 from sidecar.words.names import (
+    ALIVE,
     AzureCloud,
+    ChatFinish,
+    ChatRole,
     CloudName,
     LogSource,
     Phase,
@@ -25,6 +28,8 @@ from sidecar.words.names import (
 NAMED: dict[str, object] = {
     "CloudName": CloudName,
     "AzureCloud": AzureCloud,
+    "ChatRole": ChatRole,
+    "ChatFinish": ChatFinish,
     "State": State,
     "Phase": Phase,
     "LogSource": LogSource,
@@ -59,7 +64,7 @@ def typescript() -> str:
         lines.extend(["}", ""])
     names = ", ".join(f'"{name}"' for name in NOTIFICATIONS)
     lines.append(f"export const NOTIFICATIONS = [{names}] as const satisfies readonly (keyof Notifications)[];")
-    lines.extend([f"export const USER_ERROR = {USER_ERROR};", ""])
+    lines.extend([f"export const USER_ERROR = {USER_ERROR};", f'export const ALIVE = "{ALIVE}";', ""])
     return "\n".join(lines)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeGuard, get_args
 
+ALIVE = "slipway/alive"
+"""The request by which a client asks for a sign of life; whoever has hung can't answer it."""
+
 CloudName = Literal["auto", "local", "azure", "azureChina", "azureUSGovernment"]
 
 AzureCloud = Literal["azure", "azureChina", "azureUSGovernment"]
@@ -55,6 +58,12 @@ SnippetLanguage = Literal["url", "curl", "python", "javascript"]
 
 RemovableKind = Literal["app", "releases", "mount", "environment", "logs", "share", "account"]
 """What *Delete inference resources* may take away, in the order in which it goes: nothing before what uses it."""
+
+ChatRole = Literal["system", "user", "assistant"]
+"""Who says a message of a conversation."""
+
+ChatFinish = Literal["stop", "length", "stopped"]
+"""How an answer ended: by itself, at the most tokens that were asked for, or because the person stopped it."""
 
 ModelKind = Literal["adapter", "base"]
 """What a folder holds that is uploaded."""

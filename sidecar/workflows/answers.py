@@ -216,6 +216,7 @@ def shown_status(found: Status) -> wire.Status:
             for each in found.revisions
         ],
         cooldown=found.cooldown,
+        cost=[wire.sentence(each) for each in found.cost],
         looked_at=now(),
     )
 

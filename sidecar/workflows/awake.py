@@ -1,4 +1,4 @@
-"""Whether an app is awake, looked at without waking it; and, where somebody wants that, awake until it answers."""
+"""Whether an app is awake, and its way there once somebody wants it to be: what starts is waited for, what sleeps is woken."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from sidecar.decisions.serving import address_of, serving_revision
 from sidecar.gateway import apps, revisions
 from sidecar.gateway.endpoint import Knock
 from sidecar.gateway.place import AppPlace
+from sidecar.words.errors import EndpointError
 from sidecar.words.text import Text
 from sidecar.workflows.bearing import Bearing
+from sidecar.workflows.diagnose import Diagnosis
+from sidecar.workflows.restart import Patience
 from sidecar.workflows.watch import replicas_of
+
+READY_SECONDS = Patience().whole
+"""For a replica that starts: its GPU is billed meanwhile, and what has not begun to answer by then does not."""
+
+LOST_SECONDS = Patience().lost
+"""For which answers may be lost: a lid is closed, a network changes, and the app goes on."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """`running`: a replica is there, which is billed. `ready`: one answers."""
-
     app: apps.App
     url: str
     running: bool
@@ -26,6 +33,7 @@ class Seen:
 
 
 def look(place: AppPlace, endpoint: str) -> Seen:
+    """`endpoint`: as the workspace names it. Nothing is sent there."""
     app = apps.app(place)
     if app.stopped:
         return Seen(app, "", running=False, ready=False)
@@ -55,3 +63,14 @@ def until_ready(
         return None
     finally:
         knock.end()
+
+
+def not_ready(message: Text, found: Diagnosis) -> EndpointError:
+    """`message`, which names the cause, with what helps against that."""
+    advice = Text("AI Toolkit: Why is it not ready? tells more; stop the app to pay for nothing meanwhile.")
+    return EndpointError(
+        message,
+        advice if found.cause is None else found.cause.advice,
+        code="NotReady" if found.cause is None else found.cause.code,
+        detail=None if found.cause is None else found.cause.detail,
+    )

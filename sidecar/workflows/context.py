@@ -28,6 +28,8 @@ class Context:
     """Of the process that the action runs in."""
     tell: Callable[[wire.LogLine], None] = field(default=lambda _: None)
     """Lines of an app's logs: for whoever asked, and for no log of ours."""
+    answer: Callable[[wire.ChatBegan | wire.ChatText], None] = field(default=lambda _: None)
+    """What a model answers, piece by piece: likewise."""
 
     @property
     def patience(self) -> Patience:

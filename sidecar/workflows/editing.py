@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
@@ -80,6 +80,8 @@ class Editing:
     state: Path
     environ: Mapping[str, str]
     opened: Callable[[Path], str | None]
+    lenses: ClassVar = LENSES
+    no_json: ClassVar = NO_JSON
     _templates: dict[Path, tuple[str, Template | None]] = field(
         default_factory=dict[Path, tuple[str, "Template | None"]]
     )

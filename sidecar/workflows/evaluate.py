@@ -17,20 +17,20 @@ from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace, target_of
 from sidecar.decisions.evaluation import Asked, Earlier, Judged, judge, told_of
 from sidecar.decisions.evaluation_document import About, document, summary
-from sidecar.gateway.answering import Answering
 from sidecar.gateway.endpoint import Endpoint, Version
+from sidecar.gateway.rows import Answering
 from sidecar.gateway.session import Session
 from sidecar.words.errors import ConsentNeeded, EndpointError, WorkspaceError
 from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
-from sidecar.workflows.awake import Seen, look, until_ready
+from sidecar.workflows.awake import LOST_SECONDS, READY_SECONDS, Seen, look, not_ready, until_ready
 from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.evaluating import Way, ask_all, asked_by
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
-from sidecar.workflows.restart import Patience, minutes
+from sidecar.workflows.restart import minutes
 
 CONSENT = "wake-to-evaluate"
 
@@ -142,28 +142,18 @@ def _awake(workspace: Workspace, session: Session, seen: Seen, journal: Journal,
             ),
             Text("Loading the model takes minutes; nothing is asked before."),
         )
-    patience = Patience()
     target = target_of(workspace)
-    woken = until_ready(
-        place_of(session, target),
-        target.endpoint,
-        Bearing(journal, patience.lost),
-        journal,
-        seen=seen,
-        seconds=patience.whole,
-    )
+    bearing = Bearing(journal, LOST_SECONDS)
+    woken = until_ready(place_of(session, target), target.endpoint, bearing, journal, seen=seen, seconds=READY_SECONDS)
     if woken is None or not woken.ready:
-        cause = why_not_ready(workspace, session)
-        raise EndpointError(
-            Text(
-                "{app} did not get ready within {minutes} minutes. {cause}",
-                app=name,
-                minutes=minutes(patience.whole),
-                cause=cause.sentence,
-            ),
-            Text("AI Toolkit: Why is it not ready? tells more; stop the app to pay for nothing meanwhile."),
-            code="NotReady" if cause.cause is None else cause.cause.code,
+        found = why_not_ready(workspace, session)
+        text = Text(
+            "{app} did not get ready within {minutes} minutes. {cause}",
+            app=name,
+            minutes=minutes(READY_SECONDS),
+            cause=found.sentence,
         )
+        raise not_ready(text, found)
     return woken
 
 

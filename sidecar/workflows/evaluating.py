@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.journal import Journal
 from sidecar.decisions.pace import left
-from sidecar.gateway.answering import Answering, Busy, Lost
+from sidecar.gateway.rows import Answering, Busy, Lost
 from sidecar.words.errors import EndpointError, SlipwayError
 from sidecar.words.text import Text
 

@@ -13,22 +13,16 @@ from sidecar.gateway.place import AppPlace
 from sidecar.gateway.session import Session
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
-from sidecar.workflows.awake import Seen, look, until_ready
+from sidecar.workflows.awake import LOST_SECONDS, READY_SECONDS, Seen, look, not_ready, until_ready
 from sidecar.workflows.bearing import Bearing
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.records import now
-from sidecar.workflows.restart import Patience, minutes
+from sidecar.workflows.restart import minutes
 
 SHARE = 0.6
 """Of the cooldown, between two requests: one that is lost leaves time for another look."""
-
-READY_SECONDS = Patience().whole
-"""For a replica that starts: its GPU is billed meanwhile, and what has not begun to answer by then does not."""
-
-LOST_SECONDS = Patience().lost
-"""For which answers may be lost: a lid is closed, a network changes, and the app goes on."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +81,9 @@ def keep_warm(
 def _never_ready(workspace: Workspace, session: Session, name: str, seconds: float) -> EndpointError:
     """With the cause, where one can be read."""
     found = why_not_ready(workspace, session)
-    advice = Text("AI Toolkit: Why is it not ready? tells more; stop the app to pay for nothing meanwhile.")
-    return EndpointError(
-        Text(
-            "{app} is not kept warm: it did not get ready within {minutes} minutes. {cause}",
-            app=name,
-            minutes=minutes(seconds),
-            cause=found.sentence,
-        ),
-        advice if found.cause is None else found.cause.advice,
-        code="NotReady" if found.cause is None else found.cause.code,
-        detail=None if found.cause is None else found.cause.detail,
+    told = {"app": name, "minutes": minutes(seconds), "cause": found.sentence}
+    return not_ready(
+        Text("{app} is not kept warm: it did not get ready within {minutes} minutes. {cause}", **told), found
     )
 
 

@@ -20,6 +20,7 @@ from sidecar.words.errors import EndpointError, NotFound, SlipwayError, Workspac
 from sidecar.words.names import Phase, State
 from sidecar.words.text import Text
 from sidecar.workflows.context import place_of
+from sidecar.workflows.cost_now import cost_of
 from sidecar.workflows.outcome import api_key_of, outcome_notes
 from sidecar.workflows.recorded import Recorded, recorded
 from sidecar.workflows.spending import spent_note, unused_note
@@ -76,6 +77,8 @@ class Status:
     runs_on: RunsOn | None = None
     revisions: tuple[RevisionStatus, ...] = ()
     cooldown: int = apps.DEFAULT_COOLDOWN
+    cost: tuple[Text, ...] = ()
+    """What it costs now, and has cost, as far as that is known."""
 
     @property
     def is_failure(self) -> bool:
@@ -108,7 +111,14 @@ def status(workspace: Workspace, session: Session) -> Status:
     found = revisions.revisions(place)
     if app.stopped:
         notes = tuple(unused_note(place, app, time.time()))
-        stopped = Status("stopped", endpoint=target.endpoint, app=target.app, reason=STOPPED, notes=notes)
+        stopped = Status(
+            "stopped",
+            endpoint=target.endpoint,
+            app=target.app,
+            reason=STOPPED,
+            notes=notes,
+            cost=cost_of(place, app, ()),
+        )
         return would_start(stopped, recorded(place, app, target))
     try:
         revision = serving_revision(app, found)
@@ -122,6 +132,7 @@ def status(workspace: Workspace, session: Session) -> Status:
         app=target.app,
         revisions=revision_lines(found, revision.name),
         cooldown=app.cooldown,
+        cost=cost_of(place, app, running),
     )
     try:
         address = address_of(target.endpoint, session.profile.scheme, app, found, revision.name)

@@ -15,6 +15,7 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS, journal_files, journalled
 from sidecar.workflows.answers import where_shown
 from sidecar.workflows.cancelling import Stopped, cancel, together, where_configured
+from sidecar.workflows.chatting import chat_action, chat_code_action, chat_models_action
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
@@ -159,6 +160,9 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/rotateKey": rotate_action,
     "slipway/keepWarm": warm_action,
     "slipway/remove": remove_action,
+    "slipway/chatModels": chat_models_action,
+    "slipway/chat": chat_action,
+    "slipway/chatCode": chat_code_action,
     "slipway/folderHeld": folder_held_action,
     "slipway/upload": upload_action,
     "slipway/sample": sample_action,

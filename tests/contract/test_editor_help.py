@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -12,10 +14,21 @@ import pytest_lsp
 from lsprotocol import types as lsp
 from pytest_lsp import ClientServerConfig, LanguageClient, client_capabilities
 
+from sidecar.core.last_read import Doubt, LastRead, keep_last_read
+from sidecar.words.text import Text
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest_lsp.fixture(config=ClientServerConfig(server_command=[sys.executable, "-m", "sidecar", "serve"]))
+STATE = Path(tempfile.mkdtemp(prefix="slipway-editor-"))
+
+
+@pytest_lsp.fixture(
+    config=ClientServerConfig(
+        server_command=[sys.executable, "-m", "sidecar", "serve"],
+        server_env={**os.environ, "SLIPWAY_STATE": str(STATE)},
+    )
+)
 async def client(lsp_client: LanguageClient) -> AsyncGenerator[None]:
     await lsp_client.initialize_session(
         lsp.InitializeParams(
@@ -25,6 +38,25 @@ async def client(lsp_client: LanguageClient) -> AsyncGenerator[None]:
     )
     yield
     await lsp_client.shutdown_session()
+
+
+LAST_READ = LastRead(
+    "2026-11-29 12:00",
+    "swedencentral",
+    regions=("swedencentral", "westus"),
+    profiles={"westus": ("Consumption",), "swedencentral": ("Consumption", "Consumption-GPU-NC8as-T4")},
+    gpus={"Consumption-GPU-NC8as-T4": 1},
+    quota={"Consumption-GPU-NC8as-T4": (0, 1)},
+    doubts=(
+        Doubt(
+            "gpuProfileType",
+            "Consumption-GPU-NC8as-T4",
+            "AdapterDoesNotFit",
+            Text("The adapter {name} does not fit.", name="gpu_model"),
+            certain=False,
+        ),
+    ),
+)
 
 
 @pytest.fixture
@@ -112,6 +144,50 @@ async def test_offers_words_and_lenses(client: LanguageClient, project: Path) ->
         "a catalogue's entry that is no text is left out"
     )
     assert list(commands[0].arguments or ()) == [str(project)]
+
+
+async def fixed(client: LanguageClient, uri: str) -> list[str]:
+    """The titles of what is offered for each thing that is told."""
+    titles: list[str] = []
+    for each in client.diagnostics[uri]:
+        context = lsp.CodeActionContext([each])
+        asked = lsp.CodeActionParams(lsp.TextDocumentIdentifier(uri), each.range, context)
+        titles += [str(action.title) for action in await client.text_document_code_action_async(asked) or ()]
+    return titles
+
+
+PARAMETERS = '{"parameters": {%s}}'
+
+
+NAMES = "provision/inference.parameters.json"
+KINDS: tuple[tuple[str, str, str, str | None], ...] = (
+    (NAMES, PARAMETERS % '"acaAppNam": {"value": "x"}', "InvalidTemplateParameter", "Ändern in acaAppName"),
+    (NAMES, PARAMETERS % '"maximumInstanceCount": {"value": "2"}', "InvalidParameterValue", "Ändern in 2"),
+    (NAMES, PARAMETERS % '"acaAppName": {"value": "<your-app>"}', "Placeholder", "Write null: the default"),
+    (NAMES, PARAMETERS % '"storageAccountName": {"value": "My-Account"}', "InvalidResourceName", 'Ändern in myaccount'),
+    (NAMES, PARAMETERS % '"location": {"value": "westus"}', "WorkloadProfileTypeNotAvailable", "Ändern in swedencentral"),
+    (NAMES, PARAMETERS % '"maximumInstanceCount": {"value": 3}', "MaxRegionalQuotaExceeded", "Ändern in 1"),
+    (NAMES, PARAMETERS % '"gpuProfileType": {"value": "Consumption-GPU-NC8as-T4"}', "AdapterDoesNotFit", None),
+    ("inference.config.json", '{"ACA_APP_NAM": "mine"}', "UnknownKey", "Ändern in ACA_APP_NAME"),
+    ("inference.config.json", '{"ACA_APP_NAME": 7}', "WorkspaceError", 'Ändern in "7"'),
+    ("smoke.json", '[{"contains": "x"}]', "InvalidSmoke", None),
+    ("smoke.json", '[{"prompt": "x", "max_tokens": "9"}]', "InvalidSmoke", None),
+)  # fmt: skip
+"""A file, what is wrong in it, what is told and what mends it: unknown names, types, placeholders, names by Azure's rules, a
+region without the GPU, more than the quota, an adapter that does not fit."""
+
+
+@pytest.mark.asyncio
+async def test_each_kind_of_mistake_is_told_with_what_mends_it(client: LanguageClient, project: Path) -> None:
+    """What the cloud has to say is as it was last read. Once opened, the mistake is judged whenever it changes."""
+    keep_last_read(STATE, project, LAST_READ)
+    for file, text, code, fix in KINDS:
+        uri = opened(client, project / "infra" / file, text)
+        assert [found for found, _ in await told(client, uri)] == [code], text
+        titles = await fixed(client, uri)
+        assert fix is None or titles[0] == fix, titles
+        client.text_document_did_close(lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(uri)))
+        assert await told(client, uri) == []
 
 
 @pytest.mark.asyncio

@@ -5,6 +5,7 @@ import path from "node:path";
 import process from "node:process";
 import type { Browser, Page } from "playwright-core";
 import { Chat } from "./chat";
+import { barriers } from "./chattab";
 import { eventually } from "./eventually";
 import { sampleFolder, sampleQuestions, type Question } from "./finetuning";
 import { newBrowser, root } from "./host";
@@ -65,9 +66,13 @@ describe("the chat page in a browser", function () {
     await server.ready();
     assert.equal(await chat.model(), ADAPTER);
     await chat.setTemperature(0);
+    await chat.heading.filter({ hasText: `Chat with ${ADAPTER} (adapter of ${BASE})` }).waitFor();
     await chat.ask(first.question, first.adapter);
+    assert.equal(chat.answeredBy, ADAPTER);
     await chat.choose(BASE);
+    await chat.heading.filter({ hasText: new RegExp(`^Chat with ${BASE}$`) }).waitFor();
     await chat.ask(second.question, second.base);
+    assert.equal(chat.answeredBy, BASE);
     assert.notEqual(second.base, second.adapter);
     await chat.choose(ADAPTER);
     await chat.ask(second.question, second.adapter);
@@ -89,6 +94,10 @@ describe("the chat page in a browser", function () {
   it("base and adapter answer side by side", async () => {
     await chat.compare(first.question, ADAPTER, [first.base, first.adapter]);
     await screenshot(chat.page, "compare");
+    await chat.choose(BASE);
+    await chat.page.getByLabel("Question").press("Enter");
+    await chat.page.getByText(`${BASE} beside itself compares nothing.`).waitFor();
+    await chat.choose(ADAPTER);
     assert.deepEqual(chat.errors, []);
     assert.deepEqual(chat.outgoing, []);
   });
@@ -141,6 +150,7 @@ describe("the chat page in a browser", function () {
         assert.ok(look.bottom <= look.height, "the input is on the screen");
         assert.ok(colorScheme === "light" ? look.brightness > 200 : look.brightness < 60, `the background's brightness is ${look.brightness}`);
         assert.deepEqual(seen.errors, []);
+        assert.deepEqual(await barriers(page), []);
         await page.close();
       });
     }

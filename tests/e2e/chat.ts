@@ -8,6 +8,9 @@ export class Chat {
   /** Every address that the page asked for, whether it was allowed to or not. */
   readonly requests: string[] = [];
 
+  /** Who gave the last answer, as it says itself. */
+  answeredBy = "";
+
   constructor(readonly page: Page) {
     page.setDefaultTimeout(PATIENCE);
     page.on("pageerror", (error) => this.errors.push(error.message));
@@ -103,15 +106,22 @@ export class Chat {
     const matches = (): boolean => (typeof expected === "string" ? last === expected : expected.test(last));
     await eventually(`the answer ${String(expected)} to "${question}"`, 240_000, async () => {
       if ((await answers.count()) <= before) return false;
-      last = (await answers.last().innerText()).trim();
+      const [name = "", ...said] = (await answers.last().innerText()).trim().split(/\n+/);
+      last = said.join("\n");
+      this.answeredBy = name.trim();
       if (matches()) return true;
       throw new Error(`it is: ${last}`);
     });
   }
 
-  /** The last one of the page; its placeholder goes after the first message. */
   private get input(): Locator {
-    return this.page.locator("textarea").last();
+    // Gradio puts the button into the label.
+    return this.page.getByRole("textbox", { name: /^Message (Send|Stop)$/ });
+  }
+
+  /** Who answers, by the page's heading. */
+  get heading(): Locator {
+    return this.page.getByRole("heading", { level: 1 });
   }
 
   private async openOptions(): Promise<void> {

@@ -1,9 +1,10 @@
 // A Provision that is cancelled, and one whose sidecar is killed, in a real VS Code: what the person reads, and how it goes on.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
+import { eventually } from "./eventually";
 import { fineTuningBegan } from "./finetuning";
 import { Host, root } from "./host";
 import type { Window } from "./window";
@@ -14,13 +15,17 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
   this.timeout(600_000);
   let scratch: string;
   let host: Host;
+  let provisioned: Window | undefined;
+  let traffic: string;
 
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-cut-"));
+    traffic = path.join(scratch, "traffic"); // of its own: its lines are counted
+    mkdirSync(traffic);
     const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
     const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
     // An environment takes forty seconds to be made: long enough to be met in the middle, twice, on a busy machine.
-    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 1, environment: 2000 } } });
+    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 0.02, environment: 2000 } }, env: { SLIPWAY_LOCAL_RECORD: traffic } });
   });
   after(async () => {
     await host.stop();
@@ -79,5 +84,31 @@ describe("a Provision that does not come to its end, in a real VS Code", functio
     assert.ok(window.log.includes("is under way already: following it"), "the run that was begun is followed");
     await window.screenshot("provision gone on");
     assert.ok(Object.values(config(folder)).every((value) => typeof value === "string" && value !== ""));
+    provisioned = window;
+  });
+
+  it("of what sleeps nothing is asked while its view is open, and nothing wakes it", async () => {
+    const window = provisioned ?? assert.fail("nothing was provisioned");
+    const view = await window.showView();
+    await eventually("it sleeps", 120_000, async () => {
+      await window.run("AI Toolkit: Refresh");
+      await view.getByRole("treeitem", { name: /^Last looked at/ }).waitFor();
+      return view.getByRole("treeitem", { name: "State: asleep (the first request wakes it)" }).isVisible();
+    });
+    await view.getByRole("treeitem", { name: /^Cost now: .* nothing for a GPU: no replica is awake$/ }).waitFor();
+    await window.screenshot("asleep");
+    const requests = (): number => readdirSync(traffic).reduce((sum, each) => sum + readFileSync(path.join(traffic, each), "utf8").split("\n").length - 1, 0);
+    let [before, same] = [0, 0];
+    await eventually("the last look has ended", 90_000, () => {
+      same = requests() === before ? same + 1 : 0;
+      before = requests();
+      return same > 20;
+    });
+    // What must not happen has a time in which it would: while a replica starts the view looks every five seconds.
+    await window.page.waitForTimeout(12_000);
+    assert.equal(requests(), before, "the view has asked by itself");
+    await window.run("AI Toolkit: Refresh");
+    await eventually("a look is counted", 90_000, () => requests() > before);
+    await view.getByRole("treeitem", { name: "State: asleep (the first request wakes it)" }).waitFor();
   });
 });

@@ -6,7 +6,8 @@ import path from "node:path";
 import process from "node:process";
 import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, keysRotated } from "./finetuning";
-import { Host, root } from "./host";
+import { Host } from "./host";
+import { RoughPython, framed } from "./rough";
 import { Caller, crashing, startingSlowly, withOtherPackages } from "./releases";
 import type { Window } from "./window";
 
@@ -20,13 +21,14 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
   let folder: string;
   let host: Host;
   let window: Window;
+  let python: RoughPython;
 
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-fail-"));
     folder = path.join(scratch, "phi-finetuned");
     // Packages that are there already: how they are made is the journey's to show.
-    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    host = await Host.start({ settings: { "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" } });
+    python = RoughPython.in(path.join(scratch, "python"));
+    host = await Host.start({ settings: { "slipway.python.path": python.interpreter, "slipway.python.importStrategy": "fromEnvironment" } });
     const place = fineTuningBegan("rg-failures", host.env);
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
@@ -159,6 +161,7 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     assert.equal(new Set(answers.map(({ release }) => release)).size, 2, "the one before and the new one have answered");
     assert.ok(answers.some((each) => each.release === before && each.began < ended && each.ended > began), "an answer streamed meanwhile");
     await view.getByRole("treeitem", { name: /^Replicas: 1/ }).waitFor();
+    await view.getByRole("treeitem", { name: /^Cost now: These prices are made up: .+ \d+\.\d\d USD an hour by list price; about \d+\.\d\d USD since/ }).waitFor();
     await window.clearNotifications();
   });
 
@@ -202,6 +205,20 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     process.kill(window.sidecar, "SIGKILL");
     await window.notification(/A deployment of phi-finetuned was cut off at/).waitFor({ timeout: 120_000 });
     await window.screenshot("failure 4d cut off");
+    await window.press(/was cut off at/, "Go on");
+    goOn();
+    await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
+    await window.clearNotifications();
+  }));
+
+  it("a background process that can't be understood is ended and told, and the Deploy goes on", () => startingSlowly(folder, async (goOn) => {
+    await window.run(`AI Toolkit: ${DEPLOY}`);
+    await window.step(DEPLOY, /Starting release|Installing dependencies|Loading/);
+    await python.says("a library's warning, which is passed over\n");
+    await python.says(framed("{ this is no JSON"));
+    await window.notification(/sent what could not be read, so it was ended/).waitFor({ timeout: 120_000 });
+    assert.ok(window.said("held what is no message: a library's warning") > 0);
+    await window.screenshot("failure 4e not understood");
     await window.press(/was cut off at/, "Go on");
     goOn();
     await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });

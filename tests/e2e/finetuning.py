@@ -3,7 +3,8 @@
 `began GROUP` makes the resource group and prints infra/finetuning.config.json's two first keys; `left FOLDER` puts the
 base model and the adapter on the share that the folder's infra/inference.config.json names; `broke FOLDER` cuts the adapter's
 weights there in half, as an upload that broke off leaves them; `rotated FOLDER` renews the storage account's keys, as an owner
-or a policy does; `asks` prints the sample's questions, `sample` its folder.
+or a policy does; `awake FOLDER` counts its replicas without a request to them; `asks` prints the sample's questions, `sample` its
+folder.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from azure.mgmt.storage import StorageManagementClient
 
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors.demo import sample_models, upload_models
-from sidecar.gateway import resources
+from sidecar.gateway import resources, revisions
 from sidecar.gateway.files import open_share
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import GroupPlace
@@ -49,6 +50,10 @@ def main(verb: str, argument: str) -> None:
         with StorageManagementClient(session.credential, target.subscription_id, **session.arm_options()) as client:
             for name in ("key1", "key2"):
                 client.storage_accounts.regenerate_key(target.resource_group, target.storage_account, {"keyName": name})
+    elif verb == "awake":
+        target = target_of(open_workspace(argument))
+        place = GroupPlace(session, target.subscription_id, target.resource_group).app(target.app)
+        print(json.dumps(sum(len(revisions.replicas(place, each.name)) for each in revisions.revisions(place))))
     elif verb == "left":
         folder, _ = sample_models(settings, threading.Event())
         upload_models(session, open_workspace(argument), folder)

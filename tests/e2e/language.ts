@@ -26,7 +26,12 @@ export function speakPseudo(extension: string): void {
   }
 }
 
-const LETTERS: Readonly<Record<string, string>> = Object.fromEntries([..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"].map((letter, at) => [letter, [..."àƀćđēƒĝħĩĵķľɱńōƥƣŕšţũṽŵẋŷžÀƁĆĐĒƑĜĦĨĴĶĽṀŃŌƤɊŔŠŢŨṼŴẊŶŽ"][at] ?? letter]));
+const KEYBOARD = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const OTHERS = "àƀćđēƒĝħĩĵķľɱńōƥƣŕšţũṽŵẋŷžÀƁĆĐĒƑĜĦĨĴĶĽṀŃŌƤɊŔŠŢŨṼŴẊŶŽ";
+
+function other(letter: string): string {
+  return OTHERS[KEYBOARD.indexOf(letter)] ?? letter;
+}
 
 /** Links, holes and commands stay as they are; the rest is said in other letters, a third longer. */
 export function pseudo(text: string): string {
@@ -34,7 +39,7 @@ export function pseudo(text: string): string {
   let said = "";
   let at = 0;
   for (const each of [...text.matchAll(kept), undefined]) {
-    said += [...text.slice(at, each?.index ?? text.length)].map((letter) => LETTERS[letter] ?? letter).join("");
+    said += text.slice(at, each?.index ?? text.length).replace(/[A-Za-z]/g, other);
     if (each === undefined) break;
     said += each[0];
     at = each.index + each[0].length;

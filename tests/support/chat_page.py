@@ -30,7 +30,9 @@ class ChatPage:
         """A turn of the conversation; the page shows question and answer."""
         *_, last = self.events(question)
         assert last["msg"] == "close_stream", last
-        return str(self.kept[-1]["content"][0]["text"])
+        name, _, said = str(self.kept[-1]["content"][0]["text"]).partition("\n\n")
+        assert name == f"`{self.model}`", "who answers stands above the answer"
+        return said
 
     def events(self, question: str, tokens: int = 64, temperature: float = 0) -> Generator[dict[str, Any]]:
         """As they come, the first being what joining the queue gave."""

@@ -94,6 +94,7 @@ def test_an_import_against_a_law_is_refused_whichever_law_it_is(copy: Path) -> N
         "What is decided, worded or kept in the person's folder has no network": ("sidecar.core.sync", "httpx"),
         "Decisions and the ARM language touch no file and start nothing": ("sidecar.decisions.excerpt", "os"),
         "Only the JSON-RPC door knows pygls": ("sidecar.doors.cli", "pygls"),
+        "Only the assistants' door knows MCP": ("sidecar.doors.server", "mcp"),
         "Tensors are in compute and weights only": (
             "inference.engine.schedule.scheduler",
             "torch",

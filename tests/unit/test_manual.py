@@ -11,9 +11,10 @@ import pytest
 
 from sidecar.doors.cli import parser_of
 from sidecar.doors.verbs import VERBS
-from tests.manual import PAGE, ROOT, shown_calls, with_tables
+from tests.manual import PAGE, PAGES, ROOT, shown_calls, with_tables
+from tests.pictures import PAGES as PICTURED
+from tests.pictures import PICTURES
 
-PAGES = sorted([ROOT / "README.md", PAGE, *(ROOT / "extension" / "docs").glob("*.md")])
 NAMES = [each.relative_to(ROOT).as_posix() for each in PAGES]
 
 
@@ -24,7 +25,7 @@ def test_every_call_that_a_page_shows_is_one_that_the_parser_takes(page: Path):
         for one in call.split("&&"):
             words = [each for each in shlex.split(re.sub(r"\[[^]]*\]", "", one)) if each != "…"][1:]
             if len(words) == 1:  # the verb's name, in a sentence
-                assert words[0] in {*VERBS, "demo"}, one
+                assert words[0] in {*VERBS, "demo", "mcp"}, one
             else:
                 parser_of("slipway").parse_args(words)
 
@@ -51,3 +52,19 @@ def test_the_tables_are_as_they_are_written():
     assert with_tables(page) == page
     assert "`slipway upload`" in page
     assert with_tables(page.replace("`slipway upload`", "`slipway up`")) == page
+
+
+def test_each_picture_is_one_that_a_test_takes_and_each_language_shows_it():
+    shown = {
+        page.name: re.findall(r"^!\[[^]]+\]\((.+)\)$", page.read_text(), re.MULTILINE) for page in PICTURED.glob("*.md")
+    }
+    assert (
+        {name for names in shown.values() for name in names}
+        == set(PICTURES)
+        == {f.name for f in PICTURED.glob("*.png")}
+    )
+    for name, (spec, title) in PICTURES.items():
+        before = title.partition(" Change it to ")[0]
+        assert before in (ROOT / spec).read_text(encoding="utf-8"), title
+        pages = [page for page in shown if page.split(".")[0] == name.removesuffix(".png")]
+        assert all(shown[page] == [name] for page in pages), pages

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from gradio_client import Client
 from gradio_client.client import Job
+from gradio_client.exceptions import AppError
 
 from tests.contract.inference.conftest import Endpoint, Sample, Started
 from tests.support.chat_page import TURN, ChatPage
@@ -94,6 +95,8 @@ def test_base_and_adapter_answer_side_by_side(chat: Client, sample: Sample):
     asked = sample.questions[5]
     both = chat.predict(asked["question"], sample.adapter, "", 64, 0, 0.95, 0, api_name="/compare")
     assert tuple(both) == (asked["base"], asked["adapter"])
+    with pytest.raises(AppError, match="beside itself compares nothing"):
+        chat.predict(asked["question"], sample.base, "", 64, 0, 0.95, 0, api_name="/compare")
 
 
 def test_an_idle_page_holds_no_request(endpoint: Endpoint, chat: Client):

@@ -12,7 +12,9 @@ import pytest
 from sidecar.core.journal import Event, Journal
 from sidecar.core.workspace import target_of
 from sidecar.gateway import apps, revisions
+from sidecar.gateway.answering import Question
 from sidecar.words.errors import ConsentNeeded, EndpointError, WorkspaceError
+from sidecar.workflows.chat import chat, models
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.evaluate import Wish, evaluate
@@ -85,6 +87,12 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     warmed = keep_warm(project.workspace, project.session, journal(project), wake=False)
     assert (warmed.ended, replicas(project)) == ("asleep", 0), "looking whether to keep it warm wakes nothing"
     refuses_to_wake(project)
+    listed = models(project.workspace, project.session, journal(project), wake=False)
+    assert (listed.state, listed.models, replicas(project)) == ("asleep", (), 0), "nor does looking whom to chat with"
+    question = Question("any", [{"role": "user", "content": "Hello"}])
+    with pytest.raises(ConsentNeeded) as asked:
+        chat(project.workspace, project.session, question, print, journal(project), project.stop, wake=False)
+    assert (asked.value.consent, replicas(project)) == ("wake", 0), "a question would, and is asked with a yes only"
     assert start(project.workspace, project.session, journal(project)).changed is False
 
 

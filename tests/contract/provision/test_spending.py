@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.decisions.cost_now import ASLEEP
 from sidecar.gateway import apps
 from sidecar.workflows.observe import status
 from sidecar.workflows.restart import Patience
@@ -20,13 +21,19 @@ SUM = re.compile(
     r"A GPU has been awake for [\d.e-]+ minutes and nothing answers: about \d+\.\d\d USD so far by list price \(.+\)\."
 )
 
+NOW = re.compile(r"\d+\.\d\d USD an hour by list price; about \d+\.\d\d USD since what is awake began \(.+\)")
+
 
 def test_a_start_that_takes_twice_as_long_as_the_last_is_told_and_the_app_is_stopped(
     world: World, tmp_path: Path
 ) -> None:
     stage = Stage(world, tmp_path, "g-spending")
     stage.released()
+    note, awake = map(str, status(stage.project.workspace, stage.project.session).cost)
+    assert note == "These prices are made up: the local cloud runs on this machine and bills nothing."
+    assert NOW.fullmatch(awake), awake
     eventually(lambda: stage.replicas() == [], 120, "its sleep: else the replica that runs goes on answering")
+    assert status(stage.project.workspace, stage.project.session).cost[1:] == (ASLEEP,)
     told = stage.deploy("late", Patience(whole=150, unanswered=1, stops=True))
     assert told.code == "StoppedUnanswered"
     assert SUM.search(told.sentence), told.sentence
@@ -56,6 +63,8 @@ def test_nodes_that_a_dedicated_profile_keeps_are_told_after_a_day_without_a_rep
     (name,) = project.names("Microsoft.App/containerApps")
     place = project.place.app(name)
     eventually(lambda: status(project.workspace, project.session).state == "asleep", 120, "its sleep")
+    told = status(project.workspace, project.session).cost
+    assert "whether or not a replica is awake: the dedicated profile keeps 1 nodes" in str(told)
     app = apps.app(place)
     assert unused_note(place, app, time.time()) == []
     (told,) = unused_note(place, app, time.time() + 3.5 * 86400)

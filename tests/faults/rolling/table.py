@@ -85,11 +85,11 @@ def _played(group: Group) -> list[Told]:
                     told = play(name)
                 except UNPLAYED as error:
                     told = _unplayed(error)
-                rows.append(_shown(replace(told, name=name, seconds=time.monotonic() - began)))
+                rows.append(shown(replace(told, name=name, seconds=time.monotonic() - began)))
             began = time.monotonic()
     except UNPLAYED as error:  # the ground itself, at its beginning or its end
         left = group.names[len(rows) :] or group.names[-1:]
-        rows += [_shown(replace(_unplayed(error), name=name)) for name in left]
+        rows += [shown(replace(_unplayed(error), name=name)) for name in left]
     return rows
 
 
@@ -97,7 +97,7 @@ def _unplayed(error: BaseException) -> Told:
     return Told("to be played", f"{type(error).__name__}: {error}", held=False)
 
 
-def _shown(row: Told) -> Told:
+def shown(row: Told) -> Told:
     verdict = "as expected" if row.held else "NOT AS EXPECTED"
     print(
         f"{row.name} | expected: {row.expected} | seen: {row.seen} | {row.seconds:.0f} s | {verdict}",

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
-import { configuredApp, sameGroup } from "../../../extension/config";
+import { configured, sameGroup } from "../../../extension/config";
 
 describe("the workspace's configuration", () => {
   it("names the app with comments, trailing commas and a byte order mark, as the sidecar reads it", () => {
     const text = '\uFEFF{\n  // ours, "quoted"\n  "ACA_APP_NAME": "app", /* and\n more */ "OTHER": ["https://x//y", ",]",],\n}\n';
-    assert.equal(configuredApp(text), "app");
-    assert.equal(configuredApp('{"A": "\\\\", "ACA_APP_NAME": "a//b,}"}'), "a//b,}");
+    assert.equal(configured(text, "ACA_APP_NAME"), "app");
+    assert.equal(configured('{"A": "\\\\", "ACA_APP_NAME": "a//b,}"}', "ACA_APP_NAME"), "a//b,}");
   });
 
   it("that is provisioned not yet, or no JSON, names none", () => {
-    assert.equal(configuredApp('{"ACA_APP_NAME": null}'), null);
+    assert.equal(configured('{"ACA_APP_NAME": null}', "ACA_APP_NAME"), null);
     for (const text of ["", "[]", "null", '{"ACA_APP_NAME": "app"', '{"x": 1}', '{"ACA_APP_NAME": "app" /* }']) {
-      assert.equal(configuredApp(text), undefined, text);
+      assert.equal(configured(text, "ACA_APP_NAME"), undefined, text);
     }
   });
 

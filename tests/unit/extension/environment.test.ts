@@ -130,6 +130,28 @@ describe("the private Python environment", function () {
     await assert.rejects(from("none"), (error) => error instanceof Problem && error.setting === "slipway.python.wheels" && error.message.includes(folder));
   });
 
+  it("an update makes one of its own, and going back to the version before needs nothing", async () => {
+    const folder = path.join(home, "wheels");
+    const make = "import sys; from pathlib import Path; from tests.support.wheels import pinned, wheel; print(pinned(wheel(Path(sys.argv[1]), 'carried', sys.argv[2], {'carried.py': 'x = ' + sys.argv[2][0]})))";
+    const pinned = (version: string): string => execFileSync(path.resolve(__dirname, "../../../../.venv/bin/python"), ["-c", make, folder, version], { cwd: path.resolve(__dirname, "../../../.."), encoding: "utf8" });
+    const env = { PATH: process.env["PATH"], PIP_INDEX_URL: "http://127.0.0.1:9", PIP_CONFIG_FILE: "/dev/null", PIP_NO_CACHE_DIR: "1" };
+    const environments = path.join(home, "environments");
+    const started = async (): Promise<string> => (await environment(environments, lock, python)) ?? makeEnvironment(environments, lock, python, silent, new AbortController().signal, env, folder);
+    const says = (interpreter: string): string => execFileSync(interpreter, ["-c", "import carried; print(carried.x)"], { encoding: "utf8" }).trim();
+    const before = pinned("1.0");
+    writeFileSync(lock, before);
+    const first = await started();
+    writeFileSync(lock, pinned("2.0"));
+    assert.equal(await isReady(environments, lock, python), false);
+    const second = await started();
+    assert.deepEqual([says(first), says(second)], ["1", "2"], "another window may still run the one before");
+    rmSync(folder, { recursive: true });
+    writeFileSync(lock, before);
+    assert.equal(await started(), first);
+    assert.equal(says(first), "1");
+    assert.equal(readdirSync(environments).length, 2);
+  });
+
   it("another lock or another Python version has another environment", async () => {
     const first = await key(lock, python);
     assert.notEqual(await key(lock, { ...python, version: "3.99.0" }), first);

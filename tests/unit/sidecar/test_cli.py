@@ -24,7 +24,8 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld"}
+ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld", "slipway/chat", "slipway/chatCode", "slipway/chatModels"}
+"""A terminal asks the endpoint itself: `snippet` prints how."""
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -216,6 +217,7 @@ STATUS = wire.Status(
         wire.RevisionLine(name="app--2", state="Failed", health="Unhealthy", replicas=0, serves=False),
     ],
     cooldown=300,
+    cost=[wire.Sentence(message="unknown: {source}", args={"source": "no list"})],
     looked_at="2026-11-28T20:00:00Z",
 )
 DEPLOYED = wire.Deployed(
@@ -250,6 +252,7 @@ def test_people_read_sentences() -> None:
         "  refused    two: is truncated",
         "  runs on    Tesla T4, float16, torch attention, weights in nf4",
         "  also       app--2  Failed, Unhealthy",
+        "  cost now   unknown: no list",
         "  reason     This is wrong; run AI Toolkit: Deploy for inference.",
         "  note       This is wrong; run AI Toolkit: Deploy for inference.",
     ]

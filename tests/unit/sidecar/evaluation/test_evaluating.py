@@ -13,7 +13,7 @@ import pytest
 
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.journal import Event, Journal
-from sidecar.gateway.answering import Answering
+from sidecar.gateway.rows import Answering
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.workflows.evaluating import TRIES, Todo, Way, ask_all, asked_by
 

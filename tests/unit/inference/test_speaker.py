@@ -1,0 +1,15 @@
+"""The line that says who gives an answer: it comes off again as it was put on."""
+
+import pytest
+
+from inference.web.speaker import spoken, unspoken
+
+
+@pytest.mark.parametrize("name", ["gpu_model", "org/a b", "a`b", "`", "x``y`", "**bold**", "<b>"])
+@pytest.mark.parametrize("text", ["", "Arr!", "`code` first\n\nthen", "```\nx\n```", "\n\n"])
+def test_what_was_said_comes_back_as_it_was(name: str, text: str):
+    assert unspoken(spoken(name, text)) == text
+
+
+def test_an_answer_of_an_older_page_stays_as_it_is():
+    assert unspoken("Arr, matey!\n\nAhoy.") == "Arr, matey!\n\nAhoy."
