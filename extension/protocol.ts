@@ -106,6 +106,60 @@ export interface ChatText {
   readonly thought: boolean;
 }
 
+export interface Evaluated {
+  readonly run: string;
+  readonly report: string;
+  readonly data: string;
+  readonly rows: number;
+  readonly against: string;
+  readonly asked: number;
+  readonly stored: number;
+  readonly sentence: Sentence;
+  readonly verdicts: readonly EvaluationVerdict[];
+  readonly models: readonly EvaluationModel[];
+  readonly outcomes: readonly EvaluationOutcome[];
+  readonly met: boolean;
+  readonly notes: readonly Sentence[];
+}
+
+export interface EvaluateParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly datasets: readonly string[];
+  readonly models: readonly string[];
+  readonly against: string | null;
+  readonly run: string | null;
+  readonly most: number | null;
+  readonly anew: boolean;
+  readonly consents: readonly string[];
+}
+
+export interface EvaluationFigure {
+  readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
+  readonly value: number;
+}
+
+export interface EvaluationModel {
+  readonly name: string;
+  readonly figures: readonly EvaluationFigure[];
+  readonly refused: number;
+}
+
+export interface EvaluationOutcome {
+  readonly sentence: Sentence;
+  readonly met: boolean | null;
+}
+
+export interface EvaluationVerdict {
+  readonly model: string;
+  readonly against: string;
+  readonly run: string | null;
+  readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
+  readonly word: "better" | "worse" | "can't tell";
+  readonly sentence: Sentence;
+}
+
 export interface Created {
   readonly created: readonly string[];
   readonly own: readonly string[];
@@ -796,6 +850,7 @@ export interface Methods {
   readonly "slipway/chatCode": { readonly params: ChatCodeParams; readonly result: ChatCode };
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
+  readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
 }
 
 export interface Callbacks {

@@ -1,0 +1,72 @@
+"""Messages about an evaluation: models asked the rows of a data set, and what came of it."""
+
+from __future__ import annotations
+
+from sidecar.wire.message import Message, Operation, Sentence
+from sidecar.words.names import CloudName, EvaluationWord, Measure
+
+
+class EvaluateParams(Operation):
+    """`datasets`: files, from the project's folder; none: as the project has it. `models`: none: base and adapters. `against`:
+    which of them the others are compared with; None: the base. `run`: an earlier run to compare with; None: the last over the
+    same rows. `most`: rows. `anew`: also where a run was cut off."""
+
+    folder: str
+    cloud: CloudName
+    datasets: list[str]
+    models: list[str]
+    against: str | None
+    run: str | None
+    most: int | None
+    anew: bool
+    consents: list[str]
+
+
+class EvaluationVerdict(Message):
+    """`run`: where `against` answered, where that was not this run."""
+
+    model: str
+    against: str
+    run: str | None
+    measure: Measure
+    word: EvaluationWord
+    sentence: Sentence
+
+
+class EvaluationFigure(Message):
+    measure: Measure
+    value: float
+
+
+class EvaluationModel(Message):
+    """`refused`: requests."""
+
+    name: str
+    figures: list[EvaluationFigure]
+    refused: int
+
+
+class EvaluationOutcome(Message):
+    """Of a threshold. `met` None: it could not be measured, which is no pass."""
+
+    sentence: Sentence
+    met: bool | None
+
+
+class Evaluated(Message):
+    """`report` and `data`: files, for people and for programs. `asked`: answers that were asked for; `stored`: those of a run
+    before that was cut off. `met`: every threshold is."""
+
+    run: str
+    report: str
+    data: str
+    rows: int
+    against: str
+    asked: int
+    stored: int
+    sentence: Sentence
+    verdicts: list[EvaluationVerdict]
+    models: list[EvaluationModel]
+    outcomes: list[EvaluationOutcome]
+    met: bool
+    notes: list[Sentence]
