@@ -38,7 +38,8 @@ log = logging.getLogger("slipway")
 INSTRUCTIONS = (
     "Reads how an inference endpoint on Azure Container Apps (or the local cloud) stands that the tool Slipway has made. "
     "Nothing here changes or wakes anything; what changes something is a command that a person runs. A replica that is awake "
-    "already is asked by status, which keeps it awake, and its GPU billed, for one more cooldown: look once, do not poll."
+    "already is asked by status and diagnose, which keeps it awake, and its GPU billed, for one more cooldown: "
+    "look once, do not poll."
 )
 
 M = TypeVar("M", bound=wire.Message)
