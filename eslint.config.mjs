@@ -14,12 +14,12 @@ export const ORDER = [
   ["operate"],
   ["chatmodels"],
   ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],
-  ["chatpage"],
+  ["chatpage", "toolserver"],
   ["messages", "environment", "credentials", "picks", "listing"],
   ["client", "python", "tokens", "turns", "versions", "folders"],
   ["connection"],
   ["outcomes"],
-  ["sentences", "config", "attention", "frames", "heartbeat"],
+  ["sentences", "config", "attention", "enter", "frames", "heartbeat", "lookups"],
   ["protocol"],
 ];
 

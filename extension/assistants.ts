@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Launch } from "./client";
 import { localFolders } from "./folders";
+import { toolServer } from "./toolserver";
 import { isFrom } from "./versions";
 
 /** What VS Code brings since 1.101, as far as it is used here. */
@@ -9,7 +10,7 @@ interface Registry {
   readonly registerMcpServerDefinitionProvider?: (id: string, provider: { readonly provideMcpServerDefinitions: () => Promise<readonly object[]>; readonly onDidChangeMcpServerDefinitions: vscode.Event<undefined> }) => vscode.Disposable;
 }
 interface Definitions {
-  readonly McpStdioServerDefinition?: new (label: string, command: string, args: string[], env: Record<string, string>, version: string) => object;
+  readonly McpStdioServerDefinition?: new (label: string, command: string, args: string[], env: Readonly<Record<string, string | null>>, version: string) => object;
 }
 
 /** Offered for trusted folders, once the packages are there: no offer fetches anything. The server's tools read, and change nothing. */
@@ -21,9 +22,8 @@ export function offerToAssistants(launch: () => Promise<Launch>, mayStart: () =>
   const provideMcpServerDefinitions = async (): Promise<readonly object[]> => {
     const folders = localFolders().map(({ uri }) => uri.fsPath);
     if (!vscode.workspace.isTrusted || folders.length === 0 || !(await mayStart())) return [];
-    const { command, env, cwd } = await launch();
-    // It is started elsewhere than here: its modules are found by the path.
-    return [new Definition("Slipway", command, ["-m", "sidecar", "mcp", ...folders], { PYTHONPATH: cwd, PYTHONUTF8: env["PYTHONUTF8"] ?? "1" }, version)];
+    const { command, args, env } = toolServer(await launch(), folders);
+    return [new Definition("Slipway", command, [...args], env, version)];
   };
   return [
     new vscode.Disposable(() => { changed.dispose(); }),

@@ -47,7 +47,8 @@ export class Chats implements vscode.Disposable, vscode.WebviewPanelSerializer {
       await known.look();
       return;
     }
-    const panel = vscode.window.createWebviewPanel(CHAT_VIEW, title(folder), vscode.ViewColumn.Active);
+    // Behind another tab it goes on: else what is answered meanwhile would be lost, and each way back would be a look.
+    const panel = vscode.window.createWebviewPanel(CHAT_VIEW, title(folder), vscode.ViewColumn.Active, { retainContextWhenHidden: true });
     this.adopt(panel, folder, undefined);
   }
 
@@ -88,6 +89,7 @@ class Tab implements vscode.Disposable {
   private readonly asked = new Map<string, vscode.CancellationTokenSource>();
   private readonly listening: vscode.Disposable[];
   private looked = false;
+  private gone = false;
   private waking: vscode.CancellationTokenSource | undefined;
 
   constructor(
@@ -115,6 +117,7 @@ class Tab implements vscode.Disposable {
   }
 
   dispose(): void {
+    this.gone = true;
     for (const each of this.listening.splice(0)) each.dispose();
     this.waking?.cancel();
     for (const each of this.asked.values()) each.cancel();
@@ -144,6 +147,8 @@ class Tab implements vscode.Disposable {
   private async hear(message: FromPage): Promise<void> {
     switch (message.type) {
       case "ready":
+        // Of a page that is made anew (its tab was moved to another window): its last one's answers have nobody who hears them.
+        for (const each of this.asked.values()) each.cancel();
         this.tell({ type: "opened", folder: this.folder.uri.toString(), kept: this.memory.get(keyOf(this.folder)) });
         this.looked = false;
         await this.firstLook();
@@ -246,6 +251,7 @@ class Tab implements vscode.Disposable {
   }
 
   private tell(message: ToPage): void {
+    if (this.gone) return; // its panel throws: an answer may end after its tab
     void this.panel.webview.postMessage(message);
   }
 

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { Cancelled, Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
+import { LastList } from "./lookups";
 import { describe, say } from "./messages";
 import type { ChatAnswer, ChatMessage, ChatModel, CloudName } from "./protocol";
 import { tokensIn, told, type Part } from "./turns";
@@ -50,7 +51,7 @@ export class ChatModels implements vscode.Disposable, Provider {
   private readonly registered: vscode.Disposable | undefined;
   private readonly folders = new Map<string, { readonly folder: string; readonly model: string }>();
   /** What the server has listed, by what the view had seen then. */
-  private readonly listed = new Map<string, readonly Information[]>();
+  private readonly listed = new LastList<Information>();
 
   constructor(
     private readonly sidecar: Sidecar,
@@ -81,9 +82,7 @@ export class ChatModels implements vscode.Disposable, Provider {
     const { shown } = this.view;
     const key = this.key();
     if (key === "" || shown === undefined) return [];
-    const known = this.listed.get(key) ?? (await this.modelsOf(shown));
-    this.listed.set(key, known);
-    return [...known];
+    return [...(await this.listed.of(key, () => this.modelsOf(shown)))];
   }
 
   async provideLanguageModelChatResponse(model: Information, messages: readonly RequestMessage[], { modelOptions }: { readonly modelOptions?: Readonly<Record<string, unknown>> }, progress: vscode.Progress<unknown>, token: vscode.CancellationToken): Promise<void> {

@@ -197,7 +197,8 @@ function pipFailure(output: string, wheels: string): Problem {
 async function run(program: string, args: readonly string[], line: (text: string) => void, around: Around): Promise<void> {
   const { stop, env } = around;
   stop.throwIfAborted();
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: stop, windowsHide: true, env });
+  // What Python runs is its own, and nothing of the folder that VS Code was started in: venv.py may lie there, or pip.
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], signal: stop, windowsHide: true, env: { ...env, PYTHONSAFEPATH: "1" } });
   const tail: string[] = [];
   const hear = (text: string): void => {
     line(text);

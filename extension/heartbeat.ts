@@ -75,14 +75,21 @@ export class Heartbeat {
     this.clock.clear(this.next);
   }
 
-  private wait(): void {
+  /** In steps, of which a computer that sleeps loses one: time that passed without either of the two is no silence. */
+  private wait(left = this.limits.silent): void {
     this.clock.clear(this.timer);
     if (this.stopped) return;
+    const step = Math.min(this.limits.every, left);
     this.timer = this.clock.set(() => {
-      this.timer = this.clock.set(() => {
-        this.stop();
-        this.hung();
-      }, this.limits.grace);
-    }, this.limits.silent);
+      if (left > step) this.wait(left - step);
+      else this.listenOnce();
+    }, step);
+  }
+
+  private listenOnce(): void {
+    this.timer = this.clock.set(() => {
+      this.stop();
+      this.hung();
+    }, this.limits.grace);
   }
 }

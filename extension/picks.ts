@@ -1,6 +1,7 @@
 // Questions in steps: subscription and resource group, with back, step count and "create new".
 import * as vscode from "vscode";
 import { sameGroup } from "./config";
+import { meant } from "./enter";
 import type { CloudName, Location, ResourceGroup, Subscription, Tenant } from "./protocol";
 
 /** What the questions need to know; each list is asked for when its step opens. */
@@ -201,7 +202,7 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
     let looked: Choice<T> | undefined;
     quickPick.onDidAccept(() => {
       // An Enter that crosses the arrival of rows names a row that is no more: what stands in its place is meant.
-      const item = quickPick.selectedItems[0] ?? looked;
+      const item = meant(quickPick.selectedItems[0], looked, quickPick.value);
       if (item?.value !== undefined) resolve(item.value);
       const early = choices.find(({ meanwhile }) => item !== undefined && meanwhile.includes(item));
       if (early === undefined) return;

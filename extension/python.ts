@@ -87,7 +87,8 @@ type Answer = { readonly python: Python } | { readonly python: undefined; readon
 
 async function probe(path: string): Promise<Answer> {
   try {
-    const { stdout } = await promisify(execFile)(path, ["-c", PROBE], { timeout: 20_000, windowsHide: true });
+    // Isolated: else Python looks for `json` first in the folder that VS Code was started in, which nobody may have trusted.
+    const { stdout } = await promisify(execFile)(path, ["-I", "-c", PROBE], { timeout: 20_000, windowsHide: true });
     return { python: JSON.parse(stdout) as Python };
   } catch (error) {
     return { python: undefined, reason: explain(error) };

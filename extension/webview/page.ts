@@ -140,16 +140,16 @@ let keeping: ReturnType<typeof setTimeout> | undefined;
 
 function change(next: Kept): void {
   kept = next;
-  // Many pieces of an answer may come between two pictures.
+  // Many pieces of an answer may come between two pictures, and no picture is made of a tab that stands behind another.
   drawing ||= requestAnimationFrame(() => {
     drawing = 0;
-    vscode.setState(kept);
     show();
-    keeping ??= setTimeout(() => {
-      keeping = undefined;
-      tell({ type: "keep", kept });
-    }, KEEP_AFTER);
   });
+  keeping ??= setTimeout(() => {
+    keeping = undefined;
+    vscode.setState(kept);
+    tell({ type: "keep", kept });
+  }, KEEP_AFTER);
 }
 
 function show(): void {

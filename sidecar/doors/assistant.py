@@ -37,7 +37,9 @@ log = logging.getLogger("slipway")
 
 INSTRUCTIONS = (
     "Reads how an inference endpoint on Azure Container Apps (or the local cloud) stands that the tool Slipway has made. "
-    "Nothing here changes, wakes or bills anything; what changes something is a command that a person runs."
+    "Nothing here changes or wakes anything; what changes something is a command that a person runs. A replica that is awake "
+    "already is asked by status and diagnose, which keeps it awake, and its GPU billed, for one more cooldown: "
+    "look once, do not poll."
 )
 
 M = TypeVar("M", bound=wire.Message)
@@ -130,7 +132,10 @@ def _plan(asked: AskedForPlan, folder: str, context: Context) -> str:
 
 TOOLS: dict[str, Offer] = {
     "status": Offer(
-        "How the endpoint stands: state, replicas, release, models, and what to know beside that.", Asked, _status
+        "How the endpoint stands: state, replicas, release, models, and what to know beside that. A look at a replica that is "
+        "awake counts as a request: it keeps its GPU awake for one more cooldown.",
+        Asked,
+        _status,
     ),
     "logs": Offer("What its containers have written, or what the platform tells of them.", AskedForLogs, _logs),
     "diagnose": Offer("Why it is not ready: one named cause, what was seen, and what helps.", Asked, _diagnose),

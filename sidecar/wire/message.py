@@ -9,9 +9,12 @@ from sidecar.words.text import Text
 
 
 class Message(BaseModel):
-    """One JSON object on the wire: camelCase names, unknown fields refused."""
+    """One JSON object on the wire: camelCase names, unknown fields refused. What is refused is in no error's words: it may be a
+    token, a prompt or an answer."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
 
 class Operation(Message):

@@ -43,7 +43,8 @@ def secrets_of(folder: str, context: Context) -> list[str]:
 
 def document_told(answer: wire.Message, secrets: Collection[str]) -> str:
     """As JSON, sentences whole."""
-    clean = redacted_document(shortened(spoken(answer.model_dump(by_alias=True))), secrets)
+    # Before it is cut: of a secret that is cut through, what is left would not be known again.
+    clean = shortened(redacted_document(spoken(answer.model_dump(by_alias=True)), secrets))
     return text_told(json.dumps(clean, indent=1, ensure_ascii=False), ())
 
 

@@ -118,6 +118,26 @@ describe("the chat tab in a real VS Code", function () {
     await busy;
   });
 
+  it("goes on with an answer while another tab is in front", async () => {
+    const server = await Others.of(folder, host.env);
+    const other = new AbortController();
+    const busy = server.occupy(BASE, FULL, other.signal);
+    await eventually("the server has its hands full", 90_000, async () => (await server.metric("slipway_in_flight")) >= FULL);
+    await tab.button("Regenerate").click();
+    await eventually("the question has arrived", 90_000, async () => (await server.metric("slipway_in_flight")) > FULL);
+    await window.run("File: New Untitled Text File");
+    await window.page.getByRole("tab", { name: /^Untitled-1/, selected: true }).waitFor({ timeout: 90_000 });
+    other.abort();
+    await busy;
+    await eventually("it is answered behind", 90_000, async () => (await server.metric("slipway_in_flight")) === 0);
+    await window.run(CHAT);
+    const answered = await tab.said(3);
+    assert.notEqual(answered, "");
+    assert.notEqual(await tab.answer(3).locator(".state").innerText(), "Stopped.");
+    await tab.button("Regenerate").click();
+    assert.equal(await tab.said(3), answered, "nothing of it was lost");
+  });
+
   it("copies the call as code without the key", async () => {
     await tab.options();
     await tab.field("Temperature").fill("0");

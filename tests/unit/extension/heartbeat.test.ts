@@ -27,6 +27,17 @@ class Time implements Clock {
     }
     this.now = end;
   }
+
+  /** The computer sleeps: whatever is due by then is due at its end. */
+  async sleep(milliseconds: number): Promise<void> {
+    this.now += milliseconds;
+    for (const [timer, [at, act]] of [...this.due]) {
+      if (at > this.now) continue;
+      this.due.delete(timer);
+      act();
+    }
+    await settled();
+  }
 }
 
 const settled = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
@@ -93,6 +104,20 @@ describe("a sign of life", () => {
     assert.equal(told, 0);
     await time.pass(LIMITS.silent + LIMITS.grace);
     assert.equal(told, 1);
+  });
+
+  it("is not missed while the computer slept", async () => {
+    void heart.during(new Promise(() => undefined));
+    for (let night = 0; night < 3; night += 1) {
+      await time.sleep(8 * 3_600_000);
+      await time.pass(LIMITS.silent - LIMITS.every);
+      assert.equal(told, 0, "it has had no time to answer yet");
+      await answer();
+      await time.pass(LIMITS.every);
+    }
+    assert.equal(asked, 4);
+    await time.pass(LIMITS.silent + LIMITS.grace);
+    assert.equal(told, 1, "what stays silent awake is hung");
   });
 
   it("is not waited for once it was stopped", async () => {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import process from "node:process";
+import { makeEnvironment, missingModules } from "../../../extension/environment";
 import { candidates, findPython, newEnough } from "../../../extension/python";
 import { Problem } from "../../../extension/sentences";
 
@@ -50,13 +52,33 @@ describe("interpreters", () => {
   it("one that can make no environment is passed over for one that can, and better than none", async () => {
     const folder = mkdtempSync(path.join(tmpdir(), "sw-python-"));
     const bare = path.join(folder, "python3");
-    writeFileSync(bare, `#!/bin/sh\nexec python3 -c "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'ensurepip' else f(n); import sys; exec(sys.argv[2])" "$@"\n`, { mode: 0o755 });
+    writeFileSync(bare, `#!/bin/sh\nexec python3 -c "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n: None if n == 'ensurepip' else f(n); import sys; exec(sys.argv[-1])" "$@"\n`, { mode: 0o755 });
     const notes: string[] = [];
     const among = [{ path: bare, source: "Python extension" }, { path: "python3", source: "PATH" }] as const;
     assert.equal((await findPython(among, (line) => notes.push(line))).hasEnsurepip, true);
     assert.match(notes[0] ?? "", /ensurepip is missing \(Python extension\)/);
     assert.equal((await findPython(among.slice(0, 1), () => undefined)).hasEnsurepip, false);
     rmSync(folder, { recursive: true });
+  });
+
+  it("runs nothing of the folder that VS Code was started in", async () => {
+    const [folder, before] = [mkdtempSync(path.join(tmpdir(), "sw-python-")), process.cwd()];
+    const modules = ["json", "venv", "pip", "runpy", "sitecustomize"];
+    for (const each of modules) writeFileSync(path.join(folder, `${each}.py`), `open(${JSON.stringify(path.join(folder, "ran"))}, "a").write("${each}\\n")\nraise SystemExit(1)\n`);
+    process.chdir(folder);
+    try {
+      const python = await findPython([{ path: "python3", source: "PATH" }], () => undefined);
+      assert.equal(python.version, installed);
+      assert.deepEqual(await missingModules(python.path, ["json", "no_such_module"]), ["no_such_module"]);
+      // An empty lock: an environment is made, and pip asked for nothing.
+      const lock = path.join(folder, "lock.txt");
+      writeFileSync(lock, "");
+      await makeEnvironment(path.join(folder, "environments"), lock, python, { progress: () => undefined, line: () => undefined }, new AbortController().signal);
+      assert.equal(existsSync(path.join(folder, "ran")), false);
+    } finally {
+      process.chdir(before);
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("none at all: the message says what to install", async () => {
