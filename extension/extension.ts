@@ -6,6 +6,7 @@ import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
+import { registerAnswers } from "./evaluating";
 import { launch, needsNoSetUp } from "./launch";
 import { Logs } from "./logs";
 import { describe, say, showFailure } from "./messages";
@@ -46,6 +47,7 @@ export function activate(context: vscode.ExtensionContext): void {
     models,
     ...offerToAssistants(() => launch(context, log, new AbortController().signal), mayStart, (context.extension.packageJSON as { readonly version: string }).version),
     plans,
+    registerAnswers(),
     problems,
     logs,
     chats,

@@ -119,6 +119,7 @@ export interface Evaluated {
   readonly models: readonly EvaluationModel[];
   readonly outcomes: readonly EvaluationOutcome[];
   readonly met: boolean;
+  readonly lines: readonly EvaluationLine[];
   readonly notes: readonly Sentence[];
 }
 
@@ -135,9 +136,21 @@ export interface EvaluateParams {
   readonly consents: readonly string[];
 }
 
+export interface EvaluationAnswer {
+  readonly model: string;
+  readonly text: string | null;
+}
+
 export interface EvaluationFigure {
   readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
   readonly value: number;
+}
+
+export interface EvaluationLine {
+  readonly place: string;
+  readonly asked: string;
+  readonly answers: readonly EvaluationAnswer[];
+  readonly differ: boolean;
 }
 
 export interface EvaluationModel {

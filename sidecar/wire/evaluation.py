@@ -53,9 +53,25 @@ class EvaluationOutcome(Message):
     met: bool | None
 
 
+class EvaluationAnswer(Message):
+    """`text` None: the server refused the request."""
+
+    model: str
+    text: str | None
+
+
+class EvaluationLine(Message):
+    """A row, with the answer of the model that the others are compared with first."""
+
+    place: str
+    asked: str
+    answers: list[EvaluationAnswer]
+    differ: bool
+
+
 class Evaluated(Message):
     """`report` and `data`: files, for people and for programs. `asked`: answers that were asked for; `stored`: those of a run
-    before that was cut off. `met`: every threshold is."""
+    before that was cut off. `met`: every threshold is. `lines`: those in which the answers are furthest apart."""
 
     run: str
     report: str
@@ -69,4 +85,5 @@ class Evaluated(Message):
     models: list[EvaluationModel]
     outcomes: list[EvaluationOutcome]
     met: bool
+    lines: list[EvaluationLine]
     notes: list[Sentence]

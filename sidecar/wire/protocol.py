@@ -20,7 +20,9 @@ from sidecar.wire.chat import ChatRequest as ChatRequest
 from sidecar.wire.chat import ChatText as ChatText
 from sidecar.wire.evaluation import Evaluated as Evaluated
 from sidecar.wire.evaluation import EvaluateParams as EvaluateParams
+from sidecar.wire.evaluation import EvaluationAnswer as EvaluationAnswer
 from sidecar.wire.evaluation import EvaluationFigure as EvaluationFigure
+from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
 from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
 from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
 from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sidecar.core.evaluation_runs import DOCUMENT, REPORT
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.evaluation import told_of
+from sidecar.decisions.evaluation_document import ROWS
 from sidecar.wire import protocol as wire
 from sidecar.workflows.context import Context, session_for, silent
 from sidecar.workflows.evaluate import Wish, evaluate
@@ -50,5 +51,14 @@ def evaluate_action(params: wire.EvaluateParams, context: Context) -> wire.Evalu
             wire.EvaluationOutcome(sentence=wire.sentence(each.sentence), met=each.met) for each in judged.outcomes
         ],
         met=judged.met,
+        lines=[
+            wire.EvaluationLine(
+                place=each.case.place,
+                asked=each.case.asked,
+                answers=[wire.EvaluationAnswer(model=name, text=answer.text) for name, answer in each.answers.items()],
+                differ=each.differ,
+            )
+            for each in judged.lines[:ROWS]
+        ],
         notes=[wire.sentence(each) for each in done.notes],
     )
