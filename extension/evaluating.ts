@@ -32,7 +32,7 @@ export function registerAnswers(): vscode.Disposable {
 
 export async function evaluate(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Evaluate inference endpoint");
-  const asked = { folder: folder.uri.fsPath, cloud: cloudSetting(), datasets: [], models: [], against: null, run: null, most: null, anew: false };
+  const asked = { folder: folder.uri.fsPath, cloud: cloudSetting(), datasets: [], models: [], against: null, run: null, most: null, only: [], anew: false };
   const done = await operate(rooms, title, (operation, consents, stop) => rooms.sidecar.ask("slipway/evaluate", { ...asked, consents, operation }, stop));
   if (done === undefined) return;
   await openReport(done.report);

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import { offerToAssistants } from "./assistants";
 import { Chats } from "./chat";
+import { registerCases } from "./cases";
 import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
@@ -42,6 +43,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const logs = new Logs(sidecar, credentials);
   const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
   const models = new ChatModels(sidecar, credentials, view);
+  const rooms = { sidecar, credentials, view, plans, problems, logs, chats, warmth, log };
   context.subscriptions.push(
     log,
     models,
@@ -54,7 +56,8 @@ export function activate(context: vscode.ExtensionContext): void {
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, chats, warmth, log }, context.extension.packageJSON),
+    ...registerCommands(rooms, context.extension.packageJSON),
+    registerCases(rooms),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

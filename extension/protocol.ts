@@ -132,6 +132,7 @@ export interface EvaluateParams {
   readonly against: string | null;
   readonly run: string | null;
   readonly most: number | null;
+  readonly only: readonly string[];
   readonly anew: boolean;
   readonly consents: readonly string[];
 }
@@ -141,16 +142,35 @@ export interface EvaluationAnswer {
   readonly text: string | null;
 }
 
+export interface EvaluationCase {
+  readonly id: string;
+  readonly file: string;
+  readonly line: number;
+  readonly asked: string;
+}
+
+export interface EvaluationCases {
+  readonly cases: readonly EvaluationCase[];
+}
+
+export interface EvaluationCasesParams {
+  readonly folder: string;
+}
+
 export interface EvaluationFigure {
   readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
   readonly value: number;
 }
 
 export interface EvaluationLine {
+  readonly id: string;
   readonly place: string;
   readonly asked: string;
   readonly answers: readonly EvaluationAnswer[];
   readonly differ: boolean;
+  readonly outcome: "passed" | "failed" | "unjudged";
+  readonly sentence: Sentence | null;
+  readonly expected: string | null;
 }
 
 export interface EvaluationModel {
@@ -864,6 +884,7 @@ export interface Methods {
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
+  readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
 }
 
 export interface Callbacks {

@@ -42,7 +42,7 @@ def _rows(text: str) -> int:
 
 def evaluation_of(options: argparse.Namespace) -> Params:
     asked = {name: getattr(options, name) for name in ("against", "run", "most", "anew")}
-    return {**operation_of(options), **asked, "datasets": options.dataset, "models": options.model}
+    return {**operation_of(options), **asked, "datasets": options.dataset, "models": options.model, "only": []}
 
 
 def evaluated(done: wire.Evaluated) -> str:
