@@ -46,6 +46,7 @@ const UNKNOWN_CONTEXT = 4096;
 export class ChatModels implements vscode.Disposable, Provider {
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChangeLanguageModelChatInformation = this.changed.event;
+  private told = "";
   private readonly registered: vscode.Disposable | undefined;
   private readonly folders = new Map<string, { readonly folder: string; readonly model: string }>();
   /** What the server has listed, by what the view had seen then. */
@@ -66,17 +67,20 @@ export class ChatModels implements vscode.Disposable, Provider {
 
   /** The state of an endpoint was looked at, and may be another one. */
   refresh(): void {
+    const now = this.key();
+    if (now === this.told) return;
+    this.told = now;
     this.changed.fire();
   }
 
-  /** What the view has seen answer; where nobody has looked yet, it looks. The server is asked for its list once a release, and
+  /** What the view has seen answer; where it has not looked yet, it does for a person only. The server is asked for its list once a release, and
    * only while it is awake: VS Code lists often, and each request would keep a GPU awake. */
   async provideLanguageModelChatInformation({ silent }: { readonly silent: boolean }): Promise<Information[]> {
     if (!vscode.workspace.isTrusted) return [];
-    if (this.view.seen === undefined) await (silent ? this.view.look() : this.credentials.attended(() => this.view.look()));
-    const { seen, shown } = this.view;
-    if (seen === undefined || shown === undefined || (seen.state !== "ready" && seen.state !== "unverified")) return [];
-    const key = JSON.stringify([shown.uri.toString(), seen.revision, seen.generation, seen.base, seen.adapters, seen.hashes]);
+    if (!silent && this.view.seen === undefined) await this.credentials.attended(() => this.view.look());
+    const { shown } = this.view;
+    const key = this.key();
+    if (key === "" || shown === undefined) return [];
     const known = this.listed.get(key) ?? (await this.modelsOf(shown));
     this.listed.set(key, known);
     return [...known];
@@ -112,6 +116,13 @@ export class ChatModels implements vscode.Disposable, Provider {
   /** A guess that is rather too high: only the model's own tokenizer knows, and asking it would keep a GPU awake. */
   provideTokenCount(_model: Information, text: string | RequestMessage): Promise<number> {
     return Promise.resolve(tokensIn(typeof text === "string" ? text : told(parts(text))));
+  }
+
+  /** Names what the view has seen answer; empty where nothing does. */
+  private key(): string {
+    const { seen, shown } = this.view;
+    if (seen === undefined || shown === undefined || (seen.state !== "ready" && seen.state !== "unverified")) return "";
+    return JSON.stringify([shown.uri.toString(), seen.revision, seen.generation, seen.base, seen.adapters, seen.hashes]);
   }
 
   private async modelsOf(folder: vscode.WorkspaceFolder): Promise<readonly Information[]> {

@@ -75,8 +75,12 @@ export function activate(context: vscode.ExtensionContext): void {
       chats.lookAgain();
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration("slipway.python") && sidecar.isRunning) {
-        sidecar.restart().catch((error: unknown) => showFailure(error, log));
+      if (!event.affectsConfiguration("slipway.python")) return;
+      if (sidecar.isRunning) sidecar.restart().catch((error: unknown) => showFailure(error, log));
+      else {
+        // What may be started has changed; in a remote window settings may also come only after the extension.
+        void view.look();
+        chats.lookAgain();
       }
     }),
   );

@@ -110,6 +110,9 @@ async function pickSubscription(title: string, source: Source): Promise<Subscrip
   }
 }
 
+/** As the local cloud calls its subscription. */
+const LOCAL_NAME = "Local cloud";
+
 /** All in the label: VS Code shows a row's other texts once more in a box over the row below. */
 function local(name: string, value?: Subscription): Choice<Subscription | SignIn> {
   const label = `$(vm) ${name} · ${vscode.l10n.t("Runs on this machine: no account, no GPU, no cost")}`;
@@ -123,7 +126,7 @@ function marked(choice: Choice<Subscription | SignIn>, used: boolean): Choice<Su
 async function subscriptionChoices(cloud: CloudName, source: Source, defaults: Defaults): Promise<readonly Choice<Subscription | SignIn>[]> {
   const { subscriptions, problems, signedOut, signedIn } = await source.subscriptions(cloud);
   const found = subscriptions.map((subscription) => {
-    const choice = cloud === "local" ? local(subscription.name, subscription) : { label: `$(key) ${subscription.name} · ${subscription.id}`, value: subscription };
+    const choice = cloud === "local" ? local(subscription.name === LOCAL_NAME ? vscode.l10n.t("Local cloud") : subscription.name, subscription) : { label: `$(key) ${subscription.name} · ${subscription.id}`, value: subscription };
     return marked(choice, subscription.id === defaults.subscriptionId);
   });
   const failed = problems.map((problem) => ({ label: `$(warning) ${problem}`, alwaysShow: true }));
@@ -195,8 +198,10 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
   quickPick.buttons = step > 1 ? [vscode.QuickInputButtons.Back] : [];
   const answer = new Promise<T | Back | undefined>((resolve, reject) => {
     const parts: (readonly Choice<T>[])[] = choices.map(({ meanwhile }) => meanwhile);
+    let looked: Choice<T> | undefined;
     quickPick.onDidAccept(() => {
-      const item = quickPick.selectedItems[0];
+      // An Enter that crosses the arrival of rows names a row that is no more: what stands in its place is meant.
+      const item = quickPick.selectedItems[0] ?? looked;
       if (item?.value !== undefined) resolve(item.value);
       const early = choices.find(({ meanwhile }) => item !== undefined && meanwhile.includes(item));
       if (early === undefined) return;
@@ -221,6 +226,7 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
       parts[index] = rows;
       quickPick.items = parts.flat();
       const kept = active !== undefined && meanwhile.includes(active) ? rows[0] : active;
+      looked = kept;
       const best = (moved ? undefined : rows.find(({ value }) => value !== undefined && preferred?.(value) === true)) ?? kept;
       if (best !== undefined) quickPick.activeItems = [best];
     });

@@ -20,7 +20,11 @@ def main(arguments: list[str], program: str = "slipway") -> int:
             sys.stdout.write(typescript())
             return 0
         case ["mcp"]:
-            from sidecar.doors.assistant import main as assistant  # noqa: PLC0415  (MCP takes a second to import)
+            try:
+                from sidecar.doors.assistant import main as assistant  # noqa: PLC0415  (MCP takes a second to import)
+            except ModuleNotFoundError as error:  # an environment of the person's own, made of an older list
+                sys.stderr.write(f"{program} mcp needs the package {error.name}: install sidecar/requirements.txt.\n")
+                return 1
 
             return assistant(arguments[1:], dict(os.environ), f"{program} mcp")
         case ["demo"]:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sidecar import __version__
 from sidecar.core.journal import Event
-from sidecar.doors import terminal_logs
+from sidecar.doors import terminal, terminal_logs
 from sidecar.gateway.session import settings_from
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
@@ -125,7 +125,7 @@ def _plan(asked: AskedForPlan, folder: str, context: Context) -> str:
     )
     found = EVERY_ACTION["slipway/plan"](params, context)
     assert isinstance(found, wire.Plan)
-    return text_told(found.markdown, secrets_of(folder, context))
+    return text_told(terminal.spoken(found.markdown), secrets_of(folder, context))
 
 
 TOOLS: dict[str, Offer] = {

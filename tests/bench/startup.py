@@ -28,8 +28,8 @@ from tests.bench.report import Report, goal_arguments, report_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 9
-READY, FIRST, WHILE, ACTIVATION, PICKER, VIEW = 1.5, 1.0, 0.05, 50.0, 700.0, 300.0
-"""The goals: a ratio, two times in seconds, three in milliseconds."""
+READY, FIRST, WHILE, ACTIVATION, PICKER, VIEW = 1.5, 3.0, 0.05, 50.0, 700.0, 300.0
+"""The goals: two ratios to a bare server's start, a time in seconds, three in milliseconds. Ratios bear a busy machine."""
 TYPED = 0.02
 """Seconds between two changes: a look weighs as much as another."""
 
@@ -141,13 +141,17 @@ def measure_ready(report: Report, environ: Mapping[str, str]) -> None:
 
 def measure_first(report: Report, environ: Mapping[str, str], file: Path) -> None:
     """From the start of the process, as VS Code has it: the file is open already."""
-    first = list[float]()
+    first, bare = list[float](), list[float]()
     for _ in range(ROUNDS):
         with talking(OURS, environ) as talk:
             opened(talk, file)
             first.append(talk.until(told)[0] - talk.began)
-    report.figure("first diagnostic: seconds from the start of the process", median(first), goal=f"≤ {FIRST}")
-    report.goal("first diagnostic", median(first) <= FIRST, f"first diagnostic ({median(first):.2f} of {FIRST} s)")
+        with talking(BARE, environ) as talk:
+            bare.append(talk.ready)
+    ratio = median(one / other for one, other in zip(first, bare, strict=True))
+    report.figure("first diagnostic: seconds from the start of the process", median(first), bare=round(median(bare), 3))
+    report.figure("first diagnostic: times a bare pygls server's start", ratio, goal=f"≤ {FIRST}")
+    report.goal("first diagnostic", ratio <= FIRST, f"first diagnostic ({ratio:.2f} of {FIRST})")
 
 
 def measure_while(report: Report, environ: Mapping[str, str], file: Path, subscription: str) -> None:

@@ -34,8 +34,8 @@ describe("the chat tab in a real VS Code", function () {
     [first, second] = [one, two];
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-chat-"));
     folder = path.join(scratch, "fine-tuned");
-    // It sleeps after 20 s without a request, in place of five minutes.
-    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.07 } } });
+    // It sleeps after 15 s without a request, in place of five minutes.
+    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.05 } } });
     await provisioned(folder, "rg-chat", host.env);
     window = await host.open(folder);
     tab = new ChatTab(window.page);
@@ -55,6 +55,10 @@ describe("the chat tab in a real VS Code", function () {
     await tab.alert.filter({ hasText: "No model answers now" }).waitFor();
     assert.equal(await tab.input.inputValue(), "Is anybody there?", "what was written stays");
     await window.screenshot("chat tab 1 nothing deployed");
+    // What is in no log at the end is to be in none at any level.
+    await window.run("Developer: Set Log Level...");
+    await window.choose("Slipway");
+    await window.choose("Trace");
   });
 
   it("says who answers: the adapter, its release and its files", async () => {

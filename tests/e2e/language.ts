@@ -44,7 +44,7 @@ export function pseudo(text: string): string {
     said += each[0];
     at = each.index + each[0].length;
   }
-  const more = "ŵōŕđš ".repeat(Math.ceil(text.length / 18)).trim();
+  const more = "ōŕđš ŵ".repeat(text.length).slice(0, Math.ceil(text.length / 3)).trim();
   return text.includes("\n") || text.length < 2 ? said : `${said} ${more}`;
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import type { Locator } from "playwright-core";
+import { barriers, ChatTab } from "./chattab";
 import { eventually } from "./eventually";
 import { Host, root } from "./host";
 import { bareWords, Catalogue, PSEUDO } from "./language";
@@ -16,10 +17,10 @@ const LANGUAGES = (process.env["SLIPWAY_LANGUAGES"] ?? "de ja").split(" ");
 
 /** Names and numbers that are the same in every language, and what VS Code says itself. */
 const DATA = [
-  /\b\d+ Results\b/g, /\b(PASS|WARN|UNVERIFIED|FAIL)( [\w .-]+:)?/g, // a verdict, and by which name programs know the check
+  /\[Ln \d+, Col \d+\]/g, /\b\d+ (Results|Selected)\b/g, /\b(PASS|WARN|UNVERIFIED|FAIL)( [\w .-]+:)?/g, // a verdict, and by which name programs know the check
   /\bhttps?:\S+/g, /\b[\w-]+\.\w[\w.-]*\b/g, /\b\w*[_/]\S*/g, /`[^`]*`/g, /\bai(?:storage|fileshare|log|env|acaapp)\w*(-+\w+)*/g, /\b\w+(-+\w+)*-\w*\d\w*/g, /\b\w*\d\w*(-+\w+)*/g,
   /\b(AI Toolkit|Slipway|Azure|GPU|USD|first-try|maximumInstance\w+|tiny-\w+|cpu|dense|b?float\w*|root|australiaeast|Consumption|NotRegistered|RunningAtMaxScale|Running|Healthy|Provisioned|None|AM|PM)\b/g,
-  /“(What is a slipway\?|Arr, [^”]*)”/g, /Tip: Use keyboard shortcut\s+(\w+\s*\+?\s*)+/g,
+  /“?\b(What is a slipway\?|Arr, the ramp where me ship was born!)”?/g, /Tip: Use keyboard shortcut\s+(\w+\s*\+?\s*)+/g,
   /\b(Source|Cancel|OK|Manage|Notifications?|Clear|Close|More Actions|Mark Done|Next Section|Go Back|Welcome|Walkthrough|Back)\b/g,
 ];
 
@@ -115,6 +116,23 @@ for (const locale of LANGUAGES) {
       await window.statusBar.getByRole("button", { name: `Slipway: ${said.say("ready")}` }).waitFor();
       await isSaid(view.getByRole("treeitem"));
       await picture("6 view");
+    });
+
+    it("the chat tab speaks it, and is asked by keyboard", async () => {
+      await run("View: Close All Editors"); // the plan's page is in a frame too
+      await run(said.titled("command.chat"));
+      const tab = new ChatTab(window.page);
+      await tab.state.filter({ hasText: said.say("{count} models answer", { count: "2" }) }).waitFor({ timeout: 120_000 });
+      const page = await tab.inside();
+      await page.locator("#input:focus").waitFor({ timeout: 90_000 });
+      await window.page.keyboard.type("What is a slipway?");
+      await window.page.keyboard.press("Enter");
+      await page.getByText(said.say("{count} tokens", { count: "11" })).waitFor({ timeout: 120_000 });
+      const shown = await page.evaluate(() => document.body.innerText);
+      if (locale === PSEUDO) assert.deepEqual(bareWords(shown, DATA), [], shown);
+      assert.deepEqual(await tab.overflowing(), [], "cut off");
+      if (locale !== PSEUDO) assert.deepEqual(await barriers(page), []); // its name is no language
+      await picture("6b chat");
     });
 
     it("what is wrong in a file is said at its line, and by the command that meets it", async () => {
