@@ -119,6 +119,7 @@ export interface Evaluated {
   readonly models: readonly EvaluationModel[];
   readonly outcomes: readonly EvaluationOutcome[];
   readonly met: boolean;
+  readonly lines: readonly EvaluationLine[];
   readonly notes: readonly Sentence[];
 }
 
@@ -131,13 +132,45 @@ export interface EvaluateParams {
   readonly against: string | null;
   readonly run: string | null;
   readonly most: number | null;
+  readonly only: readonly string[];
   readonly anew: boolean;
   readonly consents: readonly string[];
+}
+
+export interface EvaluationAnswer {
+  readonly model: string;
+  readonly text: string | null;
+}
+
+export interface EvaluationCase {
+  readonly id: string;
+  readonly file: string;
+  readonly line: number;
+  readonly asked: string;
+}
+
+export interface EvaluationCases {
+  readonly cases: readonly EvaluationCase[];
+}
+
+export interface EvaluationCasesParams {
+  readonly folder: string;
 }
 
 export interface EvaluationFigure {
   readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
   readonly value: number;
+}
+
+export interface EvaluationLine {
+  readonly id: string;
+  readonly place: string;
+  readonly asked: string;
+  readonly answers: readonly EvaluationAnswer[];
+  readonly differ: boolean;
+  readonly outcome: "passed" | "failed" | "unjudged";
+  readonly sentence: Sentence | null;
+  readonly expected: string | null;
 }
 
 export interface EvaluationModel {
@@ -851,6 +884,7 @@ export interface Methods {
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
+  readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
 }
 
 export interface Callbacks {

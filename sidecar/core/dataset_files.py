@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -125,6 +125,13 @@ def _objects(document: object) -> Iterator[Mapping[str, Any]]:
             yield from _objects(each)
 
 
-def part_of(dataset: Dataset, most: int | None) -> Dataset:
-    """The first rows, where no more are wanted."""
-    return dataset if most is None else replace(dataset, cases=dataset.cases[:most])
+def part_of(dataset: Dataset, most: int | None, only: Collection[str] = ()) -> Dataset:
+    """The first rows, or those of some ids, where no more are wanted. Raises WorkspaceError where none is left."""
+    cases = [each for each in dataset.cases if not only or each.id in only]
+    if not cases:
+        raise WorkspaceError(
+            Text("The rows that were asked for are not in {files} any more.", files=", ".join(dataset.files)),
+            Text("Read the data set again."),
+            code="NoSuchRow",
+        )
+    return replace(dataset, cases=tuple(cases[:most]))

@@ -9,7 +9,7 @@ from sidecar.core.dataset import Answer, Case
 from sidecar.core.evaluation import Threshold
 from sidecar.decisions.measures import LESS_IS_BETTER, Scores, deciding, scores, together
 from sidecar.decisions.verdict import Verdict, verdict
-from sidecar.words.names import EvaluationWord, Measure
+from sidecar.words.names import EvaluationOutcomeWord, EvaluationWord, Measure
 from sidecar.words.text import Text
 
 Figures = Mapping[Measure, float]
@@ -234,6 +234,33 @@ def _line(asked: Asked, case: Case, scored: Mapping[tuple[str, str], Scores], me
         max(values) - min(values) if values else 0.0,
         len({each.text for each in answers.values()}) > 1,
     )
+
+
+def outcome_of(line: Line, against: str, measure: Measure | None) -> tuple[EvaluationOutcomeWord, Text | None]:
+    """Of one row: whether the models that are compared, or the one that was asked, answered as it demands; where it demands
+    nothing, at least as well as what they are compared with."""
+    models = [each for each in line.scores if each != against] or list(line.scores)
+    if line.case.demands:
+        wrong = [each for each in models if line.scores[each].get("passes") != 1.0]
+        return (
+            ("failed", Text("Not all is so that the row demands: {models}", models=", ".join(wrong)))
+            if wrong
+            else ("passed", None)
+        )
+    known = [each for each in models if measure is not None and measure in line.scores[each]]
+    if measure is None or not known:
+        return "unjudged", None
+    least = line.scores.get(against, {}).get(measure, 0.0)
+    sign = -1 if measure in LESS_IS_BETTER else 1
+    for each in known:
+        value = line.scores[each][measure]
+        if sign * value < sign * least:
+            told = {"model": each, "measure": NAMES[measure], "value": shown(measure, value)}
+            worse = Text(
+                "{model}: {measure} {value}, {against}: {least}", against=against, least=shown(measure, least), **told
+            )
+            return "failed", worse
+    return "passed", None
 
 
 def _by_difference(line: Line) -> tuple[float, bool]:

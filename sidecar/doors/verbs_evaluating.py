@@ -42,7 +42,7 @@ def _rows(text: str) -> int:
 
 def evaluation_of(options: argparse.Namespace) -> Params:
     asked = {name: getattr(options, name) for name in ("against", "run", "most", "anew")}
-    return {**operation_of(options), **asked, "datasets": options.dataset, "models": options.model}
+    return {**operation_of(options), **asked, "datasets": options.dataset, "models": options.model, "only": []}
 
 
 def evaluated(done: wire.Evaluated) -> str:
@@ -64,7 +64,7 @@ EVALUATING: dict[str, Verb[Any]] = {
         method="slipway/evaluate",
         hears_cancel=True,
         result=wire.Evaluated,
-        title=None,
+        title="AI Toolkit: Evaluate inference endpoint",
         arguments=for_evaluation,
         place=evaluation_of,
         render=evaluated,

@@ -20,7 +20,12 @@ from sidecar.wire.chat import ChatRequest as ChatRequest
 from sidecar.wire.chat import ChatText as ChatText
 from sidecar.wire.evaluation import Evaluated as Evaluated
 from sidecar.wire.evaluation import EvaluateParams as EvaluateParams
+from sidecar.wire.evaluation import EvaluationAnswer as EvaluationAnswer
+from sidecar.wire.evaluation import EvaluationCase as EvaluationCase
+from sidecar.wire.evaluation import EvaluationCases as EvaluationCases
+from sidecar.wire.evaluation import EvaluationCasesParams as EvaluationCasesParams
 from sidecar.wire.evaluation import EvaluationFigure as EvaluationFigure
+from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
 from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
 from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
 from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
@@ -317,6 +322,7 @@ METHODS: dict[str, Method] = {
     "slipway/upload": Method(UploadParams, Uploaded),
     "slipway/sample": Method(SampleParams, Sampled),
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
+    "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
 }
 """Requests from the extension."""
 

@@ -41,13 +41,14 @@ AT_ONCE = 8
 @dataclass(frozen=True)
 class Wish:
     """What the person has said; what they have not is as `infra/evaluation.json` has it. `run`: an earlier one to compare with;
-    None: the last over the same rows. `most`: rows. `anew`: also where a run was cut off."""
+    None: the last over the same rows. `most`: rows; `only`: those of these ids. `anew`: also where a run was cut off."""
 
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     against: str | None = None
     run: str | None = None
     most: int | None = None
+    only: tuple[str, ...] = ()
     anew: bool = False
 
 
@@ -82,7 +83,7 @@ def evaluate(
 ) -> Evaluated:
     """Raises ConsentNeeded before an app that sleeps is woken. What cuts it off is gone on with by the same command."""
     stated = read_evaluation(workspace)
-    rows = part_of(dataset_of(workspace, wish.datasets or stated.files), wish.most)
+    rows = part_of(dataset_of(workspace, wish.datasets or stated.files), wish.most, wish.only)
     before = None if wish.run is None else kept.earlier(workspace, wish.run)
     place, endpoint = place_of(session, target_of(workspace)), target_of(workspace).endpoint
     journal.progress(Text("Looking at {app}…", app=place.name))
@@ -159,6 +160,12 @@ def _awake(workspace: Workspace, session: Session, seen: Seen, journal: Journal,
 
 def _chosen(wish: Wish, stated: Evaluation, version: Version | None, served: Sequence[str]) -> _Models:
     """Base first, then adapters, or those that were named; the one that they are compared with is among them."""
+    if not served:
+        raise EndpointError(
+            Text("The endpoint serves no model."),
+            Text("AI Toolkit: Why is it not ready? tells more."),
+            code="NoModel",
+        )
     base = version.base if version is not None and version.base is not None else served[0]
     every = (base, *(each for each in served if each != base))
     against = wish.against or stated.against or base

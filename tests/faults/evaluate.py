@@ -53,8 +53,8 @@ KILLS = (
     Kill("every answer is stored, no report", write=2, when="before"),
     Kill("the report for people is there, the one for programs is not", write=4, when="before"),
 )
-"""Writes of a new run: .gitignore, its file beside, renamed, opened; of one gone on with: opened, two reports beside,
-renamed."""
+"""Writes of a new run: .gitignore, its file beside, renamed, opened; of one gone on with: opened, two reports
+beside and renamed."""
 
 
 @dataclass

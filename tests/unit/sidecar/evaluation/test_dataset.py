@@ -147,6 +147,9 @@ def test_the_data_of_fine_tuning_are_found_and_asked_in_the_words_of_the_trainin
     assert found.cases[0].prompt == "### Text: I won {twice}!\n### The tone is:\n"
     assert [each.expected for each in found.cases] == ["joy", "awe"]
     assert len(part_of(found, 1).cases) == 1
+    assert part_of(found, None, [found.cases[1].id]).cases == found.cases[1:]
+    with pytest.raises(WorkspaceError, match="are not in"):
+        part_of(found, None, ["another"])
 
 
 def test_older_configurations_of_olive_are_read_too(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.evaluation import Threshold
-from sidecar.decisions.evaluation import Asked, Earlier, Judged, judge, told_of
+from sidecar.decisions.evaluation import Asked, Earlier, Judged, judge, outcome_of, told_of
 from sidecar.decisions.evaluation_document import CHARACTERS, ROWS, About, document, summary
 
 BASE, POET = "org/base", "poet"
@@ -150,3 +150,15 @@ def test_a_long_report_shows_the_rows_that_are_furthest_apart() -> None:
     text = page(judged)
     assert text.count("| `rows.jsonl:") == ROWS
     assert f"of {ROWS * 3}" in text
+
+
+def test_a_row_passes_by_what_it_demands_else_by_being_no_worse_than_what_it_is_compared_with() -> None:
+    def word(good: set[str], **stated: object) -> str:
+        case = replace(CASES[0], **stated)
+        judged = judge(Asked([case], answers(good, [case]), (BASE, POET), BASE))
+        return outcome_of(judged.lines[0], BASE, judged.measure)[0]
+
+    assert [word({POET}), word({POET, BASE}), word({BASE})] == ["passed", "passed", "failed"]
+    assert [word({POET}, contains=("It is",)), word({BASE}, contains=("It is",))] == ["passed", "failed"]
+    assert word({POET}, contains=("never said",)) == "failed", "whatever the other model says"
+    assert word({POET}, expected=None) == "unjudged"
