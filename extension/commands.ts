@@ -151,7 +151,7 @@ async function targetFor(rooms: Rooms, folder: vscode.WorkspaceFolder, title: st
     if (found === undefined) throw new vscode.CancellationError(); // the file went in this moment, and the person wants no other
     return found;
   });
-  const target = await pickTarget(title, source(rooms, known));
+  const target = await pickTarget(title, source(rooms, folder, known));
   if (target === undefined) {
     known.catch((error: unknown) => { rooms.log.warn(describe(error)); }); // the person has left before it was known
     return undefined;
@@ -178,10 +178,11 @@ async function refresh({ view }: Rooms): Promise<void> {
   await view.refresh();
 }
 
-function source({ sidecar, credentials, log }: Rooms, summary: Promise<WorkspaceSummary>): Source {
+function source({ sidecar, credentials, log }: Rooms, folder: vscode.WorkspaceFolder, summary: Promise<WorkspaceSummary>): Source {
   const setting = cloudSetting();
   return {
     known: summary.then(({ clouds, defaults }) => ({ clouds: setting === "auto" ? clouds : [setting], defaults })),
+    proposed: `rg-${folder.name.replace(/[^\p{L}\p{N}_\-.()]+/gu, "-").replace(/\.+$/, "")}`.slice(0, 90),
     local: setting === "local" || (setting === "auto" && RUNS_HERE),
     async subscriptions(cloud) {
       try {

@@ -10,6 +10,8 @@ export interface Source {
   readonly known: Promise<Known>;
   /** Whether the local cloud is among them, as far as this machine alone can tell. */
   readonly local: boolean;
+  /** A name for a resource group that has none yet. */
+  readonly proposed: string;
   subscriptions(cloud: CloudName): Promise<Found>;
   resourceGroups(subscription: Subscription): Promise<readonly ResourceGroup[]>;
   locations(subscription: Subscription): Promise<readonly Location[]>;
@@ -175,15 +177,16 @@ async function groupChoices(source: Source, subscription: Subscription, defaults
 }
 
 async function createGroup(title: string, source: Source, subscription: Subscription): Promise<string | Back | undefined> {
-  let typed = "";
+  const asked = `${title}: ${vscode.l10n.t("New resource group")}`;
+  let typed = source.proposed;
   for (;;) {
-    const name = await input(title, typed);
+    const name = await input(asked, typed);
     if (name === undefined || name === BACK) return name;
     typed = name;
     const location = await pick<string>({
-      title,
-      step: 4,
-      totalSteps: 4,
+      title: asked,
+      step: 2,
+      totalSteps: 2,
       placeholder: vscode.l10n.t("Select the region of the new resource group {name}", { name }),
       choices: [{ meanwhile: [], found: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name }))) }],
     });
@@ -243,7 +246,7 @@ async function pick<T>({ title, step, totalSteps, placeholder, choices, preferre
 
 async function input(title: string, value: string): Promise<string | Back | undefined> {
   const box = vscode.window.createInputBox();
-  Object.assign(box, { title, value, step: 3, totalSteps: 4, ignoreFocusOut: true, prompt: vscode.l10n.t("Name of the new resource group") });
+  Object.assign(box, { title, value, step: 1, totalSteps: 2, ignoreFocusOut: true, prompt: vscode.l10n.t("Name of the new resource group") });
   box.buttons = [vscode.QuickInputButtons.Back];
   const answer = new Promise<string | Back | undefined>((resolve) => {
     box.onDidChangeValue((name) => (box.validationMessage = nameProblem(name)));

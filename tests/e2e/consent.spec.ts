@@ -48,7 +48,7 @@ describe("consents", () => {
 
   it("the download of the model server's environment is asked for, and declining it does nothing", async () => {
     await window.choose("Create new…");
-    await window.question.filter({ hasText: "(3/4)" }).waitFor();
+    await window.question.filter({ hasText: "New resource group (1/2)" }).waitFor();
     await window.type("rg-consent");
     await window.choose("Sweden Central");
     await window.press("The plan is open", "Apply plan");

@@ -111,14 +111,15 @@ describe("the main job in a real VS Code", function () {
 
   it("a new resource group can be made on the way, and every step leads back", async () => {
     await window.choose("Create new…");
-    await window.question.filter({ hasText: "(3/4)" }).waitFor();
+    await window.question.filter({ hasText: "New resource group (1/2)" }).waitFor();
+    assert.equal(await window.typed(), "rg-phi-finetuned", "a name is proposed");
     await window.type("ends with a dot.");
     await window.page.getByText("1 to 90 letters, digits").waitFor();
     await window.type("rg-new");
-    await window.question.filter({ hasText: "(4/4)" }).waitFor();
+    await window.question.filter({ hasText: "New resource group (2/2)" }).waitFor();
     await window.choices("Sweden Central").waitFor({ timeout: 90_000 });
     await window.screenshot("provision 3 region");
-    for (const step of ["(3/4)", "(2/2)", "(1/2)"]) {
+    for (const step of ["New resource group (1/2)", "inference (2/2)", "inference (1/2)"]) {
       await window.back();
       await window.question.filter({ hasText: step }).waitFor();
     }
@@ -128,7 +129,7 @@ describe("the main job in a real VS Code", function () {
 
   it("another place than fine-tuning's has to be meant", async () => {
     await window.choose("Create new…");
-    await window.question.filter({ hasText: "(3/4)" }).waitFor();
+    await window.question.filter({ hasText: "New resource group (1/2)" }).waitFor();
     await window.type("rg-elsewhere");
     await window.choose("Sweden Central");
     await window.dialog.getByText("This project has used another place so far: resource group rg-finetuning.").waitFor({ timeout: 90_000 });

@@ -67,6 +67,11 @@ export class Window {
     await row.click();
   }
 
+  /** What stands in the open question's box. */
+  async typed(): Promise<string> {
+    return this.input.inputValue();
+  }
+
   async type(text: string): Promise<void> {
     await this.input.fill(text);
     await this.page.keyboard.press("Enter");
