@@ -9,7 +9,7 @@ export const ORDER = [
   ["extension"],
   ["commands"],
   ["tour"],
-  ["cancelling", "releases", "diagnose", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
+  ["cancelling", "cases", "releases", "diagnose", "evaluating", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
   ["endpoint", "resume", "updating"],
   ["operate"],
   ["chatmodels"],

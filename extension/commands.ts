@@ -9,6 +9,7 @@ import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
 import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
+import { evaluate } from "./evaluating";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, did, type Rooms } from "./operate";
@@ -52,6 +53,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.copyPython": copyPython,
   "slipway.copyJavaScript": copyJavaScript,
   "slipway.diagnostics": diagnostics,
+  "slipway.evaluate": evaluate,
   "slipway.restartSidecar": restartSidecar,
   "slipway.rotateKey": rotateKey,
   "slipway.keepWarm": keepWarm,

@@ -2,10 +2,12 @@
 import * as vscode from "vscode";
 import { offerToAssistants } from "./assistants";
 import { Chats } from "./chat";
+import { registerCases } from "./cases";
 import { ChatModels } from "./chatmodels";
 import { Sidecar } from "./client";
 import { registerCommands } from "./commands";
 import { Credentials } from "./credentials";
+import { registerAnswers } from "./evaluating";
 import { launch, needsNoSetUp } from "./launch";
 import { Logs } from "./logs";
 import { describe, say, showFailure } from "./messages";
@@ -41,18 +43,21 @@ export function activate(context: vscode.ExtensionContext): void {
   const logs = new Logs(sidecar, credentials);
   const chats = new Chats(sidecar, credentials, context.extensionUri, context.workspaceState, mayStart);
   const models = new ChatModels(sidecar, credentials, view);
+  const rooms = { sidecar, credentials, view, plans, problems, logs, chats, warmth, log };
   context.subscriptions.push(
     log,
     models,
     ...offerToAssistants(() => launch(context, log, new AbortController().signal), mayStart, (context.extension.packageJSON as { readonly version: string }).version),
     plans,
+    registerAnswers(),
     problems,
     logs,
     chats,
     warmth,
     sidecar,
     view,
-    ...registerCommands({ sidecar, credentials, view, plans, problems, logs, chats, warmth, log }, context.extension.packageJSON),
+    ...registerCommands(rooms, context.extension.packageJSON),
+    registerCases(rooms),
     sidecar.onDidChangeAlive((alive) => {
       if (!alive) return;
       void view.look();

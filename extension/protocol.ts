@@ -106,6 +106,93 @@ export interface ChatText {
   readonly thought: boolean;
 }
 
+export interface Evaluated {
+  readonly run: string;
+  readonly report: string;
+  readonly data: string;
+  readonly rows: number;
+  readonly against: string;
+  readonly asked: number;
+  readonly stored: number;
+  readonly sentence: Sentence;
+  readonly verdicts: readonly EvaluationVerdict[];
+  readonly models: readonly EvaluationModel[];
+  readonly outcomes: readonly EvaluationOutcome[];
+  readonly met: boolean;
+  readonly lines: readonly EvaluationLine[];
+  readonly notes: readonly Sentence[];
+}
+
+export interface EvaluateParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly cloud: CloudName;
+  readonly datasets: readonly string[];
+  readonly models: readonly string[];
+  readonly against: string | null;
+  readonly run: string | null;
+  readonly most: number | null;
+  readonly only: readonly string[];
+  readonly anew: boolean;
+  readonly consents: readonly string[];
+}
+
+export interface EvaluationAnswer {
+  readonly model: string;
+  readonly text: string | null;
+}
+
+export interface EvaluationCase {
+  readonly id: string;
+  readonly file: string;
+  readonly line: number;
+  readonly asked: string;
+}
+
+export interface EvaluationCases {
+  readonly cases: readonly EvaluationCase[];
+}
+
+export interface EvaluationCasesParams {
+  readonly folder: string;
+}
+
+export interface EvaluationFigure {
+  readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
+  readonly value: number;
+}
+
+export interface EvaluationLine {
+  readonly id: string;
+  readonly place: string;
+  readonly asked: string;
+  readonly answers: readonly EvaluationAnswer[];
+  readonly differ: boolean;
+  readonly outcome: "passed" | "failed" | "unjudged";
+  readonly sentence: Sentence | null;
+  readonly expected: string | null;
+}
+
+export interface EvaluationModel {
+  readonly name: string;
+  readonly figures: readonly EvaluationFigure[];
+  readonly refused: number;
+}
+
+export interface EvaluationOutcome {
+  readonly sentence: Sentence;
+  readonly met: boolean | null;
+}
+
+export interface EvaluationVerdict {
+  readonly model: string;
+  readonly against: string;
+  readonly run: string | null;
+  readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
+  readonly word: "better" | "worse" | "can't tell";
+  readonly sentence: Sentence;
+}
+
 export interface Created {
   readonly created: readonly string[];
   readonly own: readonly string[];
@@ -796,6 +883,8 @@ export interface Methods {
   readonly "slipway/chatCode": { readonly params: ChatCodeParams; readonly result: ChatCode };
   readonly "slipway/upload": { readonly params: UploadParams; readonly result: Uploaded };
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
+  readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
+  readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
 }
 
 export interface Callbacks {

@@ -100,6 +100,10 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   /** The person has come back to the window. A look at a replica that is ready counts as a request: there the next one waits
    * until a replica that nobody asked would have ended, so that looking alone keeps no GPU awake. */
   async lookAgain(): Promise<void> {
+    if (this.status === undefined && this.failure === undefined) {
+      await this.look(); // what a look needs may not have been there when the window opened
+      return;
+    }
     const pause = this.failure === undefined && this.status?.state === "ready" ? this.status.cooldown * 1000 + MARGIN : STALE_AFTER;
     if (this.status !== undefined && Date.now() - this.lookedAt > pause) await this.look();
   }

@@ -240,6 +240,7 @@ class Service:
             "startedAt": self.started.isoformat(timespec="seconds"),
             "readyAfter": None if self.ready_after is None else round(self.ready_after, 1),
             "engine": served.engine.kind if served else None,
+            "limits": {"running": settings.max_running, "waiting": settings.max_waiting},
             "keys": len({settings.api_key, settings.previous_key} - {""}),
             "device": served.runs_on.device if served else None,
             "gpu": served.runs_on.gpu if served else None,

@@ -37,17 +37,15 @@ def main(root: Path) -> None:
 
 def phrases(module: ast.Module) -> list[str]:
     """What the compiler tells by a key, where it puts a phrase into the sentence (`message_of` in words/bicep_codes.py)."""
-    found: list[str] = []
+    said: list[ast.expr] = []
     for node in ast.walk(module):
         if isinstance(node, ast.Call):
-            named = [each.value for each in node.keywords if each.arg in ("what", "place")]
-            placed = node.args[2:3] if isinstance(node.func, ast.Attribute) and node.func.attr == "early_only" else []
-            found += [
-                each.value for one in (*named, *placed) for each in ast.walk(one) if isinstance(each, ast.Constant)
-            ]
+            said += [each.value for each in node.keywords if each.arg in ("what", "place")]
+            said += node.args[2:3] if isinstance(node.func, ast.Attribute) and node.func.attr == "early_only" else []
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "what":
-            found += [each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)]
-    return [each for each in found if isinstance(each, str) and " " in each]
+            said.append(node.value)
+    parts = [each.value for one in said for each in ast.walk(one) if isinstance(each, ast.Constant)]
+    return [each for each in parts if isinstance(each, str) and " " in each]
 
 
 def templates_by_name(module: ast.Module) -> dict[str, list[str]]:

@@ -17,7 +17,8 @@ from sidecar.words.text import Text
 
 @dataclass(frozen=True)
 class Doubt:
-    """What was said of a parameter's value. `value`: the one that was judged; None where the default was."""
+    """What was said of the value of a parameter, or of a key of infra/inference.config.json. `value`: the one that was judged;
+    None where the default was."""
 
     parameter: str
     value: object

@@ -88,8 +88,9 @@ def of_parameters(root: Value, template: Template | None, last: LastRead | None)
     return found
 
 
-def of_config(root: Value) -> list[Finding]:
-    """Of infra/inference.config.json. Other keys are somebody else's, unless they are all but one of ours."""
+def of_config(root: Value, last: LastRead | None = None) -> list[Finding]:
+    """Of infra/inference.config.json, with what was last read of what it names. Other keys are somebody else's, unless they are
+    all but one of ours."""
     if root.kind != "object":
         return [
             Finding(
@@ -108,8 +109,16 @@ def of_config(root: Value) -> list[Finding]:
                 sentence = Text("{name} is no key that is read here: did you mean {near}?", name=each.key, near=near)
                 found.append(Finding(each.place, "UnknownKey", sentence, certain=False, fixes=_renamed(each, near)))
         elif each.value is not None and each.value.kind != "word":
-            found += _of_key(each.key, each.value)
+            wrong = _of_key(each.key, each.value)
+            found += wrong or _doubts(each.key, each.value, last)
     return found
+
+
+def _doubts(key: str, value: Value, last: LastRead | None) -> list[Finding]:
+    said = [] if last is None else [each for each in last.doubts if each.parameter == key and each.value == value.plain]
+    return [
+        Finding(value.place, each.code, _as_of(each.sentence, last), certain=False) for each in said if last is not None
+    ]
 
 
 def of_smoke(root: Value) -> list[Finding]:

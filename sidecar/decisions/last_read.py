@@ -8,9 +8,14 @@ from sidecar.core.last_read import Doubt, LastRead
 from sidecar.decisions.azure_names import RULES
 from sidecar.decisions.checks import Check, Unread
 from sidecar.decisions.fitting import Fitting
+from sidecar.decisions.model_check import is_of_models
 from sidecar.decisions.preflight_facts import Facts
+from sidecar.decisions.provisioning import SHARE
 from sidecar.decisions.restart import GPUS, ROWS
 from sidecar.gateway.offers import Offer
+
+SHARE_KEY = "FILE_SHARE_NAME"
+"""Of infra/inference.config.json."""
 
 
 def last_read(
@@ -43,7 +48,18 @@ def last_read(
             )
             for each in checks
             if each.parameter is not None and each.verdict in ("FAIL", "WARN")
-        ),
+        )
+        + _of_share(facts, checks),
+    )
+
+
+def _of_share(facts: Facts, checks: Sequence[Check]) -> tuple[Doubt, ...]:
+    """What no parameter states is told where the configuration names the share: a base, or an adapter that does not fit it."""
+    share = next((each.name.rpartition("/")[2] for each in facts.planned.resources if each.kind == SHARE), None)
+    return tuple(
+        Doubt(SHARE_KEY, share, each.code or "Doubtful", each.sentence, each.verdict == "FAIL")
+        for each in checks
+        if each.parameter is None and is_of_models(each.name) and each.verdict in ("FAIL", "WARN")
     )
 
 

@@ -28,6 +28,11 @@ def model_checks(facts: ModelFacts, *, needed: bool) -> tuple[Check, ...]:
     return (*found, *memory_checks(facts, base, own), *adapters, *_others(facts))
 
 
+def is_of_models(name: str) -> bool:
+    """Whether a check of this name judges what lies on the share."""
+    return name in (NAME, "chat template") or name.split(" ")[0] in ("adapter", "adapters")
+
+
 def _others(facts: ModelFacts) -> list[Check]:
     if facts.unread:
         reason = Text("Adapters that were not looked into, for there are many: {count}.", count=facts.unread)

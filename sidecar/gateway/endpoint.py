@@ -88,6 +88,8 @@ class Version:
     """None: an older server, which does not tell."""
     folders: Mapping[str, str] = field(default_factory=dict[str, str])
     """Below the mount, by the name of the adapter that lies there; empty where an older server does not tell."""
+    running: int | None = None
+    """How many answers it computes at a time; None: an older server, which does not tell."""
 
     @property
     def loaded(self) -> bool:
@@ -212,6 +214,7 @@ class Endpoint:
             keys=int(keys) if isinstance(keys := body.get("keys"), int) else None,
             runs_on=_runs_on(body),
             folders={str(each["name"]): str(each["folder"]) for each in adapters if each.get("folder")},
+            running=int(running) if isinstance(running := _limits(body).get("running"), int) else None,
         )
 
     def root_answers(self) -> bool:
@@ -293,6 +296,11 @@ class Endpoint:
                 detail=answer.text[:2000],
             )
         return said
+
+
+def _limits(body: dict[str, Any]) -> dict[str, Any]:
+    found = body.get("limits")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _runs_on(body: dict[str, Any]) -> RunsOn | None:

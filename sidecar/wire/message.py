@@ -29,10 +29,6 @@ class Sentence(Message):
     message: str
     args: dict[str, str | Sentence]
 
-    def spoken(self) -> str:
-        """In English."""
-        return str(Text.again(self.message, self.args))
-
 
 def sentence(text: Text) -> Sentence:
     args = {name: sentence(value) if isinstance(value, Text) else value for name, value in text.args}

@@ -18,6 +18,17 @@ from sidecar.wire.chat import ChatModelsParams as ChatModelsParams
 from sidecar.wire.chat import ChatParams as ChatParams
 from sidecar.wire.chat import ChatRequest as ChatRequest
 from sidecar.wire.chat import ChatText as ChatText
+from sidecar.wire.evaluation import Evaluated as Evaluated
+from sidecar.wire.evaluation import EvaluateParams as EvaluateParams
+from sidecar.wire.evaluation import EvaluationAnswer as EvaluationAnswer
+from sidecar.wire.evaluation import EvaluationCase as EvaluationCase
+from sidecar.wire.evaluation import EvaluationCases as EvaluationCases
+from sidecar.wire.evaluation import EvaluationCasesParams as EvaluationCasesParams
+from sidecar.wire.evaluation import EvaluationFigure as EvaluationFigure
+from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
+from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
+from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
+from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -310,6 +321,8 @@ METHODS: dict[str, Method] = {
     "slipway/chatCode": Method(ChatCodeParams, ChatCode),
     "slipway/upload": Method(UploadParams, Uploaded),
     "slipway/sample": Method(SampleParams, Sampled),
+    "slipway/evaluate": Method(EvaluateParams, Evaluated),
+    "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
 }
 """Requests from the extension."""
 

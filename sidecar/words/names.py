@@ -113,3 +113,30 @@ def is_phase(word: object) -> TypeGuard[Phase]:
 
 FileFate = Literal["added", "replaced", "merged", "removed", "conflict", "kept", "deleted", "same"]
 """What becomes of a project's file when a newer Slipway brings others. `kept`: with the person's edits; `deleted`: by them."""
+
+Measure = Literal[
+    "passes",
+    "exact",
+    "contains",
+    "regex",
+    "schema",
+    "tokenF1",
+    "rougeL",
+    "chrf",
+    "bleu",
+    "answered",
+    "finished",
+    "characters",
+    "tokens",
+    "latency",
+    "tokensPerSecond",
+]
+"""What is measured of an answer. `passes`: it is all that its row demands; `finished`: the model ended it by itself."""
+
+MEASURES: tuple[Measure, ...] = get_args(Measure)
+
+EvaluationOutcomeWord = Literal["passed", "failed", "unjudged"]
+"""Of one row: the models answered as it demands, or not; or it says nothing of a good answer."""
+
+EvaluationWord = Literal["better", "worse", "can't tell"]
+"""What an evaluation says of one model against another."""

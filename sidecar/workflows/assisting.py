@@ -11,6 +11,7 @@ from sidecar.core.workspace import open_workspace, target_of
 from sidecar.decisions.redaction import redacted_document, redacted_lines
 from sidecar.gateway import apps, resources
 from sidecar.wire import protocol as wire
+from sidecar.wire.message import text_of
 from sidecar.words.errors import SlipwayError
 from sidecar.workflows.context import Context, place_of, session_for
 
@@ -56,11 +57,11 @@ def text_told(text: str, secrets: Collection[str]) -> str:
 
 
 def spoken(document: Any) -> Any:
-    """Sentences as texts. Pure."""
+    """Sentences as English texts, those within others too. Pure."""
     if isinstance(document, Mapping):
         found = cast("Mapping[str, Any]", document)
         if set(found) == {"message", "args"}:
-            return wire.Sentence.model_validate(found).spoken()
+            return str(text_of(wire.Sentence.model_validate(found)))
         return {name: spoken(value) for name, value in found.items()}
     if isinstance(document, list):
         return [spoken(each) for each in cast("list[Any]", document)]

@@ -122,7 +122,7 @@ class Editing:
 
     def _of_values(self, file: Edited, root: Value) -> list[Finding]:
         if file.kind == "config":
-            return of_config(root)
+            return of_config(root, self._last(file.folder))
         if file.kind == "smoke":
             return of_smoke(root) if root.closed else []
         return of_parameters(root, self._template(file.folder), self._last(file.folder))

@@ -19,6 +19,7 @@ from sidecar.workflows.chatting import chat_action, chat_code_action, chat_model
 from sidecar.workflows.context import Context, opened, session_for, silent
 from sidecar.workflows.copying import copied
 from sidecar.workflows.diagnostics import collect
+from sidecar.workflows.evaluating_action import evaluate_action, evaluation_cases_action
 from sidecar.workflows.interrupted import forget, interrupted, places
 from sidecar.workflows.keep_warm import keep_warm
 from sidecar.workflows.operate import Switched, start, stop
@@ -165,5 +166,7 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/folderHeld": folder_held_action,
     "slipway/upload": upload_action,
     "slipway/sample": sample_action,
+    "slipway/evaluate": evaluate_action,
+    "slipway/evaluationCases": evaluation_cases_action,
 }
 """By the wire's method."""

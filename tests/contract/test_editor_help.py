@@ -49,10 +49,10 @@ LAST_READ = LastRead(
     quota={"Consumption-GPU-NC8as-T4": (0, 1)},
     doubts=(
         Doubt(
-            "gpuProfileType",
-            "Consumption-GPU-NC8as-T4",
-            "AdapterDoesNotFit",
-            Text("The adapter {name} does not fit.", name="gpu_model"),
+            "FILE_SHARE_NAME",
+            "share",
+            "Doubtful",
+            Text("The server will refuse the adapter {folder}.", folder="models/gpu_model"),
             certain=False,
         ),
     ),
@@ -167,7 +167,7 @@ KINDS: tuple[tuple[str, str, str, str | None], ...] = (
     (NAMES, PARAMETERS % '"storageAccountName": {"value": "My-Account"}', "InvalidResourceName", 'Ändern in myaccount'),
     (NAMES, PARAMETERS % '"location": {"value": "westus"}', "WorkloadProfileTypeNotAvailable", "Ändern in swedencentral"),
     (NAMES, PARAMETERS % '"maximumInstanceCount": {"value": 3}', "MaxRegionalQuotaExceeded", "Ändern in 1"),
-    (NAMES, PARAMETERS % '"gpuProfileType": {"value": "Consumption-GPU-NC8as-T4"}', "AdapterDoesNotFit", None),
+    ("inference.config.json", '{"FILE_SHARE_NAME": "share"}', "Doubtful", None),
     ("inference.config.json", '{"ACA_APP_NAM": "mine"}', "UnknownKey", "Ändern in ACA_APP_NAME"),
     ("inference.config.json", '{"ACA_APP_NAME": 7}', "WorkspaceError", 'Ändern in "7"'),
     ("smoke.json", '[{"contains": "x"}]', "InvalidSmoke", None),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import openai
+import pytest
 
 from sidecar.core.journal import unfinished
 from sidecar.core.workspace import CONFIG_KEYS
@@ -161,6 +162,7 @@ def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_i
     assert result["endpoint"] == place.config["ACA_APP_ENDPOINT"]
 
 
+@pytest.mark.long
 def test_killing_the_local_cloud_ends_every_replica_and_the_next_run_works(
     own_home: Home, sample: Sample, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from sidecar.core.workspace import target_of
 from sidecar.gateway import apps, resources
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
-from sidecar.workflows.assisting import MOST, MOST_OF_A_TEXT, document_told, secrets_of, shortened, text_told
+from sidecar.workflows.assisting import MOST, MOST_OF_A_TEXT, document_told, secrets_of, shortened, spoken, text_told
 from sidecar.workflows.context import Context, place_of
 from tests.contract.localcloud.conftest import ROOT
 from tests.contract.provision.conftest import Project
@@ -114,6 +114,8 @@ def test_what_is_secret_is_taken_out_and_what_is_long_is_cut_and_says_so(project
     cut = text_told("x" * MOST + "the newest", ())
     assert cut.startswith(f"(cut: the last {MOST} of {MOST + 10} characters)")
     assert cut.endswith("the newest")
+    within = {"message": "It failed: {why}", "args": {"why": {"message": "no {what}", "args": {"what": "GPU"}}}}
+    assert spoken({"reason": [within]}) == {"reason": ["It failed: no GPU"]}
     assert shortened({"a": ["y" * 5000, *range(300)]})["a"][0].endswith("(cut: 5000 characters)")
     assert shortened([*range(300)])[-1] == "… (cut: 300 entries)"
     through = wire.EndpointLink(url="y" * (MOST_OF_A_TEXT - 4) + secret, login_url=None, note=None)

@@ -13,6 +13,7 @@ import pytest
 
 from sidecar.gateway.files import Share, open_share
 from sidecar.words.errors import PreflightFailed
+from sidecar.workflows.editing import Editing, edited
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.test_preflight import checks
 from tests.support.model_folders import TINY, adapter_in, base_in, lora_tensors
@@ -45,7 +46,7 @@ def test_base_and_adapters_are_judged_in_twenty_reads_and_what_fails_stops_befor
     adapter_in(mount, "models/other", lora_tensors(width=96))
     put(project, mount)
     hits = faults({**COUNTED, "path": "comp=list"}, {**COUNTED, "path": r"\.safetensors(\?|$)"}, COUNTED)
-    found = checks(project)
+    found = checks(project, tmp_path / "state")
     assert found["base model"].verdict == "PASS", found["base model"]
     assert found["chat template"].verdict == found["memory"].verdict == found["adapter models/fits"].verdict == "PASS"
     assert found["adapter models/other"].verdict == "WARN"
@@ -53,6 +54,14 @@ def test_base_and_adapters_are_judged_in_twenty_reads_and_what_fails_stops_befor
     lists, headers, configurations = hits()
     assert (headers, configurations) == (6, 5), "four shards, two adapters; index and settings of the base with them"
     assert lists + headers + configurations <= 20
+    file = edited(project.workspace.config_file)
+    assert file is not None
+    (told,) = Editing(tmp_path / "state", {}, lambda path: None).findings(
+        file, project.workspace.config_file.read_text("utf-8")
+    )
+    assert "will refuse the adapter models/other" in str(told.sentence), (
+        "the editor tells it at the share that is named"
+    )
     project.state(cooldownSeconds=400)
     project.provision()
     assert any("will refuse the adapter models/other" in each for each in project.said)

@@ -17,6 +17,7 @@ from sidecar.words.errors import ConsentNeeded, EndpointError, WorkspaceError
 from sidecar.workflows.chat import chat, models
 from sidecar.workflows.context import place_of
 from sidecar.workflows.diagnose import why_not_ready
+from sidecar.workflows.evaluate import Wish, evaluate
 from sidecar.workflows.keep_warm import Warmed, keep_warm, pause_of
 from sidecar.workflows.observe import status
 from sidecar.workflows.operate import start, stop
@@ -71,6 +72,9 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     assert (why.state, why.cause and why.cause.code, why.remedies) == ("stopped", "AppStopped", ("start", "deploy"))
     assert replicas(project) == 0
     assert keep_warm(project.workspace, project.session, journal(project), wake=True).ended == "stopped"
+    (project.workspace.infra / "smoke.json").write_text('[{"prompt": "Hello", "contains": "Hi"}]')
+    with pytest.raises(EndpointError, match="is stopped: it can't be evaluated"):
+        evaluate(project.workspace, project.session, Wish(), journal(project))
     again = stop(project.workspace, project.session, journal(project))
     assert (again.running, again.changed) == ("stopped", False)
 
@@ -82,6 +86,7 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
     until(lambda: replicas(project) == 0, "its sleep")
     warmed = keep_warm(project.workspace, project.session, journal(project), wake=False)
     assert (warmed.ended, replicas(project)) == ("asleep", 0), "looking whether to keep it warm wakes nothing"
+    refuses_to_wake(project)
     listed = models(project.workspace, project.session, journal(project), wake=False)
     assert (listed.state, listed.models, replicas(project)) == ("asleep", (), 0), "nor does looking whom to chat with"
     question = Question("any", [{"role": "user", "content": "Hello"}])
@@ -89,6 +94,13 @@ def test_a_stopped_app_has_no_replica_and_no_request_wakes_it_until_it_is_starte
         chat(project.workspace, project.session, question, print, journal(project), project.stop, wake=False)
     assert (asked.value.consent, replicas(project)) == ("wake", 0), "a question would, and is asked with a yes only"
     assert start(project.workspace, project.session, journal(project)).changed is False
+
+
+def refuses_to_wake(project: Project) -> None:
+    """An evaluation says what it would cost, before a GPU is awake."""
+    with pytest.raises(ConsentNeeded, match="The evaluation wakes it: its GPU is billed until") as asleep:
+        evaluate(project.workspace, project.session, Wish(), journal(project))
+    assert (asleep.value.consent, replicas(project)) == ("wake-to-evaluate", 0)
 
 
 def never_ready(project: Project, faults: Arm) -> None:

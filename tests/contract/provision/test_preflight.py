@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sidecar.core.journal import Journal
@@ -17,10 +19,10 @@ APP, ENVIRONMENT = "Microsoft.App/containerApps", "Microsoft.App/managedEnvironm
 ACCOUNT = "Microsoft.Storage/storageAccounts"
 
 
-def checks(project: Project) -> dict[str, Check]:
+def checks(project: Project, state: Path | None = None) -> dict[str, Check]:
     session = project.session
     tenant = session.local.tenant_id if session.local else ""
-    request = Request(project.world.subscription, tenant, project.group, (), {})
+    request = Request(project.world.subscription, tenant, project.group, (), {}, state)
     found = preflight(project.workspace, session, request, Journal(None, "", lambda _: None, project.stop))
     return {each.name: each for each in found}
 

@@ -24,8 +24,15 @@ from sidecar.wire import protocol as wire
 from sidecar.workflows.operating import EVERY_ACTION
 
 ROOT = Path(__file__).resolve().parents[3]
-ONLY_IN_VSCODE = {"slipway/workspace", "slipway/folderHeld", "slipway/chat", "slipway/chatCode", "slipway/chatModels"}
-"""A terminal asks the endpoint itself: `snippet` prints how."""
+ONLY_IN_VSCODE = {
+    "slipway/workspace",
+    "slipway/folderHeld",
+    "slipway/chat",
+    "slipway/chatCode",
+    "slipway/chatModels",
+    "slipway/evaluationCases",
+}
+"""A terminal asks the endpoint itself: `snippet` prints how. It evaluates a whole data set."""
 
 
 def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,336 @@
+"""What follows from the answers of an evaluation: figures, verdicts, thresholds, and where the models differ. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sidecar.core.dataset import Answer, Case
+from sidecar.core.evaluation import Threshold
+from sidecar.decisions.measures import LESS_IS_BETTER, Scores, deciding, scores, together
+from sidecar.decisions.verdict import Verdict, verdict
+from sidecar.words.names import EvaluationOutcomeWord, EvaluationWord, Measure
+from sidecar.words.text import Text
+
+Figures = Mapping[Measure, float]
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Another run over these rows, or some of them. `answers`: by row and model."""
+
+    name: str
+    answers: Mapping[tuple[str, str], Answer]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`answers`: by row and model. `against`: the model that the others are compared with. `measure`: None: what suits
+    the rows."""
+
+    cases: Sequence[Case]
+    answers: Mapping[tuple[str, str], Answer]
+    models: tuple[str, ...]
+    against: str
+    measure: Measure | None = None
+    seed: int = 0
+    earlier: Earlier | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row, by model. `apart`: how far the models' scores are from each other; `differ`: whether their answers do."""
+
+    case: Case
+    answers: Mapping[str, Answer]
+    scores: Mapping[str, Scores]
+    apart: float
+    differ: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`run`: where what `model` is compared with answered, where that was in another run. `one` and `other`: means over the rows
+    that both have answered, of what it is compared with and of itself."""
+
+    model: str
+    against: str
+    run: str | None
+    measure: Measure
+    verdict: Verdict
+    one: float
+    other: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of a threshold. `met` None: nothing could be measured, which is no pass."""
+
+    sentence: Text
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`lines`: those first in which the models are furthest apart."""
+
+    measure: Measure | None
+    figures: Mapping[str, Figures]
+    refused: Mapping[str, int]
+    comparisons: tuple[Comparison, ...]
+    outcomes: tuple[Outcome, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def met(self) -> bool:
+        return all(each.met for each in self.outcomes)
+
+
+def judge(asked: Asked, thresholds: Sequence[Threshold] = ()) -> Judged:
+    """Every row that a model was to be asked has an answer, if a refused one."""
+    measure = asked.measure or deciding(asked.cases)
+    scored = _scored(asked.cases, asked.answers, asked.models)
+    figures: dict[str, Figures] = {}
+    for model in asked.models:
+        rows = [each for each in asked.cases if (each.id, model) in asked.answers]
+        figures[model] = together(
+            [(each, asked.answers[each.id, model]) for each in rows], [scored[each.id, model] for each in rows]
+        )
+    refused = {
+        model: sum(each.text is None for (_, name), each in asked.answers.items() if name == model)
+        for model in asked.models
+    }
+    comparisons = _comparisons(asked, scored, measure) if measure is not None else ()
+    outcomes = [each for one in thresholds for each in _outcomes(asked, scored, figures, one)]
+    lines = sorted((_line(asked, each, scored, measure) for each in asked.cases), key=_by_difference)
+    return Judged(measure, figures, refused, comparisons, tuple(outcomes), tuple(lines))
+
+
+def _scored(
+    cases: Sequence[Case], answers: Mapping[tuple[str, str], Answer], models: Sequence[str]
+) -> dict[tuple[str, str], Scores]:
+    return {
+        (case.id, model): scores(case, answers[case.id, model])
+        for case in cases
+        for model in models
+        if (case.id, model) in answers
+    }
+
+
+def _comparisons(asked: Asked, scored: Mapping[tuple[str, str], Scores], measure: Measure) -> tuple[Comparison, ...]:
+    """Each model against the one that was named, then against itself in the run before."""
+    others = [model for model in asked.models if model != asked.against]
+    found = [_beside(asked, scored, model, measure) for model in others] if asked.against in asked.models else []
+    found += [_before(asked, scored, model, measure) for model in asked.models]
+    return tuple(each for each in found if each is not None)
+
+
+def _beside(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, measure: Measure) -> Comparison | None:
+    pairs = _pairs(
+        asked, [(scored.get((each.id, asked.against)), scored.get((each.id, model))) for each in asked.cases], measure
+    )
+    return _compared(asked, model, asked.against, None, measure, pairs)
+
+
+def _before(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, measure: Measure) -> Comparison | None:
+    if asked.earlier is None:
+        return None
+    then = _scored(asked.cases, asked.earlier.answers, [model])
+    pairs = _pairs(asked, [(then.get((each.id, model)), scored.get((each.id, model))) for each in asked.cases], measure)
+    return _compared(asked, model, model, asked.earlier.name, measure, pairs)
+
+
+def _pairs(
+    asked: Asked, both: Sequence[tuple[Scores | None, Scores | None]], measure: Measure
+) -> list[tuple[float, float]]:
+    return [
+        (one[measure], other[measure])
+        for one, other in both
+        if one is not None and other is not None and measure in one and measure in other
+    ]
+
+
+def _compared(
+    asked: Asked, model: str, against: str, run: str | None, measure: Measure, pairs: list[tuple[float, float]]
+) -> Comparison | None:
+    if not pairs:
+        return None
+    found = verdict(pairs, asked.seed, more_is_better=measure not in LESS_IS_BETTER)
+    count = len(pairs)
+    return Comparison(
+        model, against, run, measure, found, sum(one for one, _ in pairs) / count, sum(two for _, two in pairs) / count
+    )
+
+
+def _outcomes(
+    asked: Asked, scored: Mapping[tuple[str, str], Scores], figures: Mapping[str, Figures], threshold: Threshold
+) -> list[Outcome]:
+    """One for each model that it is about."""
+    others = [each for each in asked.models if each != asked.against] or list(asked.models)
+    models = others if threshold.model is None else [threshold.model]
+    if threshold.bound is not None:
+        return [_bounded(figures.get(each), each, threshold, threshold.bound) for each in models]
+    return [_judged(asked, scored, each, threshold) for each in models]
+
+
+def _bounded(figures: Figures | None, model: str, threshold: Threshold, bound: float) -> Outcome:
+    told = {"model": model, "measure": NAMES[threshold.measure], "comparison": threshold.comparison}
+    told |= {"bound": shown(threshold.measure, bound)}
+    value = None if figures is None else figures.get(threshold.measure)
+    if value is None:
+        return Outcome(
+            Text("{model}, {measure} {comparison} {bound}: unverified, there is nothing to measure it by.", **told),
+            None,
+        )
+    met = {
+        ">=": value >= bound,
+        "<=": value <= bound,
+        ">": value > bound,
+        "<": value < bound,
+    }[threshold.comparison]
+    told |= {"value": shown(threshold.measure, value)}
+    if met:
+        return Outcome(Text("{model}, {measure} {comparison} {bound}: met, it is {value}.", **told), True)
+    return Outcome(Text("{model}, {measure} {comparison} {bound}: missed, it is {value}.", **told), False)
+
+
+def _judged(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, threshold: Threshold) -> Outcome:
+    last = threshold.against == "last"
+    found = (
+        (_before if last else _beside)(asked, scored, model, threshold.measure)
+        if model != asked.against or last
+        else None
+    )
+    told = {"model": model, "measure": NAMES[threshold.measure]}
+    wanted = Text("better") if threshold.verdict == "better" else Text("not worse")
+    if found is None:
+        return Outcome(
+            Text(
+                "{model} is to be {wanted} by {measure}: unverified, there is nothing to compare.",
+                wanted=wanted,
+                **told,
+            ),
+            None,
+        )
+    met = found.verdict.word == "better" if threshold.verdict == "better" else found.verdict.word != "worse"
+    sentence = told_of(found)
+    if met:
+        return Outcome(
+            Text("{model} is to be {wanted} by {measure}: met. {why}", wanted=wanted, why=sentence, **told), True
+        )
+    return Outcome(
+        Text("{model} is to be {wanted} by {measure}: missed. {why}", wanted=wanted, why=sentence, **told), False
+    )
+
+
+def _line(asked: Asked, case: Case, scored: Mapping[tuple[str, str], Scores], measure: Measure | None) -> Line:
+    answers = {model: asked.answers[case.id, model] for model in asked.models if (case.id, model) in asked.answers}
+    found = {model: scored[case.id, model] for model in answers}
+    values = [each[measure] for each in found.values() if measure in each] if measure is not None else []
+    return Line(
+        case,
+        answers,
+        found,
+        max(values) - min(values) if values else 0.0,
+        len({each.text for each in answers.values()}) > 1,
+    )
+
+
+def outcome_of(line: Line, against: str, measure: Measure | None) -> tuple[EvaluationOutcomeWord, Text | None]:
+    """Of one row: whether the models that are compared, or the one that was asked, answered as it demands; where it demands
+    nothing, at least as well as what they are compared with."""
+    models = [each for each in line.scores if each != against] or list(line.scores)
+    if line.case.demands:
+        wrong = [each for each in models if line.scores[each].get("passes") != 1.0]
+        return (
+            ("failed", Text("Not all is so that the row demands: {models}", models=", ".join(wrong)))
+            if wrong
+            else ("passed", None)
+        )
+    known = [each for each in models if measure is not None and measure in line.scores[each]]
+    if measure is None or not known:
+        return "unjudged", None
+    least = line.scores.get(against, {}).get(measure, 0.0)
+    sign = -1 if measure in LESS_IS_BETTER else 1
+    for each in known:
+        value = line.scores[each][measure]
+        if sign * value < sign * least:
+            told = {"model": each, "measure": NAMES[measure], "value": shown(measure, value)}
+            worse = Text(
+                "{model}: {measure} {value}, {against}: {least}", against=against, least=shown(measure, least), **told
+            )
+            return "failed", worse
+    return "passed", None
+
+
+def _by_difference(line: Line) -> tuple[float, bool]:
+    return -line.apart, not line.differ
+
+
+NAMES: Mapping[Measure, Text] = {
+    "passes": Text("rows in which all that is demanded is so"),
+    "exact": Text("exact matches"),
+    "contains": Text("answers that contain what they should"),
+    "regex": Text("answers that match their expression"),
+    "schema": Text("answers that follow their schema"),
+    "tokenF1": Text("token F1"),
+    "rougeL": Text("ROUGE-L"),
+    "chrf": Text("chrF"),
+    "bleu": Text("BLEU"),
+    "answered": Text("requests that were answered"),
+    "finished": Text("answers that the model ended itself"),
+    "characters": Text("characters of an answer"),
+    "tokens": Text("tokens of an answer"),
+    "latency": Text("seconds until an answer was whole (median)"),
+    "tokensPerSecond": Text("tokens a second (median)"),
+}
+
+_WHOLE: frozenset[Measure] = frozenset(("characters", "tokens"))
+_SCALED: frozenset[Measure] = frozenset(("chrf", "bleu", "tokensPerSecond"))
+
+
+def shown(measure: Measure, value: float) -> str:
+    if measure in _WHOLE:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if measure in _SCALED else f"{value:.3f}"
+
+
+def told_of(found: Comparison) -> Text:
+    """A verdict as a sentence, with its evidence."""
+    told = {
+        "model": found.model,
+        "against": found.against if found.run is None else Text("{model} in {run}", model=found.against, run=found.run),
+        "measure": NAMES[found.measure],
+        "one": shown(found.measure, found.one),
+        "other": shown(found.measure, found.other),
+        "rows": found.verdict.rows,
+    }
+    if found.verdict.low is None or found.verdict.high is None:
+        return Text(
+            "Whether {model} is better than {against} can't be told: {rows} rows are too few ({measure}: {other} against "
+            "{one}).",
+            **told,
+        )
+    told |= {"low": _signed(found.measure, found.verdict.low), "high": _signed(found.measure, found.verdict.high)}
+    sentences: dict[EvaluationWord, Text] = {
+        "better": Text(
+            "{model} is better than {against}. {measure}: {other} against {one}; the difference is between {low} and "
+            "{high} (95 %, {rows} rows).",
+            **told,
+        ),
+        "worse": Text(
+            "{model} is worse than {against}. {measure}: {other} against {one}; the difference is between {low} and "
+            "{high} (95 %, {rows} rows).",
+            **told,
+        ),
+        "can't tell": Text(
+            "Whether {model} is better than {against} can't be told. {measure}: {other} against {one}; the difference is "
+            "between {low} and {high} (95 %, {rows} rows).",
+            **told,
+        ),
+    }
+    return sentences[found.verdict.word]
+
+
+def _signed(measure: Measure, value: float) -> str:
+    return ("+" if value > 0 else "") + shown(measure, value)
