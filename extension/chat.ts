@@ -6,7 +6,7 @@ import type { Credentials } from "./credentials";
 import { localFolders } from "./folders";
 import { describe, say } from "./messages";
 import type { ChatAnswer, ChatRequest, CloudName } from "./protocol";
-import { within } from "./webview/conversation";
+import { starts, within } from "./webview/conversation";
 import type { FromPage, Kept, Language, Standing, ToPage, Way } from "./webview/messages";
 
 export const CHAT_VIEW = "slipway.chat";
@@ -145,6 +145,13 @@ class Tab implements vscode.Disposable {
   }
 
   private async hear(message: FromPage): Promise<void> {
+    if (!vscode.workspace.isTrusted && starts(message)) {
+      // A tab that came back into a window that is trusted no more.
+      const text = vscode.l10n.t("This folder is not trusted, so Slipway starts nothing in it.");
+      if (message.type === "ask") this.tell({ type: "failed", id: message.id, problem: text });
+      this.tell({ type: "standing", standing: { ...UNKNOWN, text } });
+      return;
+    }
     switch (message.type) {
       case "ready":
         // Of a page that is made anew (its tab was moved to another window): its last one's answers have nobody who hears them.

@@ -1,6 +1,6 @@
 // The conversation of a chat tab: who was asked what, how each answer stands, and what is asked next. Pure.
 import type { ChatMessage, ChatRequest } from "../protocol";
-import type { Answer, Kept, Sampling, Turn, Who } from "./messages";
+import type { Answer, FromPage, Kept, Sampling, Turn, Who } from "./messages";
 
 export const NO_SAMPLING: Sampling = { system: "", temperature: "", topP: "", maxTokens: "512", seed: "" };
 
@@ -155,4 +155,22 @@ function text(given: unknown, standard = ""): string {
 
 function orNull(given: unknown): string | null {
   return typeof given === "string" ? given : null;
+}
+
+/** Whether the sidecar, or a command, would be started for it: nothing is in a folder that is not trusted. */
+export function starts({ type }: FromPage): boolean {
+  switch (type) {
+    case "ready": // looks for itself whether it may
+    case "keep":
+    case "copy":
+    case "stop":
+    case "stopWaking":
+      return false;
+    case "look":
+    case "wake":
+    case "ask":
+    case "code":
+    case "go":
+      return true;
+  }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { again, begun, chosen, ended, failed, fresh, grown, live, messagesFor, named, NO_SAMPLING, requestFor, restored, within, wrong } from "../../../extension/webview/conversation";
+import { again, begun, chosen, ended, failed, fresh, grown, live, messagesFor, named, NO_SAMPLING, requestFor, restored, starts, within, wrong } from "../../../extension/webview/conversation";
 import type { Kept } from "../../../extension/webview/messages";
 import { segments } from "../../../extension/webview/segments";
 
@@ -12,6 +12,12 @@ function answered(kept: Kept, question: string, said: Readonly<Record<string, st
 }
 
 describe("the conversation of a chat tab", () => {
+  it("starts nothing by what is kept, copied or stopped, and something by all that asks", () => {
+    const request = requestFor(fresh("folder"), "pirate");
+    for (const message of [{ type: "ready" }, { type: "keep", kept: fresh("folder") }, { type: "copy", text: "x" }, { type: "stop", id: "1" }, { type: "stopWaking" }] as const) assert.equal(starts(message), false, message.type);
+    for (const message of [{ type: "look" }, { type: "wake" }, { type: "ask", id: "1", request }, { type: "code", language: "curl", request }, { type: "go", way: "slipway.deploy" }] as const) assert.equal(starts(message), true, message.type);
+  });
+
   it("grows piece by piece, by who answers, and is awaited until it has ended", () => {
     let kept = begun(fresh("file:///a"), "Who?", [{ id: "1", model: "pirate" }]);
     assert.deepEqual(live(kept), ["1"]);
