@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders, stated } from "./folders";
+import { pauseAfter } from "./lookups";
 import { describe, moment, say } from "./messages";
 import type { CloudName, Phase, RevisionLine, RunsOn, State, Status } from "./protocol";
 
@@ -22,9 +23,6 @@ export function isRow(given: unknown): boolean {
 }
 
 const LOOK_AGAIN_AFTER = 5_000;
-const STALE_AFTER = 60_000;
-/** For Azure to end a replica after the cooldown: about a quarter of a minute was seen. */
-const MARGIN = 60_000;
 
 /** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts: each
  * look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
@@ -97,15 +95,13 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     this.show();
   }
 
-  /** The person has come back to the window. A look at a replica that is ready counts as a request: there the next one waits
-   * until a replica that nobody asked would have ended, so that looking alone keeps no GPU awake. */
+  /** The person has come back to the window. */
   async lookAgain(): Promise<void> {
     if (this.status === undefined && this.failure === undefined) {
       await this.look(); // what a look needs may not have been there when the window opened
       return;
     }
-    const pause = this.failure === undefined && this.status?.state === "ready" ? this.status.cooldown * 1000 + MARGIN : STALE_AFTER;
-    if (this.status !== undefined && Date.now() - this.lookedAt > pause) await this.look();
+    if (this.status !== undefined && Date.now() - this.lookedAt > pauseAfter(this.seen)) await this.look();
   }
 
   /** Reads the state now. Failing is said in the view, not in a notification. */

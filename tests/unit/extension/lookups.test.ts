@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LastList } from "../../../extension/lookups";
+import { LastList, pauseAfter } from "../../../extension/lookups";
 
 describe("a list that was read", () => {
   let read: number;
@@ -32,5 +32,16 @@ describe("a list that was read", () => {
   it("that could not be read is read again", async () => {
     await assert.rejects(list.of("release 1", () => Promise.reject(new Error("broken off"))), /broken off/);
     assert.deepEqual(await list.of("release 1", answering("base")), ["base"]);
+  });
+});
+
+describe("a look at the endpoint that nobody has asked for", () => {
+  it("waits, where a replica answers, until one that nobody else asked has ended", () => {
+    for (const state of ["ready", "unverified"] as const) assert.ok(pauseAfter({ state, cooldown: 300 }) > 300_000, state);
+  });
+
+  it("comes after a minute where nothing is asked by it, or nothing is known", () => {
+    for (const state of ["asleep", "stopped", "starting", "missing"] as const) assert.equal(pauseAfter({ state, cooldown: 300 }), 60_000, state);
+    assert.equal(pauseAfter(undefined), 60_000);
   });
 });
