@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, empty_config, known_made, known_project_id, read_config
 from sidecar.decisions.provisioning import owner_of, refuse_foreign
-from sidecar.decisions.removal import Item, Kind, Removal, named, removal
+from sidecar.decisions.removal import CALLED, Item, Kind, Removal, named, removal
 from sidecar.gateway import apps
 from sidecar.gateway import removal as gateway
 from sidecar.gateway.files import Share, open_share
@@ -93,11 +93,11 @@ def remove(workspace: Workspace, session: Session, journal: Journal, name: str, 
     gone: list[Item] = []
     try:
         for item in found.goes:
-            text = Text("Deleting the {kind} {name}…", kind=item.kind, name=item.name)
+            text = Text("Deleting the {kind} {name}…", kind=CALLED[item.kind], name=item.name)
             journal.step("delete", text, increment=10, kind=item.kind, what=item.name)
             _take_away(names, item, found, journal)
             gone.append(item)
-            journal.log(Text("The {kind} {name} is gone.", kind=item.kind, name=item.name))
+            journal.log(Text("The {kind} {name} is gone.", kind=CALLED[item.kind], name=item.name))
         journal.step("config", Text("Taking what is gone out of infra/inference.config.json…"), increment=5)
     except Cancelled as cancelled:
         raise _cancelled(gone, found.goes, cancelled) from cancelled
@@ -150,13 +150,13 @@ def _take_away(names: Names, item: Item, found: Removal, journal: Journal) -> No
             raise CloudError(
                 Text(
                     "Azure says that the {kind} {name} is deleted, and it is still there.",
-                    kind=item.kind,
+                    kind=CALLED[item.kind],
                     name=item.name,
                 ),
                 Text("Look at it in the portal, then run the command again: it goes on from here."),
                 code="NotGone",
             )
-        journal.progress(Text("Waiting until the {kind} {name} is gone…", kind=item.kind, name=item.name))
+        journal.progress(Text("Waiting until the {kind} {name} is gone…", kind=CALLED[item.kind], name=item.name))
         journal.wait(names.place.session.poll_seconds)
 
 
@@ -187,14 +187,18 @@ def _emptied(names: Names) -> tuple[str, ...]:
     return tuple(key for key in CONFIG_KEYS if key in keys)
 
 
+def _named(items: Sequence[Item]) -> Text | str:
+    return Text.listed(Text.listed((CALLED[each.kind], each.name), " ") for each in items) if items else "–"
+
+
 def _cancelled(gone: Sequence[Item], goes: Sequence[Item], cancelled: Cancelled) -> SlipwayError:
     left = [each for each in goes if each not in gone]
     return Cancelled(
         Text(
             "{cancelled} Gone: {gone}. Not yet: {left}.",
-            cancelled=str(cancelled.message),
-            gone=", ".join(f"{each.kind} {each.name}" for each in gone) or "–",
-            left=", ".join(f"{each.kind} {each.name}" for each in left) or "–",
+            cancelled=cancelled,
+            gone=_named(gone),
+            left=_named(left),
         ),
         Text("Run the command again to go on from here."),
     )

@@ -205,6 +205,15 @@ def test_a_cancel_says_what_is_gone_and_what_is_not(project: Project) -> None:
         delete(project, "environment")
     assert "Gone: app" in str(cancelled.value.message)
     assert "Not yet: mount" in str(cancelled.value.message)
+    in_german = {
+        "Cancelled. Nothing more is started.": "Abgebrochen.", "app": "App", "mount": "Einbindung", "environment": "Umgebung",
+        "{cancelled} Gone: {gone}. Not yet: {left}.": "{cancelled} Weg: {gone}. Noch nicht: {left}.",
+    }  # fmt: skip
+    told = cancelled.value.message.translated(in_german)
+    assert "Weg: App " in told
+    assert "Noch nicht: Einbindung " in told
+    assert ", Umgebung " in told
+    assert told.startswith("Abgebrochen."), "the sentence within is in the language, too"
     assert config(project)["ACA_APP_NAME"], "so that the next run goes on"
     project.stop = threading.Event()
     project.on_said = lambda _: None
