@@ -43,6 +43,10 @@ def told(seen: Exchange) -> Text:
     return phase_text(seen.phase, None if seen.progress is None else round(100 * seen.progress))
 
 
+DISCARDED = "it was discarded"
+"""The container's words where another order took the place of this one; who cancels does not ask any more."""
+
+
 def failed(seen: Exchange, release: str) -> EndpointError:
     """One sentence with the server's own reason; the end of its log beside it."""
     detail = "\n".join(seen.log[-TOLD_LINES:]) or None
@@ -52,6 +56,14 @@ def failed(seen: Exchange, release: str) -> EndpointError:
             Text("The end of its log says why."),
             code="ContainerCrashed",
             detail=detail,
+        )
+    if seen.reason == DISCARDED:
+        return Failed(
+            Text(
+                "Release {digest} was not tried to its end: somebody else has deployed meanwhile.", digest=release[:12]
+            ),
+            Text("Run Deploy again if yours is the code that should run."),
+            code="DeployedMeanwhile",
         )
     cause = _cause(seen)
     words = [seen.reason or "", cause.words if cause is not None and cause.words not in (seen.reason or "") else ""]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sidecar.decisions.exchange import Failed, failed, of_ours, told
+from sidecar.decisions.exchange import DISCARDED, Failed, failed, of_ours, told
 from sidecar.gateway.exchange import Exchange
 
 NEW, OLD = "a" * 64, "b" * 64
@@ -51,6 +51,12 @@ def test_a_failure_is_told_in_the_servers_own_words_with_the_end_of_its_log() ->
     assert error.code == "NoBaseModel"
     assert str(error) == f"Release {NEW[:12]} did not come into service: no base model under /mount/models."
     assert (error.detail or "").splitlines() == list(log[-20:])
+
+
+def test_one_whose_place_another_took_is_no_fault_of_its_code() -> None:
+    error = failed(replace(SEEN, state="failed", reason=DISCARDED), NEW)
+    assert error.code == "DeployedMeanwhile"
+    assert "somebody else has deployed meanwhile" in str(error)
 
 
 def test_an_exception_in_the_log_is_the_reason_where_the_server_gave_none() -> None:
