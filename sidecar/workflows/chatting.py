@@ -7,6 +7,7 @@ from sidecar.decisions.snippets import call
 from sidecar.gateway.answering import Piece, Question, Who
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import EndpointError
+from sidecar.words.said import STATES
 from sidecar.words.text import Text
 from sidecar.workflows.awake import look
 from sidecar.workflows.chat import WAKE, chat, models
@@ -51,7 +52,7 @@ def chat_code_action(params: wire.ChatCodeParams, context: Context) -> wire.Chat
     seen = look(place_of(session_for(params.folder, params.cloud, context), target), target.endpoint)
     if not seen.url:
         raise EndpointError(
-            Text("{app} has no address now: its state is {state}.", app=target.app, state="stopped"),
+            Text("{app} has no address now: its state is {state}.", app=target.app, state=STATES["stopped"]),
             Text("Look at its status: what is missing has to be there first."),
             code="NoAddress",
         )

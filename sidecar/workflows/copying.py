@@ -8,6 +8,7 @@ from sidecar.core.workspace import Workspace
 from sidecar.decisions.snippets import Language, snippet
 from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError
+from sidecar.words.said import STATES
 from sidecar.words.text import Text
 from sidecar.workflows.observe import status
 
@@ -25,7 +26,7 @@ def copied(workspace: Workspace, session: Session, language: Language) -> Snippe
     found = status(workspace, session)
     if found.url is None:
         raise EndpointError(
-            Text("{app} has no address now: its state is {state}.", app=found.app or "?", state=found.state),
+            Text("{app} has no address now: its state is {state}.", app=found.app or "?", state=STATES[found.state]),
             Text("Look at its status: what is missing has to be there first."),
             code="NoAddress",
         )

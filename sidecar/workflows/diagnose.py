@@ -24,6 +24,7 @@ from sidecar.gateway.revisions import Replica, Revision
 from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError, NotFound, SlipwayError
 from sidecar.words.names import Remedy, State
+from sidecar.words.said import PHASES
 from sidecar.words.text import Text
 from sidecar.workflows.context import place_of
 from sidecar.workflows.observe import FAILURES, STOPPED, Status, asked, last_write, state_inside
@@ -190,7 +191,9 @@ class _Look:
             )
             return self._concluded("unverified", reason, None)
         if status.phase is not None:
-            return self._concluded(status.state, Text("It is not ready yet: {phase}.", phase=status.phase), None)
+            return self._concluded(
+                status.state, Text("It is not ready yet: {phase}.", phase=PHASES[status.phase]), None
+            )
         cause = port_changed(self._around(revision, usage=False)) or Cause(
             "NoAnswer",
             Text("A replica counts as ready, but its server does not answer."),

@@ -11,6 +11,7 @@ import psutil
 from sidecar.core.journal import Unfinished, discard, unfinished, unfinished_by_place
 from sidecar.decisions.interruption import LOOKING, Entry, can_be_cancelled, goes_on, left_behind, reached
 from sidecar.words.names import OperationKind
+from sidecar.words.said import OPERATIONS
 from sidecar.words.text import Text
 from sidecar.workflows.cancelling import Where, facts_of, where_in
 
@@ -59,9 +60,13 @@ def note_of(found: Interrupted) -> Text:
     told = {"at": found.at, "step": found.step}
     if found.running:
         return Text(
-            "A run of {kind} goes on in another window or terminal (since {at}, at {step}).", kind=found.kind, **told
+            "A run of {kind} goes on in another window or terminal (since {at}, at {step}).",
+            kind=OPERATIONS[found.kind],
+            **told,
         )
-    return Text("A run of {kind} was cut off at {at} ({step}). {left}", kind=found.kind, left=found.sentence, **told)
+    return Text(
+        "A run of {kind} was cut off at {at} ({step}). {left}", kind=OPERATIONS[found.kind], left=found.sentence, **told
+    )
 
 
 def _reached(last: Unfinished) -> Entry:

@@ -13,6 +13,7 @@ from sidecar.core.journal import Journal, unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
 from sidecar.gateway.session import settings_from
+from sidecar.words import said
 from sidecar.words.errors import Cancelled, CloudError, SlipwayError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
@@ -40,7 +41,7 @@ def test_every_operation_says_what_it_left_and_how_to_go_on(kind: OperationKind,
     begun(file, "one", "look")
     (found,) = interrupted({kind: file})
     assert (found.kind, found.step, found.running) == (kind, "look", True)
-    assert kind in str(note_of(found))
+    assert str(said.OPERATIONS[kind]) in str(note_of(found))
     assert goes_on(kind, "restart") == kind
     assert kind not in OVERTAKES.get(kind, ())
 
