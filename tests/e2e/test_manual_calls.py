@@ -51,6 +51,8 @@ AFTER = (
     "slipway upload MODEL",
     "slipway preview",
     "slipway deploy --yes --json",
+    "slipway evaluate",
+    "slipway evaluate --yes --json",
     "slipway mcp",
     "slipway releases",
     "slipway rollback",
@@ -151,6 +153,8 @@ def test_each_is_run_as_it_stands(own_home: Home, sample: Sample, tmp_path: Path
         process.communicate(timeout=120)
         assert process.returncode in {0, 130}, call
     (terminal.project / "inference" / "NOTE.md").write_text("another release")
+    question = {"prompt": "What is a slipway?", "contains": "ramp"}
+    (terminal.project / "infra" / "smoke.json").write_text(json.dumps([question]))  # what is evaluated, too
     wrong = terminal.run(AFTER)
     app = json.loads((terminal.project / "infra" / "inference.config.json").read_text())["ACA_APP_NAME"]
     wrong += terminal.run([f"slipway delete --name {app} --yes"])
