@@ -205,9 +205,10 @@ if sys.platform == "win32":
             return False
         return True
 else:
-    import fcntl
 
     def _held(stream: BinaryIO) -> bool:
+        import fcntl  # noqa: PLC0415  (not every system has it: only who evaluates needs it)
+
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -64,7 +64,7 @@ def test_nodes_that_a_dedicated_profile_keeps_are_told_after_a_day_without_a_rep
     place = project.place.app(name)
     eventually(lambda: status(project.workspace, project.session).state == "asleep", 120, "its sleep")
     told = status(project.workspace, project.session).cost
-    assert "whether or not a replica is awake: the dedicated profile keeps 1 nodes" in str(told)
+    assert "whether or not a replica is awake: the dedicated profile keeps 1 nodes" in " ".join(map(str, told))
     app = apps.app(place)
     assert unused_note(place, app, time.time()) == []
     (told,) = unused_note(place, app, time.time() + 3.5 * 86400)
