@@ -158,7 +158,11 @@ def test_a_killed_sidecar_leaves_the_operation_running_and_the_next_run_adopts_i
         until(ended, 240, "the deployment to end without its sidecar")
         assert resources.deployment(place.around, name).state == "Succeeded"
     result = place.provision()
-    assert result["deployment"] == name
+    # A PUT that was on its way at the kill may have come to its end by then: nothing is left to do, and nothing is begun again.
+    assert result["deployment"] in {name, ""}
+    made = resources.find_deployment(place.around, name)
+    assert made is not None
+    assert made.state == "Succeeded"
     assert result["endpoint"] == place.config["ACA_APP_ENDPOINT"]
 
 
