@@ -13,7 +13,7 @@ import type { Window } from "./window";
 
 /** By language the theme, so that each of those is seen too. */
 const THEMES: Readonly<Record<string, string>> = { de: "Default Dark Modern", ja: "Default High Contrast", [PSEUDO]: "Default High Contrast Light" };
-const LANGUAGES = (process.env["SLIPWAY_LANGUAGES"] ?? "de ja").split(" ");
+const LANGUAGES = (process.env["SLIPWAY_LANGUAGES"] ?? "ja").split(" ");
 
 /** Names and numbers that are the same in every language, and what VS Code says itself. */
 const DATA = [
