@@ -16,6 +16,7 @@ def share_of(place: Place) -> Share:
     return open_share(place.around, account, name)
 
 
+@pytest.mark.long
 def test_a_broken_adapter_is_no_success_and_the_servers_reason_is_shown(deployed: Place) -> None:
     with share_of(deployed) as share:
         whole = share.read(WEIGHTS)

@@ -31,6 +31,7 @@ def on_share(place: Place, folder: str) -> set[str]:
         return {each.name for each in share.list(f"{home_of(place)}/{folder}")}
 
 
+@pytest.mark.long
 def test_a_release_that_crashes_goes_back_by_itself_and_a_person_goes_back_by_command(
     place: Place, sample: Sample
 ) -> None:
