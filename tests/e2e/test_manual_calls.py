@@ -53,6 +53,7 @@ AFTER = (
     "slipway deploy --yes --json",
     "slipway evaluate",
     "slipway evaluate --yes --json",
+    "slipway ci init",
     "slipway mcp",
     "slipway releases",
     "slipway rollback",
