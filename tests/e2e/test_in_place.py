@@ -113,6 +113,7 @@ def test_a_release_that_does_not_pass_its_gate_does_not_take_over(serving: Place
     with gated(serving, sample, GOOD, {"measure": "exact", "model": BASE, "bound": 0.95}):
         with pytest.raises(EndpointError) as missed:
             run(serving, Told(), wish="auto")
+        edited(serving, "beside")  # what serves still
         report = serving.workspace / "infra" / "evaluations" / newest(serving).name / "report.md"
     assert missed.value.code == "GateMissed"
     assert f"{BASE}, exact matches >= 0.950: missed, it is 0.000." in str(missed.value)
