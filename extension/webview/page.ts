@@ -245,6 +245,8 @@ function request(): void {
   for (const { id, asked } of kept.turns.at(-1)?.answers ?? []) tell({ type: "ask", id, request: requestFor(kept, asked) });
   setText(told, words.waiting);
   change(kept);
+  // At once: until the next picture the answer of before would stand there as if it were this one.
+  show();
   log.scrollTop = log.scrollHeight;
 }
 
