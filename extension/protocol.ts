@@ -715,6 +715,7 @@ export interface ResourceGroups {
 export interface Location {
   readonly name: string;
   readonly displayName: string;
+  readonly gpus: readonly string[] | null;
 }
 
 export interface Locations {

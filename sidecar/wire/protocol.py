@@ -134,8 +134,11 @@ class ResourceGroups(Message):
 
 
 class Location(Message):
+    """`gpus`: that the region offers for apps; empty: none; null: not known."""
+
     name: str
     display_name: str
+    gpus: list[str] | None = None
 
 
 class Locations(Message):
