@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sidecar.armlang.bicep import compile_file
-from sidecar.core.bicep_config import error_rules
+from sidecar.armlang.bicep import Made, made_of
+from sidecar.core.bicep_config import stated_levels
 from sidecar.core.bicep_files import Folder
 from sidecar.core.deployment import Template
 from sidecar.core.stamp import content_digest, source_digest, stamp_of, stamped
@@ -61,7 +61,7 @@ def load_template(bicep: Path, compiled: Path, environ: dict[str, str], root: Pa
     if cli is not None:
         return Compiled(_run_cli(cli, bicep), Text("Compiled {file} with {cli}.", file=bicep.name, cli=cli))
     try:
-        template = _compiled(source, bicep, root or bicep.parent)
+        template = cast("Template", made_by_us(source, bicep, root or bicep.parent).template)
     except Refused as refused:
         refused.problems = tuple(
             Problem(
@@ -80,12 +80,13 @@ def template_of(source: str, compiled: Path, bicep: Path, root: Path) -> Templat
         stamp = stamp_of(template)
         if stamp is not None and stamp["sourceSha256"] == source_digest(source):
             return template
-    return _compiled(source, bicep, root)
+    return cast("Template", made_by_us(source, bicep, root).template)
 
 
-def _compiled(source: str, bicep: Path, root: Path) -> Template:
-    rules = error_rules(bicep, root)
-    return cast("Template", stamped(compile_file(bicep.name, source, Folder(bicep.parent, root), rules), source))
+def made_by_us(source: str, bicep: Path, root: Path) -> Made:
+    """The stamped template, and warnings. Raises TemplateError."""
+    made = made_of(bicep.name, source, Folder(bicep.parent, root), stated_levels(bicep, root))
+    return Made(stamped(made.template, source), made.warnings)
 
 
 def bicep_cli(environ: dict[str, str]) -> Path | None:

@@ -9,12 +9,13 @@ from typing import Literal
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
-Kind = Literal["mistake", "outside"]
+Kind = Literal["mistake", "outside", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind`: a mistake, which Microsoft's compiler refuses too, or a feature outside ours, which that one compiles."""
+    """`kind`: a mistake, which Microsoft's compiler refuses too, a feature outside ours, which that one compiles, or a
+    warning, which stops nothing."""
 
     line: int
     column: int

@@ -14,7 +14,7 @@ from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located
-from sidecar.core.template import bicep_cli, template_of
+from sidecar.core.template import bicep_cli, made_by_us, template_of
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
 from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_parameters, of_smoke
@@ -132,12 +132,12 @@ class Editing:
         if bicep_cli(dict(self.environ)) is not None:
             return []
         try:
-            template_of(text, Workspace(file.folder).template_file, file.path, file.folder)
+            made = made_by_us(text, file.path, file.folder)
         except Refused as refused:
             return [_as_finding(text, file.path.name, each) for each in refused.findings]
         except TemplateError as error:
             return [Finding(_line(text, 1), error.code, error.message)]
-        return []
+        return [replace(_as_finding(text, file.path.name, each), certain=False) for each in made.warnings]
 
     def _template(self, folder: Path) -> Template | None:
         """None where it can't be compiled: its own file says why."""
