@@ -64,7 +64,9 @@ def test_regions_to_choose_from_come_with_their_gpus_those_that_have_some_first(
     assert found["swedencentral"].gpus == ("A100", "T4")
     assert found["westeurope"].gpus == ("T4",)
     assert found["northeurope"].gpus == ()
-    assert found["francecentral"].gpus is None, "a region that does not answer is not known, and is waited for no longer"
+    assert found["francecentral"].gpus is None, (
+        "a region that does not answer is not known, and is waited for no longer"
+    )
     order = [("none", "some")[bool(each.gpus)] if each.gpus is not None else "unknown" for each in found.values()]
     assert order == sorted(order, key=["some", "unknown", "none"].index)
     some = [each.shown for each in found.values() if each.gpus]
