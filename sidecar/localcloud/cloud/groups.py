@@ -65,6 +65,21 @@ def matching(resources: list[Resource], query: Mapping[str, str]) -> list[Resour
     return kept[: int(top)] if top.isdigit() else kept
 
 
+_EXPANDABLE = ("createdTime", "changedTime", "provisioningState")
+
+
+def expanded(query: Mapping[str, str]) -> list[str]:
+    """What `$expand` of a list of resources asks for."""
+    asked = [each.strip() for each in query.get("$expand", "").split(",") if each.strip()]
+    known = {each.lower(): each for each in _EXPANDABLE}
+    if unknown := [each for each in asked if each.lower() not in known]:
+        raise invalid(
+            f"The expand value '{unknown[0]}' is not valid. The valid values are '{', '.join(_EXPANDABLE)}'.",
+            "InvalidExpandQueryString",
+        )
+    return [known[each.lower()] for each in asked]
+
+
 def _fits(resource: Resource, wanted: Mapping[str, str]) -> bool:
     tags: Json = member(resource.body, "tags")
     if "tagName" in wanted:

@@ -43,7 +43,9 @@ class Deployments:
         template = checked_template(ordered)
         try:
             given: Json = member(ordered.properties, "parameters")
-            return planned_deployment(template, given, self.place(ordered), self._cloud.now(), keep_unknown or {})
+            inputs: Json = member(ordered.properties, "externalInputs")
+            place, now = self.place(ordered), self._cloud.now()
+            return planned_deployment(template, given, place, now, keep_unknown or {}, inputs)
         except ExpressionError as problem:
             raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
         except RecursionError as problem:

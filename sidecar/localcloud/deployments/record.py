@@ -100,6 +100,7 @@ def deployment_record(ordered: Ordered, plan: Plan) -> Resource:
     }
     # Kept to run again after a restart; the file is the owner's only, and the values are removed when it has ended.
     order = {**ordered.__dict__, "properties": json.loads(json.dumps(ordered.properties))}
+    order["properties"].pop("externalInputs", None)
     order["properties"]["parameters"] = {
         name: {"value": value} for name, value in plan.parameters.values.items() if value is not None
     }

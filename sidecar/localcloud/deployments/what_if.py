@@ -11,7 +11,7 @@ from typing import Any
 from sidecar.armlang.expressions import Deferred
 from sidecar.dotnet.json_values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -33,6 +33,25 @@ def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> li
     if "/resourcegroups/" in ordered.scope.lower():
         found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found})
     return sorted(found, key=lambda change: str(change["resourceId"]).lower())
+
+
+def result_format(ordered: Ordered) -> str:
+    """FullResourcePayloads unless whatIfSettings ask for ResourceIdOnly."""
+    stated = member(ordered.properties, "whatIfSettings").get("resultFormat") or "FullResourcePayloads"
+    if stated not in ("FullResourcePayloads", "ResourceIdOnly"):
+        raise invalid(f"The value '{stated}' of 'resultFormat' is not one of 'ResourceIdOnly, FullResourcePayloads'.")
+    return str(stated)
+
+
+def in_format(form: str, changes: list[Json]) -> list[Json]:
+    """With ids alone nobody has looked whether what is there would change: ARM calls that Deploy."""
+    if form != "ResourceIdOnly":
+        return changes
+    known = {"Modify": "Deploy", "NoChange": "Deploy"}
+    return [
+        {"resourceId": each["resourceId"], "changeType": known.get(each["changeType"], each["changeType"])}
+        for each in changes
+    ]
 
 
 def _changes(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.cloud import groups, registration, subscriptions
+from sidecar.localcloud.cloud import groups, registration, subscriptions, tags
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.capacity import gpu_rows, location_usages
 from sidecar.localcloud.core.errors import ArmError
@@ -47,11 +47,16 @@ class Call:
 
 def list_subscriptions(call: Call) -> Response:
     mine = [each for each in call.cloud.directory.subscriptions if each.tenant == call.caller.tenant]
-    return JSONResponse({"value": [subscriptions.show_subscription(each) for each in mine]})
+    return JSONResponse({"value": [_shown_subscription(call, each) for each in mine]})
 
 
 def get_subscription(call: Call) -> Response:
-    return JSONResponse(subscriptions.show_subscription(call.subscription))
+    return JSONResponse(_shown_subscription(call, call.subscription))
+
+
+def _shown_subscription(call: Call, subscription: Subscription) -> Json:
+    tagged = member(tags.read_tags(call.cloud, f"/subscriptions/{subscription.id}")["properties"], "tags")
+    return {**subscriptions.show_subscription(subscription), **({"tags": tagged} if tagged else {})}
 
 
 def list_tenants(call: Call) -> Response:
@@ -119,14 +124,27 @@ def list_resources(call: Call) -> Response:
     found = [each for each in call.cloud.store.under(under) if _is_top(each) and "location" in each.body]
     found = [each for each in found if each.type != "Microsoft.Resources/deployments"]
     brief = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy", "systemData")
+    wanted = groups.expanded(call.query)
     return JSONResponse(
         {
             "value": [
-                {name: each.body[name] for name in brief if name in each.body} | {"tags": member(each.body, "tags")}
+                {name: each.body[name] for name in brief if name in each.body}
+                | {"tags": member(each.body, "tags")}
+                | {name: value for name, value in _more_of(each).items() if name in wanted}
                 for each in groups.matching(found, call.query)
             ]
         }
     )
+
+
+def _more_of(resource: Resource) -> Json:
+    """What `$expand` of a list of resources adds. Some providers show the times among their properties, or nowhere."""
+    shown = member(resource.body, "systemData")
+    created = shown.get("createdAt") or resource.properties.get("creationTime")
+    changed = shown.get("lastModifiedAt") or resource.private.get("changedAt") or created
+    found = {"createdTime": created, "changedTime": changed}
+    found["provisioningState"] = resource.properties.get("provisioningState")
+    return {name: value for name, value in found.items() if value}
 
 
 def list_providers(call: Call) -> Response:
@@ -175,6 +193,23 @@ def profile_states(call: Call) -> Response:
 def _environment(call: Call) -> Resource:
     scope = group_id(call.subscription.id, call.names["group"])
     return providers.find(call.cloud, ResourceId(scope, environments.TYPE, (call.names["environment"],)))
+
+
+def get_tags(call: Call) -> Response:
+    return JSONResponse(tags.read_tags(call.cloud, call.names["scope"]))
+
+
+def put_tags(call: Call) -> Response:
+    return JSONResponse(tags.replace_tags(call.cloud, call.names["scope"], call.body))
+
+
+def patch_tags(call: Call) -> Response:
+    return JSONResponse(tags.patch_tags(call.cloud, call.names["scope"], call.body))
+
+
+def delete_tags(call: Call) -> Response:
+    tags.remove_tags(call.cloud, call.names["scope"])
+    return Response(status_code=200)
 
 
 def operation_status(call: Call) -> Response:

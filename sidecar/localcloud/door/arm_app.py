@@ -45,6 +45,7 @@ class Route:
 
 _SUB = "/subscriptions/{subscription}"
 _GROUP = _SUB + "/resourcegroups/{group}"
+_TAGS = "{scope:/subscriptions/.+}/providers/Microsoft.Resources/tags/default"
 _DEPLOYMENTS = "/providers/Microsoft.Resources/deployments"
 
 
@@ -70,6 +71,10 @@ ROUTES: list[Route] = [
     Route("GET", _SUB + "/providers", arm.list_providers),
     Route("GET", _SUB + "/providers/{namespace}", arm.get_provider),
     Route("POST", _SUB + "/providers/{namespace}/{action:register|unregister}", arm.register_provider),
+    Route("GET", _TAGS, arm.get_tags),
+    Route("PUT", _TAGS, arm.put_tags),
+    Route("PATCH", _TAGS, arm.patch_tags),
+    Route("DELETE", _TAGS, arm.delete_tags),
     *_both("PUT", _DEPLOYMENTS + "/{name}", arm_deployments.put),
     *_both("GET", _DEPLOYMENTS + "/{name}", arm_deployments.get),
     *_both("HEAD", _DEPLOYMENTS + "/{name}", arm_deployments.head),
@@ -144,7 +149,8 @@ class _Door:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        path = request.url.path.rstrip("/") or "/"
+        # Some clients write a slash before an id, which begins with one.
+        path = "/" + request.url.path.strip("/")
         body = await _body(request)
         caller = self._authenticate(request, path)
         self._cloud.used()

@@ -6,7 +6,6 @@ import uuid
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.resource_id import group_id
@@ -15,7 +14,7 @@ from sidecar.localcloud.deployments.deployments import ENDED
 from sidecar.localcloud.deployments.planning import template_hash
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.validation import validated
-from sidecar.localcloud.deployments.what_if import what_if
+from sidecar.localcloud.deployments.what_if import in_format, result_format, what_if
 from sidecar.localcloud.door import arm
 from sidecar.localcloud.door.arm import Call
 
@@ -65,11 +64,12 @@ def validate(call: Call) -> Response:
 def start_what_if(call: Call) -> Response:
     """202 and a Location; what it found is there at the first poll."""
     ordered = _ordered(call)
+    form = result_format(ordered)
     outcome: Json = {"status": "Succeeded", "properties": {"changes": []}}
     try:
         outcome["properties"] = {
             "correlationId": str(uuid.uuid4()),
-            "changes": what_if(call.cloud, call.deployments, ordered),
+            "changes": in_format(form, what_if(call.cloud, call.deployments, ordered)),
         }
     except ArmError as error:
         if error.status >= 500:
@@ -126,9 +126,7 @@ def operation_status(call: Call) -> Response:
 
 def calculate_hash(call: Call) -> Response:
     minified = json.dumps(call.body, separators=(",", ":"))
-    return JSONResponse(
-        {"minifiedTemplate": minified, "templateHash": template_hash(call.body), "calculatedAt": utc_now()}
-    )
+    return JSONResponse({"minifiedTemplate": minified, "templateHash": template_hash(call.body)})
 
 
 def _scope(call: Call) -> str:

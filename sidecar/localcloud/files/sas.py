@@ -83,6 +83,20 @@ def _account_text(account: Resource, query: Mapping[str, str]) -> str:
     return "\n".join([account.name, *(query.get(name, "") for name in names), ""])
 
 
+_STATED = {
+    "rscc": "Cache-Control",
+    "rscd": "Content-Disposition",
+    "rsce": "Content-Encoding",
+    "rscl": "Content-Language",
+    "rsct": "Content-Type",
+}
+
+
+def stated_by_signature(query: Mapping[str, str]) -> dict[str, str]:
+    """Headers of an answer that a service SAS, which covers them, states in place of the file's own."""
+    return {header: query[name] for name, header in _STATED.items() if query.get(name) and "sr" in query}
+
+
 def _time(text: str | None) -> datetime.datetime | None:
     if not text:
         return None
