@@ -395,6 +395,7 @@ export interface Plan {
   readonly price: PlanPrice;
   readonly notes: readonly Sentence[];
   readonly checks: readonly CheckLine[];
+  readonly problems: readonly FileProblem[];
   readonly unforeseen: Sentence | null;
   readonly raw: string | null;
   readonly markdown: Sentence;

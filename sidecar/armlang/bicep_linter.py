@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Report
@@ -117,15 +117,17 @@ def _parts(node: t.Node | None) -> tuple[tuple[str, ...], tuple[t.Node | None, .
     return (str(t.constant(node)),), ()
 
 
-def _same(one: object, other: object) -> bool:
+def _same(one: Any, other: Any) -> bool:
     """Whether two expressions are written alike."""
-    if isinstance(one, t.Node) and isinstance(other, t.Node):
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, t.Node):
         mine, theirs = vars(one), vars(other)
-        return type(one) is type(other) and all(_same(mine[each], theirs[each]) for each in mine.keys() - _PLACES)
-    if isinstance(one, tuple) and isinstance(other, tuple):
+        return all(_same(mine[each], theirs[each]) for each in mine.keys() - _PLACES)
+    if isinstance(one, tuple):
         first, second = cast("tuple[object, ...]", one), cast("tuple[object, ...]", other)
         return len(first) == len(second) and all(map(_same, first, second))
-    return type(one) is type(other) and one == other
+    return bool(one == other)
 
 
 RULES: Mapping[str, Callable[[Places], Iterator[Found]]] = {
