@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang.bicep_findings import Report
@@ -117,17 +117,20 @@ def _parts(node: t.Node | None) -> tuple[tuple[str, ...], tuple[t.Node | None, .
     return (str(t.constant(node)),), ()
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     """Whether two expressions are written alike."""
     if type(one) is not type(other):
         return False
     if isinstance(one, t.Node):
-        mine, theirs = vars(one), vars(other)
-        return all(_same(mine[each], theirs[each]) for each in mine.keys() - _PLACES)
+        return all(map(_same, _parts_of(one), _parts_of(cast("t.Node", other))))
     if isinstance(one, tuple):
         first, second = cast("tuple[object, ...]", one), cast("tuple[object, ...]", other)
         return len(first) == len(second) and all(map(_same, first, second))
-    return bool(one == other)
+    return one == other
+
+
+def _parts_of(node: t.Node) -> list[object]:
+    return [value for name, value in vars(node).items() if name not in _PLACES]
 
 
 RULES: Mapping[str, Callable[[Places], Iterator[Found]]] = {

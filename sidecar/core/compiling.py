@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sidecar.armlang.bicep import made_of
 from sidecar.armlang.bicep_emit import Json
@@ -18,11 +17,11 @@ from sidecar.core.bicep_words import Diagnostic
 from sidecar.core.journal import Journal
 from sidecar.core.stamp import stamped
 from sidecar.words.errors import TemplateError
+from sidecar.words.names import BicepCompiler
 from sidecar.words.problems import Problem
 from sidecar.words.refused import Finding, Refused
 from sidecar.words.text import Text
 
-Compiler = Literal["cli", "own"]
 REGISTRY = re.compile(r"'(?:br|ts)[:/]")
 """In a Bicep file: a module that is fetched from a registry."""
 NOT_RESTORED = ("BCP190", "BCP192")
@@ -34,13 +33,18 @@ class Made:
 
     template: Mapping[str, object]
     findings: tuple[Finding, ...]
-    compiler: Compiler
+    compiler: BicepCompiler
     version: str | None = None
     path: Path | None = None
 
 
 def compiled(
-    bicep: Path, source: str, root: Path, environ: Mapping[str, str], journal: Journal, wished: Compiler | None = None
+    bicep: Path,
+    source: str,
+    root: Path,
+    environ: Mapping[str, str],
+    journal: Journal,
+    wished: BicepCompiler | None = None,
 ) -> Made:
     """Raises TemplateError; Refused, with problems, for what is wrong in the file. `wished`: this one or none."""
     cli = None if wished == "own" else bicep_cli(environ)
@@ -76,6 +80,14 @@ def problems_of(findings: Iterable[Finding], base: Path) -> tuple[Problem, ...]:
     return tuple(
         Problem(str(base / each.file), each.file, each.line, each.column, each.message, each.kind == "mistake")
         for each in findings
+    )
+
+
+def how_of(made: Made, bicep: Path) -> Text:
+    if made.compiler == "own":
+        return Text("Compiled {file} with Slipway's own compiler.", file=bicep.name)
+    return Text(
+        "Compiled {file} with the Bicep CLI {version}, {cli}.", file=bicep.name, version=made.version, cli=made.path
     )
 
 

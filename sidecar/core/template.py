@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from sidecar.core.compiling import Made, compiled, made_by_us, problems_of
+from sidecar.core.compiling import compiled, how_of, made_by_us, problems_of
 from sidecar.core.deployment import Template
 from sidecar.core.journal import Journal
 from sidecar.core.stamp import content_digest, source_digest, stamp_of
@@ -91,11 +91,3 @@ def _read(file: Path) -> Template:
     if not isinstance(document, dict):
         raise TemplateError(Text("{file} is no ARM template.", file=file.name))
     return cast("Template", document)
-
-
-def how_of(made: Made, bicep: Path) -> Text:
-    if made.compiler == "own":
-        return Text("Compiled {file} with Slipway's own compiler.", file=bicep.name)
-    return Text(
-        "Compiled {file} with the Bicep CLI {version}, {cli}.", file=bicep.name, version=made.version, cli=made.path
-    )
