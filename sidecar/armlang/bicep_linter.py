@@ -119,13 +119,18 @@ def _parts(node: t.Node | None) -> tuple[tuple[str, ...], tuple[t.Node | None, .
 
 def _same(one: object, other: object) -> bool:
     """Whether two expressions are written alike."""
-    if isinstance(one, t.Node) and isinstance(other, t.Node):
-        mine, theirs = vars(one), vars(other)
-        return type(one) is type(other) and all(_same(mine[each], theirs[each]) for each in mine.keys() - _PLACES)
-    if isinstance(one, tuple) and isinstance(other, tuple):
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, t.Node):
+        return all(map(_same, _parts_of(one), _parts_of(cast("t.Node", other))))
+    if isinstance(one, tuple):
         first, second = cast("tuple[object, ...]", one), cast("tuple[object, ...]", other)
         return len(first) == len(second) and all(map(_same, first, second))
-    return type(one) is type(other) and one == other
+    return one == other
+
+
+def _parts_of(node: t.Node) -> list[object]:
+    return [value for name, value in vars(node).items() if name not in _PLACES]
 
 
 RULES: Mapping[str, Callable[[Places], Iterator[Found]]] = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.wire.bicep import BicepChecked as BicepChecked
+from sidecar.wire.bicep import BicepCheckParams as BicepCheckParams
+from sidecar.wire.bicep import BicepCompilation as BicepCompilation
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
@@ -326,6 +329,7 @@ METHODS: dict[str, Method] = {
     "slipway/sample": Method(SampleParams, Sampled),
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
     "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
+    "slipway/bicepCheck": Method(BicepCheckParams, BicepChecked),
 }
 """Requests from the extension."""
 
