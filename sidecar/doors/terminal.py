@@ -167,6 +167,29 @@ def files_updated(found: wire.FilesUpdate) -> str:
     return facts(spoken(found.sentence), rows)
 
 
+def ci_written(made: wire.CiInit) -> str:
+    """What was written, and what the pipeline needs before it can run."""
+    done = {"created": "Wrote", "replaced": "Wrote anew", "unchanged": "Already there, as it would be written:"}
+    rows = [
+        (
+            "unverified",
+            "nobody has run it on GitHub, or signed in to Azure by it; its own steps are tested on the local cloud",
+        ),
+        (
+            "environment",
+            f"{made.environment}, of GitHub (Settings, Environments): its reviewers are asked before each run",
+        ),
+        *(("variable", f"{each.name} = {each.value or each.about}") for each in made.variables),
+        ("secret", "none"),
+        *(("in Azure", each) for each in made.commands),
+        (
+            "before",
+            "a first `provision` by a person registers the providers, and `upload` puts the models on the share",
+        ),
+    ]
+    return facts(f"{done[made.fate]} {made.file} in {made.top}", rows)
+
+
 def provisioned(done: wire.Provisioned) -> str:
     if done.nothing:
         return f"Nothing to do: the endpoint is {done.url}"

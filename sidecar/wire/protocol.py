@@ -32,6 +32,9 @@ from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
 from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
 from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
 from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
+from sidecar.wire.files import CiInit as CiInit
+from sidecar.wire.files import CiInitParams as CiInitParams
+from sidecar.wire.files import CiVariable as CiVariable
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -298,6 +301,7 @@ METHODS: dict[str, Method] = {
     "slipway/createResourceGroup": Method(CreateResourceGroupParams, ResourceGroup),
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
     "slipway/init": Method(InitParams, Created),
+    "slipway/ciInit": Method(CiInitParams, CiInit),
     "slipway/updateFiles": Method(UpdateFilesParams, FilesUpdate),
     "slipway/preflight": Method(PreflightParams, Preflight),
     "slipway/plan": Method(PlanParams, Plan),

@@ -42,7 +42,7 @@ from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
 from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
-from sidecar.workflows.project_files import files_of, init, update_files_action
+from sidecar.workflows.project_files import ci_init_action, files_of, init, update_files_action
 from sidecar.workflows.provision import provision
 from sidecar.workflows.regions import regions_by_gpu
 from sidecar.workflows.resolve import Request
@@ -335,6 +335,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/createResourceGroup": create_resource_group,
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
+    "slipway/ciInit": ci_init_action,
     "slipway/updateFiles": update_files_action,
     "slipway/preflight": preflight_action,
     "slipway/plan": plan_action,
