@@ -13,6 +13,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.deployments.complete import delete_left_over
 from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.planner import planned_deployment
 from sidecar.localcloud.deployments.planning import Plan
@@ -141,6 +142,8 @@ class Deployments:
         run = DeploymentRun(self.start_task, self._cloud, ordered, plan)
         try:
             await run.execute()
+            if ordered.properties["mode"] == "Complete":
+                await delete_left_over(self._cloud, ordered.scope, run.created)
             outputs, private = run.outputs()
             self._end(record, "Succeeded", outputs=outputs, private=private, created=run.created)
         except asyncio.CancelledError:

@@ -14,6 +14,7 @@ from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
+from sidecar.localcloud.deployments.complete import left_over
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
 from sidecar.localcloud.deployments.planning import Planned
@@ -31,7 +32,13 @@ def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> li
     preflight(cloud, ordered, deployments.plan(ordered), deployments.plan)
     found = _changes(cloud, deployments, ordered)
     if "/resourcegroups/" in ordered.scope.lower():
-        found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found})
+        mentioned = {str(change["resourceId"]).lower() for change in found}
+        if ordered.properties["mode"] == "Complete":
+            gone = left_over(cloud, ordered.scope, mentioned)
+            shown = {each.id: _masked(providers.show(cloud, each)) for each in gone}
+            found += [{"resourceId": each, "changeType": "Delete", "before": before} for each, before in shown.items()]
+            mentioned |= {each.lower() for each in shown}
+        found += _ignored(cloud, ordered.scope, mentioned)
     return sorted(found, key=lambda change: str(change["resourceId"]).lower())
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import re
 import uuid
 
 from starlette.responses import JSONResponse, Response
 
+from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.resource_id import group_id
@@ -17,6 +19,8 @@ from sidecar.localcloud.deployments.validation import validated
 from sidecar.localcloud.deployments.what_if import in_format, result_format, what_if
 from sidecar.localcloud.door import arm
 from sidecar.localcloud.door.arm import Call
+
+_NAME = re.compile(r"[-\w.()]{1,64}")
 
 
 def put(call: Call) -> Response:
@@ -52,9 +56,14 @@ def list_all(call: Call) -> Response:
         for each in call.cloud.store.under(f"{scope}/providers/Microsoft.Resources/deployments", TYPE)
         if each.id.lower().rsplit("/providers/", 1)[0] == scope.lower()
     ]
-    newest = sorted(found, key=lambda each: each.properties["timestamp"], reverse=True)
-    top = call.query.get("$top", "")
-    return JSONResponse({"value": [dict(each.body) for each in newest[: int(top) if top.isdigit() else None]]})
+    alternatives = odata.parsed_filter(call.query.get("$filter", ""), ("provisioningState",))
+    newest = [
+        each
+        for each in sorted(found, key=lambda each: each.properties["timestamp"], reverse=True)
+        if not alternatives
+        or any(all(odata.holds(c, each.properties["provisioningState"]) for c in wanted) for wanted in alternatives)
+    ]
+    return JSONResponse({"value": [dict(each.body) for each in newest[: odata.top(call.query)]]})
 
 
 def validate(call: Call) -> Response:
@@ -102,7 +111,7 @@ def operations(call: Call) -> Response:
     record = _record(call)
     found = call.cloud.store.under(record.id, "deploymentOperation")
     own = [each for each in found if each.id.rsplit("/operations/", 1)[0].lower() == record.key]
-    return JSONResponse({"value": [dict(each.body) for each in own]})
+    return JSONResponse({"value": [dict(each.body) for each in own[: odata.top(call.query)]]})
 
 
 def operation(call: Call) -> Response:
@@ -155,6 +164,11 @@ def _ordered(call: Call) -> Ordered:
     properties = as_object(call.body.get("properties"))
     if properties is None:
         raise invalid("The request content was invalid: the deployment's properties are missing.")
+    if not _NAME.fullmatch(call.names["name"]):
+        raise invalid(
+            f"The deployment name '{call.names['name']}' is not valid: up to 64 letters, digits, '-', '.', '_', '(' and ')'.",
+            "InvalidDeploymentName",
+        )
     if "group" not in call.names and not call.body.get("location"):
         raise invalid("The location property is required for a deployment at this scope.", "LocationRequired")
     if properties.get("parameters") is not None and as_object(properties["parameters"]) is None:

@@ -21,7 +21,14 @@ _CLOCK_SKEW = 15 * 60
 
 
 def authenticate(
-    cloud: LocalCloud, account: Resource, method: str, raw_path: str, query_string: str, headers: Mapping[str, str]
+    cloud: LocalCloud,
+    account: Resource,
+    method: str,
+    raw_path: str,
+    query_string: str,
+    headers: Mapping[str, str],
+    *,
+    address: str,
 ) -> Needs:
     """What the request proves; FilesError 401 or 403 where it proves nothing."""
     query = parse_qsl(query_string, keep_blank_values=True)
@@ -33,7 +40,7 @@ def authenticate(
     if kind == "Bearer":
         return _permitted(data_role(cloud, account, _token(cloud, account, authorization, headers)))
     if any(name == "sig" for name, _ in query):
-        return sas_permissions(cloud, account, dict(query), raw_path)
+        return sas_permissions(cloud, account, dict(query), raw_path, address)
     raise FilesError(
         401,
         "NoAuthenticationInformation",

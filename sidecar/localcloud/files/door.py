@@ -107,9 +107,9 @@ class _Door:
         path = "/".join(part for part in parts[2:] if part)
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = {name.lower(): value for name, value in request.query_params.items()}
-        needs = authenticate(
-            self._cloud, account, request.method, raw_path, request.scope["query_string"].decode(), headers
-        )
+        asked = (request.method, raw_path, request.scope["query_string"].decode())
+        address = request.client.host if request.client else ""
+        needs = authenticate(self._cloud, account, *asked, headers, address=address)
         self._cloud.used()
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
         require_known(headers, query)
@@ -117,7 +117,11 @@ class _Door:
         call = FilesCall(self._cloud, account, share, path, query, headers, body)
         handler = ROUTES.get((request.method, kind, query.get("comp", "")))
         if handler is None:
-            raise FilesError(400, "InvalidQueryParameterValue", "The operation is not known for this resource.")
+            raise FilesError(
+                400,
+                "InvalidQueryParameterValue",
+                f"The operation is not known to the local cloud: {request.method} of a {kind}, comp={query.get('comp', '')}.",
+            )
         needs(request.method, kind, query.get("comp", ""))
         require_no_lease(headers, kind)
         return handler(call)

@@ -72,7 +72,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
         "primaryEndpoints": {"file": f"{cloud.endpoints.files}/{name}/"},
     }
     further = {
-        "sku": {"name": sku, "tier": sku.split("_", maxsplit=1)[0].removesuffix("V2")},
+        "sku": _shown_sku(sku),
         "kind": request.body.get("kind") or (old.body["kind"] if old else "StorageV2"),
     }
     body = tracked_body(request, old, properties, now, further)
@@ -82,6 +82,10 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
     kept = old.private if old else {"keys": {"key1": _new_key(), "key2": _new_key()}}
     private = {**kept, "changedAt": now}
     return Change(cloud.store.put(Resource(body["id"], TYPE, body, private)), created=old is None)
+
+
+def _shown_sku(name: str) -> Json:
+    return {"name": name, "tier": name.split("_", maxsplit=1)[0].removesuffix("V2")}
 
 
 def _check_account_name(name: str) -> None:
@@ -135,6 +139,10 @@ def _new_key() -> str:
 
 def _patch_account(cloud: LocalCloud, account: Resource, request: ArmRequest) -> Change:
     body = {**account.body, **{name: request.body[name] for name in ("tags", "identity") if name in request.body}}
+    if "sku" in request.body:
+        body["sku"] = _shown_sku(_checked_sku(cloud, request, account))
+    if request.body.get("kind"):
+        body["kind"] = request.body["kind"]
     body["properties"] = {**account.properties, **(member(request.body, "properties"))}
     private = {**account.private, "changedAt": utc_now()}
     return Change(cloud.store.put(replace(account, body=body, private=private)))

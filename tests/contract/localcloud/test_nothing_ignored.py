@@ -28,12 +28,13 @@ def arm(world: World, group: str) -> Iterator[httpx.Client]:
     with world.http() as http:
         at = f"/subscriptions/{world.subscription}/resourcegroups/{group}"
         body = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-        made = http.put(f"{at}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{V}", json=body)
+        made = http.put(f"{at}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{OF_STORAGE}", json=body)
         assert made.status_code == 200, made.text
         yield http
 
 
 ACCOUNT, V = "nothingignored", "?api-version=2025-04-01"
+OF_STORAGE, OF_LOGS = "?api-version=2025-06-01", "?api-version=2025-07-01"
 
 
 class Files:
@@ -53,8 +54,8 @@ class Files:
         where = f"{self.url}/{path}?{query}{'&' if query else ''}{self.sas}"
         return self.http.request(method, where, content=body, headers={"x-ms-version": "2026-10-06", **named})
 
-    def made(self, path: str, *, size: int = 4, **headers: str) -> httpx.Response:
-        answer = self("PUT", path, x_ms_type="file", x_ms_content_length=str(size), **headers)
+    def made(self, path: str, size: str = "4", **headers: str) -> httpx.Response:
+        answer = self("PUT", path, x_ms_type="file", x_ms_content_length=size, **headers)
         assert answer.status_code == 201, answer.text
         return answer
 
@@ -89,16 +90,16 @@ def test_tags_at_a_scope_are_the_tags_of_what_stands_there(world: World, group: 
     tags = f"{account}/providers/Microsoft.Resources/tags/default{V}"
     written = arm.put(tags, json={"properties": {"tags": {"a": "1", "b": "2"}}})
     assert (written.status_code, written.json()["type"]) == (200, "Microsoft.Resources/tags")
-    assert arm.get(f"{account}{V}").json()["tags"] == {"a": "1", "b": "2"}
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {"a": "1", "b": "2"}
     assert arm.get(tags).json()["properties"]["tags"] == {"a": "1", "b": "2"}
     arm.patch(tags, json={"operation": "Merge", "properties": {"tags": {"A": "3", "c": "4"}}})
     arm.patch(tags, json={"operation": "Delete", "properties": {"tags": {"b": ""}}})
-    assert arm.get(f"{account}{V}").json()["tags"] == {"a": "3", "c": "4"}
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {"a": "3", "c": "4"}
     declined(arm.patch(tags, json={"operation": "Turn", "properties": {}}), 400, "InvalidRequestContent")
     declined(arm.put(tags, json={"properties": {"tags": {"a": 1}}}), 400, "InvalidRequestContent")
     declined(arm.put(tags, json={"properties": {"tags": {str(n): "" for n in range(51)}}}), 400, "InvalidTagsCount")
     assert arm.delete(tags).status_code == 200
-    assert arm.get(f"{account}{V}").json()["tags"] == {}
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {}
 
 
 def test_tags_of_a_group_and_of_a_subscription(world: World, arm: httpx.Client):
@@ -118,8 +119,24 @@ def test_tags_of_a_group_and_of_a_subscription(world: World, arm: httpx.Client):
     )
 
 
+def test_a_patched_account_has_another_sku(world: World, group: str, arm: httpx.Client):
+    path = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/patchedsku{OF_STORAGE}"
+    body: dict[str, Any] = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    arm.put(path, json=body)
+    changed = arm.patch(path, json={"sku": {"name": "Standard_GRS"}, "properties": {"accessTier": "Cool"}}).json()
+    assert (changed["sku"]["name"], changed["properties"]["accessTier"]) == ("Standard_GRS", "Cool")
+    declined(arm.patch(path, json={"sku": {"name": "Mine"}}), 400, "InvalidValuesForRequestParameters")
+
+
+@pytest.mark.parametrize("name", ["bad~name!", "x" * 65])
+def test_a_deployment_has_a_name_that_arm_takes(world: World, group: str, arm: httpx.Client, name: str):
+    body = {"properties": {"mode": "Incremental", "template": TEMPLATE}}
+    path = f"{at(world, group)}/providers/Microsoft.Resources/deployments/{name}{V}"
+    declined(arm.put(path, json=body), 400, "InvalidDeploymentName")
+
+
 def test_an_id_may_come_with_one_more_slash(world: World, group: str, arm: httpx.Client):
-    path = f"/{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{V}"
+    path = f"/{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{OF_STORAGE}"
     assert arm.get(f"{world.arm}{path}").json()["name"] == ACCOUNT
     assert arm.head(f"{world.arm}{path}").status_code == 204
 
@@ -191,7 +208,7 @@ def test_a_template_hash_is_answered_with_nothing_more(world: World, arm: httpx.
 
 @pytest.mark.parametrize("days", [5000, 0, 3, "30"])
 def test_a_retention_that_no_plan_has_is_refused(world: World, group: str, arm: httpx.Client, days: Any):
-    path = f"{at(world, group)}/providers/Microsoft.OperationalInsights/workspaces/kept{V}"
+    path = f"{at(world, group)}/providers/Microsoft.OperationalInsights/workspaces/kept{OF_LOGS}"
     body = {"location": "westus3", "properties": {"retentionInDays": days}}
     assert "RetentionInDays" in declined(arm.put(path, json=body), 400, "InvalidParameter")
 
@@ -259,6 +276,17 @@ def test_a_signature_states_headers_of_the_answer(files: Files):
     assert files("GET", "share/signed", "rsct=text/unsigned").headers["content-type"] == "text/plain"
 
 
+def test_a_signature_is_for_the_addresses_that_it_states(files: Files):
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+    files.made("share/from")
+    for stated, status in (("10.1.2.3", 403), ("127.0.0.1", 200), ("127.0.0.0-127.0.0.9", 200), ("nowhere", 403)):
+        permission = FileSasPermissions(read=True)
+        sas = generate_file_sas(ACCOUNT, "share", ["from"], files.key, permission=permission, expiry=until, ip=stated)
+        answer = files.http.get(f"{files.url}/share/from?{sas}", headers={"x-ms-version": "2026-10-06"})
+        assert answer.status_code == status, answer.text
+    assert answer.headers["x-ms-error-code"] == "AuthorizationSourceIPMismatch"
+
+
 def test_attributes_and_times_of_smb_are_kept_and_a_read_only_file_stays(files: Files):
     made = "2021-01-01T00:00:00.0000000Z"
     stated = {
@@ -307,7 +335,7 @@ def test_headers_that_ask_for_what_is_not_here(files: Files, query: str, headers
 
 
 def test_a_checked_upload_is_refused_for_its_checksum_and_not_for_its_length(files: Files):
-    files.made("share/crc", size=5 * 2**20)
+    files.made("share/crc", str(5 * 2**20))
     stated = {
         "x_ms_structured_body": "XSM/1.0; properties=crc64",
         "x_ms_range": "bytes=0-4194303",
