@@ -115,4 +115,3 @@ def test_each_step_of_the_workflow_does_its_part_and_a_missed_threshold_fails_th
     again.run("Evaluate")
     assert again.exits == {"Evaluate": 1}
     assert "missed, it is 0.000" in again.summary
-    put(deployed, [])
