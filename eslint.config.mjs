@@ -19,7 +19,7 @@ export const ORDER = [
   ["client", "python", "tokens", "turns", "versions", "folders"],
   ["connection"],
   ["outcomes"],
-  ["sentences", "config", "attention", "enter", "frames", "heartbeat", "lookups"],
+  ["sentences", "config", "attention", "enter", "frames", "heartbeat", "lookups", "overlap"],
   ["protocol"],
 ];
 

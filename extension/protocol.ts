@@ -12,6 +12,29 @@ export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "s
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 export type PlanAction = "create" | "update" | "unchanged" | "delete";
 
+export interface BicepChecked {
+  readonly file: string;
+  readonly compilations: readonly BicepCompilation[];
+  readonly agree: boolean | null;
+  readonly sentence: Sentence | null;
+}
+
+export interface BicepCheckParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly file: string;
+  readonly compiler: "auto" | "cli" | "own";
+}
+
+export interface BicepCompilation {
+  readonly compiler: "cli" | "own";
+  readonly version: string | null;
+  readonly path: string | null;
+  readonly outcome: "compiled" | "refused" | "outside" | "failed";
+  readonly sentence: Sentence;
+  readonly problems: readonly FileProblem[];
+}
+
 export interface CancelParams {
   readonly operation: string;
   readonly folder: string;
@@ -415,6 +438,7 @@ export interface Plan {
   readonly price: PlanPrice;
   readonly notes: readonly Sentence[];
   readonly checks: readonly CheckLine[];
+  readonly problems: readonly FileProblem[];
   readonly unforeseen: Sentence | null;
   readonly raw: string | null;
   readonly markdown: Sentence;
@@ -735,6 +759,7 @@ export interface ResourceGroups {
 export interface Location {
   readonly name: string;
   readonly displayName: string;
+  readonly gpus: readonly string[] | null;
 }
 
 export interface Locations {
@@ -906,6 +931,7 @@ export interface Methods {
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
   readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
+  readonly "slipway/bicepCheck": { readonly params: BicepCheckParams; readonly result: BicepChecked };
 }
 
 export interface Callbacks {

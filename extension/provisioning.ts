@@ -9,8 +9,10 @@ import type { Plan, Provisioned } from "./protocol";
 /** `given`: consents that a person has given already. Undefined where nothing was to be done, or the person wants nothing done. */
 export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target, given: readonly string[] = []): Promise<Provisioned | undefined> {
   for (;;) {
+    rooms.problems.clear(folder);
     const plan = await planned(rooms, folder, title, target);
     if (plan === undefined) return undefined;
+    if (plan !== UNDER_WAY) rooms.problems.show(folder, plan.problems);
     if (plan !== UNDER_WAY && !(await agreed(rooms, folder, plan))) return undefined;
     try {
       return await carriedOut(rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest, given);

@@ -1712,6 +1712,10 @@ resource storage 'Microsoft.Storage/storageAccounts@2023-05-01' = if (createStor
   }
 }
 
+resource existingStorage 'Microsoft.Storage/storageAccounts@2023-05-01' existing = if (createEnvironmentStorage && !createStorageAccount) {
+  name: storageName
+}
+
 resource share 'Microsoft.Storage/storageAccounts/fileServices/shares@2023-05-01' = if (createFileShare) {
   name: '${storageName}/default/${shareName}'
   properties: {
@@ -1759,19 +1763,18 @@ resource environment 'Microsoft.App/managedEnvironments@2025-07-01' = if (create
 }
 
 resource environmentStorage 'Microsoft.App/managedEnvironments/storages@2025-07-01' = if (createEnvironmentStorage) {
-  name: '${environmentName}/${environmentStorageName}'
+  parent: environment
+  name: environmentStorageName
   properties: {
     azureFile: {
       accountName: storageName
-      accountKey: listKeys(resourceId('Microsoft.Storage/storageAccounts', storageName), '2023-05-01').keys[0].value
+      accountKey: createStorageAccount ? storage!.listKeys().keys[0].value : existingStorage!.listKeys().keys[0].value
       shareName: shareName
       accessMode: 'ReadWrite'
     }
   }
   dependsOn: [
-    environment
     share
-    storage
   ]
 }
 

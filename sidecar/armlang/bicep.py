@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import sidecar.armlang.bicep_tree as t
@@ -12,7 +12,7 @@ from sidecar.armlang.bicep_bodies import Bodies
 from sidecar.armlang.bicep_check import Checker, Taken
 from sidecar.armlang.bicep_emit import Json
 from sidecar.armlang.bicep_findings import Fault, Reader, Report, Unreadable
-from sidecar.armlang.bicep_lexer import Directive, quiet
+from sidecar.armlang.bicep_linter import RULES, lint
 from sidecar.armlang.bicep_names import Names, Symbol
 from sidecar.armlang.bicep_parser import parse
 from sidecar.armlang.bicep_places import Places
@@ -24,19 +24,30 @@ from sidecar.words.refused import Finding, Refused
 _DEEPEST = 30
 """Modules within modules."""
 _LONGEST = 1_048_576
-_UNUSED = {"param": "no-unused-params", "var": "no-unused-vars", "existing": "no-unused-existing-resources"}
-LINTED = frozenset(_UNUSED.values())
+Levels = Mapping[str, str]
+LINTED = frozenset(RULES)
 """The linter's rules that are known here."""
 
 
-def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] = frozenset()) -> dict[str, Json]:
+@dataclass(frozen=True)
+class Made:
+    template: dict[str, Json]
+    warnings: tuple[Finding, ...] = ()
+
+
+def compile_file(name: str, source: str, reader: Reader, levels: Levels | None = None) -> dict[str, Json]:
+    """As `made_of`, without the warnings."""
+    return made_of(name, source, reader, levels).template
+
+
+def made_of(name: str, source: str, reader: Reader, levels: Levels | None = None) -> Made:
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
-    `rules`: the linter's that are errors."""
-    unit = _Compilation(reader, rules).unit(name, source, ())
+    `levels`: of the linter's rules, where they are stated: error, warning, off."""
+    unit = _Compilation(reader, levels or {}).unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
-    return unit.template()
+    return Made(unit.template(), tuple(dict.fromkeys(unit.warnings())))
 
 
 @dataclass
@@ -52,13 +63,17 @@ class _Unit:
         own = [found for _, found in sorted(self.report.findings.items())]
         return own + [each for one in self.modules for each in one.findings()]
 
+    def warnings(self) -> list[Finding]:
+        own = [found for _, found in sorted(self.report.warnings.items())]
+        return own + [each for one in self.modules for each in one.warnings()]
+
 
 class _Compilation:
     """Each file is read once, whoever names it."""
 
-    def __init__(self, reader: Reader, rules: frozenset[str]) -> None:
+    def __init__(self, reader: Reader, levels: Levels) -> None:
         self._reader = reader
-        self._rules = rules
+        self._levels = levels
         self._units: dict[str, _Unit] = {}
 
     def unit(self, name: str, source: str, chain: tuple[str, ...]) -> _Unit:
@@ -85,7 +100,7 @@ class _Compilation:
         rules = Rules(checker, places)
         rules.of_values()
         Bodies(rules, taken).check()
-        self._unused(names, report, directives)
+        lint(places, directives, self._levels, report)
         builder = Builder(places, loaded, taken, {symbol: each.template for symbol, each in modules.items()})
 
         def template() -> dict[str, Json]:
@@ -133,13 +148,6 @@ class _Compilation:
                 place = call.arguments[min(error.argument, len(call.arguments) - 1)].at
                 report.add(place, error.key, **{"name": call.function, **error.args_})
         return found
-
-    def _unused(self, names: Names, report: Report, directives: list[Directive]) -> None:
-        """The linter's rules that the checker has, where they are errors."""
-        for symbol in names.symbols:
-            rule = _UNUSED.get("existing" if symbol.existing else symbol.kind, "")
-            if rule in self._rules and not symbol.used and not quiet(directives, rule, symbol.at.line):
-                report.add(symbol.at, rule, name=symbol.name)
 
 
 def _constant(names: Names, node: t.Node) -> str | None:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import shtab
 
@@ -241,9 +241,18 @@ def parser_of(program: str) -> argparse.ArgumentParser:
         help="agree to what would be asked (project files, downloads, adding a GPU profile, what ARM's what-if deletes)",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    groups: dict[str, Any] = {}
     for name, each in VERBS.items():
-        made = verbs.add_parser(name, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES)
+        group, blank, own = name.rpartition(" ")
+        if blank and group not in groups:
+            several = ", ".join(one.rpartition(" ")[2] for one in VERBS if one.startswith(f"{group} "))
+            above = verbs.add_parser(group, help=several)
+            groups[group] = above.add_subparsers(dest="verb", required=True, metavar="VERB")
+        made = groups.get(group, verbs).add_parser(
+            own, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES
+        )
         each.arguments(made)
+        made.set_defaults(verb=name)
     made = verbs.add_parser(
         COMPLETION, help="print the shell's completion of all this: source it, or put it where yours looks"
     )

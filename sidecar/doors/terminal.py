@@ -131,7 +131,14 @@ def groups(found: wire.ResourceGroups) -> str:
 
 
 def locations(found: wire.Locations) -> str:
-    return table([(each.name, each.display_name) for each in found.locations], "There is no region.")
+    rows = [(each.name, each.display_name, gpus(each)) for each in found.locations]
+    return table(rows, "There is no region.")
+
+
+def gpus(region: wire.Location) -> str:
+    if region.gpus is None:
+        return "GPUs not known"
+    return f"offers {', '.join(region.gpus)}" if region.gpus else "no GPU"
 
 
 def group(made: wire.ResourceGroup) -> str:

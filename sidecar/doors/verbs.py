@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sidecar.doors import terminal, terminal_logs, terminal_plan, terminal_preflight
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
+from sidecar.doors.verbs_bicep import BICEP
 from sidecar.doors.verbs_evaluating import EVALUATING
 from sidecar.doors.verbs_files import FILES
 from sidecar.doors.verbs_operating import OPERATING
@@ -356,6 +357,7 @@ VERBS: dict[str, Verb[Any]] = {
         failed=never,
     ),
     **EVALUATING,
+    **BICEP,
     **OPERATING,
 }
 """Parser, request, text and exit code are read from here and nowhere else."""

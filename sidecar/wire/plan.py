@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.wire.message import Message, Operation, Sentence
 from sidecar.wire.preflight import CheckLine
+from sidecar.wire.releases import FileProblem
 from sidecar.words.names import CloudName, PlanAction
 
 
@@ -77,6 +78,8 @@ class Plan(Message):
     price: PlanPrice
     notes: list[Sentence]
     checks: list[CheckLine]
+    problems: list[FileProblem]
+    """Of what these checks warn of, what stands in the person's files."""
     unforeseen: Sentence | None
     raw: str | None
     markdown: Sentence

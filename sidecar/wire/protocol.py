@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.wire.bicep import BicepChecked as BicepChecked
+from sidecar.wire.bicep import BicepCheckParams as BicepCheckParams
+from sidecar.wire.bicep import BicepCompilation as BicepCompilation
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
@@ -137,8 +140,11 @@ class ResourceGroups(Message):
 
 
 class Location(Message):
+    """`gpus`: that the region offers for apps; empty: none; null: not known."""
+
     name: str
     display_name: str
+    gpus: list[str] | None = None
 
 
 class Locations(Message):
@@ -327,6 +333,7 @@ METHODS: dict[str, Method] = {
     "slipway/sample": Method(SampleParams, Sampled),
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
     "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
+    "slipway/bicepCheck": Method(BicepCheckParams, BicepChecked),
 }
 """Requests from the extension."""
 

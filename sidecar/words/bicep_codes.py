@@ -144,6 +144,8 @@ MESSAGES: Mapping[str, Text] = {
     "no-unused-params": Text("Nobody uses the parameter {name}."),
     "no-unused-vars": Text("Nobody uses the variable {name}."),
     "no-unused-existing-resources": Text("Nobody uses the resource {name}."),
+    "use-parent-property": Text("The name of {name} begins with that of {parent}: state parent: {parent} instead."),
+    "use-resource-symbol-reference": Text("{function}() asks the resource {name} of this file: ask {name} itself."),
 }
 _OFFICIAL = {
     "BCP013": {"param": "BCP013", "var": "BCP015", "output": "BCP016", "resource": "BCP017", "module": "BCP096"},

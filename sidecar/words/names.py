@@ -47,6 +47,11 @@ Verdict = Literal["PASS", "WARN", "FAIL", "UNVERIFIED"]
 PlanAction = Literal["create", "update", "unchanged", "delete"]
 """What a plan does with a resource."""
 
+BicepCompiler = Literal["cli", "own"]
+BicepWish = Literal["auto", "cli", "own"]
+BicepOutcome = Literal["compiled", "refused", "outside", "failed"]
+"""What a compiler does with a file. Outside: ours does not know what it holds. Failed: the compiler itself."""
+
 Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 

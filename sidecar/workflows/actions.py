@@ -44,6 +44,7 @@ from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
 from sidecar.workflows.project_files import ci_init_action, files_of, init, update_files_action
 from sidecar.workflows.provision import provision
+from sidecar.workflows.regions import regions_by_gpu
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
 
@@ -94,8 +95,13 @@ def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.R
 
 def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
     session = _session(params.cloud, params.subscription_id, context)
-    found = resources.locations(session, params.subscription_id)
-    return wire.Locations(locations=[wire.Location(name=name, display_name=shown) for name, shown in found])
+    found = regions_by_gpu(session, params.subscription_id)
+    return wire.Locations(
+        locations=[
+            wire.Location(name=each.name, display_name=each.shown, gpus=None if each.gpus is None else list(each.gpus))
+            for each in found
+        ]
+    )
 
 
 def create_resource_group(params: wire.CreateResourceGroupParams, context: Context) -> wire.ResourceGroup:

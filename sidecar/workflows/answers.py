@@ -124,6 +124,7 @@ def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> w
         price=_price(found),
         notes=[wire.sentence(each) for each in found.notes],
         checks=[_check(workspace, each) for each in found.checks],
+        problems=wire.file_problems(problems_of(workspace, found.checks)),
         unforeseen=None if found.unforeseen is None else wire.sentence(found.unforeseen),
         raw=found.said,
         markdown=wire.sentence(markdown(found)),

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from sidecar.core.bicep_places import bicep_cli
+from sidecar.core.compiling import made_by_us
 from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located
-from sidecar.core.template import bicep_cli, template_of
+from sidecar.core.template import template_of
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
 from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_evaluation, of_parameters, of_smoke
@@ -136,15 +138,15 @@ class Editing:
 
     def _of_bicep(self, file: Edited, text: str) -> list[Finding]:
         """Where Microsoft's compiler is there, Provision uses that one: what ours does not know is no mistake then."""
-        if bicep_cli(dict(self.environ)) is not None:
-            return []
         try:
-            template_of(text, Workspace(file.folder).template_file, file.path, file.folder)
+            if bicep_cli(self.environ) is not None:
+                return []
+            made = made_by_us(text, file.path, file.folder)
         except Refused as refused:
             return [_as_finding(text, file.path.name, each) for each in refused.findings]
         except TemplateError as error:
             return [Finding(_line(text, 1), error.code, error.message)]
-        return []
+        return [replace(_as_finding(text, file.path.name, each), certain=False) for each in made.findings]
 
     def _template(self, folder: Path) -> Template | None:
         """None where it can't be compiled: its own file says why."""

@@ -61,13 +61,16 @@ class Plan:
     """Of the deployment."""
     ours: bool = True
     """Whether what is deployed to the app is our server, as far as the folder tells."""
+    warnings: tuple[Problem, ...] = ()
+    """What the compiler has to say of the template, and stops nothing."""
     fresh: bool = False
     """Whether the project's id was made up just now: nothing knows it yet."""
 
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
     """Raises SlipwayError for a template or parameters that can't be read, and for a group that is not there."""
-    compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ, workspace.folder)
+    files = workspace.bicep_file, workspace.template_file
+    compiled = load_template(*files, request.environ, workspace.folder, journal)
     parameters = read_parameters(workspace)
     values = usable(compiled.template, parameters)
     template = with_documented_defaults(compiled.template, values)
@@ -84,7 +87,10 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     project = known or str(uuid.uuid4())
     name = deployment_name(template, stated, group.id, project)
     ours = not workspace.code.is_dir() or (workspace.code / OUR_SERVER).is_file()
-    return Plan(template, values, stated, planned, project, group, name, ours=ours, fresh=known is None)
+    warnings = compiled.warnings
+    return Plan(
+        template, values, stated, planned, project, group, name, ours=ours, warnings=warnings, fresh=known is None
+    )
 
 
 def usable(template: Template, parameters: Stated) -> dict[str, object]:

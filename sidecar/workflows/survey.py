@@ -10,7 +10,7 @@ from sidecar.core.deployment import Template, merge_parameters, referring
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, known_project_id, read_config
 from sidecar.decisions.app_changes import Change, Standing, app_change
-from sidecar.decisions.checks import Check, Unread
+from sidecar.decisions.checks import Check, Unread, of_template
 from sidecar.decisions.hub_base import TOKEN, TOKEN_SECRET, token_change
 from sidecar.decisions.plan import Reality, Work, outputs_of, work_of
 from sidecar.decisions.preflight import judged
@@ -101,6 +101,7 @@ def survey(
     checks = judged(facts)
     fitting = would_fit(place, facts, checks, model_bytes(facts))
     remember(workspace, request, plan, facts, checks, fitting=fitting)
+    checks = (*of_template(plan.warnings), *checks)
     stop_where_it_fails(workspace, checks, journal, fitting)
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):

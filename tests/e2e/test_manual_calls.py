@@ -26,6 +26,7 @@ install.spec.ts the .vsix."""
 BEFORE = (
     "slipway init",
     "slipway update",
+    "slipway bicep check infra/provision/inference.bicep",
     "slipway interrupted",
     "slipway preflight",
     "slipway preflight --json",

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+UnknownTypes = Literal["refused", "stored"]
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -208,6 +210,8 @@ class Settings(_Value):
     """Regions that have no capacity for another environment."""
     preregistered: tuple[str, ...] = ("Microsoft.Resources", "Microsoft.Storage", "Microsoft.Authorization")
     """Providers that a subscription has registered from its start."""
+    unknown_types: UnknownTypes = "refused"
+    """What becomes of types and namespaces that Azure is not known to have: `stored` takes them without any check, and warns."""
     share_quota_bytes: int | None = None
     """A smaller limit for every share than its quota, to see a full one."""
     principals: tuple[StatedPrincipal, ...] = ()

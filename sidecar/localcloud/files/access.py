@@ -21,7 +21,14 @@ _CLOCK_SKEW = 15 * 60
 
 
 def authenticate(
-    cloud: LocalCloud, account: Resource, method: str, raw_path: str, query_string: str, headers: Mapping[str, str]
+    cloud: LocalCloud,
+    account: Resource,
+    method: str,
+    raw_path: str,
+    query_string: str,
+    headers: Mapping[str, str],
+    *,
+    address: str,
 ) -> Needs:
     """What the request proves; FilesError 401 or 403 where it proves nothing."""
     query = parse_qsl(query_string, keep_blank_values=True)
@@ -31,9 +38,9 @@ def authenticate(
         _shared_key(cloud, account, proof, method=method, raw_path=raw_path, query_string=query_string, headers=headers)
         return _everything
     if kind == "Bearer":
-        return _permitted(data_role(cloud, account, _token(cloud, authorization, headers)))
+        return _permitted(data_role(cloud, account, _token(cloud, account, authorization, headers)))
     if any(name == "sig" for name, _ in query):
-        return sas_permissions(cloud, account, dict(query), raw_path)
+        return sas_permissions(cloud, account, dict(query), raw_path, address)
     raise FilesError(
         401,
         "NoAuthenticationInformation",
@@ -88,9 +95,11 @@ def _check_date(cloud: LocalCloud, headers: Mapping[str, str]) -> None:
         raise FilesError(403, "AuthenticationFailed", f"Request date header too old: '{stated}'.")
 
 
-def _token(cloud: LocalCloud, authorization: str, headers: Mapping[str, str]) -> Caller:
+def _token(cloud: LocalCloud, account: Resource, authorization: str, headers: Mapping[str, str]) -> Caller:
+    # An account's own audience is its host on Azure, or where it is here.
+    own = (f"https://{account.name}.file.core.windows.net", f"{cloud.endpoints.files}/{account.name}")
     try:
-        caller = verify(cloud.directory, cloud.endpoints.arm, authorization, (STORAGE_AUDIENCE,), cloud.now())
+        caller = verify(cloud.directory, cloud.endpoints.arm, authorization, (STORAGE_AUDIENCE, *own), cloud.now())
     except ArmError as error:
         raise FilesError(401, "InvalidAuthenticationInfo", error.message, _challenge(cloud)) from error
     if headers.get("x-ms-file-request-intent") != "backup":

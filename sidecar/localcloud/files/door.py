@@ -18,6 +18,7 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import contents, directories, shares
 from sidecar.localcloud.files.access import authenticate
 from sidecar.localcloud.files.call import RANGE_LIMIT, FilesCall
+from sidecar.localcloud.files.features import require_known, require_no_lease
 from sidecar.localcloud.files.tree import FilesError
 from sidecar.localcloud.files.xml import error_response
 
@@ -105,18 +106,24 @@ class _Door:
         share = parts[1] if len(parts) > 1 else ""
         path = "/".join(part for part in parts[2:] if part)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        needs = authenticate(
-            self._cloud, account, request.method, raw_path, request.scope["query_string"].decode(), headers
-        )
-        self._cloud.used()
-        body = await _body(request)
         query = {name.lower(): value for name, value in request.query_params.items()}
-        call = FilesCall(self._cloud, account, share, path, query, headers, body)
+        asked = (request.method, raw_path, request.scope["query_string"].decode())
+        address = request.client.host if request.client else ""
+        needs = authenticate(self._cloud, account, *asked, headers, address=address)
+        self._cloud.used()
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
+        require_known(headers, query)
+        body = await _body(request)
+        call = FilesCall(self._cloud, account, share, path, query, headers, body)
         handler = ROUTES.get((request.method, kind, query.get("comp", "")))
         if handler is None:
-            raise FilesError(400, "InvalidQueryParameterValue", "The operation is not known for this resource.")
+            raise FilesError(
+                400,
+                "InvalidQueryParameterValue",
+                f"The operation is not known to the local cloud: {request.method} of a {kind}, comp={query.get('comp', '')}.",
+            )
         needs(request.method, kind, query.get("comp", ""))
+        require_no_lease(headers, kind)
         return handler(call)
 
 

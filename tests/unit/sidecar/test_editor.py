@@ -133,6 +133,12 @@ def test_of_the_bicep_file_the_line_is_told(folder: Path) -> None:
     assert (broken[second.place.start : second.place.end], second.code) == ("56", "BCP033")
 
 
+def test_what_only_warns_is_told_as_that(folder: Path) -> None:
+    text = "param spare string\n"
+    (finding,) = editing(folder).findings(at(folder, "provision", "inference.bicep"), text)
+    assert (finding.code, finding.certain, text[finding.place.start :]) == ("no-unused-params", False, "spare string\n")
+
+
 def test_what_is_wrong_in_a_module_is_told_with_its_file(folder: Path) -> None:
     (folder / "infra" / "provision" / "part.bicep").write_text("param a strng\n", encoding="utf-8")
     text = "\nmodule part 'part.bicep' = { name: 'p', params: { a: 'x' } }\n"

@@ -1,0 +1,380 @@
+"""What other people's clients send and once was taken without effect: honoured, or refused with the feature's name. Raw HTTP."""
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from azure.storage.fileshare import (
+    AccountSasPermissions,
+    FileSasPermissions,
+    ResourceTypes,
+    generate_account_sas,
+    generate_file_sas,
+)
+
+from tests.contract.localcloud.conftest import World, eventually
+
+TEMPLATE: dict[str, Any] = {
+    "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+    "contentVersion": "1.0.0.0",
+    "resources": [],
+}
+
+
+@pytest.fixture(scope="module")
+def arm(world: World, group: str) -> Iterator[httpx.Client]:
+    with world.http() as http:
+        at = f"/subscriptions/{world.subscription}/resourcegroups/{group}"
+        body = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        made = http.put(f"{at}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{OF_STORAGE}", json=body)
+        assert made.status_code == 200, made.text
+        yield http
+
+
+ACCOUNT, V = "nothingignored", "?api-version=2025-04-01"
+OF_STORAGE, OF_LOGS = "?api-version=2025-06-01", "?api-version=2025-07-01"
+
+
+class Files:
+    """Requests on the data plane as they stand, permitted by an account SAS."""
+
+    def __init__(self, world: World, key: str, url: str) -> None:
+        self.url, self.key = url.rstrip("/"), key
+        self.http = httpx.Client(verify=world.known["caFile"], timeout=60)
+        permissions = AccountSasPermissions(read=True, write=True, delete=True, list=True, create=True)
+        types = ResourceTypes(service=True, container=True, object=True)
+        until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+        self.sas = generate_account_sas(ACCOUNT, key, types, permissions, until)
+
+    def __call__(self, method: str, path: str, query: str = "", **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        body = named.pop("body", "").encode()
+        where = f"{self.url}/{path}?{query}{'&' if query else ''}{self.sas}"
+        return self.http.request(method, where, content=body, headers={"x-ms-version": "2026-10-06", **named})
+
+    def made(self, path: str, size: str = "4", **headers: str) -> httpx.Response:
+        answer = self("PUT", path, x_ms_type="file", x_ms_content_length=size, **headers)
+        assert answer.status_code == 201, answer.text
+        return answer
+
+
+@pytest.fixture(scope="module")
+def files(world: World, group: str, arm: httpx.Client) -> Iterator[Files]:
+    keys = world.storage.storage_accounts.list_keys(group, ACCOUNT).keys_property
+    url = world.storage.storage_accounts.get_properties(group, ACCOUNT).primary_endpoints.file
+    made = Files(world, keys[0].value, url)
+    assert made("PUT", "share", "restype=share").status_code == 201
+    yield made
+    made.http.close()
+
+
+def refused(answer: httpx.Response, status: int, code: str, *words: str) -> None:
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (status, code), answer.text
+    assert all(word in answer.text for word in words), answer.text
+
+
+def declined(answer: httpx.Response, status: int, code: str) -> str:
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code), answer.text
+    return error["message"]
+
+
+def at(world: World, group: str) -> str:
+    return f"/subscriptions/{world.subscription}/resourcegroups/{group}"
+
+
+def test_tags_at_a_scope_are_the_tags_of_what_stands_there(world: World, group: str, arm: httpx.Client):
+    account = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+    tags = f"{account}/providers/Microsoft.Resources/tags/default{V}"
+    written = arm.put(tags, json={"properties": {"tags": {"a": "1", "b": "2"}}})
+    assert (written.status_code, written.json()["type"]) == (200, "Microsoft.Resources/tags")
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {"a": "1", "b": "2"}
+    assert arm.get(tags).json()["properties"]["tags"] == {"a": "1", "b": "2"}
+    arm.patch(tags, json={"operation": "Merge", "properties": {"tags": {"A": "3", "c": "4"}}})
+    arm.patch(tags, json={"operation": "Delete", "properties": {"tags": {"b": ""}}})
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {"a": "3", "c": "4"}
+    declined(arm.patch(tags, json={"operation": "Turn", "properties": {}}), 400, "InvalidRequestContent")
+    declined(arm.put(tags, json={"properties": {"tags": {"a": 1}}}), 400, "InvalidRequestContent")
+    declined(arm.put(tags, json={"properties": {"tags": {str(n): "" for n in range(51)}}}), 400, "InvalidTagsCount")
+    assert arm.delete(tags).status_code == 200
+    assert arm.get(f"{account}{OF_STORAGE}").json()["tags"] == {}
+
+
+def test_tags_of_a_group_and_of_a_subscription(world: World, arm: httpx.Client):
+    arm.put(f"/subscriptions/{world.subscription}/resourcegroups/tagged{V}", json={"location": "westus3"})
+    for scope in (f"/subscriptions/{world.subscription}/resourcegroups/tagged", f"/subscriptions/{world.subscription}"):
+        tags = f"{scope}/providers/Microsoft.Resources/tags/default{V}"
+        assert arm.get(tags).json()["properties"]["tags"] == {}
+        arm.put(tags, json={"properties": {"tags": {"by": scope}}})
+        assert arm.get(f"{scope}{V}").json()["tags"] == {"by": scope}
+        arm.delete(tags)
+    declined(
+        arm.get(
+            f"/subscriptions/{world.subscription}/resourcegroups/nope/providers/Microsoft.Resources/tags/default{V}"
+        ),
+        404,
+        "ResourceGroupNotFound",
+    )
+
+
+def test_a_patched_account_has_another_sku(world: World, group: str, arm: httpx.Client):
+    path = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/patchedsku{OF_STORAGE}"
+    body: dict[str, Any] = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    arm.put(path, json=body)
+    changed = arm.patch(path, json={"sku": {"name": "Standard_GRS"}, "properties": {"accessTier": "Cool"}}).json()
+    assert (changed["sku"]["name"], changed["properties"]["accessTier"]) == ("Standard_GRS", "Cool")
+    declined(arm.patch(path, json={"sku": {"name": "Mine"}}), 400, "InvalidValuesForRequestParameters")
+
+
+@pytest.mark.parametrize("name", ["bad~name!", "x" * 65])
+def test_a_deployment_has_a_name_that_arm_takes(world: World, group: str, arm: httpx.Client, name: str):
+    body = {"properties": {"mode": "Incremental", "template": TEMPLATE}}
+    path = f"{at(world, group)}/providers/Microsoft.Resources/deployments/{name}{V}"
+    declined(arm.put(path, json=body), 400, "InvalidDeploymentName")
+
+
+def test_an_id_may_come_with_one_more_slash(world: World, group: str, arm: httpx.Client):
+    path = f"/{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}{OF_STORAGE}"
+    assert arm.get(f"{world.arm}{path}").json()["name"] == ACCOUNT
+    assert arm.head(f"{world.arm}{path}").status_code == 204
+
+
+def test_a_list_is_expanded_by_what_is_asked(world: World, group: str, arm: httpx.Client):
+    listing = f"{at(world, group)}/resources{V}&$filter=name eq '{ACCOUNT}'"
+    (plain,) = arm.get(listing).json()["value"]
+    assert not plain.keys() & {"createdTime", "changedTime", "provisioningState"}
+    (found,) = arm.get(f"{listing}&$expand=createdTime,changedTime,provisioningState").json()["value"]
+    assert found["createdTime"] <= found["changedTime"]
+    assert found["provisioningState"] == "Succeeded"
+    declined(arm.get(f"{listing}&$expand=owner"), 400, "InvalidExpandQueryString")
+
+
+def test_parameters_may_be_expressions_over_what_the_deployer_read(world: World, group: str, arm: httpx.Client):
+    template = {
+        **TEMPLATE,
+        "parameters": {"key": {"type": "string"}},
+        "outputs": {"key": {"type": "string", "value": "[parameters('key')]"}},
+    }
+    properties = {
+        "mode": "Incremental",
+        "template": template,
+        "parameters": {"key": {"expression": "[concat('a-', externalInputs('sys_cliArg_0'))]"}},
+        "externalInputs": {"sys_cliArg_0": {"value": "secret"}},
+    }
+    path = f"{at(world, group)}/providers/Microsoft.Resources/deployments/external"
+    assert arm.put(f"{path}{V}", json={"properties": properties}).status_code == 201
+    done = eventually(lambda: arm.get(f"{path}{V}").json()["properties"].get("outputs"))
+    assert done["key"]["value"] == "a-secret"
+    properties["externalInputs"] = {}
+    said = declined(arm.put(f"{path}{V}", json={"properties": properties}), 400, "InvalidTemplate")
+    assert "sys_cliArg_0" in said
+    properties["parameters"] = {"key": {"expression": "[concat('a')]", "value": "b"}}
+    declined(arm.put(f"{path}{V}", json={"properties": properties}), 400, "InvalidTemplate")
+
+
+def test_a_what_if_tells_ids_alone_where_that_is_asked(world: World, group: str, arm: httpx.Client):
+    share = {
+        "type": "Microsoft.Storage/storageAccounts/fileServices/shares",
+        "apiVersion": "2023-05-01",
+        "name": f"{ACCOUNT}/default/new",
+        "properties": {},
+    }
+    account = {
+        "type": "Microsoft.Storage/storageAccounts",
+        "apiVersion": "2023-05-01",
+        "name": ACCOUNT,
+        "location": "westus3",
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+    }
+    template = {**TEMPLATE, "resources": [share, account]}
+    path = f"{at(world, group)}/providers/Microsoft.Resources/deployments/ids/whatIf{V}"
+    properties = {"mode": "Incremental", "template": template, "whatIfSettings": {"resultFormat": "ResourceIdOnly"}}
+    answer = arm.post(path, json={"properties": properties})
+    changes = arm.get(answer.headers["location"]).json()["properties"]["changes"]
+    kinds = {each["resourceId"].rsplit("/", 1)[-1]: each["changeType"] for each in changes}
+    assert (kinds[ACCOUNT], kinds["new"]) == ("Deploy", "Create")
+    assert all(set(each) == {"resourceId", "changeType"} for each in changes)
+    properties["whatIfSettings"] = {"resultFormat": "Everything"}
+    declined(arm.post(path, json={"properties": properties}), 400, "InvalidRequestContent")
+
+
+def test_a_template_hash_is_answered_with_nothing_more(world: World, arm: httpx.Client):
+    answer = arm.post(f"/providers/Microsoft.Resources/calculateTemplateHash{V}", json=TEMPLATE).json()
+    assert set(answer) == {"minifiedTemplate", "templateHash"}
+
+
+@pytest.mark.parametrize("days", [5000, 0, 3, "30"])
+def test_a_retention_that_no_plan_has_is_refused(world: World, group: str, arm: httpx.Client, days: Any):
+    path = f"{at(world, group)}/providers/Microsoft.OperationalInsights/workspaces/kept{OF_LOGS}"
+    body = {"location": "westus3", "properties": {"retentionInDays": days}}
+    assert "RetentionInDays" in declined(arm.put(path, json=body), 400, "InvalidParameter")
+
+
+def test_the_tier_of_a_share_is_changed_and_shown(files: Files):
+    assert files("GET", "share", "restype=share").headers["x-ms-access-tier"] == "TransactionOptimized"
+    assert files("PUT", "share", "restype=share&comp=properties", x_ms_access_tier="Hot").status_code == 200
+    shown = files("GET", "share", "restype=share")
+    assert shown.headers["x-ms-access-tier"] == "Hot"
+    assert shown.headers["x-ms-access-tier-change-time"].endswith("GMT")
+    assert "<AccessTier>Hot</AccessTier>" in files("GET", "", "comp=list").text
+    refused(files("PUT", "share", "restype=share&comp=properties", x_ms_access_tier="Tepid"), 400, "InvalidHeaderValue")
+    refused(files("PUT", "share", "restype=share&comp=properties", x_ms_share_quota="0"), 400, "InvalidHeaderValue")
+
+
+def test_shares_are_listed_page_by_page_with_their_metadata(files: Files):
+    for name in ("page-a", "page-b"):
+        files("PUT", name, "restype=share", x_ms_meta_of=name)
+    first = files("GET", "", "comp=list&prefix=page-&maxresults=1&include=metadata").text
+    assert "<Metadata><of>page-a</of></Metadata>" in first
+    assert "page-b</Name>" not in first
+    assert "<NextMarker>page-b</NextMarker>" in first
+    second = files("GET", "", "comp=list&prefix=page-&maxresults=1&marker=page-b").text
+    assert "<Name>page-b</Name>" in second
+    assert "Metadata" not in second
+    assert "<NextMarker></NextMarker>" in second
+    refused(files("GET", "", "comp=list&include=everything"), 400, "InvalidQueryParameterValue")
+    refused(files("GET", "", "comp=list&maxresults=0"), 400, "OutOfRangeQueryParameterValue")
+
+
+def test_dots_at_the_end_of_a_name_are_kept_where_that_is_asked(files: Files):
+    kept = {"x_ms_allow_trailing_dot": "true"}
+    files("PUT", "share/dots", "restype=directory")
+    files.made("share/dots/t...", **kept)
+    assert "<Name>t...</Name>" in files("GET", "share/dots", "restype=directory&comp=list").text
+    assert files("HEAD", "share/dots/t...", **kept).status_code == 200
+    assert files("HEAD", "share/dots/t...").status_code == 404
+    source = {"x_ms_file_rename_source": f"{files.url}/share/dots/t...?{files.sas}"}
+    refused(files("PUT", "share/dots/u..", "comp=rename", **source, **kept), 404, "ResourceNotFound")
+    moved = files("PUT", "share/dots/u..", "comp=rename", **source, **kept, x_ms_source_allow_trailing_dot="true")
+    assert moved.status_code == 200, moved.text
+    assert "<Name>u..</Name>" in files("GET", "share/dots", "restype=directory&comp=list").text
+
+
+def test_a_signature_states_headers_of_the_answer(files: Files):
+    files.made("share/signed", x_ms_content_type="text/plain")
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+    sas = generate_file_sas(
+        ACCOUNT,
+        "share",
+        ["signed"],
+        files.key,
+        permission=FileSasPermissions(read=True),
+        expiry=until,
+        cache_control="max-age=5",
+        content_disposition="inline",
+        content_type="text/sas",
+        content_language="de",
+    )
+    answer = files.http.get(f"{files.url}/share/signed?{sas}", headers={"x-ms-version": "2026-10-06"})
+    shown = [
+        answer.headers[name] for name in ("cache-control", "content-disposition", "content-type", "content-language")
+    ]
+    assert shown == ["max-age=5", "inline", "text/sas", "de"]
+    assert files("GET", "share/signed", "rsct=text/unsigned").headers["content-type"] == "text/plain"
+
+
+def test_a_signature_is_for_the_addresses_that_it_states(files: Files):
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=10)
+    files.made("share/from")
+    for stated, status in (("10.1.2.3", 403), ("127.0.0.1", 200), ("127.0.0.0-127.0.0.9", 200), ("nowhere", 403)):
+        permission = FileSasPermissions(read=True)
+        sas = generate_file_sas(ACCOUNT, "share", ["from"], files.key, permission=permission, expiry=until, ip=stated)
+        answer = files.http.get(f"{files.url}/share/from?{sas}", headers={"x-ms-version": "2026-10-06"})
+        assert answer.status_code == status, answer.text
+    assert answer.headers["x-ms-error-code"] == "AuthorizationSourceIPMismatch"
+
+
+def test_attributes_and_times_of_smb_are_kept_and_a_read_only_file_stays(files: Files):
+    made = "2021-01-01T00:00:00.0000000Z"
+    stated = {
+        "x_ms_file_attributes": "ReadOnly|Hidden",
+        "x_ms_file_creation_time": made,
+        "x_ms_file_last_write_time": made,
+    }
+    files.made("share/attr", **stated)
+    shown = files("HEAD", "share/attr").headers
+    assert shown["x-ms-file-attributes"] == "ReadOnly | Hidden"
+    assert (shown["x-ms-file-creation-time"], shown["x-ms-file-last-write-time"]) == (made, made)
+    write = {"x_ms_write": "update", "x_ms_range": "bytes=0-0", "body": "x"}
+    refused(files("PUT", "share/attr", "comp=range", **write), 409, "ReadOnlyAttribute")
+    refused(files("DELETE", "share/attr"), 409, "ReadOnlyAttribute")
+    files("PUT", "share/attr", "comp=properties", x_ms_file_attributes="None")
+    assert files("PUT", "share/attr", "comp=range", **write, x_ms_file_last_write_time="preserve").status_code == 201
+    assert files("HEAD", "share/attr").headers["x-ms-file-last-write-time"] == made
+    files("PUT", "share/attr", "comp=range", **write)
+    assert files("HEAD", "share/attr").headers["x-ms-file-last-write-time"] > made
+    assert files("HEAD", "share/attr").headers["x-ms-file-creation-time"] == made
+    for wrong in ({"x_ms_file_attributes": "Shiny"}, {"x_ms_file_creation_time": "yesterday"}):
+        answer = files("PUT", "share/never", x_ms_type="file", x_ms_content_length="1", **wrong)
+        refused(answer, 400, "InvalidHeaderValue")
+        assert files("HEAD", "share/never").status_code == 404
+
+
+def test_what_is_missing_is_the_parent_where_that_is_missing_too(files: Files):
+    refused(files("GET", "share/no/where", "restype=directory"), 404, "ParentNotFound")
+    refused(files("GET", "share/no/where"), 404, "ParentNotFound")
+    refused(files("PUT", "share/no/where", "restype=directory"), 404, "ParentNotFound")
+    refused(files("GET", "share/nowhere", "restype=directory"), 404, "ResourceNotFound")
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "feature"),
+    [
+        ("", {"x_ms_copy_source": "https://x"}, "copying from a URL"),
+        ("comp=range", {"x_ms_copy_source": "https://x", "x_ms_source_range": "bytes=0-1"}, "copying from a URL"),
+        ("comp=range", {"x_ms_structured_body": "XSM/1.0; properties=crc64"}, "structured bodies (crc64)"),
+        ("", {"x_ms_file_permission": "O:S-1-5-21"}, "permissions of files (SDDL)"),
+        ("", {"x_ms_mode": "0644"}, "NFS"),
+    ],
+)
+def test_headers_that_ask_for_what_is_not_here(files: Files, query: str, headers: dict[str, str], feature: str):
+    refused(files("PUT", "share/feature", query, **headers), 400, "UnsupportedHeader", feature)
+
+
+def test_a_checked_upload_is_refused_for_its_checksum_and_not_for_its_length(files: Files):
+    files.made("share/crc", str(5 * 2**20))
+    stated = {
+        "x_ms_structured_body": "XSM/1.0; properties=crc64",
+        "x_ms_range": "bytes=0-4194303",
+        "x_ms_write": "update",
+    }
+    refused(
+        files("PUT", "share/crc", "comp=range", **stated, body="x" * (2**22 + 39)), 400, "UnsupportedHeader", "crc64"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "feature"),
+    [
+        ("PUT", "share", "restype=share&comp=snapshot", "snapshots"),
+        ("PUT", "share/crc", "comp=lease", "leases"),
+        ("PUT", "share", "restype=share&comp=acl", "stored access policies"),
+        ("PUT", "share", "restype=share&comp=filepermission", "permissions of files (SDDL)"),
+        ("PUT", "share/link", "restype=hardlink", "hard links"),
+        ("GET", "share/crc", "sharesnapshot=2026-01-01T00:00:00.0000000Z", "snapshots"),
+        ("PUT", "share", "restype=share&comp=undelete", "deleted shares that come back"),
+    ],
+)
+def test_operations_that_are_not_here(files: Files, method: str, path: str, query: str, feature: str):
+    refused(files(method, path, query), 400, "UnsupportedQueryParameter", feature)
+
+
+def test_a_lease_that_nobody_took_is_not_there(files: Files):
+    files.made("share/unleased")
+    lease = {"x_ms_lease_id": "6279414c-c573-4517-ac80-9ff3ec9d5935"}
+    refused(files("DELETE", "share/unleased", **lease), 412, "LeaseNotPresentWithFileOperation")
+    refused(files("DELETE", "share", "restype=share", **lease), 412, "LeaseNotPresentWithContainerOperation")
+
+
+def test_a_token_for_the_account_itself_is_taken(world: World, files: Files):
+    headers = {"x-ms-version": "2026-10-06", "x-ms-file-request-intent": "backup"}
+    for audience in (f"https://{ACCOUNT}.file.core.windows.net", "https://another.file.core.windows.net"):
+        token = world.credential().get_token(f"{audience}/.default").token
+        found = files.http.get(
+            f"{files.url}/share?restype=share", headers={**headers, "Authorization": f"Bearer {token}"}
+        )
+        assert found.status_code == (200 if ACCOUNT in audience else 401), found.text
+    assert found.headers["www-authenticate"].startswith("Bearer authorization_uri=")
