@@ -2,7 +2,7 @@
 // stands in a parameters file to the Problems panel.
 import * as vscode from "vscode";
 import { follow, say } from "./messages";
-import type { Rooms } from "./operate";
+import { parametersSetting, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { CheckLine, Fitting, Verdict } from "./protocol";
 
@@ -13,7 +13,7 @@ export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { 
     follow(title, rooms.sidecar, (operation, _consents, stop) =>
       rooms.sidecar.ask(
         "slipway/preflight",
-        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, operation },
+        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), operation },
         stop,
       ),
     ),

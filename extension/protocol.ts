@@ -404,6 +404,7 @@ export interface Plan {
   readonly digest: string;
   readonly nothing: boolean;
   readonly folder: string;
+  readonly parameters: string | null;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -442,6 +443,7 @@ export interface PlanParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
   readonly raw: boolean;
 }
 
@@ -506,6 +508,7 @@ export interface PreflightParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
 }
 
 export interface Deployed {
@@ -778,6 +781,7 @@ export interface ProvisionParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
   readonly consents: readonly string[];
   readonly digest: string | null;
   readonly begins: boolean;

@@ -179,6 +179,8 @@ class ProvisionParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
     consents: list[str]
     digest: str | None
     """Of the plan that a person said yes to; None: whatever it comes to."""
