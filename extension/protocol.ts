@@ -35,6 +35,18 @@ export interface BicepCompilation {
   readonly problems: readonly FileProblem[];
 }
 
+export interface BicepInstalled {
+  readonly version: string;
+  readonly path: string;
+  readonly before: boolean;
+}
+
+export interface BicepInstallParams {
+  readonly operation: string;
+  readonly version: string | null;
+  readonly consents: readonly string[];
+}
+
 export interface CancelParams {
   readonly operation: string;
   readonly folder: string;
@@ -914,6 +926,7 @@ export interface Methods {
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
   readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
   readonly "slipway/bicepCheck": { readonly params: BicepCheckParams; readonly result: BicepChecked };
+  readonly "slipway/bicepInstall": { readonly params: BicepInstallParams; readonly result: BicepInstalled };
 }
 
 export interface Callbacks {
