@@ -10,7 +10,7 @@ export const ORDER = [
   ["commands"],
   ["tour"],
   ["cancelling", "cases", "releases", "diagnose", "evaluating", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
-  ["endpoint", "resume", "updating"],
+  ["bicep", "endpoint", "resume", "updating"],
   ["operate"],
   ["chatmodels"],
   ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],

@@ -75,10 +75,12 @@ function strategy(): "useBundled" | "fromEnvironment" {
   return vscode.workspace.getConfiguration("slipway").get("python.importStrategy", "useBundled");
 }
 
-/** The Bicep CLI that the person names. */
+/** The Bicep CLI that the person names, and where one is fetched. */
 function compiler(): NodeJS.ProcessEnv {
-  const named = vscode.workspace.getConfiguration("slipway").get("bicep.path", "").trim();
-  return named === "" ? {} : { SLIPWAY_BICEP_PATH: named };
+  const settings = vscode.workspace.getConfiguration("slipway");
+  const stated = [["path", "SLIPWAY_BICEP_PATH"], ["mirror", "SLIPWAY_BICEP_MIRROR"], ["sha256", "SLIPWAY_BICEP_SHA256"]] as const;
+  const named = stated.map(([name, variable]) => [variable, settings.get(`bicep.${name}`, "").trim()] as const);
+  return Object.fromEntries(named.filter(([, value]) => value !== ""));
 }
 
 /** VS Code's own; that it bears unknown certificates (`http.proxyStrictSSL`) is not passed on: ours are always checked. */

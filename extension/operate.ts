@@ -44,6 +44,11 @@ export function cloudSetting(): CloudName {
   return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
 }
 
+/** The parameters file that is named for a folder; null: the one that is there. */
+export function parametersSetting(folder: vscode.WorkspaceFolder): string | null {
+  return vscode.workspace.getConfiguration("slipway", folder.uri).get("parameters", "").trim() || null;
+}
+
 /** Whether an app whose GPU is awake for long without an answer is stopped. */
 export function stopSetting(folder: vscode.WorkspaceFolder): boolean {
   return vscode.workspace.getConfiguration("slipway", folder).get<boolean>("stopUnanswered", false);

@@ -35,6 +35,18 @@ export interface BicepCompilation {
   readonly problems: readonly FileProblem[];
 }
 
+export interface BicepInstalled {
+  readonly version: string;
+  readonly path: string;
+  readonly before: boolean;
+}
+
+export interface BicepInstallParams {
+  readonly operation: string;
+  readonly version: string | null;
+  readonly consents: readonly string[];
+}
+
 export interface CancelParams {
   readonly operation: string;
   readonly folder: string;
@@ -424,6 +436,7 @@ export interface Plan {
   readonly digest: string;
   readonly nothing: boolean;
   readonly folder: string;
+  readonly parameters: string | null;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -462,6 +475,7 @@ export interface PlanParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
   readonly raw: boolean;
 }
 
@@ -526,6 +540,7 @@ export interface PreflightParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
 }
 
 export interface Deployed {
@@ -799,6 +814,7 @@ export interface ProvisionParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
   readonly consents: readonly string[];
   readonly digest: string | null;
   readonly begins: boolean;
@@ -932,6 +948,7 @@ export interface Methods {
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
   readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
   readonly "slipway/bicepCheck": { readonly params: BicepCheckParams; readonly result: BicepChecked };
+  readonly "slipway/bicepInstall": { readonly params: BicepInstallParams; readonly result: BicepInstalled };
 }
 
 export interface Callbacks {

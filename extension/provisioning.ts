@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import { Refusal } from "./client";
 import { follow, say } from "./messages";
-import { operate, type Rooms } from "./operate";
+import { operate, parametersSetting, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { Plan, Provisioned } from "./protocol";
 
@@ -34,7 +34,7 @@ async function planned(rooms: Rooms, folder: vscode.WorkspaceFolder, title: stri
       follow(title, rooms.sidecar, (operation, _consents, stop) =>
         rooms.sidecar.ask(
           "slipway/plan",
-          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, raw: false, operation },
+          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), raw: false, operation },
           stop,
         ),
       ),
@@ -64,7 +64,7 @@ function carriedOut(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string,
   return operate(rooms, title, (operation, consents, stop) =>
     rooms.sidecar.ask(
       "slipway/provision",
-      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...given, ...consents], digest, begins: digest !== null, operation },
+      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), consents: [...given, ...consents], digest, begins: digest !== null, operation },
       stop,
     ),
   );

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
@@ -14,7 +15,7 @@ from sidecar.armlang.bicep_emit import Json
 from sidecar.armlang.bicep_findings import Fault, Reader, Report, Unreadable
 from sidecar.armlang.bicep_linter import RULES, lint
 from sidecar.armlang.bicep_names import Names, Symbol
-from sidecar.armlang.bicep_parser import parse
+from sidecar.armlang.bicep_parser import STATED, parse
 from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_rules import Rules, has
 from sidecar.armlang.bicep_template import Builder
@@ -50,11 +51,57 @@ def made_of(name: str, source: str, reader: Reader, levels: Levels | None = None
     return Made(unit.template(), tuple(dict.fromkeys(unit.warnings())))
 
 
+@dataclass(frozen=True)
+class Statement:
+    """A parameter's value, of a parameters file. `at`: of the name."""
+
+    name: str
+    node: t.Node
+    at: t.Place
+
+
+@dataclass(frozen=True)
+class Statements:
+    """`variables`: as a template has them, those of the parameters among them. `using`: the path of the template."""
+
+    using: str
+    using_at: t.Place
+    stated: tuple[Statement, ...]
+    nodes: tuple[t.Node, ...]
+    variables: dict[str, Json]
+
+
+def statements_of(name: str, source: str, reader: Reader) -> Statements:
+    """Of a parameters file. Raises Refused."""
+    unit = _Compilation(reader, dict.fromkeys(LINTED, "off")).unit(name, source, (), stating=True)
+    for symbol in unit.places.late if not unit.findings() else ():
+        unit.report.add(symbol.at, OUTSIDE, what="what only a deployment knows, in a parameters file")
+    metadata = unit.places.names.values["metadata"]
+    if not metadata and not unit.findings():
+        unit.report.add(t.Place(1, 1), "#using")
+    if found := unit.findings():
+        raise Refused(list(dict.fromkeys(found)))
+    values = [
+        each.value for each in unit.places.names.symbols if each.value is not None and each.value.value is not None
+    ]
+    template = unit.template()
+    return Statements(
+        using=str(t.constant(metadata[0].value)),
+        using_at=metadata[0].at,
+        stated=tuple(
+            Statement(each.name, each.value, each.at) for each in values if each.type == STATED and each.value
+        ),
+        nodes=tuple(each.value for each in values if each.value),
+        variables=cast("dict[str, Json]", template["variables"]),
+    )
+
+
 @dataclass
 class _Unit:
     """One file, read and checked."""
 
     report: Report
+    places: Places
     taken: Taken
     template: Callable[[], dict[str, Json]]
     modules: list[_Unit] = field(default_factory=list["_Unit"])
@@ -76,14 +123,15 @@ class _Compilation:
         self._levels = levels
         self._units: dict[str, _Unit] = {}
 
-    def unit(self, name: str, source: str, chain: tuple[str, ...]) -> _Unit:
-        """`chain`: the files that lead here."""
+    def unit(self, name: str, source: str, chain: tuple[str, ...], *, stating: bool = False) -> _Unit:
+        """`chain`: the files that lead here. `stating`: it is a parameters file."""
         report = Report(name)
+        report.stating = stating
         source = source.removeprefix("\ufeff")
         if len(source) > _LONGEST:
             report.add(t.Place(1, 1), OUTSIDE, what="a file of more than {most} characters", most=_LONGEST)
             source = ""
-        declarations, directives = parse(source, report)
+        declarations, directives = parse(source, report, parameters=stating)
         names = Names(declarations, report)
         modules: dict[Symbol, _Unit] = {}
         folder = posixpath.dirname(name)
@@ -109,7 +157,7 @@ class _Compilation:
             except Fault as fault:
                 raise Refused([fault.finding(name)]) from fault
 
-        return _Unit(report, _taken(names, report), template, list(modules.values()))
+        return _Unit(report, places, _taken(names, report), template, list(modules.values()))
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at

@@ -33,6 +33,8 @@ class Report:
         self.file = file
         self.findings: dict[tuple[int, int], Finding] = {}
         self.warnings: dict[tuple[int, int], Finding] = {}
+        self.stating = False
+        """Whether it is a parameters file, which has functions of its own."""
         self.foreign = False
         """Whether resources of another kind than Azure's, or of another scope than a group, may be declared."""
 

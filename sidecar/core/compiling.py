@@ -24,6 +24,7 @@ from sidecar.words.text import Text
 
 REGISTRY = re.compile(r"'(?:br|ts)[:/]")
 """In a Bicep file: a module that is fetched from a registry."""
+_INSTALL = Text("Run AI Toolkit: Install the Bicep CLI, or name one in slipway.bicep.path.")
 NOT_RESTORED = ("BCP190", "BCP192")
 
 
@@ -49,7 +50,11 @@ def compiled(
     """Raises TemplateError; Refused, with problems, for what is wrong in the file. `wished`: this one or none."""
     cli = None if wished == "own" else bicep_cli(environ)
     if wished == "cli" and cli is None:
-        raise TemplateError(Text("There is no Bicep CLI on this machine."), install(), code="BicepCliMissing")
+        raise TemplateError(
+            Text("There is no Bicep CLI on this machine."),
+            _INSTALL,
+            code="BicepCliMissing",
+        )
     if cli is None:
         return made_by_us(source, bicep, root)
     asked = warm(cli, environ)
@@ -89,10 +94,6 @@ def how_of(made: Made, bicep: Path) -> Text:
     return Text(
         "Compiled {file} with the Bicep CLI {version}, {cli}.", file=bicep.name, version=made.version, cli=made.path
     )
-
-
-def install() -> Text:
-    return Text("Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH), or simplify the file.")
 
 
 def _refused(answer: Answer, findings: tuple[Finding, ...], bicep: Path, root: Path) -> Refused:

@@ -17,6 +17,34 @@ from sidecar.words.text import Text
 Template = dict[str, object]
 
 _SECURE = {"securestring", "secureobject"}
+_HIDING = {"string": "securestring", "object": "secureObject"}
+_HIDDEN = "slipwayHidden"
+"""In a parameter's metadata: its value is shown nowhere."""
+
+
+@dataclass(frozen=True)
+class VaultSecret:
+    """A parameter's value that only ARM reads: its reference to a secret of a key vault, and where it is stated."""
+
+    reference: Mapping[str, object]
+    where: str
+    """File and line."""
+
+
+def hiding(template: Template, names: Collection[str]) -> Template:
+    """The template with these parameters' values kept secret, by ARM too where their type can be."""
+    if not names:
+        return template
+    declared = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
+    hidden = {name.lower() for name in names}
+    changed = {name: _hidden(each) if name.lower() in hidden else each for name, each in declared.items()}
+    return {**template, "parameters": changed}
+
+
+def _hidden(declared: dict[str, object]) -> dict[str, object]:
+    kind = str(declared.get("type", ""))
+    metadata = cast("dict[str, object]", declared.get("metadata") or {})
+    return {**declared, "type": _HIDING.get(kind.lower(), kind), "metadata": {**metadata, _HIDDEN: True}}
 
 
 def merge_parameters(
@@ -36,7 +64,10 @@ def merge_parameters(
         )
     chosen = {names[name.lower()]: value for name, value in ours.items() if name.lower() in names}
     chosen |= {names[name.lower()]: value for name, value in stated.items()}
-    return {name: {"value": value} for name, value in sorted(chosen.items())}
+    return {
+        name: {"reference": dict(value.reference)} if isinstance(value, VaultSecret) else {"value": value}
+        for name, value in sorted(chosen.items())
+    }
 
 
 def in_casing_of(template: Template, stated: Mapping[str, object]) -> dict[str, object]:
@@ -52,7 +83,12 @@ def has_parameter(template: Template, name: str) -> bool:
 def secure_parameters(template: Template) -> set[str]:
     """Names of the parameters whose values must never be shown, stored or hashed."""
     parameters = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
-    return {name for name, each in parameters.items() if str(each.get("type", "")).lower() in _SECURE}
+    return {
+        name
+        for name, each in parameters.items()
+        if str(each.get("type", "")).lower() in _SECURE
+        or _HIDDEN in cast("dict[str, object]", each.get("metadata") or {})
+    }
 
 
 DEPLOYMENT_PREFIX = "slipway-inference-"
@@ -245,6 +281,8 @@ def _scope(template: Template, parameters: dict[str, dict[str, object]], group: 
         known = {each.lower(): each for each in declared}
         real = known[name.lower()]
         if real in parameters:
+            if "reference" in parameters[real]:
+                raise ExpressionError(f"The value of the parameter '{real}' is a key vault's secret.")
             return parameters[real]["value"]
         return evaluate(declared[real].get("defaultValue"), scope)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any, cast
 
 from sidecar.doors import terminal, terminal_logs, terminal_plan, terminal_preflight
@@ -37,6 +38,9 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
     parser.add_argument("--group", help="the resource group; asked for on a terminal")
+    parser.add_argument(
+        "--parameters", metavar="FILE", help="the parameters, a JSON or a .bicepparam file (default: the one in infra/)"
+    )
 
 
 def for_asked_provision(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +141,8 @@ def deploy_of(options: argparse.Namespace) -> Params:
 
 
 def provision_of(options: argparse.Namespace) -> Params:
-    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group}
+    named = None if options.parameters is None else os.path.abspath(options.parameters)
+    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group, "parameters": named}
 
 
 VERBS: dict[str, Verb[Any]] = {

@@ -7,7 +7,7 @@ import os
 from typing import Any, cast
 
 from sidecar.doors.terminal import problem, spoken
-from sidecar.doors.verb import Params, Verb
+from sidecar.doors.verb import Params, Verb, never
 from sidecar.wire import protocol as wire
 
 COMPILERS = {"cli": "the Bicep CLI", "own": "Slipway's own compiler"}
@@ -42,6 +42,14 @@ def checked(found: wire.BicepChecked) -> str:
     return "\n".join(lines)
 
 
+def for_install(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", metavar="VERSION", help="as 0.49.2 (default: the newest)")
+
+
+def installed(found: wire.BicepInstalled) -> str:
+    return f"The Bicep CLI {found.version} {'was there already' if found.before else 'is installed'}: {found.path}"
+
+
 BICEP: dict[str, Verb[Any]] = {
     "bicep check": Verb(
         what="what the compilers say of a Bicep file, and whether they agree; asks no cloud",
@@ -53,5 +61,16 @@ BICEP: dict[str, Verb[Any]] = {
         place=check_of,
         render=checked,
         failed=lambda found: cast("wire.BicepChecked", found).compilations[0].outcome != "compiled",
+    ),
+    "bicep install": Verb(
+        what="fetch Microsoft's Bicep CLI for Slipway, verified by its sha256",
+        method="slipway/bicepInstall",
+        hears_cancel=True,
+        result=wire.BicepInstalled,
+        title="AI Toolkit: Install the Bicep CLI",
+        arguments=for_install,
+        place=lambda options: {"version": options.version, "operation": ""},
+        render=installed,
+        failed=never,
     ),
 }

@@ -33,3 +33,18 @@ class BicepChecked(Message):
     compilations: list[BicepCompilation]
     agree: bool | None
     sentence: Sentence | None
+
+
+class BicepInstallParams(Operation):
+    """`version`: of the Bicep CLI; None: the newest."""
+
+    version: str | None
+    consents: list[str]
+
+
+class BicepInstalled(Message):
+    """`before`: it was there already."""
+
+    version: str
+    path: str
+    before: bool

@@ -13,6 +13,8 @@ class PlanParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
     raw: bool
     """With ARM's own what-if beside what is meant by it."""
 
@@ -64,6 +66,8 @@ class Plan(Message):
     digest: str
     nothing: bool
     folder: str
+    parameters: str | None
+    """The parameters file that was named; None: none was."""
     cloud: CloudName
     subscription_id: str
     resource_group: str

@@ -12,6 +12,8 @@ class PreflightParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
 
 
 class CheckLine(Message):

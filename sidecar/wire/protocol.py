@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from sidecar.wire.bicep import BicepChecked as BicepChecked
 from sidecar.wire.bicep import BicepCheckParams as BicepCheckParams
 from sidecar.wire.bicep import BicepCompilation as BicepCompilation
+from sidecar.wire.bicep import BicepInstalled as BicepInstalled
+from sidecar.wire.bicep import BicepInstallParams as BicepInstallParams
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
@@ -185,6 +187,8 @@ class ProvisionParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
     consents: list[str]
     digest: str | None
     """Of the plan that a person said yes to; None: whatever it comes to."""
@@ -334,6 +338,7 @@ METHODS: dict[str, Method] = {
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
     "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
     "slipway/bicepCheck": Method(BicepCheckParams, BicepChecked),
+    "slipway/bicepInstall": Method(BicepInstallParams, BicepInstalled),
 }
 """Requests from the extension."""
 

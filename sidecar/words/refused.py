@@ -38,7 +38,7 @@ class Refused(TemplateError):
         message = Text("{file}, line {line}, column {column}: {what}", **place)
         if counted > 1:
             message = Text("{first} (And {count} more.)", first=message, count=counted - 1)
-        outside = Text("Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH), or simplify the file.")
+        outside = Text("Run AI Toolkit: Install the Bicep CLI, name one in slipway.bicep.path, or simplify the file.")
         correct = Text("Correct the file: Microsoft's compiler refuses it too.")
         mistake = first.kind == "mistake"
         helps = suggestion or (correct if mistake else outside)

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from sidecar.core.choice import Choice, keep_choice, kept_choice, project_key
 from sidecar.core.journal import Journal
-from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.core.parameters import SEVERAL, read_parameters
+from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import OVERTAKES
 from sidecar.gateway import resources
@@ -32,7 +33,7 @@ from sidecar.workflows.answers import (
     where_shown,
 )
 from sidecar.workflows.cancelling import Where, facts_of
-from sidecar.workflows.context import Context, opened, session_for, silent
+from sidecar.workflows.context import Context, masked, opened, session_for, silent, without
 from sidecar.workflows.deploy import PATIENCE, deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
@@ -125,9 +126,11 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         if subscription or group:
             origin = "finetuning" if known.SUBSCRIPTION_ID or known.RESOURCE_GROUP_NAME else "inference"
         provisioned = bool(config.ACA_APP_NAME and config.ACA_APP_ENDPOINT)
-        problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
+        problems += [wire.sentence(note) for note in read_parameters(workspace, context.settings.environ).notes]
     except SlipwayError as error:
-        problems.append(wire.sentence(error.message))
+        problems += (
+            [] if error.code == SEVERAL else [wire.sentence(error.message)]
+        )  # which one counts is stated elsewhere
     older = None
     try:
         older = files_of(workspace, context.settings.state)
@@ -147,7 +150,7 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
 
 
 def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Provisioned:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
@@ -158,7 +161,9 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
         workspace,
         params.operation,
         context,
-        lambda journal: provision(workspace, session, request, journal, params.digest, begins=params.begins),
+        lambda journal: masked(
+            journal, lambda: provision(workspace, session, request, journal, params.digest, begins=params.begins)
+        ),
         about=facts_of(Where(cloud, params.subscription_id, params.resource_group)),
     )
     return wire.Provisioned(
@@ -172,18 +177,22 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
 
 
 def plan_action(params: wire.PlanParams, context: Context) -> wire.Plan:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     session = opened(cloud, params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, (), context)
-    return shown_plan(workspace, cloud, plan(workspace, session, request, silent(context), raw=params.raw))
+    journal = silent(context)
+    found = masked(journal, lambda: plan(workspace, session, request, journal, raw=params.raw))
+    return without(shown_plan(workspace, cloud, found, params.parameters), journal)
 
 
 def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Preflight:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
     request = _request(session, params.subscription_id, params.resource_group, (), context)
-    return preflighted(workspace, *preflight_with_fitting(workspace, session, request, silent(context)))
+    journal = silent(context)
+    found = masked(journal, lambda: preflight_with_fitting(workspace, session, request, journal))
+    return without(preflighted(workspace, *found), journal)
 
 
 def _request(

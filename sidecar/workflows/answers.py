@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sidecar.core.parameters import stated_at
 from sidecar.core.sync import Changes
-from sidecar.core.workspace import Workspace, stated_at
+from sidecar.core.workspace import Workspace
 from sidecar.decisions.checks import Check
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
@@ -95,12 +96,13 @@ def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
     )
 
 
-def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> wire.Plan:
+def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument, parameters: str | None = None) -> wire.Plan:
     work = found.work
     return wire.Plan(
         digest=found.digest,
         nothing=work.nothing,
         folder=str(workspace.folder),
+        parameters=parameters,
         cloud=cloud,
         subscription_id=found.subscription,
         resource_group=found.group,

@@ -1,4 +1,4 @@
-"""The action of *Check a Bicep file*."""
+"""The actions on Bicep files and their compiler."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidecar.wire import protocol as wire
 from sidecar.workflows.bicep_check import Judged, check
+from sidecar.workflows.bicep_install import install
 from sidecar.workflows.context import Context, silent
 
 
@@ -18,6 +19,11 @@ def bicep_check_action(params: wire.BicepCheckParams, context: Context) -> wire.
         agree=None if agreed is None else agreed.agree,
         sentence=None if agreed is None else wire.sentence(agreed.sentence),
     )
+
+
+def bicep_install_action(params: wire.BicepInstallParams, context: Context) -> wire.BicepInstalled:
+    done = install(context.settings.environ, params.version, tuple(params.consents), silent(context))
+    return wire.BicepInstalled(version=done.version, path=str(done.path), before=done.before)
 
 
 def _shown(each: Judged) -> wire.BicepCompilation:

@@ -10,7 +10,9 @@ from sidecar.core.bicep_cli import warm
 from sidecar.core.bicep_places import bicep_cli
 from sidecar.core.compiling import compiled, how_of, problems_of
 from sidecar.core.journal import Journal
+from sidecar.core.parameters import BICEP, read_bicep
 from sidecar.core.textfile import read_text
+from sidecar.core.workspace import Workspace
 from sidecar.decisions.compilers import Agreement, Compilation, agreement
 from sidecar.words.errors import Cancelled, TemplateError, WorkspaceError
 from sidecar.words.names import BicepCompiler, BicepWish
@@ -38,6 +40,8 @@ def check(
         raise WorkspaceError(
             Text("There is no {file}.", file=file), Text("Name a Bicep file."), code="BicepFileMissing"
         )
+    if file.suffix == BICEP:
+        return [_parameters(file, folder, environ)], None
     source = read_text(file, file.name)
     root = folder if file.is_relative_to(folder) else file.parent
     wishes: list[BicepCompiler] = ["own"] if wish == "own" else ["cli"] if wish == "cli" else ["cli", "own"]
@@ -48,6 +52,16 @@ def check(
         return judged, None
     theirs, ours = judged
     return judged, agreement(ours.compilation, theirs.compilation)
+
+
+def _parameters(file: Path, folder: Path, environ: Mapping[str, str]) -> Judged:
+    """Of a parameters file: ours alone reads those. What it states is not told."""
+    workspace = Workspace(folder)
+    try:
+        read_bicep(workspace, file, environ)
+    except WorkspaceError as error:
+        return Judged("own", error.message, Compilation("refused", None, error.problems))
+    return Judged("own", Text("{file} can be read.", file=file.name), Compilation("compiled", None, ()))
 
 
 def _judged(

@@ -9,7 +9,8 @@ from typing import TypeVar, cast
 
 from sidecar.core.journal import Journal
 from sidecar.core.last_read import keep_last_read
-from sidecar.core.workspace import Workspace, stated_at
+from sidecar.core.parameters import stated_at
+from sidecar.core.workspace import Workspace
 from sidecar.decisions.checks import Check, Unread, failures, of_files, of_template
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
@@ -87,7 +88,7 @@ def remember(
     fitting: Fitting | None,
 ) -> None:
     """Keeps what was read, for the editor to tell of."""
-    if request.state is not None:
+    if request.state is not None and not plan.mask:  # a file is no place for what is shown nowhere
         moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         keep_last_read(request.state, workspace.folder, last_read(facts, checks, plan.values, moment, fitting))
 

@@ -121,6 +121,8 @@ def _reality(
 ) -> Reality:
     app = existing.app
     config = read_config(workspace).model_dump()
+    if app is not None:
+        plan.mask.learn(plan.planned.app_template, app.template)
     at = None if app is None else place.app(app.name)
     return Reality(
         subscription=place.subscription_id,
@@ -140,6 +142,7 @@ def _reality(
         config=config,
         registers=(),
         foreseen=None,
+        mask=plan.mask,
     )
 
 
@@ -208,5 +211,5 @@ def to_send(plan: Plan, existing: Existing, keys: Keys) -> tuple[Template, Param
     made."""
     wanted = wanted_profile(plan.template, plan.planned, plan.stated)
     ours = decisions(plan.template, plan.planned, existing, wanted, plan.project, keys)
-    complete = merge_parameters(plan.template, plan.values, ours)
+    complete = merge_parameters(plan.template, plan.all_values, ours)
     return referring(plan.template, to_refer_to(plan.planned, existing)), complete

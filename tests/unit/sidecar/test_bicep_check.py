@@ -88,6 +88,20 @@ def test_a_cli_that_fails_is_told_beside_ours(tmp_path: Path) -> None:
     assert found["agree"] is None
 
 
+def test_a_parameters_file_is_read_and_what_it_states_is_not_told(tmp_path: Path) -> None:
+    folder = tmp_path / "infra" / "provision"
+    folder.mkdir(parents=True)
+    (folder / "inference.bicep").write_text("param a string\n")
+    file = folder / "main.bicepparam"
+    file.write_text("using 'inference.bicep'\nparam a = readEnvironmentVariable('HOME')\n")
+    done = slipway(tmp_path, str(file), "--json")
+    assert (done.returncode, json.loads(done.stdout)["compilations"][0]["outcome"]) == (0, "compiled")
+    file.write_text("using 'inference.bicep'\nparam a = readEnvironmentVariable('NOT_SET')\n")
+    done = slipway(tmp_path, str(file))
+    assert done.returncode == 1
+    assert f"error: {file}:2:11: The environment variable NOT_SET is not set." in done.stdout
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = slipway(tmp_path, "none.bicep")
     assert (done.returncode, done.stdout) == (1, "")

@@ -47,7 +47,7 @@ def test_a_bicep_file_beyond_the_subset_says_which_line_and_what_to_install(file
     files[0].write_text("type own = string\n")
     with pytest.raises(TemplateError, match=r"inference\.bicep, line 1, column 1: .*type") as error:
         load_template(*files, environ={})
-    assert "Bicep CLI" in str(error.value.suggestion)
+    assert "Install the Bicep CLI" in str(error.value.suggestion)
     (problem,) = error.value.problems
     assert (problem.line, problem.column, problem.certain) == (1, 1, False)
 
