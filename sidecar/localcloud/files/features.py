@@ -31,6 +31,7 @@ _HEADERS: Mapping[str, str] = {
 _VALUES: Mapping[str, tuple[frozenset[str], str]] = {
     "x-ms-file-permission": (frozenset(("inherit", "preserve")), "permissions of files (SDDL)"),
     "x-ms-file-permission-key": (frozenset(("inherit", "preserve", "0*0")), "permissions of files (SDDL)"),
+    "x-ms-file-permission-format": (frozenset(("sddl",)), "permissions of files in another form"),
     "x-ms-enabled-protocols": (frozenset(("smb",)), "NFS"),
     "x-ms-file-request-intent": (frozenset(("backup",)), "another intent than backup"),
 }
@@ -73,6 +74,6 @@ def require_known(headers: Mapping[str, str], query: Mapping[str, str]) -> None:
 
 def require_no_lease(headers: Mapping[str, str], kind: str) -> None:
     """Nothing is leased here: a request that states a lease is answered as Azure answers one on what is not."""
-    if headers.get("x-ms-lease-id"):
+    if any(headers.get(name) for name in ("x-ms-lease-id", "x-ms-source-lease-id", "x-ms-destination-lease-id")):
         code = "LeaseNotPresentWithContainerOperation" if kind == "share" else "LeaseNotPresentWithFileOperation"
         raise FilesError(412, code, f"There is currently no lease on the {kind}.")

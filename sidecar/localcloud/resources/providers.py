@@ -9,6 +9,7 @@ from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage
+from sidecar.localcloud.resources.not_here import require_here
 from sidecar.localcloud.resources.opaque import opaque_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Lookup, ResourceType
 
@@ -83,6 +84,7 @@ def check_name(request: ArmRequest) -> None:
 
 
 def _check_shape(request: ArmRequest, kind: ResourceType) -> None:
+    require_here(kind.name, request.body)
     location = request.body.get("location")
     if _tracked(kind) and location is not None and not isinstance(location, str):
         raise invalid("The location must be a string.", "InvalidRequestContent", "location")
@@ -110,7 +112,9 @@ def patch(cloud: LocalCloud, request: ArmRequest) -> Change:
     kind = type_of(request.id.type)
     if kind.patch is None:
         raise ArmError(405, "MethodNotAllowed", f"The resource type '{kind.name}' can't be patched.")
-    return kind.patch(cloud, find(cloud, request.id), request)
+    found = find(cloud, request.id)
+    _check_shape(request, kind)
+    return kind.patch(cloud, found, request)
 
 
 def remove(cloud: LocalCloud, resource: Resource) -> Finish | None:
