@@ -1,5 +1,6 @@
 """What a request asks of Azure Files that is not here: refused before its body is read, with the feature's name. Pure."""
 
+import datetime
 from collections.abc import Mapping
 
 from sidecar.localcloud.files.tree import FilesError
@@ -70,6 +71,20 @@ def require_known(headers: Mapping[str, str], query: Mapping[str, str]) -> None:
             f"One of the query parameters specified in the request URI is not supported: {name}. The local cloud has no "
             f"{feature}.",
         )
+
+
+def require_version(headers: Mapping[str, str]) -> None:
+    """The service has versions since 2009; each is a date."""
+    stated = headers.get("x-ms-version")
+    if stated is None:
+        return
+    try:
+        known = datetime.date.fromisoformat(stated) >= datetime.date(2009, 9, 19)
+    except ValueError:
+        known = False
+    if not known:
+        said = "The value for one of the HTTP headers is not in the correct format"
+        raise FilesError(400, "InvalidHeaderValue", f"{said}: x-ms-version ('{stated}').")
 
 
 def require_no_lease(headers: Mapping[str, str], kind: str) -> None:

@@ -10,15 +10,32 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 _KERBEROS = "azureFilesIdentityBasedAuthentication"
 # By type: a member's path (`[]` for each entry of a list), further values that ask for nothing, what is not here.
 _MEMBERS: Mapping[str, Mapping[str, tuple[tuple[Any, ...], str]]] = {
-    "microsoft.app/containerapps": {"extendedLocation": ((), "there are no connected environments")},
+    "microsoft.app/containerapps": {
+        "extendedLocation": ((), "there are no connected environments"),
+        "managedBy": ((), "nothing manages an app from outside"),
+    },
     "microsoft.app/managedenvironments": {
         "properties.customDomainConfiguration.certificateValue": ((), "there are no certificates"),
+    },
+    "microsoft.operationalinsights/workspaces": {
+        "identity.type": (("None",), "there are no clusters of workspaces"),
+        "properties.publicNetworkAccessForIngestion": (("Enabled",), "there are no private links"),
+        "properties.publicNetworkAccessForQuery": (("Enabled",), "there are no private links"),
+        "properties.forceCmkForQuery": ((), "there are no key vaults"),
+        "properties.features.clusterResourceId": ((), "there are no clusters of workspaces"),
+        "properties.defaultDataCollectionRuleResourceId": ((), "there are no rules of collection"),
     },
     "microsoft.storage/storageaccounts": {
         "extendedLocation": ((), "there are no edge zones"),
         "properties.customDomain.name": ((), "there is no DNS"),
         "properties.encryption.keySource": (("Microsoft.Storage",), "there are no key vaults"),
         f"properties.{_KERBEROS}.directoryServiceOptions": (("None",), "there is no directory"),
+        "properties.networkAcls.virtualNetworkRules": ((), "there are no virtual networks"),
+        "properties.networkAcls.resourceAccessRules": ((), "no resource asks another"),
+        "properties.routingPreference.routingChoice": (("MicrosoftRouting",), "there are no routes"),
+        "properties.routingPreference.publishMicrosoftEndpoints": ((), "there are no routes"),
+        "properties.routingPreference.publishInternetEndpoints": ((), "there are no routes"),
+        "properties.dnsEndpointType": (("Standard",), "there is no DNS"),
         "properties.isSftpEnabled": ((), "there is no SFTP"),
         "properties.isNfsV3Enabled": ((), "there is no NFS"),
         "properties.isLocalUserEnabled": ((), "there are no local users"),

@@ -33,6 +33,7 @@ def test_an_account_lets_in_whom_its_network_rules_let_in(world: World, group: s
         )
 
 
+LOGS = "Microsoft.OperationalInsights/workspaces/nothere"
 NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
     (
         "Microsoft.App/containerApps/x",
@@ -90,7 +91,7 @@ def test_members_that_ask_for_what_is_not_here(
     world: World, group: str, arm: httpx.Client, place: str, stated: dict[str, Any], word: str
 ):
     body: dict[str, Any] = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-    body |= stated if "extendedLocation" in stated else {"properties": stated}
+    body |= stated if set(stated) & {"extendedLocation", "managedBy", "identity"} else {"properties": stated}
     path = f"{at(world, group)}/providers/{place}{OF_STORAGE if 'Storage' in place else '?api-version=2025-07-01'}"
     code = "InvalidValuesForRequestParameters" if "Storage" in place else "InvalidRequestContent"
     assert word in declined(arm.put(path, json=body), 400, code)

@@ -151,6 +151,12 @@ def test_options_of_a_resource_and_of_its_keys(arm: httpx.Client):
     declined(arm.post(f"{account}/listKeys{STORAGE}&$expand=all"), 400, "InvalidQueryOption")
 
 
+def test_a_snapshot_of_a_share_is_not_there(arm: httpx.Client):
+    share = "/resourceGroups/asked/providers/Microsoft.Storage/storageAccounts/askedone/fileServices/default/shares/s"
+    answer = arm.get(f"{share}{STORAGE}", headers={"x-ms-snapshot": "2026-01-01T00:00:00.0000000Z"})
+    declined(answer, 400, "UnsupportedHeader")
+
+
 def test_shares_are_listed_in_pages_and_by_their_beginning(arm: httpx.Client):
     shares = "/resourceGroups/asked/providers/Microsoft.Storage/storageAccounts/askedone/fileServices/default/shares"
     for name in ("aa-1", "aa-2", "bb-1"):

@@ -65,7 +65,7 @@ def files(world: World, group: str, arm: httpx.Client) -> Iterator[Files]:
     keys = world.storage.storage_accounts.list_keys(group, ACCOUNT).keys_property
     url = world.storage.storage_accounts.get_properties(group, ACCOUNT).primary_endpoints.file
     made = Files(world, keys[0].value, url)
-    assert made("PUT", "share", "restype=share").status_code == 201
+    assert made("PUT", "share", "restype=share").status_code in (201, 409)
     yield made
     made.http.close()
 
@@ -311,6 +311,35 @@ def test_attributes_and_times_of_smb_are_kept_and_a_read_only_file_stays(files: 
         answer = files("PUT", "share/never", x_ms_type="file", x_ms_content_length="1", **wrong)
         refused(answer, 400, "InvalidHeaderValue")
         assert files("HEAD", "share/never").status_code == 404
+
+
+def test_a_read_only_file_is_replaced_where_that_is_asked(files: Files):
+    files.made("share/kept-file", x_ms_file_attributes="ReadOnly")
+    files.made("share/new-file")
+    renamed = {
+        "x_ms_file_rename_source": f"{files.url}/share/new-file?{files.sas}",
+        "x_ms_file_rename_replace_if_exists": "true",
+    }
+    refused(files("PUT", "share/kept-file", "comp=rename", **renamed), 409, "ReadOnlyAttribute")
+    answer = files("PUT", "share/kept-file", "comp=rename", **renamed, x_ms_file_rename_ignore_readonly="true")
+    assert answer.status_code == 200, answer.text
+
+
+def test_what_is_made_is_a_file(files: Files):
+    refused(files("PUT", "share/blob", x_ms_type="BlockBlob", x_ms_content_length="1"), 400, "InvalidHeaderValue")
+
+
+def test_a_range_is_read_with_its_md5(files: Files):
+    files.made("share/summed")
+    asked = {"x_ms_range": "bytes=0-1"}
+    assert "content-md5" not in files("GET", "share/summed", **asked).headers
+    assert files("GET", "share/summed", **asked, x_ms_range_get_content_md5="true").headers["content-md5"]
+
+
+def test_a_version_of_the_service_is_a_date(files: Files):
+    assert files("GET", "share", "restype=share", x_ms_version="2024-11-04").headers["x-ms-version"] == "2024-11-04"
+    for wrong in ("newest", "2008-01-01", "2024-13-45"):
+        refused(files("GET", "share", "restype=share", x_ms_version=wrong), 400, "InvalidHeaderValue", "x-ms-version")
 
 
 def test_what_is_missing_is_the_parent_where_that_is_missing_too(files: Files):
