@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.localcloud import test_nothing_ignored as raw
+from tests.contract.localcloud import raw
 from tests.contract.localcloud.conftest import World
-from tests.contract.localcloud.test_nothing_ignored import ACCOUNT, OF_STORAGE, Files, at, declined
+from tests.contract.localcloud.raw import ACCOUNT, OF_STORAGE, Files, at, declined
 
 arm, files = raw.arm, raw.files
 STORAGE = f"Microsoft.Storage/storageAccounts/{ACCOUNT}"

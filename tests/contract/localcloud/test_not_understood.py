@@ -9,7 +9,7 @@ import pytest
 from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.core.errors import ArmError
 from tests.contract.localcloud.conftest import QUICK, World, eventually, start_cloud
-from tests.contract.localcloud.test_nothing_ignored import TEMPLATE, declined
+from tests.contract.localcloud.raw import TEMPLATE, declined
 
 V, APP, STORAGE = "?api-version=2025-04-01", "?api-version=2025-07-01", "?api-version=2025-06-01"
 ACCOUNT: dict[str, Any] = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
