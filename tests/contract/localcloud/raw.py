@@ -1,4 +1,4 @@
-"""Requests as they stand, for what an SDK would never send: at ARM with the owner's token, at Azure Files with an account's signature."""
+"""Requests as they stand, for what an SDK would never send: at ARM by the owner's token, at Azure Files by a signature."""
 
 import datetime
 from collections.abc import Iterator
