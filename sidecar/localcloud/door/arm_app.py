@@ -18,7 +18,7 @@ from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.cloud.api_versions import require_version, type_of_path
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.body import TooLarge, read_body
-from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.identity import ARM_AUDIENCES, Caller, claims_challenge, verify
 from sidecar.localcloud.deployments.deployments import Deployments
@@ -167,6 +167,10 @@ class _Door:
                 400,
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        if request.headers.get("x-ms-snapshot"):
+            raise invalid(
+                "The header x-ms-snapshot is not supported: the local cloud has no snapshots.", "UnsupportedHeader"
             )
         content = _content(request.method, body)
         for route in ROUTES:

@@ -1,12 +1,14 @@
 """Who may do what on the Files data plane: SharedKey, a SAS, or a token with backup intent."""
 
 import datetime
+import ipaddress
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import account_keys, takes_shared_keys
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.fields import member, objects
 from sidecar.localcloud.core.identity import STORAGE_AUDIENCE, Caller, verify
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.files.data_roles import Access, data_role
@@ -31,6 +33,7 @@ def authenticate(
     address: str,
 ) -> Needs:
     """What the request proves; FilesError 401 or 403 where it proves nothing."""
+    _require_network(account, address)
     query = parse_qsl(query_string, keep_blank_values=True)
     authorization = headers.get("authorization", "")
     kind, _, proof = authorization.partition(" ")
@@ -47,6 +50,24 @@ def authenticate(
         "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
         _challenge(cloud),
     )
+
+
+def _require_network(account: Resource, address: str) -> None:
+    """The account's rules of its network; who asks comes from this machine, and from no virtual network."""
+    rules = member(account.properties, "networkAcls")
+    allowed = [
+        str(each.get("value")) for each in objects(rules, "ipRules") if str(each.get("action", "Allow")) == "Allow"
+    ]
+    closed = account.properties.get("publicNetworkAccess") in ("Disabled", "SecuredByPerimeter")
+    if closed or (rules.get("defaultAction") == "Deny" and not any(_covers(each, address) for each in allowed)):
+        raise FilesError(403, "AuthorizationFailure", "This request is not authorized to perform this operation.")
+
+
+def _covers(stated: str, address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(stated, strict=False)
+    except ValueError:
+        return False
 
 
 def _everything(_method: str, _kind: str, _comp: str) -> None:

@@ -41,6 +41,10 @@ def create_file(call: FilesCall) -> Response:
         raise FilesError(400, "OutOfRangeInput", "One of the request inputs is out of range.")
     if call.body and len(call.body) > size:
         raise FilesError(400, "InvalidHeaderValue", "The body is longer than x-ms-content-length.")
+    if call.headers.get("x-ms-type", "file").lower() != "file":
+        raise FilesError(
+            400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format: x-ms-type."
+        )
     stated_attributes(call.headers, {}, 0)  # refused before anything is made
     tree = call.tree
     place = tree.parent_of(call.path) / tree.locate(call.path).name

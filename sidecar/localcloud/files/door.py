@@ -18,7 +18,7 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import contents, directories, shares
 from sidecar.localcloud.files.access import authenticate
 from sidecar.localcloud.files.call import RANGE_LIMIT, FilesCall
-from sidecar.localcloud.files.features import require_known, require_no_lease
+from sidecar.localcloud.files.features import require_known, require_no_lease, require_version
 from sidecar.localcloud.files.tree import FilesError
 from sidecar.localcloud.files.xml import error_response
 
@@ -112,6 +112,7 @@ class _Door:
         needs = authenticate(self._cloud, account, *asked, headers, address=address)
         self._cloud.used()
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
+        require_version(headers)
         require_known(headers, query)
         body = await _body(request)
         call = FilesCall(self._cloud, account, share, path, query, headers, body)

@@ -1,5 +1,6 @@
 """What a request asks of Azure Files that is not here: refused before its body is read, with the feature's name. Pure."""
 
+import datetime
 from collections.abc import Mapping
 
 from sidecar.localcloud.files.tree import FilesError
@@ -31,6 +32,7 @@ _HEADERS: Mapping[str, str] = {
 _VALUES: Mapping[str, tuple[frozenset[str], str]] = {
     "x-ms-file-permission": (frozenset(("inherit", "preserve")), "permissions of files (SDDL)"),
     "x-ms-file-permission-key": (frozenset(("inherit", "preserve", "0*0")), "permissions of files (SDDL)"),
+    "x-ms-file-permission-format": (frozenset(("sddl",)), "permissions of files in another form"),
     "x-ms-enabled-protocols": (frozenset(("smb",)), "NFS"),
     "x-ms-file-request-intent": (frozenset(("backup",)), "another intent than backup"),
 }
@@ -71,8 +73,22 @@ def require_known(headers: Mapping[str, str], query: Mapping[str, str]) -> None:
         )
 
 
+def require_version(headers: Mapping[str, str]) -> None:
+    """The service has versions since 2009; each is a date."""
+    stated = headers.get("x-ms-version")
+    if stated is None:
+        return
+    try:
+        known = datetime.date.fromisoformat(stated) >= datetime.date(2009, 9, 19)
+    except ValueError:
+        known = False
+    if not known:
+        said = "The value for one of the HTTP headers is not in the correct format"
+        raise FilesError(400, "InvalidHeaderValue", f"{said}: x-ms-version ('{stated}').")
+
+
 def require_no_lease(headers: Mapping[str, str], kind: str) -> None:
     """Nothing is leased here: a request that states a lease is answered as Azure answers one on what is not."""
-    if headers.get("x-ms-lease-id"):
+    if any(headers.get(name) for name in ("x-ms-lease-id", "x-ms-source-lease-id", "x-ms-destination-lease-id")):
         code = "LeaseNotPresentWithContainerOperation" if kind == "share" else "LeaseNotPresentWithFileOperation"
         raise FilesError(412, code, f"There is currently no lease on the {kind}.")

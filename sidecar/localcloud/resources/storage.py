@@ -72,6 +72,7 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
         "primaryEndpoints": {"file": f"{cloud.endpoints.files}/{name}/"},
     }
     further = {
+        **{name: request.body[name] for name in ("identity",) if request.body.get(name)},
         "sku": _shown_sku(sku),
         "kind": request.body.get("kind") or (old.body["kind"] if old else "StorageV2"),
     }

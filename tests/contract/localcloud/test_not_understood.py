@@ -9,7 +9,7 @@ import pytest
 from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.core.errors import ArmError
 from tests.contract.localcloud.conftest import QUICK, World, eventually, start_cloud
-from tests.contract.localcloud.test_nothing_ignored import TEMPLATE, declined
+from tests.contract.localcloud.raw import TEMPLATE, declined
 
 V, APP, STORAGE = "?api-version=2025-04-01", "?api-version=2025-07-01", "?api-version=2025-06-01"
 ACCOUNT: dict[str, Any] = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
@@ -149,6 +149,12 @@ def test_options_of_a_resource_and_of_its_keys(arm: httpx.Client):
     declined(arm.get(f"{account}{STORAGE}&$expand=geoReplicationStats"), 400, "InvalidQueryOption")
     assert len(arm.post(f"{account}/listKeys{STORAGE}&$expand=kerb").json()["keys"]) == 2
     declined(arm.post(f"{account}/listKeys{STORAGE}&$expand=all"), 400, "InvalidQueryOption")
+
+
+def test_a_snapshot_of_a_share_is_not_there(arm: httpx.Client):
+    share = "/resourceGroups/asked/providers/Microsoft.Storage/storageAccounts/askedone/fileServices/default/shares/s"
+    answer = arm.get(f"{share}{STORAGE}", headers={"x-ms-snapshot": "2026-01-01T00:00:00.0000000Z"})
+    declined(answer, 400, "UnsupportedHeader")
 
 
 def test_shares_are_listed_in_pages_and_by_their_beginning(arm: httpx.Client):
