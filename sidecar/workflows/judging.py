@@ -24,6 +24,9 @@ from sidecar.words.text import Text
 from sidecar.workflows.evaluating import Way, ask_all, asked_by
 from sidecar.workflows.records import now
 
+LOOKS, LOOK_SECONDS = 5, 0.5
+"""At a release that is to be judged, until one is answered."""
+
 AT_ONCE = 8
 """Requests, where the server does not tell how many it computes at a time."""
 
@@ -83,10 +86,7 @@ def asked_and_judged(
 ) -> Evaluated:
     """What cuts it off is gone on with by the same again."""
     rows = compared.rows
-    with Endpoint(at.url, at.key) as asked:
-        version = asked.version()
-        _refuse_another(at, version)
-        served = asked.models()
+    version, served = _looked(at, journal)
     models = _chosen(compared, stated, version, served)
     computes = version.running if version is not None and version.running else AT_ONCE
     at_once = max(1, computes // 2) if at.beside_callers else computes
@@ -116,13 +116,23 @@ def asked_and_judged(
     return done.judged(stated, len(todo), stored, journal)
 
 
-def _refuse_another(at: At, version: Version | None) -> None:
-    if at.release is not None and (version is None or version.release != at.release):
-        raise EndpointError(
-            Text("{url} does not say that it is the release that is to be judged.", url=at.url),
-            Text("Look at its status, then run Deploy again."),
-            code="OtherReleaseServes",
-        )
+def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
+    """Who answers, and with which models. A look that is lost says nothing; of a release that is to be judged it is looked
+    again."""
+    with Endpoint(at.url, at.key) as asked:
+        version = asked.version()
+        for _ in range(LOOKS - 1):
+            if version is not None or at.release is None:
+                break
+            journal.wait(LOOK_SECONDS)
+            version = asked.version()
+        if at.release is not None and (version is None or version.release != at.release):
+            raise EndpointError(
+                Text("{url} does not say that it is the release that is to be judged.", url=at.url),
+                Text("Look at its status, then run Deploy again."),
+                code="OtherReleaseServes",
+            )
+        return version, asked.models()
 
 
 def _chosen(wish: Compared, stated: Evaluation, version: Version | None, served: Sequence[str]) -> _Models:
