@@ -19,6 +19,7 @@ from sidecar.localcloud.deployments.scope_functions import READING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.namespaces import require_registered_type
 from sidecar.localcloud.resources.resource_type import ArmRequest, Lookup
+from sidecar.localcloud.resources.strict import require_heard
 
 PlanOf = Callable[[Ordered], Plan]
 # Texts that a provider takes as they are: where one is read from another resource only later, the rest can be judged.
@@ -125,6 +126,8 @@ def _refusal(
         return None
     request = ArmRequest(providers.known(address), body, {}, ordered.caller)
     try:
+        if cloud.settings.strict:
+            require_heard("PUT", planned.id, {}, body)
         if body and _judgeable(body):
             providers.check(cloud, request, _lookup(cloud, bodies))
         else:

@@ -26,6 +26,7 @@ from sidecar.localcloud.door import arm, arm_deployments, arm_tags, authority
 from sidecar.localcloud.door.arm import Call
 from sidecar.localcloud.door.responses import error_response
 from sidecar.localcloud.door.roles import authorize
+from sidecar.localcloud.resources.strict import require_heard
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 4 * 1024 * 1024
@@ -177,6 +178,8 @@ class _Door:
             names = route.match(request.method, path)
             if names is not None:
                 authorize(caller, request.method, path)
+                if self._cloud.settings.strict:
+                    require_heard(request.method, path, query, content)
                 if route.options is not None:
                     require_version(
                         type_of_path(path), query["api-version"], "", ", ".join(self._cloud.settings.locations)

@@ -59,6 +59,14 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
 }
 
 
+def as_sent(
+    share: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> tuple[str, str, Mapping[str, str], Mapping[str, str]]:
+    """What is looked at of a request once its signature is known to be right. Tests put another in its place, which takes
+    something away, to prove that it would be missed."""
+    return share, path, query, headers
+
+
 def files_app(cloud: LocalCloud) -> Starlette:
     return Starlette(routes=[Mount("/", _Door(cloud))])
 
@@ -111,6 +119,7 @@ class _Door:
         address = request.client.host if request.client else ""
         needs = authenticate(self._cloud, account, *asked, headers, address=address)
         self._cloud.used()
+        share, path, query, headers = as_sent(share, path, query, headers)
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
         require_version(headers)
         require_known(headers, query)

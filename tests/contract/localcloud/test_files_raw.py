@@ -2,12 +2,13 @@
 
 import datetime
 
+import httpx
 import pytest
 from azure.storage.fileshare import FileSasPermissions, generate_file_sas
 
 from tests.contract.localcloud import raw
 from tests.contract.localcloud.conftest import World
-from tests.contract.localcloud.raw import ACCOUNT, Files, refused
+from tests.contract.localcloud.raw import ACCOUNT, OF_STORAGE, Files, at, declined, refused
 
 arm, files = raw.arm, raw.files
 
@@ -21,6 +22,24 @@ def test_the_tier_of_a_share_is_changed_and_shown(files: Files):
     assert "<AccessTier>Hot</AccessTier>" in files("GET", "", "comp=list").text
     refused(files("PUT", "share", "restype=share&comp=properties", x_ms_access_tier="Tepid"), 400, "InvalidHeaderValue")
     refused(files("PUT", "share", "restype=share&comp=properties", x_ms_share_quota="0"), 400, "InvalidHeaderValue")
+
+
+def test_a_share_made_through_arm_has_its_tier_and_metadata(world: World, group: str, arm: httpx.Client, files: Files):
+    account = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+    share = f"{account}/fileServices/default/shares/byarm"
+    made = arm.put(f"{share}{OF_STORAGE}", json={"properties": {"accessTier": "Cool", "metadata": {"of": "arm"}}})
+    assert made.status_code in (200, 201), made.text
+    shown = files("GET", "byarm", "restype=share").headers
+    assert (shown["x-ms-access-tier"], shown["x-ms-meta-of"]) == ("Cool", "arm")
+
+
+def test_the_tiers_of_a_share_follow_the_kind_of_its_account(world: World, group: str, arm: httpx.Client):
+    account = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/premiumfiles"
+    body = {"location": "westus3", "kind": "FileStorage", "sku": {"name": "Premium_LRS"}}
+    assert arm.put(f"{account}{OF_STORAGE}", json=body).status_code == 200
+    share = f"{account}/fileServices/default/shares/fast{OF_STORAGE}"
+    assert arm.put(share, json={"properties": {"accessTier": "Premium"}}).status_code in (200, 201)
+    declined(arm.put(share, json={"properties": {"accessTier": "Hot"}}), 400, "InvalidHeaderValue")
 
 
 def test_shares_are_listed_page_by_page_with_their_metadata(files: Files):
@@ -195,6 +214,16 @@ def test_a_lease_that_nobody_took_is_not_there(files: Files):
     lease = {"x_ms_lease_id": "6279414c-c573-4517-ac80-9ff3ec9d5935"}
     refused(files("DELETE", "share/unleased", **lease), 412, "LeaseNotPresentWithFileOperation")
     refused(files("DELETE", "share", "restype=share", **lease), 412, "LeaseNotPresentWithContainerOperation")
+
+
+def test_a_rename_states_leases_that_nobody_took(files: Files):
+    files.made("share/unleased-too")
+    source = {"x_ms_file_rename_source": f"{files.url}/share/unleased-too?{files.sas}"}
+    for name in ("x_ms_source_lease_id", "x_ms_destination_lease_id"):
+        answer = files(
+            "PUT", "share/elsewhere", "comp=rename", **source, **{name: "6279414c-c573-4517-ac80-9ff3ec9d5935"}
+        )
+        refused(answer, 412, "LeaseNotPresentWithFileOperation")
 
 
 def test_a_token_for_the_account_itself_is_taken(world: World, files: Files):

@@ -138,3 +138,28 @@ def test_a_retention_that_no_plan_has_is_refused(world: World, group: str, arm: 
     path = f"{at(world, group)}/providers/Microsoft.OperationalInsights/workspaces/kept{OF_LOGS}"
     body = {"location": "westus3", "properties": {"retentionInDays": days}}
     assert "RetentionInDays" in declined(arm.put(path, json=body), 400, "InvalidParameter")
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"),
+    [
+        ("Microsoft.App/containerApps", "2025-07-01"),
+        ("Microsoft.App/managedEnvironments", "2025-07-01"),
+        ("Microsoft.OperationalInsights/workspaces", "2025-07-01"),
+        ("Microsoft.Storage/storageAccounts", "2025-06-01"),
+    ],
+)
+def test_a_place_that_there_is_not(world: World, group: str, arm: httpx.Client, kind: str, version: str):
+    body = {"location": "moon", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}
+    path = f"{at(world, group)}/providers/{kind}/onthemoon?api-version={version}"
+    assert "moon" in declined(arm.put(path, json=body), 400, "LocationNotAvailableForResourceType")
+
+
+@pytest.mark.parametrize("name", ["environmentId", "managedEnvironmentId"])
+def test_an_app_names_its_environment_either_way(world: World, group: str, arm: httpx.Client, name: str):
+    body = {
+        "location": "westus3",
+        "properties": {name: f"{at(world, group)}/providers/Microsoft.App/managedEnvironments/none"},
+    }
+    path = f"{at(world, group)}/providers/Microsoft.App/containerApps/nowhere?api-version=2025-07-01"
+    assert "none" in declined(arm.put(path, json=body), 400, "ManagedEnvironmentNotFound")
