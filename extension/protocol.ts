@@ -417,6 +417,7 @@ export interface Plan {
   readonly nothing: boolean;
   readonly folder: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -456,6 +457,7 @@ export interface PlanParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly raw: boolean;
 }
 
@@ -521,6 +523,7 @@ export interface PreflightParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
 }
 
 export interface Deployed {
@@ -794,6 +797,7 @@ export interface ProvisionParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly consents: readonly string[];
   readonly digest: string | null;
   readonly begins: boolean;
