@@ -3,19 +3,21 @@
 import * as vscode from "vscode";
 import { installWay, OUTSIDE } from "./bicep";
 import { follow, say, type Way } from "./messages";
-import { parametersSetting, type Rooms } from "./operate";
+import { parametersSetting, withApp, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { CheckLine, Fitting, Verdict } from "./protocol";
 
 export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { subscription, resourceGroup }: Target): Promise<void> {
   const title = vscode.l10n.t("Check inference set-up");
   rooms.problems.clear(folder);
-  const found = await rooms.credentials.attended(() =>
-    follow(title, rooms.sidecar, (operation, _consents, stop) =>
-      rooms.sidecar.ask(
-        "slipway/preflight",
-        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), operation },
-        stop,
+  const found = await withApp(title, (app) =>
+    rooms.credentials.attended(() =>
+      follow(title, rooms.sidecar, (operation, _consents, stop) =>
+        rooms.sidecar.ask(
+          "slipway/preflight",
+          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), app, operation },
+          stop,
+        ),
       ),
     ),
   );

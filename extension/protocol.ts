@@ -437,6 +437,7 @@ export interface Plan {
   readonly nothing: boolean;
   readonly folder: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -476,6 +477,7 @@ export interface PlanParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly raw: boolean;
 }
 
@@ -541,6 +543,7 @@ export interface PreflightParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
 }
 
 export interface Deployed {
@@ -815,6 +818,7 @@ export interface ProvisionParams {
   readonly subscriptionId: string;
   readonly resourceGroup: string;
   readonly parameters: string | null;
+  readonly app: string | null;
   readonly consents: readonly string[];
   readonly digest: string | null;
   readonly begins: boolean;

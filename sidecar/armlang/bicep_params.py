@@ -115,7 +115,7 @@ class _Evaluating:
         if copied is None:
             return evaluate(self._variables[name], self._scope)
         count = cast("int", evaluate(copied["count"], self._scope))
-        scopes = (replace(self._scope, copy_index={**self._scope.copy_index, name: at}) for at in range(count))
+        scopes = (replace(self._scope, copy_index={**self._scope.copy_index, name.lower(): at}) for at in range(count))
         return [evaluate(copied["input"], each) for each in scopes]
 
     def _variable_read(self, name: str, default: str = "") -> str:

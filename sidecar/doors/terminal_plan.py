@@ -39,8 +39,8 @@ def taken(file: str) -> dict[str, str | None]:
         raise _no_plan(file, f"no {', '.join(lacking)}")
     if plan["cloud"] not in CLOUDS:
         raise _no_plan(file, f"its cloud is {plan['cloud']}, which is none of {', '.join(CLOUDS)}")
-    named = plan.get("parameters")
-    return {**{key: str(plan[key]) for key in KEYS}, "parameters": named if isinstance(named, str) else None}
+    named = {key: each if isinstance(each := plan.get(key), str) else None for key in ("parameters", "app")}
+    return {**{key: str(plan[key]) for key in KEYS}, **named}
 
 
 def _no_plan(file: str, problem: str) -> WorkspaceError:

@@ -38,6 +38,7 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
     parser.add_argument("--group", help="the resource group; asked for on a terminal")
+    parser.add_argument("--app", metavar="NAME", help="which container app is ours, where the template makes several")
     parser.add_argument(
         "--parameters", metavar="FILE", help="the parameters, a JSON or a .bicepparam file (default: the one in infra/)"
     )
@@ -142,7 +143,8 @@ def deploy_of(options: argparse.Namespace) -> Params:
 
 def provision_of(options: argparse.Namespace) -> Params:
     named = None if options.parameters is None else os.path.abspath(options.parameters)
-    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group, "parameters": named}
+    own = {"parameters": named, "app": options.app}
+    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group, **own}
 
 
 VERBS: dict[str, Verb[Any]] = {

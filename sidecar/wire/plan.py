@@ -15,6 +15,8 @@ class PlanParams(Operation):
     resource_group: str
     parameters: str | None = None
     """The parameters file, from the folder; None: the one that is there."""
+    app: str | None = None
+    """The container app that is ours, where the template makes several and does not tell."""
     raw: bool
     """With ARM's own what-if beside what is meant by it."""
 
@@ -68,6 +70,8 @@ class Plan(Message):
     folder: str
     parameters: str | None
     """The parameters file that was named; None: none was."""
+    app: str | None
+    """The app that was named; likewise."""
     cloud: CloudName
     subscription_id: str
     resource_group: str

@@ -189,6 +189,8 @@ class ProvisionParams(Operation):
     resource_group: str
     parameters: str | None = None
     """The parameters file, from the folder; None: the one that is there."""
+    app: str | None = None
+    """The container app that is ours, where the template makes several and does not tell."""
     consents: list[str]
     digest: str | None
     """Of the plan that a person said yes to; None: whatever it comes to."""

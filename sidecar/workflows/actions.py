@@ -154,7 +154,7 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, tuple(params.consents), context)
+    request = _request(session, params, context)
     keep_choice(context.settings.state, workspace.folder, Choice(params.subscription_id, params.resource_group))
     result = journalled(
         "provision",
@@ -180,28 +180,36 @@ def plan_action(params: wire.PlanParams, context: Context) -> wire.Plan:
     workspace = open_workspace(params.folder, params.parameters)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     session = opened(cloud, params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, (), context)
+    request = _request(session, params, context)
     journal = silent(context)
     found = masked(journal, lambda: plan(workspace, session, request, journal, raw=params.raw))
-    return without(shown_plan(workspace, cloud, found, params.parameters), journal)
+    return without(shown_plan(workspace, cloud, found, params), journal)
 
 
 def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Preflight:
     workspace = open_workspace(params.folder, params.parameters)
     session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, (), context)
+    request = _request(session, params, context)
     journal = silent(context)
     found = masked(journal, lambda: preflight_with_fitting(workspace, session, request, journal))
     return without(preflighted(workspace, *found), journal)
 
 
 def _request(
-    session: Session, subscription_id: str, group: str, consents: tuple[str, ...], context: Context
+    session: Session, params: wire.ProvisionParams | wire.PlanParams | wire.PreflightParams, context: Context
 ) -> Request:
     listed = () if session.home else resources.subscriptions(session)
-    tenant = next((each.tenant_id for each in listed if each.id == subscription_id), "")
-    environ, state = dict(context.settings.environ), context.settings.state
-    return Request(subscription_id, session.home or tenant, group, consents, environ, state)
+    tenant = next((each.tenant_id for each in listed if each.id == params.subscription_id), "")
+    consents = tuple(params.consents) if isinstance(params, wire.ProvisionParams) else ()
+    return Request(
+        params.subscription_id,
+        session.home or tenant,
+        params.resource_group,
+        consents,
+        dict(context.settings.environ),
+        params.app,
+        context.settings.state,
+    )
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:

@@ -96,13 +96,14 @@ def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
     )
 
 
-def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument, parameters: str | None = None) -> wire.Plan:
+def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument, asked: wire.PlanParams) -> wire.Plan:
     work = found.work
     return wire.Plan(
         digest=found.digest,
         nothing=work.nothing,
         folder=str(workspace.folder),
-        parameters=parameters,
+        parameters=asked.parameters,
+        app=asked.app,
         cloud=cloud,
         subscription_id=found.subscription,
         resource_group=found.group,

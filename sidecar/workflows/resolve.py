@@ -45,6 +45,8 @@ class Request:
     resource_group: str
     consents: tuple[str, ...]
     environ: dict[str, str]
+    app: str | None = None
+    """Ours of several, by a person's word."""
     state: Path | None = None
     """Where what was read is kept for the editor; None: nowhere."""
 
@@ -93,7 +95,7 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     group = resources.group(session, request.subscription_id, request.resource_group)
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
     stated = merge_parameters(template, values, {})
-    planned = plan_names(template, stated, facts)
+    planned = plan_names(template, stated, facts, request.app or read_config(workspace).ACA_APP_NAME)
     known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
     project = known or str(uuid.uuid4())
     name = deployment_name(template, stated, group.id, project)
