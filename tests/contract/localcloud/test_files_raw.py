@@ -235,3 +235,15 @@ def test_a_token_for_the_account_itself_is_taken(world: World, files: Files):
         )
         assert found.status_code == (200 if ACCOUNT in audience else 401), found.text
     assert found.headers["www-authenticate"].startswith("Bearer authorization_uri=")
+
+
+def test_what_is_told_of_content_is_told_again(files: Files):
+    told = {
+        "x_ms_cache_control": "no-cache",
+        "x_ms_content_disposition": "attachment",
+        "x_ms_content_encoding": "identity",
+        "x_ms_content_language": "de,en",
+    }
+    files.made("share/told", **told)
+    shown = files("HEAD", "share/told").headers
+    assert [shown[name.removeprefix("x_ms_").replace("_", "-")] for name in told] == list(told.values())
