@@ -10,7 +10,7 @@ export const ORDER = [
   ["commands"],
   ["tour"],
   ["cancelling", "cases", "releases", "diagnose", "evaluating", "operating", "preflight", "provisioning", "removing", "rotation", "sharing", "uploading"],
-  ["endpoint", "resume", "updating"],
+  ["bicep", "endpoint", "resume", "updating"],
   ["operate"],
   ["chatmodels"],
   ["assistants", "chat", "view", "launch", "plans", "problems", "logs", "warm"],
@@ -19,7 +19,7 @@ export const ORDER = [
   ["client", "python", "tokens", "turns", "versions", "folders"],
   ["connection"],
   ["outcomes"],
-  ["sentences", "config", "attention", "enter", "frames", "heartbeat", "lookups"],
+  ["sentences", "config", "attention", "enter", "frames", "heartbeat", "lookups", "overlap"],
   ["protocol"],
 ];
 

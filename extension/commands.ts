@@ -10,6 +10,7 @@ import { diagnose } from "./diagnose";
 import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
 import { evaluate } from "./evaluating";
+import { installBicep, installWay, OUTSIDE } from "./bicep";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, type Way } from "./messages";
 import { cloudSetting, did, type Rooms } from "./operate";
@@ -62,6 +63,7 @@ const FOLDER_COMMANDS: Readonly<Record<string, Command>> = {
   "slipway.tour": tour,
   "slipway.init": createProjectFiles,
   "slipway.updateFiles": updateFiles,
+  "slipway.installBicep": installBicep,
   "slipway.refresh": refresh,
 };
 
@@ -100,6 +102,7 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
 
 /** From a release that did not start to what says why, or to a model where none is. */
 function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): readonly Way[] {
+  if (error instanceof Refusal && error.failure.code === OUTSIDE) return [installWay(folder)];
   if (!STARTING.includes(id) || !(error instanceof Refusal)) return [];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
   if (error.failure.code === "NoBaseModel") {

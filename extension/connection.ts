@@ -31,6 +31,8 @@ export interface Launch {
 export interface Told {
   readonly uri: vscode.Uri;
   readonly diagnostics: readonly vscode.Diagnostic[];
+  /** Shows those of them that are to be shown. */
+  readonly show: (diagnostics: vscode.Diagnostic[]) => void;
 }
 
 /** Who hears what comes from the process. */
@@ -92,8 +94,7 @@ export class Connection {
             return next(event);
           },
           handleDiagnostics: (uri, diagnostics, next) => {
-            hearers.told({ uri, diagnostics });
-            next(uri, diagnostics);
+            hearers.told({ uri, diagnostics, show: (left) => { next(uri, left); } });
           },
         },
         outputChannel: log,

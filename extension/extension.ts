@@ -65,7 +65,7 @@ export function activate(context: vscode.ExtensionContext): void {
       resume.offer().catch((error: unknown) => showFailure(error, log));
     }),
     view.onDidChangeTreeData(() => { models.refresh(); }),
-    sidecar.onDidTell(({ uri, diagnostics }) => { problems.heard(uri, diagnostics); }),
+    sidecar.onDidTell((told) => { problems.heard(told); }),
     vscode.workspace.onDidChangeWorkspaceFolders(() => void view.look()),
     vscode.window.onDidChangeWindowState(({ focused }) => {
       if (focused) void view.lookAgain();
@@ -75,7 +75,7 @@ export function activate(context: vscode.ExtensionContext): void {
       chats.lookAgain();
     }),
     vscode.workspace.onDidChangeConfiguration((event) => {
-      if (!event.affectsConfiguration("slipway.python")) return;
+      if (!event.affectsConfiguration("slipway.python") && !event.affectsConfiguration("slipway.bicep")) return;
       if (sidecar.isRunning) sidecar.restart().catch((error: unknown) => showFailure(error, log));
       else {
         // What may be started has changed; in a remote window settings may also come only after the extension.

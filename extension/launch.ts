@@ -13,7 +13,7 @@ export async function launch(context: vscode.ExtensionContext, log: vscode.LogOu
   log.info(`Python ${python.version}: ${python.path}`);
   const command = strategy() === "fromEnvironment" ? await ownPackages(python) : await privateEnvironment(context, log, python, stop);
   // Bytecode is kept beside the sources, where that can be written: each start would compile two hundred files anew.
-  const env = { ...cleanEnvironment(proxy()), PYTHONUTF8: "1" };
+  const env = { ...cleanEnvironment(proxy()), PYTHONUTF8: "1", ...compiler() };
   return { command, args: ["-m", "sidecar", "serve"], cwd: context.extensionPath, env, ...debugging(context, env) };
 }
 
@@ -73,6 +73,14 @@ async function pythonExtensionsInterpreter(): Promise<string | undefined> {
 
 function strategy(): "useBundled" | "fromEnvironment" {
   return vscode.workspace.getConfiguration("slipway").get("python.importStrategy", "useBundled");
+}
+
+/** The Bicep CLI that the person names, and where one is fetched. */
+function compiler(): NodeJS.ProcessEnv {
+  const settings = vscode.workspace.getConfiguration("slipway");
+  const stated = [["path", "SLIPWAY_BICEP_PATH"], ["mirror", "SLIPWAY_BICEP_MIRROR"], ["sha256", "SLIPWAY_BICEP_SHA256"]] as const;
+  const named = stated.map(([name, variable]) => [variable, settings.get(`bicep.${name}`, "").trim()] as const);
+  return Object.fromEntries(named.filter(([, value]) => value !== ""));
 }
 
 /** VS Code's own; that it bears unknown certificates (`http.proxyStrictSSL`) is not passed on: ours are always checked. */

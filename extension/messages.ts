@@ -39,7 +39,9 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel, 
   // What was read elsewhere (the end of a container's log) is too long for a notification, which says where it is.
   if (error instanceof Refusal && error.failure.problems.length > 0) {
     const panel = vscode.l10n.t("Show problems");
-    if ((await vscode.window.showErrorMessage(text, panel)) === panel) await vscode.commands.executeCommand("workbench.actions.view.problems");
+    const chosen = await vscode.window.showErrorMessage(text, panel, ...ways.map(({ title }) => title));
+    if (chosen === panel) await vscode.commands.executeCommand("workbench.actions.view.problems");
+    await ways.find(({ title }) => title === chosen)?.go();
     return;
   }
   const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;

@@ -1,7 +1,7 @@
 // What every command shares: the rooms it works with, the settings it passes on, and long requests with a person at hand.
 import * as vscode from "vscode";
 import type { Chats } from "./chat";
-import type { Sidecar } from "./client";
+import { Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
 import { follow, type Ask } from "./messages";
@@ -42,6 +42,23 @@ export async function did(what: Milestone): Promise<void> {
 
 export function cloudSetting(): CloudName {
   return vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
+}
+
+/** Asks again with the container app that a person chooses, where the template makes several and does not tell which is ours. */
+export async function withApp<T>(title: string, ask: (app: string | null) => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask(null);
+  } catch (error) {
+    if (!(error instanceof Refusal) || error.failure.code !== "SeveralApps") throw error;
+    const names = (error.failure.detail ?? "").split("\n");
+    const app = await vscode.window.showQuickPick(names, { title, placeHolder: vscode.l10n.t("Which container app is the endpoint?") });
+    return app === undefined ? undefined : ask(app);
+  }
+}
+
+/** The parameters file that is named for a folder; null: the one that is there. */
+export function parametersSetting(folder: vscode.WorkspaceFolder): string | null {
+  return vscode.workspace.getConfiguration("slipway", folder.uri).get("parameters", "").trim() || null;
 }
 
 /** Whether an app whose GPU is awake for long without an answer is stopped. */

@@ -1,20 +1,23 @@
 // Check inference set-up: what would keep Provision from working, before anything is made. The table goes to the log, what
 // stands in a parameters file to the Problems panel.
 import * as vscode from "vscode";
-import { follow, say } from "./messages";
-import type { Rooms } from "./operate";
+import { installWay, OUTSIDE } from "./bicep";
+import { follow, say, type Way } from "./messages";
+import { parametersSetting, withApp, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { CheckLine, Fitting, Verdict } from "./protocol";
 
 export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { subscription, resourceGroup }: Target): Promise<void> {
   const title = vscode.l10n.t("Check inference set-up");
   rooms.problems.clear(folder);
-  const found = await rooms.credentials.attended(() =>
-    follow(title, rooms.sidecar, (operation, _consents, stop) =>
-      rooms.sidecar.ask(
-        "slipway/preflight",
-        { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, operation },
-        stop,
+  const found = await withApp(title, (app) =>
+    rooms.credentials.attended(() =>
+      follow(title, rooms.sidecar, (operation, _consents, stop) =>
+        rooms.sidecar.ask(
+          "slipway/preflight",
+          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), app, operation },
+          stop,
+        ),
       ),
     ),
   );
@@ -22,7 +25,7 @@ export async function preflight(rooms: Rooms, folder: vscode.WorkspaceFolder, { 
   rooms.problems.show(folder, found.problems);
   for (const each of found.checks) write(rooms.log, each);
   if (found.fitting !== null) for (const each of fitting(found.fitting)) rooms.log.info(each);
-  await tell(rooms.log, found.checks, found.problems.length > 0);
+  await tell(rooms.log, found.checks, found.problems.length > 0, found.checks.some(({ code }) => code === OUTSIDE) ? [installWay(folder)] : []);
 }
 
 function write(log: vscode.LogOutputChannel, { name, verdict, sentence, remedy, parameter, at }: CheckLine): void {
@@ -50,12 +53,12 @@ function fitting({ fits, why }: Fitting): readonly string[] {
   return [vscode.l10n.t("What would fit:"), ...lines, say(why)];
 }
 
-async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], inFiles: boolean): Promise<void> {
+async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], inFiles: boolean, more: readonly Way[]): Promise<void> {
   const of = (verdict: Verdict): readonly CheckLine[] => checks.filter((each) => each.verdict === verdict);
   const [failed, doubtful, unread] = [of("FAIL"), of("WARN"), of("UNVERIFIED")];
   const show = vscode.l10n.t("Show log");
   const problems = vscode.l10n.t("Show problems");
-  const ways = inFiles ? [problems, show] : [show];
+  const ways = [...(inFiles ? [problems, show] : [show]), ...more.map(({ title }) => title)];
   const [first] = failed;
   const facts = { failed: String(failed.length), doubtful: String(doubtful.length), unread: String(unread.length) };
   const chosen =
@@ -70,5 +73,6 @@ async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], 
           ...ways,
         );
   if (chosen === show) log.show();
+  await more.find(({ title }) => title === chosen)?.go();
   if (chosen === problems) await vscode.commands.executeCommand("workbench.actions.view.problems");
 }

@@ -1,48 +1,78 @@
 // The Problems panel: places in the project's files that keep, or may keep, the code from starting.
 import * as vscode from "vscode";
+import type { Told } from "./client";
 import { say } from "./messages";
+import { sameLine, untold } from "./overlap";
 import type { FileProblem } from "./protocol";
 
 export class Problems implements vscode.Disposable {
-  private readonly shown = new Map<string, Set<string>>();
   private readonly collection = vscode.languages.createDiagnosticCollection("slipway");
-  private readonly told = new Map<string, readonly vscode.Diagnostic[]>();
+  /** What the commands told, by file; `folder`: of which project it is. */
+  private readonly found = new Map<string, { readonly folder: string; readonly diagnostics: readonly vscode.Diagnostic[] }>();
+  /** What is told of the files that are open. */
+  private readonly edited = new Map<string, Told>();
+  private readonly shown = new Map<string, string>();
+  private readonly listening: readonly vscode.Disposable[];
+
+  constructor() {
+    this.listening = [
+      vscode.workspace.onDidSaveTextDocument(({ uri }) => { this.forget(uri.toString()); }),
+      vscode.languages.onDidChangeDiagnostics(({ uris }) => { for (const uri of uris) this.refresh(uri); }),
+    ];
+  }
 
   dispose(): void {
+    for (const each of this.listening) each.dispose();
     this.collection.dispose();
   }
 
   /** Forgets what was said of a folder's files. */
   clear(folder: vscode.WorkspaceFolder): void {
-    for (const file of this.shown.get(folder.uri.toString()) ?? []) this.collection.delete(vscode.Uri.file(file));
-    this.shown.delete(folder.uri.toString());
+    for (const [file, { folder: of }] of this.found) if (of === folder.uri.toString()) this.forget(file);
   }
 
   /** Adds problems to what is shown. */
   show(folder: vscode.WorkspaceFolder, problems: readonly FileProblem[]): void {
-    const key = folder.uri.toString();
-    this.shown.set(key, new Set([...(this.shown.get(key) ?? []), ...problems.map(({ file }) => file)]));
     for (const file of new Set(problems.map((each) => each.file))) {
-      const here = problems.filter((each) => each.file === file);
-      this.tell(vscode.Uri.file(file), here.map(diagnostic));
+      const uri = vscode.Uri.file(file);
+      const diagnostics = problems.filter((each) => each.file === file).map(diagnostic);
+      this.found.set(uri.toString(), { folder: folder.uri.toString(), diagnostics });
+      this.refresh(uri);
     }
   }
 
   /** What is told of a file while it is edited: of a line that it names, nothing is told a second time here. */
-  heard(uri: vscode.Uri, diagnostics: readonly vscode.Diagnostic[]): void {
-    this.told.set(uri.toString(), diagnostics);
-    const shown = this.collection.get(uri);
-    if (shown !== undefined && shown.length > 0) this.tell(uri, shown);
+  heard(told: Told): void {
+    const key = told.uri.toString();
+    this.edited.set(key, told);
+    this.shown.delete(`edited ${key}`);
+    this.refresh(told.uri);
   }
 
-  private tell(uri: vscode.Uri, diagnostics: readonly vscode.Diagnostic[]): void {
-    const told = this.told.get(uri.toString()) ?? [];
-    this.collection.set(uri, diagnostics.filter((each) => !told.some((other) => same(each, other))));
+  /** What was told of a file that has changed since; the next command tells it anew. */
+  private forget(file: string): void {
+    if (this.found.delete(file)) this.refresh(vscode.Uri.parse(file));
   }
-}
 
-function same(one: vscode.Diagnostic, other: vscode.Diagnostic): boolean {
-  return one.range.start.line === other.range.start.line;
+  private refresh(uri: vscode.Uri): void {
+    const key = uri.toString();
+    const edited = this.edited.get(key);
+    const found = this.found.get(key);
+    if (edited === undefined && found === undefined && !this.collection.has(uri)) return;
+    const all = vscode.languages.getDiagnostics(uri);
+    const told = untold(edited?.diagnostics ?? [], all);
+    const left = untold(found?.diagnostics ?? [], all).filter((each) => !told.some((other) => sameLine(each, other)));
+    // Only what differs is set: each time that something is set, all that listens is told of it, and this listens.
+    if (edited !== undefined && this.differs(`edited ${key}`, told)) edited.show(told);
+    if (this.differs(`found ${key}`, left)) this.collection.set(uri, left);
+  }
+
+  private differs(key: string, diagnostics: readonly vscode.Diagnostic[]): boolean {
+    const now = JSON.stringify(diagnostics.map(({ range, message, severity }) => [range, message, severity]));
+    if (this.shown.get(key) === now) return false;
+    this.shown.set(key, now);
+    return true;
+  }
 }
 
 function diagnostic({ line, column, message, certain }: FileProblem): vscode.Diagnostic {

@@ -12,6 +12,41 @@ export type Remedy = "start" | "deploy" | "provision" | "rollback" | "logs" | "s
 export type Verdict = "PASS" | "WARN" | "FAIL" | "UNVERIFIED";
 export type PlanAction = "create" | "update" | "unchanged" | "delete";
 
+export interface BicepChecked {
+  readonly file: string;
+  readonly compilations: readonly BicepCompilation[];
+  readonly agree: boolean | null;
+  readonly sentence: Sentence | null;
+}
+
+export interface BicepCheckParams {
+  readonly operation: string;
+  readonly folder: string;
+  readonly file: string;
+  readonly compiler: "auto" | "cli" | "own";
+}
+
+export interface BicepCompilation {
+  readonly compiler: "cli" | "own";
+  readonly version: string | null;
+  readonly path: string | null;
+  readonly outcome: "compiled" | "refused" | "outside" | "failed";
+  readonly sentence: Sentence;
+  readonly problems: readonly FileProblem[];
+}
+
+export interface BicepInstalled {
+  readonly version: string;
+  readonly path: string;
+  readonly before: boolean;
+}
+
+export interface BicepInstallParams {
+  readonly operation: string;
+  readonly version: string | null;
+  readonly consents: readonly string[];
+}
+
 export interface CancelParams {
   readonly operation: string;
   readonly folder: string;
@@ -191,6 +226,26 @@ export interface EvaluationVerdict {
   readonly measure: "passes" | "exact" | "contains" | "regex" | "schema" | "tokenF1" | "rougeL" | "chrf" | "bleu" | "answered" | "finished" | "characters" | "tokens" | "latency" | "tokensPerSecond";
   readonly word: "better" | "worse" | "can't tell";
   readonly sentence: Sentence;
+}
+
+export interface CiInit {
+  readonly top: string;
+  readonly file: string;
+  readonly fate: "created" | "replaced" | "unchanged";
+  readonly environment: string;
+  readonly variables: readonly CiVariable[];
+  readonly commands: readonly string[];
+}
+
+export interface CiInitParams {
+  readonly folder: string;
+  readonly branch: string;
+}
+
+export interface CiVariable {
+  readonly name: string;
+  readonly value: string | null;
+  readonly about: string;
 }
 
 export interface Created {
@@ -381,6 +436,8 @@ export interface Plan {
   readonly digest: string;
   readonly nothing: boolean;
   readonly folder: string;
+  readonly parameters: string | null;
+  readonly app: string | null;
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
@@ -395,6 +452,7 @@ export interface Plan {
   readonly price: PlanPrice;
   readonly notes: readonly Sentence[];
   readonly checks: readonly CheckLine[];
+  readonly problems: readonly FileProblem[];
   readonly unforeseen: Sentence | null;
   readonly raw: string | null;
   readonly markdown: Sentence;
@@ -418,6 +476,8 @@ export interface PlanParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
+  readonly app: string | null;
   readonly raw: boolean;
 }
 
@@ -482,6 +542,8 @@ export interface PreflightParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
+  readonly app: string | null;
 }
 
 export interface Deployed {
@@ -715,6 +777,7 @@ export interface ResourceGroups {
 export interface Location {
   readonly name: string;
   readonly displayName: string;
+  readonly gpus: readonly string[] | null;
 }
 
 export interface Locations {
@@ -754,6 +817,8 @@ export interface ProvisionParams {
   readonly cloud: CloudName;
   readonly subscriptionId: string;
   readonly resourceGroup: string;
+  readonly parameters: string | null;
+  readonly app: string | null;
   readonly consents: readonly string[];
   readonly digest: string | null;
   readonly begins: boolean;
@@ -854,6 +919,7 @@ export interface Methods {
   readonly "slipway/createResourceGroup": { readonly params: CreateResourceGroupParams; readonly result: ResourceGroup };
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
   readonly "slipway/init": { readonly params: InitParams; readonly result: Created };
+  readonly "slipway/ciInit": { readonly params: CiInitParams; readonly result: CiInit };
   readonly "slipway/updateFiles": { readonly params: UpdateFilesParams; readonly result: FilesUpdate };
   readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
   readonly "slipway/plan": { readonly params: PlanParams; readonly result: Plan };
@@ -885,6 +951,8 @@ export interface Methods {
   readonly "slipway/sample": { readonly params: SampleParams; readonly result: Sampled };
   readonly "slipway/evaluate": { readonly params: EvaluateParams; readonly result: Evaluated };
   readonly "slipway/evaluationCases": { readonly params: EvaluationCasesParams; readonly result: EvaluationCases };
+  readonly "slipway/bicepCheck": { readonly params: BicepCheckParams; readonly result: BicepChecked };
+  readonly "slipway/bicepInstall": { readonly params: BicepInstallParams; readonly result: BicepInstalled };
 }
 
 export interface Callbacks {

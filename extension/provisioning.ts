@@ -2,18 +2,24 @@
 import * as vscode from "vscode";
 import { Refusal } from "./client";
 import { follow, say } from "./messages";
-import { operate, type Rooms } from "./operate";
+import { operate, parametersSetting, withApp, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { Plan, Provisioned } from "./protocol";
 
 /** `given`: consents that a person has given already. Undefined where nothing was to be done, or the person wants nothing done. */
-export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target, given: readonly string[] = []): Promise<Provisioned | undefined> {
+export function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target, given: readonly string[] = []): Promise<Provisioned | undefined> {
+  return withApp(title, (app) => byPlanOf(app, rooms, folder, title, target, given));
+}
+
+async function byPlanOf(app: string | null, rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, target: Target, given: readonly string[]): Promise<Provisioned | undefined> {
   for (;;) {
-    const plan = await planned(rooms, folder, title, target);
+    rooms.problems.clear(folder);
+    const plan = await planned(app, rooms, folder, title, target);
     if (plan === undefined) return undefined;
+    if (plan !== UNDER_WAY) rooms.problems.show(folder, plan.problems);
     if (plan !== UNDER_WAY && !(await agreed(rooms, folder, plan))) return undefined;
     try {
-      return await carriedOut(rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest, given);
+      return await carriedOut(app, rooms, folder, title, target, plan === UNDER_WAY ? null : plan.digest, given);
     } catch (error) {
       if (refusedAs(error, "PlanChanged")) {
         void vscode.window.showWarningMessage(vscode.l10n.t("Something has changed since this plan was made, so nothing was done. Here is the new plan."));
@@ -26,13 +32,13 @@ export async function provisionByPlan(rooms: Rooms, folder: vscode.WorkspaceFold
 /** A deployment of this project runs already: it is followed, and nothing else is begun without a plan. */
 const UNDER_WAY = Symbol("under way");
 
-async function planned(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target): Promise<Plan | typeof UNDER_WAY | undefined> {
+async function planned(app: string | null, rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target): Promise<Plan | typeof UNDER_WAY | undefined> {
   try {
     return await rooms.credentials.attended(() =>
       follow(title, rooms.sidecar, (operation, _consents, stop) =>
         rooms.sidecar.ask(
           "slipway/plan",
-          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, raw: false, operation },
+          { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), app, raw: false, operation },
           stop,
         ),
       ),
@@ -58,11 +64,11 @@ async function agreed(rooms: Rooms, folder: vscode.WorkspaceFolder, plan: Plan):
   return (await vscode.window.showInformationMessage(message, apply, vscode.l10n.t("Not now"))) === apply;
 }
 
-function carriedOut(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target, digest: string | null, given: readonly string[]): Promise<Provisioned | undefined> {
+function carriedOut(app: string | null, rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, { subscription, resourceGroup }: Target, digest: string | null, given: readonly string[]): Promise<Provisioned | undefined> {
   return operate(rooms, title, (operation, consents, stop) =>
     rooms.sidecar.ask(
       "slipway/provision",
-      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, consents: [...given, ...consents], digest, begins: digest !== null, operation },
+      { folder: folder.uri.fsPath, cloud: subscription.cloud, subscriptionId: subscription.id, resourceGroup, parameters: parametersSetting(folder), app, consents: [...given, ...consents], digest, begins: digest !== null, operation },
       stop,
     ),
   );

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import sidecar.armlang.bicep_tree as t
 from sidecar.armlang import bicep_types as types
@@ -12,9 +13,9 @@ from sidecar.armlang.bicep_bodies import Bodies
 from sidecar.armlang.bicep_check import Checker, Taken
 from sidecar.armlang.bicep_emit import Json
 from sidecar.armlang.bicep_findings import Fault, Reader, Report, Unreadable
-from sidecar.armlang.bicep_lexer import Directive, quiet
+from sidecar.armlang.bicep_linter import RULES, lint
 from sidecar.armlang.bicep_names import Names, Symbol
-from sidecar.armlang.bicep_parser import parse
+from sidecar.armlang.bicep_parser import STATED, parse
 from sidecar.armlang.bicep_places import Places
 from sidecar.armlang.bicep_rules import Rules, has
 from sidecar.armlang.bicep_template import Builder
@@ -24,19 +25,75 @@ from sidecar.words.refused import Finding, Refused
 _DEEPEST = 30
 """Modules within modules."""
 _LONGEST = 1_048_576
-_UNUSED = {"param": "no-unused-params", "var": "no-unused-vars", "existing": "no-unused-existing-resources"}
-LINTED = frozenset(_UNUSED.values())
+Levels = Mapping[str, str]
+LINTED = frozenset(RULES)
 """The linter's rules that are known here."""
 
 
-def compile_file(name: str, source: str, reader: Reader, rules: frozenset[str] = frozenset()) -> dict[str, Json]:
+@dataclass(frozen=True)
+class Made:
+    template: dict[str, Json]
+    warnings: tuple[Finding, ...] = ()
+
+
+def compile_file(name: str, source: str, reader: Reader, levels: Levels | None = None) -> dict[str, Json]:
+    """As `made_of`, without the warnings."""
+    return made_of(name, source, reader, levels).template
+
+
+def made_of(name: str, source: str, reader: Reader, levels: Levels | None = None) -> Made:
     """Compiles the file `name` (as messages call it); modules and loaded files come from the reader. Raises Refused.
 
-    `rules`: the linter's that are errors."""
-    unit = _Compilation(reader, rules).unit(name, source, ())
+    `levels`: of the linter's rules, where they are stated: error, warning, off."""
+    unit = _Compilation(reader, levels or {}).unit(name, source, ())
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
-    return unit.template()
+    return Made(unit.template(), tuple(dict.fromkeys(unit.warnings())))
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A parameter's value, of a parameters file. `at`: of the name."""
+
+    name: str
+    node: t.Node
+    at: t.Place
+
+
+@dataclass(frozen=True)
+class Statements:
+    """`variables`: as a template has them, those of the parameters among them. `using`: the path of the template."""
+
+    using: str
+    using_at: t.Place
+    stated: tuple[Statement, ...]
+    nodes: tuple[t.Node, ...]
+    variables: dict[str, Json]
+
+
+def statements_of(name: str, source: str, reader: Reader) -> Statements:
+    """Of a parameters file. Raises Refused."""
+    unit = _Compilation(reader, dict.fromkeys(LINTED, "off")).unit(name, source, (), stating=True)
+    for symbol in unit.places.late if not unit.findings() else ():
+        unit.report.add(symbol.at, OUTSIDE, what="what only a deployment knows, in a parameters file")
+    metadata = unit.places.names.values["metadata"]
+    if not metadata and not unit.findings():
+        unit.report.add(t.Place(1, 1), "#using")
+    if found := unit.findings():
+        raise Refused(list(dict.fromkeys(found)))
+    values = [
+        each.value for each in unit.places.names.symbols if each.value is not None and each.value.value is not None
+    ]
+    template = unit.template()
+    return Statements(
+        using=str(t.constant(metadata[0].value)),
+        using_at=metadata[0].at,
+        stated=tuple(
+            Statement(each.name, each.value, each.at) for each in values if each.type == STATED and each.value
+        ),
+        nodes=tuple(each.value for each in values if each.value),
+        variables=cast("dict[str, Json]", template["variables"]),
+    )
 
 
 @dataclass
@@ -44,6 +101,7 @@ class _Unit:
     """One file, read and checked."""
 
     report: Report
+    places: Places
     taken: Taken
     template: Callable[[], dict[str, Json]]
     modules: list[_Unit] = field(default_factory=list["_Unit"])
@@ -52,23 +110,28 @@ class _Unit:
         own = [found for _, found in sorted(self.report.findings.items())]
         return own + [each for one in self.modules for each in one.findings()]
 
+    def warnings(self) -> list[Finding]:
+        own = [found for _, found in sorted(self.report.warnings.items())]
+        return own + [each for one in self.modules for each in one.warnings()]
+
 
 class _Compilation:
     """Each file is read once, whoever names it."""
 
-    def __init__(self, reader: Reader, rules: frozenset[str]) -> None:
+    def __init__(self, reader: Reader, levels: Levels) -> None:
         self._reader = reader
-        self._rules = rules
+        self._levels = levels
         self._units: dict[str, _Unit] = {}
 
-    def unit(self, name: str, source: str, chain: tuple[str, ...]) -> _Unit:
-        """`chain`: the files that lead here."""
+    def unit(self, name: str, source: str, chain: tuple[str, ...], *, stating: bool = False) -> _Unit:
+        """`chain`: the files that lead here. `stating`: it is a parameters file."""
         report = Report(name)
+        report.stating = stating
         source = source.removeprefix("\ufeff")
         if len(source) > _LONGEST:
             report.add(t.Place(1, 1), OUTSIDE, what="a file of more than {most} characters", most=_LONGEST)
             source = ""
-        declarations, directives = parse(source, report)
+        declarations, directives = parse(source, report, parameters=stating)
         names = Names(declarations, report)
         modules: dict[Symbol, _Unit] = {}
         folder = posixpath.dirname(name)
@@ -85,7 +148,7 @@ class _Compilation:
         rules = Rules(checker, places)
         rules.of_values()
         Bodies(rules, taken).check()
-        self._unused(names, report, directives)
+        lint(places, directives, self._levels, report)
         builder = Builder(places, loaded, taken, {symbol: each.template for symbol, each in modules.items()})
 
         def template() -> dict[str, Json]:
@@ -94,7 +157,7 @@ class _Compilation:
             except Fault as fault:
                 raise Refused([fault.finding(name)]) from fault
 
-        return _Unit(report, _taken(names, report), template, list(modules.values()))
+        return _Unit(report, places, _taken(names, report), template, list(modules.values()))
 
     def _module(self, thing: t.Thing, folder: str, chain: tuple[str, ...]) -> _Unit:
         at = thing.kind_at
@@ -133,13 +196,6 @@ class _Compilation:
                 place = call.arguments[min(error.argument, len(call.arguments) - 1)].at
                 report.add(place, error.key, **{"name": call.function, **error.args_})
         return found
-
-    def _unused(self, names: Names, report: Report, directives: list[Directive]) -> None:
-        """The linter's rules that the checker has, where they are errors."""
-        for symbol in names.symbols:
-            rule = _UNUSED.get("existing" if symbol.existing else symbol.kind, "")
-            if rule in self._rules and not symbol.used and not quiet(directives, rule, symbol.at.line):
-                report.add(symbol.at, rule, name=symbol.name)
 
 
 def _constant(names: Names, node: t.Node) -> str | None:

@@ -251,7 +251,9 @@ class Checker:
             return self._method(call, call.target)
         space = call.target.name if isinstance(call.target, t.Name) else None
         row = bicep_function(call.function)
-        if row is not None and (row.where == "parameters file" or space not in (None, row.space)):
+        if row is not None and (
+            (row.where == "parameters file" and not self.report.stating) or space not in (None, row.space)
+        ):
             row = None
         if row is None or (space is None and call.function in self.names.top):
             if space is not None or call.function not in self.names.top:  # else it was said of the name

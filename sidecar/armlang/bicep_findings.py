@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sidecar.armlang.bicep_tree import Place
@@ -31,6 +32,9 @@ class Report:
     def __init__(self, file: str) -> None:
         self.file = file
         self.findings: dict[tuple[int, int], Finding] = {}
+        self.warnings: dict[tuple[int, int], Finding] = {}
+        self.stating = False
+        """Whether it is a parameters file, which has functions of its own."""
         self.foreign = False
         """Whether resources of another kind than Azure's, or of another scope than a group, may be declared."""
 
@@ -43,6 +47,14 @@ class Report:
 
     def fault(self, fault: Fault) -> None:
         self.findings.setdefault((fault.at.line, fault.at.column), fault.finding(self.file))
+
+    def lint(self, at: Place, rule: str, error: bool, **args: object) -> None:
+        """What a rule of the linter finds."""
+        fault = Fault(at, rule, **args)
+        if error:
+            self.fault(fault)
+        else:
+            self.warnings.setdefault((at.line, at.column), replace(fault.finding(self.file), kind="warning"))
 
 
 class Unreadable(Exception):

@@ -13,15 +13,24 @@ from sidecar.words.bicep_codes import OUTSIDE
 TYPES = ("string", "int", "bool", "array", "object")
 _BUILT_IN = ("any", "resourceInput", "resourceOutput", "resource", "true", "false", "null", "sys")
 _OUTSIDE = ("import", "type", "func", "extension", "provider", "assert", "test", "using")
-_DECLARED = ("param", "var", "resource", "module", "output", "metadata", "targetScope", *_OUTSIDE)
+_DECLARED = ("param", "var", "resource", "module", "output", "metadata", "targetScope", *_OUTSIDE, "extends")
 Decorators = tuple[t.Call, ...]
 
 
-def parse(source: str, report: Report) -> tuple[list[t.Declaration], list[Directive]]:
-    """All declarations in their order, and the directives about diagnostics; what could not be read is reported."""
+STATED = "stated"
+"""The type of what a parameters file states of a parameter, which is read as a variable."""
+USING = "using"
+"""The name of what it states as its template, which is read as metadata."""
+_IN_PARAMETERS = ("param", "var", "using")
+
+
+def parse(source: str, report: Report, *, parameters: bool = False) -> tuple[list[t.Declaration], list[Directive]]:
+    """All declarations in their order, and the directives about diagnostics; what could not be read is reported.
+
+    `parameters`: it is a parameters file."""
     lexer = Lexer(source)
     try:
-        parser = _Parser(lexer.tokens())
+        parser = (_Stating if parameters else _Parser)(lexer.tokens())
     except Fault as fault:
         report.fault(fault)
         return [], []
@@ -194,3 +203,23 @@ class _Parser(Expressions):
         if not isinstance(body, t.ObjectOf):
             raise Fault(body.at, "BCP018#body")
         return condition, loop, body
+
+
+class _Stating(_Parser):
+    """Of a parameters file: values of parameters, variables, and the template that they are of."""
+
+    def _declaration(self) -> t.Declaration:
+        decorators, word = self._decorators(), self.peek()
+        if word.text in _DECLARED and word.text not in _IN_PARAMETERS:
+            raise self.unexpected(OUTSIDE, what="{word} in a parameters file", word=word.text)
+        if word.text not in _IN_PARAMETERS or word.kind != "word":
+            raise self.unexpected("BCP007#parameters", word=word.text)
+        self.next()
+        if word.text == "var":
+            return self._variable(decorators)
+        if word.text == "using":
+            path = self._plain_string("BCP097#using")
+            return t.Value("metadata", USING, path.at, t.Literal(path.pieces[0], path.at))
+        name = self.name("param")
+        self._assign()
+        return t.Value("var", name.name, name.at, self.expression(), decorators, STATED)

@@ -11,12 +11,41 @@ from typing import cast
 
 from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.armlang.values import ExpressionError
+from sidecar.core.app_choice import APP, ENVIRONMENT, MODULE, SHARE, Candidate, apps_elsewhere, chosen
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
 Template = dict[str, object]
 
 _SECURE = {"securestring", "secureobject"}
+_HIDING = {"string": "securestring", "object": "secureObject"}
+_HIDDEN = "slipwayHidden"
+"""In a parameter's metadata: its value is shown nowhere."""
+
+
+@dataclass(frozen=True)
+class VaultSecret:
+    """A parameter's value that only ARM reads: its reference to a secret of a key vault, and where it is stated."""
+
+    reference: Mapping[str, object]
+    where: str
+    """File and line."""
+
+
+def hiding(template: Template, names: Collection[str]) -> Template:
+    """The template with these parameters' values kept secret, by ARM too where their type can be."""
+    if not names:
+        return template
+    declared = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
+    hidden = {name.lower() for name in names}
+    changed = {name: _hidden(each) if name.lower() in hidden else each for name, each in declared.items()}
+    return {**template, "parameters": changed}
+
+
+def _hidden(declared: dict[str, object]) -> dict[str, object]:
+    kind = str(declared.get("type", ""))
+    metadata = cast("dict[str, object]", declared.get("metadata") or {})
+    return {**declared, "type": _HIDING.get(kind.lower(), kind), "metadata": {**metadata, _HIDDEN: True}}
 
 
 def merge_parameters(
@@ -36,7 +65,10 @@ def merge_parameters(
         )
     chosen = {names[name.lower()]: value for name, value in ours.items() if name.lower() in names}
     chosen |= {names[name.lower()]: value for name, value in stated.items()}
-    return {name: {"value": value} for name, value in sorted(chosen.items())}
+    return {
+        name: {"reference": dict(value.reference)} if isinstance(value, VaultSecret) else {"value": value}
+        for name, value in sorted(chosen.items())
+    }
 
 
 def in_casing_of(template: Template, stated: Mapping[str, object]) -> dict[str, object]:
@@ -52,7 +84,12 @@ def has_parameter(template: Template, name: str) -> bool:
 def secure_parameters(template: Template) -> set[str]:
     """Names of the parameters whose values must never be shown, stored or hashed."""
     parameters = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
-    return {name for name, each in parameters.items() if str(each.get("type", "")).lower() in _SECURE}
+    return {
+        name
+        for name, each in parameters.items()
+        if str(each.get("type", "")).lower() in _SECURE
+        or _HIDDEN in cast("dict[str, object]", each.get("metadata") or {})
+    }
 
 
 DEPLOYMENT_PREFIX = "slipway-inference-"
@@ -110,27 +147,30 @@ class GroupFacts:
     location: str
 
 
-def plan_names(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Planned:
-    """Evaluates the names here, as ARM will there, and what else can be known before anything is deployed.
+def plan_names(
+    template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts, app: str | None = None
+) -> Planned:
+    """Evaluates the names here, as ARM will there, and what else can be known before anything is deployed. `app`: ours, where the
+    template does not tell.
 
-    Raises TemplateError for a name that can't be evaluated; of other values those that only ARM knows are left out."""
+    Raises TemplateError for a name that can't be evaluated, and for several apps of which none is known to be ours; of other
+    values those that only ARM knows are left out."""
     scope = _scope(template, parameters, group)
-    names: dict[str, str] = {}
+    found: dict[str, list[Candidate]] = {}
     stated: list[Stated] = []
     opaque: list[str] = []
-    app: dict[str, object] = {}
-    environment: dict[str, object] = {}
-    share: dict[str, object] = {}
+    resources = _keyed_resources(template)
     try:
-        for key, resource in _keyed_resources(template).items():
+        for key, resource in resources.items():
             kind = str(resource["type"]).lower()
             if resource.get("existing") is True or _never(resource.get("condition", True), scope):
                 continue
-            if kind == "microsoft.resources/deployments" or "copy" in resource or "scope" in resource:
+            if kind == MODULE or "copy" in resource or "scope" in resource:
                 opaque.append(key)
                 continue
             name = str(evaluate(resource["name"], scope))
-            names.setdefault(kind, name)
+            told = resource.get("properties", {}) if kind in (APP, ENVIRONMENT, SHARE) else dict[str, object]()
+            found.setdefault(kind, []).append(Candidate(key, name, cast("dict[str, object]", _known(told, scope))))
             stated.append(
                 Stated(
                     key,
@@ -141,28 +181,39 @@ def plan_names(template: Template, parameters: dict[str, dict[str, object]], gro
                     _switch(resource.get("condition")),
                 )
             )
-            properties = cast("dict[str, object]", resource.get("properties", {}))
-            if kind == "microsoft.app/containerapps" and not app:
-                app = cast("dict[str, object]", _known(properties, scope))
-            if kind == "microsoft.app/managedenvironments" and not environment:
-                environment = cast("dict[str, object]", _known(properties, scope))
-            if kind == "microsoft.storage/storageaccounts/fileservices/shares" and not share:
-                share = cast("dict[str, object]", _known(properties, scope))
     except ExpressionError as error:
         raise TemplateError(
             Text("The template's names can't be evaluated: {problem}", problem=error),
             Text("Correct the expression in the Bicep file."),
         ) from error
-    profile, quota = app.get("workloadProfileName"), share.get("shareQuota")
+    elsewhere = _apps_elsewhere({key: resources[key] for key in opaque}, scope, group)
+    outputs = cast("dict[str, object]", template.get("outputs") or {})
+    ours = chosen(found, elsewhere, outputs, lambda value: _unless_known(value, scope), app)
+    properties = {kind: each.properties for kind, each in ours.items()}
+    own, quota = properties.get(APP, {}), properties.get(SHARE, {}).get("shareQuota")
+    profile, profiles = own.get("workloadProfileName"), properties.get(ENVIRONMENT, {}).get("workloadProfiles")
     return Planned(
-        names,
-        cast("dict[str, object] | None", app.get("template")),
+        {kind: each.name for kind, each in ours.items()},
+        cast("dict[str, object] | None", own.get("template")),
         tuple(stated),
         None if profile is None else str(profile),
-        tuple(cast("list[dict[str, object]]", environment.get("workloadProfiles") or [])),
+        tuple(cast("list[dict[str, object]]", profiles or [])),
         tuple(opaque),
         quota if isinstance(quota, int) else None,
     )
+
+
+def _unless_known(value: object, scope: Scope) -> object:
+    found = _known(value, scope)
+    return None if found is _UNKNOWN else found
+
+
+def _apps_elsewhere(opaque: Mapping[str, dict[str, object]], scope: Scope, group: GroupFacts) -> list[str]:
+    def inner(template: Mapping[str, object], given: Mapping[str, object]) -> Scope:
+        known = {name: {"value": value} for name, value in given.items() if value is not None}
+        return _scope(dict(template), known, group)
+
+    return list(apps_elsewhere(opaque, scope, inner))
 
 
 def referring(template: Template, keys: Collection[str]) -> Template:
@@ -195,6 +246,15 @@ def _path(kind: str, name: str) -> str:
     """`Microsoft.A/b/c` and `x/y` as the end of an id: `Microsoft.A/b/x/c/y`."""
     namespace, *types = kind.split("/")
     return "/".join([namespace, *(part for pair in zip(types, name.split("/"), strict=False) for part in pair)])
+
+
+def _id(group: GroupFacts, parts: list[str]) -> str:
+    """As resourceId() puts it together: subscription and group may stand before the type."""
+    at = next((place for place, each in enumerate(parts) if "/" in each), 0)
+    before, kind, names = parts[:at], parts[at], "/".join(parts[at + 1 :])
+    subscription = before[-2] if len(before) > 1 else group.subscription_id
+    name = before[-1] if before else group.name
+    return f"/subscriptions/{subscription}/resourceGroups/{name}/providers/{_path(kind, names)}"
 
 
 def _switch(condition: object) -> str | None:
@@ -245,6 +305,8 @@ def _scope(template: Template, parameters: dict[str, dict[str, object]], group: 
         known = {each.lower(): each for each in declared}
         real = known[name.lower()]
         if real in parameters:
+            if "reference" in parameters[real]:
+                raise ExpressionError(f"The value of the parameter '{real}' is a key vault's secret.")
             return parameters[real]["value"]
         return evaluate(declared[real].get("defaultValue"), scope)
 
@@ -260,6 +322,7 @@ def _scope(template: Template, parameters: dict[str, dict[str, object]], group: 
             "tenantId": group.tenant_id,
         },
         "newguid": lambda: "00000000-0000-0000-0000-000000000000",
+        "resourceid": lambda *parts: _id(group, [str(each) for each in parts]),
     }
     scope = Scope(parameter, variable, functions)
     return scope

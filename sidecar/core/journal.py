@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from sidecar.core.masking import NOTHING
 from sidecar.words.errors import Cancelled
 from sidecar.words.names import LogLevel
 from sidecar.words.text import Text
@@ -90,12 +91,14 @@ class Journal:
         self._stop = stop
         self._leaving = leaving or Leaving()
         self._guarded = False
+        self.mask = NOTHING
+        """What is left out of everything that is told."""
         self._last: tuple[str, dict[str, str]] = ("", {})
 
     def after_cancel(self) -> Journal:
         """The same for what is still to be put in order after a cancel: it does not hear that one any more."""
         steady = Journal(self._file, self._operation, self._listen, threading.Event(), self._leaving, about=self._about)
-        steady._last = self._last
+        steady._last, steady.mask = self._last, self.mask
         return steady
 
     @property
@@ -107,14 +110,15 @@ class Journal:
         """Begins a step: recorded durably, shown as progress. Raises Cancelled when the person has asked for it."""
         self.check()
         self._record(name, facts)
-        self._listen(Event("progress", "info", text, increment))
-        self._listen(Event("log", "info", text))
+        told = self.mask.text(text)
+        self._listen(Event("progress", "info", told, increment))
+        self._listen(Event("log", "info", told))
 
     def progress(self, text: Text) -> None:
-        self._listen(Event("progress", "info", text))
+        self._listen(Event("progress", "info", self.mask.text(text)))
 
     def log(self, text: Text, level: Level = "info") -> None:
-        self._listen(Event("log", level, text))
+        self._listen(Event("log", level, self.mask.text(text)))
 
     @contextmanager
     def guard(self) -> Generator[None]:

@@ -83,26 +83,3 @@ def _problem(file: Path, shown: str, text: str, key: str, sentence: Text) -> Pro
     start = 0 if found is None else found.start()
     line = text.count("\n", 0, start) + 1
     return Problem(str(file), shown, line, start - text.rfind("\n", 0, start), sentence)
-
-
-def not_read(shown: str, canonical: str) -> Text:
-    return Text("{file} is not read: parameters come from {canonical}.", file=shown, canonical=canonical)
-
-
-def bicep_parameters(files: Sequence[tuple[Path, str]]) -> WorkspaceError:
-    """Where nothing else states parameters: the names that these give would be left out without a word."""
-    told = [
-        Problem(str(file), shown, 1, 1, Text("Parameters in Bicep's language are not read: {file}.", file=shown))
-        for file, shown in files
-    ]
-    error = WorkspaceError(
-        told[0].message,
-        Text(
-            "Make a JSON file of it: az bicep build-params --file {file} --outfile "
-            "infra/provision/inference.parameters.json",
-            file=told[0].path,
-        ),
-        code="BicepParameters",
-    )
-    error.problems = tuple(told)
-    return error

@@ -10,6 +10,7 @@ from typing import cast
 from sidecar import __version__
 from sidecar.core.codefiles import Tree, overlaid, read_tree
 from sidecar.core.packages import stated
+from sidecar.core.parameters import in_bicep
 from sidecar.core.project_files import (
     CODE,
     Record,
@@ -57,13 +58,14 @@ class Made:
 
 def scaffold(workspace: Workspace, state: Path, *, beside: bool = False) -> Made:
     """Copies what is missing. A file that exists is left alone; so is the whole of `inference/` where it holds a server of
-    somebody's own, unless ours is to stand `beside` it.
+    somebody's own, unless ours is to stand `beside` it. Parameters in Bicep's language get none in JSON beside them.
 
     What a project keeps of its own (its id, its endpoint) is never copied: the configuration begins with nulls."""
     with told_of_files():
         files = shipped_files(shipped())
         own = () if beside else own_code(workspace, files)
-        wanted = {path: content for path, content in files.items() if not (own and path.startswith(CODE))}
+        left = workspace.parameters_file.relative_to(workspace.folder).as_posix() if in_bicep(workspace) else None
+        wanted = {path: each for path, each in files.items() if path != left and not (own and path.startswith(CODE))}
         return Made(_copied(workspace, state, wanted), own)
 
 

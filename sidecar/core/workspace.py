@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TypeVar, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sidecar.core.jsonedit import strict, with_values
-from sidecar.core.parameter_forms import bicep_parameters, is_placeholder, not_read, refused, wrong_form
+from sidecar.core.parameter_forms import is_placeholder, refused, wrong_form
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
@@ -28,15 +27,6 @@ CONFIG_KEYS = (
     "ACA_APP_ENDPOINT",
 )
 """The documented keys of infra/inference.config.json, in their order."""
-
-SHARED_NAMES = (
-    "storageAccountName",
-    "fileShareName",
-    "acaEnvironmentName",
-    "acaEnvironmentStorageName",
-    "acaLogAnalyticsName",
-)
-"""Parameters whose value in fine-tuning's file is inference's default."""
 
 
 class _Config(BaseModel):
@@ -78,18 +68,11 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Parameters:
-    """What the parameters files state: nulls dropped, fine-tuning's names filled in, and what a person should know."""
-
-    values: dict[str, object]
-    notes: tuple[Text, ...]
-    inherited: frozenset[str] = frozenset()
-    """Of the values, those that only fine-tuning's file states."""
-
-
-@dataclass(frozen=True)
 class Workspace:
+    """`parameters`: the one file that states them, where a person names it."""
+
     folder: Path
+    parameters: Path | None = None
 
     @property
     def infra(self) -> Path:
@@ -116,7 +99,8 @@ class Workspace:
         return self.infra / "provision" / "inference.parameters.json"
 
 
-def open_workspace(folder: str | Path) -> Workspace:
+def open_workspace(folder: str | Path, parameters: str | None = None) -> Workspace:
+    """`parameters`: a file, from the folder."""
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise WorkspaceError(
@@ -126,7 +110,16 @@ def open_workspace(folder: str | Path) -> Workspace:
         raise WorkspaceError(
             Text("The folder {folder} does not exist.", folder=folder), Text("Open the project's folder and try again.")
         )
-    return Workspace(path.resolve())
+    if not parameters:
+        return Workspace(path.resolve())
+    named = path.resolve() / Path(parameters).expanduser()
+    if not named.is_file():
+        raise WorkspaceError(
+            Text("There is no parameters file {file}.", file=named),
+            Text("Name another one (setting slipway.parameters, --parameters), or none."),
+            code="ParametersMissing",
+        )
+    return Workspace(path.resolve(), named)
 
 
 def read_config(workspace: Workspace) -> InferenceConfig:
@@ -146,7 +139,7 @@ def target_of(workspace: Workspace) -> Target:
         raise WorkspaceError(
             Text(
                 "{file} has no value for {keys}.",
-                file=_shown(workspace, workspace.config_file),
+                file=shown(workspace, workspace.config_file),
                 keys=", ".join(missing),
             ),
             Text("Run AI Toolkit: Provision Azure Container Apps for inference, or fill the keys in by hand."),
@@ -175,78 +168,6 @@ def empty_config(workspace: Workspace, keys: Collection[str]) -> None:
         return
     known = _read_object(workspace, workspace.config_file)
     _change(workspace, workspace.config_file, {key: None for key in keys if key in known})
-
-
-def read_parameters(workspace: Workspace) -> Parameters:
-    """The parameters of Provision. Nulls mean default and are dropped; names that fine-tuning states are its defaults."""
-    notes: list[Text] = []
-    values: dict[str, object] = {}
-    for file in _finetuning_parameter_files(workspace):
-        stated = _parameters_of(workspace, file)
-        found = {name.lower(): each for name, each in stated.items()}
-        values |= {name: found[name.lower()] for name in SHARED_NAMES if found.get(name.lower()) is not None}
-    inherited, own = set(values), dict[str, object]()
-    if workspace.parameters_file.exists():
-        own |= _parameters_of(workspace, workspace.parameters_file)
-    documented = workspace.infra / "inference.parameters.json"
-    notes += _bicep_parameters(workspace, stated=workspace.parameters_file.exists() or documented.exists())
-    if documented.exists():
-        notes.append(
-            Text(
-                "{file} is read too, and wins over {canonical}; move its values there.",
-                file=_shown(workspace, documented),
-                canonical=_shown(workspace, workspace.parameters_file),
-            )
-        )
-        own = _over(own, _parameters_of(workspace, documented))
-    stated_here = {name.lower() for name, each in own.items() if each is not None}
-    return Parameters(
-        _over(values, own), tuple(notes), frozenset(each for each in inherited if each.lower() not in stated_here)
-    )
-
-
-def _over(under: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
-    """What is stated later, beside and in place of what is stated before: names differ by more than their casing."""
-    stated = {name: each for name, each in over.items() if each is not None}
-    replaced = {name.lower() for name in stated}
-    return {**{name: each for name, each in under.items() if name.lower() not in replaced}, **stated}
-
-
-def _bicep_parameters(workspace: Workspace, *, stated: bool) -> list[Text]:
-    """Parameters files in Bicep's language are not read: said where there is another one, else refused."""
-    folders = (workspace.infra / "provision", workspace.infra)
-    files = sorted(each for folder in folders for each in folder.glob("*.bicepparam"))
-    if files and not stated:
-        raise bicep_parameters([(each, _shown(workspace, each)) for each in files])
-    canonical = _shown(workspace, workspace.parameters_file)
-    return [not_read(_shown(workspace, each), canonical) for each in files]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something stands in a file; `shown` is how people call the file."""
-
-    file: Path
-    shown: str
-    line: int
-    column: int
-
-
-def stated_at(workspace: Workspace, parameter: str) -> Place | None:
-    """Where a parameter of Provision gets its value; None for one that is left to its default."""
-    files = [workspace.infra / "inference.parameters.json", workspace.parameters_file]
-    shared = parameter.lower() in {each.lower() for each in SHARED_NAMES}
-    files += reversed(_finetuning_parameter_files(workspace)) if shared else ()
-    for file in files:
-        stated = _parameters_of(workspace, file) if file.exists() else {}
-        if not any(each is not None for name, each in stated.items() if name.lower() == parameter.lower()):
-            continue
-        text = strict(read_text(file, _shown(workspace, file)))
-        found = re.search(rf'"{re.escape(parameter)}"\s*:', text, re.IGNORECASE)
-        if found is not None:
-            line = text.count("\n", 0, found.start()) + 1
-            return Place(file, _shown(workspace, file), line, found.start() - text.rfind("\n", 0, found.start()))
-    return None
 
 
 def known_project_id(workspace: Workspace) -> str | None:
@@ -285,7 +206,7 @@ def _change(workspace: Workspace, file: Path, values: Mapping[str, object]) -> N
         write_atomically(file, json.dumps(dict(values), indent=2, ensure_ascii=False) + "\n")
         return
     _read_object(workspace, file)
-    write_atomically(file, with_values(read_text(file, _shown(workspace, file)), values))
+    write_atomically(file, with_values(read_text(file, shown(workspace, file)), values))
 
 
 def write_atomically(file: Path, text: str) -> None:
@@ -304,17 +225,17 @@ def write_atomically(file: Path, text: str) -> None:
         raise
 
 
-def _finetuning_parameter_files(workspace: Workspace) -> list[Path]:
+def finetuning_parameter_files(workspace: Workspace) -> list[Path]:
     places = [workspace.infra / "provision", workspace.infra]
     return [file for place in places if (file := place / "finetuning.parameters.json").exists()]
 
 
-def _parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
+def parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
     document = _read_object(workspace, file)
     parameters = document.get("parameters")
     if not isinstance(parameters, dict):
         raise WorkspaceError(
-            Text("{file} has no object named parameters.", file=_shown(workspace, file)),
+            Text("{file} has no object named parameters.", file=shown(workspace, file)),
             Text("An ARM parameters file has an object parameters; each entry in it is an object with a value."),
         )
     entries = cast("dict[str, object]", parameters)
@@ -342,13 +263,13 @@ def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:
 
 
 def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
-    text = read_text(file, _shown(workspace, file))
+    text = read_text(file, shown(workspace, file))
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip().rstrip(",") == "...":
             raise WorkspaceError(
                 Text(
                     "{file}, line {line}: “...” stands for lines left out of an example.",
-                    file=_shown(workspace, file),
+                    file=shown(workspace, file),
                     line=number,
                 ),
                 Text("Take the line out, or write what belongs there."),
@@ -358,19 +279,19 @@ def _read_object(workspace: Workspace, file: Path) -> dict[str, object]:
         document = json.loads(strict(text))
     except json.JSONDecodeError as error:
         raise WorkspaceError(
-            Text("{file}, line {line}: {problem}", file=_shown(workspace, file), line=error.lineno, problem=error.msg),
+            Text("{file}, line {line}: {problem}", file=shown(workspace, file), line=error.lineno, problem=error.msg),
             Text("Correct the JSON and try again; nothing was changed."),
             code="InvalidJson",
         ) from error
     if not isinstance(document, dict):
-        raise WorkspaceError(Text("{file} must hold a JSON object.", file=_shown(workspace, file)), code="InvalidJson")
+        raise WorkspaceError(Text("{file} must hold a JSON object.", file=shown(workspace, file)), code="InvalidJson")
     return cast("dict[str, object]", document)
 
 
 def _misstated(workspace: Workspace, file: Path, found: list[tuple[str, str, Text]]) -> WorkspaceError:
-    shown = _shown(workspace, file)
-    return refused(file, shown, strict(read_text(file, shown)), found)
+    name = shown(workspace, file)
+    return refused(file, name, strict(read_text(file, name)), found)
 
 
-def _shown(workspace: Workspace, file: Path) -> str:
-    return file.relative_to(workspace.folder).as_posix()
+def shown(workspace: Workspace, file: Path) -> str:
+    return file.relative_to(workspace.folder).as_posix() if file.is_relative_to(workspace.folder) else str(file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sidecar.words.errors import SlipwayError
+from sidecar.words.errors import SlipwayError, TemplateError
 from sidecar.words.names import Verdict
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
@@ -54,13 +54,23 @@ def failed_as(name: str, error: SlipwayError, parameter: str | None = None) -> C
 
 
 def of_files(error: SlipwayError) -> tuple[Check, ...]:
-    """Of parameters that can't be taken: a row for each place. What the cloud has to say depends on them."""
+    """Of a template or parameters that can't be taken: a row for each place. What the cloud has to say depends on them."""
+    name = "template" if isinstance(error, TemplateError) else "parameters"
     wrong = tuple(
-        Check("parameters", "FAIL", each.message, error.suggestion, code=error.code, problem=each)
+        Check(name, "FAIL", each.message, error.suggestion, code=error.code, problem=each)
         for each in error.problems
+        if each.certain or not any(one.certain for one in error.problems)
     )
     unlooked = Text("Nothing else was looked at: it depends on the parameters.")
-    return (*(wrong or (failed_as("parameters", error),)), unverified("everything else", Unread(unlooked)))
+    if name == "template":
+        unlooked = Text("Nothing else was looked at: it depends on the template.")
+        wrong += of_template([each for each in error.problems if not any(one.problem is each for one in wrong)])
+    return (*(wrong or (failed_as(name, error),)), unverified("everything else", Unread(unlooked)))
+
+
+def of_template(warnings: Sequence[Problem]) -> tuple[Check, ...]:
+    """What a compiler warns of."""
+    return tuple(Check("template", "WARN", each.message, problem=each) for each in warnings)
 
 
 def failures(checks: Sequence[Check]) -> tuple[Check, ...]:

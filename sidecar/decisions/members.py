@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 LONGEST = 100
 """Characters of a value that are shown."""
+
+KNOWN_LATER = "known after deployment"
+_LATE = re.compile(r"\[.*\b(reference|list\w*|newGuid)\(.*\]$", re.IGNORECASE | re.DOTALL)
+"""An expression that ARM leaves as it is until it deploys."""
 
 OURS = "SLIPWAY_"
 """Variables whose values are ours to show; another's may be a secret that somebody wrote in plain text."""
@@ -77,6 +82,8 @@ def shown(value: object) -> str:
     """As JSON, without a text's quotes; "–" for nothing."""
     if value is None:
         return "–"
+    if isinstance(value, str) and _LATE.match(value):
+        return KNOWN_LATER
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
     text = " ".join(text.split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from sidecar.core.deployment import Planned, Stated, Template, secure_parameters
+from sidecar.core.masking import NOTHING, Mask
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
 from sidecar.decisions.members import Member, changed, shown
@@ -76,6 +77,8 @@ class Reality:
     """Providers that the subscription has not registered."""
     foreseen: tuple[ResourceChange, ...] | Unread | None
     """What ARM says of the deployment, without its noise; None: it was not asked, for nothing of it could surprise."""
+    mask: Mask = NOTHING
+    """What of it no digest is made of."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,8 @@ def digest_of(found: Reality, work: Work) -> str:
         "remade": work.remade,
         "risks": sorted(work.risks),
     }
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=str).encode()).hexdigest()
+    told = found.mask.json(json.dumps(meaning, sort_keys=True, default=str))
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _line(each: ResourceLine) -> str:

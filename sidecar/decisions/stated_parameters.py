@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.core.deployment import Template
+from sidecar.core.deployment import Template, VaultSecret
 from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
 
@@ -51,7 +51,7 @@ def misstated(template: Template, stated: Mapping[str, object]) -> tuple[Misstat
             near = nearest(name, _parameters(template), 0.7)
             found.append(Misstated(name, "InvalidTemplateParameter", _unknown(name, template, near), near))
             continue
-        sentence = _refused(name, value, known)
+        sentence = None if isinstance(value, VaultSecret) else _refused(name, value, known)
         if sentence is not None:
             found.append(Misstated(name, "InvalidParameterValue", sentence))
     return tuple(found)

@@ -10,11 +10,12 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import shtab
 
 from sidecar import __version__
+from sidecar.core.app_choice import SEVERAL
 from sidecar.core.scaffold import WORKSPACE
 from sidecar.core.workspace import open_workspace, target_of
 from sidecar.doors import questions, terminal, terminal_logs, terminal_operating, terminal_plan
@@ -26,7 +27,7 @@ from sidecar.doors.where import CLOUD, TENANT, UsageError, asked, name_to_id, se
 from sidecar.gateway.session import settings_from
 from sidecar.gateway.trust import trust_this_machine
 from sidecar.wire import protocol as wire
-from sidecar.words.errors import Cancelled, Conflict, ConsentNeeded, SlipwayError, WorkspaceError
+from sidecar.words.errors import Cancelled, Conflict, ConsentNeeded, SlipwayError, TemplateError, WorkspaceError
 from sidecar.words.names import CLOUDS
 from sidecar.words.text import Text
 from sidecar.workflows.context import Context
@@ -140,6 +141,10 @@ def _agree(options: argparse.Namespace, context: Context, shown: Terminal) -> No
     params = {**provision_of(options), "raw": False, "cloud": options.cloud}
     try:
         found = _act("slipway/plan", wire.Plan, params, context, hears=True)
+    except TemplateError as error:
+        _choose_app(error, options)
+        _agree(options, context, shown)
+        return
     except Conflict as error:
         if error.code != "DeploymentUnderWay":
             raise
@@ -195,11 +200,21 @@ def _with_consents(verb: Verb[R], options: argparse.Namespace, context: Context)
         params |= {"consents": consents} if "consents" in takes else {}
         try:
             return _act(verb.method, verb.result, params, context, hears=verb.hears_cancel)
+        except TemplateError as error:
+            _choose_app(error, options)
         except ConsentNeeded as needed:
             agreed = options.yes or (questions.attended() and questions.agreed(needed))
             if not agreed or needed.consent in consents:
                 raise
             consents.append(needed.consent)
+
+
+def _choose_app(error: TemplateError, options: argparse.Namespace) -> None:
+    """Which one of several apps is ours, where somebody can be asked; raises the error where nobody can."""
+    if error.code != SEVERAL or not error.detail or not questions.attended():
+        raise error
+    names = [questions.Choice(each, each) for each in error.detail.splitlines()]
+    options.app = questions.choose("Which container app is the endpoint?", names, None)
 
 
 def _act(method: str, result: type[R], params: Params, context: Context, *, hears: bool = False) -> R:
@@ -241,9 +256,18 @@ def parser_of(program: str) -> argparse.ArgumentParser:
         help="agree to what would be asked (project files, downloads, adding a GPU profile, what ARM's what-if deletes)",
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    groups: dict[str, Any] = {}
     for name, each in VERBS.items():
-        made = verbs.add_parser(name, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES)
+        group, blank, own = name.rpartition(" ")
+        if blank and group not in groups:
+            several = ", ".join(one.rpartition(" ")[2] for one in VERBS if one.startswith(f"{group} "))
+            above = verbs.add_parser(group, help=several)
+            groups[group] = above.add_subparsers(dest="verb", required=True, metavar="VERB")
+        made = groups.get(group, verbs).add_parser(
+            own, help=each.what, description=each.what, parents=[common], epilog=EXIT_CODES
+        )
         each.arguments(made)
+        made.set_defaults(verb=name)
     made = verbs.add_parser(
         COMPLETION, help="print the shell's completion of all this: source it, or put it where yours looks"
     )

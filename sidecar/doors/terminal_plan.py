@@ -27,7 +27,7 @@ def save(file: str, document: dict[str, Any]) -> None:
         ) from problem
 
 
-def taken(file: str) -> dict[str, str]:
+def taken(file: str) -> dict[str, str | None]:
     """What `apply` needs of a plan's file. Raises WorkspaceError for a file that holds no plan."""
     try:
         said: object = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -39,7 +39,8 @@ def taken(file: str) -> dict[str, str]:
         raise _no_plan(file, f"no {', '.join(lacking)}")
     if plan["cloud"] not in CLOUDS:
         raise _no_plan(file, f"its cloud is {plan['cloud']}, which is none of {', '.join(CLOUDS)}")
-    return {key: str(plan[key]) for key in KEYS}
+    named = {key: each if isinstance(each := plan.get(key), str) else None for key in ("parameters", "app")}
+    return {**{key: str(plan[key]) for key in KEYS}, **named}
 
 
 def _no_plan(file: str, problem: str) -> WorkspaceError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any, cast
 
 from sidecar.doors import terminal, terminal_logs, terminal_plan, terminal_preflight
 from sidecar.doors.verb import Params, Verb, folder_of, in_folder, never, nothing, operation_of
+from sidecar.doors.verbs_bicep import BICEP
 from sidecar.doors.verbs_evaluating import EVALUATING
 from sidecar.doors.verbs_files import FILES
 from sidecar.doors.verbs_operating import OPERATING
@@ -36,6 +38,10 @@ def for_provision(parser: argparse.ArgumentParser) -> None:
     in_folder(parser)
     parser.add_argument("--subscription", help="its id or name; asked for on a terminal")
     parser.add_argument("--group", help="the resource group; asked for on a terminal")
+    parser.add_argument("--app", metavar="NAME", help="which container app is ours, where the template makes several")
+    parser.add_argument(
+        "--parameters", metavar="FILE", help="the parameters, a JSON or a .bicepparam file (default: the one in infra/)"
+    )
 
 
 def for_asked_provision(parser: argparse.ArgumentParser) -> None:
@@ -136,7 +142,9 @@ def deploy_of(options: argparse.Namespace) -> Params:
 
 
 def provision_of(options: argparse.Namespace) -> Params:
-    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group}
+    named = None if options.parameters is None else os.path.abspath(options.parameters)
+    own = {"parameters": named, "app": options.app}
+    return {**operation_of(options), **subscription_of(options), "resourceGroup": options.group, **own}
 
 
 VERBS: dict[str, Verb[Any]] = {
@@ -356,6 +364,7 @@ VERBS: dict[str, Verb[Any]] = {
         failed=never,
     ),
     **EVALUATING,
+    **BICEP,
     **OPERATING,
 }
 """Parser, request, text and exit code are read from here and nowhere else."""

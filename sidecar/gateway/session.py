@@ -52,6 +52,9 @@ class CloudProfile:
     platform: Platform | None = None
     """What every image is run on; None: as the image says itself."""
 
+    vaults: bool = True
+    """Whether a deployment's parameters may be secrets of a key vault."""
+
     def trusts_logs_of(self, url: str) -> bool:
         """Whether a log's address, which ARM named, may have the token."""
         parts = urlsplit(url)
@@ -299,6 +302,7 @@ def _local_profile(running: LocalCloud) -> CloudProfile:
         prices=f"{running.data}/api/retail/prices",
         prices_note=Text("These prices are made up: the local cloud runs on this machine and bills nothing."),
         platform=running.image,
+        vaults=False,
     )
 
 

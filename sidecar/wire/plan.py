@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sidecar.wire.message import Message, Operation, Sentence
 from sidecar.wire.preflight import CheckLine
+from sidecar.wire.releases import FileProblem
 from sidecar.words.names import CloudName, PlanAction
 
 
@@ -12,6 +13,10 @@ class PlanParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
+    app: str | None = None
+    """The container app that is ours, where the template makes several and does not tell."""
     raw: bool
     """With ARM's own what-if beside what is meant by it."""
 
@@ -63,6 +68,10 @@ class Plan(Message):
     digest: str
     nothing: bool
     folder: str
+    parameters: str | None
+    """The parameters file that was named; None: none was."""
+    app: str | None
+    """The app that was named; likewise."""
     cloud: CloudName
     subscription_id: str
     resource_group: str
@@ -77,6 +86,8 @@ class Plan(Message):
     price: PlanPrice
     notes: list[Sentence]
     checks: list[CheckLine]
+    problems: list[FileProblem]
+    """Of what these checks warn of, what stands in the person's files."""
     unforeseen: Sentence | None
     raw: str | None
     markdown: Sentence

@@ -12,6 +12,10 @@ class PreflightParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
+    app: str | None = None
+    """The container app that is ours, where the template makes several and does not tell."""
 
 
 class CheckLine(Message):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sidecar.wire.bicep import BicepChecked as BicepChecked
+from sidecar.wire.bicep import BicepCheckParams as BicepCheckParams
+from sidecar.wire.bicep import BicepCompilation as BicepCompilation
+from sidecar.wire.bicep import BicepInstalled as BicepInstalled
+from sidecar.wire.bicep import BicepInstallParams as BicepInstallParams
 from sidecar.wire.cancelling import CancelParams as CancelParams
 from sidecar.wire.cancelling import ProvisionCancelled as ProvisionCancelled
 from sidecar.wire.cancelling import ProvisionTarget as ProvisionTarget
@@ -29,6 +34,9 @@ from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
 from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
 from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
 from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
+from sidecar.wire.files import CiInit as CiInit
+from sidecar.wire.files import CiInitParams as CiInitParams
+from sidecar.wire.files import CiVariable as CiVariable
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -134,8 +142,11 @@ class ResourceGroups(Message):
 
 
 class Location(Message):
+    """`gpus`: that the region offers for apps; empty: none; null: not known."""
+
     name: str
     display_name: str
+    gpus: list[str] | None = None
 
 
 class Locations(Message):
@@ -176,6 +187,10 @@ class ProvisionParams(Operation):
     cloud: CloudName
     subscription_id: str
     resource_group: str
+    parameters: str | None = None
+    """The parameters file, from the folder; None: the one that is there."""
+    app: str | None = None
+    """The container app that is ours, where the template makes several and does not tell."""
     consents: list[str]
     digest: str | None
     """Of the plan that a person said yes to; None: whatever it comes to."""
@@ -292,6 +307,7 @@ METHODS: dict[str, Method] = {
     "slipway/createResourceGroup": Method(CreateResourceGroupParams, ResourceGroup),
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
     "slipway/init": Method(InitParams, Created),
+    "slipway/ciInit": Method(CiInitParams, CiInit),
     "slipway/updateFiles": Method(UpdateFilesParams, FilesUpdate),
     "slipway/preflight": Method(PreflightParams, Preflight),
     "slipway/plan": Method(PlanParams, Plan),
@@ -323,6 +339,8 @@ METHODS: dict[str, Method] = {
     "slipway/sample": Method(SampleParams, Sampled),
     "slipway/evaluate": Method(EvaluateParams, Evaluated),
     "slipway/evaluationCases": Method(EvaluationCasesParams, EvaluationCases),
+    "slipway/bicepCheck": Method(BicepCheckParams, BicepChecked),
+    "slipway/bicepInstall": Method(BicepInstallParams, BicepInstalled),
 }
 """Requests from the extension."""
 

@@ -21,6 +21,7 @@ MESSAGES: Mapping[str, Text] = {
         "{escape} is no escape: there are \\n, \\r, \\t, \\', \\\\, \\$ and \\u{…}; a backslash itself is \\\\."
     ),
     "BCP007": Text("{word} begins no declaration: there are param, var, resource, module, output."),
+    "BCP007#parameters": Text("{word} begins nothing in a parameters file: there are using, param, var."),
     "BCP009": Text("A value is expected here."),
     "BCP009#comma": Text("Nothing follows this comma: take it out."),
     "BCP009#sign": Text("{sign} can't be repeated: put what it stands before in brackets."),
@@ -77,6 +78,10 @@ MESSAGES: Mapping[str, Text] = {
     "BCP087": Text("A list or an object can't stand in a hole: name it first."),
     "BCP091": Text("{path} can't be read: {why}"),
     "BCP097": Text("The path of a module is expected here, as 'modules/app.bicep'."),
+    "BCP097#using": Text("The path of the template is expected here, as 'inference.bicep'."),
+    "#using": Text("A parameters file states its template: using 'inference.bicep'."),
+    "#variable": Text("The environment variable {variable} is not set."),
+    "#value": Text("This can't be evaluated: {problem}"),
     "BCP095": Text("{path} leads back to this file: modules can't name each other in a circle."),
     "BCP098": Text("Paths are written with /, not with \\."),
     "BCP099": Text("allowed needs one value at least."),
@@ -144,6 +149,8 @@ MESSAGES: Mapping[str, Text] = {
     "no-unused-params": Text("Nobody uses the parameter {name}."),
     "no-unused-vars": Text("Nobody uses the variable {name}."),
     "no-unused-existing-resources": Text("Nobody uses the resource {name}."),
+    "use-parent-property": Text("The name of {name} begins with that of {parent}: state parent: {parent} instead."),
+    "use-resource-symbol-reference": Text("{function}() asks the resource {name} of this file: ask {name} itself."),
 }
 _OFFICIAL = {
     "BCP013": {"param": "BCP013", "var": "BCP015", "output": "BCP016", "resource": "BCP017", "module": "BCP096"},

@@ -47,6 +47,11 @@ Verdict = Literal["PASS", "WARN", "FAIL", "UNVERIFIED"]
 PlanAction = Literal["create", "update", "unchanged", "delete"]
 """What a plan does with a resource."""
 
+BicepCompiler = Literal["cli", "own"]
+BicepWish = Literal["auto", "cli", "own"]
+BicepOutcome = Literal["compiled", "refused", "outside", "failed"]
+"""What a compiler does with a file. Outside: ours does not know what it holds. Failed: the compiler itself."""
+
 Remedy = Literal["start", "deploy", "provision", "rollback", "logs", "systemLogs"]
 """A command that may put right what keeps an endpoint from being ready."""
 
@@ -110,6 +115,9 @@ def is_phase(word: object) -> TypeGuard[Phase]:
     """Whether a server's word is one of ours: another version, or another server, may have words of its own."""
     return word in PHASES
 
+
+CiFate = Literal["created", "replaced", "unchanged"]
+"""What became of the workflow of a pipeline; an edited one is refused."""
 
 FileFate = Literal["added", "replaced", "merged", "removed", "conflict", "kept", "deleted", "same"]
 """What becomes of a project's file when a newer Slipway brings others. `kept`: with the person's edits; `deleted`: by them."""

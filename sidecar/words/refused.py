@@ -9,12 +9,13 @@ from typing import Literal
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
-Kind = Literal["mistake", "outside"]
+Kind = Literal["mistake", "outside", "warning"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind`: a mistake, which Microsoft's compiler refuses too, or a feature outside ours, which that one compiles."""
+    """`kind`: a mistake, which Microsoft's compiler refuses too, a feature outside ours, which that one compiles, or a
+    warning, which stops nothing."""
 
     line: int
     column: int
@@ -28,16 +29,18 @@ class Finding:
 
 
 class Refused(TemplateError):
-    """One or more findings; the message is the first one's, with its place."""
+    """One or more findings; the message is the first mistake's, with its place, and says how many more there are."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding], suggestion: Text | None = None) -> None:
         first = next((each for each in findings if each.kind == "mistake"), findings[0])
+        counted = sum(each.kind != "warning" for each in findings)
         place = {"file": first.file, "line": first.line, "column": first.column, "what": first.message}
         message = Text("{file}, line {line}, column {column}: {what}", **place)
-        if len(findings) > 1:
-            message = Text("{first} (And {count} more.)", first=message, count=len(findings) - 1)
-        outside = Text("Install the Bicep CLI (on PATH, or name it in AZD_BICEP_TOOL_PATH), or simplify the file.")
+        if counted > 1:
+            message = Text("{first} (And {count} more.)", first=message, count=counted - 1)
+        outside = Text("Run AI Toolkit: Install the Bicep CLI, name one in slipway.bicep.path, or simplify the file.")
         correct = Text("Correct the file: Microsoft's compiler refuses it too.")
         mistake = first.kind == "mistake"
-        super().__init__(message, correct if mistake else outside, code="BicepMistake" if mistake else "BicepSubset")
+        helps = suggestion or (correct if mistake else outside)
+        super().__init__(message, helps, code="BicepMistake" if mistake else "BicepSubset")
         self.findings = tuple(findings)

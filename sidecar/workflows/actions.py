@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from sidecar.core.choice import Choice, keep_choice, kept_choice, project_key
 from sidecar.core.journal import Journal
-from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning, read_parameters
+from sidecar.core.parameters import SEVERAL, read_parameters
+from sidecar.core.workspace import Workspace, open_workspace, read_config, read_finetuning
 from sidecar.decisions.excerpt import Line, since
 from sidecar.decisions.interruption import OVERTAKES
 from sidecar.gateway import resources
@@ -32,7 +33,7 @@ from sidecar.workflows.answers import (
     where_shown,
 )
 from sidecar.workflows.cancelling import Where, facts_of
-from sidecar.workflows.context import Context, opened, session_for, silent
+from sidecar.workflows.context import Context, masked, opened, session_for, silent, without
 from sidecar.workflows.deploy import PATIENCE, deploy, roll_back
 from sidecar.workflows.diagnose import why_not_ready
 from sidecar.workflows.history import releases
@@ -42,8 +43,9 @@ from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
 from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
-from sidecar.workflows.project_files import files_of, init, update_files_action
+from sidecar.workflows.project_files import ci_init_action, files_of, init, update_files_action
 from sidecar.workflows.provision import provision
+from sidecar.workflows.regions import regions_by_gpu
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
 
@@ -94,8 +96,13 @@ def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.R
 
 def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
     session = _session(params.cloud, params.subscription_id, context)
-    found = resources.locations(session, params.subscription_id)
-    return wire.Locations(locations=[wire.Location(name=name, display_name=shown) for name, shown in found])
+    found = regions_by_gpu(session, params.subscription_id)
+    return wire.Locations(
+        locations=[
+            wire.Location(name=each.name, display_name=each.shown, gpus=None if each.gpus is None else list(each.gpus))
+            for each in found
+        ]
+    )
 
 
 def create_resource_group(params: wire.CreateResourceGroupParams, context: Context) -> wire.ResourceGroup:
@@ -119,9 +126,11 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
         if subscription or group:
             origin = "finetuning" if known.SUBSCRIPTION_ID or known.RESOURCE_GROUP_NAME else "inference"
         provisioned = bool(config.ACA_APP_NAME and config.ACA_APP_ENDPOINT)
-        problems += [wire.sentence(note) for note in read_parameters(workspace).notes]
+        problems += [wire.sentence(note) for note in read_parameters(workspace, context.settings.environ).notes]
     except SlipwayError as error:
-        problems.append(wire.sentence(error.message))
+        problems += (
+            [] if error.code == SEVERAL else [wire.sentence(error.message)]
+        )  # which one counts is stated elsewhere
     older = None
     try:
         older = files_of(workspace, context.settings.state)
@@ -141,18 +150,20 @@ def workspace_summary(params: wire.FolderParams, context: Context) -> wire.Works
 
 
 def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Provisioned:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     prepare(context.settings, cloud, tuple(params.consents), context.patience)
     session = opened(cloud, params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, tuple(params.consents), context)
+    request = _request(session, params, context)
     keep_choice(context.settings.state, workspace.folder, Choice(params.subscription_id, params.resource_group))
     result = journalled(
         "provision",
         workspace,
         params.operation,
         context,
-        lambda journal: provision(workspace, session, request, journal, params.digest, begins=params.begins),
+        lambda journal: masked(
+            journal, lambda: provision(workspace, session, request, journal, params.digest, begins=params.begins)
+        ),
         about=facts_of(Where(cloud, params.subscription_id, params.resource_group)),
     )
     return wire.Provisioned(
@@ -166,27 +177,39 @@ def provision_action(params: wire.ProvisionParams, context: Context) -> wire.Pro
 
 
 def plan_action(params: wire.PlanParams, context: Context) -> wire.Plan:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
     session = opened(cloud, params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, (), context)
-    return shown_plan(workspace, cloud, plan(workspace, session, request, silent(context), raw=params.raw))
+    request = _request(session, params, context)
+    journal = silent(context)
+    found = masked(journal, lambda: plan(workspace, session, request, journal, raw=params.raw))
+    return without(shown_plan(workspace, cloud, found, params), journal)
 
 
 def preflight_action(params: wire.PreflightParams, context: Context) -> wire.Preflight:
-    workspace = open_workspace(params.folder)
+    workspace = open_workspace(params.folder, params.parameters)
     session = opened(cloud_of(context.settings, params.cloud, params.subscription_id), params.subscription_id, context)
-    request = _request(session, params.subscription_id, params.resource_group, (), context)
-    return preflighted(workspace, *preflight_with_fitting(workspace, session, request, silent(context)))
+    request = _request(session, params, context)
+    journal = silent(context)
+    found = masked(journal, lambda: preflight_with_fitting(workspace, session, request, journal))
+    return without(preflighted(workspace, *found), journal)
 
 
 def _request(
-    session: Session, subscription_id: str, group: str, consents: tuple[str, ...], context: Context
+    session: Session, params: wire.ProvisionParams | wire.PlanParams | wire.PreflightParams, context: Context
 ) -> Request:
     listed = () if session.home else resources.subscriptions(session)
-    tenant = next((each.tenant_id for each in listed if each.id == subscription_id), "")
-    environ, state = dict(context.settings.environ), context.settings.state
-    return Request(subscription_id, session.home or tenant, group, consents, environ, state)
+    tenant = next((each.tenant_id for each in listed if each.id == params.subscription_id), "")
+    consents = tuple(params.consents) if isinstance(params, wire.ProvisionParams) else ()
+    return Request(
+        params.subscription_id,
+        session.home or tenant,
+        params.resource_group,
+        consents,
+        dict(context.settings.environ),
+        params.app,
+        context.settings.state,
+    )
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
@@ -329,6 +352,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/createResourceGroup": create_resource_group,
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
+    "slipway/ciInit": ci_init_action,
     "slipway/updateFiles": update_files_action,
     "slipway/preflight": preflight_action,
     "slipway/plan": plan_action,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sidecar.core.parameters import stated_at
 from sidecar.core.sync import Changes
-from sidecar.core.workspace import Workspace, stated_at
+from sidecar.core.workspace import Workspace
 from sidecar.decisions.checks import Check
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
@@ -95,12 +96,14 @@ def _check(workspace: Workspace, each: Check) -> wire.CheckLine:
     )
 
 
-def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> wire.Plan:
+def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument, asked: wire.PlanParams) -> wire.Plan:
     work = found.work
     return wire.Plan(
         digest=found.digest,
         nothing=work.nothing,
         folder=str(workspace.folder),
+        parameters=asked.parameters,
+        app=asked.app,
         cloud=cloud,
         subscription_id=found.subscription,
         resource_group=found.group,
@@ -124,6 +127,7 @@ def shown_plan(workspace: Workspace, cloud: CloudName, found: PlanDocument) -> w
         price=_price(found),
         notes=[wire.sentence(each) for each in found.notes],
         checks=[_check(workspace, each) for each in found.checks],
+        problems=wire.file_problems(problems_of(workspace, found.checks)),
         unforeseen=None if found.unforeseen is None else wire.sentence(found.unforeseen),
         raw=found.said,
         markdown=wire.sentence(markdown(found)),

@@ -5,16 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sidecar.core.journal import Event, Journal, Leaving
+from sidecar.core.masking import mask_error
 from sidecar.core.workspace import Target, open_workspace, read_config
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session, Settings, cloud_of
 from sidecar.gateway.tenants import session_in
 from sidecar.wire import protocol as wire
+from sidecar.words.errors import SlipwayError
 from sidecar.words.names import CloudName
 from sidecar.words.text import Text
+
+T = TypeVar("T")
+M = TypeVar("M", bound=wire.Message)
 
 
 @dataclass(frozen=True)
@@ -62,3 +68,19 @@ def session_for(folder: str, cloud: CloudName, context: Context) -> Session:
 def silent(context: Context) -> Journal:
     """For what only looks, or can be done again at any time: nothing is written down, and a cancel is heard."""
     return Journal(None, "", context.listen, context.stop)
+
+
+def masked(journal: Journal, run: Callable[[], T]) -> T:
+    """What a failure says holds nothing that the journal has found to be hidden."""
+    try:
+        return run()
+    except SlipwayError as error:
+        mask_error(error, journal.mask)
+        raise
+
+
+def without(message: M, journal: Journal) -> M:
+    """The message, with nothing in it that the journal has found to be hidden."""
+    if not journal.mask:
+        return message
+    return type(message).model_validate_json(journal.mask.json(message.model_dump_json(by_alias=True)))

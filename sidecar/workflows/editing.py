@@ -10,18 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from sidecar.core.bicep_places import bicep_cli
+from sidecar.core.compiling import made_by_us
 from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located
-from sidecar.core.template import bicep_cli, template_of
+from sidecar.core.template import template_of
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
-from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_parameters, of_smoke
+from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_evaluation, of_parameters, of_smoke
 from sidecar.decisions.editor_offers import (
     Offer,
     Said,
     in_config,
+    in_evaluation,
     in_parameters,
     in_smoke,
     said_of_key,
@@ -33,19 +36,21 @@ from sidecar.words.refused import Finding as BicepFinding
 from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
-FileKind = Literal["config", "parameters", "smoke", "bicep"]
+FileKind = Literal["config", "parameters", "smoke", "evaluation", "bicep"]
 
 KINDS: Mapping[tuple[str, ...], FileKind] = {
     ("infra", "inference.config.json"): "config",
     ("infra", "provision", "inference.parameters.json"): "parameters",
     ("infra", "inference.parameters.json"): "parameters",
     ("infra", "smoke.json"): "smoke",
+    ("infra", "evaluation.json"): "evaluation",
     ("infra", "provision", "inference.bicep"): "bicep",
 }
 LENSES: Mapping[FileKind, tuple[tuple[Text, str], ...]] = {
     "config": ((Text("Deploy"), "slipway.deploy"), (Text("Provision"), "slipway.provision")),
     "parameters": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
     "smoke": ((Text("Deploy"), "slipway.deploy"),),
+    "evaluation": ((Text("Evaluate"), "slipway.evaluate"), (Text("Deploy"), "slipway.deploy")),
     "bicep": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
 }
 """Above a file: what is done with it, and the extension's command that does it."""
@@ -106,6 +111,8 @@ class Editing:
             offers = in_config(found)
         elif file.kind == "smoke":
             offers = in_smoke(found)
+        elif file.kind == "evaluation":
+            offers = in_evaluation(found)
         else:
             offers = in_parameters(found, self._template(file.folder), self._last(file.folder))
         if found.at == "key" and not found.colon and text[found.place.end :].lstrip().startswith('"'):
@@ -113,7 +120,7 @@ class Editing:
         return found.place, offers
 
     def said(self, file: Edited, text: str, offset: int) -> Said | None:
-        root = None if file.kind in ("bicep", "smoke") else located(text)
+        root = None if file.kind in ("bicep", "smoke", "evaluation") else located(text)
         if root is None:
             return None
         if file.kind == "config":
@@ -125,19 +132,21 @@ class Editing:
             return of_config(root, self._last(file.folder))
         if file.kind == "smoke":
             return of_smoke(root) if root.closed else []
+        if file.kind == "evaluation":
+            return of_evaluation(root) if root.closed else []
         return of_parameters(root, self._template(file.folder), self._last(file.folder))
 
     def _of_bicep(self, file: Edited, text: str) -> list[Finding]:
         """Where Microsoft's compiler is there, Provision uses that one: what ours does not know is no mistake then."""
-        if bicep_cli(dict(self.environ)) is not None:
-            return []
         try:
-            template_of(text, Workspace(file.folder).template_file, file.path, file.folder)
+            if bicep_cli(self.environ) is not None:
+                return []
+            made = made_by_us(text, file.path, file.folder)
         except Refused as refused:
             return [_as_finding(text, file.path.name, each) for each in refused.findings]
         except TemplateError as error:
             return [Finding(_line(text, 1), error.code, error.message)]
-        return []
+        return [replace(_as_finding(text, file.path.name, each), certain=False) for each in made.findings]
 
     def _template(self, folder: Path) -> Template | None:
         """None where it can't be compiled: its own file says why."""

@@ -63,7 +63,7 @@ def look(
         for each in planned.resources
         if (
             known[each.kind]
-            if planned.names[each.kind] == each.name and each.kind in known
+            if planned.names.get(each.kind) == each.name and each.kind in known
             else _is_asked_for(each, environment, gone) and _there(place, each.id, each.api_version, journal)
         )
     }

@@ -14,6 +14,7 @@ from sidecar.gateway.session import cloud_of
 from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import ACTIONS, journal_files, journalled
 from sidecar.workflows.answers import where_shown
+from sidecar.workflows.bicep_action import bicep_check_action, bicep_install_action
 from sidecar.workflows.cancelling import Stopped, cancel, together, where_configured
 from sidecar.workflows.chatting import chat_action, chat_code_action, chat_models_action
 from sidecar.workflows.context import Context, opened, session_for, silent
@@ -168,5 +169,7 @@ EVERY_ACTION: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/sample": sample_action,
     "slipway/evaluate": evaluate_action,
     "slipway/evaluationCases": evaluation_cases_action,
+    "slipway/bicepCheck": bicep_check_action,
+    "slipway/bicepInstall": bicep_install_action,
 }
 """By the wire's method."""

@@ -9,8 +9,9 @@ from typing import TypeVar, cast
 
 from sidecar.core.journal import Journal
 from sidecar.core.last_read import keep_last_read
-from sidecar.core.workspace import Workspace, stated_at
-from sidecar.decisions.checks import Check, Unread, failures, of_files
+from sidecar.core.parameters import stated_at
+from sidecar.core.workspace import Workspace
+from sidecar.decisions.checks import Check, Unread, failures, of_files, of_template
 from sidecar.decisions.fitting import Fitting
 from sidecar.decisions.fitting_text import fitting_lines
 from sidecar.decisions.last_read import last_read
@@ -36,6 +37,7 @@ from sidecar.words.errors import (
     NotFound,
     PreflightFailed,
     SlipwayError,
+    TemplateError,
     Unreachable,
     WorkspaceError,
 )
@@ -61,7 +63,7 @@ def preflight_with_fitting(
     """And, where another profile or region may do what this one can't, what would fit."""
     try:
         plan = resolve(workspace, session, request, journal)
-    except WorkspaceError as error:
+    except (WorkspaceError, TemplateError) as error:
         if not error.problems and error.code != WITHOUT_VALUE:
             raise
         return of_files(error), None
@@ -73,7 +75,7 @@ def preflight_with_fitting(
     checks = judged(facts)
     fitting = would_fit(place, facts, checks, model_bytes(facts))
     remember(workspace, request, plan, facts, checks, fitting=fitting)
-    return checks, fitting
+    return (*of_template(plan.warnings), *checks), fitting
 
 
 def remember(
@@ -86,7 +88,7 @@ def remember(
     fitting: Fitting | None,
 ) -> None:
     """Keeps what was read, for the editor to tell of."""
-    if request.state is not None:
+    if request.state is not None and not plan.mask:  # a file is no place for what is shown nowhere
         moment = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         keep_last_read(request.state, workspace.folder, last_read(facts, checks, plan.values, moment, fitting))
 
@@ -241,7 +243,7 @@ def stop_where_it_fails(
     would fit."""
     for each in checks:
         if each.verdict == "WARN":
-            journal.log(each.sentence, "warning")
+            journal.log(each.sentence if each.problem is None else each.problem.told(), "warning")
         elif each.verdict == "UNVERIFIED":
             journal.log(Text("Unverified: {problem}", problem=each.sentence), "warning")
     failed = failures(checks)

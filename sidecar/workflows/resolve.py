@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sidecar.core.deployment import (
     GroupFacts,
     Planned,
     Template,
+    VaultSecret,
     deployment_name,
     has_parameter,
+    hiding,
     in_casing_of,
     merge_parameters,
     plan_names,
 )
 from sidecar.core.journal import Journal
+from sidecar.core.masking import NOTHING, Mask
 from sidecar.core.parameter_forms import with_problems
+from sidecar.core.parameters import Parameters as Stated
+from sidecar.core.parameters import read_parameters, stated_at
 from sidecar.core.template import load_template
-from sidecar.core.workspace import Parameters as Stated
-from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning, read_parameters, stated_at
+from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning
 from sidecar.decisions.models_on_share import OUR_SERVER
 from sidecar.decisions.profiles import Parameters
 from sidecar.decisions.provisioning import APP, SWITCHES, whose
@@ -41,6 +45,8 @@ class Request:
     resource_group: str
     consents: tuple[str, ...]
     environ: dict[str, str]
+    app: str | None = None
+    """Ours of several, by a person's word."""
     state: Path | None = None
     """Where what was read is kept for the editor; None: nowhere."""
 
@@ -51,7 +57,7 @@ class Plan:
 
     template: Template
     values: dict[str, object]
-    """What the parameters files state."""
+    """What the parameters files state, without what only ARM reads."""
     stated: Parameters
     """The same as ARM takes it."""
     planned: Planned
@@ -61,36 +67,74 @@ class Plan:
     """Of the deployment."""
     ours: bool = True
     """Whether what is deployed to the app is our server, as far as the folder tells."""
+    warnings: tuple[Problem, ...] = ()
+    """What the compiler has to say of the template, and stops nothing."""
+    mask: Mask = NOTHING
+    """What of it is shown nowhere."""
+    all_values: dict[str, object] = field(default_factory=dict[str, object])
+    """Those that only ARM reads among them."""
     fresh: bool = False
     """Whether the project's id was made up just now: nothing knows it yet."""
 
 
 def resolve(workspace: Workspace, session: Session, request: Request, journal: Journal) -> Plan:
     """Raises SlipwayError for a template or parameters that can't be read, and for a group that is not there."""
-    compiled = load_template(workspace.bicep_file, workspace.template_file, request.environ, workspace.folder)
-    parameters = read_parameters(workspace)
+    files = workspace.bicep_file, workspace.template_file
+    compiled = load_template(*files, request.environ, workspace.folder, journal)
+    parameters = read_parameters(workspace, request.environ)
+    mask = journal.mask = Mask(parameters.hidden, parameters.values)
+    refuse_vaults(parameters, session)
     values = usable(compiled.template, parameters)
-    template = with_documented_defaults(compiled.template, values)
+    template = hiding(with_documented_defaults(compiled.template, values), parameters.hidden)
     refuse_misstated(workspace, template, values)
     values = in_casing_of(template, values)
+    plain = {name: each for name, each in values.items() if not isinstance(each, VaultSecret)}
     journal.log(compiled.how)
     for note in (*parameters.notes, *differences(workspace, request)):
         journal.log(note, "warning")
     group = resources.group(session, request.subscription_id, request.resource_group)
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
     stated = merge_parameters(template, values, {})
-    planned = plan_names(template, stated, facts)
+    planned = plan_names(template, stated, facts, request.app or read_config(workspace).ACA_APP_NAME)
     known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
     project = known or str(uuid.uuid4())
     name = deployment_name(template, stated, group.id, project)
     ours = not workspace.code.is_dir() or (workspace.code / OUR_SERVER).is_file()
-    return Plan(template, values, stated, planned, project, group, name, ours=ours, fresh=known is None)
+    return Plan(
+        template,
+        plain,
+        stated,
+        planned,
+        project,
+        group,
+        name,
+        ours=ours,
+        fresh=known is None,
+        warnings=compiled.warnings,
+        mask=mask,
+        all_values=values,
+    )
 
 
 def usable(template: Template, parameters: Stated) -> dict[str, object]:
     """What is stated, without fine-tuning's names that this template has no use for."""
     left = {name for name in parameters.inherited if not has_parameter(template, name)}
     return {name: value for name, value in parameters.values.items() if name not in left}
+
+
+def refuse_vaults(parameters: Stated, session: Session) -> None:
+    """Raises WorkspaceError for secrets of a vault where nobody reads them, before anything is made."""
+    secrets = {name: each for name, each in parameters.values.items() if isinstance(each, VaultSecret)}
+    if session.profile.vaults or not secrets:
+        return
+    name, first = next(iter(secrets.items()))
+    raise WorkspaceError(
+        Text(
+            "{file}: {name} is a secret of a key vault, which the local cloud can't read.", file=first.where, name=name
+        ),
+        Text("State a value for the local cloud, in another parameters file, or provision in Azure."),
+        code="KeyVaultReference",
+    )
 
 
 def refuse_misstated(workspace: Workspace, template: Template, stated: Mapping[str, object]) -> None:

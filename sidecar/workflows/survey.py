@@ -10,7 +10,7 @@ from sidecar.core.deployment import Template, merge_parameters, referring
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import CONFIG_KEYS, Workspace, known_project_id, read_config
 from sidecar.decisions.app_changes import Change, Standing, app_change
-from sidecar.decisions.checks import Check, Unread
+from sidecar.decisions.checks import Check, Unread, of_template
 from sidecar.decisions.hub_base import TOKEN, TOKEN_SECRET, token_change
 from sidecar.decisions.plan import Reality, Work, outputs_of, work_of
 from sidecar.decisions.preflight import judged
@@ -101,6 +101,7 @@ def survey(
     checks = judged(facts)
     fitting = would_fit(place, facts, checks, model_bytes(facts))
     remember(workspace, request, plan, facts, checks, fitting=fitting)
+    checks = (*of_template(plan.warnings), *checks)
     stop_where_it_fails(workspace, checks, journal, fitting)
     said: Sequence[Mapping[str, Any]] | None = None
     if plan.planned.opaque or (foresee and work_of(reality).deploys):
@@ -120,6 +121,8 @@ def _reality(
 ) -> Reality:
     app = existing.app
     config = read_config(workspace).model_dump()
+    if app is not None:
+        plan.mask.learn(plan.planned.app_template, app.template)
     at = None if app is None else place.app(app.name)
     return Reality(
         subscription=place.subscription_id,
@@ -139,6 +142,7 @@ def _reality(
         config=config,
         registers=(),
         foreseen=None,
+        mask=plan.mask,
     )
 
 
@@ -207,5 +211,5 @@ def to_send(plan: Plan, existing: Existing, keys: Keys) -> tuple[Template, Param
     made."""
     wanted = wanted_profile(plan.template, plan.planned, plan.stated)
     ours = decisions(plan.template, plan.planned, existing, wanted, plan.project, keys)
-    complete = merge_parameters(plan.template, plan.values, ours)
+    complete = merge_parameters(plan.template, plan.all_values, ours)
     return referring(plan.template, to_refer_to(plan.planned, existing)), complete

@@ -16,8 +16,11 @@ from tests.manual import PAGES, shown_calls
 
 from .conftest import ROOT, Home, Sample, where
 
-ELSEWHERE = {"slipway demo": "tests/e2e/test_start.py"}
-"""As `npm start`, which is the same."""
+ELSEWHERE = {
+    "slipway demo": "tests/e2e/test_start.py",
+    "slipway bicep install": "tests/unit/sidecar/test_bicep_install.py",
+}
+"""As `npm start`, which is the same; and what fetches from where Microsoft releases, which a stand-in plays."""
 
 NOT_HERE = ("az login", "pipx install", "code --install-extension", "pip install slipway-", "npm run package")
 """What is shown beside them and needs an account, a desktop VS Code or another environment: test_wheel.py installs the wheel,
@@ -26,6 +29,7 @@ install.spec.ts the .vsix."""
 BEFORE = (
     "slipway init",
     "slipway update",
+    "slipway bicep check infra/provision/inference.bicep",
     "slipway interrupted",
     "slipway preflight",
     "slipway preflight --json",
@@ -53,6 +57,7 @@ AFTER = (
     "slipway deploy --yes --json",
     "slipway evaluate",
     "slipway evaluate --yes --json",
+    "slipway ci init",
     "slipway mcp",
     "slipway releases",
     "slipway rollback",

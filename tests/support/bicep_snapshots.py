@@ -158,14 +158,14 @@ def _from_vault(entry: dict[str, Any]) -> dict[str, Any]:
 
 def difference(ours: dict[str, Any], official: dict[str, Any]) -> str:
     """What differs first; "" where nothing does."""
-    mine, theirs = (_by_id(each) for each in (ours, official))
+    mine, theirs = (by_id(each) for each in (ours, official))
     for key in sorted(mine.keys() | theirs.keys()):
         if mine.get(key) != theirs.get(key):
             return f"{key}: {mine.get(key)!r} instead of {theirs.get(key)!r}"
     return ""
 
 
-def _by_id(made: dict[str, Any]) -> dict[str, Any]:
+def by_id(made: dict[str, Any]) -> dict[str, Any]:
     """Resources by id, outputs by name; the order of them does not count."""
     found: dict[str, Any] = {}
     for each in made.get("predictedResources", []):

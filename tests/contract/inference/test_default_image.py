@@ -12,10 +12,11 @@ import pytest
 
 from sidecar.core.codefiles import read_tree
 from sidecar.core.deployment import GroupFacts, merge_parameters, plan_names
+from sidecar.core.parameters import read_parameters
 from sidecar.core.releases import Generation
 from sidecar.core.sync import pack
 from sidecar.core.template import load_template
-from sidecar.core.workspace import open_workspace, read_parameters
+from sidecar.core.workspace import open_workspace
 from sidecar.localcloud.core.ports import Promise
 from tests.contract.inference.conftest import (
     KEY,

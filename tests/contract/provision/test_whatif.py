@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from sidecar.core.deployment import merge_parameters
+from sidecar.core.parameters import read_parameters
 from sidecar.core.template import load_template
-from sidecar.core.workspace import known_project_id, read_parameters
+from sidecar.core.workspace import known_project_id
 from sidecar.decisions.prices import Size, meters_of, price_of
 from sidecar.decisions.whatif import ResourceChange, changes_of, meant
 from sidecar.gateway.prices import price_pages

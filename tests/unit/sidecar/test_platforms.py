@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from sidecar.core.template import bicep_cli
+from sidecar.core.bicep_places import bicep_cli
 from sidecar.gateway.local import hindrance
 
 ROOT = Path(__file__).resolve().parents[3]

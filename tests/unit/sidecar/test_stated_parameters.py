@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sidecar.core.deployment import in_casing_of, merge_parameters, plan_names
-from sidecar.core.workspace import Workspace, read_config, read_parameters, stated_at
+from sidecar.core.parameters import read_parameters, stated_at
+from sidecar.core.workspace import Workspace, read_config
 from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
 from sidecar.words.errors import WorkspaceError
 from sidecar.workflows.resolve import SET_BY_US, refuse_misstated, usable
@@ -98,19 +99,12 @@ def test_other_forms_of_an_entry_are_named_as_what_they_are(
     assert said in str(error.value)
 
 
-def test_bicep_parameters_alone_are_refused_and_beside_a_json_file_said(workspace: Workspace) -> None:
-    """They were left aside without a word, and the default names used."""
-    file = workspace.parameters_file.with_name("inference.bicepparam")
+def test_the_case_of_the_field_is_read(workspace: Workspace) -> None:
+    """It was left aside without a word, and the default names used."""
     case = CASES / "inference.bicepparam"
-    file.write_text(case.read_text() if case.exists() else "using './inference.bicep'\n")
-    with pytest.raises(WorkspaceError, match=r"infra/provision/inference\.bicepparam") as error:
-        read_parameters(workspace)
-    assert error.value.code == "BicepParameters"
-    assert "az bicep build-params" in str(error.value.suggestion)
-    assert [each.file for each in error.value.problems] == [str(file)]
-    state(workspace, location={"value": None})
-    (note,) = read_parameters(workspace).notes
-    assert "inference.bicepparam is not read" in str(note)
+    text = case.read_text() if case.exists() else "using './inference.bicep'\nparam acaAppName = 'from-bicepparam'\n"
+    workspace.parameters_file.with_name("inference.bicepparam").write_text(text)
+    assert read_parameters(workspace).values["acaAppName"] == "from-bicepparam"
 
 
 def test_misspelt_mistyped_and_unknown_parameters_are_told_with_their_lines(workspace: Workspace) -> None:

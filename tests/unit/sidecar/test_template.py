@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,7 @@ from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.core.deployment import GroupFacts, deployment_name, merge_parameters, plan_names, secure_parameters
 from sidecar.core.template import load_template
 from sidecar.words.errors import TemplateError
+from tests.support.bicep_standin import standin
 
 GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 
@@ -45,7 +47,7 @@ def test_a_bicep_file_beyond_the_subset_says_which_line_and_what_to_install(file
     files[0].write_text("type own = string\n")
     with pytest.raises(TemplateError, match=r"inference\.bicep, line 1, column 1: .*type") as error:
         load_template(*files, environ={})
-    assert "Bicep CLI" in str(error.value.suggestion)
+    assert "Install the Bicep CLI" in str(error.value.suggestion)
     (problem,) = error.value.problems
     assert (problem.line, problem.column, problem.certain) == (1, 1, False)
 
@@ -60,16 +62,15 @@ def test_a_mistake_gets_no_advice_to_install_a_compiler_that_refuses_it_too(file
 
 
 def test_a_bicep_cli_at_hand_compiles_and_its_complaints_are_shown(files: tuple[Path, Path], tmp_path: Path) -> None:
-    cli = tmp_path / "bicep"
-    cli.write_text(
-        '#!/bin/sh\n[ "$1" = build ] && [ "$3" = --stdout ] && echo \'{"resources": [], "made": "by the CLI"}\'\n'
-    )
-    cli.chmod(0o755)
-    files[0].write_text("param x string\n")
-    assert load_template(*files, environ={"AZD_BICEP_TOOL_PATH": str(cli)}).template["made"] == "by the CLI"
-    cli.write_text("#!/bin/sh\necho 'inference.bicep(1,1) : Error BCP007' >&2\nexit 1\n")
+    environ = {**os.environ, "AZD_BICEP_TOOL_PATH": str(standin(tmp_path / "bin"))}
+    files[0].write_text("type own = string\nparam x own\n")
+    compiled = load_template(*files, environ=environ)
+    assert "_generator" in cast("dict[str, object]", compiled.template["metadata"])
+    assert str(compiled.how) == f"Compiled inference.bicep with the Bicep CLI 0.49.2, {tmp_path / 'bin' / 'bicep'}."
+    assert [(each.line, each.certain) for each in compiled.warnings] == [(2, False)]
+    files[0].write_text("parm x string\n")
     with pytest.raises(TemplateError, match="BCP007"):
-        load_template(*files, environ={"AZD_BICEP_TOOL_PATH": str(cli)})
+        load_template(*files, environ=environ)
 
 
 def test_default_names_equal_fine_tunings(files: tuple[Path, Path]) -> None:

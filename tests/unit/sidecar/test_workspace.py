@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.core.parameters import read_parameters
 from sidecar.core.workspace import (
     CONFIG_KEYS,
     Workspace,
@@ -15,7 +16,6 @@ from sidecar.core.workspace import (
     open_workspace,
     read_config,
     read_finetuning,
-    read_parameters,
     target_of,
     write_atomically,
     write_config,
