@@ -27,10 +27,12 @@ def test_the_tier_of_a_share_is_changed_and_shown(files: Files):
 def test_a_share_made_through_arm_has_its_tier_and_metadata(world: World, group: str, arm: httpx.Client, files: Files):
     account = f"{at(world, group)}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
     share = f"{account}/fileServices/default/shares/byarm"
-    made = arm.put(f"{share}{OF_STORAGE}", json={"properties": {"accessTier": "Cool", "metadata": {"of": "arm"}}})
+    made = arm.put(
+        f"{share}{OF_STORAGE}", json={"properties": {"accessTier": "Cool", "shareQuota": 7, "metadata": {"of": "arm"}}}
+    )
     assert made.status_code in (200, 201), made.text
     shown = files("GET", "byarm", "restype=share").headers
-    assert (shown["x-ms-access-tier"], shown["x-ms-meta-of"]) == ("Cool", "arm")
+    assert (shown["x-ms-access-tier"], shown["x-ms-meta-of"], shown["x-ms-share-quota"]) == ("Cool", "arm", "7")
 
 
 def test_the_tiers_of_a_share_follow_the_kind_of_its_account(world: World, group: str, arm: httpx.Client):
@@ -235,3 +237,15 @@ def test_a_token_for_the_account_itself_is_taken(world: World, files: Files):
         )
         assert found.status_code == (200 if ACCOUNT in audience else 401), found.text
     assert found.headers["www-authenticate"].startswith("Bearer authorization_uri=")
+
+
+def test_what_is_told_of_content_is_told_again(files: Files):
+    told = {
+        "x_ms_cache_control": "no-cache",
+        "x_ms_content_disposition": "attachment",
+        "x_ms_content_encoding": "identity",
+        "x_ms_content_language": "de,en",
+    }
+    files.made("share/told", **told)
+    shown = files("HEAD", "share/told").headers
+    assert [shown[name.removeprefix("x_ms_").replace("_", "-")] for name in told] == list(told.values())

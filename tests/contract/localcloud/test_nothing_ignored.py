@@ -131,6 +131,7 @@ def test_a_what_if_tells_ids_alone_where_that_is_asked(world: World, group: str,
 def test_a_template_hash_is_answered_with_nothing_more(world: World, arm: httpx.Client):
     answer = arm.post(f"/providers/Microsoft.Resources/calculateTemplateHash{V}", json=TEMPLATE).json()
     assert set(answer) == {"minifiedTemplate", "templateHash"}
+    assert '"contentVersion":"1.0.0.0"' in answer["minifiedTemplate"]
 
 
 @pytest.mark.parametrize("days", [5000, 0, 3, "30"])
@@ -163,3 +164,16 @@ def test_an_app_names_its_environment_either_way(world: World, group: str, arm: 
     }
     path = f"{at(world, group)}/providers/Microsoft.App/containerApps/nowhere?api-version=2025-07-01"
     assert "none" in declined(arm.put(path, json=body), 400, "ManagedEnvironmentNotFound")
+
+
+def test_two_workspaces_are_two(world: World, group: str, arm: httpx.Client):
+    paths = [
+        f"{at(world, group)}/providers/Microsoft.OperationalInsights/workspaces/{name}{OF_LOGS}"
+        for name in ("onews", "twows")
+    ]
+    made = [
+        arm.put(path, json={"location": "westus3", "properties": {}}).json()["properties"]["customerId"]
+        for path in paths
+    ]
+    assert [arm.get(path).json()["properties"]["customerId"] for path in paths] == made
+    assert made[0] != made[1]
