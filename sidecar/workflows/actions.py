@@ -201,15 +201,8 @@ def _request(
     listed = () if session.home else resources.subscriptions(session)
     tenant = next((each.tenant_id for each in listed if each.id == params.subscription_id), "")
     consents = tuple(params.consents) if isinstance(params, wire.ProvisionParams) else ()
-    return Request(
-        params.subscription_id,
-        session.home or tenant,
-        params.resource_group,
-        consents,
-        dict(context.settings.environ),
-        params.app,
-        context.settings.state,
-    )
+    where, settings = (params.subscription_id, session.home or tenant, params.resource_group), context.settings
+    return Request(*where, consents, dict(settings.environ), params.app, settings.state)
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:
