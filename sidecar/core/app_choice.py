@@ -43,14 +43,14 @@ def chosen(
     ours: dict[str, Candidate] = {}
     for kind, candidates in found.items():
         wanted = _output(outputs, OUTPUTS.get(kind, ""), known)
-        if kind == APP and wanted is None and len(candidates) + len(elsewhere) > 1:
-            wanted = named
+        if kind == APP and len(candidates) + len(elsewhere) > 1:
             everything = [*(each.name for each in candidates), *elsewhere]
-            if wanted is None or wanted.lower() not in {each.lower() for each in everything}:
+            told = next((each for each in (wanted, named) if each and each.lower() in map(str.lower, everything)), None)
+            if told is None:
                 raise _several(everything)
-        one = candidates[0] if len(candidates) == 1 and kind != APP else _called(candidates, wanted)
-        if one is None and (kind != APP or wanted is None):
-            one = candidates[0]
+            one = _called(candidates, told)  # None: a module or a loop makes it
+        else:
+            one = _called(candidates, wanted) or candidates[0]
         if one is not None:
             ours[kind] = one
     _around(ours, found)

@@ -78,8 +78,16 @@ def test_apps_of_loops_are_named_too_and_none_of_them_is_taken_for_ours() -> Non
     assert planned(f"{APPS}{LOOP}output ACA_APP_NAME string = ui.name\n").names[APP] == "ui"
 
 
-def test_one_app_needs_no_output() -> None:
-    assert planned(APPS[: APPS.index("resource api")]).names[APP] == "ui"
+def test_one_app_needs_no_output_and_is_ours_whatever_that_says() -> None:
+    alone = APPS[: APPS.index("resource api")]
+    assert planned(alone).names[APP] == "ui"
+    assert planned(f"{alone}output ACA_APP_NAME string = 'another'\n").names[APP] == "ui"
+
+
+def test_an_output_that_names_none_of_them_tells_nothing() -> None:
+    with pytest.raises(TemplateError, match=r": ui, api\."):
+        planned(f"{APPS}output ACA_APP_NAME string = 'another'\n")
+    assert planned(f"{APPS}output ACA_APP_NAME string = 'another'\n", "ui").names[APP] == "ui"
 
 
 def test_apps_of_modules_are_named_by_what_they_are_given() -> None:
