@@ -102,7 +102,7 @@ function tell(run: vscode.TestRun, item: vscode.TestItem, done: Evaluated | unde
   if (line === undefined || line.outcome === "unjudged") run.skipped(item);
   else if (line.outcome === "passed") run.passed(item);
   else run.failed(item, messageOf(item, line));
-  for (const { model, text } of line?.answers ?? []) run.appendOutput(`${model}: ${text ?? "-"}\r\n`.replaceAll(/\r?\n/g, "\r\n"), undefined, item);
+  for (const { model, text } of line?.answers ?? []) run.appendOutput(`${model}: ${printable(text ?? "-")}\r\n`.replaceAll(/\r?\n/g, "\r\n"), undefined, item);
 }
 
 /** What was expected beside what the last model said, where a text is expected. */
@@ -111,4 +111,9 @@ function messageOf(item: vscode.TestItem, { sentence, expected, answers }: Evalu
   const message = expected === null ? new vscode.TestMessage(text) : vscode.TestMessage.diff(text, expected, answers.at(-1)?.text ?? "");
   if (item.uri !== undefined && item.range !== undefined) message.location = new vscode.Location(item.uri, item.range);
   return message;
+}
+
+/** A model may answer anything: what steers a terminal is shown, not obeyed. */
+function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (each) => (each === "\r" ? "" : `\\x${each.charCodeAt(0).toString(16).padStart(2, "0")}`));
 }

@@ -188,11 +188,16 @@ async function createGroup(title: string, source: Source, subscription: Subscrip
       step: 2,
       totalSteps: 2,
       placeholder: vscode.l10n.t("Select the region of the new resource group {name}", { name }),
-      choices: [{ meanwhile: [], found: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: each.name, value: each.name }))) }],
+      choices: [{ meanwhile: [], found: source.locations(subscription).then((all) => all.map((each) => ({ label: each.displayName, description: `${each.name}, ${gpusOf(each)}`, value: each.name }))) }],
     });
     if (location === undefined) return undefined;
     if (location !== BACK) return (await source.createResourceGroup(subscription, name, location)).name;
   }
+}
+
+function gpusOf({ gpus }: Location): string {
+  if (gpus === null) return vscode.l10n.t("GPUs not known");
+  return gpus.length === 0 ? vscode.l10n.t("no GPU") : vscode.l10n.t("offers {gpus}", { gpus: gpus.join(", ") });
 }
 
 /** One list. Without a Back button in the first step. Failing to load it is the caller's to show. */

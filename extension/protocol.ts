@@ -228,6 +228,26 @@ export interface EvaluationVerdict {
   readonly sentence: Sentence;
 }
 
+export interface CiInit {
+  readonly top: string;
+  readonly file: string;
+  readonly fate: "created" | "replaced" | "unchanged";
+  readonly environment: string;
+  readonly variables: readonly CiVariable[];
+  readonly commands: readonly string[];
+}
+
+export interface CiInitParams {
+  readonly folder: string;
+  readonly branch: string;
+}
+
+export interface CiVariable {
+  readonly name: string;
+  readonly value: string | null;
+  readonly about: string;
+}
+
 export interface Created {
   readonly created: readonly string[];
   readonly own: readonly string[];
@@ -757,6 +777,7 @@ export interface ResourceGroups {
 export interface Location {
   readonly name: string;
   readonly displayName: string;
+  readonly gpus: readonly string[] | null;
 }
 
 export interface Locations {
@@ -898,6 +919,7 @@ export interface Methods {
   readonly "slipway/createResourceGroup": { readonly params: CreateResourceGroupParams; readonly result: ResourceGroup };
   readonly "slipway/workspace": { readonly params: FolderParams; readonly result: WorkspaceSummary };
   readonly "slipway/init": { readonly params: InitParams; readonly result: Created };
+  readonly "slipway/ciInit": { readonly params: CiInitParams; readonly result: CiInit };
   readonly "slipway/updateFiles": { readonly params: UpdateFilesParams; readonly result: FilesUpdate };
   readonly "slipway/preflight": { readonly params: PreflightParams; readonly result: Preflight };
   readonly "slipway/plan": { readonly params: PlanParams; readonly result: Plan };

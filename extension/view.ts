@@ -79,20 +79,33 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 
   /** Shows this folder from now on. */
   follow(folder: vscode.WorkspaceFolder): void {
-    if (this.folder !== folder) this.status = undefined;
+    if (this.folder !== folder) this.status = this.failure = undefined;
     this.folder = folder;
   }
 
-  /** Reads the state when that needs no set-up and somebody sees it. */
+  /** Reads the state when that needs no set-up and somebody sees it. Whatever fails is said in the view: most who call do not wait. */
   async look(): Promise<void> {
+    try {
+      await this.lookOnce();
+    } catch (error) {
+      this.failed(error);
+    }
+    this.expected = undefined;
+    this.show();
+  }
+
+  private async lookOnce(): Promise<void> {
     const provisioned = await this.findFolder();
     if (provisioned && vscode.workspace.isTrusted && this.status === undefined && this.folder !== undefined) {
       this.expected = (await stated(this.folder, "ACA_APP_ENDPOINT")) ?? null;
       this.show();
     }
     if (provisioned && vscode.workspace.isTrusted && (this.sidecar.isRunning || (await this.mayLook()))) await this.refresh();
-    this.expected = undefined;
-    this.show();
+  }
+
+  private failed(error: unknown): void {
+    this.failure = describe(error);
+    this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
   }
 
   /** The person has come back to the window. */
@@ -129,14 +142,24 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   private async load(): Promise<void> {
     clearTimeout(this.timer);
     if (await this.findFolder()) {
+      const folder = this.folder;
       try {
         const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
-        this.status = await this.sidecar.ask("slipway/status", { folder: this.folder?.uri.fsPath ?? "", cloud });
+        const status = await this.sidecar.ask("slipway/status", { folder: folder?.uri.fsPath ?? "", cloud });
+        // Another folder is shown by now: nothing of this one belongs into its rows.
+        if (this.folder !== folder) {
+          await this.load();
+          return;
+        }
+        this.status = status;
         this.failure = undefined;
         this.lookedAt = Date.now();
       } catch (error) {
-        this.failure = describe(error);
-        this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
+        if (this.folder !== folder) {
+          await this.load();
+          return;
+        }
+        this.failed(error);
       }
       if (this.tree.visible && this.status?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
     } else {

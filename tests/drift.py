@@ -19,7 +19,7 @@ from sidecar.decisions.upgrade import digest_of
 from sidecar.wire.typescript import typescript
 from sidecar.words.names import CLOUDS, PHASES
 from tests import lock, manual
-from tests.support import snapshots
+from tests.support import fates, snapshots
 from tests.support.bicep_text import compile_bicep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +66,7 @@ def problems() -> list[str]:
         + lock.problems()
         + package_problems()
         + name_problems()
+        + fates.problems()
         + subject_problems()
     )
     return found
@@ -281,6 +282,7 @@ def write() -> None:
     for file, text in schema_files().items():
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    fates.README.write_text(fates.with_kept(fates.README.read_text(encoding="utf-8")), encoding="utf-8")
     manual.PAGE.write_text(manual.with_tables(manual.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     snapshots.write()
 

@@ -136,6 +136,8 @@ function finished(id: string): void {
 const KEEP_AFTER = 250;
 
 let drawing = 0;
+/** Whether the person has been told what is in the way of sending. */
+let refused = false;
 let keeping: ReturnType<typeof setTimeout> | undefined;
 
 function change(next: Kept): void {
@@ -173,8 +175,10 @@ function show(): void {
     control.setAttribute("aria-invalid", String(bad.includes(name)));
     setText(problem, bad.includes(name) ? filled(words.outOfRange, { least: String(least), most: String(most) }) : "");
   }
-  // Said where it is chosen, and not only once it is sent.
-  setText(refusal, kept.comparing && kept.model === kept.against ? filled(words.sameModel, { model: kept.model }) : "");
+  // Two of the same are said where they are chosen; what else is in the way, once something was to be sent, for as long as it is.
+  const why = refused ? hindrance() : "";
+  refused = why !== "";
+  setText(refusal, kept.comparing && kept.model === kept.against ? filled(words.sameModel, { model: kept.model }) : why);
   if (busy && document.activeElement === send) stop.hidden = false;
   const hadFocus = document.activeElement === send;
   send.hidden = busy;
@@ -220,9 +224,9 @@ function hindrance(): string {
 
 function ask(): void {
   if (live(kept).length > 0 || input.value.trim() === "") return;
-  const why = hindrance();
-  if (why !== "") {
-    refusal.textContent = why;
+  refused = hindrance() !== "";
+  if (refused) {
+    show();
     document.getElementById("wake")?.focus();
     return;
   }
@@ -245,6 +249,8 @@ function request(): void {
   for (const { id, asked } of kept.turns.at(-1)?.answers ?? []) tell({ type: "ask", id, request: requestFor(kept, asked) });
   setText(told, words.waiting);
   change(kept);
+  // At once: until the next picture the answer of before would stand there as if it were this one.
+  show();
   log.scrollTop = log.scrollHeight;
 }
 

@@ -16,8 +16,8 @@ from inference.api.generation import Generation, raise_failure
 from inference.engine.schedule.sequence import SamplingParams
 from inference.messages import ApiError
 from inference.service import Served, Service
-from inference.web.kept import Choice, KeepingInterface
-from inference.web.speaker import spoken, unspoken
+from inference.web.kept import Choice, KeepingInterface, Log
+from inference.web.speaker import answered, spoken
 from inference.web.whole_turn import SCRIPT
 
 STYLE = """
@@ -26,11 +26,16 @@ h1 { font-size: 1.25rem !important; font-weight: 600; margin: 0 !important; over
 .gradio-container { width: 100% !important; max-width: 60rem !important; margin: 0 auto !important }
 """
 NARROW = "<style>@media (max-width: 40rem) { .gradio-container .main { padding: .75rem !important } }</style>"
+# Open, the options scroll within themselves, and leave half of the screen to the conversation.
+SIDE_BY_SIDE = """<style>
+#options .label-wrap.open + * { max-height: max(10rem, calc(50dvh - 10rem)); overflow-y: auto }
+body:has(#options .label-wrap.open) #log { height: max(12rem, calc(50dvh - 7rem)) !important }
+</style>"""
 READABLE = """<style>
 body:not(.dark) button[role="tab"][aria-selected="true"] { color: var(--primary-700) !important }
 .dark button[role="tab"][aria-selected="true"] { color: var(--primary-300) !important }
 </style>"""  # its own blue is too pale for a text of this size
-HEAD = f"{NARROW}{READABLE}<script>{SCRIPT}</script>"
+HEAD = f"{NARROW}{SIDE_BY_SIDE}{READABLE}<script>{SCRIPT}</script>"
 ASK = "Ask the model something…"
 FONT = ["system-ui", "sans-serif"]  # nothing is fetched
 MONO = ["ui-monospace", "monospace"]
@@ -76,10 +81,10 @@ def page(service: Service) -> Any:
         heading = ui.HTML(titled_page(service, first_choice(service.model())))
         # A box of plain text: the reasons hold names of files and tensors, which anybody may have chosen.
         refused = ui.Textbox(label="On the share, but not served", interactive=False, visible=False, max_lines=6)
-        with ui.Accordion("Model and sampling", open=False, render=True):
+        with ui.Accordion("Model and sampling", open=False, render=True, elem_id="options"):
             model, *sampling = controls(service)
         with ui.Tab("Chat"):
-            Conversation(
+            conversation = Conversation(
                 named_turn(service),
                 textbox=ui.Textbox(  # its label and the buttons' words are what a screen reader says
                     label="Message",
@@ -92,8 +97,12 @@ def page(service: Service) -> Any:
                     stop_btn="Stop",
                 ),
                 additional_inputs=[model, *sampling],
-                chatbot=ui.Chatbot(
-                    label="Conversation", show_label=False, height="max(16rem, calc(100dvh - 16rem))", buttons=["copy"]
+                chatbot=Log(
+                    label="Conversation",
+                    show_label=False,
+                    height="max(16rem, calc(100dvh - 16rem))",
+                    buttons=["copy"],
+                    elem_id="log",
                 ),
                 analytics_enabled=False,
                 flagging_mode="never",
@@ -103,6 +112,8 @@ def page(service: Service) -> Any:
         with ui.Tab("Compare"):
             compare_tab(service, model, sampling)
         asked_elsewhere(service, model, sampling)
+        conversation.tell_of_a_stop()
+        conversation.keep_over_a_reload(blocks)
 
         def state(chosen: str) -> Any:
             """Adapters come and go while the server runs, and some are refused."""
@@ -150,7 +161,7 @@ def controls(service: Service) -> list[Any]:
     """The model to choose and how to draw, in the order in which `turn` and `comparison` take them."""
     ui: Any = gr
     served = service.model()
-    most = min(2048, max(served.engine.context // 2, 16))
+    most = max(16, min(served.engine.context, 16384))  # what a prompt leaves no room for is not given
     authors = served.sampling.differing()  # where they say something; else what suits most chats
     return [
         Choice(
@@ -238,10 +249,7 @@ def named_turn(service: Service) -> Turn:
     plain = turn(service)
 
     async def answer(message: str, history: list[dict[str, Any]], model: str, *more: Any) -> AsyncGenerator[str]:
-        before = [
-            {**each, "content": unspoken(text_of(each["content"]))} if each["role"] == "assistant" else each
-            for each in history
-        ]
+        before = answered([(str(each["role"]), text_of(each["content"])) for each in history])
         async with aclosing(plain(message, before, model, *more)) as texts:
             async for text in texts:
                 yield spoken(model, text)

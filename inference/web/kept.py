@@ -9,11 +9,13 @@ from typing import Any
 import gradio as gr
 from gradio import chat_interface
 
+from inference.web.speaker import UNANSWERED
 from inference.web.stubless import write_no_stubs
 
 write_no_stubs()
 JSON: Any = gr.JSON
 Dropdown: Any = gr.Dropdown
+Chatbot: Any = gr.Chatbot
 ChatInterface: Any = gr.ChatInterface
 
 
@@ -56,6 +58,19 @@ class Choice(Dropdown):
         return payload
 
 
+class Log(Chatbot):
+    """The conversation as it is shown. The page tells it only when no turn is under way: a question that stands last then got no
+    answer, and a bare one would be sent to the model with the next, as if two had been asked at once."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        said: Any = Chatbot.preprocess(self, payload)
+        if said and said[-1]["role"] == "user":
+            return [*said, {"role": "assistant", "content": UNANSWERED}]
+        return said
+
+
 class KeepingInterface(ChatInterface):
     """Gradio's chat, whose memory is the page's."""
 
@@ -67,3 +82,35 @@ class KeepingInterface(ChatInterface):
             ChatInterface.__init__(self, *given, **more)
         finally:
             module.State = plain
+
+    def tell_of_a_stop(self) -> None:
+        """Gradio ends a turn that is stopped without another word, and remembers nothing of it."""
+        inside: Any = self
+        both = [inside.chatbot, inside.chatbot_state]
+        inside.textbox.stop(
+            as_it_is, [inside.chatbot], both, queue=False, show_progress="hidden", api_visibility="private"
+        )
+
+    def keep_over_a_reload(self, blocks: Any) -> None:
+        """In the tab's own storage, which goes with the tab; in no other tab, and nowhere on the server."""
+        inside: Any = self
+        both = [inside.chatbot, inside.chatbot_state]
+        inside.chatbot.change(None, [inside.chatbot], None, js=KEEP, api_visibility="private")
+        blocks.load(None, None, both, js=BRING_BACK, api_visibility="private")
+
+
+def as_it_is(log: Any) -> tuple[Any, Any]:
+    return log, log
+
+
+KEEP = """(log) => {
+  if (!window.slipwayCameBack) return; // an empty log is shown first
+  const text = JSON.stringify(log ?? []);
+  if (text.length < 2_000_000) sessionStorage.setItem("slipway.chat", text);
+  else sessionStorage.removeItem("slipway.chat");
+}"""  # a tab has room for some five million characters; half a conversation would be worse than none
+BRING_BACK = """() => {
+  window.slipwayCameBack = true;
+  const log = JSON.parse(sessionStorage.getItem("slipway.chat") ?? "[]");
+  return [log, { kept: log }];
+}"""

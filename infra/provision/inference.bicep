@@ -177,7 +177,7 @@ import threading
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -311,16 +311,29 @@ async def asked_of(address: Address, method: str, path: str, key: str, body: obj
         reader, writer = await asyncio.open_connection(*address)
     try:
         content = b"" if body is None else json.dumps(body).encode()
-        told = f"Authorization: Bearer {key}\r\n" if key else ""
+        admits = f"Authorization: Bearer {key}\r\n" if key else ""
         stated = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{told}{stated}Connection: close\r\n\r\n".encode())
+        writer.write(
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{admits}{stated}Connection: close\r\n\r\n".encode()
+        )
         writer.write(content)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        length = fields(lines[1:]).get("content-length", "")
-        came = await reader.readexactly(int(length)) if length.isdigit() else await reader.read()
+        told = fields(lines[1:])
+        length = told.get("content-length", "")
+        if told.get("transfer-encoding", "").lower() == "chunked":
+            came = b"".join([each async for each in chunks(reader)])
+        else:
+            came = await reader.readexactly(int(length)) if length.isdigit() else await reader.read()
         return Reply(int(lines[0].split(" ")[1]), came)
     finally:
         writer.close()
+
+
+async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Of an answer of no stated length: a server writes blanks while a long one is computed. EOFError: it has no end."""
+    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+        yield await reader.readexactly(size)
+        await reader.readexactly(2)
 
 
 def folder_for_sockets() -> str:
@@ -1219,12 +1232,21 @@ class Container:
 
 # exchange.py: The exchange of the running release for another one, beside it or in turn, and what this container answers about it.
 
-PATIENCE = 120.0  # seconds for which a checked release waits to be told to take over
+PATIENCE = 120.0  # seconds for which a checked release waits to be told to take over, or asked again
 POLL_SECONDS = 20.0
 MEASURE_SECONDS = 2.0
 MOST_ORDER = 1 << 20  # bytes
+MOST_QUESTION = 4 << 20  # as the server itself takes
 LIVE = ("starting", "checked", "exchanging")
 NEXT = "next release"
+CANDIDATE = "/slipway/candidate"
+HANDED_SECONDS = 220.0  # of a question that is handed on: the ingress waits no longer than 240 s
+HANDED_ON = (
+    ("GET", "/version"),
+    ("GET", "/v1/models"),
+    ("POST", "/v1/completions"),
+    ("POST", "/v1/chat/completions"),
+)
 
 
 class Exchange:
@@ -1237,6 +1259,10 @@ class Exchange:
         self._taken: asyncio.Future[None] | None = None
         self._final = False
         """Whether it has come so far that it can't be discarded."""
+        self._asked = 0
+        """Questions that are handed on to the checked release just now."""
+        self._heard = 0.0
+        """When the last one of them was answered."""
 
     # Its two forms
 
@@ -1285,14 +1311,18 @@ class Exchange:
         self._done(order, pause=0.0)
 
     async def _told_to_take_over(self, server: ServerProcess) -> None:
-        self._taken = asyncio.get_running_loop().create_future()
+        """As long as somebody asks it, it waits: who judges it by many questions takes longer than who asks none."""
+        loop = asyncio.get_running_loop()
+        self._taken, self._heard = loop.create_future(), loop.time()
         self.course.say(state="checked", phase="ready", progress=1.0, detail="")
         allowed = seconds_of("SLIPWAY_TAKE_OVER_SECONDS", PATIENCE)
-        await asyncio.wait([self._taken, server.ends], timeout=allowed, return_when=asyncio.FIRST_COMPLETED)
+        while not (self._taken.done() or server.ended):
+            left = allowed if self._asked else self._heard + allowed - loop.time()
+            if left <= 0:
+                raise NotFit(f"nobody told it to take over within {allowed:.0f} s")
+            await asyncio.wait([self._taken, server.ends], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         if server.ended:
             raise NotFit(ending_of(server))
-        if not self._taken.done():
-            raise NotFit(f"nobody told it to take over within {allowed:.0f} s")
 
     async def _in_turn(self, order: Order, former: ServerProcess | None) -> None:
         loop, container = asyncio.get_running_loop(), self._container
@@ -1400,6 +1430,8 @@ class Exchange:
             return self._discard() if asked.method == "DELETE" else await self._begin(asked)
         elif asked.path == "/slipway/exchange/take-over" and asked.method == "POST":
             return self._take_over(await order_of(asked))
+        elif asked.path.startswith(CANDIDATE) and (asked.method, asked.path.removeprefix(CANDIDATE)) in HANDED_ON:
+            return await self._hand_on(asked, asked.path.removeprefix(CANDIDATE))
         await discard(asked)
         return refusal(404, "NotFound", f"there is no {asked.method} {asked.path}")
 
@@ -1412,7 +1444,13 @@ class Exchange:
             None if serves is None else {"release": serves.release.digest, "generation": serves.release.generation}
         )
         beside = await self._room(serves)
-        own = {"supervisor": 1, "archives": True, "replica": self._container.replica, "seq": self.course.seq}
+        own = {
+            "supervisor": 1,
+            "archives": True,
+            "candidate": True,
+            "replica": self._container.replica,
+            "seq": self.course.seq,
+        }
         return Answer(200, {**own, **self.course.told, "running": running, "beside": beside})
 
     def _may_wait(self, asked: Asked) -> bool:
@@ -1478,6 +1516,22 @@ class Exchange:
             self._taken.set_result(None)
         return Answer(202, {"release": said["release"]})
 
+    async def _hand_on(self, asked: Asked, path: str) -> Answer:
+        """To the release that is checked and waits: its own answer, before anybody else is answered by it."""
+        body = await order_of(asked, MOST_QUESTION) if asked.method == "POST" else None
+        server = self._container.tried
+        if self.course.state != "checked" or server is None:
+            return refusal(409, "NotChecked", "no release waits to take over")
+        self._asked += 1
+        try:
+            reply = await server.ask(asked.method, path, body=body, seconds=HANDED_SECONDS)
+        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            return refusal(503, "NoAnswer", f"the release that waits to take over does not answer: {error}")
+        finally:
+            self._asked -= 1
+            self._heard = asyncio.get_running_loop().time()
+        return Answer(reply.status, reply.json())
+
     def _discard(self) -> Answer:
         if self.course.state not in LIVE or self._task is None:
             return refusal(409, "NothingToDiscard", "no exchange is under way")
@@ -1503,10 +1557,10 @@ def undisturbed(new: Release, former: Release) -> bool:
     return bool(new.packages.requirements) or same_packages(new.place, former.place)
 
 
-async def order_of(asked: Asked) -> dict[str, object]:
+async def order_of(asked: Asked, most: int = MOST_ORDER) -> dict[str, object]:
     """The JSON object of a request; ValueError where it is none."""
     length = asked.length or 0
-    if length > MOST_ORDER:
+    if length > most:
         await discard(asked)
         raise ValueError("an order is short")
     read: object = json.loads(await asked.body.readexactly(length) or b"{}")

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
 LONGEST_PATH = 80  # of a folder for sockets: a socket's whole path may have about a hundred characters
@@ -131,16 +131,29 @@ async def asked_of(address: Address, method: str, path: str, key: str, body: obj
         reader, writer = await asyncio.open_connection(*address)
     try:
         content = b"" if body is None else json.dumps(body).encode()
-        told = f"Authorization: Bearer {key}\r\n" if key else ""
+        admits = f"Authorization: Bearer {key}\r\n" if key else ""
         stated = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{told}{stated}Connection: close\r\n\r\n".encode())
+        writer.write(
+            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{admits}{stated}Connection: close\r\n\r\n".encode()
+        )
         writer.write(content)
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-        length = fields(lines[1:]).get("content-length", "")
-        came = await reader.readexactly(int(length)) if length.isdigit() else await reader.read()
+        told = fields(lines[1:])
+        length = told.get("content-length", "")
+        if told.get("transfer-encoding", "").lower() == "chunked":
+            came = b"".join([each async for each in chunks(reader)])
+        else:
+            came = await reader.readexactly(int(length)) if length.isdigit() else await reader.read()
         return Reply(int(lines[0].split(" ")[1]), came)
     finally:
         writer.close()
+
+
+async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Of an answer of no stated length: a server writes blanks while a long one is computed. EOFError: it has no end."""
+    while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+        yield await reader.readexactly(size)
+        await reader.readexactly(2)
 
 
 def folder_for_sockets() -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from sidecar.core.jsonedit import strict
 from sidecar.core.located import located
 from sidecar.core.parameter_forms import with_problems
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
-from sidecar.words.names import Measure
+from sidecar.words.names import MEASURES, Measure
+from sidecar.words.nearest import nearest
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 
@@ -21,6 +25,14 @@ FILE = "infra/evaluation.json"
 
 MOST_TOKENS = 256
 """Of an answer, where neither row nor file says."""
+
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "comparison": (">=", "<=", ">", "<"),
+    "verdict": ("better", "not worse"),
+    "against": ("baseline", "last"),
+}
+"""Of a threshold, by its key."""
 
 
 class _Form(BaseModel):
@@ -58,6 +70,18 @@ class Evaluation(_Form):
     """0: each answer is the likeliest one, and the same every time."""
     seed: int = 0
     thresholds: tuple[Threshold, ...] = ()
+    gate: bool | None = Field(default=None, strict=True)
+    """Whether a deploy has to meet the thresholds; None: where there are any."""
+
+    @model_validator(mode="after")
+    def _gates_by_something(self) -> Self:
+        if self.gate and not self.thresholds:
+            raise ValueError("a gate needs thresholds")
+        return self
+
+    @property
+    def is_gate(self) -> bool:
+        return bool(self.thresholds) and self.gate is not False
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -76,13 +100,72 @@ def read_evaluation(workspace: Workspace) -> Evaluation:
         said = Text("This is no JSON: {problem}", problem=error.msg)
         raise with_problems([Problem(str(file), FILE, error.lineno, error.colno, said)], "InvalidJson") from error
     except ValidationError as error:
-        problems = [_problem(file, text, each["loc"], each["msg"]) for each in error.errors()]
+        problems = [_problem(file, text, each) for each in _misstated(error)]
         raise with_problems(problems, "InvalidEvaluation") from error
 
 
-def _problem(file: Path, text: str, where: tuple[int | str, ...], said: str) -> Problem:
+@dataclass(frozen=True)
+class Misstated:
+    """`where`: its place in the content; of an unknown key it ends with that. `near`: what may have been meant. `by_schema`: the
+    JSON Schema tells it too."""
+
+    where: tuple[int | str, ...]
+    sentence: Text
+    near: str | None
+    by_schema: bool
+    unknown_key: bool
+
+
+def misstated(document: object) -> list[Misstated]:
+    """What is wrong with the file's content."""
+    try:
+        Evaluation.model_validate(document)
+    except ValidationError as error:
+        return _misstated(error)
+    return []
+
+
+def schema() -> dict[str, object]:
+    """As JSON Schema."""
+    return Evaluation.model_json_schema()
+
+
+def keys_at(path: tuple[int | str, ...]) -> Mapping[str, FieldInfo]:
+    """Of the object there; none where nothing of this file is."""
+    if not path:
+        return Evaluation.model_fields
+    return Threshold.model_fields if path[0] == "thresholds" and len(path) == 2 else {}
+
+
+def words_at(path: tuple[int | str, ...]) -> tuple[str, ...]:
+    """What a value there may be, where there are only so many."""
+    if path[-1:] == ("measure",):
+        return MEASURES
+    if len(path) == 3 and path[0] == "thresholds":
+        return WORDS.get(str(path[2]), ())
+    return ("true", "false") if path == ("gate",) else ()
+
+
+def _misstated(error: ValidationError) -> list[Misstated]:
+    found: dict[tuple[int | str, ...], Misstated] = {}
+    for each in error.errors():
+        where, said, kind = each["loc"], each["msg"].removeprefix("Value error, "), each["type"]
+        if where[:1] == ("dataset",):  # told once, and not once for each form that it may have
+            where, said = ("dataset",), "Input should be a file, or a list of files"
+        unknown = kind == "extra_forbidden"
+        known = keys_at(where[:-1]) if unknown else words_at(where) if kind == "literal_error" else ()
+        meant = where[-1] if unknown else each["input"]
+        near = nearest(str(meant), known, 0.6) if known else None
+        named = ".".join(str(part + 1) if isinstance(part, int) else part for part in where) or FILE
+        if near is not None:
+            sentence = Text("{where}: {problem}. Did you mean {near}?", where=named, problem=said, near=near)
+        else:
+            sentence = Text("{where}: {problem}", where=named, problem=said)
+        found.setdefault(where, Misstated(where, sentence, near, kind != "value_error", unknown))
+    return list(found.values())
+
+
+def _problem(file: Path, text: str, wrong: Misstated) -> Problem:
     root = located(text)
-    at = 0 if root is None else root.at(where).start
-    named = ".".join(str(each + 1) if isinstance(each, int) else each for each in where)
-    sentence = Text("{where}: {problem}", where=named or FILE, problem=said.removeprefix("Value error, "))
-    return Problem(str(file), FILE, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at), sentence)
+    at = 0 if root is None else root.at(wrong.where).start
+    return Problem(str(file), FILE, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at), wrong.sentence)

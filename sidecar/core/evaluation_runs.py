@@ -84,6 +84,22 @@ def earlier(workspace: Workspace, name: str) -> Run:
     )
 
 
+def last_over(workspace: Workspace, dataset: str, but: str = "") -> Run | None:
+    """The newest finished run over the same rows. One that a gate has not let pass is no measure for what comes after it."""
+    others = (each for each in runs(workspace) if each.name != but and each.finished and each.dataset == dataset)
+    return next((each for each in others if _stands(each)), None)
+
+
+def _stands(run: Run) -> bool:
+    if "gate" not in run.head:
+        return True
+    try:
+        said = json.loads((run.folder / REPORT).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and cast("dict[str, Any]", said).get("met") is True
+
+
 def begun(workspace: Workspace, key: str, head: Mapping[str, Any], *, anew: bool) -> Run:
     """The run of this key that was cut off, or a new one. `anew`: a new one in any case."""
     if not anew:

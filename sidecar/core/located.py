@@ -65,6 +65,16 @@ class Value:
         """The last of that name, which is the one that counts."""
         return next((each for each in reversed(self.members) if each.key == key), None)
 
+    def within(self, path: Sequence[str | int]) -> Value | None:
+        """The value there; None where there is none."""
+        if not path:
+            return self
+        step, rest = path[0], path[1:]
+        if isinstance(step, int):
+            return self.items[step].within(rest) if step < len(self.items) else None
+        found = self.member(step)
+        return None if found is None or found.value is None else found.value.within(rest)
+
     def at(self, path: Sequence[str | int]) -> Span:
         """Where a value stands, or the nearest one around it that is there."""
         if not path:

@@ -18,6 +18,11 @@ def commit_of(folder: Path) -> str:
     return head + ("?" if changed is None else "+" if changed else "")
 
 
+def remote_of(folder: Path) -> str | None:
+    """Where the repository came from; None where Git names nothing."""
+    return _git(folder, "config", "--get", "remote.origin.url")
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Git's answer. Its hooks for watching files are programs that a repository names: they are not run."""
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), "--no-optional-locks", *arguments]

@@ -61,6 +61,8 @@ class Generation:
     slipway: str = ""
     cause: Cause = "deploy"
     packages: str = ""
+    gated: bool = False
+    """Made current before its gate has judged it: that it answers is not enough to go back to it."""
 
     def to_json(self) -> bytes:
         said = {
@@ -72,6 +74,7 @@ class Generation:
             "slipway": self.slipway,
             "cause": self.cause,
         } | ({"packages": self.packages} if self.packages else {})
+        said |= {"gated": True} if self.gated else {}
         return (json.dumps(said, ensure_ascii=False) + "\n").encode()
 
 
@@ -91,6 +94,7 @@ def generation_from(number: int, content: bytes) -> Generation | None:
         slipway=_text(said, "slipway"),
         cause="rollback" if cause == "rollback" else "failed" if cause == "failed" else "deploy",
         packages=_text(said, "packages"),
+        gated=said.get("gated") is True,
     )
 
 

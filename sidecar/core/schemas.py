@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from sidecar.core import smoke
+from sidecar.core import evaluation, smoke
 from sidecar.core.workspace import FinetuningConfig, InferenceConfig
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -16,6 +16,7 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "inference.config": ("infra/inference.config.json",),
     "finetuning.config": ("infra/finetuning.config.json",),
     "smoke": (smoke.FILE,),
+    "evaluation": (evaluation.FILE,),
     "parameters": (
         "infra/provision/inference.parameters.json",
         "infra/inference.parameters.json",
@@ -33,6 +34,7 @@ def schemas() -> dict[str, dict[str, object]]:
         "inference.config": InferenceConfig.model_json_schema(),
         "finetuning.config": FinetuningConfig.model_json_schema(),
         "smoke": {**smoke.schema(), "maxItems": smoke.MOST},
+        "evaluation": evaluation.schema(),
         "parameters": {"type": "object"},
     }
     return {

@@ -28,13 +28,13 @@ BY_ANOTHER_RELEASE = frozenset(
     {
         "ModelLoadFailed", "ContainerCrashed", "OutOfMemory", "ProbeFailed", "PortMismatch", "NotReady", "OtherReleaseServes",
         NO_INTACT_RELEASE, "NoBaseModel", "DiskFull", "GpuOutOfMemory", "GpuUnusable", "PackagesFailed",
-        "ServerFailed",
+        "ServerFailed", "GateMissed", "GateUnverified",
     }
 )  # fmt: skip
 """Causes that the release itself may be: the one before may work. An image, a mount or a GPU is missing for any release."""
 
 
-ENDING = BY_ANOTHER_RELEASE - {"PortMismatch", "NotReady", "OtherReleaseServes"}
+ENDING = BY_ANOTHER_RELEASE - {"PortMismatch", "NotReady", "OtherReleaseServes", "GateMissed", "GateUnverified"}
 """Causes after which the container is started again by Azure: then it takes the release that is current."""
 
 

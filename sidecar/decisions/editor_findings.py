@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from sidecar.core.deployment import Template
+from sidecar.core.evaluation import misstated as misstated_evaluation
 from sidecar.core.last_read import LastRead
 from sidecar.core.located import Member, Span, Value
 from sidecar.core.parameter_forms import is_placeholder, wrong_form
@@ -126,6 +127,20 @@ def of_smoke(root: Value) -> list[Finding]:
         Finding(root.at(each.where), "InvalidSmoke", each.sentence, by_schema=each.by_schema)
         for each in misstated_questions(root.plain)
     ]
+
+
+def of_evaluation(root: Value) -> list[Finding]:
+    found: list[Finding] = []
+    for each in misstated_evaluation(root.plain):
+        place, member = root.at(each.where), root.within(each.where[:-1])
+        entry = member.member(str(each.where[-1])) if each.unknown_key and member is not None else None
+        fixes: tuple[Fix, ...] = ()
+        if entry is not None:
+            place, fixes = entry.place, _renamed(entry, each.near)
+        elif each.near is not None:
+            fixes = (Fix(Text("Change it to {name}", name=each.near), place, json.dumps(each.near), sure=True),)
+        found.append(Finding(place, "InvalidEvaluation", each.sentence, fixes=fixes, by_schema=each.by_schema))
+    return found
 
 
 def _of_key(key: str, value: Value) -> list[Finding]:

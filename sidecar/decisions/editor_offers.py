@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from sidecar.core.deployment import Template
+from sidecar.core.evaluation import keys_at, words_at
 from sidecar.core.last_read import LastRead
 from sidecar.core.located import Member, Span, Value
 from sidecar.core.smoke import Question
@@ -103,6 +104,16 @@ def in_smoke(found: Spot) -> list[Offer]:
     if found.at == "value" and not found.path[1:] and found.path:
         return [Offer("prompt", '{ "prompt": "$0", "contains": "" }', "")]
     return []
+
+
+def in_evaluation(found: Spot) -> list[Offer]:
+    if found.at == "key":
+        taken = {*found.taken, *(("bound", "verdict") if {"bound", "verdict"} & {*found.taken} else ())}
+        return [Offer(each, _keyed(each, colon=found.colon), "") for each in keys_at(found.path) if each not in taken]
+    if len(found.path) == 2 and found.path[0] == "thresholds":
+        return [Offer("measure", '{ "measure": "$0", "bound": 0.9 }', "")]
+    plain = found.path == ("gate",)
+    return [Offer(each, each if plain else json.dumps(each), "") for each in words_at(found.path)]
 
 
 KEYS: Mapping[str, Text] = {

@@ -214,6 +214,10 @@ def _judged(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, 
         )
     met = found.verdict.word == "better" if threshold.verdict == "better" else found.verdict.word != "worse"
     sentence = told_of(found)
+    if found.verdict.low is None:  # too few rows tell neither
+        return Outcome(
+            Text("{model} is to be {wanted} by {measure}: unverified. {why}", wanted=wanted, why=sentence, **told), None
+        )
     if met:
         return Outcome(
             Text("{model} is to be {wanted} by {measure}: met. {why}", wanted=wanted, why=sentence, **told), True

@@ -16,10 +16,10 @@ LOOKING = frozenset({"look", "check", "sync", "upload", "resolve", "providers", 
 MIRROR = "mirror"
 """A plain tree is switched file by file: in between it is neither the old one nor the new."""
 
-TRIED = frozenset({"push", "exchange"})
+TRIED = frozenset({"push", "exchange", "judge"})
 """The new release was sent to the container, or tried beside the server that runs: nothing is current that was not before."""
 
-BESIDE = frozenset({"pin", "beside", "take-back"})
+BESIDE = frozenset({"pin", "beside", "judge-revision", "take-back"})
 """A revision was made, or about to be, beside the one that serves; it gets no request, and may hold a GPU."""
 
 SHIFTED = frozenset({"shift", "answers", "drain", "retire", "settle"})
@@ -76,6 +76,8 @@ def left_behind(kind: OperationKind, step: str) -> Text:
         return Text(
             "The tree on the share is old in part and new in part; a replica that starts now reads both. Run Deploy again."
         )
+    if step == "judge-serving":
+        return Text("The new release is current and serves; its gate has not judged it. A Deploy has it judged.")
     if step in BACK:
         return Text("The release had failed, and the one before was being made current again: perhaps it serves.")
     if step in WHILE_ENDING:

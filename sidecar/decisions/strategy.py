@@ -40,6 +40,8 @@ class Container:
     release: str
     beside: bool | None
     why: str = ""
+    asks: bool = True
+    """Whether a release that waits to take over can be asked there."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Facts:
     container: Container | None
     packages: Packages
     usual: float | None = None
+    gated: bool = False
+    """Whether the release is judged by thresholds before it takes over."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ def obstacle(facts: Facts) -> Text | None:
         return Text("The replica that runs is not ready.")
     if facts.container is None:
         return Text("The container that runs does not take releases.")
+    if facts.gated and not facts.container.asks:
+        return Text(
+            "The app was provisioned by an older Slipway: its container has no way to ask a release before it serves."
+        )
     if facts.container.why.startswith(NOT_OURS):
         return Text("The server that runs can't be exchanged: it is an older one of ours, or another.")
     if not facts.spoken:
@@ -179,6 +187,13 @@ def refusal(wish: StrategyWish, facts: Facts, choice: Choice) -> Text | None:
     if wish == "in-place":
         return Text("The release can't be exchanged in place: {reason}", reason=choice.why or "?")
     return Text("A revision beside the one that runs is not possible for this app.")
+
+
+def when_judged(choice: Choice) -> Text:
+    """By its gate, where it has one."""
+    if choice.strategy == "revision" or choice.form == "beside":
+        return Text("The gate asks the new server before it takes over: where it does not pass, the old one goes on.")
+    return Text("The gate asks the new server once it serves: where it does not pass, the release before comes back.")
 
 
 def packages_of(release: Mapping[str, str], running: Mapping[str, str] | None) -> Packages:

@@ -131,7 +131,14 @@ def groups(found: wire.ResourceGroups) -> str:
 
 
 def locations(found: wire.Locations) -> str:
-    return table([(each.name, each.display_name) for each in found.locations], "There is no region.")
+    rows = [(each.name, each.display_name, gpus(each)) for each in found.locations]
+    return table(rows, "There is no region.")
+
+
+def gpus(region: wire.Location) -> str:
+    if region.gpus is None:
+        return "GPUs not known"
+    return f"offers {', '.join(region.gpus)}" if region.gpus else "no GPU"
 
 
 def group(made: wire.ResourceGroup) -> str:
@@ -158,6 +165,29 @@ def files_updated(found: wire.FilesUpdate) -> str:
     if conflict is not None:
         rows.append(("next", f"compare with {found.shipped}/{conflict}, then update --mine FILE or --theirs FILE"))
     return facts(spoken(found.sentence), rows)
+
+
+def ci_written(made: wire.CiInit) -> str:
+    """What was written, and what the pipeline needs before it can run."""
+    done = {"created": "Wrote", "replaced": "Wrote anew", "unchanged": "Already there, as it would be written:"}
+    rows = [
+        (
+            "unverified",
+            "nobody has run it on GitHub, or signed in to Azure by it; its own steps are tested on the local cloud",
+        ),
+        (
+            "environment",
+            f"{made.environment}, of GitHub (Settings, Environments): its reviewers are asked before each run",
+        ),
+        *(("variable", f"{each.name} = {each.value or each.about}") for each in made.variables),
+        ("secret", "none"),
+        *(("in Azure", each) for each in made.commands),
+        (
+            "before",
+            "a first `provision` by a person registers the providers, and `upload` puts the models on the share",
+        ),
+    ]
+    return facts(f"{done[made.fate]} {made.file} in {made.top}", rows)
 
 
 def provisioned(done: wire.Provisioned) -> str:

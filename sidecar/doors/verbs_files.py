@@ -32,6 +32,12 @@ def update_of(options: argparse.Namespace) -> Params:
     return {**folder_of(options), "plan": options.plan, "mine": options.mine, "theirs": options.theirs}
 
 
+def for_ci(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("init",), help="write the workflow, unless an edited one is there")
+    in_folder(parser)
+    parser.add_argument("--branch", default="main", help="whose pushes deploy (default: main)")
+
+
 FILES: dict[str, Verb[Any]] = {
     "init": Verb(
         what="create infra/ and inference/ where they are missing",
@@ -42,6 +48,17 @@ FILES: dict[str, Verb[Any]] = {
         arguments=for_init,
         place=init_of,
         render=terminal.created,
+        failed=never,
+    ),
+    "ci": Verb(
+        what="ci init: write a workflow of GitHub Actions that deploys and evaluates, and say what it needs",
+        method="slipway/ciInit",
+        hears_cancel=False,
+        result=wire.CiInit,
+        title=None,
+        arguments=for_ci,
+        place=lambda options: {**folder_of(options), "branch": options.branch},
+        render=terminal.ci_written,
         failed=never,
     ),
     "update": Verb(

@@ -155,7 +155,7 @@ def _group(options: argparse.Namespace, ask: Ask, usual: str | None) -> str:
     regions = ask("slipway/locations", wire.Locations, place).locations
     if not regions:
         raise UsageError("the subscription has no region to make a resource group in")
-    listed = [Choice(each.name, each.display_name, each.name) for each in regions]
+    listed = [Choice(each.name, each.display_name, f"{each.name}, {terminal.gpus(each)}") for each in regions]
     location = questions.choose(f"Select the region of the new resource group {name}", listed, None)
     made = {**place, "name": name, "location": location}
     return ask("slipway/createResourceGroup", wire.ResourceGroup, made).name

@@ -17,6 +17,9 @@ from sidecar.words.text import Text
 POLL_SECONDS = 30
 """The supervisor answers after 20 s at the latest, changed or not."""
 
+CANDIDATE = "/slipway/candidate"
+"""Below it a release that is checked and waits to take over is asked, with the deploy key."""
+
 UPLOAD_SECONDS = 200
 """The ingress ends a request after 240 s."""
 
@@ -46,6 +49,8 @@ class Exchange:
     """Which replica has answered; empty where its start does not tell."""
     archives: bool = False
     """Whether it starts releases with packages of their own."""
+    asks: bool = False
+    """Whether it hands questions on to a release that is checked and waits."""
 
     @property
     def under_way(self) -> bool:
@@ -248,6 +253,7 @@ def _exchange(answer: httpx.Response) -> Exchange | None:
         why=_text(beside, "why"),
         replica=_text(said, "replica"),
         archives=said.get("archives") is True,
+        asks=said.get("candidate") is True,
     )
 
 

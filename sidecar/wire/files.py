@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sidecar.wire.message import Message, Sentence
-from sidecar.words.names import FileFate
+from sidecar.words.names import CiFate, FileFate
 
 
 class InitParams(Message):
@@ -44,3 +44,30 @@ class FilesUpdate(Message):
     files: list[UpdatedFile]
     shipped: str
     sentence: Sentence
+
+
+class CiInitParams(Message):
+    """`branch`: the one whose pushes deploy."""
+
+    folder: str
+    branch: str
+
+
+class CiVariable(Message):
+    """Of the pipeline. `value`: as the project's files have it; None: the person's to find."""
+
+    name: str
+    value: str | None
+    about: str
+
+
+class CiInit(Message):
+    """`file`: from the repository's `top`. `environment`: GitHub's, that has the variables. `commands`: of Azure's CLI, by which
+    the pipeline is allowed to sign in."""
+
+    top: str
+    file: str
+    fate: CiFate
+    environment: str
+    variables: list[CiVariable]
+    commands: list[str]

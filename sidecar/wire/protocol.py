@@ -34,6 +34,9 @@ from sidecar.wire.evaluation import EvaluationLine as EvaluationLine
 from sidecar.wire.evaluation import EvaluationModel as EvaluationModel
 from sidecar.wire.evaluation import EvaluationOutcome as EvaluationOutcome
 from sidecar.wire.evaluation import EvaluationVerdict as EvaluationVerdict
+from sidecar.wire.files import CiInit as CiInit
+from sidecar.wire.files import CiInitParams as CiInitParams
+from sidecar.wire.files import CiVariable as CiVariable
 from sidecar.wire.files import Created as Created
 from sidecar.wire.files import FilesUpdate as FilesUpdate
 from sidecar.wire.files import InitParams as InitParams
@@ -139,8 +142,11 @@ class ResourceGroups(Message):
 
 
 class Location(Message):
+    """`gpus`: that the region offers for apps; empty: none; null: not known."""
+
     name: str
     display_name: str
+    gpus: list[str] | None = None
 
 
 class Locations(Message):
@@ -301,6 +307,7 @@ METHODS: dict[str, Method] = {
     "slipway/createResourceGroup": Method(CreateResourceGroupParams, ResourceGroup),
     "slipway/workspace": Method(FolderParams, WorkspaceSummary),
     "slipway/init": Method(InitParams, Created),
+    "slipway/ciInit": Method(CiInitParams, CiInit),
     "slipway/updateFiles": Method(UpdateFilesParams, FilesUpdate),
     "slipway/preflight": Method(PreflightParams, Preflight),
     "slipway/plan": Method(PlanParams, Plan),

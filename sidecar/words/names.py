@@ -116,6 +116,9 @@ def is_phase(word: object) -> TypeGuard[Phase]:
     return word in PHASES
 
 
+CiFate = Literal["created", "replaced", "unchanged"]
+"""What became of the workflow of a pipeline; an edited one is refused."""
+
 FileFate = Literal["added", "replaced", "merged", "removed", "conflict", "kept", "deleted", "same"]
 """What becomes of a project's file when a newer Slipway brings others. `kept`: with the person's edits; `deleted`: by them."""
 

@@ -43,8 +43,9 @@ from sidecar.workflows.observe import NOT_PROVISIONED, api_key, link, status
 from sidecar.workflows.planning import plan
 from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
-from sidecar.workflows.project_files import files_of, init, update_files_action
+from sidecar.workflows.project_files import ci_init_action, files_of, init, update_files_action
 from sidecar.workflows.provision import provision
+from sidecar.workflows.regions import locations
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
 
@@ -91,12 +92,6 @@ def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.R
     return wire.ResourceGroups(
         resource_groups=[wire.ResourceGroup(name=each.name, location=each.location) for each in found]
     )
-
-
-def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
-    session = _session(params.cloud, params.subscription_id, context)
-    found = resources.locations(session, params.subscription_id)
-    return wire.Locations(locations=[wire.Location(name=name, display_name=shown) for name, shown in found])
 
 
 def create_resource_group(params: wire.CreateResourceGroupParams, context: Context) -> wire.ResourceGroup:
@@ -339,6 +334,7 @@ ACTIONS: dict[str, Callable[[Any, Context], wire.Message]] = {
     "slipway/createResourceGroup": create_resource_group,
     "slipway/workspace": workspace_summary,
     "slipway/init": init,
+    "slipway/ciInit": ci_init_action,
     "slipway/updateFiles": update_files_action,
     "slipway/preflight": preflight_action,
     "slipway/plan": plan_action,

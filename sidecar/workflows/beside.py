@@ -17,6 +17,8 @@ from sidecar.words.names import StrategyWish
 from sidecar.words.text import Text
 from sidecar.workflows.asking import ask_smoke
 from sidecar.workflows.bearing import Bearing
+from sidecar.workflows.gate import passed
+from sidecar.workflows.judging import At
 from sidecar.workflows.outcome import Served, ask_model
 from sidecar.workflows.placing import plan_of
 from sidecar.workflows.publish import Published, repair
@@ -40,6 +42,9 @@ from sidecar.workflows.undoing import Done, undone
 from sidecar.workflows.upgrade import new_revision
 
 CONSENT = "two-revisions"
+
+JUDGED = "judge-revision"
+"""A step: the new revision gets no request of a caller's still."""
 
 FELT_SECONDS = 30
 """For a change of the weights to be felt at the app's address; it is, at once, where anybody has looked."""
@@ -175,6 +180,10 @@ class _Beside:
             )
         journal.step("ask", Text("Asking the model…"), increment=5, revision=new.revision.name)
         ask_smoke(new.url, new.key, self._rollout.smoke, journal)
+        if self._rollout.gate is not None:
+            text = Text("Evaluating {revision} before it gets requests…", revision=new.revision.name)
+            journal.step(JUDGED, text, increment=5, revision=new.revision.name)
+            passed(self._rollout.gate, At(new.url, new.key, new.app.name), self._rollout.release, journal)
         return arrived
 
     def _is_it(self, arrived: Arrived) -> bool:
@@ -232,7 +241,7 @@ class _Beside:
 
     def _commit(self, new: Aim, arrived: Arrived) -> Published:
         """The release is current once it serves: until then the old revision went on starting the one before."""
-        self._published = published = self._rollout.make_current()
+        self._published = published = self._rollout.make_current(judged=True)
         where = self._stage.where.share
         write_served(
             self._pair.place, where, self._pair.home, published.generation, self._journal, arrived.took,

@@ -13,6 +13,9 @@ from sidecar.gateway import revisions
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
+from sidecar.workflows.gate import MISSED, Gate, passed
+from sidecar.workflows.gate import UNVERIFIED as GATE_UNVERIFIED
+from sidecar.workflows.judging import At
 from sidecar.workflows.operate import start_stopped
 from sidecar.workflows.outcome import UNVERIFIED, Served, ask_model, cancelled_after
 from sidecar.workflows.placing import make_room, plan_of
@@ -24,10 +27,13 @@ from sidecar.workflows.stage import Rollout, Stage, aim_of
 from sidecar.workflows.upgrade import upgrade
 from sidecar.workflows.wayback import WayBack, go_back
 
+JUDGED_SERVING = "judge-serving"
+"""A step: the release is current, and answers everybody."""
+
 
 def restarted(rollout: Rollout) -> Served:
     """The release is made current first: whatever starts from then on starts it."""
-    published = rollout.make_current()
+    published = rollout.make_current(judged=False)
     return put_in_service(
         rollout.stage,
         rollout.bundle,
@@ -35,6 +41,7 @@ def restarted(rollout: Rollout) -> Served:
         origin=rollout.origin,
         journal=rollout.journal,
         patience=rollout.patience,
+        gate=rollout.gate,
     )
 
 
@@ -46,6 +53,7 @@ def put_in_service(
     origin: Generation,
     journal: Journal,
     patience: Patience,
+    gate: Gate | None = None,
 ) -> Served:
     """From what is current on the share to a model that answers with it. `release`: where its bundle is at hand, to repair."""
     place, app, revision = stage.place, stage.app, stage.revision
@@ -62,6 +70,7 @@ def put_in_service(
     elif started or upgraded is not None:  # whatever replica it has now began after the release was current
         plan = replace(plan, way="new")
     aim = aim_of(stage, app, revision, published.release or None)
+    serves = False
     try:
         arrived = arrive(
             aim, plan, release, stage.where, generation=published.generation, journal=journal, patience=patience
@@ -69,16 +78,36 @@ def put_in_service(
         if arrived.version is not None:
             journal.step("ask", Text("Asking the model…"), increment=5)
             ask_model(stage.address.url, aim.key, journal)
+        serves = True
+        if gate is not None:
+            judge_after(gate, aim, published.release, journal)
     except EndpointError as failure:
         way = WayBack(aim, stage.where, published, origin, upgraded)
-        raise go_back(way, failure, journal, patience) from failure
+        raise taken_back(way, failure, journal, patience) from failure
     except Cancelled as cancelled:
-        raise cancelled_after(published, cancelled) from cancelled
+        raise cancelled_after(published, cancelled, judged=not serves) from cancelled
     if arrived.version is None:
         journal.log(UNVERIFIED, "warning")
     if published.generation:
         write_served(place, stage.where.share, stage.home, published.generation, journal, arrived.took)
     return Served(published, arrived, app)
+
+
+def judge_after(gate: Gate, aim: Aim, release: str, journal: Journal) -> None:
+    """There was nobody to ask before it served."""
+    journal.step(JUDGED_SERVING, Text("Evaluating release {digest}, which serves…", digest=release[:12]), increment=5)
+    passed(gate, At(aim.url, aim.key, aim.app.name, beside_callers=True), release, journal)
+
+
+def taken_back(
+    way: WayBack, failure: EndpointError, journal: Journal, patience: Patience, *, by_itself: bool = False
+) -> EndpointError:
+    """What to raise. A release that has not passed its gate, and serves on, is said to."""
+    raised = go_back(way, failure, journal, patience, by_itself=by_itself)
+    if raised is not failure or failure.code not in (MISSED, GATE_UNVERIFIED):
+        return raised
+    text = Text("{reason} Nothing was taken back: it is the release that serves.", reason=failure.message)
+    return EndpointError(text, failure.suggestion, code=failure.code, detail=failure.detail)
 
 
 def arrive(

@@ -26,6 +26,7 @@ from sidecar.words.names import StrategyWish
 from sidecar.words.text import Text
 from sidecar.workflows.beforehand import checked, checking, difference, models_checked, tell_difference, tell_left_out
 from sidecar.workflows.by_restart import put_in_service
+from sidecar.workflows.gate import gate_of, gate_told
 from sidecar.workflows.mirror import mirror
 from sidecar.workflows.outcome import Result, told
 from sidecar.workflows.packages import packages_of, wanted
@@ -56,7 +57,10 @@ def deploy(
     stage = looked(workspace, session, journal, consents, patience)
     journal.step("check", Text("Checking the code in {folder}…", folder=tree.top), increment=5)
     begun = checking(tree, stage.app)
-    smoke = read_smoke(workspace)
+    smoke, gate = read_smoke(workspace), gate_of(workspace, plain=stage.where.plain)
+    said = gate_told(workspace, gate)
+    if said is not None:
+        journal.log(said)
     notes: list[Text] = []
     with tempfile.TemporaryDirectory(prefix="slipway-") as folder:
         journal.step("sync", Text("Syncing the code in {folder}…", folder=tree.top), increment=5)
@@ -91,6 +95,7 @@ def deploy(
                     release,
                     origin=origin,
                     smoke=smoke,
+                    gate=gate,
                     consents=consents,
                     journal=journal,
                     patience=patience,
@@ -109,7 +114,8 @@ def roll_back(
     *,
     wish: StrategyWish = "auto",
 ) -> Result:
-    """Makes the release of an earlier generation current again; None: the last one that served before the current."""
+    """Makes the release of an earlier generation current again; None: the last one that served before the current. No gate is
+    in its way: who goes back is in need."""
     stage = looked(workspace, session, journal, consents, patience)
     if stage.where.plain:
         raise WorkspaceError(
@@ -145,6 +151,7 @@ def roll_back(
             None,
             origin=origin,
             smoke=read_smoke(workspace),
+            gate=None,
             consents=consents,
             journal=journal,
             patience=patience,

@@ -19,11 +19,12 @@ from sidecar.core.located import MOST, Span, Value, located
 from sidecar.core.template import template_of
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
-from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_parameters, of_smoke
+from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_evaluation, of_parameters, of_smoke
 from sidecar.decisions.editor_offers import (
     Offer,
     Said,
     in_config,
+    in_evaluation,
     in_parameters,
     in_smoke,
     said_of_key,
@@ -35,19 +36,21 @@ from sidecar.words.refused import Finding as BicepFinding
 from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 
-FileKind = Literal["config", "parameters", "smoke", "bicep"]
+FileKind = Literal["config", "parameters", "smoke", "evaluation", "bicep"]
 
 KINDS: Mapping[tuple[str, ...], FileKind] = {
     ("infra", "inference.config.json"): "config",
     ("infra", "provision", "inference.parameters.json"): "parameters",
     ("infra", "inference.parameters.json"): "parameters",
     ("infra", "smoke.json"): "smoke",
+    ("infra", "evaluation.json"): "evaluation",
     ("infra", "provision", "inference.bicep"): "bicep",
 }
 LENSES: Mapping[FileKind, tuple[tuple[Text, str], ...]] = {
     "config": ((Text("Deploy"), "slipway.deploy"), (Text("Provision"), "slipway.provision")),
     "parameters": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
     "smoke": ((Text("Deploy"), "slipway.deploy"),),
+    "evaluation": ((Text("Evaluate"), "slipway.evaluate"), (Text("Deploy"), "slipway.deploy")),
     "bicep": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
 }
 """Above a file: what is done with it, and the extension's command that does it."""
@@ -108,6 +111,8 @@ class Editing:
             offers = in_config(found)
         elif file.kind == "smoke":
             offers = in_smoke(found)
+        elif file.kind == "evaluation":
+            offers = in_evaluation(found)
         else:
             offers = in_parameters(found, self._template(file.folder), self._last(file.folder))
         if found.at == "key" and not found.colon and text[found.place.end :].lstrip().startswith('"'):
@@ -115,7 +120,7 @@ class Editing:
         return found.place, offers
 
     def said(self, file: Edited, text: str, offset: int) -> Said | None:
-        root = None if file.kind in ("bicep", "smoke") else located(text)
+        root = None if file.kind in ("bicep", "smoke", "evaluation") else located(text)
         if root is None:
             return None
         if file.kind == "config":
@@ -127,6 +132,8 @@ class Editing:
             return of_config(root, self._last(file.folder))
         if file.kind == "smoke":
             return of_smoke(root) if root.closed else []
+        if file.kind == "evaluation":
+            return of_evaluation(root) if root.closed else []
         return of_parameters(root, self._template(file.folder), self._last(file.folder))
 
     def _of_bicep(self, file: Edited, text: str) -> list[Finding]:

@@ -11,6 +11,7 @@ from sidecar.core.smoke import to_wire
 from sidecar.decisions.exchange import failed, of_ours, told
 from sidecar.gateway.endpoint import Version
 from sidecar.gateway.exchange import (
+    CANDIDATE,
     UPLOAD_SECONDS,
     Busy,
     Exchange,
@@ -24,7 +25,9 @@ from sidecar.gateway.exchange import (
 from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.names import ExchangeForm, ExchangeState
 from sidecar.words.text import Text
-from sidecar.workflows.by_restart import put_in_service
+from sidecar.workflows.by_restart import judge_after, put_in_service, taken_back
+from sidecar.workflows.gate import passed
+from sidecar.workflows.judging import At
 from sidecar.workflows.outcome import Served, ask_model, cancelled_after
 from sidecar.workflows.publish import Published, deployed_meanwhile
 from sidecar.workflows.records import read_record, write_served
@@ -33,10 +36,10 @@ from sidecar.workflows.rollout import Arrived
 from sidecar.workflows.stage import Rollout
 from sidecar.workflows.talking import Talk
 from sidecar.workflows.watch import replicas_of
-from sidecar.workflows.wayback import WayBack, go_back, made_current_again
+from sidecar.workflows.wayback import WayBack, made_current_again
 
-BESIDE, IN_TURN = "exchange", "exchange-in-turn"
-"""Steps. Beside, nothing has changed until then; in turn the release is current already."""
+BESIDE, JUDGED, IN_TURN = "exchange", "judge", "exchange-in-turn"
+"""Steps. Beside, nothing has changed until then, and while it is judged; in turn the release is current already."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def exchanged(rollout: Rollout, running: Running, form: ExchangeForm) -> Served:
 
 class _Exchanging:
     """One exchange. `_published`: what was made current, once it was. `_taken`: the new server has been told to take over.
-    `_done`: it has."""
+    `_done`: it has. `_judged`: its gate, if it has one, has let it pass."""
 
     def __init__(self, rollout: Rollout, running: Running, supervisor: Supervisor, form: ExchangeForm) -> None:
         self._rollout = rollout
@@ -68,6 +71,7 @@ class _Exchanging:
         self._published: Published | None = None
         self._taken = False
         self._done = False
+        self._judged = rollout.gate is None
         self._shown = ""
         self._former_start: str | None = None
         """When the server that runs began, where only that tells it from the new one: the release is the same."""
@@ -83,6 +87,8 @@ class _Exchanging:
             version = self._answers()
             self._journal.step("ask", Text("Asking the model…"), increment=5)
             ask_model(self._rollout.stage.address.url, self._running.aim.key, self._journal)
+            if self._rollout.gate is not None and not self._judged:
+                judge_after(self._rollout.gate, self._running.aim, self._rollout.release, self._journal)
             self._journal.step("record", Text("Release {digest} answers.", digest=self._rollout.release[:12]))
         except Cancelled as cancelled:
             raise self._cancelled(cancelled) from cancelled
@@ -130,17 +136,35 @@ class _Exchanging:
         seq = self._begin()
         self._rollout.upload()  # while it starts
         checked = self._follow(seq, ("checked", "done"))
-        self._published = self._rollout.make_current()
+        if checked.state == "checked":
+            self._judge_before()
+        self._published = self._rollout.make_current(judged=self._judged)
         if checked.state == "done":
             return checked
         text = Text("Release {digest} has been checked: it takes over…", digest=self._rollout.release[:12])
         self._journal.step("take-over", text, increment=10, release=self._rollout.release)
         return self._follow(self._take_over(checked.seq), ("done",))
 
+    def _judge_before(self) -> None:
+        """Behind the container's door for the deploy key: no caller is answered by it yet."""
+        aim, gate, release = self._running.aim, self._rollout.gate, self._rollout.release
+        if gate is not None:
+            text = Text("Evaluating release {digest} before it takes over…", digest=release[:12])
+            self._journal.step(JUDGED, text, increment=10, release=release)
+            at = At(f"{aim.url}{CANDIDATE}", self._running.key, aim.app.name, beside_callers=True)
+            try:
+                passed(gate, at, release, self._journal)
+            except EndpointError as failure:
+                seen = self._talk.look()
+                if (seen.state, seen.release) == ("failed", release):
+                    raise failed(seen, release) from failure  # it has ended meanwhile, for its own reason
+                raise
+        self._judged = True
+
     def _in_turn(self) -> Exchange:
         """Current first: a container that ends amid the exchange is started again with the new release."""
         self._free()
-        self._published = self._rollout.make_current()
+        self._published = self._rollout.make_current(judged=False)
         text = Text(
             "Exchanging the server for release {digest}: requests wait from now on…", digest=self._rollout.release[:12]
         )
@@ -301,7 +325,7 @@ class _Exchanging:
         )
         if self._published is None:
             rollout.upload()
-            self._published = rollout.make_current()
+            self._published = rollout.make_current(judged=self._judged)
         return put_in_service(
             rollout.stage,
             rollout.bundle,
@@ -309,6 +333,7 @@ class _Exchanging:
             origin=rollout.origin,
             journal=self._journal,
             patience=rollout.patience,
+            gate=None if self._judged else rollout.gate,
         )
 
     def _failed(self, failure: SlipwayError) -> SlipwayError:
@@ -319,7 +344,7 @@ class _Exchanging:
             return failure
         if self._published is not None and changed:
             way = WayBack(self._running.aim, self._rollout.stage.where, self._published, self._rollout.origin)
-            return go_back(way, failure, self._journal, self._rollout.patience, by_itself=not self._done)
+            return taken_back(way, failure, self._journal, self._rollout.patience, by_itself=not self._done)
         return self._goes_on(failure)
 
     def _goes_on(self, failure: EndpointError) -> EndpointError:
@@ -337,13 +362,11 @@ class _Exchanging:
         """What goes on without the person who cancelled. Not waited for: a cancel is quick."""
         published = self._published
         if published is not None and (self._taken or self._done):
-            return cancelled_after(published, cancelled)
+            return cancelled_after(published, cancelled, judged=self._judged or not self._done)
         dropped = self._talk.dropped(self._rollout.release)
         digest = self._running.release[:12]
-        if published is not None and published.changed and not dropped:
-            return cancelled_after(
-                published, cancelled
-            )  # in turn the container is out of reach until a server accepts again
+        if published is not None and published.changed and not dropped:  # out of reach until a server accepts again
+            return cancelled_after(published, cancelled)
         if published is None or not published.changed:
             return Cancelled(
                 Text("Cancelled. Nothing was exchanged: release {digest} goes on serving.", digest=digest),

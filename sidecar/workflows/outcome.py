@@ -178,8 +178,17 @@ def api_key_of(place: AppPlace, app: apps.App, secrets: Mapping[str, str] | None
     return (apps.secrets(place) if secrets is None else secrets).get(secret) or None
 
 
-def cancelled_after(published: Published, cancelled: Cancelled) -> Cancelled:
-    """What goes on without the person who cancelled."""
+def cancelled_after(published: Published, cancelled: Cancelled, *, judged: bool = True) -> Cancelled:
+    """What goes on without the person who cancelled. `judged` False: it serves, and its gate has not come to an end."""
+    if published.release and not judged:
+        return Cancelled(
+            Text(
+                "Cancelled. Release {digest} serves (generation {number}); its gate has not judged it.",
+                digest=published.release[:12],
+                number=published.generation,
+            ),
+            Text("Run Deploy again to have it judged, or AI Toolkit: Roll back inference deployment to go back."),
+        )
     if not published.changed or not published.release:
         return cancelled
     return Cancelled(

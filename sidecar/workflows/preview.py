@@ -16,13 +16,14 @@ from sidecar.core.workspace import Workspace
 from sidecar.decisions.model_check import model_checks
 from sidecar.decisions.models_on_share import is_our_server
 from sidecar.decisions.restart import Way
-from sidecar.decisions.strategy import refusal
+from sidecar.decisions.strategy import refusal, when_judged
 from sidecar.gateway.files import open_share
 from sidecar.gateway.session import Session
 from sidecar.words.names import ExchangeForm, Strategy, StrategyWish
 from sidecar.words.problems import Problem
 from sidecar.words.text import Text
 from sidecar.workflows.beforehand import difference, facts_for, start_command
+from sidecar.workflows.gate import gate_of, gate_told
 from sidecar.workflows.model_files import models_on
 from sidecar.workflows.packages import at_hand, wanted
 from sidecar.workflows.placing import kind_of_app
@@ -67,7 +68,8 @@ def preview(
 ) -> Preview:
     tree = code_of(workspace, code)
     stage = look(workspace, session, journal, None)
-    notes: list[Text] = []
+    gate = gate_of(workspace, plain=stage.where.plain)
+    notes: list[Text] = [each for each in (gate_told(workspace, gate),) if each is not None]
     problems = check(tree, start_command(stage.app), shipped_packages())
     with (
         tempfile.TemporaryDirectory(prefix="slipway-") as folder,
@@ -96,12 +98,16 @@ def preview(
             found = difference(release, share, record)
             stage = known_from(stage, share, record)
             compare = partial(compared, share, stage.home, release.digest, release)
-            weighed = weigh(stage, New(release.manifest, compare, is_equipped(release)), wish, journal)
+            weighed = weigh(
+                stage, New(release.manifest, compare, is_equipped(release), gated=gate is not None), wish, journal
+            )
     if stage.app.stopped:
         notes.append(Text("{app} is stopped: a deploy starts it, and a GPU is awake from then on.", app=stage.app.name))
     refused = refusal(wish, weighed.facts, weighed.choice)
     if refused is not None:
         notes.append(refused)
+    if gate is not None:
+        notes.append(when_judged(weighed.choice))
     choice, way = weighed.choice, None
     downtime, sentence = choice.downtime, choice.sentence
     if choice.strategy == "restart" and weighed.plan is not None:

@@ -18,6 +18,7 @@ from sidecar.gateway.large_files import LargeFiles
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
 from sidecar.words.text import Text
+from sidecar.workflows.gate import Gate
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.packages import upload_packages
 from sidecar.workflows.publish import Destination, Published, destination, home_of, is_current, make_current, upload
@@ -62,6 +63,7 @@ class Rollout:
     bundle: Release | None
     origin: Generation
     smoke: Smoke
+    gate: Gate | None
     consents: tuple[str, ...]
     journal: Journal
     patience: Patience
@@ -85,12 +87,13 @@ class Rollout:
         if self.bundle is not None:
             upload(self.bundle, self.share, self.record, self.journal)
 
-    def make_current(self) -> Published:
-        """It lies on the share. Conflict where another deployer has taken the number with another release."""
+    def make_current(self, *, judged: bool) -> Published:
+        """It lies on the share. `judged`: its gate has let it pass, so that it counts as a good one once it
+        answers. Conflict where another deployer has taken the number with another release."""
         if self.unchanged:
             self.journal.log(Text("The code has not changed; the model is reloaded."))
             return Published(self.release, self.number, changed=False)
-        wanted = replace(self.origin, release=self.release)
+        wanted = replace(self.origin, release=self.release, gated=self.gate is not None and not judged)
         if self.bundle is not None and self.bundle.packages is not None:
             wanted = replace(wanted, packages=self.bundle.packages.archive)
         return make_current(self.share, self.record, wanted, self.journal)
@@ -125,7 +128,7 @@ def remembered(stage: Stage, share: Share, record: Record, journal: Journal) -> 
     """The current generation has served when a replica of it answers now, whoever waited for it or did not: written down before
     another one takes its place, so that the way back finds it."""
     current = record.current
-    if current is None or current.number in record.served or not is_ours(stage.app):
+    if current is None or current.number in record.served or current.gated or not is_ours(stage.app):
         return record
     if not any(each.ready for each in replicas_of(stage.place, stage.revision.name)):
         return record

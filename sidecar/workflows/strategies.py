@@ -61,6 +61,8 @@ class New:
     compare: Callable[[str], Packages]
     equipped: bool = False
     """Whether it brings all its packages along."""
+    gated: bool = False
+    """Whether thresholds judge it before it takes over."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def _facts(stage: Stage, new: New, wish: StrategyWish, journal: Journal) -> tupl
         container=None,
         packages="same",
         usual=stage.usual,
+        gated=new.gated,
     )
     asked = wish in ("auto", "in-place") and facts.ours and facts.supervised and not facts.pinned
     if not asked or len(replicas) != 1 or not ready:
@@ -149,7 +152,7 @@ def _with_container(
     if packages not in UNDISTURBING or not seen.beside:
         version = answered(journal, lambda: version_of(aim))
         usual = usual if version is None or version.ready_after is None else version.ready_after
-    container = Container(seen.running, seen.beside, seen.why)
+    container = Container(seen.running, seen.beside, seen.why, seen.asks)
     found = replace(facts, container=container, packages=packages, usual=usual)
     return found, Running(aim, key, replica, seen.running)
 
@@ -168,7 +171,8 @@ def _new(rollout: Rollout) -> New:
     """Compared with what runs, which need not be what is current on the share."""
     share, home, bundle = rollout.share, rollout.stage.home, rollout.bundle
     manifest = manifest_on(share, home, rollout.release) if bundle is None else bundle.manifest
-    return New(manifest, partial(compared, share, home, rollout.release, bundle), is_equipped(bundle))
+    compare = partial(compared, share, home, rollout.release, bundle)
+    return New(manifest, compare, is_equipped(bundle), gated=rollout.gate is not None)
 
 
 def is_equipped(bundle: Release | None) -> bool:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from sidecar.armlang.functions import FUNCTIONS
+from tests.contract import fates
 from tests.contract.localcloud.replay import ROOT, SPECS, read_pairs
 from tests.contract.localcloud.test_bicep_types import BICEP_SUMMARY
 from tests.contract.localcloud.test_recordings import EXPLAINED
@@ -57,6 +58,7 @@ def main() -> int:
                 print(f"    not {name}: {reason}")
     print_facts()
     print_bicep()
+    code = code or (fates.main([]) if SPECS.exists() else 0)
     if not SUMMARY.exists():
         print("Swagger                   not validated (no ../shared/azure-specs, no node or no oav)")
         return code

@@ -172,6 +172,9 @@ KINDS: tuple[tuple[str, str, str, str | None], ...] = (
     ("inference.config.json", '{"ACA_APP_NAME": 7}', "WorkspaceError", 'Ändern in "7"'),
     ("smoke.json", '[{"contains": "x"}]', "InvalidSmoke", None),
     ("smoke.json", '[{"prompt": "x", "max_tokens": "9"}]', "InvalidSmoke", None),
+    ("evaluation.json", '{"datset": "rows.jsonl"}', "InvalidEvaluation", "Ändern in dataset"),
+    ("evaluation.json", '{"thresholds": [{"measure": "crhf", "bound": 1}]}', "InvalidEvaluation", "Ändern in chrf"),
+    ("evaluation.json", '{"gate": true}', "InvalidEvaluation", None),
 )  # fmt: skip
 """A file, what is wrong in it, what is told and what mends it: unknown names, types, placeholders, names by Azure's rules, a
 region without the GPU, more than the quota, an adapter that does not fit."""

@@ -86,9 +86,33 @@ describe("the chat page in a browser", function () {
     await chat.askAndStop(first.question, async () => (await server.metric("slipway_in_flight")) === 9);
     await eventually("the stopped answer is not waited for", 90_000, async () => (await server.metric("slipway_in_flight")) === 8);
     assert.equal(await server.metric("slipway_cancelled_total"), before + 1);
+    await chat.last.filter({ hasText: "Ended without an answer." }).waitFor();
     other.abort();
     await busy;
     await chat.ask(first.question, first.adapter);
+  });
+
+  it("keeps the conversation over a reload, in this tab only, and goes on with it", async () => {
+    const shown = await chat.turns();
+    assert.ok(shown.length > 4, String(shown));
+    await chat.reload();
+    await eventually("the conversation is there again", 90_000, async () => (await chat.turns()).join() === shown.join());
+    await chat.setTemperature(0);
+    await chat.ask(recall.question, recall.answers[first.question] ?? "");
+    const another = new Chat(await browser.newPage({ viewport: SCREENS.wide, storageState: await chat.page.context().storageState() }));
+    await another.page.goto(server.url);
+    await another.shown();
+    assert.deepEqual(await another.turns(), []);
+    await another.page.close();
+  });
+
+  it("leaves room for the conversation while the options are open", async () => {
+    await chat.model();
+    await screenshot(chat.page, "chat-options");
+    const heights = await chat.page.evaluate(() => ["#log", "#options"].map((each) => document.querySelector(each)?.getBoundingClientRect().toJSON() as { top: number; height: number }));
+    const bottom = await chat.page.evaluate(() => Array.from(document.querySelectorAll("textarea")).filter((each) => each.offsetParent !== null).at(-1)?.getBoundingClientRect().bottom ?? Infinity);
+    assert.ok((heights[0]?.height ?? 0) >= 180, JSON.stringify(heights));
+    assert.ok(bottom <= SCREENS.wide.height, `the input ends at ${bottom}`);
   });
 
   it("base and adapter answer side by side", async () => {

@@ -114,6 +114,16 @@ export class Chat {
     });
   }
 
+  /** The last answer that is shown. */
+  get last(): Locator {
+    return this.page.getByTestId("bot").last();
+  }
+
+  /** What is shown of the conversation, question and answer in turn. */
+  async turns(): Promise<readonly string[]> {
+    return (await this.page.locator('[data-testid="user"], [data-testid="bot"]').allInnerTexts()).map((each) => each.trim());
+  }
+
   private get input(): Locator {
     // Gradio puts the button into the label.
     return this.page.getByRole("textbox", { name: /^Message (Send|Stop)$/ });

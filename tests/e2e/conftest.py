@@ -208,7 +208,9 @@ def new_place(home: Home, folder: Path, group: str) -> Place:
 @pytest.fixture
 def deployed(once_deployed: Place) -> Place:
     """A project provisioned and deployed once, for every test that only looks at it or deploys it again. It is awake: the tests
-    between two of its own may take longer than its cooldown."""
+    between two of its own may take longer than its cooldown. A test's thresholds would be a gate of the next one's."""
+    for each in (once_deployed.workspace / "infra").glob("evaluation.*"):
+        each.unlink()
     endpoint = f"http://{once_deployed.config['ACA_APP_ENDPOINT']}/health/live"
     assert httpx.get(endpoint, timeout=240, trust_env=False).status_code == 200
     return once_deployed

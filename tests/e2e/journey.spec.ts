@@ -117,7 +117,7 @@ describe("the main job in a real VS Code", function () {
     await window.page.getByText("1 to 90 letters, digits").waitFor();
     await window.type("rg-new");
     await window.question.filter({ hasText: "New resource group (2/2)" }).waitFor();
-    await window.choices("Sweden Central").waitFor({ timeout: 90_000 });
+    await window.choices("Sweden Central").filter({ hasText: "swedencentral, offers A100, T4" }).waitFor({ timeout: 90_000 });
     await window.screenshot("provision 3 region");
     for (const step of ["New resource group (1/2)", "inference (2/2)", "inference (1/2)"]) {
       await window.back();

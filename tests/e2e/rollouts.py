@@ -85,6 +85,33 @@ def look(place: Place) -> Status:
     return status(open_workspace(place.workspace), place.home.session())
 
 
+class Asking:
+    """Somebody who asks for the version all the while, without another try."""
+
+    def __init__(self, place: Place) -> None:
+        self._url = str(look(place).url)
+        self._headers = {"Authorization": f"Bearer {place.api_key()}"}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.statuses: list[int] = []
+        self.took: list[float] = []
+
+    def __enter__(self) -> Asking:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with httpx.Client(base_url=self._url, headers=self._headers, timeout=240, trust_env=False) as client:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                self.statuses.append(client.get("/version").status_code)
+                self.took.append(time.monotonic() - began)
+
+
 def struck(place: Place) -> int:
     """How often the first rule that is in force has."""
     known = json.loads((place.home.settings.local_state / "cloud.json").read_text())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from sidecar.core.evaluation_runs import answers_of
 from sidecar.core.workspace import open_workspace
 from sidecar.gateway import revisions
 from sidecar.gateway.files import open_share
@@ -25,7 +25,8 @@ from sidecar.workflows.in_place import IN_TURN
 from sidecar.workflows.preview import Preview, preview
 from sidecar.workflows.restart import Patience
 from tests.e2e.conftest import Home, Place, Sample, provisioned, until
-from tests.e2e.rollouts import Told, faults, journal_of, look, run, struck
+from tests.e2e.rollouts import Asking, Told, faults, journal_of, look, run, struck
+from tests.e2e.test_evaluate import ADAPTER, BASE, newest, put, rows_of
 
 COUNTED = {"part": "arm", "kind": "delay", "seconds": 0}
 WRITES: list[dict[str, Any]] = [
@@ -35,6 +36,7 @@ WRITES: list[dict[str, Any]] = [
 WEIGHTS = "models/qlora/qlora/gpu_model/adapter/adapter_model.safetensors"
 HELD = {"part": "files", "method": "PUT", "path": r"generations/\d+\.json\?comp=rename", "kind": "hold", "seconds": 240}
 """A release that has been checked, and is about to be made current."""
+GOOD = {"measure": "exact", "model": ADAPTER, "bound": 0.95}
 CRASH = "raise RuntimeError('the tokenizer of this release is wrong')\n"
 
 
@@ -63,22 +65,38 @@ def previewed(place: Place) -> Preview:
     return preview(open_workspace(place.workspace), place.home.session(), journal_of(place, Told(), " of a look"))
 
 
+@contextmanager
+def gated(place: Place, sample: Sample, *thresholds: dict[str, Any], times: int = 1) -> Generator[None]:
+    put(place, rows_of(sample)[::4] * times, thresholds=thresholds)
+    try:
+        yield
+    finally:
+        for each in (place.workspace / "infra").glob("evaluation.*"):
+            each.unlink()
+
+
 def edited(place: Place, text: str) -> None:
     (place.workspace / "inference" / "NOTE.md").write_text(text)
 
 
-def test_a_changed_line_is_exchanged_beside_the_old_server_without_a_write_to_azure(serving: Place) -> None:
+def test_a_changed_line_passes_its_gate_and_is_exchanged_beside_without_a_write_to_azure(
+    serving: Place, sample: Sample
+) -> None:
     before, ran = version_of(serving), replicas_of(serving)
     edited(serving, "beside")
-    shown = previewed(serving)
-    assert (shown.strategy, shown.form, shown.way, shown.downtime) == ("in-place", "beside", None, 0)
-    assert "no request waits" in str(shown.sentence)
-    faults(serving, *WRITES)
     told = Told()
-    done = run(serving, told, wish="auto")
+    with gated(serving, sample, GOOD):
+        shown = previewed(serving)
+        assert (shown.strategy, shown.form, shown.way, shown.downtime) == ("in-place", "beside", None, 0)
+        assert "no request waits" in str(shown.sentence)
+        assert any("asks the new server before it takes over" in str(each) for each in shown.notes)
+        faults(serving, *WRITES)
+        done = run(serving, told, wish="auto")
     hits = faults(serving)
     assert [each["seen"] for each in hits] == [0, 0, 0, 0]
     assert (done.strategy, done.form, done.verified) == ("in-place", "beside", True)
+    assert f"Release {done.release[:12]} has passed its gate: 1 thresholds met." in told.text
+    assert "Evaluating: " in told.text
     assert not done.pause
     now = version_of(serving)
     assert (now["release"], now["generation"]) == (done.release, str(done.generation))
@@ -86,6 +104,72 @@ def test_a_changed_line_is_exchanged_beside_the_old_server_without_a_write_to_az
     assert now["replica"] == before["replica"]
     assert replicas_of(serving) == ran == list(done.replicas)
     assert look(serving).generation == done.generation
+
+
+def test_a_release_that_does_not_pass_its_gate_does_not_take_over(serving: Place, sample: Sample) -> None:
+    """The base answers otherwise than the adapter, by construction."""
+    before, generation = version_of(serving), look(serving).generation
+    edited(serving, "to be judged")
+    with gated(serving, sample, GOOD, {"measure": "exact", "model": BASE, "bound": 0.95}):
+        with pytest.raises(EndpointError) as missed:
+            run(serving, Told(), wish="auto")
+        edited(serving, "beside")  # what serves still
+        report = serving.workspace / "infra" / "evaluations" / newest(serving).name / "report.md"
+    assert missed.value.code == "GateMissed"
+    assert f"{BASE}, exact matches >= 0.950: missed, it is 0.000." in str(missed.value)
+    assert f"Release {before['release'][:12]} goes on serving." in str(missed.value)
+    assert report.relative_to(serving.workspace).as_posix() in str(missed.value.suggestion)
+    assert "Thresholds missed: 1 of 2." in report.read_text()
+    assert (version_of(serving), look(serving).generation) == (before, generation)
+
+
+@pytest.mark.long
+def test_a_gate_that_was_killed_or_cancelled_is_gone_on_with(serving: Place, sample: Sample) -> None:
+    """The candidate waits on behind the container's door for a while; what was answered is asked no second time."""
+    before, had = version_of(serving)["release"], newest(serving).name
+    edited(serving, "killed, then cancelled, then judged")
+    told, cancelled = Told(), Told()
+    with gated(serving, sample, GOOD, times=24):
+        process = serving.home.start("deploy", str(serving.workspace), "--json")
+        until(
+            lambda: (
+                (newest(serving).name != had and len(answers_of(newest(serving))) > 8) or process.poll() is not None
+            ),
+            180,
+            "some answers",
+        )
+        process.kill()
+        process.communicate()
+        stored = answers_of(newest(serving))
+        assert len(stored) > 8
+        assert version_of(serving)["release"] == before
+        cancelled.cancel_at("answers are stored already")
+        with pytest.raises(Cancelled, match=f"Nothing was exchanged: release {before[:12]} goes on serving"):
+            run(serving, cancelled, wish="auto")
+        done = run(serving, told, wish="auto")
+    assert "The container is at it already: that is followed." in cancelled.text
+    assert "answers are stored already" in told.text
+    now = answers_of(newest(serving))
+    assert {name: each for name, each in now.items() if name in stored} == stored
+    assert (done.form, version_of(serving)["release"]) == ("beside", done.release)
+
+
+@pytest.mark.long
+def test_in_turn_nobody_can_be_asked_before_so_that_a_missed_gate_brings_the_old_release_back(
+    serving: Place, sample: Sample
+) -> None:
+    before = version_of(serving)
+    file = serving.workspace / "inference" / "requirements.txt"
+    packages = file.read_text()
+    file.write_text(packages + "# judged in its turn\n")
+    try:
+        with gated(serving, sample, {**GOOD, "model": BASE}), pytest.raises(EndpointError) as missed:
+            run(serving, Told(), wish="auto")
+    finally:
+        file.write_text(packages)
+    assert missed.value.code == "GateMissed"
+    assert f"The release before, {before['release'][:12]}, serves again" in str(missed.value)
+    assert version_of(serving)["release"] == before["release"]
 
 
 def test_a_release_that_fails_beside_is_told_with_its_reason_and_the_old_one_never_stops(serving: Place) -> None:
@@ -304,30 +388,3 @@ def steps(place: Place) -> list[str]:
     lines = [line for file in files for line in file.read_text().splitlines()]
     entries = [json.loads(line) for line in lines if line.endswith("}")]
     return [each["step"] for each in entries if each["operation"] == entries[-1]["operation"]]
-
-
-class Asking:
-    """Somebody who asks for the version all the while, without another try."""
-
-    def __init__(self, place: Place) -> None:
-        self._url = str(look(place).url)
-        self._headers = {"Authorization": f"Bearer {place.api_key()}"}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.statuses: list[int] = []
-        self.took: list[float] = []
-
-    def __enter__(self) -> Asking:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with httpx.Client(base_url=self._url, headers=self._headers, timeout=240, trust_env=False) as client:
-            while not self._stop.is_set():
-                began = time.monotonic()
-                self.statuses.append(client.get("/version").status_code)
-                self.took.append(time.monotonic() - began)

@@ -57,6 +57,7 @@ AFTER = (
     "slipway deploy --yes --json",
     "slipway evaluate",
     "slipway evaluate --yes --json",
+    "slipway ci init",
     "slipway mcp",
     "slipway releases",
     "slipway rollback",

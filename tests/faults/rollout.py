@@ -19,7 +19,7 @@ from sidecar.words.names import StrategyWish
 from tests.faults import serving
 from tests.faults.azure import clouded
 from tests.faults.ground import World
-from tests.faults.rolling import in_place, in_place_rows, kills, restart_rows, revision_rows, upload_kills
+from tests.faults.rolling import gate_rows, in_place, in_place_rows, kills, restart_rows, revision_rows, upload_kills
 from tests.faults.rolling.ground import Rolling
 from tests.faults.rolling.table import Group, Play, Told, chosen_from
 from tests.faults.rolling.table import main as play
@@ -80,6 +80,7 @@ GROUPS = (
     group({"restart-kills": killing("restart")}),
     group(restart_rows.ROWS),
     group(revision_rows.ROWS),
+    group(gate_rows.ROWS),
     Group(tuple(upload_kills.ROWS), upload_kills.opened),
     Group(tuple(in_place.ROWS), in_place.opened),
     Group(tuple(in_place_rows.MORE_GPUS), partial(in_place_rows.opened, 3)),

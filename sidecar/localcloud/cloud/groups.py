@@ -1,10 +1,10 @@
 """Resource groups: created, changed, and which of the resources in one a list's filter lets through."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import unquote
 
+from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.cloud.subscriptions import normal_location
 from sidecar.localcloud.core.errors import ArmError, invalid
@@ -14,7 +14,7 @@ from sidecar.localcloud.core.resource_id import group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 
 _NAME = re.compile(r"^[-\w._()]{1,90}$")
-_FILTER = re.compile(r"(\w+)\s+eq\s+'([^']*)'")
+Conditions = Sequence[Mapping[str, str]]
 
 
 def put_group(cloud: LocalCloud, subscription: Subscription, name: str, body: Json) -> tuple[Resource, int]:
@@ -57,25 +57,61 @@ def patch_group(cloud: LocalCloud, group: Resource, body: Json) -> Resource:
     return cloud.store.put(replace(group, body={**group.body, **changes}))
 
 
-def matching(resources: list[Resource], query: Mapping[str, str]) -> list[Resource]:
-    """Those that `$filter` (tagName, tagValue, resourceType, resourceGroup, name, location) and `$top` let through."""
-    wanted = dict(_FILTER.findall(unquote(query.get("$filter", "").replace("+", " "))))
-    kept = [resource for resource in resources if _fits(resource, wanted)]
-    top = query.get("$top", "")
-    return kept[: int(top)] if top.isdigit() else kept
+_OF_RESOURCES = ("tagName", "tagValue", "resourceType", "resourceGroup", "name", "location")
 
 
-def _fits(resource: Resource, wanted: Mapping[str, str]) -> bool:
-    tags: Json = member(resource.body, "tags")
-    if "tagName" in wanted:
-        held = [value for name, value in tags.items() if name.lower() == wanted["tagName"].lower()]
-        if not held or ("tagValue" in wanted and held[0] != wanted["tagValue"]):
-            return False
-    if "resourceType" in wanted and resource.type.lower() != wanted["resourceType"].lower():
-        return False
-    if "location" in wanted and str(resource.body.get("location", "")).lower() != wanted["location"].lower():
-        return False
+def matching(
+    resources: list[Resource], query: Mapping[str, str], known: Sequence[str] = _OF_RESOURCES
+) -> list[Resource]:
+    """Those that `$filter` and `$top` let through."""
+    alternatives = odata.parsed_filter(query.get("$filter", ""), known)
+    for each in alternatives:
+        _require_whole_tags(each, query["$filter"])
+    kept = [each for each in resources if not alternatives or any(_fits(each, wanted) for wanted in alternatives)]
+    return kept[: odata.top(query)]
+
+
+def _require_whole_tags(conditions: Conditions, text: str) -> None:
+    """Tags are asked for by name, or by name and value, equal and alone: Azure takes nothing else beside them."""
+    names = [each["name"] for each in conditions]
+    if not {"tagName", "tagValue"} & set(names):
+        return
+    kinds = {each["kind"] for each in conditions if each["name"] == "tagValue"} | {
+        "eq" if each["kind"] == "startswith" else each["kind"] for each in conditions if each["name"] == "tagName"
+    }
+    if sorted(names) not in (["tagName"], ["tagName", "tagValue"]) or kinds != {"eq"}:
+        raise odata.refused_filter(text)
+
+
+_EXPANDABLE = ("createdTime", "changedTime", "provisioningState")
+
+
+def expanded(query: Mapping[str, str]) -> list[str]:
+    """What `$expand` of a list of resources asks for."""
+    asked = [each.strip() for each in query.get("$expand", "").split(",") if each.strip()]
+    known = {each.lower(): each for each in _EXPANDABLE}
+    if unknown := [each for each in asked if each.lower() not in known]:
+        raise invalid(
+            f"The expand value '{unknown[0]}' is not valid. The valid values are '{', '.join(_EXPANDABLE)}'.",
+            "InvalidExpandQueryString",
+        )
+    return [known[each.lower()] for each in asked]
+
+
+def _fits(resource: Resource, wanted: Conditions) -> bool:
+    if any(each["name"] == "tagName" for each in wanted):
+        return _is_tagged(resource, {each["name"]: each for each in wanted})
     group = parse_resource_id(resource.id)
-    if "resourceGroup" in wanted and str(group.group if group else "").lower() != wanted["resourceGroup"].lower():
-        return False
-    return "name" not in wanted or resource.name.lower() == wanted["name"].lower()
+    actual = {
+        "resourceType": resource.type,
+        "location": str(resource.body.get("location", "")).replace(" ", ""),
+        "resourceGroup": str(group.group if group else ""),
+        "name": resource.name,
+    }
+    return all(odata.holds(each, actual[each["name"]]) for each in wanted)
+
+
+def _is_tagged(resource: Resource, wanted: Mapping[str, Mapping[str, str]]) -> bool:
+    tags: Json = member(resource.body, "tags")
+    held = [str(value) for name, value in tags.items() if odata.holds(wanted["tagName"], name)]
+    return bool(held) and ("tagValue" not in wanted or wanted["tagValue"]["value"] in held)

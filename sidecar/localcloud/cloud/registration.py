@@ -1,7 +1,8 @@
 """The providers: the types that each offers, and whether a subscription has registered it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from sidecar.localcloud.cloud.api_versions import versions
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json
@@ -21,13 +22,10 @@ PROVIDER_TYPES: Mapping[str, tuple[str, ...]] = {
     "Microsoft.Resources": ("resourceGroups", "deployments"),
     "Microsoft.Authorization": ("roleAssignments",),
 }
-VERSIONS: Mapping[str, list[str]] = {
-    "Microsoft.App": ["2026-07-01", "2026-01-01", "2025-07-01", "2025-01-01", "2024-03-01", "2023-05-01"],
-    "Microsoft.Storage": ["2026-09-01", "2025-06-01", "2024-01-01", "2023-05-01", "2022-05-01"],
-    "Microsoft.OperationalInsights": ["2025-07-01", "2025-02-01", "2023-09-01", "2022-10-01"],
-    "Microsoft.Resources": ["2026-06-01", "2025-04-01", "2024-07-01", "2021-04-01"],
-    "Microsoft.Authorization": ["2022-04-01"],
-}
+
+
+def _versions(kind: str) -> Sequence[str]:
+    return versions(kind) or ("2022-04-01",)  # of Authorization, which has no list here
 
 
 def registration(cloud: LocalCloud, subscription: Subscription, namespace: str) -> str:
@@ -77,8 +75,8 @@ def show_provider(cloud: LocalCloud, subscription: Subscription, namespace: str)
             {
                 "resourceType": kind,
                 "locations": places,
-                "apiVersions": VERSIONS[known],
-                "defaultApiVersion": VERSIONS[known][0],
+                "apiVersions": _versions(f"{known}/{kind}"),
+                "defaultApiVersion": _versions(f"{known}/{kind}")[0],
                 "capabilities": "CrossResourceGroupResourceMove, SupportsTags, SupportsLocation",
             }
             for kind in PROVIDER_TYPES[known]

@@ -1,10 +1,13 @@
 """What a state folder's settings.json may say: regions, profiles, quotas, limits of time, further tenants and people."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+UnknownTypes = Literal["refused", "stored"]
 
 
 class _Value(BaseModel):
@@ -208,6 +211,10 @@ class Settings(_Value):
     """Regions that have no capacity for another environment."""
     preregistered: tuple[str, ...] = ("Microsoft.Resources", "Microsoft.Storage", "Microsoft.Authorization")
     """Providers that a subscription has registered from its start."""
+    unknown_types: UnknownTypes = "refused"
+    """What becomes of types and namespaces that Azure is not known to have: `stored` takes them without any check, and warns."""
+    strict: bool = Field(default_factory=lambda: os.environ.get("SLIPWAY_STRICT") == "1")
+    """Whether what is taken and ignored (`fates/*.md`) is refused with 400, to see who lives on it."""
     share_quota_bytes: int | None = None
     """A smaller limit for every share than its quota, to see a full one."""
     principals: tuple[StatedPrincipal, ...] = ()

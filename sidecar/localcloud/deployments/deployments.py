@@ -13,6 +13,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.deployments.complete import delete_left_over
 from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.planner import planned_deployment
 from sidecar.localcloud.deployments.planning import Plan
@@ -43,7 +44,9 @@ class Deployments:
         template = checked_template(ordered)
         try:
             given: Json = member(ordered.properties, "parameters")
-            return planned_deployment(template, given, self.place(ordered), self._cloud.now(), keep_unknown or {})
+            inputs: Json = member(ordered.properties, "externalInputs")
+            place, now = self.place(ordered), self._cloud.now()
+            return planned_deployment(template, given, place, now, keep_unknown or {}, inputs)
         except ExpressionError as problem:
             raise ArmError(400, problem.code, f"Deployment template validation failed: '{problem}'.") from problem
         except RecursionError as problem:
@@ -139,6 +142,8 @@ class Deployments:
         run = DeploymentRun(self.start_task, self._cloud, ordered, plan)
         try:
             await run.execute()
+            if ordered.properties["mode"] == "Complete":
+                await delete_left_over(self._cloud, ordered.scope, run.created)
             outputs, private = run.outputs()
             self._end(record, "Succeeded", outputs=outputs, private=private, created=run.created)
         except asyncio.CancelledError:

@@ -41,6 +41,31 @@ class Parameters:
         }
 
 
+def with_external_inputs(given: Json, inputs: Json, scope: Scope) -> Json:
+    """Parameters that state an expression, with its value: it reads what the deployer found outside, by externalInputs()."""
+
+    def external(name: str, *_config: Any) -> Any:
+        entry = as_object(next((each for key, each in inputs.items() if key.lower() == str(name).lower()), None))
+        if entry is None or "value" not in entry:
+            raise invalid_template(f"The external input '{name}' is not provided.")
+        value = entry["value"]
+        # The official deployer wraps what it has read once more.
+        wrapped = as_object(value)
+        return wrapped["value"] if wrapped is not None and set(wrapped) == {"value"} else value
+
+    inner = Scope(functions={**scope.functions, "externalinputs": external})
+    resolved: Json = {}
+    for name, stated in given.items():
+        entry = as_object(stated)
+        if entry is None or "expression" not in entry:
+            resolved[name] = stated
+            continue
+        if "value" in entry or "reference" in entry:
+            raise invalid_template(f"The parameter '{name}' must state one of 'value', 'reference' and 'expression'.")
+        resolved[name] = {"value": written(evaluate(entry["expression"], inner))}
+    return resolved
+
+
 def resolve_parameters(template: Json, given: Json, scope: Scope, keep_unknown: Mapping[str, Any]) -> Parameters:
     """The parameters of `template` with the values `given` (`{"name": {"value": …}}`).
 

@@ -14,11 +14,12 @@ from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.evaluation import nested_properties
 from sidecar.localcloud.deployments.planning import Plan, Planned
-from sidecar.localcloud.deployments.record import Ordered
+from sidecar.localcloud.deployments.record import Ordered, require_understood
 from sidecar.localcloud.deployments.scope_functions import READING
 from sidecar.localcloud.resources import providers
 from sidecar.localcloud.resources.namespaces import require_registered_type
 from sidecar.localcloud.resources.resource_type import ArmRequest, Lookup
+from sidecar.localcloud.resources.strict import require_heard
 
 PlanOf = Callable[[Ordered], Plan]
 # Texts that a provider takes as they are: where one is read from another resource only later, the rest can be judged.
@@ -31,9 +32,12 @@ class _Unknown(str):
 
 def preflight(cloud: LocalCloud, ordered: Ordered, plan: Plan, plan_of: PlanOf) -> None:
     """ArmError where ARM would not let the deployment begin; nested deployments are looked into as far as is known."""
+    require_understood(ordered)
     bodies = dict(_bodies(ordered, plan, plan_of))
     for planned, body in bodies.values():
         _check_type(cloud, planned, body)
+    if ordered.properties.get("validationLevel") == "Template":
+        return  # the providers are not asked
     refused = [each for planned, body in bodies.values() if (each := _refusal(cloud, ordered, planned, body, bodies))]
     if refused:
         raise ArmError(
@@ -52,6 +56,7 @@ def nested_plan(ordered: Ordered, plan: Plan, planned: Planned, plan_of: PlanOf)
     except (ExpressionError, Deferred):
         return None
     inner = ordered.nested(planned, properties, location=_location_of_group(plan, planned.id))
+    require_understood(inner)
     try:
         return inner, plan_of(inner)
     except (ExpressionError, Deferred) as problem:
@@ -105,7 +110,8 @@ def _check_type(cloud: LocalCloud, planned: Planned, body: Json) -> None:
     location = str(body.get("location") or "")
     places = ", ".join(cloud.settings.locations)
     try:
-        require_registered_type(planned.type, planned.api_version, location, places)
+        unknown = cloud.settings.unknown_types
+        require_registered_type(planned.type, planned.api_version, location, places, unknown)
     except ArmError as error:
         # The request is not one on that resource: it is the template that is wrong.
         raise ArmError(400, error.code, error.message) from error
@@ -120,6 +126,8 @@ def _refusal(
         return None
     request = ArmRequest(providers.known(address), body, {}, ordered.caller)
     try:
+        if cloud.settings.strict:
+            require_heard("PUT", planned.id, {}, body)
         if body and _judgeable(body):
             providers.check(cloud, request, _lookup(cloud, bodies))
         else:

@@ -7,8 +7,8 @@ from typing import Self
 
 from sidecar.armlang.expressions import evaluate
 from sidecar.localcloud.core.clock import utc_now
-from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.core.fields import Json, as_object
+from sidecar.localcloud.core.errors import ArmError, invalid
+from sidecar.localcloud.core.fields import Json, as_object, member
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.declared_types import invalid_template
 from sidecar.localcloud.deployments.planning import Plan, Planned, template_hash
@@ -80,6 +80,38 @@ def checked_template(ordered: Ordered) -> Json:
     return checked
 
 
+def require_understood(ordered: Ordered) -> None:
+    """What a deployment asks beside its template: refused by name where nothing here would do it."""
+    stated = ordered.properties
+    for name, what in _NOT_HERE.items():
+        if stated.get(name) not in (None, {}, []):
+            raise invalid(
+                f"The property '{name}' of a deployment is not supported by the local cloud: {what}.", target=name
+            )
+    level = str(member(stated, "debugSetting").get("detailLevel") or "none")
+    if level.lower() != "none":
+        what = "requests and responses are not kept"
+        raise invalid(f"The debugSetting '{level}' is not supported by the local cloud: {what}.", target="debugSetting")
+    evaluated = str(member(stated, "expressionEvaluationOptions").get("scope") or "NotSpecified")
+    if evaluated.lower() not in ("notspecified", "inner", "outer"):
+        raise invalid(f"The value '{evaluated}' of 'expressionEvaluationOptions.scope' is not valid.")
+    if (checked := stated.get("validationLevel")) not in (None, "Provider", "ProviderNoRbac", "Template"):
+        raise invalid(f"The value '{checked}' of 'validationLevel' is not valid.", target="validationLevel")
+    if stated.get("mode") == "Complete" and ordered.outer:
+        raise invalid("A nested deployment must have the mode 'Incremental'.", "InvalidDeploymentMode")
+    if stated.get("mode") == "Complete" and "/resourcegroups/" not in ordered.scope.lower():
+        raise invalid(
+            "The deployment mode 'Complete' is not supported at this scope: use 'Incremental'.", "InvalidDeploymentMode"
+        )
+
+
+_NOT_HERE = {
+    "onErrorDeployment": "a failed deployment is not followed by another",
+    "parametersLink": "linked parameters can't be read",
+    "extensionConfigs": "there are no extensions",
+}
+
+
 def deployment_record(ordered: Ordered, plan: Plan) -> Resource:
     template = checked_template(ordered)
     body: Json = {"id": ordered.id, "name": ordered.name, "type": TYPE}
@@ -100,6 +132,7 @@ def deployment_record(ordered: Ordered, plan: Plan) -> Resource:
     }
     # Kept to run again after a restart; the file is the owner's only, and the values are removed when it has ended.
     order = {**ordered.__dict__, "properties": json.loads(json.dumps(ordered.properties))}
+    order["properties"].pop("externalInputs", None)
     order["properties"]["parameters"] = {
         name: {"value": value} for name, value in plan.parameters.values.items() if value is not None
     }

@@ -11,9 +11,10 @@ from typing import Any
 from sidecar.armlang.expressions import Deferred
 from sidecar.dotnet.json_values import written
 from sidecar.localcloud.cloud.cloud import LocalCloud
-from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_list, as_object, member
 from sidecar.localcloud.core.resource_id import parse_resource_id
+from sidecar.localcloud.deployments.complete import left_over
 from sidecar.localcloud.deployments.deployments import Deployments
 from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
 from sidecar.localcloud.deployments.planning import Planned
@@ -31,8 +32,33 @@ def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> li
     preflight(cloud, ordered, deployments.plan(ordered), deployments.plan)
     found = _changes(cloud, deployments, ordered)
     if "/resourcegroups/" in ordered.scope.lower():
-        found += _ignored(cloud, ordered.scope, {str(change["resourceId"]).lower() for change in found})
+        mentioned = {str(change["resourceId"]).lower() for change in found}
+        if ordered.properties["mode"] == "Complete":
+            gone = left_over(cloud, ordered.scope, mentioned)
+            shown = {each.id: _masked(providers.show(cloud, each)) for each in gone}
+            found += [{"resourceId": each, "changeType": "Delete", "before": before} for each, before in shown.items()]
+            mentioned |= {each.lower() for each in shown}
+        found += _ignored(cloud, ordered.scope, mentioned)
     return sorted(found, key=lambda change: str(change["resourceId"]).lower())
+
+
+def result_format(ordered: Ordered) -> str:
+    """FullResourcePayloads unless whatIfSettings ask for ResourceIdOnly."""
+    stated = member(ordered.properties, "whatIfSettings").get("resultFormat") or "FullResourcePayloads"
+    if stated not in ("FullResourcePayloads", "ResourceIdOnly"):
+        raise invalid(f"The value '{stated}' of 'resultFormat' is not one of 'ResourceIdOnly, FullResourcePayloads'.")
+    return str(stated)
+
+
+def in_format(form: str, changes: list[Json]) -> list[Json]:
+    """With ids alone nobody has looked whether what is there would change: ARM calls that Deploy."""
+    if form != "ResourceIdOnly":
+        return changes
+    known = {"Modify": "Deploy", "NoChange": "Deploy"}
+    return [
+        {"resourceId": each["resourceId"], "changeType": known.get(each["changeType"], each["changeType"])}
+        for each in changes
+    ]
 
 
 def _changes(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:

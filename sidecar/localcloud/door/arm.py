@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.cloud import groups, registration, subscriptions
+from sidecar.localcloud.cloud import groups, odata, registration, subscriptions, tags
+from sidecar.localcloud.cloud.api_versions import require_version
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.capacity import gpu_rows, location_usages
 from sidecar.localcloud.core.errors import ArmError
@@ -14,11 +15,12 @@ from sidecar.localcloud.core.identity import Caller, Subscription
 from sidecar.localcloud.core.resource_id import ResourceId, group_id, parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import Deployments
+from sidecar.localcloud.door import listed
 from sidecar.localcloud.door.roles import permissions_of
 from sidecar.localcloud.resources import environments, providers, storage
 from sidecar.localcloud.resources.environment_usages import profile_states as states_of
 from sidecar.localcloud.resources.environment_usages import usages
-from sidecar.localcloud.resources.namespaces import require_type
+from sidecar.localcloud.resources.namespaces import require_listable, require_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Style
 
 
@@ -47,11 +49,16 @@ class Call:
 
 def list_subscriptions(call: Call) -> Response:
     mine = [each for each in call.cloud.directory.subscriptions if each.tenant == call.caller.tenant]
-    return JSONResponse({"value": [subscriptions.show_subscription(each) for each in mine]})
+    return JSONResponse({"value": [_shown_subscription(call, each) for each in mine]})
 
 
 def get_subscription(call: Call) -> Response:
-    return JSONResponse(subscriptions.show_subscription(call.subscription))
+    return JSONResponse(_shown_subscription(call, call.subscription))
+
+
+def _shown_subscription(call: Call, subscription: Subscription) -> Json:
+    tagged = member(tags.read_tags(call.cloud, f"/subscriptions/{subscription.id}")["properties"], "tags")
+    return {**subscriptions.show_subscription(subscription), **({"tags": tagged} if tagged else {})}
 
 
 def list_tenants(call: Call) -> Response:
@@ -64,7 +71,9 @@ def list_locations(call: Call) -> Response:
 
 def list_groups(call: Call) -> Response:
     found = call.cloud.store.under(f"/subscriptions/{call.subscription.id}", "Microsoft.Resources/resourceGroups")
-    return JSONResponse({"value": [dict(each.body) for each in groups.matching(found, call.query)]})
+    return JSONResponse(
+        {"value": [dict(each.body) for each in groups.matching(found, call.query, ("tagName", "tagValue"))]}
+    )
 
 
 def get_group(call: Call) -> Response:
@@ -119,14 +128,27 @@ def list_resources(call: Call) -> Response:
     found = [each for each in call.cloud.store.under(under) if _is_top(each) and "location" in each.body]
     found = [each for each in found if each.type != "Microsoft.Resources/deployments"]
     brief = ("id", "name", "type", "location", "tags", "kind", "sku", "identity", "managedBy", "systemData")
+    wanted = groups.expanded(call.query)
     return JSONResponse(
         {
             "value": [
-                {name: each.body[name] for name in brief if name in each.body} | {"tags": member(each.body, "tags")}
+                {name: each.body[name] for name in brief if name in each.body}
+                | {"tags": member(each.body, "tags")}
+                | {name: value for name, value in _more_of(each).items() if name in wanted}
                 for each in groups.matching(found, call.query)
             ]
         }
     )
+
+
+def _more_of(resource: Resource) -> Json:
+    """What `$expand` of a list of resources adds. Some providers show the times among their properties, or nowhere."""
+    shown = member(resource.body, "systemData")
+    created = shown.get("createdAt") or resource.properties.get("creationTime")
+    changed = shown.get("lastModifiedAt") or resource.private.get("changedAt") or created
+    found = {"createdTime": created, "changedTime": changed}
+    found["provisioningState"] = resource.properties.get("provisioningState")
+    return {name: value for name, value in found.items() if value}
 
 
 def list_providers(call: Call) -> Response:
@@ -218,19 +240,35 @@ def resource(call: Call) -> Response:
     """Any resource, collection or action of a provider, by the shape of its path."""
     address = parse_resource_id(call.path)
     if address is not None:
-        require_type(address.type, call.version)
+        odata.require_known(call.query, ())
+        _require_type(call, address.type, call.path)
         return _on_resource(call, providers.known(_with_group(call, address)))
     parent, _, last = call.path.rstrip("/").rpartition("/")
     if call.method == "POST":
         owner = parse_resource_id(parent)
         if owner is None:
             raise _unknown(call)
-        require_type(owner.type, call.version)
+        _require_type(call, owner.type, parent)
+        _require_plain_action(call.query, last)
         request = _request(call, providers.known(_with_group(call, owner)))
         return _answer(call, providers.act(call.cloud, request, last))
     if call.method == "GET":
         return _list(call, parent, last)
     raise _unknown(call)
+
+
+def _require_type(call: Call, kind: str, place: str) -> None:
+    """A type that Azure has, in a version that it has."""
+    require_type(kind, call.version, call.cloud.settings.unknown_types)
+    stored = call.cloud.store.get(place)
+    location = str((stored.body if stored else call.body).get("location") or "")
+    require_version(kind, call.version, location, ", ".join(call.cloud.settings.locations))
+
+
+def _require_plain_action(query: Mapping[str, str], action: str) -> None:
+    """Of OData's options an action takes `$expand=kerb` alone: Kerberos keys, which no account here has, of listKeys."""
+    keys = action.lower() in ("listkeys", "regeneratekey") and query.get("$expand", "kerb").lower() == "kerb"
+    odata.require_known(query, ("$expand",) if keys else ())
 
 
 def _unknown(call: Call) -> ArmError:
@@ -341,11 +379,11 @@ def _list(call: Call, parent: str, kind: str) -> Response:
         owner = parse_resource_id(parent)
         if owner is None:
             raise _unknown(call)
+        _require_type(call, f"{owner.type}/{kind}", parent)
         owner = providers.known(_with_group(call, owner))
         found = providers.find(call.cloud, owner)
         type_name, under = f"{owner.type}/{kind}", found.id
-    require_type(type_name, call.version)
-    if not providers.is_known(type_name):
-        raise _unknown(call)
+    _require_type(call, type_name, under)
+    require_listable(type_name)
     values = [providers.show(call.cloud, each) for each in providers.listed(call.cloud, type_name, under)]
-    return JSONResponse({"value": values})
+    return JSONResponse(listed.page(call.query, type_name, values, f"{call.cloud.endpoints.arm}{call.path}"))

@@ -14,16 +14,19 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from sidecar.localcloud.cloud import odata
+from sidecar.localcloud.cloud.api_versions import require_version, type_of_path
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.body import TooLarge, read_body
-from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.identity import ARM_AUDIENCES, Caller, claims_challenge, verify
 from sidecar.localcloud.deployments.deployments import Deployments
-from sidecar.localcloud.door import arm, arm_deployments, authority
+from sidecar.localcloud.door import arm, arm_deployments, arm_tags, authority
 from sidecar.localcloud.door.arm import Call
 from sidecar.localcloud.door.responses import error_response
 from sidecar.localcloud.door.roles import authorize
+from sidecar.localcloud.resources.strict import require_heard
 
 log = logging.getLogger(__name__)
 BODY_LIMIT = 4 * 1024 * 1024
@@ -35,6 +38,8 @@ class Route:
     method: str
     path: str
     handler: Handler
+    options: tuple[str, ...] | None = ()
+    """What it understands of OData; None: its handler judges that, and the API version."""
 
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
         found = _pattern(self.path).fullmatch(path)
@@ -45,12 +50,13 @@ class Route:
 
 _SUB = "/subscriptions/{subscription}"
 _GROUP = _SUB + "/resourcegroups/{group}"
+_TAGS = "{scope:/subscriptions/.+}/providers/Microsoft.Resources/tags/default"
 _DEPLOYMENTS = "/providers/Microsoft.Resources/deployments"
 
 
-def _both(method: str, path: str, handler: Handler) -> list[Route]:
+def _both(method: str, path: str, handler: Handler, options: tuple[str, ...] = ()) -> list[Route]:
     """A route of deployments at either scope."""
-    return [Route(method, scope + path, handler) for scope in (_SUB, _GROUP)]
+    return [Route(method, scope + path, handler, options) for scope in (_SUB, _GROUP)]
 
 
 ROUTES: list[Route] = [
@@ -58,32 +64,36 @@ ROUTES: list[Route] = [
     Route("GET", "/tenants", arm.list_tenants),
     Route("GET", _SUB, arm.get_subscription),
     Route("GET", _SUB + "/locations", arm.list_locations),
-    Route("GET", _SUB + "/resources", arm.list_resources),
-    Route("GET", _SUB + "/resourcegroups", arm.list_groups),
+    Route("GET", _SUB + "/resources", arm.list_resources, ("$filter", "$top", "$expand")),
+    Route("GET", _SUB + "/resourcegroups", arm.list_groups, ("$filter", "$top")),
     Route("GET", _GROUP, arm.get_group),
     Route("HEAD", _GROUP, arm.head_group),
     Route("PUT", _GROUP, arm.put_group),
     Route("PATCH", _GROUP, arm.patch_group),
     Route("DELETE", _GROUP, arm.delete_group),
-    Route("GET", _GROUP + "/resources", arm.list_resources),
+    Route("GET", _GROUP + "/resources", arm.list_resources, ("$filter", "$top", "$expand")),
     Route("GET", _GROUP + "/providers/Microsoft.Authorization/permissions", arm.permissions),
     Route("GET", _SUB + "/providers", arm.list_providers),
     Route("GET", _SUB + "/providers/{namespace}", arm.get_provider),
     Route("POST", _SUB + "/providers/{namespace}/{action:register|unregister}", arm.register_provider),
+    Route("GET", _TAGS, arm_tags.get),
+    Route("PUT", _TAGS, arm_tags.put),
+    Route("PATCH", _TAGS, arm_tags.patch),
+    Route("DELETE", _TAGS, arm_tags.delete),
     *_both("PUT", _DEPLOYMENTS + "/{name}", arm_deployments.put),
     *_both("GET", _DEPLOYMENTS + "/{name}", arm_deployments.get),
     *_both("HEAD", _DEPLOYMENTS + "/{name}", arm_deployments.head),
     *_both("DELETE", _DEPLOYMENTS + "/{name}", arm_deployments.delete),
-    *_both("GET", _DEPLOYMENTS, arm_deployments.list_all),
+    *_both("GET", _DEPLOYMENTS, arm_deployments.list_all, ("$filter", "$top")),
     *_both("POST", _DEPLOYMENTS + "/{name}/validate", arm_deployments.validate),
     *_both("POST", _DEPLOYMENTS + "/{name}/whatIf", arm_deployments.start_what_if),
     *_both("POST", _DEPLOYMENTS + "/{name}/cancel", arm_deployments.cancel),
     *_both("POST", _DEPLOYMENTS + "/{name}/exportTemplate", arm_deployments.export_template),
-    *_both("GET", _DEPLOYMENTS + "/{name}/operations", arm_deployments.operations),
+    *_both("GET", _DEPLOYMENTS + "/{name}/operations", arm_deployments.operations, ("$top",)),
     *_both("GET", _DEPLOYMENTS + "/{name}/operations/{operation}", arm_deployments.operation),
     *_both("GET", _DEPLOYMENTS + "/{name}/operationStatuses/{operation}", arm_deployments.operation_status),
     # The real az asks here.
-    *_both("GET", "/deployments/{name}/operations", arm_deployments.operations),
+    *_both("GET", "/deployments/{name}/operations", arm_deployments.operations, ("$top",)),
     *_both("GET", "/deployments/{name}/operations/{operation}", arm_deployments.operation),
     Route("POST", "/providers/Microsoft.Resources/calculateTemplateHash", arm_deployments.calculate_hash),
     Route("POST", _SUB + "/providers/Microsoft.Storage/checkNameAvailability", arm.check_storage_name),
@@ -107,7 +117,10 @@ ROUTES: list[Route] = [
         "GET", _SUB + "/providers/{namespace}/locations/{location}/operationResults/{operation}", arm.operation_result
     ),
     # Whatever is left is a resource of a provider, a list of them, or an action on one.
-    *[Route(method, _SUB + "/{rest:.*}", arm.resource) for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "POST")],
+    *[
+        Route(method, _SUB + "/{rest:.*}", arm.resource, None)
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "POST")
+    ],
 ]
 
 
@@ -144,7 +157,8 @@ class _Door:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        path = request.url.path.rstrip("/") or "/"
+        # Some clients write a slash before an id, which begins with one.
+        path = "/" + request.url.path.strip("/")
         body = await _body(request)
         caller = self._authenticate(request, path)
         self._cloud.used()
@@ -155,11 +169,22 @@ class _Door:
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
+        if request.headers.get("x-ms-snapshot"):
+            raise invalid(
+                "The header x-ms-snapshot is not supported: the local cloud has no snapshots.", "UnsupportedHeader"
+            )
         content = _content(request.method, body)
         for route in ROUTES:
             names = route.match(request.method, path)
             if names is not None:
                 authorize(caller, request.method, path)
+                if self._cloud.settings.strict:
+                    require_heard(request.method, path, query, content)
+                if route.options is not None:
+                    require_version(
+                        type_of_path(path), query["api-version"], "", ", ".join(self._cloud.settings.locations)
+                    )
+                    odata.require_known(query, route.options)
                 call = Call(
                     cloud=self._cloud,
                     deployments=self._deployments,

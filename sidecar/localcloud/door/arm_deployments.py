@@ -2,11 +2,12 @@
 
 import asyncio
 import json
+import re
 import uuid
 
 from starlette.responses import JSONResponse, Response
 
-from sidecar.localcloud.core.clock import utc_now
+from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.core.errors import ArmError, invalid
 from sidecar.localcloud.core.fields import Json, as_object
 from sidecar.localcloud.core.resource_id import group_id
@@ -15,9 +16,11 @@ from sidecar.localcloud.deployments.deployments import ENDED
 from sidecar.localcloud.deployments.planning import template_hash
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.validation import validated
-from sidecar.localcloud.deployments.what_if import what_if
+from sidecar.localcloud.deployments.what_if import in_format, result_format, what_if
 from sidecar.localcloud.door import arm
 from sidecar.localcloud.door.arm import Call
+
+_NAME = re.compile(r"[-\w.()]{1,64}")
 
 
 def put(call: Call) -> Response:
@@ -53,9 +56,14 @@ def list_all(call: Call) -> Response:
         for each in call.cloud.store.under(f"{scope}/providers/Microsoft.Resources/deployments", TYPE)
         if each.id.lower().rsplit("/providers/", 1)[0] == scope.lower()
     ]
-    newest = sorted(found, key=lambda each: each.properties["timestamp"], reverse=True)
-    top = call.query.get("$top", "")
-    return JSONResponse({"value": [dict(each.body) for each in newest[: int(top) if top.isdigit() else None]]})
+    alternatives = odata.parsed_filter(call.query.get("$filter", ""), ("provisioningState",))
+    newest = [
+        each
+        for each in sorted(found, key=lambda each: each.properties["timestamp"], reverse=True)
+        if not alternatives
+        or any(all(odata.holds(c, each.properties["provisioningState"]) for c in wanted) for wanted in alternatives)
+    ]
+    return JSONResponse({"value": [dict(each.body) for each in newest[: odata.top(call.query)]]})
 
 
 def validate(call: Call) -> Response:
@@ -65,11 +73,12 @@ def validate(call: Call) -> Response:
 def start_what_if(call: Call) -> Response:
     """202 and a Location; what it found is there at the first poll."""
     ordered = _ordered(call)
+    form = result_format(ordered)
     outcome: Json = {"status": "Succeeded", "properties": {"changes": []}}
     try:
         outcome["properties"] = {
             "correlationId": str(uuid.uuid4()),
-            "changes": what_if(call.cloud, call.deployments, ordered),
+            "changes": in_format(form, what_if(call.cloud, call.deployments, ordered)),
         }
     except ArmError as error:
         if error.status >= 500:
@@ -102,7 +111,7 @@ def operations(call: Call) -> Response:
     record = _record(call)
     found = call.cloud.store.under(record.id, "deploymentOperation")
     own = [each for each in found if each.id.rsplit("/operations/", 1)[0].lower() == record.key]
-    return JSONResponse({"value": [dict(each.body) for each in own]})
+    return JSONResponse({"value": [dict(each.body) for each in own[: odata.top(call.query)]]})
 
 
 def operation(call: Call) -> Response:
@@ -126,9 +135,7 @@ def operation_status(call: Call) -> Response:
 
 def calculate_hash(call: Call) -> Response:
     minified = json.dumps(call.body, separators=(",", ":"))
-    return JSONResponse(
-        {"minifiedTemplate": minified, "templateHash": template_hash(call.body), "calculatedAt": utc_now()}
-    )
+    return JSONResponse({"minifiedTemplate": minified, "templateHash": template_hash(call.body)})
 
 
 def _scope(call: Call) -> str:
@@ -157,6 +164,11 @@ def _ordered(call: Call) -> Ordered:
     properties = as_object(call.body.get("properties"))
     if properties is None:
         raise invalid("The request content was invalid: the deployment's properties are missing.")
+    if not _NAME.fullmatch(call.names["name"]):
+        raise invalid(
+            f"The deployment name '{call.names['name']}' is not valid: up to 64 letters, digits, '-', '.', '_', '(' and ')'.",
+            "InvalidDeploymentName",
+        )
     if "group" not in call.names and not call.body.get("location"):
         raise invalid("The location property is required for a deployment at this scope.", "LocationRequired")
     if properties.get("parameters") is not None and as_object(properties["parameters"]) is None:

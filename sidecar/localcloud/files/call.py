@@ -11,8 +11,9 @@ from pathlib import Path
 from sidecar.localcloud.cloud.cloud import LocalCloud
 from sidecar.localcloud.core.accounts import share_id
 from sidecar.localcloud.core.state import Resource
+from sidecar.localcloud.files.attributes import shown_attributes
 from sidecar.localcloud.files.tree import FilesError, Notes, ShareTree, held_open_for_writing
-from sidecar.localcloud.files.xml import etag_of, smb_time
+from sidecar.localcloud.files.xml import etag_of
 
 RANGE_LIMIT = 4 * 1024 * 1024
 _TAKEN: dict[Path, int] = {}
@@ -52,7 +53,8 @@ class FilesCall:
     def tree(self) -> ShareTree:
         name = self.share_resource.name.lower()
         folder = self.cloud.share_folder(self.account.name, name)
-        return ShareTree(folder, folder.parent / ".notes" / name)
+        dots = self.headers.get("x-ms-allow-trailing-dot", "").lower() == "true"
+        return ShareTree(folder, folder.parent / ".notes" / name, "keep" if dots else "drop")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -63,6 +65,14 @@ class FilesCall:
 
 def endpoint_of(call: FilesCall) -> str:
     return f"{call.cloud.endpoints.files}/{call.account.name}/"
+
+
+def page_limit(call: FilesCall) -> int:
+    """`maxresults` of a listing."""
+    limit = call.query.get("maxresults", "5000")
+    if not limit.isdigit() or not 1 <= int(limit) <= 5000:
+        raise FilesError(400, "OutOfRangeQueryParameterValue", "maxresults must be between 1 and 5000.")
+    return int(limit)
 
 
 def byte_range(text: str, size: int) -> tuple[int, int]:
@@ -130,15 +140,11 @@ def times_of(place: Path) -> dict[str, str]:
     return {"ETag": etag_of(place), "Last-Modified": formatdate(place.stat().st_mtime, usegmt=True)}
 
 
-def properties_of(place: Path) -> dict[str, str]:
+def properties_of(place: Path, notes: Notes) -> dict[str, str]:
     found = place.stat()
-    moment = smb_time(found.st_mtime)
     return {
         **times_of(place),
-        "x-ms-file-attributes": "Directory" if place.is_dir() else "Archive",
-        "x-ms-file-creation-time": moment,
-        "x-ms-file-last-write-time": moment,
-        "x-ms-file-change-time": smb_time(found.st_ctime),
+        **shown_attributes(place, notes),
         "x-ms-file-permission-key": "0*0",
         "x-ms-file-id": str(found.st_ino),
         "x-ms-file-parent-id": str(place.parent.stat().st_ino),

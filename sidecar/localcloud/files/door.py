@@ -18,6 +18,7 @@ from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.files import contents, directories, shares
 from sidecar.localcloud.files.access import authenticate
 from sidecar.localcloud.files.call import RANGE_LIMIT, FilesCall
+from sidecar.localcloud.files.features import require_known, require_no_lease, require_version
 from sidecar.localcloud.files.tree import FilesError
 from sidecar.localcloud.files.xml import error_response
 
@@ -56,6 +57,14 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
     ("GET", "file", "listhandles"): directories.list_handles,
     ("PUT", "file", "forceclosehandles"): directories.close_handles,
 }
+
+
+def as_sent(
+    share: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> tuple[str, str, Mapping[str, str], Mapping[str, str]]:
+    """What is looked at of a request once its signature is known to be right. Tests put another in its place, which takes
+    something away, to prove that it would be missed."""
+    return share, path, query, headers
 
 
 def files_app(cloud: LocalCloud) -> Starlette:
@@ -105,18 +114,26 @@ class _Door:
         share = parts[1] if len(parts) > 1 else ""
         path = "/".join(part for part in parts[2:] if part)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        needs = authenticate(
-            self._cloud, account, request.method, raw_path, request.scope["query_string"].decode(), headers
-        )
-        self._cloud.used()
-        body = await _body(request)
         query = {name.lower(): value for name, value in request.query_params.items()}
-        call = FilesCall(self._cloud, account, share, path, query, headers, body)
+        asked = (request.method, raw_path, request.scope["query_string"].decode())
+        address = request.client.host if request.client else ""
+        needs = authenticate(self._cloud, account, *asked, headers, address=address)
+        self._cloud.used()
+        share, path, query, headers = as_sent(share, path, query, headers)
         kind = query.get("restype") or ("file" if path else ("share" if share else "service"))
+        require_version(headers)
+        require_known(headers, query)
+        body = await _body(request)
+        call = FilesCall(self._cloud, account, share, path, query, headers, body)
         handler = ROUTES.get((request.method, kind, query.get("comp", "")))
         if handler is None:
-            raise FilesError(400, "InvalidQueryParameterValue", "The operation is not known for this resource.")
+            raise FilesError(
+                400,
+                "InvalidQueryParameterValue",
+                f"The operation is not known to the local cloud: {request.method} of a {kind}, comp={query.get('comp', '')}.",
+            )
         needs(request.method, kind, query.get("comp", ""))
+        require_no_lease(headers, kind)
         return handler(call)
 
 

@@ -1,6 +1,7 @@
 """Shared access signatures on Azure Files: of a share or file (service), and of the whole account."""
 
 import datetime
+import ipaddress
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ _NEEDED: Mapping[tuple[str, str], str] = {
 
 
 def sas_permissions(
-    cloud: LocalCloud, account: Resource, query: Mapping[str, str], raw_path: str
+    cloud: LocalCloud, account: Resource, query: Mapping[str, str], raw_path: str, address: str
 ) -> Callable[[str, str, str], None]:
     """Checks the signature and its times; returns the check of what it permits."""
     if not takes_shared_keys(account):
@@ -39,6 +40,12 @@ def sas_permissions(
     end = _time(query.get("se"))
     if end is None or now > end:
         raise FilesError(403, "AuthenticationFailed", "Signature not valid in the specified time frame.")
+    if query.get("sip") and not _is_within(address, query["sip"]):
+        raise FilesError(
+            403,
+            "AuthorizationSourceIPMismatch",
+            f"This request is not authorized to perform this operation using this source IP {address}.",
+        )
     if "ss" in query and "f" not in query["ss"]:
         raise FilesError(403, "AuthorizationServiceMismatch", "This request is not authorized for this service.")
     permissions = query.get("sp", "")
@@ -81,6 +88,30 @@ def _service_text(account: Resource, query: Mapping[str, str], raw_path: str) ->
 def _account_text(account: Resource, query: Mapping[str, str]) -> str:
     names = ("sp", "ss", "srt", "st", "se", "sip", "spr", "sv", "ses")
     return "\n".join([account.name, *(query.get(name, "") for name in names), ""])
+
+
+def _is_within(address: str, stated: str) -> bool:
+    """Whether who asks has the address, or one of the range, that the signature is for."""
+    first, _, last = stated.partition("-")
+    try:
+        low, high, asking = (ipaddress.ip_address(each) for each in (first, last or first, address))
+    except ValueError:
+        return False
+    return (low.version, low.packed) <= (asking.version, asking.packed) <= (high.version, high.packed)
+
+
+_STATED = {
+    "rscc": "Cache-Control",
+    "rscd": "Content-Disposition",
+    "rsce": "Content-Encoding",
+    "rscl": "Content-Language",
+    "rsct": "Content-Type",
+}
+
+
+def stated_by_signature(query: Mapping[str, str]) -> dict[str, str]:
+    """Headers of an answer that a service SAS, which covers them, states in place of the file's own."""
+    return {header: query[name] for name, header in _STATED.items() if query.get(name) and "sr" in query}
 
 
 def _time(text: str | None) -> datetime.datetime | None:

@@ -1,27 +1,43 @@
 """Azure Files: the service and its shares."""
 
-import time
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import format_datetime
 
 from starlette.responses import Response
 
 from sidecar.localcloud.core.accounts import share_id
+from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.fields import Json, member
-from sidecar.localcloud.files.call import UNLEASED, FilesCall, endpoint_of, times_of
+from sidecar.localcloud.files.call import UNLEASED, FilesCall, endpoint_of, page_limit, times_of
 from sidecar.localcloud.files.tree import FilesError
-from sidecar.localcloud.files.xml import shares_listing, xml_response
+from sidecar.localcloud.files.xml import ListedShare, shares_listing, xml_response
 from sidecar.localcloud.resources.storage import make_share
 
 
 def list_shares(call: FilesCall) -> Response:
     prefix = call.query.get("prefix", "")
     shares = call.cloud.store.under(call.account.id, "Microsoft.Storage/storageAccounts/fileServices/shares")
+    include = [each.strip().lower() for each in call.query.get("include", "").split(",") if each.strip()]
+    if unknown := [each for each in include if each not in ("metadata", "snapshots", "deleted")]:
+        raise FilesError(
+            400,
+            "InvalidQueryParameterValue",
+            f"Value for one of the query parameters is not valid: include={unknown[0]}.",
+        )
     found = [
-        (share.name, int(share.properties["shareQuota"]), time.time())
+        ListedShare(
+            share.name,
+            int(share.properties["shareQuota"]),
+            datetime.fromisoformat(share.properties["lastModifiedTime"]).timestamp(),
+            str(share.properties["accessTier"]),
+            dict(member(share.properties, "metadata")) if "metadata" in include else None,
+        )
         for share in sorted(shares, key=lambda each: each.name)
         if share.name.startswith(prefix)
     ]
-    return xml_response(shares_listing(endpoint_of(call), found))
+    page = shares_listing(endpoint_of(call), found, prefix, page_limit(call), call.query.get("marker", ""))
+    return xml_response(page)
 
 
 def service_properties(_call: FilesCall) -> Response:
@@ -35,6 +51,7 @@ def create_share(call: FilesCall) -> Response:
     given: Json = {"shareQuota": int(quota) if quota.isdigit() else 0}
     if call.metadata:
         given["metadata"] = call.metadata
+    given |= _stated_tier(call)
     make_share(call.cloud, call.account, call.share, given)
     return Response(status_code=201, headers=times_of(call.tree.root))
 
@@ -42,9 +59,12 @@ def create_share(call: FilesCall) -> Response:
 def share_properties(call: FilesCall) -> Response:
     share = call.share_resource
     metadata: Mapping[str, str] = member(share.properties, "metadata")
+    changed = share.properties.get("accessTierChangeTime")
+    tier_since = format_datetime(datetime.fromisoformat(changed), usegmt=True) if changed else ""
     headers = {
+        **({"x-ms-access-tier-change-time": tier_since} if changed else {}),
         "x-ms-share-quota": str(share.properties["shareQuota"]),
-        "x-ms-access-tier": "TransactionOptimized",
+        "x-ms-access-tier": str(share.properties["accessTier"]),
         "x-ms-enabled-protocols": "SMB",
         **UNLEASED,
         **{f"x-ms-meta-{name}": value for name, value in metadata.items()},
@@ -58,10 +78,19 @@ def share_metadata(call: FilesCall) -> Response:
 
 
 def share_quota(call: FilesCall) -> Response:
-    quota = call.headers.get("x-ms-share-quota", "")
-    if quota.isdigit():
-        make_share(call.cloud, call.account, call.share_resource.name, {"shareQuota": int(quota)})
+    """The quota and the access tier."""
+    quota = call.headers.get("x-ms-share-quota")
+    given = _stated_tier(call)
+    if quota is not None:
+        given["shareQuota"] = int(quota) if quota.isdigit() else 0
+    if given:
+        make_share(call.cloud, call.account, call.share_resource.name, given)
     return Response(headers=times_of(call.tree.root))
+
+
+def _stated_tier(call: FilesCall) -> Json:
+    tier = call.headers.get("x-ms-access-tier")
+    return {} if tier is None else {"accessTier": tier, "accessTierChangeTime": utc_now()}
 
 
 def share_stats(call: FilesCall) -> Response:

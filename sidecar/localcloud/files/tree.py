@@ -9,10 +9,12 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f-\x9f"\\/:|<>*?]')
 # Names of devices: Azure Files takes none of them, whatever their case.
 _RESERVED = re.compile(r"(?:CON|PRN|AUX|NUL|CLOCK\$|COM[1-9]|LPT[1-9])", re.IGNORECASE)
+Dots = Literal["drop", "keep"]
 LONGEST_NAME = 255
 LONGEST_PATH = 2048
 
@@ -37,6 +39,8 @@ class Notes:
     """content-type and its kin, by header name."""
     written: tuple[tuple[int, int], ...] = ()
     """First and last byte of each range that was written, where the file system tells less."""
+    smb: dict[str, str] = field(default_factory=dict[str, str])
+    """Attributes and times that a request stated (attributes.py)."""
     recorded: int = 0
     """When the file was changed last as `written` was true, in ns; 0: `written` says nothing."""
 
@@ -46,12 +50,13 @@ class ShareTree:
     root: Path
     notes: Path
     """A second tree with the notes: `name:notes` for each name (no name in a share holds a colon), of long ones their digest."""
+    dots: Dots = "drop"
+    """What becomes of dots that a name ends with."""
 
     def locate(self, path: str) -> Path:
         """Where `path` is or would be: names match whatever their case, `..` and links never lead out of the share."""
         here = self.root
-        parts = split_path(path)
-        for part in parts:
+        for part in split_path(path, self.dots):
             here = here / (_actual_name(here, part) or part)
             if here.is_symlink() and not _inside(here, self.root):
                 raise not_found()
@@ -59,19 +64,25 @@ class ShareTree:
 
     def parent_of(self, path: str) -> Path:
         """The directory that `path` would be made in; ParentNotFound where there is none."""
-        parent = self.locate("/".join(split_path(path)[:-1]))
+        parent = self.locate("/".join(split_path(path, self.dots)[:-1]))
         if not parent.is_dir():
             raise FilesError(404, "ParentNotFound", "The specified parent path does not exist.")
         return parent
 
+    def require_parent(self, found: Path) -> Path:
+        """What is missing is the parent, where that is not there either."""
+        if not found.exists() and found != self.root and not found.parent.exists():
+            raise FilesError(404, "ParentNotFound", "The specified parent path does not exist.")
+        return found
+
     def file(self, path: str) -> Path:
-        found = self.locate(path)
+        found = self.require_parent(self.locate(path))
         if found.is_dir() or not found.exists():
             raise not_found()
         return found
 
     def directory(self, path: str) -> Path:
-        found = self.locate(path)
+        found = self.require_parent(self.locate(path))
         if not found.is_dir():
             raise not_found()
         return found
@@ -128,19 +139,19 @@ class ShareTree:
         return self.notes / relative.parent / f"{name}:notes"
 
 
-def split_path(path: str) -> list[str]:
+def split_path(path: str, dots: Dots = "drop") -> list[str]:
     """The names in a path, checked as Azure checks them."""
     parts = [part for part in path.split("/") if part]
     if len(path) > LONGEST_PATH or len(parts) > 250:
         raise FilesError(
             400, "InvalidResourceName", "The specified resource name length is not within the permissible limits."
         )
-    return [check_name(part) for part in parts]
+    return [check_name(part, dots) for part in parts]
 
 
-def check_name(name: str) -> str:
+def check_name(name: str, dots: Dots = "drop") -> str:
     """A file's or directory's name: trailing dots are dropped, as the service does unless asked otherwise."""
-    shortened = name.rstrip(".") if name.strip(".") else name
+    shortened = name.rstrip(".") if dots == "drop" and name.strip(".") else name
     if not 1 <= len(shortened) <= LONGEST_NAME or len(shortened.encode()) > LONGEST_NAME:
         raise FilesError(
             400, "InvalidResourceName", "The specified resource name length is not within the permissible limits."

@@ -1,8 +1,7 @@
 """The XML that the Files service answers with: errors and listings."""
 
-import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -11,6 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from starlette.responses import Response
 
+from sidecar.localcloud.files.attributes import smb_time
 from sidecar.localcloud.files.tree import FilesError, one_case
 
 # What XML 1.0 has no place for; lone surrogates are bytes of a file name that are no UTF-8.
@@ -66,15 +66,39 @@ def listing(
     )
 
 
-def shares_listing(endpoint: str, shares: Sequence[tuple[str, int, float]]) -> str:
-    """Shares of an account: name, quota in GiB, time of the last change."""
+@dataclass(frozen=True)
+class ListedShare:
+    name: str
+    quota: int
+    """GiB"""
+    modified: float
+    tier: str
+    metadata: Mapping[str, str] | None
+    """None: not asked for."""
+
+
+def shares_listing(endpoint: str, shares: Sequence[ListedShare], prefix: str, limit: int, marker: str) -> str:
+    """One page of an account's shares: those from `marker` on, `limit` at most."""
+    after = [share for share in shares if share.name >= marker]
     body = "".join(
-        f"<Share><Name>{escape(name)}</Name><Properties><Last-Modified>{formatdate(modified, usegmt=True)}</Last-Modified>"
-        f'<Etag>"{etag_number(modified)}"</Etag><Quota>{quota}</Quota><AccessTier>TransactionOptimized</AccessTier>'
-        "</Properties></Share>"
-        for name, quota, modified in shares
+        f"<Share><Name>{escape(share.name)}</Name><Properties>"
+        f"<Last-Modified>{formatdate(share.modified, usegmt=True)}</Last-Modified>"
+        f'<Etag>"{etag_number(share.modified)}"</Etag><Quota>{share.quota}</Quota><AccessTier>{share.tier}</AccessTier>'
+        "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
+        f"</Properties>{_metadata(share.metadata)}</Share>"
+        for share in after[:limit]
     )
-    return f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)}><Shares>{body}</Shares><NextMarker/></EnumerationResults>"
+    following = after[limit].name if len(after) > limit else ""
+    return (
+        f"<EnumerationResults ServiceEndpoint={quoteattr(endpoint)}>{_named('Prefix', prefix)}<MaxResults>{limit}</MaxResults>"
+        f"<Shares>{body}</Shares><NextMarker>{escape(following)}</NextMarker></EnumerationResults>"
+    )
+
+
+def _metadata(metadata: Mapping[str, str] | None) -> str:
+    if metadata is None:
+        return ""
+    return f"<Metadata>{''.join(f'<{name}>{_text(value)}</{name}>' for name, value in metadata.items())}</Metadata>"
 
 
 def range_list(ranges: Sequence[tuple[int, int]]) -> str:
@@ -88,10 +112,6 @@ def etag_of(place: Path) -> str:
 
 def etag_number(modified: float) -> str:
     return f"0x8D{int(modified * 1e7):X}"
-
-
-def smb_time(moment: float) -> str:
-    return datetime.datetime.fromtimestamp(moment, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
 def _named(tag: str, name: str) -> str:

@@ -12,7 +12,7 @@ from sidecar.localcloud.core.clock import utc_now
 from sidecar.localcloud.core.errors import invalid
 from sidecar.localcloud.core.fields import Json, member
 from sidecar.localcloud.core.state import Resource
-from sidecar.localcloud.resources.resource_type import ArmRequest, Change, ResourceType, tracked_body
+from sidecar.localcloud.resources.resource_type import ArmRequest, Change, Lookup, ResourceType, tracked_body
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]$")
 
@@ -22,8 +22,20 @@ def _check_name(name: str) -> None:
         raise invalid(f"The workspace name '{name}' is not valid.", "InvalidParameter", "workspaceName")
 
 
+def _check_retention(given: Json) -> None:
+    """Days of retention, as the plan PerGB2018 takes them."""
+    days = given.get("retentionInDays")
+    if days is not None and (type(days) is not int or not (days == -1 or 7 <= days <= 730)):
+        raise invalid("'RetentionInDays' property doesn't match the SKU limits.", "InvalidParameter", "retentionInDays")
+
+
+def _check(_cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
+    _check_retention(member(request.body, "properties"))
+
+
 def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
     _check_name(request.id.name)
+    _check_retention(member(request.body, "properties"))
     old = cloud.store.get(request.id.text)
     location = normal_location(cloud, request.body.get("location") or (old.body["location"] if old else ""))
     now = utc_now()
@@ -52,6 +64,7 @@ def _put(cloud: LocalCloud, request: ArmRequest) -> Change:
 
 
 def _patch(cloud: LocalCloud, workspace: Resource, request: ArmRequest) -> Change:
+    _check_retention(member(request.body, "properties"))
     body = {**workspace.body, **({"tags": request.body["tags"]} if "tags" in request.body else {})}
     body["properties"] = {**workspace.properties, **(member(request.body, "properties"))}
     return Change(cloud.store.put(replace(workspace, body=body)))
@@ -72,6 +85,7 @@ TYPES = (
     ResourceType(
         "Microsoft.OperationalInsights/workspaces",
         _put,
+        check=_check,
         check_name=_check_name,
         patch=_patch,
         actions={"sharedkeys": _shared_keys, "listkeys": _shared_keys},

@@ -4,11 +4,13 @@ Types of our own namespaces are all listed: a misspelt one is refused. Of other 
 type in them is taken.
 """
 
-import re
+import logging
 from collections.abc import Mapping
 
-from sidecar.localcloud.cloud.registration import PROVIDER_TYPES, VERSIONS
+from sidecar.localcloud.cloud.api_versions import is_supported, no_provider, versions
+from sidecar.localcloud.cloud.registration import PROVIDER_TYPES
 from sidecar.localcloud.core.errors import ArmError
+from sidecar.localcloud.core.settings import UnknownTypes
 
 # Real types of our namespaces that are stored without being acted on. Not listed, and so refused: what would have to do
 # something to be of use, as deployment stacks and scripts or the tags of a scope.
@@ -64,6 +66,16 @@ _STORED: Mapping[str, tuple[str, ...]] = {
     "Microsoft.Resources": (),
     "Microsoft.Authorization": ("locks", "policyAssignments", "policyDefinitions", "roleDefinitions"),
 }
+# Of these Azure makes some by itself: a list of those that were stored here would be another than Azure's.
+_MADE_BY_AZURE = frozenset(
+    (
+        "microsoft.app/containerapps/detectors",
+        "microsoft.operationalinsights/workspaces/tables",
+        "microsoft.storage/storageaccounts/blobservices",
+        "microsoft.storage/storageaccounts/queueservices",
+        "microsoft.storage/storageaccounts/tableservices",
+    )
+)
 # Namespaces of which nothing but the name is known.
 OTHER_NAMESPACES = (
     "Microsoft.AlertsManagement",
@@ -107,7 +119,9 @@ OTHER_NAMESPACES = (
 )
 _TYPES = {name.lower(): {kind.lower() for kind in (*PROVIDER_TYPES[name], *_STORED[name])} for name in PROVIDER_TYPES}
 _OTHER = {name.lower() for name in OTHER_NAMESPACES}
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+)?", re.IGNORECASE)
+
+
+log = logging.getLogger(__name__)
 
 
 def require_namespace(namespace: str) -> None:
@@ -116,36 +130,42 @@ def require_namespace(namespace: str) -> None:
         raise ArmError(404, "InvalidResourceNamespace", f"The resource namespace '{namespace}' is invalid.")
 
 
-def require_type(name: str, version: str) -> None:
+def require_type(name: str, version: str, unknown: UnknownTypes = "refused") -> None:
     """What a request on a resource is told of a namespace or type that Azure does not have."""
+    if unknown == "stored" and not is_offered(name):
+        log.warning("%s is a type that Azure may not have: taken, since the setting unknown_types says so", name)
+        return
     namespace, _, kind = name.partition("/")
     require_namespace(namespace)
-    if not _offered(namespace, kind):
+    if not is_offered(name):
         raise ArmError(
             404,
             "InvalidResourceType",
             f"The resource type '{kind}' could not be found in the namespace '{namespace}' for api version '{version}'. The "
-            f"supported api-versions are '{_versions(namespace)}'.",
+            f"supported api-versions are '{', '.join(versions(namespace))}'.",
         )
 
 
-def require_registered_type(name: str, version: str, location: str, locations: str) -> None:
+def require_registered_type(
+    name: str, version: str, location: str, locations: str, unknown: UnknownTypes = "refused"
+) -> None:
     """The same for a resource of a template: ARM looks for a provider that takes this type, version and place."""
+    if unknown == "stored" and not is_offered(name):
+        require_type(name, version, unknown)
+        return
+    require_namespace(name.partition("/")[0])
+    if not is_offered(name) or not is_supported(name, version):
+        raise no_provider(name, version, location, locations)
+
+
+def require_listable(name: str) -> None:
+    """ArmError for a list of what Azure makes by itself and nothing here does."""
+    if name.lower() in _MADE_BY_AZURE or name.lower().startswith("microsoft.resources/"):
+        raise ArmError(404, "InvalidResourceType", f"The local cloud has no list of the resource type '{name}'.")
+
+
+def is_offered(name: str) -> bool:
+    """Whether Azure has the type; of foreign namespaces every type counts as there."""
     namespace, _, kind = name.partition("/")
-    require_namespace(namespace)
-    if not _offered(namespace, kind) or not _VERSION.fullmatch(version):
-        raise ArmError(
-            400,
-            "NoRegisteredProviderFound",
-            f"No registered resource provider found for location '{location}' and API version '{version}' for type '{kind}'. "
-            f"The supported api-versions are '{_versions(namespace)}'. The supported locations are '{locations}'.",
-        )
-
-
-def _offered(namespace: str, kind: str) -> bool:
     known = _TYPES.get(namespace.lower())
-    return known is None or kind.lower() in known
-
-
-def _versions(namespace: str) -> str:
-    return ", ".join(each for name, known in VERSIONS.items() if name.lower() == namespace.lower() for each in known)
+    return namespace.lower() in _OTHER if known is None else kind.lower() in known

@@ -9,10 +9,11 @@ from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.core.resource_id import ResourceId
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.resources import containerapps, environments, loganalytics, revisions, storage
+from sidecar.localcloud.resources.not_here import require_here
 from sidecar.localcloud.resources.opaque import opaque_type
 from sidecar.localcloud.resources.resource_type import Answer, ArmRequest, Change, Finish, Lookup, ResourceType
 
-_TYPES: Mapping[str, ResourceType] = {
+TYPES: Mapping[str, ResourceType] = {
     each.name.lower(): each
     for module in (storage, loganalytics, environments, containerapps, revisions)
     for each in module.TYPES
@@ -20,11 +21,11 @@ _TYPES: Mapping[str, ResourceType] = {
 
 
 def type_of(name: str) -> ResourceType:
-    return _TYPES.get(name.lower()) or opaque_type(name)
+    return TYPES.get(name.lower()) or opaque_type(name)
 
 
 def is_known(name: str) -> bool:
-    return name.lower() in _TYPES
+    return name.lower() in TYPES
 
 
 def known(resource_id: ResourceId) -> ResourceId:
@@ -83,6 +84,7 @@ def check_name(request: ArmRequest) -> None:
 
 
 def _check_shape(request: ArmRequest, kind: ResourceType) -> None:
+    require_here(kind.name, request.body)
     location = request.body.get("location")
     if _tracked(kind) and location is not None and not isinstance(location, str):
         raise invalid("The location must be a string.", "InvalidRequestContent", "location")
@@ -103,14 +105,16 @@ def _check_location(cloud: LocalCloud, request: ArmRequest, kind: ResourceType) 
 
 
 def _tracked(kind: ResourceType) -> bool:
-    return kind.name.count("/") == 1 and kind.name.lower() in _TYPES
+    return kind.name.count("/") == 1 and kind.name.lower() in TYPES
 
 
 def patch(cloud: LocalCloud, request: ArmRequest) -> Change:
     kind = type_of(request.id.type)
     if kind.patch is None:
         raise ArmError(405, "MethodNotAllowed", f"The resource type '{kind.name}' can't be patched.")
-    return kind.patch(cloud, find(cloud, request.id), request)
+    found = find(cloud, request.id)
+    _check_shape(request, kind)
+    return kind.patch(cloud, found, request)
 
 
 def remove(cloud: LocalCloud, resource: Resource) -> Finish | None:
@@ -140,6 +144,6 @@ def show(cloud: LocalCloud, resource: Resource) -> Json:
 def resume(cloud: LocalCloud) -> None:
     """Takes up what a stop of the cloud cut off."""
     for resource in cloud.store:
-        kind = type_of(resource.type) if resource.type.lower() in _TYPES else None
+        kind = type_of(resource.type) if resource.type.lower() in TYPES else None
         if kind and kind.resume and (finish := kind.resume(cloud, resource)):
             cloud.operations.adopt(resource.id, finish)

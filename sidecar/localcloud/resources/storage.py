@@ -72,15 +72,21 @@ def _put_account(cloud: LocalCloud, request: ArmRequest) -> Change:
         "primaryEndpoints": {"file": f"{cloud.endpoints.files}/{name}/"},
     }
     further = {
-        "sku": {"name": sku, "tier": sku.split("_", maxsplit=1)[0].removesuffix("V2")},
+        **{name: request.body[name] for name in ("identity",) if request.body.get(name)},
+        "sku": _shown_sku(sku),
         "kind": request.body.get("kind") or (old.body["kind"] if old else "StorageV2"),
     }
     body = tracked_body(request, old, properties, now, further)
     body["location"] = location
     body.setdefault("tags", {})
     body.pop("systemData")
-    private = old.private if old else {"keys": {"key1": _new_key(), "key2": _new_key()}}
+    kept = old.private if old else {"keys": {"key1": _new_key(), "key2": _new_key()}}
+    private = {**kept, "changedAt": now}
     return Change(cloud.store.put(Resource(body["id"], TYPE, body, private)), created=old is None)
+
+
+def _shown_sku(name: str) -> Json:
+    return {"name": name, "tier": name.split("_", maxsplit=1)[0].removesuffix("V2")}
 
 
 def _check_account_name(name: str) -> None:
@@ -134,8 +140,13 @@ def _new_key() -> str:
 
 def _patch_account(cloud: LocalCloud, account: Resource, request: ArmRequest) -> Change:
     body = {**account.body, **{name: request.body[name] for name in ("tags", "identity") if name in request.body}}
+    if "sku" in request.body:
+        body["sku"] = _shown_sku(_checked_sku(cloud, request, account))
+    if request.body.get("kind"):
+        body["kind"] = request.body["kind"]
     body["properties"] = {**account.properties, **(member(request.body, "properties"))}
-    return Change(cloud.store.put(replace(account, body=body)))
+    private = {**account.private, "changedAt": utc_now()}
+    return Change(cloud.store.put(replace(account, body=body, private=private)))
 
 
 def _remove_account(cloud: LocalCloud, account: Resource) -> Finish | None:
@@ -238,6 +249,21 @@ def _check_share_quota(given: Json) -> None:
         raise invalid("The value for shareQuota is out of range.", "InvalidHeaderValue", "shareQuota")
 
 
+_TIERS = ("TransactionOptimized", "Hot", "Cool", "Premium")
+
+
+def _check_tier(given: Json, kind: str) -> None:
+    """Premium shares are those of FileStorage accounts, which have no other."""
+    tier = given.get("accessTier")
+    if tier is not None and (tier not in _TIERS or (tier == "Premium") != (kind == "FileStorage")):
+        raise invalid(
+            f"The value for one of the HTTP headers is not in the correct format: the access tier '{tier}' of a share in an "
+            f"account of the kind '{kind}'.",
+            "InvalidHeaderValue",
+            "accessTier",
+        )
+
+
 def _check_share(_cloud: LocalCloud, request: ArmRequest, _lookup: Lookup) -> None:
     _check_share_name(request.id.name)
     _check_share_quota(member(request.body, "properties"))
@@ -247,11 +273,12 @@ def make_share(cloud: LocalCloud, account: Resource, name: str, given: Json) -> 
     """Creates or updates a share: its record and its folder."""
     _check_share_name(name)
     _check_share_quota(given)
+    _check_tier(given, str(account.body.get("kind")))
     place = share_id(account, name)
     old = cloud.store.get(place)
     now = utc_now()
     properties: Json = {
-        "accessTier": "TransactionOptimized",
+        "accessTier": "Premium" if account.body.get("kind") == "FileStorage" else "TransactionOptimized",
         "shareQuota": 5120,
         "enabledProtocols": "SMB",
         "leaseStatus": "Unlocked",

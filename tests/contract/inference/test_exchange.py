@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -289,8 +290,19 @@ def test_a_checked_release_is_discarded_when_nobody_tells_it_to_take_over(shared
     assert shared.slipway("POST", "exchange/take-over", json=meant).json()["code"] == "OtherReplica"
     assert shared.begin(loud, "beside", replica="app--1-two").json()["code"] == "OtherReplica"
     assert shared.version()["release"] != loud.digest
+    # Who judges it asks it, with the key of deploys alone; as long as it is asked it waits.
+    asked = {"model": "slipway/tiny-llama", "prompt": "Who", "max_tokens": 4, "temperature": 0}
+    assert shared.slipway("GET", "candidate/version").json()["release"] == loud.digest
+    assert shared.slipway("GET", "candidate/version", key=API_KEY).status_code == 401
+    assert shared.slipway("GET", "candidate/metrics").status_code == 404
+    assert shared.slipway("POST", "candidate/v1/completions", json={**asked, "model": "nobody"}).status_code == 404
+    whole = shared.slipway("POST", "candidate/v1/completions", json=asked)
+    last = time.monotonic()
+    assert whole.json()["choices"][0]["text"].isupper()
     told = shared.until("failed")
+    assert time.monotonic() - last > 9.5
     assert told["reason"] == "nobody told it to take over within 10 s"
+    assert shared.slipway("POST", "candidate/v1/completions", json=asked).json()["code"] == "NotChecked"
     assert shared.take_over(loud).status_code == 409
     assert said(shared) == AM
 

@@ -140,7 +140,9 @@ def start_cloud(state: Path, *arguments: str, settings: dict[str, Any] | None = 
     if settings is not None:
         (state / "settings.json").write_text(json.dumps(settings))
     # tests/contract/kindness.py proves with a cloud that is kinder than Azure that these tests can fail.
+    # tests/contract/fates.py --prove proves with one that does not hear a part of what it is asked that it would be missed.
     module = "tests.support.kind_cloud" if os.environ.get("SLIPWAY_KINDNESS") else "sidecar.localcloud"
+    module = "tests.support.deaf_cloud" if os.environ.get("SLIPWAY_DEAF") else module
     # Others' tests may take longer than a cloud waits for its next client.
     command = [sys.executable, "-m", module, "--state", str(state), "--idle-exit", "86400", *arguments]
     record = TRAFFIC / f"{uuid.uuid4()}.jsonl"

@@ -1,12 +1,13 @@
 """PUT and PATCH of an app: what each has to state (secrets, profile, variables), and how a PATCH is polled."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.contract.localcloud.conftest import World, code_of, eventually
-from tests.contract.localcloud.test_apps import app_body
+from tests.contract.localcloud.test_apps import app_body, deployed
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,22 @@ def test_a_patch_can_be_polled_by_its_state_and_by_its_place(world: World, group
         done = http.get(place)
         assert (done.status_code, done.json()["tags"]) == (200, {"a": "b"})
     world.apps.container_apps.begin_delete(group, "patched").result()
+
+
+def test_a_container_that_runs_first_ends_before_the_others_begin(
+    world: World, group: str, environment: str, tmp_path: Path
+):
+    """Its command, arguments, variables and secrets are its own."""
+    said = tmp_path / "said"
+    body = app_body(environment, secrets=[{"name": "word", "value": "first"}])
+    first: dict[str, Any] = {
+        "name": "before",
+        "image": "example/first:1",
+        "command": ["/bin/sh", "-c"],
+        "args": [f'printf "%s %s" "$WORD" "$PLAIN" > {said}'],
+        "env": [{"name": "WORD", "secretRef": "word"}, {"name": "PLAIN", "value": "value"}],
+    }
+    body["properties"]["template"]["initContainers"] = [first]
+    deployed(world, group, "begins", body)
+    assert said.read_text() == "first value"
+    world.apps.container_apps.begin_delete(group, "begins").result()

@@ -138,6 +138,8 @@ def test_a_restart_replaces_replicas_under_new_names(world: World, group: str, e
     after = eventually(lambda: {r.name for r in replicas(world, group, "restarts")} - before)
     eventually(lambda: {r.name for r in replicas(world, group, "restarts")} == after, what="the old one has left")
     assert httpx.get(f"{url}/env", timeout=60).json()["CONTAINER_APP_REPLICA_NAME"] in after
+    one = world.apps.container_apps_revision_replicas.get_replica
+    assert {one(group, "restarts", revision, name).name for name in after} == after
 
 
 def test_single_mode_keeps_the_old_revision_until_the_new_one_is_ready(world: World, group: str, environment: str):
@@ -375,6 +377,8 @@ def test_deleting_an_app_ends_its_processes(world: World, group: str, environmen
             "ContainerAppInvalidResourceTotal",
         ),
         (lambda p: p.update(workloadProfileName="none"), "WorkloadProfileNameNotFound"),
+        (lambda p: p["template"].update(terminationGracePeriodSeconds=-1), "InvalidRequestContent"),
+        (lambda p: p["template"]["containers"][0].update(args=[1]), "InvalidRequestContent"),
         (lambda p: p["template"]["scale"].update(minReplicas=5, maxReplicas=2), "ContainerAppInvalidScaleSettings"),
         (
             lambda p: p["template"]["containers"][0]["probes"][0].update(failureThreshold=241),

@@ -23,12 +23,12 @@ BODIES = [
     b'{"location": {"a": 1}, "properties": {"workloadProfiles": [1]}}',
 ]
 PATHS = [
-    "/resourcegroups/g{}",
-    "/resourcegroups/tests/providers/Microsoft.Resources/deployments/d",
-    "/resourcegroups/tests/providers/Microsoft.App/managedEnvironments/hostile",
-    "/resourcegroups/tests/providers/Microsoft.App/containerApps/hostile",
-    "/resourcegroups/tests/providers/Microsoft.Storage/storageAccounts/hostile",
-    "/resourcegroups/tests/providers/Microsoft.OperationalInsights/workspaces/hostile",
+    "/resourcegroups/g{}?api-version=2025-04-01",
+    "/resourcegroups/tests/providers/Microsoft.Resources/deployments/d?api-version=2025-04-01",
+    "/resourcegroups/tests/providers/Microsoft.App/managedEnvironments/hostile?api-version=2025-07-01",
+    "/resourcegroups/tests/providers/Microsoft.App/containerApps/hostile?api-version=2025-07-01",
+    "/resourcegroups/tests/providers/Microsoft.Storage/storageAccounts/hostile?api-version=2025-06-01",
+    "/resourcegroups/tests/providers/Microsoft.OperationalInsights/workspaces/hostile?api-version=2025-07-01",
 ]
 
 
@@ -39,7 +39,7 @@ def test_malformed_bodies_get_4xx(world: World, group: str, path: str, body: byt
         for method in ("PUT", "PATCH"):
             answer = http.request(
                 method,
-                f"/subscriptions/{world.subscription}{path.format(uuid.uuid4().hex)}?api-version=2025-04-01",
+                f"/subscriptions/{world.subscription}{path.format(uuid.uuid4().hex)}",
                 content=body,
                 headers={"Content-Type": "application/json"},
             )

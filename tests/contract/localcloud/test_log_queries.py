@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.localcloud.conftest import World
+from tests.contract.localcloud.conftest import World, eventually
+from tests.contract.localcloud.test_apps import app_body, deployed
 
 AUDIENCE = "https://api.loganalytics.azure.com"
 
@@ -50,3 +51,24 @@ def test_a_table_is_not_there_before_its_first_line(world: World, workspace: str
 def test_what_is_not_understood_is_refused(world: World, workspace: str, body: Any) -> None:
     status, error = ask(world, workspace, body)
     assert (status, error["code"]) == (400, "BadArgumentError")
+
+
+def test_what_an_app_writes_is_found_where_its_environment_sends_it(world: World, workspace: str) -> None:
+    logs = {
+        "destination": "log-analytics",
+        "logAnalyticsConfiguration": {"customerId": workspace, "sharedKey": "c2VjcmV0"},
+    }
+    body: Any = {"location": "westus3", "properties": {"appLogsConfiguration": logs}}
+    made = world.apps.managed_environments.begin_create_or_update("g-queries", "sends", body).result()
+    deployed(world, "g-queries", "writes", app_body(made.id))
+    token = world.credential().get_token(f"{AUDIENCE}/.default").token
+    url = f"{world.arm.rpartition(':')[0]}:{world.known['ports']['data']}/v1/workspaces/{workspace}/query"
+    headers = {"Authorization": f"Bearer {token}"}
+    query = {"query": "ContainerAppConsoleLogs_CL | take 5"}
+
+    def rows() -> Any:
+        answer = httpx.post(url, json=query, headers=headers, verify=world.known["caFile"], trust_env=False, timeout=60)
+        return answer.status_code == 200 and answer.json()["tables"][0]["rows"]
+
+    assert "listening on" in str(eventually(rows, 30))
+    world.apps.container_apps.begin_delete("g-queries", "writes").result()

@@ -74,6 +74,8 @@ def test_a_revision_that_is_not_active_can_not_be_restarted(world: World, group:
     deployed(world, group, "inactive", app_body(environment, mode="Multiple", suffix="one"))
     revisions = world.apps.container_apps_revisions
     revisions.deactivate_revision(group, "inactive", "inactive--one")
+    assert list(revisions.list_revisions(group, "inactive", filter="properties/active eq true")) == []
+    assert len(list(revisions.list_revisions(group, "inactive", filter="properties/active eq false"))) == 1
     with pytest.raises(HttpResponseError) as refused:
         revisions.restart_revision(group, "inactive", "inactive--one")
     assert code_of(refused.value) == "RevisionNotActive"

@@ -18,7 +18,7 @@ const VERSIONS = {
 
 // Differences of real Azure from these files, each by name with its reason.
 const KNOWN = [
-  { name: "newer property", code: "OBJECT_ADDITIONAL_PROPERTIES", match: /runningStatus|identitySettings|runtime|cooldownPeriod|pollingInterval|delegatedIdentities|apiVersion|systemData|labels|kedaConfiguration|daprConfiguration|publicNetworkAccess|runningStateDetails|additionalPortMappings|statusMessage|peerTrafficConfiguration|gpus|usageName|etag|infrastructureResourceGroup|createdBy|keyCreationTime|defaultToOAuthAuthentication/, reason: "newer than the files; checked by the SDK's own models" },
+  { name: "newer property", code: "OBJECT_ADDITIONAL_PROPERTIES", match: /runningStatus|identitySettings|runtime|cooldownPeriod|pollingInterval|delegatedIdentities|apiVersion|systemData|labels|kedaConfiguration|daprConfiguration|publicNetworkAccess|runningStateDetails|additionalPortMappings|statusMessage|peerTrafficConfiguration|gpus|usageName|etag|infrastructureResourceGroup|createdBy|keyCreationTime|defaultToOAuthAuthentication|externalInputs|\bexpression\b/, reason: "newer than the files; checked by the SDK's own models" },
   { name: "seen on Azure", code: "OBJECT_ADDITIONAL_PROPERTIES", match: /imageType|patchingMode|revisionTransitionThreshold|targetLabel|targetPortHttpScheme|debugEndpoint/, reason: "captured from Azure; newer than the files, or in none" },
   { name: "action of a dependency", code: "OBJECT_ADDITIONAL_PROPERTIES", match: /actionName/, reason: "Azure names the list function that makes a dependency; the file does not know it" },
   { name: "transport is capitalised", code: "ENUM_CASE_MISMATCH", match: /./, reason: "ingress.transport comes back capitalised, as in the recordings" },

@@ -10,7 +10,8 @@ import pytest
 
 from sidecar.core.journal import Journal
 from sidecar.gateway.session import open_session, settings_from
-from sidecar.words.errors import Cancelled, ConsentNeeded
+from sidecar.words.errors import Cancelled, ConsentNeeded, EndpointError
+from sidecar.words.names import StrategyWish
 from sidecar.workflows.beside import CONSENT
 from sidecar.workflows.observe import status
 from sidecar.workflows.rotate import ONE_KEY, rotate
@@ -52,6 +53,30 @@ def test_no_request_of_streaming_callers_fails_while_a_revision_takes_over(groun
     assert counted.both_answered(switched, old, done.release)
     assert (done.strategy, ground.serving(), ground.at_rest()) == ("revision", done.release, [])
     assert ground.served_by()["2.served"] == ground.active()[0], "which revision was ever ready is our own record"
+
+
+@pytest.mark.parametrize("wish", ["revision", pytest.param("restart", marks=pytest.mark.long)])
+def test_a_release_that_does_not_pass_its_gate_does_not_stay(ground: Rolling, wish: StrategyWish) -> None:
+    """A revision is judged before it gets any request; after a restart the release before comes back."""
+    old = ground.serving()
+    ground.tell(f"judged, by {wish}")
+    ground.demand("never said")
+    try:
+        with called(ground.url, ground.key(), 4) as counted, pytest.raises(EndpointError) as missed:
+            ground.rolled(wish=wish, consents=AGREED)
+    finally:
+        ground.demand_nothing()
+    assert missed.value.code == "GateMissed"
+    assert "tiny/base, rows in which all that is demanded is so >= 1.000: missed, it is 0.000." in str(missed.value)
+    assert "infra/evaluations/" in str(missed.value.suggestion)
+    assert (ground.serving(), len(ground.active())) == (old, 1)
+    assert counted.bad == 0, counted.load.verdict()
+    if wish == "revision":
+        assert set(counted.releases) == {old}
+        assert "has served all the while" in str(missed.value)
+    else:
+        assert missed.value.restored is not None
+        assert f"The release before, {old[:12]}, serves again" in str(missed.value)
 
 
 @pytest.mark.parametrize("step", ["ask", pytest.param("drain", marks=pytest.mark.long)])

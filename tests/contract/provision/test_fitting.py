@@ -12,6 +12,7 @@ from sidecar.decisions.fitting import READS, REGIONS, SECONDS, Fitting
 from sidecar.gateway.patience import Patience
 from sidecar.words.errors import PreflightFailed
 from sidecar.workflows.preflight import preflight_with_fitting
+from sidecar.workflows.regions import regions_by_gpu
 from tests.contract.provision.conftest import Arm, Project
 from tests.contract.provision.requests import Requests
 
@@ -54,3 +55,19 @@ def test_a_region_that_does_not_answer_is_left_out_in_time(project: Project, fau
     assert found is not None
     assert {each.region for each in found.fits} == {"westeurope"}
     assert len({each.region for each in found.fits}) <= REGIONS + 1
+
+
+def test_regions_to_choose_from_come_with_their_gpus_those_that_have_some_first(project: Project, faults: Arm) -> None:
+    faults({"method": "GET", "path": "/locations/francecentral/", "kind": "hold", "seconds": 240, "times": None})
+    session = replace(project.session, patience=Patience(project.stop, scale=0.4))
+    found = {each.name: each for each in regions_by_gpu(session, project.place.subscription_id)}
+    assert found["swedencentral"].gpus == ("A100", "T4")
+    assert found["westeurope"].gpus == ("T4",)
+    assert found["northeurope"].gpus == ()
+    assert found["francecentral"].gpus is None, (
+        "a region that does not answer is not known, and is waited for no longer"
+    )
+    order = [("none", "some")[bool(each.gpus)] if each.gpus is not None else "unknown" for each in found.values()]
+    assert order == sorted(order, key=["some", "unknown", "none"].index)
+    some = [each.shown for each in found.values() if each.gpus]
+    assert some == sorted(some)

@@ -43,6 +43,18 @@ class Rolling(Ground):
         (self.code / "__init__.py").write_text("")
         (self.code / "note.txt").write_text(note)
 
+    def demand(self, regex: str, rows: int = 8) -> None:
+        """A gate: every answer of the base has to match this."""
+        infra = self.project.workspace.infra
+        asked = [json.dumps({"prompt": f"question {number}", "regex": regex}) for number in range(rows)]
+        (infra / "evaluation.jsonl").write_text("\n".join(asked))
+        threshold = {"measure": "passes", "model": "tiny/base", "bound": 1}
+        (infra / "evaluation.json").write_text(json.dumps({"thresholds": [threshold]}))
+
+    def demand_nothing(self) -> None:
+        for each in self.project.workspace.infra.glob("evaluation.*"):
+            each.unlink()
+
     def first(self) -> str:
         """A release that serves; its digest."""
         self.tell("first")

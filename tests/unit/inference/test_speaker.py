@@ -2,7 +2,7 @@
 
 import pytest
 
-from inference.web.speaker import spoken, unspoken
+from inference.web.speaker import UNANSWERED, answered, spoken, unspoken
 
 
 @pytest.mark.parametrize("name", ["gpu_model", "org/a b", "a`b", "`", "x``y`", "**bold**", "<b>"])
@@ -13,3 +13,10 @@ def test_what_was_said_comes_back_as_it_was(name: str, text: str):
 
 def test_an_answer_of_an_older_page_stays_as_it_is():
     assert unspoken("Arr, matey!\n\nAhoy.") == "Arr, matey!\n\nAhoy."
+
+
+def test_a_model_is_told_no_question_that_nobody_answered():
+    said = [("user", "One?"), ("assistant", spoken("m", "1")), ("user", "Two?"), ("assistant", UNANSWERED)]
+    assert answered(said) == [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "1"}]
+    assert answered([("user", "Two?"), ("assistant", UNANSWERED)]) == []
+    assert answered([]) == []

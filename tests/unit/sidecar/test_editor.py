@@ -178,6 +178,25 @@ def test_a_question_without_a_prompt_is_told_at_the_question(folder: Path) -> No
     assert text[finding.place.start : finding.place.end] == '{"equals": "x"}'
 
 
+def test_of_an_evaluation_it_tells_what_the_commands_tell_and_mends_names(folder: Path) -> None:
+    here, file = editing(folder), at(folder, "evaluation.json")
+    text = '{"thresholds": [{"measure": "exact", "bond": 1, "bound": 1}, {"measure": "bleu"}], "gate": "yes"}'
+    found = here.findings(file, text)
+    assert [text[each.place.start : each.place.end] for each in found] == ['"bond"', '{"measure": "bleu"}', '"yes"']
+    assert [[fix.text for fix in each.fixes] for each in found] == [['"bound"'], [], []]
+    assert [each.by_schema for each in found] == [True, False, True]
+
+
+def test_keys_and_words_of_an_evaluation_are_offered(folder: Path) -> None:
+    here, file = editing(folder), at(folder, "evaluation.json")
+    assert offered(here, file, '{"dataset": "x", |}')[1][:3] == ["models", "against", "measure"]
+    keys = offered(here, file, '{"thresholds": [{"measure": "bleu", "bound": 1, |}]}')[1]
+    assert keys == ["model", "comparison", "against"]
+    assert offered(here, file, '{"thresholds": [{"verdict": |}]}')[1] == ["better", "not worse"]
+    assert offered(here, file, '{"gate": |}')[1] == ["true", "false"]
+    assert "chrf" in offered(here, file, '{"measure": |}')[1]
+
+
 def read_before(folder: Path) -> Editing:
     keep_last_read(folder / "state", folder, LAST)
     assert kept_last_read(folder / "state", folder) == LAST

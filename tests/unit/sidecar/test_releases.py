@@ -31,6 +31,8 @@ def numbered(*releases: str) -> dict[int, Generation]:
 def test_a_generation_is_read_as_it_was_written_and_an_older_one_lacks_what_it_lacks() -> None:
     whole = Generation(7, A, "2026-11-28T10:00:00Z", "Łukasz", "0" * 40 + "+", "0.1.0", "rollback")
     assert generation_from(7, whole.to_json()) == whole
+    unjudged = Generation(8, A, gated=True)
+    assert generation_from(8, unjudged.to_json()) == unjudged
     assert generation_from(1, b'{"generation": 1, "release": "%s"}' % A.encode()) == Generation(1, A)
 
 

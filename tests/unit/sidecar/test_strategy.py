@@ -82,6 +82,7 @@ def test_changed_packages_are_not_installed_beneath_a_server_that_serves() -> No
             replace(OURS, container=Container("a" * 64, beside=False, why=SUPERVISORS_WORD)),
             "server that runs can't be exchanged",
         ),
+        (replace(OURS, gated=True, container=Container("a" * 64, beside=True, asks=False)), "no way to ask a release"),
         (replace(OURS, spoken=False), "code's server can't be exchanged"),
         (replace(OURS, packages="torch"), "another torch"),
         (replace(OURS, packages="unknown"), "not known which packages"),

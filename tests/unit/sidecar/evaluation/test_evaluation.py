@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -96,6 +97,15 @@ def test_a_worse_run_than_the_last_misses_a_threshold() -> None:
     assert [each.met for each in worse.outcomes] == [False]
     same = judge(replace(asked({POET}), earlier=Earlier("run-0", answers({POET}))), [threshold])
     assert [each.met for each in same.outcomes] == [True]
+
+
+@pytest.mark.parametrize("wanted", ["better", "not worse"])
+def test_too_few_rows_for_a_verdict_are_no_pass(wanted: Literal["better", "not worse"]) -> None:
+    few = replace(asked({POET}), cases=CASES[:4])
+    (outcome,) = judge(few, [Threshold(measure="chrf", verdict=wanted)]).outcomes
+    assert outcome.met is None
+    assert "unverified" in str(outcome.sentence)
+    assert "4 rows are too few" in str(outcome.sentence)
 
 
 def test_a_refused_request_counts_as_wrong_and_is_told() -> None:

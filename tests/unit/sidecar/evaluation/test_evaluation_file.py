@@ -45,7 +45,10 @@ def test_thresholds_are_read_with_comments(tmp_path: Path) -> None:
     ("text", "line", "said"),
     [
         ("{\n]", 2, "no JSON"),
-        ('{\n "datset": "a"}', 2, "datset"),
+        ('{\n "datset": "a"}', 2, "Did you mean dataset?"),
+        ('{"thresholds": [\n{"measure": "rouge", "bound": 1}]}', 2, "Did you mean rougeL?"),
+        ('{\n"dataset": 7}', 2, "a file, or a list of files"),
+        ('{"gate": true}', 1, "a gate needs thresholds"),
         ('{"thresholds": [\n{"measure": "blue", "bound": 1}]}', 2, "measure"),
         ('{"thresholds": [\n{"measure": "bleu"}]}', 2, "either bound or verdict"),
         ('{"thresholds": [\n{"measure": "bleu", "bound": 1, "verdict": "better"}]}', 2, "either bound or verdict"),
