@@ -91,7 +91,7 @@ def asked_and_judged(
     computes = version.running if version is not None and version.running else AT_ONCE
     at_once = max(1, computes // 2) if at.beside_callers else computes
     way = Way(at_once, stated.max_tokens, stated.temperature, stated.seed)
-    key = _key(rows, models, way, at.release)
+    key = _key(rows, models, way, at.app, None if version is None else version.release)
     run = kept.begun(workspace, key, _head(rows, models, way, at), anew=compared.anew)
     before = compared.before or kept.last_over(workspace, rows.digest, but=run.name)
     every = [(case, name) for case in rows.cases for name in models.names if case.model in (None, name)]
@@ -162,11 +162,11 @@ def _chosen(wish: Compared, stated: Evaluation, version: Version | None, served:
     return _Models(names, against, {name: hashes[name] for name in names if name in hashes})
 
 
-def _key(rows: Dataset, models: _Models, way: Way, release: str | None) -> str:
-    """By what two runs are the same: a run that was cut off is gone on with while nothing of this is another."""
+def _key(rows: Dataset, models: _Models, way: Way, app: str, release: str | None) -> str:
+    """By what two runs are the same: a run that was cut off is gone on with while nothing of this is another. `release`: that
+    answers, where the server tells it: other code may answer otherwise."""
     named = [[each, models.hashes.get(each)] for each in sorted(models.names)]
-    of: list[object] = [rows.digest, named, way.max_tokens, way.temperature, way.seed]
-    of += [] if release is None else [release]
+    of: list[object] = [rows.digest, named, way.max_tokens, way.temperature, way.seed, app, release]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 
 

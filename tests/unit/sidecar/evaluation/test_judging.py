@@ -13,11 +13,12 @@ import pytest
 
 from sidecar.core.dataset_files import dataset_of
 from sidecar.core.evaluation import Evaluation, Threshold
+from sidecar.core.evaluation_runs import REPORT
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import open_workspace
 from sidecar.words.errors import EndpointError
 from sidecar.workflows.gate import Gate, passed
-from sidecar.workflows.judging import LOOKS, At
+from sidecar.workflows.judging import LOOKS, At, Compared, asked_and_judged
 
 RELEASE, BASE = "a" * 64, "org/base"
 
@@ -105,3 +106,15 @@ def test_what_is_missed_is_told_with_the_measured_value_and_where_the_report_lie
     (report,) = tmp_path.glob("infra/evaluations/*/report.md")
     assert report.relative_to(tmp_path).as_posix() in str(missed.value.suggestion)
     assert "Asked by the gate of a deploy: release aaaaaaaaaaaa." in report.read_text()
+
+
+def test_answers_of_another_release_or_app_are_none_of_a_run_that_was_cut_off(tmp_path: Path) -> None:
+    gate = gate_in(tmp_path)
+    journal = Journal(None, "", lambda event: None, threading.Event())
+    stored: list[int] = []
+    for release, app in ((RELEASE, "app"), (RELEASE, "app"), ("b" * 64, "app"), ("b" * 64, "other")):
+        with server(release=release) as (url, _):
+            done = asked_and_judged(gate.workspace, At(url, None, app), gate.stated, Compared(gate.rows), journal)
+        (done.folder / REPORT).unlink()  # as a kill before it leaves it
+        stored.append(done.stored)
+    assert stored == [0, 1, 0, 0]
