@@ -27,6 +27,9 @@ from sidecar.workflows.records import now
 LOOKS, LOOK_SECONDS = 5, 0.5
 """At a release that is to be judged, until one is answered."""
 
+PASSING = ("EndpointUnreachable", "Endpoint502", "Endpoint503", "Endpoint504")
+"""Codes of an answer that is lost on its way, or not to be had just now."""
+
 AT_ONCE = 8
 """Requests, where the server does not tell how many it computes at a time."""
 
@@ -119,10 +122,11 @@ def asked_and_judged(
 def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
     """Who answers, and with which models. A look that is lost says nothing; of a release that is to be judged it is looked
     again."""
+    again = 0 if at.release is None else LOOKS - 1
     with Endpoint(at.url, at.key) as asked:
         version = asked.version()
-        for _ in range(LOOKS - 1):
-            if version is not None or at.release is None:
+        for _ in range(again):
+            if version is not None:
                 break
             journal.wait(LOOK_SECONDS)
             version = asked.version()
@@ -132,6 +136,13 @@ def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
                 Text("Look at its status, then run Deploy again."),
                 code="OtherReleaseServes",
             )
+        for _ in range(again):
+            try:
+                return version, asked.models()
+            except EndpointError as error:
+                if error.code not in PASSING:
+                    raise
+            journal.wait(LOOK_SECONDS)
         return version, asked.models()
 
 

@@ -24,15 +24,17 @@ RELEASE, BASE = "a" * 64, "org/base"
 
 
 @contextmanager
-def server(lost: int = 0, release: str = RELEASE) -> Generator[tuple[str, list[str]]]:
-    """The first looks at its version are lost; what it is asked is listed."""
+def server(lost: int = 0, release: str = RELEASE, *, listed: int = 0) -> Generator[tuple[str, list[str]]]:
+    """The first looks at its version are lost, and those at its models (`listed`); what it is asked is listed."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            if self.path != "/version":
+            if self.path != "/version" and asked.count(self.path) > listed:
                 self.answer({"data": [{"id": BASE}]})
+            elif self.path != "/version":
+                self.close_connection = True
             elif asked.count("/version") > lost:
                 self.answer({"release": release, "base": BASE, "limits": {"running": 4}})
             else:
@@ -82,9 +84,9 @@ def judged(gate: Gate, url: str, said: list[str]) -> None:
 def test_a_look_that_is_lost_is_no_verdict(tmp_path: Path) -> None:
     gate = gate_in(tmp_path)
     said: list[str] = []
-    with server(lost=1) as (url, asked):
+    with server(lost=1, listed=1) as (url, asked):
         judged(gate, url, said)
-    assert asked == ["/version", "/version", "/v1/models", "/v1/chat/completions"]
+    assert asked == ["/version", "/version", "/v1/models", "/v1/models", "/v1/chat/completions"]
     assert any("has passed its gate: 1 thresholds met" in line for line in said)
 
 
