@@ -116,14 +116,23 @@ def apps_elsewhere(resources: Mapping[str, Json], scope: Scope, inner: Callable[
         elif kind == MODULE:
             properties = cast("Json", resource.get("properties") or {})
             template = cast("Json", properties.get("template") or {})
-            within = _keyed(template.get("resources"))
             own = inner(
                 template, {name: _value(each, scope) for name, each in _object(properties.get("parameters")).items()}
             )
+            made = _keyed(template.get("resources")).items()
+            within = {name: each for name, each in made if not _never(each, own)}
             for other in within.values():
                 if str(other.get("type")).lower() == APP and other.get("existing") is not True and "copy" not in other:
                     yield _name(other.get("name"), own) or key
             yield from apps_elsewhere(within, own, inner)
+
+
+def _never(resource: Json, scope: Scope) -> bool:
+    """Whether it is known that it is not made."""
+    try:
+        return evaluate(resource.get("condition", True), scope) is False
+    except ExpressionError:
+        return False
 
 
 def _keyed(resources: object) -> Mapping[str, Json]:
