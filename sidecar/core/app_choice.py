@@ -115,7 +115,8 @@ def apps_elsewhere(resources: Mapping[str, Json], scope: Scope, inner: Inner) ->
             yield from _of_loop(key, resource, scope)
         elif kind == MODULE:
             template, own = _module(resource, scope, inner)
-            within = _keyed(template.get("resources"))
+            made = _keyed(template.get("resources")).items()
+            within = {name: each for name, each in made if not _never(each, own)}
             for other in within.values():
                 if str(other.get("type")).lower() == APP and other.get("existing") is not True and "copy" not in other:
                     yield _name(other.get("name"), own) or key
@@ -143,6 +144,14 @@ def _module(resource: Json, scope: Scope, inner: Inner) -> tuple[Json, Scope]:
     template = _object(properties.get("template"))
     given = {name: _value(each, scope) for name, each in _object(properties.get("parameters")).items()}
     return template, with_modules(inner(template, given), _keyed(template.get("resources")), inner)
+
+
+def _never(resource: Json, scope: Scope) -> bool:
+    """Whether it is known that it is not made."""
+    try:
+        return evaluate(resource.get("condition", True), scope) is False
+    except ExpressionError:
+        return False
 
 
 def _keyed(resources: object) -> Mapping[str, Json]:

@@ -124,6 +124,18 @@ def test_the_output_is_followed_into_a_module(tmp_path: Path) -> None:
         plan_names({**template, "outputs": {}}, {}, GROUP)
 
 
+def test_an_app_of_a_module_that_is_not_made_is_none_to_choose() -> None:
+    template = compile_bicep(ENVIRONMENTS + APPS[: APPS.index("resource api")])
+    app = {"type": "Microsoft.App/containerApps", "apiVersion": "x", "name": "inside", "condition": False}
+    properties = {"template": {"resources": {"app": app}}}
+    module = {"type": "Microsoft.Resources/deployments", "apiVersion": "x", "name": "p", "properties": properties}
+    template["resources"]["part"] = module
+    assert plan_names(template, {}, GROUP).names[APP] == "ui"
+    app["condition"] = True
+    with pytest.raises(TemplateError, match=r": ui, inside\."):
+        plan_names(template, {}, GROUP)
+
+
 def test_what_only_the_deployment_knows_is_said_so() -> None:
     for late in ("[reference('x').y]", "[listKeys('a', 'b').keys[0].value]", "[format('{0}', newGuid())]"):
         assert shown(late) == KNOWN_LATER
