@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 Answers = Callable[[str, str], object]
-"""The JSON for a host and a path."""
+"""What is answered for a host and a path: bytes as they are, anything else as JSON."""
 
 
 class InspectingProxy:
@@ -70,9 +70,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked.append(f"{self.command} {self.host}{self.path}")
-        body = json.dumps(self.answers(self.host, self.path)).encode()
+        answer = self.answers(self.host, self.path)
+        kind = "application/octet-stream" if isinstance(answer, bytes) else "application/json"
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ from sidecar.gateway.bicep_release import asset_name, this_asset
 from sidecar.words.errors import Cancelled, CloudError, ConsentNeeded, TemplateError
 from sidecar.workflows.bicep_install import CONSENT, Installed, install
 from tests.support.bicep_releases import Releases, releases
+from tests.support.bicep_standin import standin
+from tests.support.inspecting_proxy import InspectingProxy
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -192,3 +195,36 @@ def test_a_folder_that_can_not_be_written_is_told_with_its_reason(tmp_path: Path
     with pytest.raises(CloudError, match=r"could not be put into .*0\.49\.2: File exists") as told:
         installed(known)
     assert told.value.code == "BicepNotInstalled"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_behind_a_proxy_that_looks_into_tls_the_machine_decides_whom_it_trusts(
+    tmp_path: Path, *, trusted: bool
+) -> None:
+    """Microsoft's own addresses, by the proxy that is set; its authority is in the machine's store, or is not."""
+    released = standin(tmp_path / "released").read_bytes()
+    api, files = "api.github.com", "github.com"
+    url = f"https://{files}/Azure/bicep/releases/download/v0.49.2/{this_asset()}"
+    asset = {"name": this_asset(), "size": len(released), "browser_download_url": url}
+    listed = {"tag_name": "v0.49.2", "assets": [{**asset, "digest": f"sha256:{hashlib.sha256(released).hexdigest()}"}]}
+    with InspectingProxy(tmp_path, [api, files], lambda host, _: listed if host == api else released) as proxy:
+        ours = {name: os.environ[name] for name in os.environ if not name.lower().endswith("_proxy")}
+        known = {"HOME": str(tmp_path), "SLIPWAY_STATE": str(tmp_path / "state"), "HTTPS_PROXY": proxy.url}
+        trust = {"SSL_CERT_FILE": str(proxy.authority)} if trusted else {}
+        done = subprocess.run(
+            [sys.executable, "-m", "sidecar", "bicep", "install", "--yes", "--json"],
+            cwd=ROOT,
+            env={**ours, **known, **trust},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        asked = [f"GET {api}/repos/Azure/bicep/releases/latest", f"GET {files}/{url.partition(f'{files}/')[2]}"]
+        assert list(dict.fromkeys(proxy.asked)) == (asked if trusted else []), done.stdout + done.stderr
+    if trusted:
+        assert Path(json.loads(done.stdout)["path"]).read_bytes() == released, done.stderr
+    else:
+        error = json.loads(done.stdout)["error"]
+        assert error["code"] == "BicepReleasesUnread", error
+        assert "does not trust the certificate" in error["suggestion"], error
