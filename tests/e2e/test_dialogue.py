@@ -131,3 +131,33 @@ def test_an_unknown_subscription_is_said_with_those_that_there_are(home: Home, t
         assert process.returncode == 2
         assert f"no subscription is called {name}; there: Local cloud" in err
         assert json.loads(out)["error"]["code"] == "Usage"
+
+
+def test_of_several_apps_that_no_output_tells_apart_the_person_says_which_one(home: Home, tmp_path: Path) -> None:
+    subscription = home.cli("subscriptions", "--cloud", "local")["subscriptions"][0]["id"]
+    home.cli("create-group", "--subscription", subscription, "--name", "several", "--location", "westeurope")
+    home.cli("init", str(tmp_path))
+    template = tmp_path / "infra" / "provision" / "inference.bicep"
+    source = template.read_text().replace(
+        "output ACA_APP_NAME string = appName", "output ACA_APP_NAME string = 'third'"
+    )
+    spare = "{ name: 'spare', location: 'westeurope', properties: { environmentId: environment.id } }"
+    template.write_text(f"{source}\nresource spare 'Microsoft.App/containerApps@2025-07-01' = {spare}\n")
+    where = ("--cloud", "local", "--subscription", subscription, "--group", "several")
+    with slipway(home, tmp_path, "provision", *where) as person:
+        listed = person.expect("Number: ")
+        assert "Which container app is the endpoint?" in listed
+        (first, second) = [line.split()[1] for line in listed.splitlines() if line.split()[:1] in (["1"], ["2"])]
+        assert first.startswith("aiacaapp"), listed
+        assert second == "spare"
+        person.type("third")
+        person.expect("Give a number from 1 to 2")
+        person.type("2")
+        person.expect("Apply this plan? [y/N] ")
+        person.type("")
+        assert person.ended() == 130
+    done = home.start("provision", *where, str(tmp_path), "--json", "--yes")  # as in CI: nobody is there to be asked
+    out, err = done.communicate(timeout=600)
+    assert done.returncode != 0
+    error = json.loads(out)["error"]
+    assert (error["code"], error["detail"]) == ("SeveralApps", f"{first}\nspare"), err
