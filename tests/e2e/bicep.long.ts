@@ -89,6 +89,18 @@ describe("an edited template in a real VS Code", function () {
     await window.screenshot("bicep 2 ours, the plan");
   });
 
+  it("several apps, and no output that tells which one is ours: a person picks", async () => {
+    const spare = "{ name: 'spare', location: 'westeurope', properties: { environmentId: environment.id } }";
+    write(`${shipped.replace("output ACA_APP_NAME string = appName", "output ACA_APP_NAME string = 'third'")}\nresource spare 'Microsoft.App/containerApps@2025-07-01' = ${spare}\n`);
+    await begun("Provision Azure Container Apps for inference");
+    await window.choices("spare").waitFor({ timeout: 120_000 });
+    assert.equal(await window.choices(/^aiacaapp/).count(), 1, "the other one is offered too");
+    assert.equal(await window.page.getByPlaceholder("Which container app is the endpoint?").count(), 1);
+    await window.screenshot("bicep 2 several apps");
+    await window.choose("spare");
+    await window.notification("The plan is open: nothing has been changed yet.").waitFor({ timeout: 120_000 });
+  });
+
   it("outside ours: the CLI is offered, asked for, installed, and compiles", async () => {
     write(shipped.replace("param baseModel string = ''", "type model = string\nparam baseModel model = ''"));
     await begun("Provision Azure Container Apps for inference");
