@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
 
 from sidecar.core.dataset import Answer
+from sidecar.core.held_file import taken
 from sidecar.core.workspace import Workspace
 from sidecar.words.errors import Conflict, WorkspaceError
 from sidecar.words.text import Text
@@ -170,7 +170,7 @@ class Store:
 
     def __enter__(self) -> Self:
         stream = self._file.open("r+b")
-        if not _held(stream):
+        if not taken(stream):
             stream.close()
             raise Conflict(
                 Text("Another process of this machine is at the evaluation {name}.", name=self._name),
@@ -205,28 +205,3 @@ class Store:
                 os.fsync(self._stream.fileno())
                 self._synced = time.monotonic()
             return True
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR = 1 << 40
-    """A byte far behind the file's end: other programs may read what is in it."""
-
-    def _held(stream: BinaryIO) -> bool:
-        stream.seek(_FAR)
-        try:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-
-    def _held(stream: BinaryIO) -> bool:
-        import fcntl  # noqa: PLC0415  (not every system has it: only who evaluates needs it)
-
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 
 from sidecar.core.bicep_cli import BicepCli, Limits
 from sidecar.core.bicep_places import cache
+from sidecar.core.held_file import held
 from sidecar.core.journal import Journal
 from sidecar.gateway.bicep_release import OTHER_WAY, Release, fetch, find_release
 from sidecar.words.errors import CloudError, ConsentNeeded
 from sidecar.words.text import Text
 
 CONSENT = "bicep-cli"
+_WAITS = Text("Another process is installing the Bicep CLI: waiting for it.")
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,11 @@ def install(environ: Mapping[str, str], version: str | None, consents: Collectio
 
     try:
         cache(environ).mkdir(parents=True, exist_ok=True)
-        fetch(release, partial, journal.check, tell)
-        _put(partial, place, program, environ, journal)
+        with held(cache(environ).with_name("bicep.lock"), journal.check, lambda: journal.progress(_WAITS)):
+            if (place / program).is_file():
+                return Installed(release.version, place / program, before=True)
+            fetch(release, partial, journal.check, tell)
+            _put(partial, place, program, environ, journal)
     except OSError as error:  # no room, a folder that can't be written
         raise CloudError(
             Text(
@@ -80,7 +85,7 @@ def _asked(release: Release) -> Text:
 
 
 def _put(partial: Path, place: Path, program: str, environ: Mapping[str, str], journal: Journal) -> None:
-    """Tried where nobody finds it, then renamed into place. Another process may have been faster: then its own is as good."""
+    """Tried where nobody finds it, then renamed into place."""
     folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
     try:
         own = folder / program
@@ -91,10 +96,6 @@ def _put(partial: Path, place: Path, program: str, environ: Mapping[str, str], j
             tried.version(journal.check)
         finally:
             tried.close()
-        try:
-            folder.rename(place)
-        except OSError:
-            if not (place / program).is_file():
-                raise
+        folder.rename(place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,6 +29,8 @@ class Releases:
     no_ranges: bool = False
     held: threading.Event | None = None
     """An answer's second half waits for it."""
+    half: threading.Event = field(default_factory=threading.Event)
+    """Somebody has the first half, and waits."""
     seen: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """(path, Range) of each request."""
     url: str = ""
@@ -111,6 +113,7 @@ def _handler(made: Releases) -> type[BaseHTTPRequestHandler]:
             if len(body) > 100_000 and made.held is not None:
                 self.wfile.write(body[:100_000])
                 self.wfile.flush()
+                made.half.set()
                 made.held.wait()
                 body = body[100_000:]
             self.wfile.write(body)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,46 @@ def test_a_cancel_is_heard_and_the_next_one_goes_on(tmp_path: Path, source: Rele
         install(known, None, [CONSENT], Journal(None, "", hear, stop))
     assert left(known) == [f".0.49.2-{this_asset()}.partial"]
     source.held = None
+    assert installed(known).path.read_bytes() == source.content
+
+
+def test_of_two_at_once_one_fetches_and_the_other_has_waited(tmp_path: Path, source: Releases) -> None:
+    known, heard = environ(tmp_path, source), list[Event]()
+    source.held = threading.Event()
+    begun, waits, stop = threading.Event(), threading.Event(), threading.Event()
+
+    def listen(event: Event) -> None:
+        heard.append(event)
+        waits.set()
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(
+            install, known, None, [CONSENT], Journal(None, "", lambda _: begun.set(), threading.Event())
+        )
+        assert begun.wait(60)
+        second = pool.submit(install, known, None, [CONSENT], Journal(None, "", listen, threading.Event()))
+        assert waits.wait(60)
+        stop.set()
+        with pytest.raises(Cancelled):  # a third one that nobody wants any more
+            installed(known, stop=stop)
+        assert not first.done()
+        source.held.set()
+        assert (first.result(60).before, second.result(60).before) == (False, True)
+    assert [str(each.text) for each in heard] == ["Another process is installing the Bicep CLI: waiting for it."]
+    assert first.result().path.read_bytes() == source.content
+    assert len([path for path, _ in source.seen if path.startswith("/objects/")]) == 1
+    assert left(known) == ["0.49.2"]
+
+
+def test_whoever_is_killed_over_it_holds_up_nobody(tmp_path: Path, source: Releases) -> None:
+    known = environ(tmp_path, source)
+    source.held = threading.Event()
+    command = [sys.executable, "-m", "sidecar", "bicep", "install", "--yes"]
+    env = {**known, "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        assert source.half.wait(60)
+        process.kill()
+    source.held.set()
     assert installed(known).path.read_bytes() == source.content
 
 
