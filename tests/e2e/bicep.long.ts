@@ -61,9 +61,8 @@ describe("an edited template in a real VS Code", function () {
   const mended = async (from: string, to: string): Promise<void> => {
     await window.page.keyboard.press("Control+P");
     await window.page.locator(".quick-input-widget .quick-input-box input").fill(path.join(folder, TEMPLATE));
-    await window.choices("inference.bicep").first().waitFor();
-    await window.page.keyboard.press("Enter");
-    await window.page.locator(".tabs-container .tab", { hasText: "inference.bicep" }).waitFor();
+    await window.choose("inference.bicep");
+    await window.page.locator(".tabs-container .tab.active", { hasText: "inference.bicep" }).waitFor();
     const at = `${String(lineOf(readFileSync(path.join(folder, TEMPLATE), "utf8"), from))}:1`;
     await window.page.locator(".editor-instance .monaco-editor").first().click();
     await window.page.keyboard.press("Control+G");

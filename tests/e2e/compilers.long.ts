@@ -57,9 +57,8 @@ describe("which compiler a real VS Code starts", function () {
     await window.answer("No, I don't trust the authors");
     await window.page.keyboard.press("Control+P");
     await window.page.locator(".quick-input-widget .quick-input-box input").fill(path.join(folder, TEMPLATE));
-    await window.choices("inference.bicep").first().waitFor();
-    await window.page.keyboard.press("Enter");
-    await window.page.locator(".tabs-container .tab", { hasText: "inference.bicep" }).waitFor();
+    await window.choose("inference.bicep");
+    await window.page.locator(".tabs-container .tab.active", { hasText: "inference.bicep" }).waitFor();
     for (const title of ["Check inference set-up", "Provision Azure Container Apps for inference"]) {
       await window.clearNotifications();
       await window.run(`AI Toolkit: ${title}`);
@@ -85,8 +84,7 @@ describe("which compiler a real VS Code starts", function () {
     const window = await host.open(project(source));
     await window.page.keyboard.press("Control+P");
     await window.page.locator(".quick-input-widget .quick-input-box input").fill(path.join(scratch, "project", TEMPLATE));
-    await window.choices("inference.bicep").first().waitFor();
-    await window.page.keyboard.press("Enter");
+    await window.choose("inference.bicep");
     await window.run("View: Focus Problems");
     const rows = window.page.locator(".markers-panel .monaco-list-row[aria-level='2']").filter({ hasText: `[Ln ${line}, Col ` });
     const theirs = rows.filter({ hasText: "told by the stub" });
