@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -11,7 +10,9 @@ from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
 
 SHORTEST = 4
-"""Characters of a value that is masked: shorter ones stand in everything."""
+"""Characters of a value that is masked within a text: shorter ones stand in everything, and are where they are all of it."""
+QUOTES = "\"'`"
+"""How sentences and documents quote a value."""
 
 
 class Mask:
@@ -26,6 +27,7 @@ class Mask:
                 found.setdefault(each, next(iter(variables)))
         every = {value: f"‹{name}›" for value, name in found.items() if len(value) >= SHORTEST}
         self._shown = sorted(every.items(), key=lambda each: -len(each[0]))
+        self._whole = {value: f"‹{name}›" for value, name in found.items() if 0 < len(value) < SHORTEST}
 
     def learn(self, stated: object, there: object) -> None:
         """What is there in place of what is hidden is hidden too: it may be what a variable held before."""
@@ -33,6 +35,8 @@ class Mask:
             if self.said(stated) != stated and isinstance(there, str) and len(there) >= SHORTEST:
                 self._shown.append((there, self.said(stated)))
                 self._shown.sort(key=lambda each: -len(each[0]))
+            elif self.said(stated) != stated and isinstance(there, str) and there:
+                self._whole[there] = self.said(stated)
         elif isinstance(stated, dict) and isinstance(there, dict):
             held = cast("dict[str, object]", there)
             for key, each in cast("dict[str, object]", stated).items():
@@ -43,25 +47,35 @@ class Mask:
                 self.learn(each, _alike(each, items, place))
 
     def __bool__(self) -> bool:
-        return bool(self._shown)
+        return bool(self._shown or self._whole)
 
     def said(self, text: str) -> str:
+        if text in self._whole:
+            return self._whole[text]
+        for value, shown in self._whole.items():
+            for quote in QUOTES:
+                text = text.replace(f"{quote}{value}{quote}", f"{quote}{shown}{quote}")
         for value, shown in self._shown:
             text = text.replace(value, shown)
         return text
 
     def text(self, text: Text) -> Text:
-        if not self._shown:
+        if not self:
             return text
         held = {name: self.text(each) if isinstance(each, Text) else self.said(each) for name, each in text.args}
         return Text.again(text.message, held)
 
-    def json(self, document: str) -> str:
-        """A document with what stands in its texts masked."""
-        for value, shown in self._shown:
-            for written in {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}:
-                document = document.replace(written, shown)
-        return document
+    def document(self, value: object) -> object:
+        """JSON without what is hidden: its texts, its keys, and the numbers that are made of it."""
+        if isinstance(value, dict):
+            held = cast("dict[str, object]", value)
+            return {self.said(key): self.document(each) for key, each in held.items()}
+        if isinstance(value, list | tuple):
+            return [self.document(each) for each in cast("list[object]", value)]
+        if value is None or isinstance(value, bool):
+            return value
+        masked = self.said(str(value))
+        return value if masked == str(value) else masked
 
 
 def _alike(wanted: object, items: list[object], place: int) -> object:

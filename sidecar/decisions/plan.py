@@ -266,7 +266,7 @@ def digest_of(found: Reality, work: Work) -> str:
         "remade": work.remade,
         "risks": sorted(work.risks),
     }
-    told = found.mask.json(json.dumps(meaning, sort_keys=True, default=str))
+    told = json.dumps(found.mask.document(json.loads(json.dumps(meaning, default=str))), sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()
 
 

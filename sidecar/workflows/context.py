@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from sidecar.core.journal import Event, Journal, Leaving
-from sidecar.core.masking import mask_error
+from sidecar.core.masking import Mask, mask_error
 from sidecar.core.workspace import Target, open_workspace, read_config
 from sidecar.gateway.patience import Patience
 from sidecar.gateway.place import AppPlace, GroupPlace
@@ -81,6 +81,21 @@ def masked(journal: Journal, run: Callable[[], T]) -> T:
 
 def without(message: M, journal: Journal) -> M:
     """The message, with nothing in it that the journal has found to be hidden."""
-    if not journal.mask:
-        return message
-    return type(message).model_validate_json(journal.mask.json(message.model_dump_json(by_alias=True)))
+    return _without(message, type(message), journal.mask) if journal.mask else message
+
+
+def _without(value: Any, kind: object, mask: Mask) -> Any:
+    """Of a message what is free text; a word of a fixed list stays, and is no value of anybody's."""
+    if isinstance(value, wire.Message):
+        fields = type(value).model_fields
+        held = {name: _without(getattr(value, name), each.annotation, mask) for name, each in fields.items()}
+        return value.model_copy(update=held)
+    kinds = (kind, *get_args(kind))
+    if isinstance(value, str):
+        return mask.said(value) if str in kinds else value
+    inner = next((get_args(each)[-1] for each in kinds if get_origin(each) in (list, dict)), None)
+    if isinstance(value, list):
+        return [_without(each, inner, mask) for each in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {key: _without(each, inner, mask) for key, each in cast("dict[str, object]", value).items()}
+    return value

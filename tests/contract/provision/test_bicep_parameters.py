@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,9 +111,29 @@ def test_a_vault_s_secret_is_refused_before_anything_is_made(project: Project, t
     assert list(project.world.groups.resources.list_by_resource_group(project.group)) == []
 
 
-def test_a_refusal_that_names_a_value_of_the_environment_does_not(project: Project, tmp_path: Path) -> None:
+def test_a_short_value_is_in_no_plan_or_digest_either(project: Project, tmp_path: Path) -> None:
+    state_in_bicep(
+        project, "using 'inference.bicep'\nparam cooldownSeconds = int(readEnvironmentVariable('COOLDOWN'))\n"
+    )
+    heard: list[str] = []
+    plans = [
+        plan_action(
+            wire.PlanParams.model_validate({**asked(project), "raw": False}),
+            context(project, tmp_path / "state", heard, {"COOLDOWN": seconds}),
+        )
+        for seconds in ("305", "306")
+    ]
+    assert plans[0].digest == plans[1].digest
+    for seconds, plan in zip(("305", "306"), plans, strict=True):
+        assert not [each for each in (*heard, plan.model_dump_json()) if re.search(rf"\b{seconds}\b", each)]
+    assert "{seconds} s without" in plans[0].model_dump_json(), "the sentence that has it is there"
+    assert "‹COOLDOWN›" in plans[0].model_dump_json()
+
+
+@pytest.mark.parametrize("value", [SECRETS["SECRET_KEY"], "k3y"])
+def test_a_refusal_that_names_a_value_of_the_environment_does_not(project: Project, tmp_path: Path, value: str) -> None:
     state_in_bicep(project, "using 'inference.bicep'\nparam gpuProfileType = readEnvironmentVariable('SECRET_KEY')\n")
-    here = context(project, tmp_path / "state", [], SECRETS)
+    here = context(project, tmp_path / "state", [], {"SECRET_KEY": value})
     with pytest.raises(SlipwayError, match="gpuProfileType can't be ‹SECRET_KEY›") as error:
         plan_action(wire.PlanParams.model_validate({**asked(project), "raw": False}), here)
-    assert SECRETS["SECRET_KEY"] not in f"{error.value}{error.value.detail}{error.value.problems}"
+    assert value not in f"{error.value}{error.value.detail}{error.value.problems}"

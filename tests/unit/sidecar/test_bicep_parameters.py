@@ -16,9 +16,12 @@ from sidecar.core.masking import Mask, mask_error
 from sidecar.core.parameters import SEVERAL, read_parameters, stated_at
 from sidecar.core.scaffold import scaffold
 from sidecar.core.workspace import Workspace, open_workspace
+from sidecar.wire.message import sentence
+from sidecar.wire.plan import PlanMember, PlanPrice, PlanResource
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.refused import Refused
 from sidecar.words.text import Text
+from sidecar.workflows.context import without
 from tests.support.bicep_corpus import corpus
 
 HERE = Folder(Path("/nowhere"), Path("/nowhere"))
@@ -237,11 +240,65 @@ def test_a_mask_takes_values_out_of_sentences_failures_and_documents() -> None:
     journal.mask = mask
     journal.log(Text("The image changes to {image}.", image=Text("{name}", name=f"x{SECRET}-and-more")))
     journal.progress(Text("abc {x}", x="abc"))
-    assert [str(each.text) for each in heard] == ["The image changes to x‹NOTE›.", "abc abc"]
+    assert [str(each.text) for each in heard] == ["The image changes to x‹NOTE›.", "abc ‹SHORT›"]
     error = WorkspaceError(Text("no {value}", value=SECRET), Text("not {value}", value=SECRET), detail=f"({SECRET})")
     mask_error(error, mask)
     assert SECRET not in f"{error}{error.message}{error.suggestion}{error.detail}"
     quoted = Mask({"p": {"Q": 'a "quoted" ü'}}, {})
-    document = json.dumps({"v": 'a "quoted" ü'})
-    assert json.loads(quoted.json(document)) == {"v": "‹Q›"}
-    assert json.loads(quoted.json(json.dumps({"v": 'a "quoted" ü'}, ensure_ascii=False))) == {"v": "‹Q›"}
+    assert quoted.document({"v": ['a "quoted" ü', 1]}) == {"v": ["‹Q›", 1]}
+
+
+def test_a_short_value_is_masked_where_it_is_all_of_what_stands_there() -> None:
+    mask = Mask({"p": {"ENV": "dev", "N": "7", "EMPTY": ""}}, {"p": ["eu"]})
+    shown = ["dev", "a developer", "is 'dev', `dev`, \"dev\"", '["kind","dev","eu"]', "7", "17", ""]
+    assert [mask.said(each) for each in shown] == [
+        "‹ENV›",
+        "a developer",
+        "is '‹ENV›', `‹ENV›`, \"‹ENV›\"",
+        '["kind","‹ENV›","‹ENV›"]',
+        "‹N›",
+        "17",
+        "",
+    ]
+    assert str(mask.text(Text("{a} of {b}: dev", a="dev", b=Text("{n}", n=7)))) == "‹ENV› of ‹N›: dev"
+    assert mask.document({"cpu": 7, "on": True, "none": None, "dev": [17]}) == {
+        "cpu": "‹N›",
+        "on": True,
+        "none": None,
+        "‹ENV›": [17],
+    }
+    mask.learn("dev", "tst")
+    assert mask.said("tst") == "‹ENV›"
+    assert bool(Mask({"p": {"ENV": "dev"}}, {}))
+
+
+def test_words_of_a_message_that_are_nobody_s_values_stay_what_they_are() -> None:
+    """A variable may hold what is also a name of ours, or a number of the plan."""
+    journal = Journal(None, "", lambda _: None, threading.Event())
+    journal.mask = Mask({"p": {"KIND": "update", "DIGITS": "1024", "NAME": "message", "X": "app"}}, {})
+    line = PlanResource(
+        kind="app",
+        name="update",
+        action="update",
+        members=[PlanMember(path="size", before="1024", after="app")],
+        foreseen=False,
+    )
+    told = without(line, journal)
+    assert (told.kind, told.name, told.action, told.foreseen) == ("‹X›", "‹KIND›", "update", False)
+    assert (told.members[0].before, told.members[0].after) == ("‹DIGITS›", "‹X›")
+    price = PlanPrice(
+        awake=1024.0,
+        asleep=None,
+        month=None,
+        replicas=1024,
+        start=None,
+        start_seconds=1,
+        start_why=sentence(Text("in {size}", size=1024)),
+        currency="EUR",
+        source=sentence(Text("{list}", list=Text("{x}", x="app"))),
+        note=None,
+    )
+    left = without(price, journal)
+    assert (left.awake, left.replicas, left.start_why.args) == (1024.0, 1024, {"size": "‹DIGITS›"})
+    assert PlanPrice.model_validate_json(left.model_dump_json(by_alias=True)) == left
+    assert "app" not in left.model_dump_json()
