@@ -191,7 +191,7 @@ def _request(
     tenant = next((each.tenant_id for each in listed if each.id == params.subscription_id), "")
     consents = tuple(params.consents) if isinstance(params, wire.ProvisionParams) else ()
     where, settings = (params.subscription_id, session.home or tenant, params.resource_group), context.settings
-    return Request(*where, consents, dict(settings.environ), params.app, settings.state)
+    return Request(*where, consents, dict(settings.environ), settings.state, params.app)
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:

@@ -123,7 +123,17 @@ def provable() -> list[fates.Row]:
 
 def red_without(tests: list[str]) -> list[str]:
     """Those that are red on the cloud as it is; all in one run."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *map(node, tests)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rfE",
+        "--tb=no",
+        "-p",
+        "no:cacheprovider",
+        *sorted(map(node, tests)),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
     if done.returncode not in (0, 1):
         raise SystemExit(f"the tests did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -58,7 +58,7 @@ IGNORED: tuple[Ignored, ...] = (
         "*",
     ),
     Ignored(
-        ("resources", "ResourceGroup", "name"), _WRITES, r"/subscriptions/[^/]+/resourcegroups/[^/]+", "body", "name"
+        ("resources", "ResourceGroup", "name"), ("PATCH",), r"/subscriptions/[^/]+/resourcegroups/[^/]+", "body", "name"
     ),
 )
 

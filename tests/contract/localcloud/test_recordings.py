@@ -25,7 +25,8 @@ def another_for_recordings(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     subscriptions = sorted({pair.subscription for pair in read_pairs()})
     ours = ("App", "Storage", "OperationalInsights", "Resources", "Authorization")
     preregistered = [f"Microsoft.{name}" for name in ours]
-    settings = {**QUICK, "subscription_ids": subscriptions, "preregistered": preregistered}
+    # Never strict: azd asks for the deletion of a workspace by force, which is ignored here.
+    settings = {**QUICK, "subscription_ids": subscriptions, "preregistered": preregistered, "strict": False}
     running = start_cloud(tmp_path_factory.mktemp("recordings"), "--throwaway", settings=settings)
     yield running
     running.stop()
