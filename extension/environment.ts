@@ -100,7 +100,9 @@ export class PipSteps {
   private current = "";
 
   constructor(lock: string) {
-    this.total = Math.max(lock.match(/^[\w.-]+==/gm)?.length ?? 0, 1);
+    const pins = Array.from(lock.matchAll(/^[\w.-]+==\S+(?: ; sys_platform (==|!=) "(\w+)")?/gm));
+    // What another system needs is in the lock too, and is not fetched here.
+    this.total = Math.max(pins.filter(([, sign, system]) => system === undefined || (sign === "==") === (system === process.platform)).length, 1);
   }
 
   /** Undefined where a line says nothing new. */

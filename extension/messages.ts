@@ -74,7 +74,7 @@ export function describe(error: unknown): string {
 
 /** One after the other. A reason in somebody else's words may lack its full stop. */
 export function sentences(first: string, second: string): string {
-  return `${/[.!?…:。！？：]$/.test(first) ? first : `${first}.`} ${second}`;
+  return `${/[.!?…:。！？：]\)?$/.test(first) ? first : `${first}.`} ${second}`;
 }
 
 /** A request that may be repeated with consents. */

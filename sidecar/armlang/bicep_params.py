@@ -62,7 +62,7 @@ def parameters_file(name: str, source: str, reader: Reader, environ: Mapping[str
         try:
             stated.append(evaluating.stated(each))
         except (ExpressionError, Malformed, NotKnown) as error:
-            raise Refused([Fault(each.node.at, "#value", problem=error).finding(name)]) from error
+            raise Refused([evaluating.fault(each, error).finding(name)]) from None
     return ParametersFile(statements.using, statements.using_at.line, tuple(stated))
 
 
@@ -109,6 +109,12 @@ class _Evaluating:
         reference = cast("Mapping[str, object]", value) if secret else None
         at = each.at
         return Stated(each.name, at.line, at.column, None if secret else value, reference, dict(self._read))
+
+    def fault(self, each: Statement, error: Exception) -> Fault:
+        """Of the value that was evaluated last. Words of an error may repeat what a variable holds, or what was made of it."""
+        if self._read:
+            return Fault(each.node.at, "#value#hidden", variables=", ".join(self._read))
+        return Fault(each.node.at, "#value", problem=error)
 
     def _named(self, name: str) -> object:
         copied = self._copies.get(name)

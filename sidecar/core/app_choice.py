@@ -21,6 +21,8 @@ MODULE = "microsoft.resources/deployments"
 SEVERAL = "SeveralApps"
 OUTPUTS = {APP: "ACA_APP_NAME", ACCOUNT: "STORAGE_ACCOUNT_NAME", SHARE: "FILE_SHARE_NAME"}
 """The output that names ours."""
+Inner = Callable[[Json, Json], Scope]
+"""The scope of a module's template, with the parameters that it is given."""
 Known = Callable[[object], object]
 """The value of an expression; None where only a deployment knows it."""
 
@@ -43,14 +45,14 @@ def chosen(
     ours: dict[str, Candidate] = {}
     for kind, candidates in found.items():
         wanted = _output(outputs, OUTPUTS.get(kind, ""), known)
-        if kind == APP and wanted is None and len(candidates) + len(elsewhere) > 1:
-            wanted = named
+        if kind == APP and len(candidates) + len(elsewhere) > 1:
             everything = [*(each.name for each in candidates), *elsewhere]
-            if wanted is None or wanted.lower() not in {each.lower() for each in everything}:
+            told = next((each for each in (wanted, named) if each and each.lower() in map(str.lower, everything)), None)
+            if told is None:
                 raise _several(everything)
-        one = candidates[0] if len(candidates) == 1 and kind != APP else _called(candidates, wanted)
-        if one is None and (kind != APP or wanted is None):
-            one = candidates[0]
+            one = _called(candidates, told)  # None: a module or a loop makes it
+        else:
+            one = _called(candidates, wanted) or candidates[0]
         if one is not None:
             ours[kind] = one
     _around(ours, found)
@@ -105,25 +107,51 @@ def _several(names: Sequence[str]) -> TemplateError:
     )
 
 
-def apps_elsewhere(resources: Mapping[str, Json], scope: Scope, inner: Callable[[Json, Json], Scope]) -> Iterator[str]:
-    """Names of the apps that loops and modules make; the module's or the loop's own where that is not known.
-
-    `inner`: the scope of a module's template with the parameters that it is given."""
+def apps_elsewhere(resources: Mapping[str, Json], scope: Scope, inner: Inner) -> Iterator[str]:
+    """Names of the apps that loops and modules make; the module's or the loop's own where that is not known."""
     for key, resource in resources.items():
         kind = str(resource.get("type")).lower()
         if kind == APP and "copy" in resource:
             yield from _of_loop(key, resource, scope)
         elif kind == MODULE:
-            properties = cast("Json", resource.get("properties") or {})
-            template = cast("Json", properties.get("template") or {})
-            within = _keyed(template.get("resources"))
-            own = inner(
-                template, {name: _value(each, scope) for name, each in _object(properties.get("parameters")).items()}
-            )
+            template, own = _module(resource, scope, inner)
+            made = _keyed(template.get("resources")).items()
+            within = {name: each for name, each in made if not _never(each, own)}
             for other in within.values():
                 if str(other.get("type")).lower() == APP and other.get("existing") is not True and "copy" not in other:
                     yield _name(other.get("name"), own) or key
             yield from apps_elsewhere(within, own, inner)
+
+
+def with_modules(scope: Scope, resources: Mapping[str, Json], inner: Inner) -> Scope:
+    """The scope, in which outputs of modules are known as far as their own templates tell."""
+
+    def reference(named: object, *_: object) -> object:
+        for key, resource in resources.items():
+            name = _name(resource.get("name"), scope)
+            if str(resource.get("type")).lower() == MODULE and (named == key or str(named).endswith(f"/{name}")):
+                template, own = _module(resource, scope, inner)
+                stated = _object(template.get("outputs"))
+                return {"outputs": {output: {"value": _value(each, own)} for output, each in stated.items()}}
+        raise ExpressionError("Only a deployment knows this.")
+
+    return replace(scope, functions={**scope.functions, "reference": reference})
+
+
+def _module(resource: Json, scope: Scope, inner: Inner) -> tuple[Json, Scope]:
+    """A module's template, and the scope of it."""
+    properties = _object(resource.get("properties"))
+    template = _object(properties.get("template"))
+    given = {name: _value(each, scope) for name, each in _object(properties.get("parameters")).items()}
+    return template, with_modules(inner(template, given), _keyed(template.get("resources")), inner)
+
+
+def _never(resource: Json, scope: Scope) -> bool:
+    """Whether it is known that it is not made."""
+    try:
+        return evaluate(resource.get("condition", True), scope) is False
+    except ExpressionError:
+        return False
 
 
 def _keyed(resources: object) -> Mapping[str, Json]:

@@ -66,7 +66,7 @@ def write_workflow(workspace: Workspace, branch: str) -> Written:
                 Text("Rename the folder, or name another branch by --branch."),
                 code="InvalidName",
             )
-    name = f"slipway-{re.sub(r'[^a-z0-9]+', '-', inner.lower()).strip('-')}" if inner else "slipway"
+    name = _name(inner)
     file = f"{FOLDER}/{name}.yml"
     target = top / file
     if not target.parent.resolve().is_relative_to(top.resolve()) or target.is_symlink():
@@ -89,6 +89,14 @@ def write_workflow(workspace: Workspace, branch: str) -> Written:
     if fate != "unchanged":
         write_atomically(target, wanted)
     return Written(top, file, fate, repository_of(remote_of(workspace.folder)))
+
+
+def _name(inner: str) -> str:
+    """Of the file, and of what GitHub runs one of at a time: no two folders of a repository share it."""
+    if not inner:
+        return "slipway"
+    told = re.sub(r"[^a-z0-9]+", "-", inner.lower()).strip("-")
+    return f"slipway-{told}" if told == inner else f"slipway-{told}-{_digest(inner)[:8]}"
 
 
 def _top(folder: Path) -> Path:

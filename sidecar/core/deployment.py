@@ -11,7 +11,7 @@ from typing import cast
 
 from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.armlang.values import ExpressionError
-from sidecar.core.app_choice import APP, ENVIRONMENT, MODULE, SHARE, Candidate, apps_elsewhere, chosen
+from sidecar.core.app_choice import APP, ENVIRONMENT, MODULE, SHARE, Candidate, apps_elsewhere, chosen, with_modules
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
@@ -186,9 +186,16 @@ def plan_names(
             Text("The template's names can't be evaluated: {problem}", problem=error),
             Text("Correct the expression in the Bicep file."),
         ) from error
-    elsewhere = _apps_elsewhere({key: resources[key] for key in opaque}, scope, group)
+    hidden = {key: resources[key] for key in opaque}
+
+    def inner(template: Mapping[str, object], given: Mapping[str, object]) -> Scope:
+        known = {name: {"value": value} for name, value in given.items() if value is not None}
+        return _scope(dict(template), known, group)
+
+    elsewhere = list(apps_elsewhere(hidden, scope, inner))
+    following = with_modules(scope, hidden, inner)
     outputs = cast("dict[str, object]", template.get("outputs") or {})
-    ours = chosen(found, elsewhere, outputs, lambda value: _unless_known(value, scope), app)
+    ours = chosen(found, elsewhere, outputs, lambda value: _unless_known(value, following), app)
     properties = {kind: each.properties for kind, each in ours.items()}
     own, quota = properties.get(APP, {}), properties.get(SHARE, {}).get("shareQuota")
     profile, profiles = own.get("workloadProfileName"), properties.get(ENVIRONMENT, {}).get("workloadProfiles")
@@ -206,14 +213,6 @@ def plan_names(
 def _unless_known(value: object, scope: Scope) -> object:
     found = _known(value, scope)
     return None if found is _UNKNOWN else found
-
-
-def _apps_elsewhere(opaque: Mapping[str, dict[str, object]], scope: Scope, group: GroupFacts) -> list[str]:
-    def inner(template: Mapping[str, object], given: Mapping[str, object]) -> Scope:
-        known = {name: {"value": value} for name, value in given.items() if value is not None}
-        return _scope(dict(template), known, group)
-
-    return list(apps_elsewhere(opaque, scope, inner))
 
 
 def referring(template: Template, keys: Collection[str]) -> Template:

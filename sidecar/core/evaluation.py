@@ -89,9 +89,10 @@ class Evaluation(_Form):
 
 
 def read_evaluation(workspace: Workspace) -> Evaluation:
-    """The defaults where there is no such file. Raises WorkspaceError with the line of each thing that is wrong."""
+    """The defaults where there is no such file. Raises WorkspaceError with the line of each thing that is wrong, and for a link
+    that leads nowhere: a gate that can't be read is not none."""
     file = workspace.folder / FILE
-    if not file.exists():
+    if not (file.exists() or file.is_symlink()):
         return Evaluation()
     text = strict(read_text(file, FILE))
     try:

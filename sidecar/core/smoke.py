@@ -66,7 +66,7 @@ _FORM = TypeAdapter(Smoke)
 def read_smoke(workspace: Workspace) -> Smoke:
     """Raises WorkspaceError with the file and the line of each thing that is wrong."""
     file = workspace.infra / "smoke.json"
-    if not file.exists():
+    if not (file.exists() or file.is_symlink()):
         return NONE
     text = strict(read_text(file, FILE))
     try:

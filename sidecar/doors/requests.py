@@ -25,8 +25,8 @@ from sidecar.workflows.operating import EVERY_ACTION
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
-READING = ("slipway/preflight", "slipway/plan", "slipway/provision")
-"""After these more is known of the cloud than before, also where they fail."""
+READING = ("slipway/preflight", "slipway/plan", "slipway/provision", "slipway/bicepInstall")
+"""After these more is known than before, of the cloud or of compilers, also where they fail."""
 
 log = logging.getLogger("slipway")
 

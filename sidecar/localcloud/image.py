@@ -120,7 +120,9 @@ class Steps:
     _FETCHED = re.compile(r"(?:Downloading|Using cached) \S+?(?:\.metadata)? \((?P<size>[\d.]+ \w+)\)")
 
     def __init__(self, requirements: str) -> None:
-        self.total = len(re.findall(r"^[\w.-]+==", requirements, re.MULTILINE))
+        pins = re.findall(r'^[\w.-]+==\S+(?: ; sys_platform (==|!=) "(\w+)")?', requirements, re.MULTILINE)
+        # What another system needs is in the lock too, and is not fetched here.
+        self.total = sum(not system or (sign == "==") == (system == sys.platform) for sign, system in pins)
         self._package = ""
         self._begun = 0
 

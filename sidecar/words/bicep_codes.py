@@ -82,6 +82,7 @@ MESSAGES: Mapping[str, Text] = {
     "#using": Text("A parameters file states its template: using 'inference.bicep'."),
     "#variable": Text("The environment variable {variable} is not set."),
     "#value": Text("This can't be evaluated: {problem}"),
+    "#value#hidden": Text("This can't be evaluated with what {variables} holds, which is not shown."),
     "BCP095": Text("{path} leads back to this file: modules can't name each other in a circle."),
     "BCP098": Text("Paths are written with /, not with \\."),
     "BCP099": Text("allowed needs one value at least."),

@@ -45,7 +45,7 @@ from sidecar.workflows.preflight import preflight_with_fitting
 from sidecar.workflows.preview import preview
 from sidecar.workflows.project_files import ci_init_action, files_of, init, update_files_action
 from sidecar.workflows.provision import provision
-from sidecar.workflows.regions import regions_by_gpu
+from sidecar.workflows.regions import locations
 from sidecar.workflows.resolve import Request
 from sidecar.workflows.restart import Patience
 
@@ -91,17 +91,6 @@ def resource_groups(params: wire.SubscriptionParams, context: Context) -> wire.R
     found = resources.groups(session, params.subscription_id)
     return wire.ResourceGroups(
         resource_groups=[wire.ResourceGroup(name=each.name, location=each.location) for each in found]
-    )
-
-
-def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
-    session = _session(params.cloud, params.subscription_id, context)
-    found = regions_by_gpu(session, params.subscription_id)
-    return wire.Locations(
-        locations=[
-            wire.Location(name=each.name, display_name=each.shown, gpus=None if each.gpus is None else list(each.gpus))
-            for each in found
-        ]
     )
 
 
@@ -201,15 +190,8 @@ def _request(
     listed = () if session.home else resources.subscriptions(session)
     tenant = next((each.tenant_id for each in listed if each.id == params.subscription_id), "")
     consents = tuple(params.consents) if isinstance(params, wire.ProvisionParams) else ()
-    return Request(
-        params.subscription_id,
-        session.home or tenant,
-        params.resource_group,
-        consents,
-        dict(context.settings.environ),
-        params.app,
-        context.settings.state,
-    )
+    where, settings = (params.subscription_id, session.home or tenant, params.resource_group), context.settings
+    return Request(*where, consents, dict(settings.environ), settings.state, params.app)
 
 
 def deploy_action(params: wire.DeployParams, context: Context) -> wire.Deployed:

@@ -43,7 +43,6 @@ def install(environ: Mapping[str, str], version: str | None, consents: Collectio
         )
     if CONSENT not in consents:
         raise ConsentNeeded(CONSENT, _asked(release), Text("It is put into {folder}, for Slipway alone.", folder=place))
-    cache(environ).mkdir(parents=True, exist_ok=True)
     partial = cache(environ) / f".{release.version}-{release.name}.partial"
     shown: set[int] = set()
 
@@ -55,8 +54,18 @@ def install(environ: Mapping[str, str], version: str | None, consents: Collectio
                 Text("Fetching the Bicep CLI {version}: {percent} %", version=release.version, percent=percent)
             )
 
-    fetch(release, partial, journal.check, tell)
-    _put(partial, place, program, environ, journal)
+    try:
+        cache(environ).mkdir(parents=True, exist_ok=True)
+        fetch(release, partial, journal.check, tell)
+        _put(partial, place, program, environ, journal)
+    except OSError as error:  # no room, a folder that can't be written
+        raise CloudError(
+            Text(
+                "The Bicep CLI could not be put into {folder}: {problem}", folder=place, problem=error.strerror or error
+            ),
+            Text("Make room there, or see who may write there, then run it again."),
+            code="BicepNotInstalled",
+        ) from error
     return Installed(release.version, place / program, before=False)
 
 

@@ -106,10 +106,8 @@ class _Exchanging:
         digest = self._rollout.release
         text = Text("Sending release {digest} to the container…", digest=digest[:12])
         self._journal.step("push", text, increment=10, release=digest)
-        size = (self._rollout.record.bundles or {}).get(digest, 0)
         bundle = self._rollout.bundle
-        if bundle is not None:
-            size = bundle.size
+        size = (self._rollout.record.bundles or {}).get(digest, 0) if bundle is None else bundle.size
 
         def send() -> None:
             with self._blocks() as blocks:
@@ -339,12 +337,14 @@ class _Exchanging:
     def _failed(self, failure: SlipwayError) -> SlipwayError:
         """The old server goes on, or starts again; where the new release is current already, the one before is made so again."""
         self._talk.dropped(self._rollout.release)
-        changed = self._published is not None and self._published.changed
         if not isinstance(failure, EndpointError) or isinstance(failure, Busy):
             return failure
-        if self._published is not None and changed:
-            way = WayBack(self._running.aim, self._rollout.stage.where, self._published, self._rollout.origin)
-            return taken_back(way, failure, self._journal, self._rollout.patience, by_itself=not self._done)
+        changed = self._published is not None and self._published.changed
+        made = self._published if changed else self._rollout.left_unjudged(failure)
+        if made is not None:
+            way = WayBack(self._running.aim, self._rollout.stage.where, made, self._rollout.origin)
+            by_itself = changed and not self._done
+            return taken_back(way, failure, self._journal, self._rollout.patience, by_itself=by_itself)
         return self._goes_on(failure)
 
     def _goes_on(self, failure: EndpointError) -> EndpointError:

@@ -27,6 +27,9 @@ from sidecar.workflows.records import now
 LOOKS, LOOK_SECONDS = 5, 0.5
 """At a release that is to be judged, until one is answered."""
 
+PASSING = ("EndpointUnreachable", "Endpoint502", "Endpoint503", "Endpoint504")
+"""Codes of an answer that is lost on its way, or not to be had just now."""
+
 AT_ONCE = 8
 """Requests, where the server does not tell how many it computes at a time."""
 
@@ -91,7 +94,7 @@ def asked_and_judged(
     computes = version.running if version is not None and version.running else AT_ONCE
     at_once = max(1, computes // 2) if at.beside_callers else computes
     way = Way(at_once, stated.max_tokens, stated.temperature, stated.seed)
-    key = _key(rows, models, way, at.release)
+    key = _key(rows, models, way, at.app, None if version is None else version.release)
     run = kept.begun(workspace, key, _head(rows, models, way, at), anew=compared.anew)
     before = compared.before or kept.last_over(workspace, rows.digest, but=run.name)
     every = [(case, name) for case in rows.cases for name in models.names if case.model in (None, name)]
@@ -119,10 +122,11 @@ def asked_and_judged(
 def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
     """Who answers, and with which models. A look that is lost says nothing; of a release that is to be judged it is looked
     again."""
+    again = 0 if at.release is None else LOOKS - 1
     with Endpoint(at.url, at.key) as asked:
         version = asked.version()
-        for _ in range(LOOKS - 1):
-            if version is not None or at.release is None:
+        for _ in range(again):
+            if version is not None:
                 break
             journal.wait(LOOK_SECONDS)
             version = asked.version()
@@ -132,6 +136,13 @@ def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
                 Text("Look at its status, then run Deploy again."),
                 code="OtherReleaseServes",
             )
+        for _ in range(again):
+            try:
+                return version, asked.models()
+            except EndpointError as error:
+                if error.code not in PASSING:
+                    raise
+            journal.wait(LOOK_SECONDS)
         return version, asked.models()
 
 
@@ -162,11 +173,11 @@ def _chosen(wish: Compared, stated: Evaluation, version: Version | None, served:
     return _Models(names, against, {name: hashes[name] for name in names if name in hashes})
 
 
-def _key(rows: Dataset, models: _Models, way: Way, release: str | None) -> str:
-    """By what two runs are the same: a run that was cut off is gone on with while nothing of this is another."""
+def _key(rows: Dataset, models: _Models, way: Way, app: str, release: str | None) -> str:
+    """By what two runs are the same: a run that was cut off is gone on with while nothing of this is another. `release`: that
+    answers, where the server tells it: other code may answer otherwise."""
     named = [[each, models.hashes.get(each)] for each in sorted(models.names)]
-    of: list[object] = [rows.digest, named, way.max_tokens, way.temperature, way.seed]
-    of += [] if release is None else [release]
+    of: list[object] = [rows.digest, named, way.max_tokens, way.temperature, way.seed, app, release]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 
 

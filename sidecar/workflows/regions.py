@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from sidecar.decisions.gpu_memory import gpu_of
 from sidecar.gateway import offers, resources
 from sidecar.gateway.place import GroupPlace
-from sidecar.gateway.session import Session
+from sidecar.gateway.session import Session, cloud_of
+from sidecar.wire import protocol as wire
 from sidecar.words.errors import SlipwayError
+from sidecar.workflows.context import Context, opened
 
 READERS = 8
 SECONDS = 5.0
@@ -25,6 +27,17 @@ class Offered:
     name: str
     shown: str
     gpus: tuple[str, ...] | None
+
+
+def locations(params: wire.SubscriptionParams, context: Context) -> wire.Locations:
+    cloud = cloud_of(context.settings, params.cloud, params.subscription_id)
+    found = regions_by_gpu(opened(cloud, params.subscription_id, context), params.subscription_id)
+    return wire.Locations(
+        locations=[
+            wire.Location(name=each.name, display_name=each.shown, gpus=None if each.gpus is None else list(each.gpus))
+            for each in found
+        ]
+    )
 
 
 @dataclass

@@ -45,10 +45,10 @@ class Request:
     resource_group: str
     consents: tuple[str, ...]
     environ: dict[str, str]
-    app: str | None = None
-    """Ours of several, by a person's word."""
     state: Path | None = None
     """Where what was read is kept for the editor; None: nowhere."""
+    app: str | None = None
+    """Ours of several, by a person's word."""
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from sidecar.gateway.files import Share
 from sidecar.gateway.large_files import LargeFiles
 from sidecar.gateway.place import AppPlace, GroupPlace
 from sidecar.gateway.session import Session
+from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
-from sidecar.workflows.gate import Gate
+from sidecar.workflows.gate import MISSED, UNVERIFIED, Gate
 from sidecar.workflows.outcome import api_key_of
 from sidecar.workflows.packages import upload_packages
 from sidecar.workflows.publish import Destination, Published, destination, home_of, is_current, make_current, upload
@@ -76,6 +77,14 @@ class Rollout:
     def number(self) -> int:
         """The generation that it has, or will have unless somebody else is faster."""
         return self.record.highest if self.unchanged else next_number(self.record.names)
+
+    def left_unjudged(self, failure: SlipwayError) -> Published | None:
+        """What a run that was cut off left current, and its gate has not let pass now: no release to stay with. None else."""
+        current = self.record.current
+        left = self.unchanged and current is not None and current.gated and current.number not in self.record.served
+        if not left or failure.code not in (MISSED, UNVERIFIED):
+            return None
+        return Published(self.release, self.number, changed=False)
 
     def upload_packages(self) -> None:
         """They lie on the share before anything there names them."""

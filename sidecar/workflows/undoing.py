@@ -51,7 +51,7 @@ def undone(done: Done, failure: SlipwayError, journal: Journal, patience: Patien
             if done.shifted and ours:
                 route(done.pair.place, done.held)
             ended = end_candidate(done.pair, done.candidate)
-        made = _former_again(done, steady)
+        made = _former_again(done, failure, steady)
         if not ours:
             return failure  # another roll-out gives back what it has found
         with steady.guard():
@@ -82,8 +82,8 @@ def leave_at_rest(pair: Pair, was: Routing, held: Routing, *, by: str, ended: bo
     write_begun(pair, None)
 
 
-def _former_again(done: Done, journal: Journal) -> Published | None:
-    published = done.published
+def _former_again(done: Done, failure: SlipwayError, journal: Journal) -> Published | None:
+    published = done.published or done.rollout.left_unjudged(failure)
     if published is None:
         return None
     try:

@@ -162,14 +162,20 @@ def test_in_turn_nobody_can_be_asked_before_so_that_a_missed_gate_brings_the_old
     file = serving.workspace / "inference" / "requirements.txt"
     packages = file.read_text()
     file.write_text(packages + "# judged in its turn\n")
+    told = Told()
+    told.cancel_at("which serves…")
     try:
-        with gated(serving, sample, {**GOOD, "model": BASE}), pytest.raises(EndpointError) as missed:
-            run(serving, Told(), wish="auto")
+        with gated(serving, sample, {**GOOD, "model": BASE}):
+            with pytest.raises(Cancelled, match="its gate has not judged it"):
+                run(serving, told, wish="auto")
+            unjudged = version_of(serving)["release"]
+            with pytest.raises(EndpointError) as missed:  # beside itself this time: it is no release to stay with
+                run(serving, Told(), wish="auto")
     finally:
         file.write_text(packages)
     assert missed.value.code == "GateMissed"
     assert f"The release before, {before['release'][:12]}, serves again" in str(missed.value)
-    assert version_of(serving)["release"] == before["release"]
+    assert version_of(serving)["release"] == before["release"] != unjudged
 
 
 def test_a_release_that_fails_beside_is_told_with_its_reason_and_the_old_one_never_stops(serving: Place) -> None:

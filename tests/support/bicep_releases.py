@@ -1,9 +1,12 @@
-"""A stand-in for where Microsoft releases the Bicep CLI: GitHub's list of releases, and the files, which another host has."""
+"""A stand-in for where Microsoft releases the Bicep CLI: GitHub's list of releases, and the files, which another host has.
+
+As a program, `FOLDER FILE`: until it is ended; the address of the list is written into the file."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -117,3 +120,11 @@ def _handler(made: Releases) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+if __name__ == "__main__":
+    with releases(Path(sys.argv[1])) as serving:
+        written = Path(sys.argv[2])
+        written.with_suffix(".new").write_text(serving.environ["SLIPWAY_BICEP_RELEASES"])
+        written.with_suffix(".new").rename(written)
+        threading.Event().wait()

@@ -171,7 +171,7 @@ class _Speaker:
     def compiled(self, file: Path) -> tuple[dict[str, Any] | None, list[_Told]]:
         source = file.read_text(encoding="utf-8-sig")
         for name, kind in _ALIAS.findall(source):
-            source = re.sub(rf"(?<=\w ){name}\b(?! =)", kind, source)
+            source = re.sub(rf"^(param \w+ ){name}\b", rf"\g<1>{kind}", source, flags=re.MULTILINE)
         source = _ALIAS.sub("", source)
         registry = _REGISTRY.search(source)
         if registry is not None:

@@ -137,6 +137,7 @@ def test_a_refusal_is_told_by_its_code(
 @pytest.mark.fact(119, 120)
 def test_a_key_that_a_mount_failed_with_is_renewed_by_provision(project: Project) -> None:
     """The share stays what it is; an app that can mount is left alone."""
+    project.state(cooldownSeconds=3600)  # one that fell asleep meanwhile would try no mount
     project.provision()
     (name,) = project.names("Microsoft.App/containerApps")
     (account,) = project.names("Microsoft.Storage/storageAccounts")

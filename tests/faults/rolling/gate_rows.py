@@ -91,7 +91,7 @@ def killed(ground: Rolling, wish: StrategyWish) -> Told:
     return Told("gone on with; then it serves", seen, right and not ground.at_rest())
 
 
-def killed_then_missed(ground: Rolling) -> Told:
+def killed_then_missed(ground: Rolling, wish: StrategyWish) -> Told:
     """What a kill left current without a verdict answers all the while: that makes it no release to stay with."""
     old = ground.first()
     ground.tell("killed, then missed")
@@ -99,7 +99,7 @@ def killed_then_missed(ground: Rolling) -> Told:
     ground.demand(NEVER, ROWS_ASKED)
     _killed_amid(ground, "restart")
     amid = ground.serving()
-    told, counted = played(ground, "restart")
+    told, counted = played(ground, wish)
     seen = f"told {told}, {counts(counted)}, the old one serves: {ground.serving() == old}"
     return Told("judged again; the old one comes back", seen, told == "GateMissed" and amid != old == ground.serving())
 
@@ -144,5 +144,5 @@ ROWS: dict[str, Callable[[Rolling], Told]] = {
     **{f"gate-{wish}-unjudged": partial(not_judged, wish=wish) for wish in WISHES},
     **{f"gate-{wish}-killed": partial(killed, wish=wish) for wish in WISHES},
     **{f"gate-{wish}-cancelled": partial(cancelled, wish=wish) for wish in WISHES},
-    "gate-restart-killed-missed": killed_then_missed,
+    **{f"gate-{wish}-killed-missed": partial(killed_then_missed, wish=wish) for wish in WISHES},
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -92,6 +92,7 @@ describe("the private Python environment", function () {
     const index = path.join(home, "index");
     const make = "import sys; from pathlib import Path; from tests.support.wheels import pinned, wheel; print('\\n'.join(pinned(wheel(Path(sys.argv[1]) / n, n, '1.0', {n + '.py': 'x = 1'})) for n in ('first', 'second')))";
     writeFileSync(lock, execFileSync(path.resolve(__dirname, "../../../../.venv/bin/python"), ["-c", make, index], { cwd: path.resolve(__dirname, "../../../.."), encoding: "utf8" }));
+    appendFileSync(lock, '\nelsewhere==1.0 ; sys_platform == "another" \\\n    --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n');
     const server = createServer((request, response) => {
       const [, name = "", file = ""] = (request.url ?? "").split("/");
       const folder = path.join(index, path.basename(name));

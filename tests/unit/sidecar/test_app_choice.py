@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sidecar.armlang.bicep import compile_file
 from sidecar.core.app_choice import ACCOUNT, APP, ENVIRONMENT, SEVERAL, STORAGE
+from sidecar.core.bicep_files import Folder
 from sidecar.core.deployment import GroupFacts, plan_names
 from sidecar.decisions.members import KNOWN_LATER, changed, shown
 from sidecar.words.errors import TemplateError
@@ -78,8 +82,16 @@ def test_apps_of_loops_are_named_too_and_none_of_them_is_taken_for_ours() -> Non
     assert planned(f"{APPS}{LOOP}output ACA_APP_NAME string = ui.name\n").names[APP] == "ui"
 
 
-def test_one_app_needs_no_output() -> None:
-    assert planned(APPS[: APPS.index("resource api")]).names[APP] == "ui"
+def test_one_app_needs_no_output_and_is_ours_whatever_that_says() -> None:
+    alone = APPS[: APPS.index("resource api")]
+    assert planned(alone).names[APP] == "ui"
+    assert planned(f"{alone}output ACA_APP_NAME string = 'another'\n").names[APP] == "ui"
+
+
+def test_an_output_that_names_none_of_them_tells_nothing() -> None:
+    with pytest.raises(TemplateError, match=r": ui, api\."):
+        planned(f"{APPS}output ACA_APP_NAME string = 'another'\n")
+    assert planned(f"{APPS}output ACA_APP_NAME string = 'another'\n", "ui").names[APP] == "ui"
 
 
 def test_apps_of_modules_are_named_by_what_they_are_given() -> None:
@@ -94,6 +106,33 @@ def test_apps_of_modules_are_named_by_what_they_are_given() -> None:
     module = {"type": "Microsoft.Resources/deployments", "apiVersion": "x", "name": "p", "properties": properties}
     template["resources"]["part"] = module
     with pytest.raises(TemplateError, match=r": ui, api, inside\."):
+        plan_names(template, {}, GROUP)
+
+
+def test_the_output_is_followed_into_a_module(tmp_path: Path) -> None:
+    (tmp_path / "api.bicep").write_text(
+        "param name string\n"
+        "resource app 'Microsoft.App/containerApps@2025-07-01' = { name: 'x-${name}', location: 'x', properties: {} }\n"
+        "output made string = app.name\n"
+    )
+    module = "module api 'api.bicep' = { name: 'api', params: { name: 'y' } }\noutput ACA_APP_NAME string = api.outputs.made\n"
+    other = APPS[: APPS.index("resource api")]
+    template = compile_file("main.bicep", ENVIRONMENTS + other + module, Folder(tmp_path, tmp_path))
+    found = plan_names(dict(template), {}, GROUP)
+    assert APP not in found.names  # the module's x-y is ours: ui is not taken for it
+    with pytest.raises(TemplateError, match=r": ui, x-y\."):
+        plan_names({**template, "outputs": {}}, {}, GROUP)
+
+
+def test_an_app_of_a_module_that_is_not_made_is_none_to_choose() -> None:
+    template = compile_bicep(ENVIRONMENTS + APPS[: APPS.index("resource api")])
+    app = {"type": "Microsoft.App/containerApps", "apiVersion": "x", "name": "inside", "condition": False}
+    properties = {"template": {"resources": {"app": app}}}
+    module = {"type": "Microsoft.Resources/deployments", "apiVersion": "x", "name": "p", "properties": properties}
+    template["resources"]["part"] = module
+    assert plan_names(template, {}, GROUP).names[APP] == "ui"
+    app["condition"] = True
+    with pytest.raises(TemplateError, match=r": ui, inside\."):
         plan_names(template, {}, GROUP)
 
 

@@ -183,3 +183,12 @@ def test_the_terminal_installs_with_a_yes_and_compiles_then(tmp_path: Path, sour
     assert json.loads(done.stdout)["version"] == "0.49.2", done.stderr
     checked = slipway("check", "main.bicep", "--json", "--compiler", "cli")
     assert json.loads(checked.stdout)["compilations"][0]["outcome"] == "compiled", checked.stdout
+
+
+def test_a_folder_that_can_not_be_written_is_told_with_its_reason(tmp_path: Path, source: Releases) -> None:
+    known = environ(tmp_path, source)
+    cache(known).parent.mkdir(parents=True)
+    cache(known).write_text("no folder")
+    with pytest.raises(CloudError, match=r"could not be put into .*0\.49\.2: File exists") as told:
+        installed(known)
+    assert told.value.code == "BicepNotInstalled"

@@ -75,6 +75,27 @@ def test_variables_of_the_environment_are_read_and_who_read_them_is_known() -> N
     assert values("param a = readEnvironmentVariable('NONE', 'other')\n") == {"a": "other"}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "int({})",
+        "range(0, int({}))",
+        "{{a: 1}}[{}]",
+        "parseCidr({})",
+        "dateTimeToEpoch({})",
+        "dateTimeAdd('2020-01-01T00:00:00Z', {})",
+        "dataUriToString(toUpper({}))",
+        "fail({})",
+    ],
+)
+def test_what_goes_wrong_with_a_variable_of_the_environment_does_not_tell_what_it_holds(value: str) -> None:
+    source = f"var v = readEnvironmentVariable('NAME')\nparam a = {value.format('v')}\n"
+    assert refused(source, NAME=SECRET) == [
+        (3, "This can't be evaluated with what NAME holds, which is not shown."),
+    ]
+    assert "x1" in refused("param a = int('x1')\n", NAME=SECRET)[0][1], "what stands in the file is told"
+
+
 def test_a_variable_that_is_not_set_is_named_with_its_line() -> None:
     source = "param a = 'x'\nvar key = readEnvironmentVariable('MY_KEY')\nparam b = key\n"
     assert refused(source) == [(3, "The environment variable MY_KEY is not set.")]

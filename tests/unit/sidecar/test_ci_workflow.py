@@ -83,13 +83,27 @@ def test_a_project_inside_of_a_repository_has_its_own_beside_others(tmp_path: Pa
     inner = tmp_path / "models" / "My poet"
     inner.mkdir(parents=True)
     made = write_workflow(open_workspace(inner), "main")
-    assert (made.top, made.file) == (tmp_path, ".github/workflows/slipway-models-my-poet.yml")
+    assert made.top == tmp_path
+    assert re.fullmatch(r"\.github/workflows/slipway-models-my-poet-[0-9a-f]{8}\.yml", made.file)
     assert made.repository == "acme/ships"
     document = read((tmp_path / made.file).read_text())
     assert document["jobs"]["deploy"]["defaults"]["run"]["working-directory"] == "models/My poet"
     assert document["on"]["push"]["paths"][0] == "models/My poet/infra/**"
     subject = "repo:acme/ships:environment:slipway"
     assert subject in commands(made.repository, "s", "g")[-1]
+
+
+def test_no_project_of_a_repository_gets_another_ones_file(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    files: list[str] = []
+    for inner in ("a-b", "a/b", "a b", "a--b", "-"):
+        (tmp_path / inner).mkdir(parents=True)
+        made = write_workflow(open_workspace(tmp_path / inner), "main")
+        files.append(made.file)
+        assert made.fate == "created", files
+        assert write_workflow(open_workspace(tmp_path / inner), "main").fate == "unchanged"
+    assert files[0] == ".github/workflows/slipway-a-b.yml"
+    assert len({each.lower() for each in files}) == len(files)
 
 
 @pytest.mark.parametrize("branch", ["${{ github.token }}", "a*", 'x"]', "", "m\nain"])

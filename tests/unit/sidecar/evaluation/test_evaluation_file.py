@@ -62,3 +62,14 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, line: in
         read_evaluation(open_workspace(stated(tmp_path, text)))
     assert (raised.value.problems[0].path, raised.value.problems[0].line) == ("infra/evaluation.json", line)
     assert said in str(raised.value)
+
+
+def test_a_link_that_leads_nowhere_is_not_no_gate(tmp_path: Path) -> None:
+    workspace = open_workspace(stated(tmp_path, "{}"))
+    file = workspace.infra / "evaluation.json"
+    file.unlink()
+    assert not read_evaluation(workspace).is_gate
+    file.symlink_to("nowhere.json")
+    with pytest.raises(WorkspaceError) as raised:
+        read_evaluation(workspace)
+    assert raised.value.code == "Unreadable"

@@ -13,25 +13,28 @@ import pytest
 
 from sidecar.core.dataset_files import dataset_of
 from sidecar.core.evaluation import Evaluation, Threshold
+from sidecar.core.evaluation_runs import REPORT
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import open_workspace
 from sidecar.words.errors import EndpointError
 from sidecar.workflows.gate import Gate, passed
-from sidecar.workflows.judging import LOOKS, At
+from sidecar.workflows.judging import LOOKS, At, Compared, asked_and_judged
 
 RELEASE, BASE = "a" * 64, "org/base"
 
 
 @contextmanager
-def server(lost: int = 0, release: str = RELEASE) -> Generator[tuple[str, list[str]]]:
-    """The first looks at its version are lost; what it is asked is listed."""
+def server(lost: int = 0, release: str = RELEASE, *, listed: int = 0) -> Generator[tuple[str, list[str]]]:
+    """The first looks at its version are lost, and those at its models (`listed`); what it is asked is listed."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
-            if self.path != "/version":
+            if self.path != "/version" and asked.count(self.path) > listed:
                 self.answer({"data": [{"id": BASE}]})
+            elif self.path != "/version":
+                self.close_connection = True
             elif asked.count("/version") > lost:
                 self.answer({"release": release, "base": BASE, "limits": {"running": 4}})
             else:
@@ -81,9 +84,9 @@ def judged(gate: Gate, url: str, said: list[str]) -> None:
 def test_a_look_that_is_lost_is_no_verdict(tmp_path: Path) -> None:
     gate = gate_in(tmp_path)
     said: list[str] = []
-    with server(lost=1) as (url, asked):
+    with server(lost=1, listed=1) as (url, asked):
         judged(gate, url, said)
-    assert asked == ["/version", "/version", "/v1/models", "/v1/chat/completions"]
+    assert asked == ["/version", "/version", "/v1/models", "/v1/models", "/v1/chat/completions"]
     assert any("has passed its gate: 1 thresholds met" in line for line in said)
 
 
@@ -105,3 +108,15 @@ def test_what_is_missed_is_told_with_the_measured_value_and_where_the_report_lie
     (report,) = tmp_path.glob("infra/evaluations/*/report.md")
     assert report.relative_to(tmp_path).as_posix() in str(missed.value.suggestion)
     assert "Asked by the gate of a deploy: release aaaaaaaaaaaa." in report.read_text()
+
+
+def test_answers_of_another_release_or_app_are_none_of_a_run_that_was_cut_off(tmp_path: Path) -> None:
+    gate = gate_in(tmp_path)
+    journal = Journal(None, "", lambda event: None, threading.Event())
+    stored: list[int] = []
+    for release, app in ((RELEASE, "app"), (RELEASE, "app"), ("b" * 64, "app"), ("b" * 64, "other")):
+        with server(release=release) as (url, _):
+            done = asked_and_judged(gate.workspace, At(url, None, app), gate.stated, Compared(gate.rows), journal)
+        (done.folder / REPORT).unlink()  # as a kill before it leaves it
+        stored.append(done.stored)
+    assert stored == [0, 1, 0, 0]

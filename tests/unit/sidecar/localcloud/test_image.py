@@ -67,7 +67,7 @@ def test_what_pip_fetches_is_told_by_package_size_and_percent(
     for name, value in {"INDEX_URL": index, "CONFIG_FILE": os.devnull, "NO_CACHE_DIR": "1"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)  # patched: the variables by which pip is told of an index
     requirements = tmp_path / "requirements.txt"
-    requirements.write_text("# two\nfirst-part==1.0\nsecond==1.0\n")
+    requirements.write_text('# two\nfirst-part==1.0\nsecond==1.0\nelsewhere==1.0 ; sys_platform == "another"\n')
     build(image_for(requirements, {"SLIPWAY_CACHE": str(tmp_path)}))
     told = [line.strip() for line in capfd.readouterr().err.splitlines() if line.startswith("  ")]
     assert told[0] == "first-part (1 of 2, 50 %)"
