@@ -55,7 +55,7 @@ def test_thresholds_are_read_with_comments(tmp_path: Path) -> None:
         ('{"thresholds": [{"measure": "bleu",\n"bound": 1, "comparison": "=>"}]}', 2, "comparison"),
         ('{"thresholds": [{"measure": "bleu",\n"bound": "0.5"}]}', 2, "bound"),
         ('{"thresholds": [{"measure": "bleu",\n"bound": true}]}', 2, "bound"),
-        ('{"thresholds": [{"measure": "bleu",\n"bound": Infinity}]}', 2, "JSON"),
+        ('{"thresholds": [{"measure": "bleu",\n"bound": Infinity}]}', 2, "finite"),
         ('{\n"models": []}', 2, "models"),
         ('{\n"max_tokens": 0}', 2, "max_tokens"),
     ],
