@@ -106,11 +106,20 @@ def as_it_is(log: Any) -> tuple[Any, Any]:
 KEEP = """(log) => {
   if (!window.slipwayCameBack) return; // an empty log is shown first
   const text = JSON.stringify(log ?? []);
-  if (text.length < 2_000_000) sessionStorage.setItem("slipway.chat", text);
-  else sessionStorage.removeItem("slipway.chat");
+  try {
+    if (text.length < 2_000_000) sessionStorage.setItem("slipway.chat", text);
+    else sessionStorage.removeItem("slipway.chat");
+  } catch (error) {
+    console.warn("This browser keeps no conversation over a reload.", error);
+  }
 }"""  # a tab has room for some five million characters; half a conversation would be worse than none
 BRING_BACK = """() => {
   window.slipwayCameBack = true;
-  const log = JSON.parse(sessionStorage.getItem("slipway.chat") ?? "[]");
+  let log = [];
+  try {
+    log = JSON.parse(sessionStorage.getItem("slipway.chat") ?? "[]");
+  } catch (error) {
+    console.warn("The conversation before can't be read.", error);
+  }
   return [log, { kept: log }];
 }"""

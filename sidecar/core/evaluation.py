@@ -45,7 +45,7 @@ class Threshold(_Form):
     measure: Measure
     model: str | None = None
     comparison: Literal[">=", "<=", ">", "<"] = ">="
-    bound: float | None = None
+    bound: float | None = Field(default=None, strict=True, allow_inf_nan=False)
     verdict: Literal["better", "not worse"] | None = None
     against: Literal["baseline", "last"] = "baseline"
     """Of a verdict: the model that the others are compared with, or the same model in the run before."""

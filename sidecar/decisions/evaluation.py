@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.evaluation import Threshold
-from sidecar.decisions.measures import LESS_IS_BETTER, Scores, deciding, scores, together
+from sidecar.decisions.measures import LESS_IS_BETTER, OF_ANSWERS, Scores, deciding, scores, together
 from sidecar.decisions.verdict import Verdict, verdict
 from sidecar.words.names import EvaluationOutcomeWord, EvaluationWord, Measure
 from sidecar.words.text import Text
@@ -169,8 +169,19 @@ def _outcomes(
     others = [each for each in asked.models if each != asked.against] or list(asked.models)
     models = others if threshold.model is None else [threshold.model]
     if threshold.bound is not None:
-        return [_bounded(figures.get(each), each, threshold, threshold.bound) for each in models]
-    return [_judged(asked, scored, each, threshold) for each in models]
+        found = [_bounded(figures.get(each), each, threshold, threshold.bound) for each in models]
+    else:
+        found = [_judged(asked, scored, each, threshold) for each in models]
+    return [_of_all_rows(asked, model, threshold.measure, each) for model, each in zip(models, found, strict=True)]
+
+
+def _of_all_rows(asked: Asked, model: str, measure: Measure, found: Outcome) -> Outcome:
+    """No pass by the rows alone that were answered."""
+    refused = sum(each.text is None for (_, name), each in asked.answers.items() if name == model)
+    if not found.met or not refused or measure not in OF_ANSWERS:
+        return found
+    told = {"model": model, "measure": NAMES[measure], "count": refused}
+    return Outcome(Text("{model}, {measure}: unverified, requests that were refused: {count}.", **told), None)
 
 
 def _bounded(figures: Figures | None, model: str, threshold: Threshold, bound: float) -> Outcome:

@@ -47,6 +47,10 @@ DISCARDED = "it was discarded"
 """The container's words where another order took the place of this one; who cancels does not ask any more."""
 
 
+UNTOLD = "nobody told it to take over"
+"""How its reason begins where a release was ready, and whoever deploys it was away."""
+
+
 def failed(seen: Exchange, release: str) -> EndpointError:
     """One sentence with the server's own reason; the end of its log beside it."""
     detail = "\n".join(seen.log[-TOLD_LINES:]) or None
@@ -64,6 +68,15 @@ def failed(seen: Exchange, release: str) -> EndpointError:
             ),
             Text("Run Deploy again if yours is the code that should run."),
             code="DeployedMeanwhile",
+        )
+    if (seen.reason or "").startswith(UNTOLD):
+        return Failed(
+            Text(
+                "Release {digest} was ready, and heard nothing of this Deploy for too long: the container has ended it.",
+                digest=release[:12],
+            ),
+            Text("Run Deploy again: it goes on from there."),
+            code="NotTakenOver",
         )
     cause = _cause(seen)
     words = [seen.reason or "", cause.words if cause is not None and cause.words not in (seen.reason or "") else ""]

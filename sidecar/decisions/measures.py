@@ -21,6 +21,9 @@ GOOD: tuple[Measure, ...] = ("passes", "exact", "contains", "regex", "schema", "
 
 LESS_IS_BETTER: frozenset[Measure] = frozenset(("latency",))
 
+OF_ANSWERS: frozenset[Measure] = frozenset(("finished", "characters", "tokens", "latency", "tokensPerSecond"))
+"""Those that a request has none of that was refused."""
+
 
 def scores(case: Case, answer: Answer) -> dict[Measure, float]:
     text = answer.text or ""

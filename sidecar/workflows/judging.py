@@ -91,6 +91,8 @@ def asked_and_judged(
     rows = compared.rows
     version, served = _looked(at, journal)
     models = _chosen(compared, stated, version, served)
+    if at.release is not None:
+        _refuse_base_alone(version, models, stated)
     computes = version.running if version is not None and version.running else AT_ONCE
     at_once = max(1, computes // 2) if at.beside_callers else computes
     way = Way(at_once, stated.max_tokens, stated.temperature, stated.seed)
@@ -171,6 +173,21 @@ def _chosen(wish: Compared, stated: Evaluation, version: Version | None, served:
             )
     hashes: Mapping[str, str] = {} if version is None else version.hashes
     return _Models(names, against, {name: hashes[name] for name in names if name in hashes})
+
+
+def _refuse_base_alone(version: Version | None, models: _Models, stated: Evaluation) -> None:
+    """A threshold that names no model is about what was fine-tuned: where the server refuses all of that, the base's answers
+    would stand for it."""
+    refused = () if version is None else version.refused or ()
+    if refused and len(models.names) == 1 and any(each.model is None for each in stated.thresholds):
+        raise EndpointError(
+            Text(
+                "The server refuses every adapter ({names}), and the thresholds name no model.",
+                names=", ".join(each.name for each in refused),
+            ),
+            Text("{reason}", reason=refused[0].reason),
+            code="NoAdapter",
+        )
 
 
 def _key(rows: Dataset, models: _Models, way: Way, app: str, release: str | None) -> str:

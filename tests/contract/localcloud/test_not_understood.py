@@ -101,8 +101,9 @@ def validate(arm: httpx.Client, properties: dict[str, Any], scope: str = "/resou
 def test_a_filter_lets_through_what_it_says(arm: httpx.Client):
     both = {"askedone", "askedtwo"}
     assert names(arm, "resourceGroup eq 'asked'") == {"askedone"}
-    assert names(arm, "substringof('asked', name)") == both
-    assert names(arm, "substringof('ASKED', name) and resourceGroup ne 'asked'") == {"askedtwo"}
+    kind = "resourceType eq 'Microsoft.Storage/storageAccounts'"
+    assert names(arm, f"substringof('asked', name) and {kind}") == both
+    assert names(arm, f"substringof('ASKED', name) and {kind} and resourceGroup ne 'asked'") == {"askedtwo"}
     assert names(arm, "name eq 'askedone' or name eq 'askedtwo'") == both
     assert both & names(arm, "resourceType ne 'Microsoft.Storage/storageAccounts'") == set()
     assert names(arm, "tagName eq 'OF' and tagValue eq 'mine'") == {"askedtwo"}

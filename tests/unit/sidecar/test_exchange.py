@@ -59,6 +59,14 @@ def test_one_whose_place_another_took_is_no_fault_of_its_code() -> None:
     assert "somebody else has deployed meanwhile" in str(error)
 
 
+def test_one_that_waited_for_a_person_who_was_away_has_not_failed_to_load() -> None:
+    """A lid that is closed amid a gate, a network that is gone: in the supervisor's words, as its own test has them."""
+    error = failed(replace(SEEN, state="failed", reason="nobody told it to take over within 120 s"), NEW)
+    assert (error.code, isinstance(error, Failed)) == ("NotTakenOver", True)
+    assert "heard nothing of this Deploy for too long" in str(error)
+    assert str(error.suggestion) == "Run Deploy again: it goes on from there."
+
+
 def test_an_exception_in_the_log_is_the_reason_where_the_server_gave_none() -> None:
     log = (
         "Traceback (most recent call last):",

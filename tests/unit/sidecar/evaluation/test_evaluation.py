@@ -120,6 +120,23 @@ def test_a_refused_request_counts_as_wrong_and_is_told() -> None:
     assert "refused: `context_length_exceeded`" in page(judged)
 
 
+def test_a_threshold_on_what_refused_requests_have_none_of_is_not_met_by_the_others() -> None:
+    given = {**answers({POET}), ("r3", POET): Answer(None, refused="context_length_exceeded")}
+    thresholds = [
+        Threshold(measure="finished", bound=1),
+        Threshold(measure="latency", comparison="<=", bound=2),
+        Threshold(measure="latency", comparison="<=", bound=0.5),
+        Threshold(measure="answered", bound=0.9),
+        Threshold(measure="latency", verdict="not worse"),
+        Threshold(measure="finished", model=BASE, bound=1),
+    ]
+    judged = judge(replace(asked({POET}), answers=given), thresholds)
+    assert [each.met for each in judged.outcomes] == [None, None, False, True, None, True]
+    assert "unverified, requests that were refused: 1." in str(judged.outcomes[0].sentence)
+    whole = judge(asked({POET}), thresholds)
+    assert [each.met for each in whole.outcomes] == [True, True, False, True, True, True]
+
+
 def test_a_row_for_one_model_is_asked_of_that_one_alone_and_is_in_no_comparison() -> None:
     alone = Case("rows.jsonl:99", (("user", "Rhyme!"),), equals="so", id="r99", model=POET)
     given = {**answers({POET}), ("r99", POET): Answer("so", "stop", 1, 1.0)}

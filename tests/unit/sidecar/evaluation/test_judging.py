@@ -24,7 +24,9 @@ RELEASE, BASE = "a" * 64, "org/base"
 
 
 @contextmanager
-def server(lost: int = 0, release: str = RELEASE, *, listed: int = 0) -> Generator[tuple[str, list[str]]]:
+def server(
+    lost: int = 0, release: str = RELEASE, *, listed: int = 0, refused: bool = False
+) -> Generator[tuple[str, list[str]]]:
     """The first looks at its version are lost, and those at its models (`listed`); what it is asked is listed."""
     asked: list[str] = []
 
@@ -36,7 +38,8 @@ def server(lost: int = 0, release: str = RELEASE, *, listed: int = 0) -> Generat
             elif self.path != "/version":
                 self.close_connection = True
             elif asked.count("/version") > lost:
-                self.answer({"release": release, "base": BASE, "limits": {"running": 4}})
+                poet = [{"name": "poet", "reason": "adapter_model.safetensors is truncated"}] if refused else []
+                self.answer({"release": release, "base": BASE, "limits": {"running": 4}, "refused": poet})
             else:
                 self.close_connection = True
 
@@ -66,13 +69,13 @@ def server(lost: int = 0, release: str = RELEASE, *, listed: int = 0) -> Generat
         made.server_close()
 
 
-def gate_in(folder: Path, wanted: str = "4") -> Gate:
+def gate_in(folder: Path, wanted: str = "4", model: str | None = BASE) -> Gate:
     (folder / "infra").mkdir()
     (folder / "infra" / "evaluation.jsonl").write_text(
         json.dumps({"prompt": "What is 2 + 2?", "equals": wanted}) + "\n"
     )
     workspace = open_workspace(folder)
-    stated = Evaluation(thresholds=(Threshold(measure="passes", model=BASE, bound=1),))
+    stated = Evaluation(thresholds=(Threshold(measure="passes", model=model, bound=1),))
     return Gate(workspace, stated, dataset_of(workspace, ()))
 
 
@@ -120,3 +123,14 @@ def test_answers_of_another_release_or_app_are_none_of_a_run_that_was_cut_off(tm
         (done.folder / REPORT).unlink()  # as a kill before it leaves it
         stored.append(done.stored)
     assert stored == [0, 1, 0, 0]
+
+
+def test_the_base_does_not_stand_for_adapters_that_are_all_refused(tmp_path: Path) -> None:
+    gate = gate_in(tmp_path, model=None)
+    with server(refused=True) as (url, asked), pytest.raises(EndpointError, match=r"every adapter \(poet\)") as missed:
+        judged(gate, url, [])
+    assert missed.value.code == "GateUnverified"
+    assert "is truncated" in str(missed.value.suggestion)
+    assert "/v1/chat/completions" not in asked
+    with server() as (url, _):
+        judged(gate, url, [])  # a project without an adapter means its base
