@@ -20,8 +20,9 @@ def test_a_plan_that_can_not_be_written_is_no_traceback(tmp_path: Path) -> None:
     with pytest.raises(WorkspaceError, match="could not be written") as refused:
         terminal_plan.save(str(tmp_path / "file" / "plan.json"), {**APPLIED, "cloud": "local"})
     assert refused.value.code == "PlanNotWritten"
-    terminal_plan.save(str(tmp_path / "plan.json"), {**APPLIED, "cloud": "local"})
-    assert terminal_plan.taken(str(tmp_path / "plan.json")) == {**APPLIED, "cloud": "local"}
+    for named in ({"parameters": None, "app": None}, {"parameters": "main.bicepparam", "app": "api"}):
+        terminal_plan.save(str(tmp_path / "plan.json"), {**APPLIED, "cloud": "local", **named})
+        assert terminal_plan.taken(str(tmp_path / "plan.json")) == {**APPLIED, "cloud": "local", **named}
 
 
 def test_a_file_with_a_cloud_that_is_none_holds_no_plan(tmp_path: Path) -> None:
