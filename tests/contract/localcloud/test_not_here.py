@@ -41,11 +41,10 @@ NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
         {"extendedLocation": {"name": "here", "type": "CustomLocation"}},
         "extendedLocation",
     ),
-    pytest.param(
+    (
         "Microsoft.App/managedEnvironments/x",
         {"customDomainConfiguration": {"certificateValue": "x"}},
         "certificateValue",
-        marks=pytest.mark.skipif("SLIPWAY_STRICT" in os.environ, reason="a strict cloud refuses all of its object"),
     ),
     (STORAGE, {"extendedLocation": {"name": "edge"}}, "extendedLocation"),
     (STORAGE, {"customDomain": {"name": "files.example"}}, "customDomain.name"),
@@ -92,6 +91,8 @@ NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
 def test_members_that_ask_for_what_is_not_here(
     world: World, group: str, arm: httpx.Client, place: str, stated: dict[str, Any], word: str
 ):
+    if word == "certificateValue" and "SLIPWAY_STRICT" in os.environ:
+        pytest.skip("a strict cloud refuses all of its object")
     body: dict[str, Any] = {"location": "westus3"}
     body |= {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}} if "Storage" in place else {}
     body |= stated if set(stated) & {"extendedLocation", "managedBy", "identity"} else {"properties": stated}
