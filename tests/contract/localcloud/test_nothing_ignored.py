@@ -151,7 +151,8 @@ def test_a_retention_that_no_plan_has_is_refused(world: World, group: str, arm: 
     ],
 )
 def test_a_place_that_there_is_not(world: World, group: str, arm: httpx.Client, kind: str, version: str):
-    body = {"location": "moon", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}
+    body: dict[str, Any] = {"location": "moon", "properties": {}}
+    body |= {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}} if "Storage" in kind else {}
     path = f"{at(world, group)}/providers/{kind}/onthemoon?api-version={version}"
     assert "moon" in declined(arm.put(path, json=body), 400, "LocationNotAvailableForResourceType")
 
