@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from sidecar.localcloud.cloud import odata
 from sidecar.localcloud.core.errors import ArmError, invalid
-from sidecar.localcloud.core.fields import Json, as_object
+from sidecar.localcloud.core.fields import Json, as_object, member
 from sidecar.localcloud.core.resource_id import group_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.deployments import ENDED
@@ -171,6 +171,11 @@ def _ordered(call: Call) -> Ordered:
         )
     if "group" not in call.names and not call.body.get("location"):
         raise invalid("The location property is required for a deployment at this scope.", "LocationRequired")
+    if member(call.body, "identity").get("type") not in (None, "None"):
+        raise invalid(
+            "The property 'identity' of a deployment is not supported by the local cloud: a deployment asks nobody.",
+            target="identity",
+        )
     if properties.get("parameters") is not None and as_object(properties["parameters"]) is None:
         raise invalid("The deployment's parameters must be an object.")
     return Ordered.at(

@@ -58,6 +58,13 @@ IGNORED: tuple[Ignored, ...] = (
         "*",
     ),
     Ignored(
+        ("resources", "Deployment", "properties.externalInputDefinitions"),
+        ("PUT", "POST"),
+        r".*/providers/microsoft\.resources/deployments/[^/]+(/validate|/whatif)?",
+        "body",
+        "properties.externalInputDefinitions",
+    ),
+    Ignored(
         ("resources", "ResourceGroup", "name"), ("PATCH",), r"/subscriptions/[^/]+/resourcegroups/[^/]+", "body", "name"
     ),
 )

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.localcloud import raw
 from tests.contract.localcloud.conftest import World
-from tests.contract.localcloud.raw import ACCOUNT, OF_STORAGE, Files, at, declined
+from tests.contract.localcloud.raw import ACCOUNT, OF_STORAGE, TEMPLATE, Files, V, at, declined
 
 arm, files = raw.arm, raw.files
 STORAGE = f"Microsoft.Storage/storageAccounts/{ACCOUNT}"
@@ -35,6 +35,56 @@ def test_an_account_lets_in_whom_its_network_rules_let_in(world: World, group: s
 
 
 LOGS = "Microsoft.OperationalInsights/workspaces/nothere"
+APP = "Microsoft.App/containerApps/x"
+ENVIRONMENT = "Microsoft.App/managedEnvironments/x"
+_BESIDE_PROPERTIES = {"extendedLocation", "managedBy", "identity", "kind", "zones", "placement"}
+
+
+def _rule(kind: str, name: str) -> dict[str, Any]:
+    return {"template": {"scale": {"rules": [{"name": "other"}, {"name": "r", kind: {name: "x"}}]}}}
+
+
+NEWER: list[tuple[str, dict[str, Any], str]] = [
+    (APP, {"kind": "functionapp"}, "kind"),
+    (APP, {"configuration": {"dapr": {"appHealth": {"enabled": True}}}}, "appHealth"),
+    (APP, {"configuration": {"dapr": {"maxConcurrency": 2}}}, "maxConcurrency"),
+    (APP, {"configuration": {"identitySettings": [{"identity": "system", "lifecycle": "None"}]}}, "identitySettings"),
+    (APP, {"configuration": {"runtime": {"java": {"enableMetrics": True}}}}, "runtime"),
+    (APP, _rule("azureQueue", "accountName"), "azureQueue.accountName"),
+    *[(APP, _rule(kind, "identity"), f"{kind}.identity") for kind in ("azureQueue", "custom", "http", "tcp")],
+    (ENVIRONMENT, {"identity": {"type": "SystemAssigned"}}, "identity"),
+    (
+        ENVIRONMENT,
+        {"customDomainConfiguration": {"certificateKeyVaultProperties": {"identity": "system"}}},
+        "certificateKeyVaultProperties",
+    ),
+    (ENVIRONMENT, {"ingressConfiguration": {"headerCountLimit": 10}}, "ingressConfiguration"),
+    (ENVIRONMENT, {"publicNetworkAccess": "Disabled"}, "publicNetworkAccess"),
+    (
+        f"{ENVIRONMENT}/storages/s",
+        {"azureFile": {"accountKeyVaultProperties": {"identity": "system"}}},
+        "accountKeyVaultProperties",
+    ),
+    (f"{ENVIRONMENT}/storages/s", {"nfsAzureFile": {"server": "x"}}, "nfsAzureFile"),
+    (LOGS, {"replication": {"enabled": True}}, "replication"),
+    (LOGS, {"replication": {"location": "eastus"}}, "replication"),
+    (STORAGE, {"zones": ["1"]}, "zones"),
+    (STORAGE, {"placement": {"zonePlacementPolicy": "Any"}}, "placement"),
+    (STORAGE, {"networkAcls": {"ipv6Rules": [{"value": "::1"}]}}, "ipv6Rules"),
+    (
+        STORAGE,
+        {"azureFilesIdentityBasedAuthentication": {"smbOAuthSettings": {"isSmbOAuthEnabled": True}}},
+        "smbOAuthSettings",
+    ),
+    (STORAGE, {"dualStackEndpointPreference": {"publishIpv6Endpoint": True}}, "dualStackEndpointPreference"),
+    (STORAGE, {"geoPriorityReplicationStatus": {"isBlobEnabled": True}}, "geoPriorityReplicationStatus"),
+    (SERVICE, {"protocolSettings": {"smb": {"encryptionInTransit": {"required": True}}}}, "smb.encryptionInTransit"),
+    (SERVICE, {"protocolSettings": {"nfs": {"encryptionInTransit": {"required": True}}}}, "nfs.encryptionInTransit"),
+    (SHARE, {"provisionedIops": 3000}, "provisionedIops"),
+    (SHARE, {"provisionedBandwidthMibps": 125}, "provisionedBandwidthMibps"),
+    (SHARE, {"fileSharePaidBursting": {"paidBurstingEnabled": True}}, "fileSharePaidBursting"),
+]
+"""Members that only versions after those of the OpenAPI files have."""
 NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
     (
         "Microsoft.App/containerApps/x",
@@ -87,7 +137,7 @@ NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "stated", "word"), NOT_HERE)
+@pytest.mark.parametrize(("place", "stated", "word"), NOT_HERE + NEWER)
 def test_members_that_ask_for_what_is_not_here(
     world: World, group: str, arm: httpx.Client, place: str, stated: dict[str, Any], word: str
 ):
@@ -95,7 +145,14 @@ def test_members_that_ask_for_what_is_not_here(
         pytest.skip("a strict cloud refuses all of its object")
     body: dict[str, Any] = {"location": "westus3"}
     body |= {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}} if "Storage" in place else {}
-    body |= stated if set(stated) & {"extendedLocation", "managedBy", "identity"} else {"properties": stated}
+    body |= stated if set(stated) & _BESIDE_PROPERTIES else {"properties": stated}
     path = f"{at(world, group)}/providers/{place}{OF_STORAGE if 'Storage' in place else '?api-version=2025-07-01'}"
     code = "InvalidValuesForRequestParameters" if "Storage" in place else "InvalidRequestContent"
     assert word in declined(arm.put(path, json=body), 400, code)
+
+
+def test_a_deployment_has_no_identity(world: World, group: str, arm: httpx.Client):
+    path = f"{at(world, group)}/providers/Microsoft.Resources/deployments/asking/validate{V}"
+    body = {"properties": {"mode": "Incremental", "template": TEMPLATE}}
+    said = declined(arm.post(path, json={**body, "identity": {"type": "UserAssigned"}}), 400, "InvalidRequestContent")
+    assert "identity" in said

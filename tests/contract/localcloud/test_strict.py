@@ -44,6 +44,12 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ("GET", f"/locations{V}&includeExtendedLocations=true", None, "includeExtendedLocations"),
         ("POST", f"/providers/Microsoft.App/register{V}", {"thirdPartyProviderConsent": {"x": True}}, "*"),
         ("PATCH", f"/resourcegroups/g{V}", {"name": "h"}, "name"),
+        (
+            "PUT",
+            f"/resourcegroups/g/providers/Microsoft.Resources/deployments/d{V}",
+            {"properties": {"externalInputDefinitions": {"i": {"kind": "sys.cliArg"}}}},
+            "externalInputDefinitions",
+        ),
     ],
 )
 def test_what_is_ignored_is_refused(strict: World, method: str, path: str, body: dict[str, Any] | None, word: str):
