@@ -141,7 +141,7 @@ NOT_HERE: list[tuple[str, dict[str, Any], str]] = [
 def test_members_that_ask_for_what_is_not_here(
     world: World, group: str, arm: httpx.Client, place: str, stated: dict[str, Any], word: str
 ):
-    if word == "certificateValue" and "SLIPWAY_STRICT" in os.environ:
+    if word.startswith("certificate") and "SLIPWAY_STRICT" in os.environ:
         pytest.skip("a strict cloud refuses all of its object")
     body: dict[str, Any] = {"location": "westus3"}
     body |= {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}} if "Storage" in place else {}
