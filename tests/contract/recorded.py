@@ -61,7 +61,8 @@ class Run:
 
     def _named(self, text: str) -> str:
         """Names that the cloud draws by lot, as this run has them."""
-        for found in set(re.findall(r"app-442bb3--(\w{7})(-\w+-\w+)?", text)):
+        # Replicas before their revisions, whose names theirs begin with.
+        for found in sorted(set(re.findall(r"app-442bb3--(\w{7})(-\w+-\w+)?", text)), reverse=True):
             revision, replica = self._revision(found[0]), f"app-442bb3--{found[0]}{found[1]}"
             text = text.replace(replica, self._replica(revision)) if found[1] else text
             text = text.replace(f"app-442bb3--{found[0]}", revision)
