@@ -239,7 +239,7 @@ def turn(service: Service) -> Turn:
             async for text in stream(service, model, messages, wished(max_new_tokens, temperature, top_p, top_k)):
                 yield text
         except ApiError as error:
-            raise gr.Error(error.message) from error
+            raise gr.Error(error.message, print_exception=False) from error
 
     return answer
 
@@ -274,7 +274,7 @@ def comparison(service: Service) -> Callable[..., AsyncGenerator[tuple[str, str]
         try:
             base = service.model().base
         except ApiError as error:
-            raise gr.Error(error.message) from error
+            raise gr.Error(error.message, print_exception=False) from error
         if model == base:
             raise gr.Error(f"Choose an adapter above: {base} beside itself compares nothing.", print_exception=False)
         params = wished(max_new_tokens, temperature, top_p, top_k)
@@ -315,7 +315,7 @@ async def side_by_side(*streams: AsyncGenerator[str]) -> AsyncGenerator[tuple[st
         if error is not None and error not in refused:
             raise error
     if refused:
-        raise gr.Error("; ".join(error.message for error in refused))
+        raise gr.Error("; ".join(error.message for error in refused), print_exception=False)
 
 
 def wished(max_new_tokens: float, temperature: float, top_p: float, top_k: float) -> SamplingParams:

@@ -40,6 +40,7 @@ def under_way(chat: Client, endpoint: Endpoint, model: str, api: str, *, sure: b
     `sure`: the server was asked whether it still makes it; whoever cancels can tell without, and sooner."""
     for _ in range(50):  # one that is drawn so wildly may end at once: then another is drawn
         endpoint.eventually(lambda: endpoint.metric("slipway_in_flight") == 0)
+        chat.reset_session()  # two answers that came to their end would fill the context with what they said
         job = chat.submit("What is a slipway?", model, "", 1000, 2, 1, 0, api_name=api)
         endpoint.eventually(lambda job=job: bool(job.outputs()) or job.done())
         if job.outputs() and (endpoint.metric("slipway_running") == 1 if sure else not job.done()):
