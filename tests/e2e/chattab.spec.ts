@@ -155,6 +155,8 @@ describe("the chat tab in a real VS Code", function () {
 
   it("is as it was after a reload of the window, in no file of the project", async () => {
     await window.page.reload();
+    // Which tab is in front VS Code writes down only now and then: after a reload it may be the one of before.
+    await window.page.getByRole("tab", { name: /^Chat: fine-tuned/ }).click({ timeout: 120_000 });
     await tab.answer(2, 1).waitFor({ timeout: 120_000 });
     assert.equal(await tab.said(0), first.adapter);
     await tab.state.filter({ hasText: "2 models answer" }).waitFor({ timeout: 120_000 });
