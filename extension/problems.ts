@@ -37,6 +37,7 @@ export class Problems implements vscode.Disposable {
       const uri = vscode.Uri.file(file);
       const diagnostics = problems.filter((each) => each.file === file).map(diagnostic);
       this.found.set(uri.toString(), { folder: folder.uri.toString(), diagnostics });
+      this.hand(uri.toString());
       this.refresh(uri);
     }
   }
@@ -45,8 +46,17 @@ export class Problems implements vscode.Disposable {
   heard(told: Told): void {
     const key = told.uri.toString();
     this.edited.set(key, told);
+    this.hand(key);
     this.shown.delete(`edited ${key}`);
     this.refresh(told.uri);
+  }
+
+  /** A line that is told of while it is edited is from then on told of there alone: what a command said of it does not come back
+   * once it is put right. */
+  private hand(key: string): void {
+    const [found, edited] = [this.found.get(key), this.edited.get(key)];
+    if (found === undefined || edited === undefined) return;
+    this.found.set(key, { ...found, diagnostics: found.diagnostics.filter((each) => !edited.diagnostics.some((other) => sameLine(each, other))) });
   }
 
   /** What was told of a file that has changed since; the next command tells it anew. */
