@@ -126,7 +126,8 @@ describe("the chat tab in a real VS Code", function () {
     await tab.button("Regenerate").click();
     await eventually("the question has arrived", 90_000, async () => (await server.metric("slipway_in_flight")) > FULL);
     await window.run("File: New Untitled Text File");
-    await window.page.getByRole("tab", { name: /^Untitled-1(?! ↔)/, selected: true }).waitFor({ timeout: 90_000 });
+    // The palette may take another command of like letters, which opens two: either stands in front of the chat tab.
+    await window.page.getByRole("tab", { name: /^Untitled-1/, selected: true }).waitFor({ timeout: 90_000 });
     other.abort();
     await busy;
     await eventually("it is answered behind", 90_000, async () => (await server.metric("slipway_in_flight")) === 0);
