@@ -27,6 +27,8 @@ const PYTEST_STEPS = {
   terminal: { of: ["tests/e2e"], without: CHANGING },
   sidecar: { of: ["tests/unit"], without: ["tests/unit/inference"] },
 };
+/** Lines of a red step that are told again at the very end. */
+const END_LINES = 80;
 /** Most steps wait for processes and clocks half of their time; one lane more than there are cores keeps those busy. */
 const LANES = Math.min(availableParallelism() + 1, 4);
 
@@ -134,8 +136,10 @@ async function test(rest) {
   const red = results.filter((each) => each.status !== 0);
   for (const { what, seconds, status } of results) console.log(`  ${status === 0 ? "✓" : "✗"} ${what}: ${seconds} s`);
   for (const [what] of steps) console.log(`  – ${what}: not begun, since every lane had failed`);
+  for (const line of results.flatMap((each) => each.unsteady)) console.log(`  ${line}`);
   if (red.length > 0) {
-    console.error(`\n✗ red: ${red.map((each) => each.what).join(", ")}; the output is above`);
+    for (const { what, end } of red) console.error(`\n▸ ${what} ended so:\n${end}`); // a record may hold the end only
+    console.error(`\n✗ red: ${red.map((each) => each.what).join(", ")}; their whole output is above`);
     process.exitCode = 1; // not exit(): what was printed may still be on its way
     return;
   }
@@ -163,8 +167,10 @@ function finished(what, [program, args, options = {}]) {
     child.on("error", (error) => output.push(Buffer.from(`${error}\n`)));
     child.on("close", (status) => {
       const seconds = Math.round((Date.now() - began) / 1000);
-      process.stdout.write(`\n▸ ${what}: ${status === 0 ? "green" : "RED"} after ${seconds} s\n${Buffer.concat(output).toString()}`);
-      resolve({ what, seconds, status: status ?? 1 });
+      const said = Buffer.concat(output).toString();
+      process.stdout.write(`\n▸ ${what}: ${status === 0 ? "green" : "RED"} after ${seconds} s\n${said}`);
+      const lines = said.trimEnd().split("\n");
+      resolve({ what, seconds, status: status ?? 1, end: lines.slice(-END_LINES).join("\n"), unsteady: lines.filter((line) => line.startsWith("UNSTEADY: ")) });
     });
   });
 }

@@ -12,12 +12,18 @@ export class Window {
     private readonly home: string,
   ) {}
 
-  /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. */
+  /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. Enter takes
+   * the focused row, which for a moment is one of before: it is pressed once that row says this title, and no longer one. */
   async run(title: string): Promise<void> {
-    const entry = this.page.locator(".quick-input-list-entry", { hasText: title }).first();
     await eventually(`the palette offers "${title}"`, 120_000, async () => {
       await this.openPalette(title);
-      return entry.isVisible();
+      return eventually(`"${title}" is the row that Enter takes`, 5_000, async () => {
+        const label = (await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 })).trim();
+        if (label === title) return true;
+        const labels = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
+        if (labels.some((each) => each.trim() === title)) await this.page.keyboard.press("ArrowDown");
+        return false;
+      });
     });
     await this.page.keyboard.press("Enter");
   }

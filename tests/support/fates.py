@@ -90,7 +90,7 @@ def problems() -> list[str]:
     """What is wrong with the tables by themselves, and with what the README tells of them."""
     text = README.read_text(encoding="utf-8")
     stale = "sidecar/localcloud/README.md does not list what is kept and ignored as it is: npm run fix"
-    return [*breaches(rows(), routes(), tests_by_name()), *([stale] if with_kept(text) != text else [])]
+    return [*breaches(rows(), routes(), names_of_tests()), *([stale] if with_kept(text) != text else [])]
 
 
 def breaches(table: Sequence[Row], have: Mapping[str, str], known: Collection[str]) -> list[str]:
@@ -127,7 +127,7 @@ def _unproven(row: Row, known: Collection[str]) -> str:
 
 
 @cache
-def tests_by_name() -> frozenset[str]:
+def names_of_tests() -> frozenset[str]:
     texts = (each.read_text(encoding="utf-8") for each in (ROOT / "tests").rglob("test_*.py"))
     return frozenset(name for text in texts for name in re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.support.fates import Row, breaches, routes, row_of, rows, tests_by_name, with_kept
+from tests.support.fates import Row, breaches, names_of_tests, routes, row_of, rows, with_kept
 
 ROUTE = Row("app", 1, "GET Microsoft.App/things", "route", "", "", "Things_Get")
 PART = Row("app", 2, "Things_*", "query", "$filter", "honoured", "test_things_are_filtered")
@@ -11,7 +11,7 @@ HAVE = {ROUTE.what: "app"}
 
 
 def test_the_tables_hold_what_the_code_has():
-    assert breaches(rows(), routes(), tests_by_name()) == []
+    assert breaches(rows(), routes(), names_of_tests()) == []
 
 
 def test_a_new_route_without_a_row_is_seen():
