@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
 from sidecar.localcloud.core.fields import Json
@@ -287,6 +288,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends what is kept open for a next request at once: a client that only keeps it does not answer TLS's farewell, for
+        which every stop would wait to its deadline. What is under way has that long."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol) and _is_idle(connection):
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _is_idle(connection: H11Protocol) -> bool:
+    """Whether nothing was asked yet or all that was is answered, to the last byte."""
+    cycle = connection.cycle  # pyright: ignore[reportUnknownMemberType]
+    return (not cycle or cycle.response_complete) and connection.transport.get_write_buffer_size() == 0
 
 
 def _guarded(app: ASGIApp, port: int, bind: str) -> ASGIApp:
