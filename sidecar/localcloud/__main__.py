@@ -184,6 +184,8 @@ async def _serve(options: Options, settings: Settings) -> None:
     providers.resume(cloud)
     deployments.resume()
     cloud.operations.end_cut_off()
+    if settings.strict:
+        log.info("strict: what this cloud ignores of a request is refused")
     print(json.dumps({"ready": True, "pid": os.getpid(), "arm": urls["arm"], "state": str(options.state)}), flush=True)
     await _until_unwanted(cloud, deployments, stop, options)
     log.info("stopping")
