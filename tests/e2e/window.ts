@@ -12,16 +12,16 @@ export class Window {
     private readonly home: string,
   ) {}
 
-  /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. Enter takes
-   * the focused row, which for a moment is one of before: it is pressed once that row says this title, and no longer one. */
+  /** Runs a command from the palette, by its title with or without its category. The extension host needs a while to register commands,
+   * so the palette is asked again. Enter takes the focused row, which for a moment is one of before: it is pressed once that row is it. */
   async run(title: string): Promise<void> {
+    const named = (label: string): boolean => label.trim() === title || label.trim().endsWith(`: ${title}`);
     await eventually(`the palette offers "${title}"`, 120_000, async () => {
       await this.openPalette(title);
       return eventually(`"${title}" is the row that Enter takes`, 5_000, async () => {
-        const label = (await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 })).trim();
-        if (label === title) return true;
+        if (named(await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 }))) return true;
         const labels = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
-        if (labels.some((each) => each.trim() === title)) await this.page.keyboard.press("ArrowDown");
+        if (labels.some(named)) await this.page.keyboard.press("ArrowDown");
         return false;
       });
     });
