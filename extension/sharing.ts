@@ -52,5 +52,5 @@ export async function diagnostics(rooms: Rooms, folder: vscode.WorkspaceFolder):
 export async function restartSidecar({ sidecar, view }: Rooms): Promise<void> {
   await sidecar.restart();
   await view.look();
-  await vscode.window.showInformationMessage(vscode.l10n.t("The sidecar was started anew."));
+  await vscode.window.showInformationMessage(vscode.l10n.t("Slipway's background process was restarted."));
 }
