@@ -118,7 +118,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 
   /** Reads the state now. Failing is said in the view, not in a notification. */
   async refresh(): Promise<void> {
-    await this.last.read(() => this.findFolder(), (folder) => this.statusOf(folder));
+    await vscode.window.withProgress({ location: { viewId: "slipway.endpoint" } }, () => this.last.read(() => this.findFolder(), (folder) => this.statusOf(folder)));
     clearTimeout(this.timer);
     if (this.last.failure === undefined && this.tree.visible && this.last.state?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
     this.show();
