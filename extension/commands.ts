@@ -12,7 +12,7 @@ import { localFolders, pickFolder } from "./folders";
 import { evaluate } from "./evaluating";
 import { installBicep, installWay, OUTSIDE } from "./bicep";
 import { showCommands } from "./listing";
-import { describe, say, showFailure, type Way } from "./messages";
+import { describe, say, showFailure, waitedFor, type Way } from "./messages";
 import { cloudSetting, did, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
@@ -148,8 +148,9 @@ async function checkSetUp(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise
 /** Where the person wants it. In a folder that has a template no question comes before this one: it opens at once, and its rows
  * come when the sidecar has started. */
 async function targetFor(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, asksTwice = true): Promise<Target | undefined> {
-  const summary = summaryWithFiles(rooms, folder, "hasTemplate");
-  if (!existsSync(path.join(folder.uri.fsPath, TEMPLATE)) && (await summary) === undefined) return undefined;
+  const there = existsSync(path.join(folder.uri.fsPath, TEMPLATE));
+  const summary = summaryWithFiles(rooms, folder, "hasTemplate", there ? undefined : title);
+  if (!there && (await summary) === undefined) return undefined;
   const known = summary.then((found) => {
     if (found === undefined) throw new vscode.CancellationError(); // the file went in this moment, and the person wants no other
     return found;
@@ -173,7 +174,7 @@ async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provis
 
 /** Looked at first, with the person at hand: the requests themselves ask nobody to sign in. */
 async function keepWarm({ view, credentials, warmth }: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  if (!warmth.on) await credentials.attended(() => view.look());
+  if (!warmth.on) await waitedFor(vscode.l10n.t("Slipway: keep warm"), credentials.attended(() => view.look()));
   await warmth.toggle(folder);
 }
 
@@ -206,7 +207,7 @@ function source({ sidecar, credentials, log }: Rooms, folder: vscode.WorkspaceFo
     async locations({ cloud, id }) {
       return (await sidecar.ask("slipway/locations", { cloud, subscriptionId: id })).locations;
     },
-    createResourceGroup: ({ cloud, id }, name, location) => sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location }),
+    createResourceGroup: ({ cloud, id }, name, location) => waitedFor(vscode.l10n.t("New resource group"), sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location })),
     // Nobody signs in to this machine.
     signIn: (cloud, tenantId) => (cloud === "auto" || cloud === "local" ? Promise.resolve(false) : credentials.signIn(cloud, tenantId)),
   };

@@ -77,6 +77,21 @@ export function sentences(first: string, second: string): string {
   return `${/[.!?…:。！？：]\)?$/.test(first) ? first : `${first}.`} ${second}`;
 }
 
+/** As long as nobody wonders whether anything happens. */
+const A_MOMENT = 500;
+
+/** A short request. A notification says by its title that it is waited for, once it takes longer than a moment. */
+export async function waitedFor<T>(title: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const moment = new Promise<"slow">((resolve) => { timer = setTimeout(() => { resolve("slow"); }, A_MOMENT); });
+  try {
+    if ((await Promise.race([work.then(() => "quick" as const), moment])) === "quick") return await work;
+  } finally {
+    clearTimeout(timer);
+  }
+  return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => work);
+}
+
 /** A request that may be repeated with consents. */
 export type Ask<T> = (operation: string, consents: readonly string[], stop: vscode.CancellationToken) => Promise<T>;
 

@@ -1,8 +1,8 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
 import { openChat, openEndpoint } from "./endpoint";
-import { moment, say, sentences } from "./messages";
-import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
+import { moment, say, sentences, waitedFor } from "./messages";
+import { asked, cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
@@ -10,7 +10,8 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const code = codeSetting(folder);
   // The shipped server needs no folder of its own in the project.
   const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  const summary = code === "workspace" ? await summaryWithFiles(rooms, folder, "hasCode") : await ask();
+  const title = vscode.l10n.t("Deploy for inference");
+  const summary = code === "workspace" ? await summaryWithFiles(rooms, folder, "hasCode", title) : await waitedFor(title, ask());
   if (summary === undefined) return;
   if (!summary.provisioned) {
     const provisionNow = vscode.l10n.t("Provision Azure Container Apps for inference");
@@ -75,9 +76,7 @@ function summed({ device, gpu, dtype, weights }: RunsOn): string {
 /** Says what a Deploy would do, in a dialog from which it can be begun. */
 export async function preview(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const code = codeSetting(folder);
-  const found = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Preview deployment") }, () =>
-    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, strategy: rolloutSetting(folder) })),
-  );
+  const found = await asked(rooms, vscode.l10n.t("Preview deployment"), () => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, strategy: rolloutSetting(folder) }));
   rooms.problems.clear(folder);
   rooms.problems.show(folder, found.problems);
   const go = vscode.l10n.t("Deploy for inference");
@@ -111,13 +110,11 @@ function changes({ added, changed, removed }: Difference): readonly (readonly [s
 /** Lets the person choose one of the releases that are kept, and makes it current again. */
 export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Roll back inference deployment");
-  const ask = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
-  const items = ask.then(({ generations }) => {
-    const now = generations.find(({ current }) => current)?.release;
-    const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
-    return [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
-  });
-  if ((await items).length === 0) {
+  const { generations } = await asked(rooms, title, () => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  const now = generations.find(({ current }) => current)?.release;
+  const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
+  const items = [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
+  if (items.length === 0) {
     await vscode.window.showInformationMessage(vscode.l10n.t("There is no earlier release to go back to."));
     return;
   }

@@ -1,6 +1,6 @@
 // Upload model or adapter: a folder of this machine goes to the app's share, and an adapter answers at once.
 import * as vscode from "vscode";
-import { say } from "./messages";
+import { say, waitedFor } from "./messages";
 import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { FolderHeld, Uploaded } from "./protocol";
 
@@ -13,7 +13,7 @@ export async function upload(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const [chosen] = (await vscode.window.showOpenDialog({ title, openLabel, canSelectFiles: false, canSelectFolders: true, canSelectMany: false, defaultUri: folder.uri })) ?? [];
   if (chosen === undefined) return;
   const source = chosen.fsPath;
-  const held = await rooms.sidecar.ask("slipway/folderHeld", { source });
+  const held = await waitedFor(title, rooms.sidecar.ask("slipway/folderHeld", { source }));
   const name = await askName(title, held);
   if (name === undefined) return;
   const shards = await askShards(title, held);

@@ -1,14 +1,15 @@
 // The tour in other languages than English, by keyboard alone: what a person reads is in theirs. SLIPWAY_LANGUAGES names others.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import type { Locator } from "playwright-core";
 import { barriers, ChatTab } from "./chattab";
+import { PYTHON } from "./deployed";
 import { eventually } from "./eventually";
-import { Host, root } from "./host";
+import { type Host, root } from "./host";
 import { bareWords, Catalogue, PSEUDO } from "./language";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 /** By language the theme, so that each of those is seen too. */
@@ -28,7 +29,7 @@ for (const locale of LANGUAGES) {
   describe(`the tour by keyboard, in ${locale}`, function () {
     this.timeout(600_000);
     const said = Catalogue.of(locale, root);
-    let scratch: string;
+    const stage = Stage.of("speaks");
     let folder: string;
     let host: Host;
     let window: Window;
@@ -53,20 +54,10 @@ for (const locale of LANGUAGES) {
     };
 
     before(async () => {
-      scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-speaks-"));
-      folder = path.join(scratch, "first-try");
-      mkdirSync(folder);
-      const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
+      folder = stage.project("first-try");
       const theme = { "workbench.colorTheme": THEMES[locale] ?? "Default Light Modern", "window.autoDetectHighContrast": false };
-      host = await Host.start({ locale, settings: { "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment", ...theme } });
+      host = await stage.start({ locale, settings: { "slipway.python.path": PYTHON, "slipway.python.importStrategy": "fromEnvironment", ...theme } });
       window = await host.open(folder);
-    });
-    after(async () => {
-      await host.stop();
-      rmSync(scratch, { recursive: true, force: true });
-    });
-    afterEach(async function () {
-      await host.keepEvidence(this.currentTest);
     });
 
     it("the empty view and the walkthrough speak it", async () => {
