@@ -228,7 +228,7 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
-  if (status.cost.length > 0) lines.push({ label: vscode.l10n.t("Cost now"), text: costs(status), icon: "credit-card" });
+  lines.push(...spent(status));
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
@@ -238,6 +238,14 @@ function tree(status: Status): readonly Line[] {
 
 function costs({ cost }: Status): string {
   return cost.map(say).join(" ");
+}
+
+/** The amount, and below it what is to be known of it: a row shows the beginning of its text only. */
+function spent({ cost }: Status): Line[] {
+  const now = cost.at(-1);
+  if (now === undefined) return [];
+  const notes = cost.slice(0, -1).map((note): Line => ({ label: vscode.l10n.t("Note"), text: say(note), icon: "info" }));
+  return [{ label: vscode.l10n.t("Cost now"), text: say(now), icon: "credit-card", ...(notes.length === 0 ? {} : { children: notes }) }];
 }
 
 function released({ release, generation }: Status): Line[] {
