@@ -161,7 +161,6 @@ for (const locale of LANGUAGES) {
       await picture("7 problems");
       await isSaid(problems.locator(".marker-message-details-container, .marker-message"));
       writeFileSync(file, JSON.stringify(stated, null, 2));
-      await eventually("what is put right by another program is told no more", 90_000, async () => (await problems.locator(".monaco-list-row[aria-level='2']").count()) === 0);
     });
 
     it("what would be deleted is listed, and leaving that changes nothing", async () => {
