@@ -234,6 +234,8 @@ export interface CiInit {
   readonly fate: "created" | "replaced" | "unchanged";
   readonly environment: string;
   readonly variables: readonly CiVariable[];
+  readonly credential: string;
+  readonly repository: string | null;
   readonly commands: readonly string[];
 }
 
