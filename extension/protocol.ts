@@ -912,6 +912,7 @@ export interface Failure {
   readonly detail: string | null;
   readonly problems: readonly FileProblem[];
   readonly restored: number | null;
+  readonly document: string | null;
 }
 
 export interface Methods {
