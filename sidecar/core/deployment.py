@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -145,7 +146,8 @@ class Planned:
     profiles: tuple[dict[str, object], ...] = ()
     """Workload profiles as the environment's resource states them."""
     opaque: tuple[str, ...] = ()
-    """Resources that can't be looked for here, by their keys: what is of another scope, and names that are known later."""
+    """Resources that are not looked for here, by their keys: of another scope, with a name that is known later, and of other types
+    than ours in modules and loops."""
     share_quota: int | None = None
     """Of the file share, in GiB, where the template states one."""
 
@@ -171,8 +173,10 @@ def plan_names(
         ) from error
     # Where nothing tells which is ours, the template's own come first.
     for each in sorted(everything, key=lambda one: one.key.count("/")):
-        if each.where != "here" or each.name is None:
-            opaque += [each.key] if each.where == "unseen" else []
+        # Of what modules and loops make beside the types of ours, ARM tells what becomes: a person's changes of it are deployed.
+        left = each.kind not in SWITCHES and not _is_plain(each.key)
+        if each.where != "here" or each.name is None or left:
+            opaque += [re.sub(r"\[\d+\]", "", each.key)] if each.where != "elsewhere" else []
             elsewhere += [each.name or each.key] if each.kind == APP else []
             continue
         told = each.resource.get("properties", {}) if each.kind in (APP, ENVIRONMENT, SHARE) else dict[str, object]()
@@ -199,7 +203,7 @@ def plan_names(
         tuple(stated),
         None if profile is None else str(profile),
         tuple(cast("list[dict[str, object]]", profiles or [])),
-        tuple(opaque),
+        tuple(dict.fromkeys(opaque)),
         quota if isinstance(quota, int) else None,
     )
 

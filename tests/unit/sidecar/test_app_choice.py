@@ -161,6 +161,13 @@ def test_an_app_of_another_group_is_named_and_not_looked_for(tmp_path: Path) -> 
     assert (here.names[APP], here.opaque) == ("x-y", ())
 
 
+def test_of_other_types_in_modules_and_loops_arm_tells() -> None:
+    boards = "resource boards 'Microsoft.Portal/dashboards@2022-12-01-preview' = [for n in range(0, 2): {\n"
+    found = planned(boards + "  name: 'b${n}', location: 'x'\n}]\n")
+    assert found.opaque == ("boards",)
+    assert not [each for each in found.resources if each.kind == "microsoft.portal/dashboards"]
+
+
 def test_what_a_module_is_given_that_only_the_deployment_knows_is_no_default_of_its_own(tmp_path: Path) -> None:
     part = PART.replace("param name string", "param name string = 'default'")
     source = "module api 'api.bicep' = { name: 'api', params: { name: %s, environmentId: 'e' } }\n"
