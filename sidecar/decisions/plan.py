@@ -255,7 +255,6 @@ def digest_of(found: Reality, work: Work) -> str:
     stated = {name: each for name, each in found.stated.items() if name not in secure}
     meaning: dict[str, object] = {
         "target": [found.subscription.lower(), found.group.lower()],
-        "template": found.template,
         "stated": stated,
         "project": found.project,
         "registers": sorted(work.registers),
@@ -266,7 +265,10 @@ def digest_of(found: Reality, work: Work) -> str:
         "remade": work.remade,
         "risks": sorted(work.risks),
     }
-    told = json.dumps(found.mask.document(json.loads(json.dumps(meaning, default=str))), sort_keys=True)
+    masked = found.mask.document(json.loads(json.dumps(meaning, default=str)))
+    told = json.dumps(
+        [found.template, masked], sort_keys=True, default=str
+    )  # a template holds no value, and words of its own
     return hashlib.sha256(told.encode()).hexdigest()
 
 

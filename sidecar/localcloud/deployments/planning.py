@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sidecar.armlang.copies import expand, repeated, user_functions
 from sidecar.armlang.expression_syntax import Literal, calls
 from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
 from sidecar.armlang.values import ExpressionError
@@ -13,7 +14,7 @@ from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
 from sidecar.localcloud.deployments.declared_types import invalid_template
-from sidecar.localcloud.deployments.evaluation import expand, nested_properties, repeated, unevaluated
+from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
 from sidecar.localcloud.deployments.parameters import Parameters
 from sidecar.localcloud.deployments.scope_functions import READING, Place, canonical_id
 
@@ -31,7 +32,7 @@ class Planned:
     scope: Scope
     existing: bool = False
     wanted: bool = True
-    """False where its condition is false: then it is neither deployed nor read."""
+    """False where its condition is false: then it is not deployed."""
     depends_on: tuple[str, ...] = ()
     """Ids stated in dependsOn."""
     after: tuple[str, ...] = ()
@@ -187,23 +188,6 @@ def _template_scope(template: Json, parameters: Parameters, functions: Mapping[s
 
     scope = Scope(parameters.value, variable, functions, user_functions=user_functions(template, functions))
     return scope
-
-
-def user_functions(template: Json, functions: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
-    made: dict[str, Callable[..., Any]] = {}
-
-    def function(definition: Json) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            names = [parameter["name"] for parameter in objects(definition, "parameters")]
-            given = Parameters(dict(zip(names, arguments, strict=True)), {})
-            return evaluate(definition["output"]["value"], Scope(given.value, None, functions, user_functions=made))
-
-        return call
-
-    for space in objects(template, "functions"):
-        for name, definition in member(space, "members").items():
-            made[f"{space['namespace']}.{name}".lower()] = function(definition)
-    return made
 
 
 def _expand_resource(
