@@ -109,12 +109,12 @@ function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): rea
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
   if (error.failure.code === "NoBaseModel") {
     return [
-      { title: vscode.l10n.t("Upload model or adapter"), go: lead("slipway.upload") },
+      { title: vscode.l10n.t("Upload"), go: lead("slipway.upload") },
       { title: vscode.l10n.t("Use the sample model"), go: lead("slipway.sample") },
     ];
   }
-  // Only what was read elsewhere, of a release that was started, has logs of its own.
-  if (error.detail === undefined) return [];
+  // Only what was read elsewhere, of a release that was started, has logs of its own; a mistake in a file has started nothing.
+  if (error.detail === undefined || error.failure.problems.length > 0) return [];
   return [
     { title: vscode.l10n.t("Why is it not ready?"), go: lead("slipway.diagnose") },
     { title: vscode.l10n.t("Endpoint's logs"), go: lead("slipway.showLogs") },

@@ -25,12 +25,8 @@ export interface Rooms {
 }
 
 /** A long request with its person at hand; whatever comes of it, the view shows the state after it. */
-export async function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
-  try {
-    return await credentials.attended(() => follow(title, sidecar, ask));
-  } finally {
-    void view.look();
-  }
+export function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
+  return view.during(() => credentials.attended(() => follow(title, sidecar, ask)));
 }
 
 /** A short request with its person at hand. */

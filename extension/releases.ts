@@ -1,7 +1,7 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
 import { openChat, openEndpoint } from "./endpoint";
-import { moment, say, sentences, waitedFor } from "./messages";
+import { moment, say, sentences, waitedFor, withLog } from "./messages";
 import { asked, cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
@@ -39,7 +39,6 @@ export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, cod
 export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const chat = vscode.l10n.t("Chat");
-  const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
   // What else is to be known stands after the first sentence, whichever that is.
   const whole = (message: string): string => [message, ...notes.map(say)].join("\n");
@@ -50,7 +49,7 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
       refused.length === 1
         ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}.", facts)
         : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}. ({more} more are refused; the log names them.)", facts);
-    chosen = await vscode.window.showErrorMessage(whole(message), go, chat, showLog);
+    chosen = await vscode.window.showErrorMessage(withLog(whole(message)), go, chat);
   } else if (!verified) {
     const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
     chosen = await vscode.window.showWarningMessage(whole(message), go, chat);
@@ -61,11 +60,10 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
     const told = runsOn === null ? message : sentences(message, vscode.l10n.t("It runs on {what}", { what: summed(runsOn) }));
-    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, chat, showLog) : await vscode.window.showInformationMessage(told, go, chat);
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(withLog(whole(`${told}.`)), go, chat) : await vscode.window.showInformationMessage(told, go, chat);
   }
   if (chosen === go) await openEndpoint(rooms, folder);
   if (chosen === chat) await openChat(rooms, folder);
-  if (chosen === showLog) rooms.log.show();
 }
 
 /** `NVIDIA A100, bfloat16`; `cpu, float32, nf4`. What computes attention stands in the log and the view. */

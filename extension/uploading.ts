@@ -44,7 +44,7 @@ function problemOf(kind: FolderHeld["kind"], value: string): string | undefined 
 async function askShards(title: string, { kind, weights }: FolderHeld): Promise<number | undefined> {
   if (kind === "adapter" || weights >= SHARDED) return 0;
   const choices = [
-    { label: vscode.l10n.t("As it is: {count} files of weights", { count: String(weights) }), shards: 0 },
+    { label: vscode.l10n.t("As it is (files of weights: {count})", { count: String(weights) }), shards: 0 },
     {
       label: vscode.l10n.t("Spread over {count} files", { count: String(SHARDED) }),
       detail: vscode.l10n.t("A share serves several files at once, each no faster than one. Your own files stay as they are."),

@@ -23,9 +23,12 @@ export function isRow(given: unknown): boolean {
 }
 
 const LOOK_AGAIN_AFTER = 5_000;
+/** Of an operation that takes longer than this, one look in so long is enough. */
+const LONG = 120_000;
+const LOOK_AGAIN_AFTER_LONG = 30_000;
 
-/** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts: each
- * look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
+/** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts, or an operation
+ * of this window goes on: each look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
 export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
@@ -35,6 +38,8 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   private readonly last = new LastState<vscode.WorkspaceFolder, Status>();
   private timer: NodeJS.Timeout | undefined;
   private found = false;
+  /** When the operations began that go on. */
+  private readonly began = new Set<number>();
   /** What the configuration says of its address, null for nothing, while the state is read for the first time. */
   private expected: string | null | undefined;
 
@@ -119,9 +124,30 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   /** Reads the state now. Failing is said in the view, not in a notification. */
   async refresh(): Promise<void> {
     await vscode.window.withProgress({ location: { viewId: "slipway.endpoint" } }, () => this.last.read(() => this.findFolder(), (folder) => this.statusOf(folder)));
-    clearTimeout(this.timer);
-    if (this.last.failure === undefined && this.tree.visible && this.last.state?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
+    this.lookLater();
     this.show();
+  }
+
+  /** Follows an operation that changes what is shown. */
+  async during<T>(operation: () => Promise<T>): Promise<T> {
+    let began = Date.now();
+    while (this.began.has(began)) began += 1;
+    this.began.add(began);
+    this.lookLater();
+    try {
+      return await operation();
+    } finally {
+      this.began.delete(began);
+      void this.look();
+    }
+  }
+
+  private lookLater(): void {
+    clearTimeout(this.timer);
+    if (!this.tree.visible || this.last.failure !== undefined) return;
+    const newest = Math.max(...this.began);
+    if (this.last.state?.state === "starting" || Date.now() - newest < LONG) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
+    else if (this.began.size > 0) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER_LONG);
   }
 
   private async statusOf(folder: vscode.WorkspaceFolder): Promise<Status> {
@@ -228,7 +254,7 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
-  if (status.cost.length > 0) lines.push({ label: vscode.l10n.t("Cost now"), text: costs(status), icon: "credit-card" });
+  lines.push(...spent(status));
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
@@ -238,6 +264,14 @@ function tree(status: Status): readonly Line[] {
 
 function costs({ cost }: Status): string {
   return cost.map(say).join(" ");
+}
+
+/** The amount, and below it what is to be known of it: a row shows the beginning of its text only. */
+function spent({ cost }: Status): Line[] {
+  const now = cost.at(-1);
+  if (now === undefined) return [];
+  const notes = cost.slice(0, -1).map((note): Line => ({ label: vscode.l10n.t("Note"), text: say(note), icon: "info" }));
+  return [{ label: vscode.l10n.t("Cost now"), text: say(now), icon: "credit-card", ...(notes.length === 0 ? {} : { children: notes }) }];
 }
 
 function released({ release, generation }: Status): Line[] {

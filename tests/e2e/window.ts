@@ -1,4 +1,5 @@
 // A VS Code window as a person uses it: palette, quick picks, notifications, views. The page object of the journeys.
+import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { Locator, Page } from "playwright-core";
@@ -113,12 +114,24 @@ export class Window {
     await eventually("no notification is left", 90_000, async () => (await this.notifications.count()) === 0);
   }
 
+  /** Buttons whose words are longer than there is room for. */
+  async cutOff(where: Locator): Promise<readonly string[]> {
+    return where.locator(".monaco-button, button").evaluateAll((buttons) => buttons.filter((each) => {
+      const words = document.createRange();
+      words.selectNodeContents(each);
+      const style = getComputedStyle(each);
+      return each.clientWidth > 0 && words.getBoundingClientRect().width > each.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) + 1;
+    }).map((each) => each.textContent));
+  }
+
   get notifications(): Locator {
     return this.page.locator(".notification-toast");
   }
 
-  /** Presses a notification's button. Notifications with buttons stay until they are answered. */
+  /** Presses a notification's button. Notifications with buttons stay until they are answered; none of their words is cut off. */
   async press(text: string | RegExp, button: string): Promise<void> {
+    await this.notification(text).waitFor({ timeout: 90_000 });
+    assert.deepEqual(await this.cutOff(this.notification(text)), [], "cut off");
     await this.notification(text).getByRole("button", { name: button }).click({ timeout: 90_000 });
   }
 
