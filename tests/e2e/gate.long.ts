@@ -21,7 +21,7 @@ describe("A gate of Deploy in a real VS Code", function () {
   let host: Host;
   let window: Window;
   let others: Others;
-  let before: string;
+  let former: string;
 
   before(async () => {
     scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-gate-"));
@@ -30,7 +30,7 @@ describe("A gate of Deploy in a real VS Code", function () {
     await provisioned(folder, "rg-gate", host.env);
     await deployed(folder, host.env);
     others = await Others.of(folder, host.env);
-    before = await others.release();
+    former = await others.release();
     // What the adapter was trained to answer, and the base answers otherwise.
     const rows = sampleQuestions(process.env).map(({ question, adapter }) => JSON.stringify({ prompt: question, expected: adapter }));
     writeFileSync(path.join(folder, "infra", "evaluation.jsonl"), `${rows.join("\n")}\n`);
@@ -58,8 +58,8 @@ describe("A gate of Deploy in a real VS Code", function () {
     await window.screenshot("gate 2 missed");
     const told = await window.notification(MISSED).innerText();
     assert.match(told, /slipway\/tiny-llama, exact matches >= 0\.950: missed, it is 0\.000\./);
-    assert.match(told, new RegExp(`Release ${before.slice(0, 12)} goes on serving`));
-    assert.equal(await others.release(), before);
+    assert.match(told, new RegExp(`Release ${former.slice(0, 12)} goes on serving`));
+    assert.equal(await others.release(), former);
     assert.ok(window.said("missed, it is 0.000") > 0, "the log says it too");
     assert.ok(window.said("A release has to pass a gate: 1 thresholds of infra/evaluation.json") > 0, "and said before that there is one");
   });
@@ -87,7 +87,7 @@ describe("A gate of Deploy in a real VS Code", function () {
     await window.run(`AI Toolkit: ${DEPLOY}`);
     await window.notification("Deployed: the model answers").waitFor({ timeout: 240_000 });
     await window.screenshot("gate 5 met");
-    assert.notEqual(await others.release(), before);
+    assert.notEqual(await others.release(), former);
     assert.ok(window.said("has passed its gate: 1 thresholds met") > 0);
   });
 });
