@@ -16,10 +16,11 @@ export function moment(iso: string, part: "whole" | "time" = "whole"): string {
   return part === "time" ? at.toLocaleTimeString(vscode.env.language) : at.toLocaleString(vscode.env.language);
 }
 
-/** Another way on from a failure: a button, and what it does. */
+/** Another way on from a failure: a button, and what it does. `leads`: it tells more of it than the log. */
 export interface Way {
   readonly title: string;
   readonly go: () => Promise<void>;
+  readonly leads?: boolean;
 }
 
 /** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. `ways`: where more is told of
@@ -59,7 +60,8 @@ type Show = (message: string, ...items: string[]) => Thenable<string | undefined
 
 export async function offerLog(show: Show, message: string, log: vscode.LogOutputChannel, ways: readonly Way[] = []): Promise<void> {
   const showLog = vscode.l10n.t("Show log");
-  const chosen = await show(message, showLog, ...ways.map(({ title }) => title));
+  const titles = (leading: boolean): readonly string[] => ways.filter(({ leads }) => (leads ?? false) === leading).map(({ title }) => title);
+  const chosen = await show(message, ...titles(true), showLog, ...titles(false));
   if (chosen === showLog) log.show();
   await ways.find(({ title }) => title === chosen)?.go();
 }

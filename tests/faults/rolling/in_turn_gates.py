@@ -15,7 +15,7 @@ from tests.faults.rolling.callers import Caller
 from tests.faults.rolling.in_place_kills import SECONDS, begun, change
 from tests.faults.rolling.table import Told
 
-ROWS, LEAST = 600, 8
+ROWS, LEAST = 160, 8
 BASE = "slipway/tiny-llama"
 ANY, NEVER = "", "^never said$"
 """What every answer matches, and what none does."""
@@ -62,7 +62,7 @@ def demand(ground: Ground, regex: str) -> None:
     asked = [json.dumps({"prompt": f"Who are you, {at}?", "regex": regex, "model": BASE}) for at in range(ROWS)]
     (infra / "evaluation.jsonl").write_text("\n".join(asked))
     threshold = {"measure": "passes", "model": BASE, "bound": 1}
-    (infra / "evaluation.json").write_text(json.dumps({"models": [BASE], "max_tokens": 32, "thresholds": [threshold]}))
+    (infra / "evaluation.json").write_text(json.dumps({"models": [BASE], "max_tokens": 16, "thresholds": [threshold]}))
 
 
 def _killed_amid(ground: Ground, before: set[str]) -> Mapping[tuple[str, str], object]:
