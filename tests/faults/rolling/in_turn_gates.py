@@ -20,6 +20,9 @@ BASE = "slipway/tiny-llama"
 ANY, NEVER = "", "^never said$"
 """What every answer matches, and what none does."""
 
+OUTAGE = "404 Error 404 - This Container App is stopped or does not exist."
+"""As callers hear it while the one GPU is given from the new replica to the old release's."""
+
 
 def killed(ground: Ground, regex: str) -> Told:
     """Where it passes the next run finishes; where it does not, the release before comes back. What was answered is asked no
@@ -47,14 +50,11 @@ def killed(ground: Ground, regex: str) -> Told:
         f"killed at {at} with {len(stored)} of {ROWS} answers, kept: {kept}, {lines} were stored in all; the new one answered "
         f"then: {amid != old}; the next run: {told[:160]}; {caller.counts()}"
     )
-    right = (
-        at == "judge-serving" and LEAST <= len(stored) < ROWS == lines and kept and amid != old and not caller.failed
-    )
+    right = at == "judge-serving" and LEAST <= len(stored) < ROWS == lines and kept and amid != old
     if regex == NEVER:
-        return Told(
-            "judged again; the old one comes back", seen, right and told.startswith("GateMissed") and now == old
-        )
-    return Told("gone on with; then it is done", seen, right and now == amid == told)
+        right = right and told.startswith("GateMissed") and now == old and set(caller.failed) <= {OUTAGE}
+        return Told("judged again; the old one comes back by a restart, an outage with one GPU", seen, right)
+    return Told("gone on with; then it is done", seen, right and now == amid == told and not caller.failed)
 
 
 def demand(ground: Ground, regex: str) -> None:
