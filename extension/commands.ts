@@ -105,7 +105,7 @@ function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): rea
   if (error instanceof Refusal && error.failure.code === OUTSIDE) return [installWay(folder)];
   if (!STARTING.includes(id) || !(error instanceof Refusal)) return [];
   const { document } = error.failure;
-  if (document !== null) return [{ title: vscode.l10n.t("Open report"), go: () => openReport(document) }];
+  if (document !== null) return [{ title: vscode.l10n.t("Open report"), go: () => openReport(document), leads: true }];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
   if (error.failure.code === "NoBaseModel") {
     return [

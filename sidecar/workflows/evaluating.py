@@ -57,8 +57,10 @@ def ask_all(
     at_once: int,
     *,
     done_before: int = 0,
+    look: Callable[[int], None] | None = None,
 ) -> None:
-    """Raises Cancelled, or EndpointError where the others would not be answered either; what came before is stored."""
+    """`look`: called again and again while no answer comes, with how many have. Raises Cancelled, or EndpointError where the
+    others would not be answered either; what came before is stored."""
     asking = _Asking(todo, ask, put, at_once)
     workers = [
         threading.Thread(target=asking.run, name="evaluate", daemon=True) for _ in range(min(at_once, len(todo)))
@@ -74,6 +76,8 @@ def ask_all(
                 waits = asking.instead
                 told_now = _progress(asking.done, len(todo), done_before, told - began)
                 journal.progress(told_now if waits is None else _waiting(waits, asking.done + done_before))
+                if look is not None and waits is not None:
+                    look(asking.done)
     finally:
         asking.stop()  # a request under way ends by itself; its answer is not stored any more
     if asking.failed is not None:

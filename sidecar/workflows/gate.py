@@ -4,7 +4,6 @@ Nothing passes that was not measured: what can't be asked, or not be judged, is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sidecar.core import evaluation_runs as kept
@@ -100,21 +99,34 @@ def _unverified(digest: str, problem: Text, cause: SlipwayError | None) -> Endpo
 def passed_there(gate: Gate, aim: Aim, at: At, release: str, journal: Journal) -> None:
     """As `passed`, at a revision whose replicas and logs say why no answer comes."""
     with Watch(aim.place, aim.app, aim.revision, frozenset()) as watch:
-
-        def why() -> Cause | None:
-            try:
-                found = diagnose(watch.look())
-            except CloudError:  # Azure does not tell just now: then the endpoint's own words are all that is known
-                return None
-            return found if isinstance(found, Cause) else None
-
-        why()  # from now on its logs are followed
-        passed(gate, at, release, journal, why)
+        causes = _Causes(watch)
+        causes.look(0)  # from now on its logs are followed
+        passed(gate, replace(at, look=causes.look), release, journal, causes)
 
 
-def passed(gate: Gate, at: At, release: str, journal: Journal, why: Callable[[], Cause | None] = lambda: None) -> None:
+class _Causes:
+    """Why no answer comes: what ended a container is seen until it is started again, so that it is looked for again and again."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._answers = 0
+        self.last: Cause | None = None
+
+    def look(self, answers: int) -> None:
+        """`answers`: that have come so far. What was seen before the last of them explains nothing."""
+        if answers != self._answers:
+            self._answers, self.last = answers, None
+        try:
+            found = diagnose(self._watch.look())
+        except CloudError:  # Azure does not tell just now: then the endpoint's own words are all that is known
+            return
+        if isinstance(found, Cause):
+            self.last = found
+
+
+def passed(gate: Gate, at: At, release: str, journal: Journal, causes: _Causes | None = None) -> None:
     """Returns where every threshold is met. Raises EndpointError where one is not, or nothing tells; Cancelled as any work.
-    `why`: for where no answer comes."""
+    `causes`: for where no answer comes."""
     digest = release[:12]
     cut_off = any(journal.cut_off(step) is not None for step in (BEFORE, BEFORE_REVISION, SERVING))
     compared = Compared(gate.rows, passed=cut_off)
@@ -123,7 +135,7 @@ def passed(gate: Gate, at: At, release: str, journal: Journal, why: Callable[[],
     except Cancelled:
         raise
     except SlipwayError as error:
-        cause = why() if error.code in NO_ANSWER else None
+        cause = causes.last if causes is not None and error.code in NO_ANSWER else None
         if cause is not None:
             told = EndpointError(cause.sentence, cause.advice, code=cause.code, detail=cause.detail)
             raise _unverified(digest, cause.sentence, told) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class At:
     app: str
     release: str | None = None
     beside_callers: bool = False
+    look: Callable[[int], None] | None = None
+    """Called again and again while no answer comes, with how many have."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def asked_and_judged(
             )
         )
         with Answering(at.url, at.key, way.at_once) as answering:
-            ask_all(todo, asked_by(answering, way), store.put, journal, way.at_once, done_before=stored)
+            ask_all(todo, asked_by(answering, way), store.put, journal, way.at_once, done_before=stored, look=at.look)
     done = _Done(workspace, run, rows, models, way, at, before)
     return done.judged(stated, len(todo), stored, journal)
 
