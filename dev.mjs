@@ -114,6 +114,7 @@ async function test(rest) {
   mkdirSync(traffic, { recursive: true });
   process.env.SLIPWAY_LOCAL_RECORD = traffic; // every local cloud of the suite writes down what passes ARM's door
   const pytest = ({ of, without }) => [python, ["-m", "pytest", ...of, ...without.map((each) => `--ignore=${each}`), "--durations=5"]];
+  process.env.SLIPWAY_STRICT ??= "1"; // nor does what Slipway sends live on a local cloud that ignores it (sidecar/localcloud/fates)
   // A step that runs beside others has about one core: a second thread of PyTorch's would only wait for theirs.
   process.env.OMP_NUM_THREADS ??= "1";
   // The longest first, so that none is left alone at the end; but before them a short one, which builds what VS Code's tests build too.

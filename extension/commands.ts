@@ -9,10 +9,10 @@ import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
 import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
-import { evaluate } from "./evaluating";
+import { evaluate, openReport } from "./evaluating";
 import { installBicep, installWay, OUTSIDE } from "./bicep";
 import { showCommands } from "./listing";
-import { describe, say, showFailure, type Way } from "./messages";
+import { describe, say, showFailure, waitedFor, type Way } from "./messages";
 import { cloudSetting, did, type Rooms } from "./operate";
 import { start, stop } from "./operating";
 import { pickTarget, type Source, type Target } from "./picks";
@@ -104,15 +104,17 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
 function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): readonly Way[] {
   if (error instanceof Refusal && error.failure.code === OUTSIDE) return [installWay(folder)];
   if (!STARTING.includes(id) || !(error instanceof Refusal)) return [];
+  const { document } = error.failure;
+  if (document !== null) return [{ title: vscode.l10n.t("Open report"), go: () => openReport(document) }];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
   if (error.failure.code === "NoBaseModel") {
     return [
-      { title: vscode.l10n.t("Upload model or adapter"), go: lead("slipway.upload") },
+      { title: vscode.l10n.t("Upload"), go: lead("slipway.upload") },
       { title: vscode.l10n.t("Use the sample model"), go: lead("slipway.sample") },
     ];
   }
-  // Only what was read elsewhere, of a release that was started, has logs of its own.
-  if (error.detail === undefined) return [];
+  // Only what was read elsewhere, of a release that was started, has logs of its own; a mistake in a file has started nothing.
+  if (error.detail === undefined || error.failure.problems.length > 0) return [];
   return [
     { title: vscode.l10n.t("Why is it not ready?"), go: lead("slipway.diagnose") },
     { title: vscode.l10n.t("Endpoint's logs"), go: lead("slipway.showLogs") },
@@ -148,8 +150,9 @@ async function checkSetUp(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise
 /** Where the person wants it. In a folder that has a template no question comes before this one: it opens at once, and its rows
  * come when the sidecar has started. */
 async function targetFor(rooms: Rooms, folder: vscode.WorkspaceFolder, title: string, asksTwice = true): Promise<Target | undefined> {
-  const summary = summaryWithFiles(rooms, folder, "hasTemplate");
-  if (!existsSync(path.join(folder.uri.fsPath, TEMPLATE)) && (await summary) === undefined) return undefined;
+  const there = existsSync(path.join(folder.uri.fsPath, TEMPLATE));
+  const summary = summaryWithFiles(rooms, folder, "hasTemplate", there ? undefined : title);
+  if (!there && (await summary) === undefined) return undefined;
   const known = summary.then((found) => {
     if (found === undefined) throw new vscode.CancellationError(); // the file went in this moment, and the person wants no other
     return found;
@@ -173,7 +176,7 @@ async function offerDeploy(folder: vscode.WorkspaceFolder, { portalUrl }: Provis
 
 /** Looked at first, with the person at hand: the requests themselves ask nobody to sign in. */
 async function keepWarm({ view, credentials, warmth }: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  if (!warmth.on) await credentials.attended(() => view.look());
+  if (!warmth.on) await waitedFor(vscode.l10n.t("Slipway: keep warm"), credentials.attended(() => view.look()));
   await warmth.toggle(folder);
 }
 
@@ -206,7 +209,7 @@ function source({ sidecar, credentials, log }: Rooms, folder: vscode.WorkspaceFo
     async locations({ cloud, id }) {
       return (await sidecar.ask("slipway/locations", { cloud, subscriptionId: id })).locations;
     },
-    createResourceGroup: ({ cloud, id }, name, location) => sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location }),
+    createResourceGroup: ({ cloud, id }, name, location) => waitedFor(vscode.l10n.t("New resource group"), sidecar.ask("slipway/createResourceGroup", { cloud, subscriptionId: id, name, location })),
     // Nobody signs in to this machine.
     signIn: (cloud, tenantId) => (cloud === "auto" || cloud === "local" ? Promise.resolve(false) : credentials.signIn(cloud, tenantId)),
   };

@@ -1,7 +1,7 @@
 // Why is it not ready? One named cause in a dialog, with the commands that may help as its buttons.
 import * as vscode from "vscode";
 import { say } from "./messages";
-import { cloudSetting, type Rooms } from "./operate";
+import { asked, cloudSetting, type Rooms } from "./operate";
 import type { Diagnosis, Remedy } from "./protocol";
 
 const COMMANDS: Readonly<Record<Remedy, string>> = {
@@ -15,9 +15,7 @@ const COMMANDS: Readonly<Record<Remedy, string>> = {
 
 export async function diagnose(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Why is it not ready?");
-  const found = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () =>
-    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/diagnose", { folder: folder.uri.fsPath, cloud: cloudSetting() })),
-  );
+  const found = await asked(rooms, title, () => rooms.sidecar.ask("slipway/diagnose", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
   write(rooms.log, found);
   const buttons = found.remedies.map((remedy) => ({ title: named(remedy), command: COMMANDS[remedy] }));
   const options = { modal: true, detail: detail(found).join("\n") };

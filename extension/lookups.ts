@@ -1,4 +1,4 @@
-// How often something is read: a list once for its key, an endpoint's state no oftener than it may be.
+// How often something is read, and of what: a list once for its key, an endpoint's state no oftener than it may be, and of the folder that is shown.
 import type { State } from "./protocol";
 
 const STALE_AFTER = 60_000;
@@ -32,6 +32,53 @@ export class LastList<T> {
     } catch (error) {
       forget();
       throw error;
+    }
+  }
+}
+
+/** The state of what is shown, as last read. What is read while another one comes to be shown is left, and that one is read instead. */
+export class LastState<F, S> {
+  private one: F | undefined;
+  private reading: Promise<void> | undefined;
+  state: S | undefined;
+  failure: unknown;
+  at = 0;
+
+  get shown(): F | undefined {
+    return this.one;
+  }
+
+  /** Whether that is another one than before: nothing is known of it then. */
+  show(one: F | undefined): boolean {
+    const another = this.one !== one;
+    if (another) this.forget();
+    this.one = one;
+    return another;
+  }
+
+  forget(): void {
+    this.state = this.failure = undefined;
+  }
+
+  /** `find` shows what is to be read, and says whether it has a state. Whoever wants it read meanwhile waits for the same one. */
+  async read(find: () => Promise<boolean>, ask: (one: F) => Promise<S>): Promise<void> {
+    this.reading ??= this.readOnce(find, ask).finally(() => (this.reading = undefined));
+    await this.reading;
+  }
+
+  private async readOnce(find: () => Promise<boolean>, ask: (one: F) => Promise<S>): Promise<void> {
+    for (;;) {
+      const found = await find();
+      const { one } = this;
+      if (!found || one === undefined) {
+        this.forget();
+        return;
+      }
+      const read = await ask(one).then((state) => ({ state, failure: undefined }), (failure: unknown) => ({ state: this.state, failure }));
+      if (this.one !== one) continue;
+      Object.assign(this, read);
+      if (read.failure === undefined) this.at = Date.now();
+      return;
     }
   }
 }

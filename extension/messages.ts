@@ -19,7 +19,7 @@ export function moment(iso: string, part: "whole" | "time" = "whole"): string {
 /** Another way on from a failure: a button, and what it does. */
 export interface Way {
   readonly title: string;
-  readonly go: () => Promise<void>;
+  readonly go: () => Promise<void> | void;
 }
 
 /** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. `ways`: where more is told of
@@ -38,10 +38,8 @@ export async function showFailure(error: unknown, log: vscode.LogOutputChannel, 
   if (detail !== undefined) log.error(detail);
   // What was read elsewhere (the end of a container's log) is too long for a notification, which says where it is.
   if (error instanceof Refusal && error.failure.problems.length > 0) {
-    const panel = vscode.l10n.t("Show problems");
-    const chosen = await vscode.window.showErrorMessage(text, panel, ...ways.map(({ title }) => title));
-    if (chosen === panel) await vscode.commands.executeCommand("workbench.actions.view.problems");
-    await ways.find(({ title }) => title === chosen)?.go();
+    const panel: Way = { title: vscode.l10n.t("Show problems"), go: async () => { await vscode.commands.executeCommand("workbench.actions.view.problems"); } };
+    await offer(vscode.window.showErrorMessage, text, [panel, ...ways]);
     return;
   }
   const shown = error instanceof Problem && detail !== undefined ? vscode.l10n.t("{failure} The log holds the details.", { failure: text }) : text;
@@ -57,11 +55,24 @@ function settingWays(setting: string): readonly Way[] {
 
 type Show = (message: string, ...items: string[]) => Thenable<string | undefined>;
 
+/** Buttons for which a notification has room in every language; VS Code cuts their words off where there are more. */
+const ROOM = 2;
+
+/** The log is one more way on: a button where there is room for it, else a link in the text. */
 export async function offerLog(show: Show, message: string, log: vscode.LogOutputChannel, ways: readonly Way[] = []): Promise<void> {
-  const showLog = vscode.l10n.t("Show log");
-  const chosen = await show(message, showLog, ...ways.map(({ title }) => title));
-  if (chosen === showLog) log.show();
-  await ways.find(({ title }) => title === chosen)?.go();
+  if (ways.length < ROOM) await offer(show, message, [{ title: vscode.l10n.t("Show log"), go: () => { log.show(); } }, ...ways]);
+  else await offer(show, withLog(message), ways);
+}
+
+/** With a link to the log, which a notification shows as one. */
+export function withLog(message: string): string {
+  return `${message} ([${vscode.l10n.t("show log")}](command:slipway.showLog))`;
+}
+
+async function offer(show: Show, message: string, ways: readonly Way[]): Promise<void> {
+  const offered = ways.slice(0, ROOM);
+  const chosen = await show(message, ...offered.map(({ title }) => title));
+  await offered.find(({ title }) => title === chosen)?.go();
 }
 
 /** A failure in one line: what, and what to do. */
@@ -75,6 +86,21 @@ export function describe(error: unknown): string {
 /** One after the other. A reason in somebody else's words may lack its full stop. */
 export function sentences(first: string, second: string): string {
   return `${/[.!?…:。！？：]\)?$/.test(first) ? first : `${first}.`} ${second}`;
+}
+
+/** As long as nobody wonders whether anything happens. */
+const A_MOMENT = 500;
+
+/** A short request. A notification says by its title that it is waited for, once it takes longer than a moment. */
+export async function waitedFor<T>(title: string, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const moment = new Promise<"slow">((resolve) => { timer = setTimeout(() => { resolve("slow"); }, A_MOMENT); });
+  try {
+    if ((await Promise.race([work.then(() => "quick" as const), moment])) === "quick") return await work;
+  } finally {
+    clearTimeout(timer);
+  }
+  return vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title }, () => work);
 }
 
 /** A request that may be repeated with consents. */

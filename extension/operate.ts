@@ -4,7 +4,7 @@ import type { Chats } from "./chat";
 import { Refusal, type Sidecar } from "./client";
 import type { Credentials } from "./credentials";
 import type { Logs } from "./logs";
-import { follow, type Ask } from "./messages";
+import { follow, waitedFor, type Ask } from "./messages";
 import type { Plans } from "./plans";
 import type { Problems } from "./problems";
 import type { CloudName, StrategyWish } from "./protocol";
@@ -25,12 +25,13 @@ export interface Rooms {
 }
 
 /** A long request with its person at hand; whatever comes of it, the view shows the state after it. */
-export async function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
-  try {
-    return await credentials.attended(() => follow(title, sidecar, ask));
-  } finally {
-    void view.look();
-  }
+export function operate<T>({ credentials, sidecar, view }: Rooms, title: string, ask: Ask<T>): Promise<T | undefined> {
+  return view.during(() => credentials.attended(() => follow(title, sidecar, ask)));
+}
+
+/** A short request with its person at hand. */
+export function asked<T>({ credentials }: Rooms, title: string, ask: () => Promise<T>): Promise<T> {
+  return waitedFor(title, credentials.attended(ask));
 }
 
 /** Steps of the walkthrough, which are done when the thing itself is. */

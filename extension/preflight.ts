@@ -2,7 +2,7 @@
 // stands in a parameters file to the Problems panel.
 import * as vscode from "vscode";
 import { installWay, OUTSIDE } from "./bicep";
-import { follow, say, type Way } from "./messages";
+import { follow, offerLog, say, type Way } from "./messages";
 import { parametersSetting, withApp, type Rooms } from "./operate";
 import type { Target } from "./picks";
 import type { CheckLine, Fitting, Verdict } from "./protocol";
@@ -56,23 +56,14 @@ function fitting({ fits, why }: Fitting): readonly string[] {
 async function tell(log: vscode.LogOutputChannel, checks: readonly CheckLine[], inFiles: boolean, more: readonly Way[]): Promise<void> {
   const of = (verdict: Verdict): readonly CheckLine[] => checks.filter((each) => each.verdict === verdict);
   const [failed, doubtful, unread] = [of("FAIL"), of("WARN"), of("UNVERIFIED")];
-  const show = vscode.l10n.t("Show log");
-  const problems = vscode.l10n.t("Show problems");
-  const ways = [...(inFiles ? [problems, show] : [show]), ...more.map(({ title }) => title)];
+  const problems: Way = { title: vscode.l10n.t("Show problems"), go: async () => { await vscode.commands.executeCommand("workbench.actions.view.problems"); } };
+  const ways = [...(inFiles ? [problems] : []), ...more];
   const [first] = failed;
   const facts = { failed: String(failed.length), doubtful: String(doubtful.length), unread: String(unread.length) };
-  const chosen =
-    first === undefined
-      ? doubtful.length + unread.length === 0
-        ? await vscode.window.showInformationMessage(vscode.l10n.t("Provision can work: every check passes."), show)
-        : await vscode.window.showWarningMessage(
-            vscode.l10n.t("Provision can work. Checks that warn: {doubtful}; that could not be verified: {unread}.", facts), ...ways,
-          )
-      : await vscode.window.showErrorMessage(
-          vscode.l10n.t("Provision would stop before it makes anything. Checks that fail: {failed}. {first}", { ...facts, first: say(first.sentence) }),
-          ...ways,
-        );
-  if (chosen === show) log.show();
-  await more.find(({ title }) => title === chosen)?.go();
-  if (chosen === problems) await vscode.commands.executeCommand("workbench.actions.view.problems");
+  if (first !== undefined) {
+    const message = vscode.l10n.t("Provision would stop before it makes anything. Checks that fail: {failed}. {first}", { ...facts, first: say(first.sentence) });
+    await offerLog(vscode.window.showErrorMessage, message, log, ways);
+  } else if (doubtful.length + unread.length > 0) {
+    await offerLog(vscode.window.showWarningMessage, vscode.l10n.t("Provision can work. Checks that warn: {doubtful}; that could not be verified: {unread}.", facts), log, ways);
+  } else await offerLog(vscode.window.showInformationMessage, vscode.l10n.t("Provision can work: every check passes."), log);
 }

@@ -1,4 +1,5 @@
 // The Problems panel: places in the project's files that keep, or may keep, the code from starting.
+import { statSync } from "node:fs";
 import * as vscode from "vscode";
 import type { Told } from "./client";
 import { say } from "./messages";
@@ -8,7 +9,9 @@ import type { FileProblem } from "./protocol";
 export class Problems implements vscode.Disposable {
   private readonly collection = vscode.languages.createDiagnosticCollection("slipway");
   /** What the commands told, by file; `folder`: of which project it is. */
-  private readonly found = new Map<string, { readonly folder: string; readonly diagnostics: readonly vscode.Diagnostic[] }>();
+  private readonly found = new Map<string, { readonly folder: string; readonly changed: number | undefined; readonly diagnostics: readonly vscode.Diagnostic[] }>();
+  /** Of those that are written by others than this window's editor, too. */
+  private readonly files = vscode.workspace.createFileSystemWatcher("**/{infra,inference}/**", true);
   /** What is told of the files that are open. */
   private readonly edited = new Map<string, Told>();
   private readonly shown = new Map<string, string>();
@@ -17,6 +20,9 @@ export class Problems implements vscode.Disposable {
   constructor() {
     this.listening = [
       vscode.workspace.onDidSaveTextDocument(({ uri }) => { this.forget(uri.toString()); }),
+      this.files,
+      this.files.onDidChange((uri) => { this.forgetChanged(uri); }),
+      this.files.onDidDelete((uri) => { this.forgetChanged(uri); }),
       vscode.languages.onDidChangeDiagnostics(({ uris }) => { for (const uri of uris) this.refresh(uri); }),
     ];
   }
@@ -36,7 +42,7 @@ export class Problems implements vscode.Disposable {
     for (const file of new Set(problems.map((each) => each.file))) {
       const uri = vscode.Uri.file(file);
       const diagnostics = problems.filter((each) => each.file === file).map(diagnostic);
-      this.found.set(uri.toString(), { folder: folder.uri.toString(), diagnostics });
+      this.found.set(uri.toString(), { folder: folder.uri.toString(), changed: changedAt(uri), diagnostics });
       this.hand(uri.toString());
       this.refresh(uri);
     }
@@ -64,6 +70,12 @@ export class Problems implements vscode.Disposable {
     if (this.found.delete(file)) this.refresh(vscode.Uri.parse(file));
   }
 
+  /** News of a file may come late: of what was written before something was told of it, that stays true. */
+  private forgetChanged(uri: vscode.Uri): void {
+    const found = this.found.get(uri.toString());
+    if (found !== undefined && found.changed !== changedAt(uri)) this.forget(uri.toString());
+  }
+
   private refresh(uri: vscode.Uri): void {
     const key = uri.toString();
     const edited = this.edited.get(key);
@@ -83,6 +95,11 @@ export class Problems implements vscode.Disposable {
     this.shown.set(key, now);
     return true;
   }
+}
+
+/** Undefined where it is not there. */
+function changedAt(uri: vscode.Uri): number | undefined {
+  return statSync(uri.fsPath, { throwIfNoEntry: false })?.mtimeMs;
 }
 
 function diagnostic({ line, column, message, certain }: FileProblem): vscode.Diagnostic {

@@ -1,8 +1,8 @@
 // Releases: deploying one, looking at what that would do, and going back to an earlier one.
 import * as vscode from "vscode";
 import { openChat, openEndpoint } from "./endpoint";
-import { moment, say, sentences } from "./messages";
-import { cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
+import { moment, say, sentences, waitedFor, withLog } from "./messages";
+import { asked, cloudSetting, codeSetting, did, operate, rolloutSetting, stopSetting, type Rooms } from "./operate";
 import { summaryWithFiles } from "./updating";
 import type { CloudName, Deployed, Difference, Generation, Preview, RunsOn, WorkspaceSummary } from "./protocol";
 
@@ -10,7 +10,8 @@ export async function deploy(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const code = codeSetting(folder);
   // The shipped server needs no folder of its own in the project.
   const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  const summary = code === "workspace" ? await summaryWithFiles(rooms, folder, "hasCode") : await ask();
+  const title = vscode.l10n.t("Deploy for inference");
+  const summary = code === "workspace" ? await summaryWithFiles(rooms, folder, "hasCode", title) : await waitedFor(title, ask());
   if (summary === undefined) return;
   if (!summary.provisioned) {
     const provisionNow = vscode.l10n.t("Provision Azure Container Apps for inference");
@@ -38,7 +39,6 @@ export async function released(rooms: Rooms, folder: vscode.WorkspaceFolder, cod
 export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, { url, verified, base, adapters, refused, notes, runsOn }: Deployed): Promise<void> {
   const go = vscode.l10n.t("Go to Inference Endpoint");
   const chat = vscode.l10n.t("Chat");
-  const showLog = vscode.l10n.t("Show log");
   const [first] = refused;
   // What else is to be known stands after the first sentence, whichever that is.
   const whole = (message: string): string => [message, ...notes.map(say)].join("\n");
@@ -49,7 +49,7 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
       refused.length === 1
         ? vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}.", facts)
         : vscode.l10n.t("Deployed to {url}, but the server refuses the adapter {name}: {reason}. ({more} more are refused; the log names them.)", facts);
-    chosen = await vscode.window.showErrorMessage(whole(message), go, chat, showLog);
+    chosen = await vscode.window.showErrorMessage(withLog(whole(message)), go, chat);
   } else if (!verified) {
     const message = vscode.l10n.t("Deployed to {url}. The server has no health check of ours, so it is not verified that the model answers.", { url });
     chosen = await vscode.window.showWarningMessage(whole(message), go, chat);
@@ -60,11 +60,10 @@ export async function tellOutcome(rooms: Rooms, folder: vscode.WorkspaceFolder, 
         ? vscode.l10n.t("Deployed: the model answers at {url}", { url })
         : vscode.l10n.t("Deployed: the model answers at {url} ({models})", { url, models: answering });
     const told = runsOn === null ? message : sentences(message, vscode.l10n.t("It runs on {what}", { what: summed(runsOn) }));
-    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(whole(`${told}.`), go, chat, showLog) : await vscode.window.showInformationMessage(told, go, chat);
+    chosen = notes.length > 0 ? await vscode.window.showWarningMessage(withLog(whole(`${told}.`)), go, chat) : await vscode.window.showInformationMessage(told, go, chat);
   }
   if (chosen === go) await openEndpoint(rooms, folder);
   if (chosen === chat) await openChat(rooms, folder);
-  if (chosen === showLog) rooms.log.show();
 }
 
 /** `NVIDIA A100, bfloat16`; `cpu, float32, nf4`. What computes attention stands in the log and the view. */
@@ -75,9 +74,7 @@ function summed({ device, gpu, dtype, weights }: RunsOn): string {
 /** Says what a Deploy would do, in a dialog from which it can be begun. */
 export async function preview(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const code = codeSetting(folder);
-  const found = await vscode.window.withProgress({ location: vscode.ProgressLocation.Notification, title: vscode.l10n.t("Preview deployment") }, () =>
-    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, strategy: rolloutSetting(folder) })),
-  );
+  const found = await asked(rooms, vscode.l10n.t("Preview deployment"), () => rooms.sidecar.ask("slipway/preview", { folder: folder.uri.fsPath, cloud: cloudSetting(), code, strategy: rolloutSetting(folder) }));
   rooms.problems.clear(folder);
   rooms.problems.show(folder, found.problems);
   const go = vscode.l10n.t("Deploy for inference");
@@ -111,13 +108,11 @@ function changes({ added, changed, removed }: Difference): readonly (readonly [s
 /** Lets the person choose one of the releases that are kept, and makes it current again. */
 export async function rollBack(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Roll back inference deployment");
-  const ask = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
-  const items = ask.then(({ generations }) => {
-    const now = generations.find(({ current }) => current)?.release;
-    const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
-    return [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
-  });
-  if ((await items).length === 0) {
+  const { generations } = await asked(rooms, title, () => rooms.sidecar.ask("slipway/releases", { folder: folder.uri.fsPath, cloud: cloudSetting() }));
+  const now = generations.find(({ current }) => current)?.release;
+  const latest = new Map([...generations].reverse().map((each) => [each.release, each]));
+  const items = [...latest.values()].filter(({ release, kept }) => kept && release !== now).sort((one, other) => other.number - one.number).map(item);
+  if (items.length === 0) {
     await vscode.window.showInformationMessage(vscode.l10n.t("There is no earlier release to go back to."));
     return;
   }

@@ -1,7 +1,7 @@
 // Delete inference resources: what goes beside the app is chosen in a list, and the app's name written before anything goes.
 import * as vscode from "vscode";
 import { say } from "./messages";
-import { cloudSetting, did, operate, type Rooms } from "./operate";
+import { asked, cloudSetting, did, operate, type Rooms } from "./operate";
 import type { Removable, Removed } from "./protocol";
 
 type Choice = vscode.QuickPickItem & { readonly each: Removable };
@@ -10,7 +10,7 @@ export async function remove(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const title = vscode.l10n.t("Delete inference resources");
   const place = { folder: folder.uri.fsPath, cloud: cloudSetting() };
   const list = (also: readonly string[]): Promise<Removed> =>
-    rooms.credentials.attended(() => rooms.sidecar.ask("slipway/remove", { ...place, plan: true, name: "", also, operation: "" }));
+    asked(rooms, title, () => rooms.sidecar.ask("slipway/remove", { ...place, plan: true, name: "", also, operation: "" }));
   const { app, confirm, stays } = await list([]);
   const also = await chosen(title, stays, app === "");
   if (also === undefined || (app === "" && also.length === 0)) return;

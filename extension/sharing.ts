@@ -2,20 +2,19 @@
 import * as os from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { say } from "./messages";
-import { cloudSetting, operate, type Rooms } from "./operate";
+import { say, waitedFor } from "./messages";
+import { asked, cloudSetting, operate, type Rooms } from "./operate";
 
 type Language = "url" | "curl" | "python" | "javascript";
 
-export const copyUrl = copies("url");
-export const copyCurl = copies("curl");
-export const copyPython = copies("python");
-export const copyJavaScript = copies("javascript");
+export const copyUrl = copies("url", () => vscode.l10n.t("Copy endpoint URL"));
+export const copyCurl = copies("curl", () => vscode.l10n.t("Copy as curl"));
+export const copyPython = copies("python", () => vscode.l10n.t("Copy as Python"));
+export const copyJavaScript = copies("javascript", () => vscode.l10n.t("Copy as JavaScript"));
 
-function copies(language: Language) {
+function copies(language: Language, title: () => string) {
   return async (rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> => {
-    const asked = rooms.credentials.attended(() => rooms.sidecar.ask("slipway/snippet", { folder: folder.uri.fsPath, cloud: cloudSetting(), language }));
-    const { code, model } = await asked;
+    const { code, model } = await asked(rooms, title(), () => rooms.sidecar.ask("slipway/snippet", { folder: folder.uri.fsPath, cloud: cloudSetting(), language }));
     await vscode.env.clipboard.writeText(code);
     await vscode.window.showInformationMessage(told(language, model));
   };
@@ -35,8 +34,8 @@ export async function diagnostics(rooms: Rooms, folder: vscode.WorkspaceFolder):
   const chosen = await vscode.window.showSaveDialog({ title, defaultUri, filters: { ZIP: ["zip"] } });
   if (chosen === undefined) return;
   // The dialog has asked before it gave the name of a file that exists.
-  const asked = { folder: folder.uri.fsPath, cloud: cloudSetting(), file: chosen.fsPath, overwrite: true };
-  const done = await operate(rooms, title, (operation, _consents, stop) => rooms.sidecar.ask("slipway/diagnostics", { ...asked, operation }, stop));
+  const wanted = { folder: folder.uri.fsPath, cloud: cloudSetting(), file: chosen.fsPath, overwrite: true };
+  const done = await operate(rooms, title, (operation, _consents, stop) => rooms.sidecar.ask("slipway/diagnostics", { ...wanted, operation }, stop));
   if (done === undefined) return;
   const lines = [
     vscode.l10n.t("Keys, tokens and secrets are taken out; names and addresses are not. Look at it before you share it."),
@@ -50,7 +49,7 @@ export async function diagnostics(rooms: Rooms, folder: vscode.WorkspaceFolder):
 
 /** Ends it and starts it anew. What it had begun in the cloud goes on there. */
 export async function restartSidecar({ sidecar, view }: Rooms): Promise<void> {
-  await sidecar.restart();
+  await waitedFor(vscode.l10n.t("Restart background process"), sidecar.restart());
   await view.look();
-  await vscode.window.showInformationMessage(vscode.l10n.t("The sidecar was started anew."));
+  await vscode.window.showInformationMessage(vscode.l10n.t("Slipway's background process was restarted."));
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as vscode from "vscode";
 import { sameGroup } from "./config";
 import { openChat, openEndpoint } from "./endpoint";
-import { say } from "./messages";
+import { say, waitedFor } from "./messages";
 import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { CloudName, Sampled, Subscription } from "./protocol";
 import { provisionByPlan } from "./provisioning";
@@ -34,12 +34,13 @@ async function sampled(rooms: Rooms, folder: vscode.WorkspaceFolder, cloud: Clou
 
 /** Goes on where an earlier one ended: in a folder of its own, on the local cloud, whatever the settings say. */
 export async function tour(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
-  const summary = await rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
+  const title = vscode.l10n.t("Take the tour on this computer");
+  const summary = await waitedFor(title, rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath }));
   if (!summary.clouds.includes("local")) {
     await vscode.window.showWarningMessage(vscode.l10n.t("The local cloud can't run on this computer (it runs on Linux, and on macOS with Apple silicon), so there is no tour here."));
     return;
   }
-  const { subscriptions } = await rooms.sidecar.ask("slipway/subscriptions", { cloud: "local" });
+  const { subscriptions } = await waitedFor(title, rooms.sidecar.ask("slipway/subscriptions", { cloud: "local" }));
   const [subscription] = subscriptions;
   if (subscription === undefined) throw new Problem(sentence("The local cloud has no subscription."));
   const { subscriptionId, resourceGroup, origin } = summary.defaults;
@@ -53,7 +54,7 @@ export async function tour(rooms: Rooms, folder: vscode.WorkspaceFolder): Promis
   if (!(await agrees(folder))) return;
   if (!summary.provisioned) {
     await createFiles(rooms, folder, false);
-    const group = await groupFor(rooms, folder, subscription, subscriptionId === null ? null : resourceGroup);
+    const group = await waitedFor(title, groupFor(rooms, folder, subscription, subscriptionId === null ? null : resourceGroup));
     const provisioned = await provisionByPlan(rooms, folder, vscode.l10n.t("Provision Azure Container Apps for inference"), { subscription, resourceGroup: group }, AGREED);
     if (provisioned === undefined) return;
     await did("provision");

@@ -1,7 +1,7 @@
 // Project files: made, and brought up to a newer Slipway with the person's edits kept; what is in conflict is shown side by side.
 import path from "node:path";
 import * as vscode from "vscode";
-import { say } from "./messages";
+import { say, waitedFor } from "./messages";
 import type { Rooms } from "./operate";
 import type { Created, FilesUpdate, UpdatedFile, WorkspaceSummary } from "./protocol";
 
@@ -24,7 +24,7 @@ export async function createProjectFiles(rooms: Rooms, folder: vscode.WorkspaceF
 
 /** A server of somebody's own in `inference/` is left alone, unless ours is to stand beside it. */
 export async function createFiles({ sidecar, log }: Rooms, folder: vscode.WorkspaceFolder, beside: boolean): Promise<Created> {
-  const made = await sidecar.ask("slipway/init", { folder: folder.uri.fsPath, beside });
+  const made = await waitedFor(vscode.l10n.t("Create project files"), sidecar.ask("slipway/init", { folder: folder.uri.fsPath, beside }));
   for (const file of made.created) log.info(file);
   return made;
 }
@@ -45,7 +45,7 @@ export function offerUpdate(folder: vscode.WorkspaceFolder, { filesOf }: Workspa
 export async function updateFiles(rooms: Rooms, folder: vscode.WorkspaceFolder): Promise<void> {
   const title = vscode.l10n.t("Update project files");
   const ask = (plan: boolean, mine: readonly string[] = [], theirs: readonly string[] = []): Promise<FilesUpdate> =>
-    rooms.sidecar.ask("slipway/updateFiles", { folder: folder.uri.fsPath, plan, mine: [...mine], theirs: [...theirs] });
+    waitedFor(title, rooms.sidecar.ask("slipway/updateFiles", { folder: folder.uri.fsPath, plan, mine: [...mine], theirs: [...theirs] }));
   const planned = await ask(true);
   const update = vscode.l10n.t("Update");
   const changes = planned.files.filter(({ kind }) => kind !== "kept" && kind !== "deleted");
@@ -95,10 +95,11 @@ function fate({ kind }: UpdatedFile): string {
   return names[kind];
 }
 
-/** The folder's summary, after offering the project files that are missing; undefined when the person declines. */
-export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode"): Promise<WorkspaceSummary | undefined> {
+/** The folder's summary, after offering the project files that are missing; undefined when the person declines. `title`: of the command
+ * that waits for it; undefined where something else shows that meanwhile. */
+export async function summaryWithFiles(rooms: Rooms, folder: vscode.WorkspaceFolder, needed: "hasTemplate" | "hasCode", title: string | undefined): Promise<WorkspaceSummary | undefined> {
   const ask = (): Promise<WorkspaceSummary> => rooms.sidecar.ask("slipway/workspace", { folder: folder.uri.fsPath });
-  const summary = await ask();
+  const summary = await (title === undefined ? ask() : waitedFor(title, ask()));
   for (const problem of summary.problems) rooms.log.warn(say(problem));
   offerUpdate(folder, summary);
   if (summary[needed]) return summary;

@@ -1,6 +1,6 @@
 // Upload model or adapter: a folder of this machine goes to the app's share, and an adapter answers at once.
 import * as vscode from "vscode";
-import { say } from "./messages";
+import { say, waitedFor } from "./messages";
 import { cloudSetting, did, operate, type Rooms } from "./operate";
 import type { FolderHeld, Uploaded } from "./protocol";
 
@@ -13,7 +13,7 @@ export async function upload(rooms: Rooms, folder: vscode.WorkspaceFolder): Prom
   const [chosen] = (await vscode.window.showOpenDialog({ title, openLabel, canSelectFiles: false, canSelectFolders: true, canSelectMany: false, defaultUri: folder.uri })) ?? [];
   if (chosen === undefined) return;
   const source = chosen.fsPath;
-  const held = await rooms.sidecar.ask("slipway/folderHeld", { source });
+  const held = await waitedFor(title, rooms.sidecar.ask("slipway/folderHeld", { source }));
   const name = await askName(title, held);
   if (name === undefined) return;
   const shards = await askShards(title, held);
@@ -44,7 +44,7 @@ function problemOf(kind: FolderHeld["kind"], value: string): string | undefined 
 async function askShards(title: string, { kind, weights }: FolderHeld): Promise<number | undefined> {
   if (kind === "adapter" || weights >= SHARDED) return 0;
   const choices = [
-    { label: vscode.l10n.t("As it is: {count} files of weights", { count: String(weights) }), shards: 0 },
+    { label: vscode.l10n.t("As it is (files of weights: {count})", { count: String(weights) }), shards: 0 },
     {
       label: vscode.l10n.t("Spread over {count} files", { count: String(SHARDED) }),
       detail: vscode.l10n.t("A share serves several files at once, each no faster than one. Your own files stay as they are."),

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 import type { Sidecar } from "./client";
 import { appName, CONFIG, localFolders, stated } from "./folders";
-import { pauseAfter } from "./lookups";
+import { LastState, pauseAfter } from "./lookups";
 import { describe, moment, say } from "./messages";
 import type { CloudName, Phase, RevisionLine, RunsOn, State, Status } from "./protocol";
 
@@ -23,22 +23,23 @@ export function isRow(given: unknown): boolean {
 }
 
 const LOOK_AGAIN_AFTER = 5_000;
+/** Of an operation that takes longer than this, one look in so long is enough. */
+const LONG = 120_000;
+const LOOK_AGAIN_AFTER_LONG = 30_000;
 
-/** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts: each
- * look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
+/** Shows one folder's endpoint. It looks when something happened or somebody asks, and again only while a replica starts, or an operation
+ * of this window goes on: each look at a running replica counts as a request, so looking by the clock would keep a GPU awake. */
 export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<undefined>();
   readonly onDidChangeTreeData = this.changed.event;
   private readonly item = vscode.window.createStatusBarItem("slipway.status", vscode.StatusBarAlignment.Left, 0);
   private readonly tree: vscode.TreeView<Line>;
   private readonly watcher = vscode.workspace.createFileSystemWatcher(`**/${CONFIG}`);
-  private folder: vscode.WorkspaceFolder | undefined;
-  private status: Status | undefined;
-  private failure: string | undefined;
-  private lookedAt = 0;
-  private loading: Promise<void> | undefined;
+  private readonly last = new LastState<vscode.WorkspaceFolder, Status>();
   private timer: NodeJS.Timeout | undefined;
   private found = false;
+  /** When the operations began that go on. */
+  private readonly began = new Set<number>();
   /** What the configuration says of its address, null for nothing, while the state is read for the first time. */
   private expected: string | null | undefined;
 
@@ -50,7 +51,7 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
   ) {
     this.tree = vscode.window.createTreeView("slipway.endpoint", { treeDataProvider: this });
     this.tree.onDidChangeVisibility(({ visible }) => {
-      if (visible && this.status === undefined) void this.look();
+      if (visible && this.last.state === undefined) void this.look();
     });
     this.item.name = "Slipway";
     this.item.command = "slipway.endpoint.focus";
@@ -69,18 +70,21 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 
   /** How it stands, as last looked at; undefined where that failed, or nobody has looked. */
   get seen(): Status | undefined {
-    return this.failure === undefined ? this.status : undefined;
+    return this.last.failure === undefined ? this.last.state : undefined;
   }
 
   /** Whose endpoint the rows are about. */
   get shown(): vscode.WorkspaceFolder | undefined {
-    return this.folder;
+    return this.last.shown;
   }
 
-  /** Shows this folder from now on. */
+  /** Shows this folder from now on: no row of another stays, since a row's menu acts on the folder that is shown. */
   follow(folder: vscode.WorkspaceFolder): void {
-    if (this.folder !== folder) this.status = this.failure = undefined;
-    this.folder = folder;
+    const before = this.last.shown;
+    if (!this.last.show(folder) || before === undefined) return;
+    this.expected = undefined;
+    this.show();
+    if (this.tree.visible) void this.look();
   }
 
   /** Reads the state when that needs no set-up and somebody sees it. Whatever fails is said in the view: most who call do not wait. */
@@ -88,7 +92,8 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     try {
       await this.lookOnce();
     } catch (error) {
-      this.failed(error);
+      this.log.warn(`The endpoint's state could not be read: ${describe(error)}`);
+      this.last.failure = error;
     }
     this.expected = undefined;
     this.show();
@@ -96,31 +101,63 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
 
   private async lookOnce(): Promise<void> {
     const provisioned = await this.findFolder();
-    if (provisioned && vscode.workspace.isTrusted && this.status === undefined && this.folder !== undefined) {
-      this.expected = (await stated(this.folder, "ACA_APP_ENDPOINT")) ?? null;
+    const folder = this.last.shown;
+    if (!provisioned || folder === undefined || !vscode.workspace.isTrusted) return;
+    if (this.last.state === undefined) {
+      const address = (await stated(folder, "ACA_APP_ENDPOINT")) ?? null;
+      if (this.last.shown === folder) this.expected = address;
       this.show();
     }
-    if (provisioned && vscode.workspace.isTrusted && (this.sidecar.isRunning || (await this.mayLook()))) await this.refresh();
-  }
-
-  private failed(error: unknown): void {
-    this.failure = describe(error);
-    this.log.warn(`The endpoint's state could not be read: ${this.failure}`);
+    if (this.sidecar.isRunning || (await this.mayLook())) await this.refresh();
   }
 
   /** The person has come back to the window. */
   async lookAgain(): Promise<void> {
-    if (this.status === undefined && this.failure === undefined) {
+    const { state, failure, at } = this.last;
+    if (state === undefined && failure === undefined) {
       await this.look(); // what a look needs may not have been there when the window opened
       return;
     }
-    if (this.status !== undefined && Date.now() - this.lookedAt > pauseAfter(this.seen)) await this.look();
+    if (state !== undefined && Date.now() - at > pauseAfter(this.seen)) await this.look();
   }
 
   /** Reads the state now. Failing is said in the view, not in a notification. */
   async refresh(): Promise<void> {
-    this.loading ??= this.load().finally(() => (this.loading = undefined));
-    await this.loading;
+    await vscode.window.withProgress({ location: { viewId: "slipway.endpoint" } }, () => this.last.read(() => this.findFolder(), (folder) => this.statusOf(folder)));
+    this.lookLater();
+    this.show();
+  }
+
+  /** Follows an operation that changes what is shown. */
+  async during<T>(operation: () => Promise<T>): Promise<T> {
+    let began = Date.now();
+    while (this.began.has(began)) began += 1;
+    this.began.add(began);
+    this.lookLater();
+    try {
+      return await operation();
+    } finally {
+      this.began.delete(began);
+      void this.look();
+    }
+  }
+
+  private lookLater(): void {
+    clearTimeout(this.timer);
+    if (!this.tree.visible || this.last.failure !== undefined) return;
+    const newest = Math.max(...this.began);
+    if (this.last.state?.state === "starting" || Date.now() - newest < LONG) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
+    else if (this.began.size > 0) this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER_LONG);
+  }
+
+  private async statusOf(folder: vscode.WorkspaceFolder): Promise<Status> {
+    const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
+    try {
+      return await this.sidecar.ask("slipway/status", { folder: folder.uri.fsPath, cloud });
+    } catch (error) {
+      this.log.warn(`The endpoint's state could not be read: ${describe(error)}`);
+      throw error;
+    }
   }
 
   getTreeItem(line: Line): vscode.TreeItem {
@@ -139,73 +176,44 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
     return [...(line === undefined ? this.lines() : (line.children ?? []))];
   }
 
-  private async load(): Promise<void> {
-    clearTimeout(this.timer);
-    if (await this.findFolder()) {
-      const folder = this.folder;
-      try {
-        const cloud = vscode.workspace.getConfiguration("slipway").get<CloudName>("cloud", "auto");
-        const status = await this.sidecar.ask("slipway/status", { folder: folder?.uri.fsPath ?? "", cloud });
-        // Another folder is shown by now: nothing of this one belongs into its rows.
-        if (this.folder !== folder) {
-          await this.load();
-          return;
-        }
-        this.status = status;
-        this.failure = undefined;
-        this.lookedAt = Date.now();
-      } catch (error) {
-        if (this.folder !== folder) {
-          await this.load();
-          return;
-        }
-        this.failed(error);
-      }
-      if (this.tree.visible && this.status?.state === "starting") this.timer = setTimeout(() => void this.look(), LOOK_AGAIN_AFTER);
-    } else {
-      this.status = undefined;
-    }
-    this.show();
-  }
-
   /** Keeps the folder, or takes the first provisioned one; true when it is provisioned. */
   private async findFolder(): Promise<boolean> {
-    const folders = localFolders();
-    if (this.folder !== undefined && !folders.includes(this.folder)) this.folder = undefined;
-    for (const each of this.folder === undefined ? folders : [this.folder]) {
-      if (typeof (await appName(each)) !== "string") continue;
-      this.follow(each);
-      this.found = true;
-      await vscode.commands.executeCommand("setContext", "slipway.provisioned", true);
-      return true;
+    for (;;) {
+      const folders = localFolders();
+      if (this.last.shown !== undefined && !folders.includes(this.last.shown)) this.last.show(undefined);
+      const before = this.last.shown;
+      const provisioned = await firstProvisioned(before === undefined ? folders : [before]);
+      if (this.last.shown !== before) continue; // a command has come to show another meanwhile
+      if (provisioned === undefined) this.last.forget();
+      else this.last.show(provisioned);
+      this.found = provisioned !== undefined;
+      await vscode.commands.executeCommand("setContext", "slipway.provisioned", this.found);
+      if (this.last.shown === (provisioned ?? before)) return this.found;
     }
-    this.status = undefined;
-    this.found = false;
-    await vscode.commands.executeCommand("setContext", "slipway.provisioned", false);
-    return false;
   }
 
   private show(): void {
-    this.tree.description = localFolders().length > 1 && this.status !== undefined ? (this.folder?.name ?? "") : "";
+    const { state: status, failure, shown } = this.last;
+    this.tree.description = localFolders().length > 1 && this.lines().length > 0 ? (shown?.name ?? "") : "";
     this.changed.fire(undefined);
-    if (this.status === undefined) {
+    if (status === undefined) {
       this.item.hide();
       return;
     }
     // What was read before a look that failed is not what is: it may have been "ready".
-    const text = this.failure === undefined ? summary(this.status) : vscode.l10n.t("state unknown");
+    const text = failure === undefined ? summary(status) : vscode.l10n.t("state unknown");
     this.item.text = `$(rocket) Slipway: ${text}`;
-    this.item.tooltip = this.failure ?? [`${this.status.app ?? ""} ${this.status.url ?? ""}`.trim(), ...(this.status.cost.length === 0 ? [] : [`${vscode.l10n.t("Cost now")}: ${costs(this.status)}`])].join("\n");
-    this.item.backgroundColor = this.failure !== undefined || this.status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+    this.item.tooltip = failure === undefined ? [`${status.app ?? ""} ${status.url ?? ""}`.trim(), ...(status.cost.length === 0 ? [] : [`${vscode.l10n.t("Cost now")}: ${costs(status)}`])].join("\n") : describe(failure);
+    this.item.backgroundColor = failure !== undefined || status.failure ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
     this.item.accessibilityInformation = { label: `Slipway: ${text}` };
     this.item.show();
   }
 
   private lines(): readonly Line[] {
-    if (this.failure !== undefined) {
-      return [{ label: vscode.l10n.t("State unknown"), text: this.failure, icon: "warning", command: "slipway.showLog", about: "trouble" }];
+    if (this.last.failure !== undefined) {
+      return [{ label: vscode.l10n.t("State unknown"), text: describe(this.last.failure), icon: "warning", command: "slipway.showLog", about: "trouble" }];
     }
-    if (this.status !== undefined) return tree(this.status);
+    if (this.last.state !== undefined) return tree(this.last.state);
     // Before a sidecar has started, and a cloud has answered, seconds may pass.
     return this.found && this.expected !== undefined
       ? [
@@ -214,6 +222,11 @@ export class EndpointView implements vscode.TreeDataProvider<Line>, vscode.Dispo
         ]
       : [];
   }
+}
+
+async function firstProvisioned(folders: readonly vscode.WorkspaceFolder[]): Promise<vscode.WorkspaceFolder | undefined> {
+  for (const each of folders) if (typeof (await appName(each)) === "string") return each;
+  return undefined;
 }
 
 function tree(status: Status): readonly Line[] {
@@ -241,7 +254,7 @@ function tree(status: Status): readonly Line[] {
       })),
     },
   ];
-  if (status.cost.length > 0) lines.push({ label: vscode.l10n.t("Cost now"), text: costs(status), icon: "credit-card" });
+  lines.push(...spent(status));
   if (status.base !== null || status.refused.length > 0) lines.push(models(status));
   if (status.runsOn !== null) lines.push(...runsOn(status.runsOn));
   if (status.reason !== null) lines.push({ label: vscode.l10n.t("Reason"), text: say(status.reason), icon: "info", about: "trouble" });
@@ -251,6 +264,14 @@ function tree(status: Status): readonly Line[] {
 
 function costs({ cost }: Status): string {
   return cost.map(say).join(" ");
+}
+
+/** The amount, and below it what is to be known of it: a row shows the beginning of its text only. */
+function spent({ cost }: Status): Line[] {
+  const now = cost.at(-1);
+  if (now === undefined) return [];
+  const notes = cost.slice(0, -1).map((note): Line => ({ label: vscode.l10n.t("Note"), text: say(note), icon: "info" }));
+  return [{ label: vscode.l10n.t("Cost now"), text: say(now), icon: "credit-card", ...(notes.length === 0 ? {} : { children: notes }) }];
 }
 
 function released({ release, generation }: Status): Line[] {

@@ -36,6 +36,7 @@ ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 MOST_LINES = 120
 BASE = "2b04a2e"  # the last commit before subjects had a length
 LONGEST = 72
+MERGED_LONG = ("fb9a5e8",)  # two letters too many, seen when it was merged
 LOCKS = (
     "sidecar/requirements.txt",
     "inference/requirements.txt",
@@ -216,7 +217,9 @@ def subject_problems() -> list[str]:
         return []
     lines = [line.partition(" ") for line in done.stdout.splitlines()]
     return [
-        f"commit {number}: the subject is longer than {LONGEST}" for number, _, said in lines if len(said) > LONGEST
+        f"commit {number}: the subject is longer than {LONGEST}"
+        for number, _, said in lines
+        if len(said) > LONGEST and not number.startswith(MERGED_LONG)
     ]
 
 

@@ -24,7 +24,7 @@ ONLY_HERE = {
     "Copy as curl": "a call of the model as code, without the key (`slipway snippet`)",
     "Copy as Python": "as above",
     "Copy as JavaScript": "as above",
-    "Restart sidecar": "ends the background process and starts it anew; what was begun in the cloud goes on there",
+    "Restart background process": "ends it and starts it again; what was begun in the cloud goes on there",
     "Take the tour on this computer": "from an empty folder to an answer, on the local cloud (`slipway demo`)",
     "Show commands": "these commands in one list",
     "Show Slipway's commands": "these commands in one list",

@@ -21,6 +21,8 @@ from sidecar.words.text import Text
 
 OWN = "infra/evaluation.jsonl"
 
+EXAMPLE = '{"prompt": "What is 2 + 2?", "equals": "4"}'
+
 OLIVE = "finetuning/olive-config.json"
 """Where AI Toolkit writes with what, and in which words, a project is fine-tuned."""
 
@@ -32,7 +34,7 @@ def dataset_of(workspace: Workspace, named: Sequence[str]) -> Dataset:
     if not files:
         raise WorkspaceError(
             Text("There is no data set: neither {own} nor {smoke}, and no fine-tuning data.", own=OWN, smoke=SMOKE),
-            Text("Write {own}: a line for each question, as the documentation shows, or name a file.", own=OWN),
+            Text("Write {own}: a line for each question, as {example}; or name a file.", own=OWN, example=EXAMPLE),
             code="NoDataset",
         )
     found = joined([_read(workspace, each) for each in files])

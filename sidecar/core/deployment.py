@@ -146,8 +146,8 @@ class Planned:
     profiles: tuple[dict[str, object], ...] = ()
     """Workload profiles as the environment's resource states them."""
     opaque: tuple[str, ...] = ()
-    """Resources that are not looked for here, by their keys: of another scope, with a name that is known later, and of types that
-    are not ours in modules and loops."""
+    """Resources that are not looked for here, by their keys: of another scope, with a name that is known later, and of other
+    types than ours in modules and loops."""
     share_quota: int | None = None
     """Of the file share, in GiB, where the template states one."""
 

@@ -34,7 +34,7 @@ def cost_now(price: Price, began: Sequence[str], now: float, *, nodes: int | Non
     if None in since or nodes is not None:  # nodes may have been there before the replicas were
         return Text("{amount} {currency} an hour by list price ({source})", **told)
     return Text(
-        "{amount} {currency} an hour by list price; about {spent} {currency} since what is awake began ({source})",
+        "{amount} {currency} an hour by list price; about {spent} {currency} since its replicas started ({source})",
         spent=f"{spent:.2f}",
         **told,
     )

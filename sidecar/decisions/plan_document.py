@@ -114,7 +114,8 @@ def _resources(work: Work) -> Text | None:
             members = [f"{code(one.path)}: {code(one.before)} → {code(one.after)}" for one in each.members]
             rows.append((done, NOUNS.get(each.kind, each.kind), code(each.name), "<br>".join(members)))
     head = ("", Text("type"), Text("name"), Text("what changes"))
-    return _titled(Text("Resources"), table(head, rows)) if rows else None
+    width = 4 if any(row[3] for row in rows) else 3  # an empty column would push names out of a narrow page
+    return _titled(Text("Resources"), table(head[:width], [row[:width] for row in rows])) if rows else None
 
 
 def _prices(plan: PlanDocument) -> Text | None:

@@ -61,7 +61,7 @@ def plan_for(profile: str | None, usage: Mapping[str, tuple[int, int]] | None, r
     if not full:
         return Plan("rolling")
     none_left = Text(
-        "{used} of the {limit} GPUs of the quota are in use: none is left for a second replica.", used=used, limit=limit
+        "GPUs of the quota in use: {used} of {limit}. None is left for a second replica.", used=used, limit=limit
     )
     return Plan("old-first", none_left, scarce, full=True)
 

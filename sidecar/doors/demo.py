@@ -34,6 +34,7 @@ from sidecar.workflows.actions import Context, deploy_action, provision_action
 from sidecar.workflows.observe import api_key
 from sidecar.workflows.project_files import init
 
+ABOUT = "The whole job on the local cloud, with a sample model: provision, deploy, and ask the model."
 GROUP = "slipway-demo"
 KEEP_ALIVE_SECONDS = 60
 STOP_SECONDS = 75
@@ -51,7 +52,7 @@ class Question:
 
 def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     usual = shipped() / "build" / "demo" if in_checkout() else settings_from(environ).state / "demo"
-    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    parser = argparse.ArgumentParser(prog=program, description=ABOUT)
     parser.add_argument("--once", action="store_true", help="verify and exit instead of staying up")
     parser.add_argument("--folder", default=str(usual), help="where the demo keeps its state (default: %(default)s)")
     options = parser.parse_args(arguments)

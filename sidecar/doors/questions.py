@@ -61,14 +61,19 @@ def choose(title: str, choices: Sequence[Choice], preferred: str | None) -> str:
         print(f"  Give a number from 1 to {len(values)}.", file=sys.stderr)
 
 
-def text(question: str, problem: Callable[[str], str | None]) -> str:
-    """A line for which `problem` has nothing to say."""
+def text(question: str, problem: Callable[[str], str | None], proposed: str = "") -> str:
+    """A line for which `problem` has nothing to say; Enter takes what is proposed."""
     while True:
-        answer = _read(f"{question}: ")
+        answer = _read(f"{question} [{proposed}]: " if proposed else f"{question}: ") or proposed
         wrong = problem(answer)
         if wrong is None:
             return answer
         print(f"  {wrong}", file=sys.stderr)
+
+
+def proposed_group(folder: str) -> str:
+    """A name for a new resource group, as VS Code proposes one."""
+    return ("rg-" + re.sub(r"[^\w\-.()]+", "-", folder))[:90].rstrip(".")
 
 
 def group_name_problem(name: str) -> str | None:

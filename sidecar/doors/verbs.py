@@ -238,7 +238,7 @@ VERBS: dict[str, Verb[Any]] = {
         failed=never,
     ),
     "deploy": Verb(
-        what="sync the code, bring it into service without losing a request where that can be, wait until the model answers",
+        what="sync the code, bring it into service without losing a request where possible, wait until the model answers",
         method="slipway/deploy",
         hears_cancel=True,
         result=wire.Deployed,

@@ -7,6 +7,7 @@ import shlex
 import sys
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sidecar.doors import questions, terminal
@@ -151,12 +152,13 @@ def _group(options: argparse.Namespace, ask: Ask, usual: str | None) -> str:
     chosen = questions.choose(title, [*choices, Choice(NEW_GROUP, "Create new…")], used)
     if chosen != NEW_GROUP:
         return chosen
-    name = questions.text("Name of the new resource group", questions.group_name_problem)
+    proposed = questions.proposed_group(Path(options.folder).resolve().name)
+    name = questions.text("Name of the new resource group", questions.group_name_problem, proposed)
     regions = ask("slipway/locations", wire.Locations, place).locations
     if not regions:
         raise UsageError("the subscription has no region to make a resource group in")
     listed = [Choice(each.name, each.display_name, f"{each.name}, {terminal.gpus(each)}") for each in regions]
-    location = questions.choose(f"Select the region of the new resource group {name}", listed, None)
+    location = questions.choose(f"Select the region of the new resource group {name}", listed, listed[0].value)
     made = {**place, "name": name, "location": location}
     return ask("slipway/createResourceGroup", wire.ResourceGroup, made).name
 

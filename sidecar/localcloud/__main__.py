@@ -23,6 +23,7 @@ from pathlib import Path
 import psutil
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sidecar.localcloud.cloud.cloud import Endpoints, LocalCloud
 from sidecar.localcloud.core.fields import Json
@@ -183,6 +184,8 @@ async def _serve(options: Options, settings: Settings) -> None:
     providers.resume(cloud)
     deployments.resume()
     cloud.operations.end_cut_off()
+    if settings.strict:
+        log.info("strict: what this cloud ignores of a request is refused")
     print(json.dumps({"ready": True, "pid": os.getpid(), "arm": urls["arm"], "state": str(options.state)}), flush=True)
     await _until_unwanted(cloud, deployments, stop, options)
     log.info("stopping")
@@ -287,6 +290,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends what is kept open for a next request at once: a client that only keeps it does not answer TLS's farewell, for
+        which every stop would wait to its deadline. What is under way has that long."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol) and _is_idle(connection):
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _is_idle(connection: H11Protocol) -> bool:
+    """Whether nothing was asked yet or all that was is answered, to the last byte."""
+    cycle = connection.cycle  # pyright: ignore[reportUnknownMemberType]
+    return (not cycle or cycle.response_complete) and connection.transport.get_write_buffer_size() == 0
 
 
 def _guarded(app: ASGIApp, port: int, bind: str) -> ASGIApp:

@@ -4,6 +4,7 @@ Nothing passes that was not measured: what can't be asked, or not be judged, is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sidecar.core import evaluation_runs as kept
@@ -12,11 +13,21 @@ from sidecar.core.dataset_files import dataset_of
 from sidecar.core.evaluation import FILE, Evaluation, Threshold, read_evaluation
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace
-from sidecar.words.errors import Cancelled, EndpointError, SlipwayError, WorkspaceError
+from sidecar.decisions.diagnosis import Cause, diagnose
+from sidecar.words.errors import Cancelled, CloudError, EndpointError, SlipwayError, WorkspaceError
 from sidecar.words.text import Text
+from sidecar.workflows.evaluating import BUSY, UNREACHABLE
 from sidecar.workflows.judging import At, Compared, asked_and_judged
+from sidecar.workflows.restart import Aim
+from sidecar.workflows.watch import Watch
 
 MISSED, UNVERIFIED = "GateMissed", "GateUnverified"
+
+NO_ANSWER = (BUSY, UNREACHABLE)
+
+BEFORE, BEFORE_REVISION, SERVING = "judge", "judge-revision", "judge-serving"
+"""Steps of a deploy: a release is judged behind the container's door, at its own revision before that gets requests, or while it
+serves."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +97,36 @@ def _unverified(digest: str, problem: Text, cause: SlipwayError | None) -> Endpo
     return EndpointError(text, suggestion, code=UNVERIFIED, detail=detail)
 
 
-def passed(gate: Gate, at: At, release: str, journal: Journal) -> None:
-    """Returns where every threshold is met. Raises EndpointError where one is not, or nothing tells; Cancelled as any work."""
+def passed_there(gate: Gate, aim: Aim, at: At, release: str, journal: Journal) -> None:
+    """As `passed`, at a revision whose replicas and logs say why no answer comes."""
+    with Watch(aim.place, aim.app, aim.revision, frozenset()) as watch:
+
+        def why() -> Cause | None:
+            try:
+                found = diagnose(watch.look())
+            except CloudError:  # Azure does not tell just now: then the endpoint's own words are all that is known
+                return None
+            return found if isinstance(found, Cause) else None
+
+        why()  # from now on its logs are followed
+        passed(gate, at, release, journal, why)
+
+
+def passed(gate: Gate, at: At, release: str, journal: Journal, why: Callable[[], Cause | None] = lambda: None) -> None:
+    """Returns where every threshold is met. Raises EndpointError where one is not, or nothing tells; Cancelled as any work.
+    `why`: for where no answer comes."""
     digest = release[:12]
+    cut_off = any(journal.cut_off(step) is not None for step in (BEFORE, BEFORE_REVISION, SERVING))
+    compared = Compared(gate.rows, passed=cut_off)
     try:
-        done = asked_and_judged(gate.workspace, replace(at, release=release), gate.stated, Compared(gate.rows), journal)
+        done = asked_and_judged(gate.workspace, replace(at, release=release), gate.stated, compared, journal)
     except Cancelled:
         raise
     except SlipwayError as error:
+        cause = why() if error.code in NO_ANSWER else None
+        if cause is not None:
+            told = EndpointError(cause.sentence, cause.advice, code=cause.code, detail=cause.detail)
+            raise _unverified(digest, cause.sentence, told) from error
         raise _unverified(digest, error.message, error) from error
     except OSError as error:  # of the folder that holds the answers
         raise _unverified(digest, Text("{problem}", problem=str(error)), None) from error
@@ -101,13 +134,15 @@ def passed(gate: Gate, at: At, release: str, journal: Journal) -> None:
     missed = [each for each in done.judged.outcomes if not each.met]
     if missed or not done.judged.outcomes:
         reasons = Text.listed([each.sentence for each in missed], " ")
-        raise EndpointError(
+        failure = EndpointError(
             Text("Release {digest} has not passed its gate. {reasons}", digest=digest, reasons=reasons),
             Text(
                 "The report is {report}. Correct the cause, or {file}, then run Deploy again.", report=report, file=FILE
             ),
             code=MISSED if any(each.met is False for each in missed) else UNVERIFIED,
         )
+        failure.document = str(done.folder / kept.DOCUMENT)
+        raise failure
     journal.log(
         Text(
             "Release {digest} has passed its gate: {count} thresholds met. The report is {report}.",

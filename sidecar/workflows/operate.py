@@ -63,7 +63,7 @@ def start(workspace: Workspace, session: Session, journal: Journal) -> Switched:
     awake = len(running_replicas(place))
     journal.done()
     sentence = (
-        Text("{app} is started: {awake} replicas are awake or starting, and are billed.", app=app.name, awake=awake)
+        Text("{app} is started. Replicas awake or starting, and billed: {awake}.", app=app.name, awake=awake)
         if awake
         else Text("{app} is started and asleep: no GPU is awake; the first request wakes it.", app=app.name)
     )
@@ -111,5 +111,5 @@ def _until_gone(place: AppPlace, journal: Journal) -> None:
                 Text("They may be billed still. Look at the app in the portal."),
                 code="ReplicasNotGone",
             )
-        journal.progress(Text("Waiting for {count} replicas to end…", count=len(running)))
+        journal.progress(Text("Waiting for replicas to end: {count}…", count=len(running)))
         journal.wait(session.poll_seconds)

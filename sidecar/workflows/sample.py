@@ -50,7 +50,7 @@ def sample(
                 "A sample is trained on this machine, once: a base model and a LoRA adapter of 4 MB together, in about a "
                 "minute on two cores. Then it is put on the app's file share."
             ),
-            Text("*Delete inference resources* takes it away again, with the share."),
+            Text("AI Toolkit: Delete inference resources takes it away again, with the share."),
         )
     others = [each for each in bases_on_share(workspace, session, journal) if each != SAMPLE_BASE]
     if others:

@@ -1,14 +1,12 @@
 // The chat tab in a real VS Code: what sleeps is left asleep, who answers is said, an answer is stopped, compared and kept.
 import assert from "node:assert/strict";
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import process from "node:process";
 import { barriers, ChatTab } from "./chattab";
 import { deployed, Others, PACKAGES_ARE_THERE, provisioned } from "./deployed";
 import { eventually } from "./eventually";
 import { awake, sampleQuestions, type Question } from "./finetuning";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const CHAT = "AI Toolkit: Chat with the deployed model";
@@ -20,7 +18,7 @@ const ADAPTER = "gpu_model";
 
 describe("the chat tab in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
+  const stage = Stage.of("chat");
   let folder: string;
   let host: Host;
   let window: Window;
@@ -32,20 +30,12 @@ describe("the chat tab in a real VS Code", function () {
     const [one, two] = sampleQuestions(process.env);
     assert.ok(one !== undefined && two !== undefined);
     [first, second] = [one, two];
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-chat-"));
-    folder = path.join(scratch, "fine-tuned");
+    folder = stage.project("fine-tuned");
     // It sleeps after 15 s without a request, in place of five minutes.
-    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.05 } } });
+    host = await stage.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.05 } } });
     await provisioned(folder, "rg-chat", host.env);
     window = await host.open(folder);
     tab = new ChatTab(window.page);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("before a first deploy it says so, and leads there", async () => {

@@ -1,36 +1,25 @@
 // What costs time and disk is asked for first; with an interpreter that has the packages already, and the local cloud alone.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import process from "node:process";
+import { PACKAGES_ARE_THERE } from "./deployed";
 import { eventually } from "./eventually";
-import { Host, root } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 describe("consents", () => {
-  let scratch: string;
+  const stage = Stage.of("consent");
   let folder: string;
   let cache: string;
   let host: Host;
   let window: Window;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-consent-"));
-    folder = path.join(scratch, "project");
-    cache = path.join(scratch, "cache");
-    mkdirSync(folder);
-    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
-    host = await Host.start({ settings, env: { SLIPWAY_CACHE: cache } });
+    folder = stage.project("project");
+    cache = path.join(stage.scratch, "cache");
+    host = await stage.start({ settings: PACKAGES_ARE_THERE, env: { SLIPWAY_CACHE: cache } });
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("Provision offers the project files that the folder lacks", async () => {

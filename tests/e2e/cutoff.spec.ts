@@ -1,42 +1,32 @@
 // A Provision that is cancelled, and one whose sidecar is killed, in a real VS Code: what the person reads, and how it goes on.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { PACKAGES_ARE_THERE } from "./deployed";
 import { eventually } from "./eventually";
 import { fineTuningBegan } from "./finetuning";
-import { Host, root } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
 
 describe("a Provision that does not come to its end, in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
+  const stage = Stage.of("cut");
   let host: Host;
   let provisioned: Window | undefined;
   let traffic: string;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-cut-"));
-    traffic = path.join(scratch, "traffic"); // of its own: its lines are counted
-    mkdirSync(traffic);
-    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const settings = { "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
+    traffic = stage.project("traffic"); // of its own: its lines are counted
     // An environment takes forty seconds to be made: long enough to be met in the middle, twice, on a busy machine.
-    host = await Host.start({ settings, cloud: { times: { scale: 0.02, cooldown_scale: 0.02, environment: 2000 } }, env: { SLIPWAY_LOCAL_RECORD: traffic } });
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
+    host = await stage.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 0.02, environment: 2000 } }, env: { SLIPWAY_LOCAL_RECORD: traffic } });
   });
 
   async function begun(name: string): Promise<{ folder: string; window: Window }> {
-    const folder = path.join(scratch, name);
+    const folder = path.join(stage.scratch, name);
     const place = fineTuningBegan(`rg-${name}`, host.env);
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));

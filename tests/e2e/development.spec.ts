@@ -1,30 +1,21 @@
 // F5's configuration: the extension from this checkout, by extensionDevelopmentPath, with the sidecar beside it.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, readFileSync, realpathSync } from "node:fs";
 import path from "node:path";
-import process from "node:process";
+import { PACKAGES_ARE_THERE } from "./deployed";
 import { eventually } from "./eventually";
-import { Host, root } from "./host";
+import { type Host, root } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 describe("the extension, run from the checkout", () => {
-  let scratch: string;
+  const stage = Stage.of("f5");
   let host: Host;
   let window: Window;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-f5-"));
-    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    const settings = { "slipway.trace.server": "verbose", "slipway.cloud": "local", "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" };
-    host = await Host.start({ settings, development: true });
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
+    const settings = { ...PACKAGES_ARE_THERE, "slipway.trace.server": "verbose" };
+    host = await stage.start({ settings, development: true });
   });
 
   it("is what launch.json starts: this checkout, on a folder that is there", () => {
@@ -32,15 +23,15 @@ describe("the extension, run from the checkout", () => {
     const [development, folder] = launch.configurations.find(({ name }) => name === "Extension")?.args ?? [];
     assert.equal(development, "--extensionDevelopmentPath=${workspaceFolder}");
     assert.ok(folder !== undefined && existsSync(folder.replace("${workspaceFolder}", root)), folder);
-    cpSync(folder.replace("${workspaceFolder}", root), path.join(scratch, "workspace"), { recursive: true });
+    cpSync(folder.replace("${workspaceFolder}", root), path.join(stage.scratch, "workspace"), { recursive: true });
   });
 
   it("works there: its commands are offered, its sidecar is the checkout's", async () => {
-    window = await host.open(path.join(scratch, "workspace"));
+    window = await host.open(path.join(stage.scratch, "workspace"));
     await window.run("AI Toolkit: Create project files");
     await window.notification("project files were created in workspace").waitFor({ timeout: 120_000 });
     await window.screenshot("f5");
-    assert.ok(existsSync(path.join(scratch, "workspace/infra/provision/inference.bicep")));
+    assert.ok(existsSync(path.join(stage.scratch, "workspace/infra/provision/inference.bicep")));
     await eventually("the sidecar runs where the checkout is", 90_000, () => realpathSync(`/proc/${window.sidecar}/cwd`) === realpathSync(root));
   });
 

@@ -1,38 +1,26 @@
 // The project's files as they are edited in a real VS Code: each mistake is told once, mended by a key, and what can be done stands above.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import process from "node:process";
+import { PACKAGES_ARE_THERE } from "./deployed";
 import type { Locator } from "playwright-core";
 import { eventually } from "./eventually";
-import { Host, root } from "./host";
+import { root } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const PARAMETERS = "infra/provision/inference.parameters.json";
 
 describe("editing the project's files in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
+  const stage = Stage.of("edit");
   let folder: string;
-  let host: Host;
   let window: Window;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-edit-"));
-    folder = path.join(scratch, "project");
-    mkdirSync(folder);
+    folder = stage.project("project");
     cpSync(path.join(root, "infra"), path.join(folder, "infra"), { recursive: true, filter: (file) => !file.endsWith(".py") });
-    const python = path.join(root, ".venv", process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-    host = await Host.start({ settings: { "slipway.python.path": python, "slipway.python.importStrategy": "fromEnvironment" } });
-    window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
+    window = await (await stage.start({ settings: { ...PACKAGES_ARE_THERE, "slipway.cloud": "auto" } })).open(folder);
   });
 
   const write = (file: string, text: string): void => { writeFileSync(path.join(folder, file), text); };

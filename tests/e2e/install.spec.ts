@@ -1,33 +1,24 @@
 // The packaged extension in a real VS Code, before anything is provisioned.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { Host, root } from "./host";
+import { type Host, root } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 describe("the extension, installed from its .vsix", () => {
+  const stage = Stage.of("install");
   let host: Host;
   let window: Window;
-  let scratch: string;
-  let folder: string;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-install-"));
-    folder = path.join(scratch, "project");
-    host = await Host.start();
+    const folder = stage.project("project");
+    host = await stage.start();
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/inference.config.json"), JSON.stringify({ ACA_APP_NAME: null }));
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("holds what it needs to run and nothing else", () => {

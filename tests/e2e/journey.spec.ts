@@ -2,20 +2,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { Chat } from "./chat";
 import { eventually } from "./eventually";
 import { fineTuningBegan, fineTuningBroke, fineTuningLeft, sampleQuestions, type Place } from "./finetuning";
-import { Host, root } from "./host";
+import { type Host, root } from "./host";
 import { nothingIsToBeDone, planIsApplied, planIsOpened } from "./plans";
 import { setUpIsChecked } from "./preflight";
 import { startingSlowly } from "./releases";
 import { rowsOfferCommands } from "./rows";
 import { diagnosticsAreCollected } from "./sharing";
 import { adapterIsUploaded } from "./uploads";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const PROVISION = "Provision Azure Container Apps for inference";
@@ -25,7 +25,7 @@ const KEYS = ["SUBSCRIPTION_ID", "RESOURCE_GROUP_NAME", "STORAGE_ACCOUNT_NAME", 
 
 describe("the main job in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
+  const stage = Stage.of("job");
   let folder: string;
   const config = (): Readonly<Record<string, string | null>> => JSON.parse(readFileSync(path.join(folder, "infra/inference.config.json"), "utf8")) as Record<string, string | null>;
   let signIns: string;
@@ -44,21 +44,13 @@ describe("the main job in a real VS Code", function () {
   };
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-job-"));
-    folder = path.join(scratch, "phi-finetuned");
-    signIns = path.join(scratch, "sign-ins.jsonl");
-    host = await Host.start({ extensions: [path.join(root, "tests/e2e/sign-in")], env: { SLIPWAY_TEST_SIGN_INS: signIns } });
+    folder = path.join(stage.scratch, "phi-finetuned");
+    signIns = path.join(stage.scratch, "sign-ins.jsonl");
+    host = await stage.start({ extensions: [path.join(root, "tests/e2e/sign-in")], env: { SLIPWAY_TEST_SIGN_INS: signIns } });
     place = fineTuningBegan("rg-finetuning", host.env);
     mkdirSync(path.join(folder, "infra"), { recursive: true });
     writeFileSync(path.join(folder, "infra/finetuning.config.json"), JSON.stringify({ ...place, STORAGE_ACCOUNT_NAME: null, FILE_SHARE_NAME: null, ACA_JOB_NAME: null, COMMANDS: null }));
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("the first command makes the extension's private Python environment, showing what it does", async () => {

@@ -1,41 +1,35 @@
 // A window that is closed while the extension makes its Python environment: nothing goes on by itself.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { eventually } from "./eventually";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 
 describe("the extension, shut down while it prepares its Python packages", () => {
   let host: Host;
-  let scratch: string;
+  const stage = Stage.of("end");
   let index: Server;
   const calls = new Set<Socket>();
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-end-"));
-    mkdirSync(path.join(scratch, "infra"));
+    mkdirSync(path.join(stage.scratch, "infra"));
     // A package index that takes calls and answers none.
     index = createServer((call) => calls.add(call)).listen(0, "127.0.0.1");
     const address = await eventually("the index listens", 60_000, () => index.address());
     assert.ok(typeof address === "object");
-    host = await Host.start({ env: { PIP_INDEX_URL: `http://127.0.0.1:${address.port}/simple`, PIP_NO_CACHE_DIR: "1", PIP_TIMEOUT: "600", NO_PROXY: "127.0.0.1" } });
+    host = await stage.start({ env: { PIP_INDEX_URL: `http://127.0.0.1:${address.port}/simple`, PIP_NO_CACHE_DIR: "1", PIP_TIMEOUT: "600", NO_PROXY: "127.0.0.1" } });
   });
-  after(async () => {
-    await host.stop();
+  after(() => {
     for (const call of calls) call.destroy();
     index.close();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("pip ends with it, and nothing half-made stays", async () => {
     const pips = (): number => execFileSync("ps", ["-eo", "args"], { encoding: "utf8" }).split("\n").filter((line) => line.includes(host.globalStorage) && line.includes("pip install")).length;
-    const window = await host.open(scratch);
+    const window = await host.open(stage.scratch);
     await window.run("AI Toolkit: Create project files");
     await eventually("pip asks the index", 120_000, () => pips() > 0 && calls.size > 0);
     await window.run("Developer: Reload Window");

@@ -1,19 +1,19 @@
 // From nothing but the installed extension and an empty folder to an answer, and back: as the walkthrough leads a newcomer.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import type { Locator } from "playwright-core";
 import { Chat } from "./chat";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const PROVISION = "AI Toolkit: Provision Azure Container Apps for inference";
 
 describe("a newcomer's first hour", function () {
   this.timeout(900_000);
-  let scratch: string;
+  const stage = Stage.of("tour");
   let folder: string;
   let host: Host;
   let window: Window;
@@ -40,23 +40,14 @@ describe("a newcomer's first hour", function () {
   };
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-tour-"));
-    folder = path.join(scratch, "first-try");
-    mkdirSync(folder);
-    host = await Host.start();
+    folder = stage.project("first-try");
+    host = await stage.start();
     window = await host.open(folder);
     await window.page.evaluate(() => {
       const counted = globalThis as unknown as { clicks: number };
       counted.clicks = 0;
       document.addEventListener("click", ({ isTrusted }) => { counted.clicks += Number(isTrusted); }, true);
     });
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("the empty view leads to the tour and to all steps of the walkthrough, and nothing has started", async () => {

@@ -1,33 +1,24 @@
 // A newer Slipway than the project's files: what is the person's stays, what can't be told apart is shown side by side.
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { PACKAGES_ARE_THERE } from "./deployed";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 describe("a newer Slipway", function () {
   this.timeout(300_000);
-  let scratch: string;
+  const stage = Stage.of("newer");
   let folder: string;
   let host: Host;
   let window: Window;
   const read = (file: string): string => readFileSync(path.join(folder, "inference", file), "utf8");
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-newer-"));
-    folder = path.join(scratch, "project");
-    mkdirSync(folder);
-    host = await Host.start({ settings: PACKAGES_ARE_THERE });
+    folder = stage.project("project");
+    host = await stage.start({ settings: PACKAGES_ARE_THERE });
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("lists what would become of each file, and does nothing before it is agreed to", async () => {

@@ -1,4 +1,5 @@
 // A VS Code window as a person uses it: palette, quick picks, notifications, views. The page object of the journeys.
+import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { Locator, Page } from "playwright-core";
@@ -12,16 +13,16 @@ export class Window {
     private readonly home: string,
   ) {}
 
-  /** Runs a command from the palette. The extension host needs a while to register commands, so the palette is asked again. Enter takes
-   * the focused row, which for a moment is one of before: it is pressed once that row says this title, and no longer one. */
+  /** Runs a command from the palette, by its title with or without its category. The extension host needs a while to register commands,
+   * so the palette is asked again. Enter takes the focused row, which for a moment is one of before: it is pressed once that row is it. */
   async run(title: string): Promise<void> {
+    const named = (label: string): boolean => label.trim() === title || label.trim().endsWith(`: ${title}`);
     await eventually(`the palette offers "${title}"`, 120_000, async () => {
       await this.openPalette(title);
       return eventually(`"${title}" is the row that Enter takes`, 5_000, async () => {
-        const label = (await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 })).trim();
-        if (label === title) return true;
+        if (named(await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 }))) return true;
         const labels = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
-        if (labels.some((each) => each.trim() === title)) await this.page.keyboard.press("ArrowDown");
+        if (labels.some(named)) await this.page.keyboard.press("ArrowDown");
         return false;
       });
     });
@@ -113,12 +114,24 @@ export class Window {
     await eventually("no notification is left", 90_000, async () => (await this.notifications.count()) === 0);
   }
 
+  /** Buttons whose words are longer than there is room for. */
+  async cutOff(where: Locator): Promise<readonly string[]> {
+    return where.locator(".monaco-button, button").evaluateAll((buttons) => buttons.filter((each) => {
+      const words = document.createRange();
+      words.selectNodeContents(each);
+      const style = getComputedStyle(each);
+      return each.clientWidth > 0 && words.getBoundingClientRect().width > each.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) + 1;
+    }).map((each) => each.textContent));
+  }
+
   get notifications(): Locator {
     return this.page.locator(".notification-toast");
   }
 
-  /** Presses a notification's button. Notifications with buttons stay until they are answered. */
+  /** Presses a notification's button. Notifications with buttons stay until they are answered; none of their words is cut off. */
   async press(text: string | RegExp, button: string): Promise<void> {
+    await this.notification(text).waitFor({ timeout: 90_000 });
+    assert.deepEqual(await this.cutOff(this.notification(text)), [], "cut off");
     await this.notification(text).getByRole("button", { name: button }).click({ timeout: 90_000 });
   }
 

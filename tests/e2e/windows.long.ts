@@ -1,10 +1,10 @@
 // A Deploy that a person looks away from: the window is reloaded amid it, and another window of the same folder deploys too.
-import { appendFileSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { deployed, PACKAGES_ARE_THERE, provisioned } from "./deployed";
-import { Host } from "./host";
+import type { Host } from "./host";
 import { startingSlowly } from "./releases";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const DEPLOY = "Deploy for inference";
@@ -12,25 +12,17 @@ const AMID = /Starting release|Installing dependencies|Loading|Trying|Replica|Wa
 
 describe("one project and several windows", function () {
   this.timeout(600_000);
-  let scratch: string;
+  const stage = Stage.of("windows");
   let folder: string;
   let host: Host;
   let window: Window;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-windows-"));
-    folder = path.join(scratch, "fine-tuned");
-    host = await Host.start({ settings: PACKAGES_ARE_THERE });
+    folder = stage.project("fine-tuned");
+    host = await stage.start({ settings: PACKAGES_ARE_THERE });
     await provisioned(folder, "rg-windows", host.env);
     await deployed(folder, host.env);
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("a window that is reloaded amid a Deploy tells of it, and goes on to its end", () => startingSlowly(folder, async (goOn) => {

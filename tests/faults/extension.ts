@@ -81,7 +81,7 @@ class Stage {
   /** Ends the process time and again: the pauses that the log names, in milliseconds, until a person is asked. */
   async crashes(): Promise<string> {
     const { window } = this;
-    await window.run("AI Toolkit: Restart sidecar");
+    await window.run("AI Toolkit: Restart background process");
     await eventually("no crash is remembered", 240_000, () => Date.now() - this.lastCrash > 180_000);
     const told = window.notification("ended several times in a row");
     const before = window.log.length;
@@ -132,7 +132,7 @@ const ROWS: readonly Row[] = [
     expected: "unnoticed; the log names it",
     play: async (stage) => {
       stage.python.begins("Welcome to this interpreter!\n*** 3 warnings ***\n");
-      await stage.window.run("AI Toolkit: Restart sidecar");
+      await stage.window.run("AI Toolkit: Restart background process");
       await eventually("the log names it", 120_000, () => stage.window.said("held what is no message: Welcome to this interpreter!") > 0);
       await stage.whole();
       stage.python.begins("");
@@ -164,7 +164,7 @@ const ROWS: readonly Row[] = [
     play: async (stage) => {
       stage.python.hangs(true);
       const began = Date.now();
-      await stage.window.run("AI Toolkit: Restart sidecar");
+      await stage.window.run("AI Toolkit: Restart background process");
       await stage.window.notification(/background process could not be started/).waitFor({ timeout: 200_000 });
       const after = seconds(began);
       stage.python.hangs(false);

@@ -121,6 +121,14 @@ def test_a_clean_stop_ends_the_replicas_and_exits_0(another: Start):
     assert _status(url) is None
 
 
+def test_a_clean_stop_waits_for_no_connection_that_is_only_kept(another: Start):
+    cloud = another()
+    with cloud.http() as http:
+        assert http.get("/metadata/endpoints?api-version=2022-09-01").status_code == 200
+        assert cloud.stop() == 0  # the client keeps its connection till here, and does not hear TLS's farewell
+    assert "graceful shutdown exceeded" not in (cloud.state / "logs" / "localcloud.log").read_text()
+
+
 def test_a_throwaway_state_is_removed(another: Start, tmp_path: Path):
     world = another("--throwaway", state=tmp_path / "gone")
     assert world.stop() == 0

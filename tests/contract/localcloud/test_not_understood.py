@@ -1,6 +1,5 @@
 """What a request asks that is not understood is refused as Azure refuses it: types, versions, OData, a deployment's options."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -196,13 +195,6 @@ def test_shares_are_listed_in_pages_and_by_their_beginning(arm: httpx.Client):
     assert [each["name"] for each in found] == ["aa-1", "aa-2"]
     declined(arm.get(f"{shares}{STORAGE}&$filter=name eq 'aa-1'"), 400, "InvalidFilterInQueryString")
     declined(arm.get(f"{shares}{STORAGE}&$maxpagesize=0"), 400, "InvalidQueryOption")
-
-
-@pytest.mark.skipif("SLIPWAY_STRICT" in os.environ, reason="a strict cloud refuses what it ignores")
-def test_a_list_of_shares_may_ask_for_what_was_deleted(arm: httpx.Client):
-    shares = "/resourceGroups/asked/providers/Microsoft.Storage/storageAccounts/askedone/fileServices/default/shares"
-    assert arm.get(f"{shares}{STORAGE}&$expand=deleted").status_code == 200
-    declined(arm.get(f"{shares}{STORAGE}&$expand=stats"), 400, "InvalidQueryOption")
 
 
 def test_deployments_are_listed_by_their_state_and_as_many_as_asked(arm: httpx.Client):

@@ -12,6 +12,7 @@ from tests.contract.localcloud.raw import TEMPLATE, declined
 from tests.support import fates
 
 V, APP, STORAGE, LOGS = (f"?api-version={each}" for each in ("2025-04-01", "2025-07-01", "2025-06-01", "2025-07-01"))
+ACCOUNT = {"location": "westus3", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
 ENVIRONMENT = f"/resourcegroups/g/providers/Microsoft.App/managedEnvironments/heard{APP}"
 WORKSPACE = f"/resourcegroups/g/providers/Microsoft.OperationalInsights/workspaces/heard{LOGS}"
 SHARES = f"/resourcegroups/g/providers/Microsoft.Storage/storageAccounts/heard/fileServices/default/shares{STORAGE}"
@@ -19,7 +20,17 @@ SHARES = f"/resourcegroups/g/providers/Microsoft.Storage/storageAccounts/heard/f
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = start_cloud(tmp_path_factory.mktemp("strict"), "--throwaway", settings={**QUICK, "strict": True})
+    yield from started(tmp_path_factory, strict=True)
+
+
+@pytest.fixture(scope="module")
+def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """As a person's is, whatever the other tests' clouds are."""
+    yield from started(tmp_path_factory, strict=False)
+
+
+def started(folders: pytest.TempPathFactory, *, strict: bool) -> Iterator[World]:
+    made = start_cloud(folders.mktemp("strict"), "--throwaway", settings={**QUICK, "strict": strict})
     made.register()
     made.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     yield made
@@ -56,6 +67,32 @@ def test_what_is_ignored_is_refused(strict: World, method: str, path: str, body:
     with strict.http() as http:
         answer = http.request(method, f"/subscriptions/{strict.subscription}{path}", json=body)
     assert word in declined(answer, 400, "IgnoredByLocalCloud")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", ENVIRONMENT, {"location": "westus3", "kind": "plain", "properties": {}}),
+        ("PUT", WORKSPACE, {"location": "westus3", "etag": "1"}),
+        ("GET", f"/locations{V}&includeExtendedLocations=true", None),
+        ("PUT", f"/resourcegroups/g/providers/Microsoft.Storage/storageAccounts/heard{STORAGE}", ACCOUNT),
+        ("GET", f"{SHARES}&$expand=deleted", None),
+        ("PATCH", f"/resourcegroups/g{V}", {"name": "h"}),
+    ],
+)
+def test_without_it_what_is_ignored_is_taken(lenient: World, method: str, path: str, body: dict[str, Any] | None):
+    with lenient.http() as http:
+        answer = http.request(method, f"/subscriptions/{lenient.subscription}{path}", json=body)
+    assert answer.status_code in (200, 201), answer.text
+
+
+@pytest.mark.parametrize("word", ["certificateKeyVaultProperties", "certificateValue"])
+def test_what_asks_for_what_is_not_here_is_refused_in_what_is_ignored(lenient: World, word: str):
+    """A strict cloud refuses the object that it stands in."""
+    body = {"location": "westus3", "properties": {"customDomainConfiguration": {word: {"identity": "system"}}}}
+    with lenient.http() as http:
+        answer = http.put(f"/subscriptions/{lenient.subscription}{ENVIRONMENT.replace('heard', 'x')}", json=body)
+    assert word in declined(answer, 400, "InvalidRequestContent")
 
 
 def test_what_is_heard_is_taken(strict: World):

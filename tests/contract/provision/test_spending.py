@@ -21,7 +21,7 @@ SUM = re.compile(
     r"A GPU has been awake for [\d.e-]+ minutes and nothing answers: about \d+\.\d\d USD so far by list price \(.+\)\."
 )
 
-NOW = re.compile(r"\d+\.\d\d USD an hour by list price; about \d+\.\d\d USD since what is awake began \(.+\)")
+NOW = re.compile(r"\d+\.\d\d USD an hour by list price; about \d+\.\d\d USD since its replicas started \(.+\)")
 
 
 def test_a_start_that_takes_twice_as_long_as_the_last_is_told_and_the_app_is_stopped(

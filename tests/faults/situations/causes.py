@@ -345,7 +345,7 @@ ROWS = (
         "systemLogs", lambda stage: port(stage, 7860),
     ),
     Row("readiness", unready, "starting", "ProbeFailsLater", "its probe fails", "logs", deployed),
-    Row("no-gpu", one_gpu, "ready", "NoGpuFree", "1 of the 1 GPUs of the quota are in use", None, deployed, quota=1),
+    Row("no-gpu", one_gpu, "ready", "NoGpuFree", "GPUs of the quota in use: 1 of 1", None, deployed, quota=1),
     Row("stopped", stopped, "failed", "NoActiveRevision", "no active revision", "deploy", deployed),
     Row("deleted", app_deleted, "missing", "AppMissing", "not exist", "provision", provisioned_and_deployed),
 )  # fmt: skip

@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
 
 def test_replicas_are_counted_and_what_they_have_cost_since_they_began() -> None:
     told = str(cost_now(KNOWN, ["2026-11-29T11:00:00Z", "2026-11-29T11:30:00.1234567Z"], NOW))
-    assert told == ("7.20 USD an hour by list price; about 5.40 USD since what is awake began (a list of today)")
+    assert told == ("7.20 USD an hour by list price; about 5.40 USD since its replicas started (a list of today)")
 
 
 def test_a_moment_that_can_not_be_read_leaves_the_sum_out() -> None:
