@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -116,8 +115,10 @@ def test_a_parameters_file_is_read_and_what_it_states_is_not_told(tmp_path: Path
     (folder / "inference.bicep").write_text("param a string\n")
     file = folder / "main.bicepparam"
     file.write_text("using 'inference.bicep'\nparam a = readEnvironmentVariable('HOME')\n")
-    done = slipway(tmp_path, str(file), "--json")
-    assert (done.returncode, json.loads(done.stdout)["compilations"][0]["outcome"]) == (0, "compiled")
+    journal = Journal(None, "", [].append, threading.Event())
+    ((judged,), unverified) = check(file, tmp_path, "auto", {"HOME": "/a/home"}, journal)
+    assert (judged.compilation.outcome, judged.compilation.problems, unverified) == ("compiled", (), None)
+    assert "/a/home" not in str(judged.sentence)
     file.write_text("using 'inference.bicep'\nparam a = readEnvironmentVariable('NOT_SET')\n")
     done = slipway(tmp_path, str(file))
     assert done.returncode == 1
