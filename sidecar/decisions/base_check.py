@@ -12,8 +12,8 @@ from sidecar.words.text import Text
 
 NAME = "base model"
 PUT_IT_THERE = Text(
-    "Put it there (AI Toolkit: Upload model or adapter; fine-tuning leaves it there by itself), then run Deploy again. Nothing "
-    "was changed."
+    "Put it there (AI Toolkit: Upload model or adapter, or AI Toolkit: Use the sample model; fine-tuning leaves it there by "
+    "itself), then run Deploy again. Nothing was changed."
 )
 WHOLE_AGAIN = Text("Put the whole folder of the model there again, as it was published, then run the command again.")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

@@ -129,7 +129,10 @@ def _prices(plan: PlanDocument) -> Text | None:
         ),
         (Text("an hour asleep"), amount(cost.asleep, price.currency)),
         (Text("a month at most ({what})", what=_at_most(cost)), amount(cost.month, price.currency)),
-        (Text("a start that never ends, after {seconds} s", seconds=cost.bound), amount(cost.start, price.currency)),
+        (
+            Text("a start that never gets ready, after {seconds} s", seconds=cost.bound),
+            amount(cost.start, price.currency),
+        ),
     ]
     source = price.source if str(price.source).endswith(".") else Text("{sentence}.", sentence=price.source)
     said = [source, NOT_IN_IT, *([] if plan.price_note is None else [plan.price_note])]

@@ -49,6 +49,9 @@ NEEDED_FILES = {**dict.fromkeys(PROVISIONS, "has_template"), "deploy": "has_code
 
 def main(arguments: list[str], environ: Mapping[str, str], program: str) -> int:
     parser = parser_of(program)
+    if not arguments:  # what can be typed says more than that something is missing
+        parser.print_help(sys.stderr)
+        return 2
     options = parser.parse_args(arguments)
     if options.verb == COMPLETION:
         print(shtab.complete(parser, options.shell))

@@ -287,7 +287,8 @@ def endpoint_action(params: wire.FolderCloudParams, context: Context) -> wire.En
 def status_action(params: wire.FolderCloudParams, context: Context) -> wire.Status:
     workspace = open_workspace(params.folder)
     config = read_config(workspace)
-    notes = [note_of(each) for each in interrupted(journal_files(workspace.folder, context))]
+    told = interrupted(journal_files(workspace.folder, context))
+    notes = [note_of(each) for each in told if not (each.running and each.ours)]  # who asks sees what goes on here
     found = (
         status(workspace, session_for(params.folder, params.cloud, context)) if config.ACA_APP_NAME else NOT_PROVISIONED
     )

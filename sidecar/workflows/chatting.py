@@ -12,6 +12,7 @@ from sidecar.words.text import Text
 from sidecar.workflows.awake import look
 from sidecar.workflows.chat import WAKE, chat, models
 from sidecar.workflows.context import Context, place_of, session_for, silent
+from sidecar.workflows.observe import STOPPED
 
 
 def chat_models_action(params: wire.ChatModelsParams, context: Context) -> wire.ChatModels:
@@ -53,7 +54,7 @@ def chat_code_action(params: wire.ChatCodeParams, context: Context) -> wire.Chat
     if not seen.url:
         raise EndpointError(
             Text("{app} has no address now: its state is {state}.", app=target.app, state=STATES["stopped"]),
-            Text("Look at its status: what is missing has to be there first."),
+            STOPPED,
             code="NoAddress",
         )
     return wire.ChatCode(code=call(params.language, seen.url, _question(params.request).body()))

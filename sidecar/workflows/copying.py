@@ -10,7 +10,7 @@ from sidecar.gateway.session import Session
 from sidecar.words.errors import EndpointError
 from sidecar.words.said import STATES
 from sidecar.words.text import Text
-from sidecar.workflows.observe import status
+from sidecar.workflows.observe import STOPPED, status
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def copied(workspace: Workspace, session: Session, language: Language) -> Snippe
     if found.url is None:
         raise EndpointError(
             Text("{app} has no address now: its state is {state}.", app=found.app or "?", state=STATES[found.state]),
-            Text("Look at its status: what is missing has to be there first."),
+            STOPPED if found.state == "stopped" else Text("Look at its status: what is missing has to be there first."),
             code="NoAddress",
         )
     model = found.adapters[0] if found.adapters else found.base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,13 @@ from sidecar.workflows.cancelling import Where, facts_of, where_in
 
 @dataclass(frozen=True)
 class Interrupted:
-    """`at`: UTC in ISO 8601, of the last step, and `time` in seconds since 1970. `running`: another process of this machine is
-    at it still."""
+    """`at`: UTC in ISO 8601, of the last step. `running`: a process of this machine is at it still; `ours`: this one."""
 
     kind: OperationKind
     at: str
     step: str
     running: bool
+    ours: bool
     sentence: Text
     resume: OperationKind | None
     where: Where | None
@@ -85,6 +86,7 @@ def _told(kind: OperationKind, last: Unfinished, *, several: bool) -> Interrupte
         at=at,
         step=last.step,
         running=_runs(last),
+        ours=last.pid == os.getpid(),
         sentence=sentence,
         resume=goes_on(kind, step),
         where=where,

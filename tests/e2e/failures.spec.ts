@@ -79,6 +79,21 @@ describe("what goes wrong, as it is read in a real VS Code", function () {
     await window.clearNotifications();
   });
 
+  it("a command that waits says so", async () => {
+    const { sidecar } = window;
+    process.kill(sidecar, "SIGSTOP"); // as a cloud that is slow
+    try {
+      await window.run("AI Toolkit: Show API key");
+      await window.notification("Show API key").waitFor({ timeout: 20_000 });
+      await window.screenshot("failure 1b waits");
+    } finally {
+      process.kill(sidecar, "SIGCONT");
+    }
+    await window.dialog.getByText("API key of the inference endpoint").waitFor({ timeout: 90_000 });
+    await window.answer("Cancel");
+    await window.notification("Show API key").waitFor({ state: "detached", timeout: 90_000 });
+  });
+
   it("a first release that crashes: its logs show why, the cause is named, and what is offered mends it", async () => {
     fineTuningLeft(folder, host.env);
     const file = path.join(folder, "inference/__main__.py");

@@ -17,7 +17,8 @@ from sidecar.words import said
 from sidecar.words.errors import Cancelled, CloudError, SlipwayError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
-from sidecar.workflows.actions import journal_files, journalled
+from sidecar.wire import protocol as wire
+from sidecar.workflows.actions import journal_files, journalled, status_action
 from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context
 from sidecar.workflows.follow import going_on
@@ -44,6 +45,23 @@ def test_every_operation_says_what_it_left_and_how_to_go_on(kind: OperationKind,
     assert str(said.OPERATIONS[kind]) in str(note_of(found))
     assert goes_on(kind, "restart") == kind
     assert kind not in OVERTAKES.get(kind, ())
+
+
+def test_who_looks_at_the_state_is_told_what_others_are_at_and_not_what_goes_on_here(tmp_path: Path) -> None:
+    context = Context(settings_from({"SLIPWAY_STATE": str(tmp_path / "state")}), lambda _: None, threading.Event())
+    folder = tmp_path / "project"
+    folder.mkdir()
+    file = journal_files(open_workspace(folder).folder, context)["deploy"]
+
+    def told() -> list[str]:
+        found = status_action(wire.FolderCloudParams(folder=str(folder), cloud="local"), context)
+        return [str(wire.text_of(each)) for each in found.notes]
+
+    begun(file, "one", "release")
+    assert told() == []
+    file.write_text(file.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {os.getppid()}'))
+    assert len(told()) == 1
+    assert "goes on in another window or terminal" in told()[0]
 
 
 def test_a_deletion_and_a_rotation_say_after_which_step_something_may_be_changed() -> None:
