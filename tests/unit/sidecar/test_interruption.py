@@ -13,11 +13,11 @@ from sidecar.core.journal import Journal, unfinished
 from sidecar.core.workspace import open_workspace
 from sidecar.decisions.interruption import LOOKING, OVERTAKES, WHILE_ENDING, goes_on, left_behind, reached
 from sidecar.gateway.session import settings_from
+from sidecar.wire import protocol as wire
 from sidecar.words import said
 from sidecar.words.errors import Cancelled, CloudError, SlipwayError
 from sidecar.words.names import OPERATIONS, OperationKind
 from sidecar.words.text import Text
-from sidecar.wire import protocol as wire
 from sidecar.workflows.actions import journal_files, journalled, status_action
 from sidecar.workflows.cancelling import Where, facts_of
 from sidecar.workflows.context import Context
