@@ -24,6 +24,10 @@ class LaterError(ExpressionError):
         super().__init__("Only a deployment knows this.")
 
 
+class ChanceError(LaterError):
+    """And each deployment knows another one."""
+
+
 @dataclass(frozen=True)
 class GroupFacts:
     """What ARM knows about the scope of a deployment before it starts."""
@@ -46,6 +50,8 @@ class Declared:
     resource: Json
     scope: Scope
     where: Where = "here"
+    by_chance: bool = False
+    """Its name is another one in each deployment."""
 
 
 def declared(
@@ -106,16 +112,16 @@ def _all_of(key: str, resource: Json, scope: Scope, group: GroupFacts, *, top: b
 
 
 def _one(key: str, resource: Json, scope: Scope, group: GroupFacts, *, top: bool) -> Iterator[Declared]:
-    kind = _kind(resource)
+    kind, chance = _kind(resource), False
     try:
         name = str(evaluate(resource.get("name"), scope))
     except ExpressionError as error:
         if top and kind != MODULE and not isinstance(error, LaterError):
             raise
-        name = None
+        name, chance = None, isinstance(error, ChanceError)
     if kind != MODULE:
         where: Where = "unseen" if name is None or "scope" in resource else "here"
-        yield Declared(key, kind, name, resource, scope, where)
+        yield Declared(key, kind, name, resource, scope, where, chance)
     elif _is_here(resource, scope, group):
         yield from _within(key, resource, scope, group, "here")
     else:
@@ -201,8 +207,8 @@ def scope_of(template: Json, parameters: Mapping[str, Json], group: GroupFacts) 
             "subscriptionId": group.subscription_id,
             "tenantId": group.tenant_id,
         },
-        "newguid": _later,
-        "utcnow": _later,
+        "newguid": _by_chance,
+        "utcnow": _by_chance,
         "resourceid": lambda *parts: _id(group, [str(each) for each in parts]),
         "reference": _Outputs(keyed(template.get("resources")), group, lambda: scope),
     }
@@ -210,8 +216,8 @@ def scope_of(template: Json, parameters: Mapping[str, Json], group: GroupFacts) 
     return scope
 
 
-def _later(*_: object) -> object:
-    raise LaterError
+def _by_chance(*_: object) -> object:
+    raise ChanceError
 
 
 @dataclass(frozen=True)

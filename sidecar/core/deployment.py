@@ -150,6 +150,8 @@ class Planned:
     types than ours in modules and loops."""
     share_quota: int | None = None
     """Of the file share, in GiB, where the template states one."""
+    new_each_time: tuple[str, ...] = ()
+    """Types, in lower case, of resources that each deployment makes under a name by chance."""
 
 
 def plan_names(
@@ -205,6 +207,7 @@ def plan_names(
         tuple(cast("list[dict[str, object]]", profiles or [])),
         tuple(dict.fromkeys(opaque)),
         quota if isinstance(quota, int) else None,
+        tuple(each.kind for each in everything if each.by_chance and each.where != "elsewhere"),
     )
 
 

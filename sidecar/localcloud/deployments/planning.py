@@ -33,6 +33,8 @@ class Planned:
     existing: bool = False
     wanted: bool = True
     """False where its condition is false: then it is not deployed."""
+    unnamed: bool = False
+    """For a what-if, to which its name has no value: what it hangs on stands in the name's place."""
     depends_on: tuple[str, ...] = ()
     """Ids stated in dependsOn."""
     after: tuple[str, ...] = ()
@@ -227,7 +229,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
             raise ExpressionError(f"The template resource is missing its '{required}'.")
     wanted = evaluate(entry.get("condition", True), scope) in (True, "true", "True")
     kind = str(entry["type"])
-    name = _resource_name(symbol or str(entry["name"]), kind, evaluate(entry["name"], scope), wanted=wanted)
+    name, unnamed = _named(symbol, kind, entry, scope, wanted=wanted)
     if parent and "/" not in kind:
         kind, name = f"{parent.type}/{kind}", f"{parent.name}/{name}"
     wanted = wanted and (parent is None or parent.wanted)
@@ -243,6 +245,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         scope,
         existing=bool(entry.get("existing")),
         wanted=wanted,
+        unnamed=unnamed,
         depends_on=(parent.id,) if parent else (),
     )
     yield planned
@@ -251,6 +254,14 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
 
 
 _SEE = "Please see https://aka.ms/arm-syntax-resources for usage details."
+
+
+def _named(symbol: str | None, kind: str, entry: Json, scope: Scope, *, wanted: bool) -> tuple[str, bool]:
+    try:
+        name = evaluate(entry["name"], scope)
+    except Deferred as unknown:
+        return "/".join([f"{unknown.text.partition('(')[0]}()]"] * max(kind.count("/"), 1)), True
+    return _resource_name(symbol or str(entry["name"]), kind, name, wanted=wanted), False
 
 
 def _resource_name(stated: str, kind: str, name: Any, *, wanted: bool) -> str:

@@ -182,7 +182,7 @@ def test_what_a_module_is_given_that_only_the_deployment_knows_is_no_default_of_
 def test_a_name_by_chance_is_known_after_the_deployment_alone() -> None:
     source = "param id string = newGuid()\nresource log 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {\n"
     found = planned(source + "  name: 'log-${id}', location: 'x'\n}\n")
-    assert found.opaque == ("log",)
+    assert (found.opaque, found.new_each_time) == (("log",), ("microsoft.operationalinsights/workspaces",))
     assert not [each for each in found.resources if each.key == "log"]
 
 
