@@ -99,7 +99,8 @@ class Cases {
 
 function tell(run: vscode.TestRun, item: vscode.TestItem, done: Evaluated | undefined): void {
   const line = done?.lines.find(({ id }) => id === item.id);
-  if (line === undefined || line.outcome === "unjudged") run.skipped(item);
+  if (line === undefined || (line.outcome === "unjudged" && line.sentence === null)) run.skipped(item);
+  else if (line.outcome === "unjudged") run.errored(item, messageOf(item, line));
   else if (line.outcome === "passed") run.passed(item);
   else run.failed(item, messageOf(item, line));
   for (const { model, text } of line?.answers ?? []) run.appendOutput(`${model}: ${printable(text ?? "-")}\r\n`.replaceAll(/\r?\n/g, "\r\n"), undefined, item);

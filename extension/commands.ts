@@ -9,7 +9,7 @@ import { sameGroup } from "./config";
 import { diagnose } from "./diagnose";
 import { openChat, openEndpoint, showApiKey } from "./endpoint";
 import { localFolders, pickFolder } from "./folders";
-import { evaluate } from "./evaluating";
+import { evaluate, openReport } from "./evaluating";
 import { installBicep, installWay, OUTSIDE } from "./bicep";
 import { showCommands } from "./listing";
 import { describe, say, showFailure, waitedFor, type Way } from "./messages";
@@ -104,6 +104,8 @@ export function registerCommands(rooms: Rooms, manifest: unknown): readonly vsco
 function waysOn(id: string, error: unknown, folder: vscode.WorkspaceFolder): readonly Way[] {
   if (error instanceof Refusal && error.failure.code === OUTSIDE) return [installWay(folder)];
   if (!STARTING.includes(id) || !(error instanceof Refusal)) return [];
+  const { document } = error.failure;
+  if (document !== null) return [{ title: vscode.l10n.t("Open report"), go: () => openReport(document), leads: true }];
   const lead = (command: string) => async (): Promise<void> => { await vscode.commands.executeCommand(command, folder); };
   if (error.failure.code === "NoBaseModel") {
     return [

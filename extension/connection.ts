@@ -85,7 +85,7 @@ export class Connection {
         return Promise.resolve({ reader: child.stdout.pipe(frames), writer: child.stdin, detached: true });
       },
       {
-        documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }, { scheme: "file", pattern: "**/infra/provision/*.bicep" }],
+        documentSelector: [{ scheme: "file", pattern: "**/infra/**/*.json" }, { scheme: "file", pattern: "**/infra/provision/*.bicep" }, { scheme: "file", pattern: "**/infra/**/*.bicepparam" }],
         // The sentences of LSP's own messages are put into the person's language on the other side: they have no keys there.
         initializationOptions: { catalogue: vscode.l10n.bundle ?? {}, tellsSyntax: true, tellsSchema: true },
         middleware: {

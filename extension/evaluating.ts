@@ -41,7 +41,7 @@ export async function evaluate(rooms: Rooms, folder: vscode.WorkspaceFolder): Pr
   await offerNext(done);
 }
 
-async function openReport(file: string): Promise<void> {
+export async function openReport(file: string): Promise<void> {
   const uri = vscode.Uri.file(file);
   // VS Code's own Markdown extension renders it; where somebody has switched that off, the text is as readable.
   if (vscode.extensions.getExtension("vscode.markdown-language-features") !== undefined) await vscode.commands.executeCommand("markdown.showPreview", uri);

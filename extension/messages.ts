@@ -16,10 +16,11 @@ export function moment(iso: string, part: "whole" | "time" = "whole"): string {
   return part === "time" ? at.toLocaleTimeString(vscode.env.language) : at.toLocaleString(vscode.env.language);
 }
 
-/** Another way on from a failure: a button, and what it does. */
+/** Another way on from a failure: a button, and what it does. `leads`: it tells more of it than the log. */
 export interface Way {
   readonly title: string;
   readonly go: () => Promise<void> | void;
+  readonly leads?: boolean;
 }
 
 /** Writes a failure into the log and shows it, with its suggestion. Leaving something is not a failure. `ways`: where more is told of
@@ -60,8 +61,10 @@ const ROOM = 2;
 
 /** The log is one more way on: a button where there is room for it, else a link in the text. */
 export async function offerLog(show: Show, message: string, log: vscode.LogOutputChannel, ways: readonly Way[] = []): Promise<void> {
-  if (ways.length < ROOM) await offer(show, message, [{ title: vscode.l10n.t("Show log"), go: () => { log.show(); } }, ...ways]);
-  else await offer(show, withLog(message), ways);
+  const [leading, further] = [true, false].map((wanted) => ways.filter(({ leads }) => (leads ?? false) === wanted));
+  const showLog: Way = { title: vscode.l10n.t("Show log"), go: () => { log.show(); } };
+  if (ways.length < ROOM) await offer(show, message, [...(leading ?? []), showLog, ...(further ?? [])]);
+  else await offer(show, withLog(message), [...(leading ?? []), ...(further ?? [])]);
 }
 
 /** With a link to the log, which a notification shows as one. */

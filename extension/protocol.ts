@@ -234,6 +234,8 @@ export interface CiInit {
   readonly fate: "created" | "replaced" | "unchanged";
   readonly environment: string;
   readonly variables: readonly CiVariable[];
+  readonly credential: string;
+  readonly repository: string | null;
   readonly commands: readonly string[];
 }
 
@@ -910,6 +912,7 @@ export interface Failure {
   readonly detail: string | null;
   readonly problems: readonly FileProblem[];
   readonly restored: number | null;
+  readonly document: string | null;
 }
 
 export interface Methods {

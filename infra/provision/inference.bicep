@@ -1522,10 +1522,15 @@ class Exchange:
         server = self._container.tried
         if self.course.state != "checked" or server is None:
             return refusal(409, "NotChecked", "no release waits to take over")
+        allowed = seconds_of("SLIPWAY_HANDED_SECONDS", HANDED_SECONDS)
         self._asked += 1
         try:
-            reply = await server.ask(asked.method, path, body=body, seconds=HANDED_SECONDS)
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
+            reply = await server.ask(asked.method, path, body=body, seconds=allowed)
+        except TimeoutError:
+            return refusal(
+                504, "TooSlow", f"the release that waits to take over has not answered within {allowed:.0f} s"
+            )
+        except (OSError, EOFError, ValueError) as error:
             return refusal(503, "NoAnswer", f"the release that waits to take over does not answer: {error}")
         finally:
             self._asked -= 1

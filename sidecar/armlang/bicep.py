@@ -78,7 +78,7 @@ def statements_of(name: str, source: str, reader: Reader) -> Statements:
         unit.report.add(symbol.at, OUTSIDE, what="what only a deployment knows, in a parameters file")
     metadata = unit.places.names.values["metadata"]
     if not metadata and not unit.findings():
-        unit.report.add(t.Place(1, 1), "#using")
+        unit.report.add(t.Place(1, 1), "BCP261")
     if found := unit.findings():
         raise Refused(list(dict.fromkeys(found)))
     values = [

@@ -78,7 +78,7 @@ def _faults(node: t.Node, environ: Mapping[str, str]) -> list[Fault]:
         if not isinstance(named, str):
             found.append(Fault(call.arguments[0].at, "BCP032"))
         elif named not in environ and len(call.arguments) < 2:
-            found.append(Fault(call.at, "#variable", variable=named))
+            found.append(Fault(call.at, "BCP338#variable", variable=named))
     return found
 
 
@@ -113,8 +113,8 @@ class _Evaluating:
     def fault(self, each: Statement, error: Exception) -> Fault:
         """Of the value that was evaluated last. Words of an error may repeat what a variable holds, or what was made of it."""
         if self._read:
-            return Fault(each.node.at, "#value#hidden", variables=", ".join(self._read))
-        return Fault(each.node.at, "#value", problem=error)
+            return Fault(each.node.at, "BCP338#hidden", variables=", ".join(self._read))
+        return Fault(each.node.at, "BCP338", problem=error)
 
     def _named(self, name: str) -> object:
         copied = self._copies.get(name)

@@ -16,6 +16,8 @@ def wrong_schema(schema: dict[str, Any]) -> str | None:
         validator_for(schema, default=Draft202012Validator).check_schema(schema)
     except SchemaError as error:
         return str(error.message)
+    except (OverflowError, RecursionError) as error:  # of a pattern in it, or of itself
+        return str(error)
     return None
 
 

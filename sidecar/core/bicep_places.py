@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from sidecar.words.text import Text
 NAMING = ("SLIPWAY_BICEP_PATH", "AZD_BICEP_TOOL_PATH")
 """Variables that name one; the first is VS Code's setting slipway.bicep.path."""
 SETTING = "slipway.bicep.path"
-NAMES = ("bicep", "bicep.exe")
 
 
-def bicep_cli(environ: Mapping[str, str]) -> Path | None:
+def program(system: str) -> str:
+    """What the CLI is called on a system (as `sys.platform` names it). Another's may be on `PATH` too, and does not run."""
+    return "bicep.exe" if system == "win32" else "bicep"
+
+
+def bicep_cli(environ: Mapping[str, str], system: str = sys.platform) -> Path | None:
     """None where there is none. Raises TemplateError for a named one that is not there: another is not taken in its place."""
     for variable in NAMING:
         named = environ.get(variable, "").strip()
@@ -32,18 +37,20 @@ def bicep_cli(environ: Mapping[str, str]) -> Path | None:
             Text("Correct {name}, or empty it.", name=told),
             code="BicepCliMissing",
         )
-    return next((each for each in _places(environ) if each.is_file()), None)
+    return next((each for each in _places(environ, program(system)) if each.is_file()), None)
 
 
-def _places(environ: Mapping[str, str]) -> Iterator[Path]:
+def _places(environ: Mapping[str, str], name: str) -> Iterator[Path]:
     for folder in environ.get("PATH", "").split(os.pathsep):
-        if os.path.isabs(folder):  # not what lies in the folder that the command was begun in
-            yield from (each for name in NAMES if _runs(each := Path(folder) / name))
+        if os.path.isabs(folder) and _runs(
+            Path(folder) / name
+        ):  # not what lies in the folder that the command was begun in
+            yield Path(folder) / name
     home = Path(environ.get("HOME") or environ.get("USERPROFILE") or os.devnull)
     for variable, own in (("AZURE_CONFIG_DIR", ".azure"), ("AZD_CONFIG_DIR", ".azd")):
         folder = environ.get(variable)
-        yield from ((Path(folder) if folder else home / own) / "bin" / name for name in NAMES)
-    yield from (folder / name for folder in reversed(kept(environ)) for name in NAMES)
+        yield (Path(folder) if folder else home / own) / "bin" / name
+    yield from (each / name for each in reversed(kept(environ)))
 
 
 def kept(environ: Mapping[str, str]) -> list[Path]:

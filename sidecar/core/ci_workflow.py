@@ -25,6 +25,11 @@ ENVIRONMENT = "slipway"
 ISSUER = "https://token.actions.githubusercontent.com"
 AUDIENCE = "api://AzureADTokenExchange"
 
+CREDENTIAL = ".github/slipway-credential.json"
+"""Which of GitHub's tokens are the pipeline's own, for Azure's CLI: as a file, since shells differ in how they quote JSON."""
+
+UNKNOWN = "OWNER/REPOSITORY"
+
 CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2"
 PYTHON = "actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0"
 LOGIN = "azure/login@a457da9ea143d694b1b9c7c869ebb04ebe844ef5 # v2.3.0"
@@ -70,11 +75,7 @@ def write_workflow(workspace: Workspace, branch: str) -> Written:
     file = f"{FOLDER}/{name}.yml"
     target = top / file
     if not target.parent.resolve().is_relative_to(top.resolve()) or target.is_symlink():
-        raise WorkspaceError(
-            Text("{path} is a link, or lies behind one that leads out of the project: it is left alone.", path=file),
-            Text("Put a plain file or folder there, then try again."),
-            code="LinkedFile",
-        )
+        raise _linked(file)
     wanted, there = workflow(inner, branch, name), target.exists()
     fate: CiFate = "created"
     if there:
@@ -86,9 +87,34 @@ def write_workflow(workspace: Workspace, branch: str) -> Written:
                 code="WorkflowEdited",
             )
         fate = "unchanged" if found.replace("\r\n", "\n") == wanted else "replaced"
+    repository = repository_of(remote_of(workspace.folder))
+    _put_credential(top, repository)
     if fate != "unchanged":
         write_atomically(target, wanted)
-    return Written(top, file, fate, repository_of(remote_of(workspace.folder)))
+    return Written(top, file, fate, repository)
+
+
+def _put_credential(top: Path, repository: str | None) -> None:
+    """One that somebody has edited stays: it may name what nobody here knows."""
+    target = top / CREDENTIAL
+    if target.is_symlink():
+        raise _linked(CREDENTIAL)
+    if not target.exists() or read_text(target, CREDENTIAL).replace("\r\n", "\n") == credential(None):
+        write_atomically(target, credential(repository))
+
+
+def credential(repository: str | None) -> str:
+    subject = f"repo:{repository or UNKNOWN}:environment:{ENVIRONMENT}"
+    said = {"name": "slipway", "issuer": ISSUER, "subject": subject, "audiences": [AUDIENCE]}
+    return json.dumps(said, indent=2) + "\n"
+
+
+def _linked(file: str) -> WorkspaceError:
+    return WorkspaceError(
+        Text("{path} is a link, or lies behind one that leads out of the project: it is left alone.", path=file),
+        Text("Put a plain file or folder there, then try again."),
+        code="LinkedFile",
+    )
 
 
 def _name(inner: str) -> str:
@@ -109,17 +135,15 @@ def repository_of(remote: str | None) -> str | None:
     return None if found is None else found[1]
 
 
-def commands(repository: str | None, subscription: str | None, group: str | None) -> list[str]:
-    """Of Azure's CLI: an application that is the pipeline, what it may do, and which of GitHub's tokens are its own. What nobody
-    here knows stands in capitals."""
-    subject = f"repo:{repository or 'OWNER/REPOSITORY'}:environment:{ENVIRONMENT}"
-    said = {"name": "slipway", "issuer": ISSUER, "subject": subject, "audiences": [AUDIENCE]}
+def commands(subscription: str | None, group: str | None) -> list[str]:
+    """Of Azure's CLI, in the repository's top, as every shell takes them (PowerShell's too): an application that is the pipeline,
+    what it may do, and which of GitHub's tokens are its own. What nobody here knows stands in capitals."""
     scope = f"/subscriptions/{subscription or 'SUBSCRIPTION_ID'}/resourceGroups/{group or 'RESOURCE_GROUP'}"
     return [
         "az ad app create --display-name slipway-pipeline --query appId --output tsv",
         "az ad sp create --id APP_ID",
         f"az role assignment create --assignee APP_ID --role Contributor --scope {scope}",
-        f"az ad app federated-credential create --id APP_ID --parameters '{json.dumps(said)}'",
+        f"az ad app federated-credential create --id APP_ID --parameters {CREDENTIAL}",
     ]
 
 

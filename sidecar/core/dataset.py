@@ -160,6 +160,8 @@ def _documents(text: str) -> Iterator[tuple[int, object]]:
             yield number, json.loads(line)
         except json.JSONDecodeError as error:
             yield number, _Wrong(Text("This is no JSON: {problem}", problem=error.msg))
+        except RecursionError as error:
+            yield number, _Wrong(Text("This is no JSON: {problem}", problem=error))
 
 
 def _listed(text: str) -> Iterator[tuple[int, object]]:
@@ -182,6 +184,9 @@ def _listed(text: str) -> Iterator[tuple[int, object]]:
         except json.JSONDecodeError as error:
             wrong = line + text.count("\n", counted, error.pos)
             yield wrong, _Wrong(Text("This is no JSON: {problem}", problem=error.msg))
+            return
+        except RecursionError as error:
+            yield line, _Wrong(Text("This is no JSON: {problem}", problem=error))
             return
         yield line, document
         first = False
@@ -319,7 +324,7 @@ def _regex(row: Mapping[str, Any]) -> str | None:
     pattern = _optional(row, "regex")
     try:
         re.compile(pattern or "")
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise _Wrong(Text("regex is no regular expression: {problem}", problem=error)) from error
     return pattern
 

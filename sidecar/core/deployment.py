@@ -5,17 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from sidecar.armlang.copies import loops_of, turns
+from sidecar.armlang.expression_syntax import is_expression
 from sidecar.armlang.expressions import Scope, evaluate
 from sidecar.armlang.values import ExpressionError
-from sidecar.core.app_choice import APP, ENVIRONMENT, MODULE, SHARE, Candidate, apps_elsewhere, chosen, with_modules
+from sidecar.core.app_choice import ACCOUNT, APP, ENVIRONMENT, SHARE, STORAGE, Candidate, chosen
+from sidecar.core.declared import Declared, GroupFacts, Json, declared, keyed, path_of, switch_of
+from sidecar.core.masking import MARK
 from sidecar.words.errors import TemplateError
 from sidecar.words.text import Text
 
 Template = dict[str, object]
+LOGS = "microsoft.operationalinsights/workspaces"
+SWITCHES = {
+    ACCOUNT: "createStorageAccount",
+    SHARE: "createFileShare",
+    LOGS: "createLogAnalytics",
+    ENVIRONMENT: "createEnvironment",
+    STORAGE: "createEnvironmentStorage",
+    APP: "createApp",
+}
+"""The parameter of the shipped template that says whether a resource is made or referred to."""
+_SWITCHED = frozenset(each.lower() for each in SWITCHES.values())
 
 _SECURE = {"securestring", "secureobject"}
 _HIDING = {"string": "securestring", "object": "secureObject"}
@@ -106,17 +121,17 @@ def deployment_name(template: Template, parameters: dict[str, dict[str, object]]
 
 @dataclass(frozen=True)
 class Stated:
-    """A resource that the template itself makes: not an existing one, not a nested deployment, not one of a loop."""
+    """A resource that the template makes, itself, in a module or in a loop: not an existing one, not a nested deployment."""
 
     key: str
-    """Its symbolic name, or its number in a plain list."""
+    """The way to it, by symbolic names or numbers in a plain list: `part/app` in a module, `many[1]` of a loop."""
     kind: str
     """The type in lower case."""
     name: str
     id: str
     api_version: str
     switch: str | None
-    """The parameter that alone is its condition; None: always made, or by another condition."""
+    """The parameter that alone is its condition, in lower case; None: always made, or by another condition."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +146,12 @@ class Planned:
     profiles: tuple[dict[str, object], ...] = ()
     """Workload profiles as the environment's resource states them."""
     opaque: tuple[str, ...] = ()
-    """Resources that can't be looked for here, by their keys: nested deployments, loops, extensions of other scopes."""
+    """Resources that are not looked for here, by their keys: of another scope, with a name that is known later, and of other
+    types than ours in modules and loops."""
     share_quota: int | None = None
     """Of the file share, in GiB, where the template states one."""
-
-
-@dataclass(frozen=True)
-class GroupFacts:
-    """What ARM knows about the scope of a deployment before it starts."""
-
-    subscription_id: str
-    tenant_id: str
-    name: str
-    id: str
-    location: str
+    new_each_time: tuple[str, ...] = ()
+    """Types, in lower case, of resources that each deployment makes under a name by chance."""
 
 
 def plan_names(
@@ -155,47 +162,40 @@ def plan_names(
 
     Raises TemplateError for a name that can't be evaluated, and for several apps of which none is known to be ours; of other
     values those that only ARM knows are left out."""
-    scope = _scope(template, parameters, group)
     found: dict[str, list[Candidate]] = {}
     stated: list[Stated] = []
     opaque: list[str] = []
-    resources = _keyed_resources(template)
+    elsewhere: list[str] = []
     try:
-        for key, resource in resources.items():
-            kind = str(resource["type"]).lower()
-            if resource.get("existing") is True or _never(resource.get("condition", True), scope):
-                continue
-            if kind == MODULE or "copy" in resource or "scope" in resource:
-                opaque.append(key)
-                continue
-            name = str(evaluate(resource["name"], scope))
-            told = resource.get("properties", {}) if kind in (APP, ENVIRONMENT, SHARE) else dict[str, object]()
-            found.setdefault(kind, []).append(Candidate(key, name, cast("dict[str, object]", _known(told, scope))))
-            stated.append(
-                Stated(
-                    key,
-                    kind,
-                    name,
-                    f"{group.id}/providers/{_path(str(resource['type']), name)}",
-                    str(resource.get("apiVersion", "")),
-                    _switch(resource.get("condition")),
-                )
-            )
+        everything, scope = declared(template, parameters, group, _SWITCHED)
     except ExpressionError as error:
         raise TemplateError(
             Text("The template's names can't be evaluated: {problem}", problem=error),
             Text("Correct the expression in the Bicep file."),
         ) from error
-    hidden = {key: resources[key] for key in opaque}
-
-    def inner(template: Mapping[str, object], given: Mapping[str, object]) -> Scope:
-        known = {name: {"value": value} for name, value in given.items() if value is not None}
-        return _scope(dict(template), known, group)
-
-    elsewhere = list(apps_elsewhere(hidden, scope, inner))
-    following = with_modules(scope, hidden, inner)
+    # Where nothing tells which is ours, the template's own come first.
+    for each in sorted(everything, key=lambda one: one.key.count("/")):
+        # Of what modules and loops make beside the types of ours, ARM tells what becomes: a person's changes of it are deployed.
+        left = each.kind not in SWITCHES and not _is_plain(each.key)
+        if each.where != "here" or each.name is None or left:
+            opaque += [re.sub(r"\[\d+\]", "", each.key)] if each.where != "elsewhere" else []
+            elsewhere += [each.name or each.key] if each.kind == APP else []
+            continue
+        told = each.resource.get("properties", {}) if each.kind in (APP, ENVIRONMENT, SHARE) else dict[str, object]()
+        known = cast("dict[str, object]", _known(told, each.scope))
+        found.setdefault(each.kind, []).append(Candidate(each.key, each.name, known))
+        stated.append(
+            Stated(
+                each.key,
+                each.kind,
+                each.name,
+                f"{group.id}/providers/{path_of(str(each.resource['type']), each.name)}",
+                str(each.resource.get("apiVersion", "")),
+                switch_of(each.resource.get("condition")) if _is_plain(each.key) else None,
+            )
+        )
     outputs = cast("dict[str, object]", template.get("outputs") or {})
-    ours = chosen(found, elsewhere, outputs, lambda value: _unless_known(value, following), app)
+    ours = chosen(found, elsewhere, outputs, lambda value: _unless_known(value, scope), app)
     properties = {kind: each.properties for kind, each in ours.items()}
     own, quota = properties.get(APP, {}), properties.get(SHARE, {}).get("shareQuota")
     profile, profiles = own.get("workloadProfileName"), properties.get(ENVIRONMENT, {}).get("workloadProfiles")
@@ -205,9 +205,43 @@ def plan_names(
         tuple(stated),
         None if profile is None else str(profile),
         tuple(cast("list[dict[str, object]]", profiles or [])),
-        tuple(opaque),
+        tuple(dict.fromkeys(opaque)),
         quota if isinstance(quota, int) else None,
+        tuple(each.kind for each in everything if each.by_chance and each.where != "elsewhere"),
     )
+
+
+def built(
+    template: Template, parameters: Mapping[str, Json], shown: Mapping[str, Json], group: GroupFacts
+) -> Iterator[tuple[str, str]]:
+    """Texts that the template makes of the parameters, each with what it makes of them as they are shown: a value may be in the
+    middle of a word there."""
+    try:
+        real, masked = (declared(template, each, group, _SWITCHED)[0] for each in (parameters, shown))
+    except ExpressionError:
+        return  # the names can't be made of what is shown
+    others = {each.key: each for each in masked}
+    for each in real:
+        if each.key in others:
+            other = others[each.key]
+            yield from _differing(_known(_body(each), each.scope), _known(_body(other), other.scope))
+
+
+def _body(each: Declared) -> Json:
+    return {name: part for name, part in each.resource.items() if name not in ("copy", "condition", "dependsOn")}
+
+
+def _differing(real: object, shown: object) -> Iterator[tuple[str, str]]:
+    if isinstance(real, str) and isinstance(shown, str):
+        if real != shown and MARK in shown:  # a digest of it shows nothing
+            yield real, shown
+    elif isinstance(real, dict) and isinstance(shown, dict):
+        others = cast("dict[str, object]", shown)
+        for key, each in cast("dict[str, object]", real).items():
+            yield from _differing(each, others.get(key))
+    elif isinstance(real, list) and isinstance(shown, list):
+        for one, other in zip(cast("list[object]", real), cast("list[object]", shown), strict=False):
+            yield from _differing(one, other)
 
 
 def _unless_known(value: object, scope: Scope) -> object:
@@ -215,22 +249,71 @@ def _unless_known(value: object, scope: Scope) -> object:
     return None if found is _UNKNOWN else found
 
 
-def referring(template: Template, keys: Collection[str]) -> Template:
-    """The template with these resources referred to in place of made: nothing of theirs is written, their values can be read."""
-    resources = _keyed_resources(template)
-    if not keys:
+def _is_plain(key: str) -> bool:
+    """Whether it is the template's own, and of no loop."""
+    return "/" not in key and "[" not in key
+
+
+def referring(template: Template, there: Mapping[str, str]) -> Template:
+    """The template with these resources, by key, referred to in place of made: nothing of theirs is written, their values can be
+    read. One of a loop is told by its name: the others of it are made."""
+    if not there:
         return template
+    wanted: dict[str, list[_Way]] = {}
+    for key, name in there.items():
+        first, _, rest = key.partition("/")
+        own, turn, _ = first.partition("[")
+        wanted.setdefault(own, []).append((rest, name, bool(turn)))
+    return _referring(template, wanted)
+
+
+_Way = tuple[str, str, bool]
+"""The rest of the way to a resource, its name, and whether it, or a module around it, is one of a loop."""
+
+
+def _referring(template: Template, there: Mapping[str, Sequence[_Way]]) -> Template:
+    symbolic = isinstance(template.get("resources"), dict)
+    whole = {key for key, ways in there.items() if any(not rest and not looped for rest, _, looped in ways)}
     changed: dict[str, dict[str, object]] = {}
-    for key, resource in resources.items():
-        if key not in keys:
-            changed[key] = _without_dependencies(resource, keys)
-        elif isinstance(template["resources"], dict):
+    for key, resource in cast("dict[str, dict[str, object]]", keyed(template.get("resources"))).items():
+        ways = there.get(key, ())
+        if key in whole:
             kept = {name: resource[name] for name in ("type", "apiVersion", "name") if name in resource}
-            changed[key] = {"existing": True, **kept}
-        else:
-            changed[key] = {**resource, "condition": False}
-    symbolic = isinstance(template["resources"], dict)
+            changed[key] = {"existing": True, **kept} if symbolic else {**resource, "condition": False}
+            continue
+        made = _without_dependencies(resource, whole)
+        names = sorted({name for rest, name, _ in ways if not rest})
+        changed[key] = _but(made, names) if names else _within(made, ways)
     return {**template, "resources": changed if symbolic else list(changed.values())}
+
+
+def _within(module: dict[str, object], ways: Sequence[_Way]) -> dict[str, object]:
+    """The module with these of its resources referred to."""
+    if not ways:
+        return module
+    inner: dict[str, list[_Way]] = {}
+    for rest, name, looped in ways:
+        first, _, further = rest.partition("/")
+        own, turn, _ = first.partition("[")
+        inner.setdefault(own, []).append((further, name, looped or bool(turn)))
+    properties = cast("dict[str, object]", module["properties"])
+    template = _referring(cast("Template", properties["template"]), inner)
+    return {**module, "properties": {**properties, "template": template}}
+
+
+def _but(resource: dict[str, object], names: Sequence[str]) -> dict[str, object]:
+    """Made under its condition, but not where it has one of these names."""
+    condition, name = resource.get("condition", True), str(resource["name"])
+    told = name[1:-1] if is_expression(name) else _quoted(name.removeprefix("["))
+    before = (
+        condition[1:-1] if isinstance(condition, str) and is_expression(condition) else f"{str(condition).lower()}()"
+    )
+    known = ", ".join(_quoted(each.lower()) for each in names)
+    return {**resource, "condition": f"[and({before}, not(contains(createArray({known}), toLower({told}))))]"}
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _without_dependencies(resource: dict[str, object], keys: Collection[str]) -> dict[str, object]:
@@ -241,43 +324,16 @@ def _without_dependencies(resource: dict[str, object], keys: Collection[str]) ->
     return {**resource, "dependsOn": [each for each in cast("list[object]", needs) if each not in keys]}
 
 
-def _path(kind: str, name: str) -> str:
-    """`Microsoft.A/b/c` and `x/y` as the end of an id: `Microsoft.A/b/x/c/y`."""
-    namespace, *types = kind.split("/")
-    return "/".join([namespace, *(part for pair in zip(types, name.split("/"), strict=False) for part in pair)])
-
-
-def _id(group: GroupFacts, parts: list[str]) -> str:
-    """As resourceId() puts it together: subscription and group may stand before the type."""
-    at = next((place for place, each in enumerate(parts) if "/" in each), 0)
-    before, kind, names = parts[:at], parts[at], "/".join(parts[at + 1 :])
-    subscription = before[-2] if len(before) > 1 else group.subscription_id
-    name = before[-1] if before else group.name
-    return f"/subscriptions/{subscription}/resourceGroups/{name}/providers/{_path(kind, names)}"
-
-
-def _switch(condition: object) -> str | None:
-    found = re.fullmatch(r"\[parameters\('(\w+)'\)\]", condition) if isinstance(condition, str) else None
-    return None if found is None else found[1]
-
-
-def _never(condition: object, scope: Scope) -> bool:
-    """Whether a condition other than a switch is known to be false."""
-    if _switch(condition) is not None:
-        return False
-    try:
-        return evaluate(condition, scope) is False
-    except ExpressionError:
-        return False
-
-
 _UNKNOWN = object()
 
 
 def _known(value: object, scope: Scope) -> object:
     """`value` evaluated. What only ARM can evaluate (reference(), listKeys()) is left out, and with it the list it stands in."""
     if isinstance(value, dict):
-        parts = {name: _known(part, scope) for name, part in cast("dict[str, object]", value).items()}
+        held = cast("dict[str, object]", value)
+        loops = loops_of(held)
+        parts = {name: _known(part, scope) for name, part in held.items() if loops is None or name != "copy"}
+        parts |= {str(loop["name"]): _looped(loop, scope) for loop in loops or ()}
         return {name: part for name, part in parts.items() if part is not _UNKNOWN}
     if isinstance(value, list):
         items = [_known(part, scope) for part in cast("list[object]", value)]
@@ -288,40 +344,10 @@ def _known(value: object, scope: Scope) -> object:
         return _UNKNOWN
 
 
-def _keyed_resources(template: Template) -> dict[str, dict[str, object]]:
-    """Symbolic names (languageVersion 2.0), or the numbers in a plain list."""
-    resources = template.get("resources", [])
-    if isinstance(resources, dict):
-        return cast("dict[str, dict[str, object]]", resources)
-    return {str(number): each for number, each in enumerate(cast("list[dict[str, object]]", resources))}
-
-
-def _scope(template: Template, parameters: dict[str, dict[str, object]], group: GroupFacts) -> Scope:
-    declared = cast("dict[str, dict[str, object]]", template.get("parameters", {}))
-    variables = cast("dict[str, object]", template.get("variables", {}))
-
-    def parameter(name: str) -> object:
-        known = {each.lower(): each for each in declared}
-        real = known[name.lower()]
-        if real in parameters:
-            if "reference" in parameters[real]:
-                raise ExpressionError(f"The value of the parameter '{real}' is a key vault's secret.")
-            return parameters[real]["value"]
-        return evaluate(declared[real].get("defaultValue"), scope)
-
-    def variable(name: str) -> object:
-        known = {each.lower(): each for each in variables}
-        return evaluate(variables[known[name.lower()]], scope)
-
-    functions: dict[str, Callable[..., object]] = {
-        "resourcegroup": lambda: {"id": group.id, "name": group.name, "location": group.location},
-        "subscription": lambda: {
-            "id": f"/subscriptions/{group.subscription_id}",
-            "subscriptionId": group.subscription_id,
-            "tenantId": group.tenant_id,
-        },
-        "newguid": lambda: "00000000-0000-0000-0000-000000000000",
-        "resourceid": lambda *parts: _id(group, [str(each) for each in parts]),
-    }
-    scope = Scope(parameter, variable, functions)
-    return scope
+def _looped(loop: Mapping[str, object], scope: Scope) -> object:
+    """A list of a property loop's."""
+    count = _known(loop.get("count"), scope)
+    if not isinstance(count, int):
+        return _UNKNOWN
+    items = [_known(loop["input"], each) for each in turns(loop, scope, count)]
+    return _UNKNOWN if any(item is _UNKNOWN for item in items) else items

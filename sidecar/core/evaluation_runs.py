@@ -100,12 +100,15 @@ def _stands(run: Run) -> bool:
     return isinstance(said, dict) and cast("dict[str, Any]", said).get("met") is True
 
 
-def begun(workspace: Workspace, key: str, head: Mapping[str, Any], *, anew: bool) -> Run:
-    """The run of this key that was cut off, or a new one. `anew`: a new one in any case."""
-    if not anew:
-        for each in runs(workspace):
-            if each.key == key and not each.finished:
-                return each
+def begun(workspace: Workspace, key: str, head: Mapping[str, Any], *, anew: bool, passed: bool = False) -> Run:
+    """The run of this key that was cut off, or a new one. `anew`: a new one in any case. `passed`: also the last one, by which a
+    gate has let pass: what asked was cut off after that."""
+    mine = [] if anew else [each for each in runs(workspace) if each.key == key]
+    for each in mine:
+        if not each.finished:
+            return each
+    if passed and mine and "gate" in mine[0].head and _stands(mine[0]):
+        return mine[0]
     around = workspace.folder / FOLDER
     around.mkdir(parents=True, exist_ok=True)
     if not (around / ".gitignore").exists():

@@ -40,6 +40,19 @@ class Span(NamedTuple):
         return self.start <= offset <= self.end
 
 
+def span_at(text: str, line: int, column: int, length: int) -> Span:
+    """Of line and column, from 1; within the text."""
+    starts = [0, *(each.end() for each in re.finditer(r"\r\n|\n|\r", text))]
+    start = min(starts[min(line, len(starts)) - 1] + column - 1, len(text))
+    return Span(start, min(start + length, len(text)))
+
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """From 1."""
+    ends = [each.end() for each in re.finditer(r"\r\n|\n|\r", text[:offset])]
+    return len(ends) + 1, offset - (ends[-1] if ends else 0) + 1
+
+
 @dataclass(frozen=True)
 class Member:
     """`colon`: its end, where there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import cast
@@ -9,10 +10,11 @@ from typing import cast
 from sidecar.words.errors import SlipwayError
 from sidecar.words.text import Text
 
+MARK = "‹"
+"""Before the name that stands in a value's place."""
 SHORTEST = 4
-"""Characters of a value that is masked within a text: shorter ones stand in everything, and are where they are all of it."""
-QUOTES = "\"'`"
-"""How sentences and documents quote a value."""
+"""Characters of a value that is masked wherever it stands: shorter ones stand in everything, and are where they are a word of
+their own."""
 
 
 class Mask:
@@ -25,18 +27,14 @@ class Mask:
                 found.setdefault(held, name)
             for each in _texts(values.get(parameter)):
                 found.setdefault(each, next(iter(variables)))
-        every = {value: f"‹{name}›" for value, name in found.items() if len(value) >= SHORTEST}
-        self._shown = sorted(every.items(), key=lambda each: -len(each[0]))
-        self._whole = {value: f"‹{name}›" for value, name in found.items() if 0 < len(value) < SHORTEST}
+        self._shown = {value: f"{MARK}{name}›" for value, name in found.items() if value}
+        self._pattern: re.Pattern[str] | None = None
 
     def learn(self, stated: object, there: object) -> None:
         """What is there in place of what is hidden is hidden too: it may be what a variable held before."""
         if isinstance(stated, str):
-            if self.said(stated) != stated and isinstance(there, str) and len(there) >= SHORTEST:
-                self._shown.append((there, self.said(stated)))
-                self._shown.sort(key=lambda each: -len(each[0]))
-            elif self.said(stated) != stated and isinstance(there, str) and there:
-                self._whole[there] = self.said(stated)
+            if self.said(stated) != stated and isinstance(there, str) and there:
+                self.know(there, self.said(stated))
         elif isinstance(stated, dict) and isinstance(there, dict):
             held = cast("dict[str, object]", there)
             for key, each in cast("dict[str, object]", stated).items():
@@ -46,18 +44,22 @@ class Mask:
             for place, each in enumerate(cast("list[object]", stated)):
                 self.learn(each, _alike(each, items, place))
 
+    def know(self, value: str, shown: str) -> None:
+        """What is shown in a value's place, where that is not known already."""
+        if value:
+            self._shown.setdefault(value, shown)
+            self._pattern = None
+
     def __bool__(self) -> bool:
-        return bool(self._shown or self._whole)
+        return bool(self._shown)
 
     def said(self, text: str) -> str:
-        if text in self._whole:
-            return self._whole[text]
-        for value, shown in self._whole.items():
-            for quote in QUOTES:
-                text = text.replace(f"{quote}{value}{quote}", f"{quote}{shown}{quote}")
-        for value, shown in self._shown:
-            text = text.replace(value, shown)
-        return text
+        """In one go: what is shown in a value's place is not looked through again."""
+        if not self._shown:
+            return text
+        if self._pattern is None:
+            self._pattern = re.compile("|".join(map(_looked_for, sorted(self._shown, key=lambda each: -len(each)))))
+        return self._pattern.sub(lambda found: self._shown[found[0]], text)
 
     def text(self, text: Text) -> Text:
         if not self:
@@ -76,6 +78,11 @@ class Mask:
             return value
         masked = self.said(str(value))
         return value if masked == str(value) else masked
+
+
+def _looked_for(value: str) -> str:
+    escaped = re.escape(value)
+    return escaped if len(value) >= SHORTEST else rf"(?<![^\W_]){escaped}(?![^\W_])"
 
 
 def _alike(wanted: object, items: list[object], place: int) -> object:

@@ -37,14 +37,7 @@ def wrong_form(name: str, entry: object) -> tuple[str, Text] | None:
         return "InvalidParameter", Text('The parameter {name} needs an object with a "value".', name=name)
     known = cast("dict[str, object]", entry)
     if "reference" in known:
-        return (
-            "KeyVaultReference",
-            Text(
-                "{name} refers to a secret of a key vault (reference): such parameters are not read here. Write the value, "
-                "or deploy this file with az deployment group create.",
-                name=name,
-            ),
-        )
+        return _wrong_reference(name, known)
     if "expression" in known:
         return (
             "ParameterExpression",
@@ -57,6 +50,33 @@ def wrong_form(name: str, entry: object) -> tuple[str, Text] | None:
         shown = value if isinstance(value, str) else name
         return "Placeholder", Text("{value} is a placeholder: write the real name, or null.", value=shown)
     return None
+
+
+_VAULT = re.compile(
+    r"/subscriptions/[^/<>]+/resourceGroups/[^/<>]+/providers/Microsoft\.KeyVault/vaults/[^/<>]+", re.IGNORECASE
+)
+
+
+def _wrong_reference(name: str, entry: dict[str, object]) -> tuple[str, Text] | None:
+    """As ARM takes one to a secret of a key vault, which only ARM reads."""
+    reference = _object(entry["reference"])
+    vault, secret = _object(reference.get("keyVault")).get("id"), reference.get("secretName")
+    for each in (vault, secret):
+        if is_placeholder(each):
+            return "Placeholder", Text("{value} is a placeholder: write the real name, or null.", value=each)
+    version = reference.get("secretVersion", "")
+    whole = isinstance(vault, str) and _VAULT.fullmatch(vault) and isinstance(secret, str) and secret
+    if whole and isinstance(version, str) and "value" not in entry:
+        return None
+    sentence = Text(
+        "{name} refers to no secret of a key vault: a reference has the vault's id (keyVault.id) and secretName, and no value.",
+        name=name,
+    )
+    return "InvalidParameter", sentence
+
+
+def _object(value: object) -> dict[str, object]:
+    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
 def refused(file: Path, shown: str, text: str, found: Sequence[tuple[str, str, Text]]) -> WorkspaceError:
@@ -79,7 +99,12 @@ def with_problems(problems: Sequence[Problem], code: str) -> WorkspaceError:
 
 
 def _problem(file: Path, shown: str, text: str, key: str, sentence: Text) -> Problem:
-    found = re.search(rf'"{re.escape(key)}"\s*:', text)
+    line, column = place_of(text, key)
+    return Problem(str(file), shown, line, column, sentence)
+
+
+def place_of(text: str, key: str) -> tuple[int, int]:
+    """Line and column of a key, from 1; of the first character where it does not stand there."""
+    found = re.search(rf'"{re.escape(key)}"\s*:', text, re.IGNORECASE)
     start = 0 if found is None else found.start()
-    line = text.count("\n", 0, start) + 1
-    return Problem(str(file), shown, line, start - text.rfind("\n", 0, start), sentence)
+    return text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from sidecar.armlang.bicep import statements_of
 from sidecar.armlang.bicep_params import ParametersFile, parameters_file
+from sidecar.armlang.bicep_params import Stated as StatedInBicep
 from sidecar.core.bicep_files import Folder
 from sidecar.core.compiling import problems_of
 from sidecar.core.deployment import VaultSecret
 from sidecar.core.jsonedit import strict
-from sidecar.core.parameter_forms import with_problems
+from sidecar.core.parameter_forms import place_of, with_problems, wrong_form
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace, finetuning_parameter_files, parameters_of, shown
 from sidecar.words.errors import WorkspaceError
@@ -104,21 +105,43 @@ def in_bicep(workspace: Workspace) -> bool:
     return any(_is_of_template(workspace, each) for each in files)
 
 
+def made_of(workspace: Workspace, file: Path, text: str, environ: Mapping[str, str]) -> ParametersFile:
+    """Of a file's text, saved or not. Raises Refused."""
+    return parameters_file(file.name, text, _reader(workspace, file), environ)
+
+
+def template_named(file: Path, made: ParametersFile) -> Path:
+    """The file that it is of."""
+    return Path(os.path.normpath(file.parent / made.using))
+
+
 def read_bicep(workspace: Workspace, file: Path, environ: Mapping[str, str]) -> ParametersFile:
     """Raises WorkspaceError, with places, for what is wrong in it, and for one of another template."""
     name = shown(workspace, file)
     try:
-        found = parameters_file(file.name, read_text(file, name), _reader(workspace, file), environ)
+        found = made_of(workspace, file, read_text(file, name), environ)
     except Refused as refused:
         raise _with_places(problems_of(refused.findings, file.parent), file, name) from refused
-    if not _same_file(file.parent / found.using, workspace.bicep_file):
+    if not _same_file(template_named(file, found), workspace.bicep_file):
         sentence = Text(
             "It is of the template {using}, but {template} is deployed.",
             using=found.using,
             template=shown(workspace, workspace.bicep_file),
         )
         raise _with_places((Problem(str(file), name, found.using_line, 1, sentence),), file, name)
+    wrong = [
+        Problem(str(file), name, each.line, each.column, sentence)
+        for each in found.stated
+        if (sentence := _placeholder(each)) is not None
+    ]
+    if wrong:
+        raise with_problems(wrong, "Placeholder")
     return found
+
+
+def _placeholder(stated: StatedInBicep) -> Text | None:
+    form = None if stated.variables or stated.reference else wrong_form(stated.name, {"value": stated.value})
+    return None if form is None else form[1]
 
 
 def _with_places(problems: tuple[Problem, ...], file: Path, name: str) -> WorkspaceError:
@@ -162,6 +185,20 @@ class Place:
     column: int
 
 
+def parameters_at(workspace: Workspace) -> Place | None:
+    """Where a parameter would be stated: at the template's path in Bicep's language, at the object parameters in JSON; None where
+    no file states any."""
+    files = parameter_files(workspace)[0]
+    if not files:
+        return None
+    file = files[-1]
+    text = read_text(file, shown(workspace, file))
+    if file.suffix == BICEP:
+        at = statements_of(file.name, text, _reader(workspace, file)).using_at
+        return Place(file, shown(workspace, file), at.line, at.column)
+    return Place(file, shown(workspace, file), *place_of(strict(text), "parameters"))
+
+
 def stated_at(workspace: Workspace, parameter: str) -> Place | None:
     """Where a parameter of Provision gets its value; None for one that is left to its default."""
     files = [*reversed(parameter_files(workspace)[0])]
@@ -177,9 +214,7 @@ def stated_at(workspace: Workspace, parameter: str) -> Place | None:
         stated = parameters_of(workspace, file)
         if not any(each is not None for name, each in stated.items() if name.lower() == parameter.lower()):
             continue
-        text = strict(read_text(file, shown(workspace, file)))
-        found = re.search(rf'"{re.escape(parameter)}"\s*:', text, re.IGNORECASE)
-        if found is not None:
-            line = text.count("\n", 0, found.start()) + 1
-            return Place(file, shown(workspace, file), line, found.start() - text.rfind("\n", 0, found.start()))
+        return Place(
+            file, shown(workspace, file), *place_of(strict(read_text(file, shown(workspace, file))), parameter)
+        )
     return None

@@ -12,8 +12,9 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from sidecar.core.deployment import VaultSecret
 from sidecar.core.jsonedit import strict, with_values
-from sidecar.core.parameter_forms import is_placeholder, refused, wrong_form
+from sidecar.core.parameter_forms import is_placeholder, place_of, refused, wrong_form
 from sidecar.core.textfile import read_text
 from sidecar.words.errors import WorkspaceError
 from sidecar.words.text import Text
@@ -231,6 +232,7 @@ def finetuning_parameter_files(workspace: Workspace) -> list[Path]:
 
 
 def parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
+    """Of a JSON file: values, and a VaultSecret for a reference to a key vault. Raises WorkspaceError, with places."""
     document = _read_object(workspace, file)
     parameters = document.get("parameters")
     if not isinstance(parameters, dict):
@@ -242,7 +244,14 @@ def parameters_of(workspace: Workspace, file: Path) -> dict[str, object]:
     wrong = [(name, *found) for name, entry in entries.items() if (found := wrong_form(name, entry)) is not None]
     if wrong:
         raise _misstated(workspace, file, wrong)
-    return {name: cast("dict[str, object]", entry)["value"] for name, entry in entries.items()}
+    return {name: _value_of(workspace, file, name, cast("dict[str, object]", entry)) for name, entry in entries.items()}
+
+
+def _value_of(workspace: Workspace, file: Path, name: str, entry: dict[str, object]) -> object:
+    if "reference" not in entry:
+        return entry["value"]
+    line, _ = place_of(strict(read_text(file, shown(workspace, file))), name)
+    return VaultSecret(cast("dict[str, object]", entry["reference"]), f"{shown(workspace, file)}:{line}")
 
 
 def _read_model(workspace: Workspace, file: Path, model: type[_M]) -> _M:

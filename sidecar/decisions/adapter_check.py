@@ -13,6 +13,7 @@ from sidecar.decisions.checks import Check, Unread, passed, unverified, warned
 from sidecar.decisions.model_facts import Adapter, Base, Broken, Json, Tensor, Tensors
 from sidecar.decisions.model_shape import Shape
 from sidecar.decisions.models_on_share import CUT_OFF, UNFINISHED
+from sidecar.decisions.rank_patterns import MOST_WAYS, ways
 from sidecar.decisions.tokenizer_check import unusable
 from sidecar.words.text import Text
 
@@ -157,6 +158,19 @@ def _by_config(config: Json, shape: Shape | None) -> Broken | None:
         return Broken(Text("it replaces the whole modules {names}", names=", ".join(others)))
     if config.get("bias", "none") != "none":
         return Broken(Text("it trains biases, which is not supported"))
+    return _by_patterns(config)
+
+
+def _by_patterns(config: Json) -> Broken | None:
+    """One that goes back and forth for ever would hold up everything: here too."""
+    for key in ("rank_pattern", "alpha_pattern"):
+        stated: object = config.get(key)
+        patterns = cast("dict[str, object]", stated) if isinstance(stated, dict) else {}
+        for pattern in patterns:
+            if ways(pattern) > MOST_WAYS:
+                return Broken(
+                    Text("its pattern {pattern} may match in too many ways to be tried", pattern=pattern[:80])
+                )
     return None
 
 

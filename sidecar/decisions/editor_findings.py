@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.core.deployment import Template
+from sidecar.core.deployment import Template, VaultSecret
 from sidecar.core.evaluation import misstated as misstated_evaluation
 from sidecar.core.last_read import LastRead
-from sidecar.core.located import Member, Span, Value
+from sidecar.core.located import Member, Span, Value, span_at
 from sidecar.core.parameter_forms import is_placeholder, wrong_form
 from sidecar.core.smoke import misstated as misstated_questions
 from sidecar.core.workspace import CONFIG_KEYS
@@ -22,6 +22,7 @@ from sidecar.decisions.profiles import DEFAULT_TYPE, PROFILE_TYPE
 from sidecar.decisions.provisioning import ACCOUNT, APP, SHARE
 from sidecar.decisions.stated_parameters import misstated
 from sidecar.words.nearest import nearest
+from sidecar.words.refused import Finding as BicepFinding
 from sidecar.words.text import Text
 
 
@@ -51,7 +52,7 @@ INSTANCES = "maximumInstanceCount"
 LOCATION = "location"
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONFIG_RULES = {"STORAGE_ACCOUNT_NAME": ACCOUNT, "FILE_SHARE_NAME": SHARE, "ACA_APP_NAME": APP}
-_BY_PARAMETER = {rule.parameter.lower(): rule for rule in RULES.values()}
+BY_PARAMETER = {rule.parameter.lower(): rule for rule in RULES.values()}
 
 
 def of_parameters(root: Value, template: Template | None, last: LastRead | None) -> list[Finding]:
@@ -64,6 +65,7 @@ def of_parameters(root: Value, template: Template | None, last: LastRead | None)
     entries = parameters.value.members
     found = _stated_twice(entries, "DuplicateParameter")
     usable: dict[str, tuple[Member, Value]] = {}
+    secrets: dict[str, tuple[Member, Value]] = {}
     for each in entries:
         if each.value is None or each.value.kind == "word":
             continue
@@ -73,16 +75,19 @@ def of_parameters(root: Value, template: Template | None, last: LastRead | None)
             found.append(wrong)
         elif inner is not None and inner.value is not None and inner.value.kind != "word":
             usable[each.key] = (each, inner.value)
+        elif each.value.member("reference") is not None:
+            secrets[each.key] = (each, each.value)
     stated = {name: value.plain for name, (_, value) in usable.items() if value.plain is not None}
+    stated |= dict.fromkeys(secrets, VaultSecret({}, ""))  # only ARM has the value
     refused = {} if template is None else {each.name: each for each in misstated(template, stated)}
     for name, said in refused.items():
-        member, value = usable[name]
+        member, value = (usable | secrets)[name]
         unknown = said.code == "InvalidTemplateParameter"
-        fixes = _renamed(member, said.near) if unknown else _converted(value, _type_of(template, name))
+        fixes = _renamed(member, said.near) if unknown else _converted(value, type_of(template, name))
         found.append(Finding(member.place if unknown else value.place, said.code, said.sentence, fixes=fixes))
     for name, (_, value) in usable.items():
         if name not in refused and value.plain is not None:
-            found += _of_name(value, _BY_PARAMETER.get(name.lower()))
+            found += _of_name(value, BY_PARAMETER.get(name.lower()))
     if last is not None:
         told = {each.place for each in found}
         found += [each for each in _as_last_read(usable, refused, template, last) if each.place not in told]
@@ -113,6 +118,23 @@ def of_config(root: Value, last: LastRead | None = None) -> list[Finding]:
             wrong = _of_key(each.key, each.value)
             found += wrong or _doubts(each.key, each.value, last)
     return found
+
+
+def of_bicep(text: str, name: str, found: BicepFinding) -> Finding:
+    """What a compiler found, where it stands; of another file, which this one names, at the beginning."""
+    code = found.code or ("BicepMistake" if found.kind == "mistake" else "BicepSubset")
+    if found.file != name:
+        place = {"file": found.file, "line": found.line, "column": found.column, "what": found.message}
+        return Finding(line_of(text, 1), code, Text("{file}, line {line}, column {column}: {what}", **place))
+    return Finding(span_at(text, found.line, found.column, found.length), code, found.message)
+
+
+def line_of(text: str, number: int) -> Span:
+    lines = text.splitlines(keepends=True)
+    start = sum(map(len, lines[: number - 1]))
+    said = lines[number - 1].rstrip() if number <= len(lines) else ""
+    blank = len(said) - len(said.lstrip())
+    return Span(start + blank, start + len(said))
 
 
 def _doubts(key: str, value: Value, last: LastRead | None) -> list[Finding]:
@@ -192,7 +214,7 @@ def _renamed(member: Member, near: str | None) -> tuple[Fix, ...]:
     return () if near is None else (Fix(Text("Change it to {name}", name=near), member.place, f'"{near}"', sure=True),)
 
 
-def _type_of(template: Template | None, name: str) -> str:
+def type_of(template: Template | None, name: str) -> str:
     declared = cast("dict[str, dict[str, object]]", (template or {}).get("parameters") or {})
     found = next((each for key, each in declared.items() if key.lower() == name.lower()), dict[str, object]())
     return str(found.get("type", "")).lower()
@@ -208,27 +230,39 @@ _FORMS: dict[str, Callable[[object], object]] = {
 
 def _converted(value: Value, wanted: str) -> tuple[Fix, ...]:
     """The same in the type that is wanted, where it can be nothing else."""
-    convert = _FORMS.get(wanted.removeprefix("secure"))
-    meant = None if convert is None else convert(value.plain)
-    if meant is None or meant == value.plain:
+    meant = meant_as(value.plain, wanted)
+    if meant is None:
         return ()
     shown = json.dumps(meant, ensure_ascii=False)
     return (Fix(Text("Change it to {name}", name=shown), value.place, shown, sure=True),)
 
 
+def meant_as(value: object, wanted: str) -> object:
+    """The same in the type that is wanted; None where that can't be told, or it is of it."""
+    convert = _FORMS.get(wanted.removeprefix("secure"))
+    meant = None if convert is None else convert(value)
+    return None if meant == value else meant
+
+
 def _of_name(value: Value, rule: Rule | None) -> list[Finding]:
     name = value.plain
-    if rule is None or not isinstance(name, str) or not name or rule.pattern.fullmatch(name) is not None:
+    if not isinstance(name, str) or (sentence := not_taken(name, rule)) is None or rule is None:
         return []
-    sentence = Text("Azure does not take the name {name}: {words}.", name=name, words=rule.words)
     fixes = (_nothing(value.place),)
-    allowed = _allowed(name, rule)
-    if allowed is not None:
-        fixes = (Fix(Text("Change it to {name}", name=allowed), value.place, json.dumps(allowed)), *fixes)
+    near = allowed(name, rule)
+    if near is not None:
+        fixes = (Fix(Text("Change it to {name}", name=near), value.place, json.dumps(near)), *fixes)
     return [Finding(value.place, "InvalidResourceName", sentence, fixes=fixes)]
 
 
-def _allowed(name: str, rule: Rule) -> str | None:
+def not_taken(name: str, rule: Rule | None) -> Text | None:
+    """What is said of a name that Azure refuses."""
+    if rule is None or not name or rule.pattern.fullmatch(name) is not None:
+        return None
+    return Text("Azure does not take the name {name}: {words}.", name=name, words=rule.words)
+
+
+def allowed(name: str, rule: Rule) -> str | None:
     """The name as the rule would take it, where little has to go."""
     lower = name.lower()
     tried = (lower, re.sub(r"[^a-z0-9]+", "-", lower).strip("-"), re.sub(r"[^a-z0-9]+", "", lower))

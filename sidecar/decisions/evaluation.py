@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.evaluation import Threshold
-from sidecar.decisions.measures import LESS_IS_BETTER, OF_ANSWERS, Scores, deciding, scores, together
+from sidecar.decisions.measures import LESS_IS_BETTER, OF_ANSWERS, Scored, Scores, deciding, together
 from sidecar.decisions.verdict import Verdict, verdict
 from sidecar.words.names import EvaluationOutcomeWord, EvaluationWord, Measure
 from sidecar.words.text import Text
 
 Figures = Mapping[Measure, float]
+Rows = Mapping[tuple[str, str], Scored]
+"""By row and model."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """Another run over these rows, or some of them. `answers`: by row and model."""
+    """Another run over these rows, or some of them."""
 
     name: str
-    answers: Mapping[tuple[str, str], Answer]
+    scored: Rows
 
 
 @dataclass(frozen=True)
 class Asked:
-    """`answers`: by row and model. `against`: the model that the others are compared with. `measure`: None: what suits
-    the rows."""
+    """`answers`: by row and model; `scored`: what each of them is worth. `against`: the model that the others are compared
+    with. `measure`: None: what suits the rows. `look`: called again and again while it is judged; what it raises ends that."""
 
     cases: Sequence[Case]
     answers: Mapping[tuple[str, str], Answer]
+    scored: Rows
     models: tuple[str, ...]
     against: str
     measure: Measure | None = None
     seed: int = 0
     earlier: Earlier | None = None
+    look: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Line:
     case: Case
     answers: Mapping[str, Answer]
     scores: Mapping[str, Scores]
+    unjudged: Mapping[str, Mapping[Measure, Text]]
     apart: float
     differ: bool
 
@@ -89,64 +94,49 @@ class Judged:
 def judge(asked: Asked, thresholds: Sequence[Threshold] = ()) -> Judged:
     """Every row that a model was to be asked has an answer, if a refused one."""
     measure = asked.measure or deciding(asked.cases)
-    scored = _scored(asked.cases, asked.answers, asked.models)
     figures: dict[str, Figures] = {}
     for model in asked.models:
-        rows = [each for each in asked.cases if (each.id, model) in asked.answers]
         figures[model] = together(
-            [(each, asked.answers[each.id, model]) for each in rows], [scored[each.id, model] for each in rows]
+            [asked.scored[key] for each in asked.cases if (key := (each.id, model)) in asked.scored]
         )
     refused = {
         model: sum(each.text is None for (_, name), each in asked.answers.items() if name == model)
         for model in asked.models
     }
-    comparisons = _comparisons(asked, scored, measure) if measure is not None else ()
-    outcomes = [each for one in thresholds for each in _outcomes(asked, scored, figures, one)]
-    lines = sorted((_line(asked, each, scored, measure) for each in asked.cases), key=_by_difference)
+    comparisons = _comparisons(asked, measure) if measure is not None else ()
+    outcomes = [each for one in thresholds for each in _outcomes(asked, figures, one)]
+    lines = sorted((_line(asked, each, measure) for each in asked.cases), key=_by_difference)
     return Judged(measure, figures, refused, comparisons, tuple(outcomes), tuple(lines))
 
 
-def _scored(
-    cases: Sequence[Case], answers: Mapping[tuple[str, str], Answer], models: Sequence[str]
-) -> dict[tuple[str, str], Scores]:
-    return {
-        (case.id, model): scores(case, answers[case.id, model])
-        for case in cases
-        for model in models
-        if (case.id, model) in answers
-    }
-
-
-def _comparisons(asked: Asked, scored: Mapping[tuple[str, str], Scores], measure: Measure) -> tuple[Comparison, ...]:
+def _comparisons(asked: Asked, measure: Measure) -> tuple[Comparison, ...]:
     """Each model against the one that was named, then against itself in the run before."""
     others = [model for model in asked.models if model != asked.against]
-    found = [_beside(asked, scored, model, measure) for model in others] if asked.against in asked.models else []
-    found += [_before(asked, scored, model, measure) for model in asked.models]
+    found = [_beside(asked, model, measure) for model in others] if asked.against in asked.models else []
+    found += [_before(asked, model, measure) for model in asked.models]
     return tuple(each for each in found if each is not None)
 
 
-def _beside(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, measure: Measure) -> Comparison | None:
-    pairs = _pairs(
-        asked, [(scored.get((each.id, asked.against)), scored.get((each.id, model))) for each in asked.cases], measure
-    )
+def _beside(asked: Asked, model: str, measure: Measure) -> Comparison | None:
+    pairs = _pairs(asked, (asked.scored, asked.against), model, measure)
     return _compared(asked, model, asked.against, None, measure, pairs)
 
 
-def _before(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, measure: Measure) -> Comparison | None:
+def _before(asked: Asked, model: str, measure: Measure) -> Comparison | None:
     if asked.earlier is None:
         return None
-    then = _scored(asked.cases, asked.earlier.answers, [model])
-    pairs = _pairs(asked, [(then.get((each.id, model)), scored.get((each.id, model))) for each in asked.cases], measure)
+    pairs = _pairs(asked, (asked.earlier.scored, model), model, measure)
     return _compared(asked, model, model, asked.earlier.name, measure, pairs)
 
 
-def _pairs(
-    asked: Asked, both: Sequence[tuple[Scores | None, Scores | None]], measure: Measure
-) -> list[tuple[float, float]]:
+def _pairs(asked: Asked, first: tuple[Rows, str], model: str, measure: Measure) -> list[tuple[float, float]]:
+    """Of the rows that both have figures of. `first`: what the model is compared with."""
+    rows, against = first
+    both = [(rows.get((each.id, against)), asked.scored.get((each.id, model))) for each in asked.cases]
     return [
-        (one[measure], other[measure])
+        (one.scores[measure], other.scores[measure])
         for one, other in both
-        if one is not None and other is not None and measure in one and measure in other
+        if one is not None and other is not None and measure in one.scores and measure in other.scores
     ]
 
 
@@ -155,33 +145,48 @@ def _compared(
 ) -> Comparison | None:
     if not pairs:
         return None
-    found = verdict(pairs, asked.seed, more_is_better=measure not in LESS_IS_BETTER)
+    found = verdict(pairs, asked.seed, more_is_better=measure not in LESS_IS_BETTER, look=asked.look)
     count = len(pairs)
     return Comparison(
         model, against, run, measure, found, sum(one for one, _ in pairs) / count, sum(two for _, two in pairs) / count
     )
 
 
-def _outcomes(
-    asked: Asked, scored: Mapping[tuple[str, str], Scores], figures: Mapping[str, Figures], threshold: Threshold
-) -> list[Outcome]:
+def _outcomes(asked: Asked, figures: Mapping[str, Figures], threshold: Threshold) -> list[Outcome]:
     """One for each model that it is about."""
     others = [each for each in asked.models if each != asked.against] or list(asked.models)
     models = others if threshold.model is None else [threshold.model]
     if threshold.bound is not None:
         found = [_bounded(figures.get(each), each, threshold, threshold.bound) for each in models]
     else:
-        found = [_judged(asked, scored, each, threshold) for each in models]
-    return [_of_all_rows(asked, model, threshold.measure, each) for model, each in zip(models, found, strict=True)]
+        found = [_judged(asked, each, threshold) for each in models]
+    return [_of_all_rows(asked, model, threshold, each) for model, each in zip(models, found, strict=True)]
 
 
-def _of_all_rows(asked: Asked, model: str, measure: Measure, found: Outcome) -> Outcome:
-    """No pass by the rows alone that were answered."""
+def _of_all_rows(asked: Asked, model: str, threshold: Threshold, found: Outcome) -> Outcome:
+    """No pass by the rows alone that were answered; and no word at all by those alone that could be judged."""
+    measure = threshold.measure
+    told = {"model": model, "measure": NAMES[measure]}
+    unjudged = _unjudged(asked.scored, model, measure)
+    if threshold.verdict is not None and threshold.against == "baseline":
+        unjudged += _unjudged(asked.scored, asked.against, measure)
+    elif threshold.verdict is not None and asked.earlier is not None:
+        unjudged += _unjudged(asked.earlier.scored, model, measure)
+    if unjudged:
+        text = Text(
+            "{model}, {measure}: unverified, answers that could not be judged: {count}.", count=unjudged, **told
+        )
+        return Outcome(text, None)
     refused = sum(each.text is None for (_, name), each in asked.answers.items() if name == model)
     if not found.met or not refused or measure not in OF_ANSWERS:
         return found
-    told = {"model": model, "measure": NAMES[measure], "count": refused}
-    return Outcome(Text("{model}, {measure}: unverified, requests that were refused: {count}.", **told), None)
+    return Outcome(
+        Text("{model}, {measure}: unverified, requests that were refused: {count}.", count=refused, **told), None
+    )
+
+
+def _unjudged(scored: Rows, model: str, measure: Measure) -> int:
+    return sum(measure in each.unjudged for (_, name), each in scored.items() if name == model)
 
 
 def _bounded(figures: Figures | None, model: str, threshold: Threshold, bound: float) -> Outcome:
@@ -205,13 +210,9 @@ def _bounded(figures: Figures | None, model: str, threshold: Threshold, bound: f
     return Outcome(Text("{model}, {measure} {comparison} {bound}: missed, it is {value}.", **told), False)
 
 
-def _judged(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, threshold: Threshold) -> Outcome:
+def _judged(asked: Asked, model: str, threshold: Threshold) -> Outcome:
     last = threshold.against == "last"
-    found = (
-        (_before if last else _beside)(asked, scored, model, threshold.measure)
-        if model != asked.against or last
-        else None
-    )
+    found = (_before if last else _beside)(asked, model, threshold.measure) if model != asked.against or last else None
     told = {"model": model, "measure": NAMES[threshold.measure]}
     wanted = Text("better") if threshold.verdict == "better" else Text("not worse")
     if found is None:
@@ -238,14 +239,15 @@ def _judged(asked: Asked, scored: Mapping[tuple[str, str], Scores], model: str, 
     )
 
 
-def _line(asked: Asked, case: Case, scored: Mapping[tuple[str, str], Scores], measure: Measure | None) -> Line:
+def _line(asked: Asked, case: Case, measure: Measure | None) -> Line:
     answers = {model: asked.answers[case.id, model] for model in asked.models if (case.id, model) in asked.answers}
-    found = {model: scored[case.id, model] for model in answers}
-    values = [each[measure] for each in found.values() if measure in each] if measure is not None else []
+    found = {model: asked.scored[case.id, model] for model in answers}
+    values = [each.scores[measure] for each in found.values() if measure in each.scores] if measure is not None else []
     return Line(
         case,
         answers,
-        found,
+        {model: each.scores for model, each in found.items()},
+        {model: each.unjudged for model, each in found.items() if each.unjudged},
         max(values) - min(values) if values else 0.0,
         len({each.text for each in answers.values()}) > 1,
     )
@@ -256,15 +258,16 @@ def outcome_of(line: Line, against: str, measure: Measure | None) -> tuple[Evalu
     nothing, at least as well as what they are compared with."""
     models = [each for each in line.scores if each != against] or list(line.scores)
     if line.case.demands:
-        wrong = [each for each in models if line.scores[each].get("passes") != 1.0]
-        return (
-            ("failed", Text("Not all is so that the row demands: {models}", models=", ".join(wrong)))
-            if wrong
-            else ("passed", None)
-        )
+        wrong = [each for each in models if line.scores[each].get("passes", 1.0) != 1.0]
+        if wrong:
+            return "failed", Text("Not all is so that the row demands: {models}", models=", ".join(wrong))
+        why = next((line.unjudged[each]["passes"] for each in models if "passes" in line.unjudged.get(each, {})), None)
+        return ("passed", None) if why is None else ("unjudged", why)
+    whys = {name: each[measure] for name, each in line.unjudged.items() if measure is not None and measure in each}
+    why = next((whys[each] for each in (against, *models) if each in whys), None)
     known = [each for each in models if measure is not None and measure in line.scores[each]]
-    if measure is None or not known:
-        return "unjudged", None
+    if measure is None or not known or against in whys:
+        return "unjudged", why
     least = line.scores.get(against, {}).get(measure, 0.0)
     sign = -1 if measure in LESS_IS_BETTER else 1
     for each in known:
@@ -275,7 +278,7 @@ def outcome_of(line: Line, against: str, measure: Measure | None) -> tuple[Evalu
                 "{model}: {measure} {value}, {against}: {least}", against=against, least=shown(measure, least), **told
             )
             return "failed", worse
-    return "passed", None
+    return ("passed", None) if why is None else ("unjudged", why)
 
 
 def _by_difference(line: Line) -> tuple[float, bool]:

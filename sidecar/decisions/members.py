@@ -12,7 +12,7 @@ LONGEST = 100
 """Characters of a value that are shown."""
 
 KNOWN_LATER = "known after deployment"
-_LATE = re.compile(r"\[.*\b(reference|list\w*|newGuid)\(.*\]$", re.IGNORECASE | re.DOTALL)
+_LATE = re.compile(r"\[.*\b(reference|list\w*|newGuid|utcNow)\(.*\]$", re.IGNORECASE | re.DOTALL)
 """An expression that ARM leaves as it is until it deploys."""
 
 OURS = "SLIPWAY_"

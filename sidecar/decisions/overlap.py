@@ -47,9 +47,10 @@ def _f1(shared: int, given: int, wanted: int) -> float:
 
 def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
     """Bit by bit in whole numbers of any length (Hyyrö's): a thousand words against a thousand take milliseconds."""
-    places: dict[str, int] = {}
+    places, shared = dict[str, int](), set(other)
     for at, word in enumerate(one):
-        places[word] = places.get(word, 0) | 1 << at
+        if word in shared:
+            places[word] = places.get(word, 0) | 1 << at
     every = (1 << len(one)) - 1
     row = every
     for word in other:

@@ -14,7 +14,7 @@ from sidecar.core.deployment import Planned, Stated, Template, secure_parameters
 from sidecar.core.masking import NOTHING, Mask
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
-from sidecar.decisions.members import Member, changed, shown
+from sidecar.decisions.members import KNOWN_LATER, Member, changed, shown
 from sidecar.decisions.profiles import Parameters, Wanted, missing_profile, profile_in
 from sidecar.decisions.provisioning import APP, ENVIRONMENT, ENVIRONMENT_STORAGE, FAILED, LOGS, Existing, is_switched
 from sidecar.decisions.resizing import Resized
@@ -120,10 +120,11 @@ def work_of(found: Reality) -> Work:
         for each in found.planned.resources
         if (each.kind, each.name) not in named and (each.key in made or each.key in found.existing.keys)
     ]
-    deploys = bool(creates or surprises or found.outputs is None or _unforeseen(found))
+    chance = [ResourceLine(each, KNOWN_LATER, "create") for each in found.planned.new_each_time]
+    deploys = bool(creates or surprises or chance or found.outputs is None or _unforeseen(found))
     return Work(
         found.registers,
-        (*lines, *updates, *surprises),
+        (*lines, *updates, *surprises, *chance),
         deploys,
         _files(found, deploys),
         () if found.foreseen is None or isinstance(found.foreseen, Unread) else risky(found.foreseen),
@@ -210,14 +211,19 @@ def _surprises(found: Reality, made: set[str]) -> list[ResourceLine]:
     return [
         ResourceLine(
             each.type,
-            each.name,
+            shown(each.name),
             actions.get(each.kind, "update"),
             tuple(Member(delta.path, shown(delta.before), shown(delta.after)) for delta in each.deltas),
             foreseen=True,
         )
         for each in found.foreseen
-        if (tells(each) or each.kind == "Create") and each.id.lower() not in made
+        if (tells(each) or each.kind == "Create") and each.id.lower() not in made and not _by_chance(found, each)
     ]
+
+
+def _by_chance(found: Reality, change: ResourceChange) -> bool:
+    """Whether ARM tells of what has another name each time: it is told without one."""
+    return change.kind in ("Create", "Unsupported") and change.type in found.planned.new_each_time
 
 
 def _unforeseen(found: Reality) -> bool:
@@ -255,7 +261,6 @@ def digest_of(found: Reality, work: Work) -> str:
     stated = {name: each for name, each in found.stated.items() if name not in secure}
     meaning: dict[str, object] = {
         "target": [found.subscription.lower(), found.group.lower()],
-        "template": found.template,
         "stated": stated,
         "project": found.project,
         "registers": sorted(work.registers),
@@ -266,7 +271,10 @@ def digest_of(found: Reality, work: Work) -> str:
         "remade": work.remade,
         "risks": sorted(work.risks),
     }
-    told = json.dumps(found.mask.document(json.loads(json.dumps(meaning, default=str))), sort_keys=True)
+    masked = found.mask.document(json.loads(json.dumps(meaning, default=str)))
+    told = json.dumps(
+        [found.template, masked], sort_keys=True, default=str
+    )  # a template holds no value, and words of its own
     return hashlib.sha256(told.encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sidecar.core.deployment import Planned, Stated, Template, has_parameter
+from sidecar.core.deployment import LOGS, SWITCHES, Planned, Stated, Template, has_parameter
 from sidecar.decisions.profiles import PROFILE_NAME, Wanted, profile_in
 from sidecar.gateway.apps import PROJECT_TAG, App, Environment, Mounted
 from sidecar.gateway.offers import Account
@@ -15,20 +15,9 @@ from sidecar.words.text import Text
 
 ACCOUNT = "microsoft.storage/storageaccounts"
 SHARE = "microsoft.storage/storageaccounts/fileservices/shares"
-LOGS = "microsoft.operationalinsights/workspaces"
 ENVIRONMENT = "microsoft.app/managedenvironments"
 ENVIRONMENT_STORAGE = "microsoft.app/managedenvironments/storages"
 APP = "microsoft.app/containerapps"
-
-SWITCHES = {
-    ACCOUNT: "createStorageAccount",
-    SHARE: "createFileShare",
-    LOGS: "createLogAnalytics",
-    ENVIRONMENT: "createEnvironment",
-    ENVIRONMENT_STORAGE: "createEnvironmentStorage",
-    APP: "createApp",
-}
-"""The parameter of the shipped template that says whether a resource is made or referred to."""
 
 NOUNS: dict[str, Text] = {
     ACCOUNT: Text("storage account"),
@@ -88,10 +77,10 @@ def decisions(
     return {name: value for name, value in ours.items() if has_parameter(template, name)}
 
 
-def to_refer_to(planned: Planned, existing: Existing) -> set[str]:
-    """Resources that are there and that no switch of ours keeps the template from writing over."""
+def to_refer_to(planned: Planned, existing: Existing) -> dict[str, str]:
+    """Resources that are there and that no switch of ours keeps the template from writing over, with their names."""
     return {
-        each.key
+        each.key: each.name
         for each in planned.resources
         if each.key in existing.keys and _switch_of(each.kind, each.switch) is None
     }

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from sidecar.core.deployment import Template, VaultSecret
+from sidecar.core.deployment import SWITCHES, Template, VaultSecret
 from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
 
 Declared = Mapping[str, object]
 
+SET_BY_US = frozenset({"projectId", "apiKey", "deployKey", *SWITCHES.values()})
+"""Parameters that Slipway itself sets."""
 DOCUMENTED: dict[str, object] = {
     "location": "[resourceGroup().location]",
     "maximumInstanceCount": 1,

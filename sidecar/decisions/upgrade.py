@@ -35,11 +35,12 @@ OLDER_STARTS = frozenset(
         "434743670f2bda4cbf3d9870c6ed8bcf0221eaaa84dda1934683a1a36aa2b4d7",
         "c17960c3968404a778cb92c3ef7aae3c74e29abaf79a729878e6ee1089125d1e",
         "5abcfb4b16f04d67ee49cc5739e18571e7bd43261bc357c09a9aaa38d4e73b1d",
+        "98470f4bd4ad4e7e70810f6bf35083fdcb9db3a52fb762104cb89920de83848f",
     }
 )
 """SHA-256 of every bootstrap that a template of ours has held before. Another one was written by hand and is left alone."""
 
-PRESENT_START = "98470f4bd4ad4e7e70810f6bf35083fdcb9db3a52fb762104cb89920de83848f"
+PRESENT_START = "3931363f2131662a85bbeed0a95507634d2b00913ed791e78033f8550f2277f9"
 """SHA-256 of the bootstrap that the template holds now. When it is changed, `npm run fix` moves this into OLDER_STARTS."""
 
 DEPLOY_KEY = "SLIPWAY_DEPLOY_KEY"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
@@ -31,15 +31,26 @@ class Verdict:
     high: float | None
 
 
-def verdict(pairs: Sequence[tuple[float, float]], seed: int, *, more_is_better: bool = True) -> Verdict:
-    """`pairs`: what the two scored on each row."""
+def verdict(
+    pairs: Sequence[tuple[float, float]],
+    seed: int,
+    *,
+    more_is_better: bool = True,
+    look: Callable[[], None] | None = None,
+) -> Verdict:
+    """`pairs`: what the two scored on each row. `look`: called before each resample; what it raises ends them."""
     count = len(pairs)
     differences = [other - one for one, other in pairs]
     if count < FEWEST:
         return Verdict("can't tell", count, fmean(differences) if differences else None, None, None)
     draw = random.Random(seed)  # noqa: S311  (nothing is guarded by it: the same seed has to give the same verdict)
     times = max(200, min(RESAMPLES, MOST_DRAWS // count))
-    means = sorted(sum(draw.choices(differences, k=count)) / count for _ in range(times))
+    means: list[float] = []
+    for _ in range(times):
+        if look is not None:
+            look()
+        means.append(sum(draw.choices(differences, k=count)) / count)
+    means.sort()
     cut = min(int(_tail(count) * times), times // 2)
     low, high = means[cut], means[times - 1 - cut]
     word: EvaluationWord = "can't tell"

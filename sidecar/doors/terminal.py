@@ -181,6 +181,11 @@ def ci_written(made: wire.CiInit) -> str:
         ),
         *(("variable", f"{each.name} = {each.value or each.about}") for each in made.variables),
         ("secret", "none"),
+        (
+            "credential",
+            f"{made.credential}: whose tokens of GitHub are the pipeline's"
+            + ("" if made.repository else "; write your repository into it, in place of OWNER/REPOSITORY"),
+        ),
         *(("in Azure", each) for each in made.commands),
         (
             "before",

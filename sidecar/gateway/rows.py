@@ -19,20 +19,40 @@ SILENCE_SECONDS = 300
 ITS_OWN = (400, 413, 422)
 """The request's own fault: another one is answered."""
 
+TOO_SLOW = "TooSlow"
+"""A container's code for a release that waits in it and has not answered in time."""
+
 PAUSE_SECONDS = 2.0
 """Where the server does not say how long to wait."""
 
 
-class Busy(Exception):
+LATE_SECONDS = 200
+"""After which no answer means that this one takes too long: a container hands on to a release that waits in it for 220 s, the
+ingress to anybody for 240 s."""
+
+
+class NotAnswered(Exception):
+    """`problem`: what came instead; `detail`: in the other's own words. `late`: it took so long that others may be answered."""
+
+    def __init__(self, problem: Text, detail: str = "", *, late: bool = False) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.detail = detail
+        self.late = late
+
+
+class Busy(NotAnswered):
     """The server wants to be asked again after so many seconds. `failed`: it failed at this row, which may fail again."""
 
-    def __init__(self, seconds: float, failed: Answer | None = None) -> None:
-        super().__init__(f"{seconds} s")
+    def __init__(
+        self, seconds: float, problem: Text, detail: str = "", *, failed: Answer | None = None, late: bool = False
+    ) -> None:
+        super().__init__(problem, detail, late=late)
         self.seconds = seconds
         self.failed = failed
 
 
-class Lost(Exception):
+class Lost(NotAnswered):
     """No answer, or half of one: nothing is known of this row."""
 
 
@@ -66,7 +86,12 @@ class Answering:
         try:
             answer = self._client.post(path, json=body)
         except httpx.HTTPError as error:
-            raise Lost(type(error).__name__) from error
+            late = time.monotonic() - began >= LATE_SECONDS
+            raise Lost(Text("no answer ({problem})", problem=type(error).__name__), late=late) from error
+        except RuntimeError as error:  # closed in the moment before: whoever asked has left
+            if not self._client.is_closed:
+                raise
+            raise Lost(Text("no answer ({problem})", problem=type(error).__name__)) from error
         seconds = time.monotonic() - began
         if answer.status_code == 200:
             return _answer(answer, seconds)
@@ -75,7 +100,9 @@ class Answering:
             return Answer(None, seconds=seconds, refused=code or str(answer.status_code), said=said)
         if answer.status_code == 429 or answer.status_code >= 500:
             own = Answer(None, seconds=seconds, refused="500", said=said) if answer.status_code == 500 else None
-            raise Busy(_seconds(answer), own)
+            problem = Text("HTTP {status}", status=f"{answer.status_code} {code}".strip())
+            late = seconds >= LATE_SECONDS or code == TOO_SLOW
+            raise Busy(_seconds(answer), problem, said, failed=own, late=late)
         raise EndpointError(
             Text(
                 "The endpoint {url} answered {status} to {path}.", url=self._url, status=answer.status_code, path=path
@@ -98,7 +125,7 @@ def _answer(answer: httpx.Response, seconds: float) -> Answer:
         choice = body["choices"][0]
         text = choice["message"]["content"] if "message" in choice else choice["text"]
     except (ValueError, KeyError, IndexError, TypeError) as error:  # a fault after the first blank, or somebody between
-        raise Lost(type(error).__name__) from error
+        raise Lost(Text("half an answer ({problem})", problem=type(error).__name__)) from error
     usage = cast("dict[str, Any]", body.get("usage") or {})
     tokens = usage.get("completion_tokens")
     return Answer(
@@ -110,8 +137,10 @@ def _answer(answer: httpx.Response, seconds: float) -> Answer:
 
 
 def _refusal(answer: httpx.Response) -> tuple[str, str]:
+    """Code and words: the server's own, or those of a container, which have no frame."""
     try:
-        error = answer.json()["error"]
+        said = answer.json()
+        error = said.get("error", said)
         return str(error.get("code") or ""), str(error.get("message") or "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return "", answer.text[:500]

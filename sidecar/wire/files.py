@@ -63,11 +63,13 @@ class CiVariable(Message):
 
 class CiInit(Message):
     """`file`: from the repository's `top`. `environment`: GitHub's, that has the variables. `commands`: of Azure's CLI, by which
-    the pipeline is allowed to sign in."""
+    the pipeline is allowed to sign in; `credential`: a file that the last one reads. `repository`: GitHub's; None: not known."""
 
     top: str
     file: str
     fate: CiFate
     environment: str
     variables: list[CiVariable]
+    credential: str
+    repository: str | None
     commands: list[str]

@@ -292,6 +292,8 @@ class Failure(Message):
     problems: list[FileProblem]
     restored: int | None
     """The generation that serves in place of the one that failed."""
+    document: str | None
+    """A page of this machine that tells more."""
 
 
 @dataclass(frozen=True)
@@ -368,4 +370,5 @@ def failure(error: SlipwayError) -> Failure:
         detail=error.detail,
         problems=file_problems(error.problems),
         restored=error.restored,
+        document=error.document or None,
     )

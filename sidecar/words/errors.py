@@ -39,6 +39,8 @@ class SlipwayError(Exception):
         """Places in the person's files that are the cause."""
         self.restored: int | None = None
         """The generation that was made current in place of the one that failed, where it serves."""
+        self.document = ""
+        """A page of this machine that tells more; empty: none."""
         self.goes_on = False
         """Whether something that was begun goes on in the cloud without this run, or may: it can be followed and cancelled."""
 
@@ -77,6 +79,12 @@ class PreflightFailed(CloudError):
 
 class EndpointError(SlipwayError):
     code = "EndpointError"
+
+    def in_other_words(self, message: Text, suggestion: Text | None) -> EndpointError:
+        """The same failure, with what has come of it meanwhile."""
+        told = EndpointError(message, suggestion, code=self.code, detail=self.detail)
+        told.document = self.document
+        return told
 
 
 class Conflict(SlipwayError):

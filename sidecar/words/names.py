@@ -144,7 +144,7 @@ Measure = Literal[
 MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 EvaluationOutcomeWord = Literal["passed", "failed", "unjudged"]
-"""Of one row: the models answered as it demands, or not; or it says nothing of a good answer."""
+"""Of one row: the models answered as it demands, or not; or it says nothing of a good answer, or could not be judged."""
 
 EvaluationWord = Literal["better", "worse", "can't tell"]
 """What an evaluation says of one model against another."""

@@ -17,7 +17,7 @@ from sidecar.words.names import StrategyWish
 from sidecar.words.text import Text
 from sidecar.workflows.asking import ask_smoke
 from sidecar.workflows.bearing import Bearing
-from sidecar.workflows.gate import passed
+from sidecar.workflows.gate import BEFORE_REVISION, passed_there
 from sidecar.workflows.judging import At
 from sidecar.workflows.outcome import Served, ask_model
 from sidecar.workflows.placing import plan_of
@@ -42,9 +42,6 @@ from sidecar.workflows.undoing import Done, undone
 from sidecar.workflows.upgrade import new_revision
 
 CONSENT = "two-revisions"
-
-JUDGED = "judge-revision"
-"""A step: the new revision gets no request of a caller's still."""
 
 FELT_SECONDS = 30
 """For a change of the weights to be felt at the app's address; it is, at once, where anybody has looked."""
@@ -182,8 +179,9 @@ class _Beside:
         ask_smoke(new.url, new.key, self._rollout.smoke, journal)
         if self._rollout.gate is not None:
             text = Text("Evaluating {revision} before it gets requests…", revision=new.revision.name)
-            journal.step(JUDGED, text, increment=5, revision=new.revision.name)
-            passed(self._rollout.gate, At(new.url, new.key, new.app.name), self._rollout.release, journal)
+            journal.step(BEFORE_REVISION, text, increment=5, revision=new.revision.name)
+            at = At(new.url, new.key, new.app.name)
+            passed_there(self._rollout.gate, new, at, self._rollout.release, journal)
         return arrived
 
     def _is_it(self, arrived: Arrived) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sidecar.core.bicep_cli import BicepCli, Limits
-from sidecar.core.bicep_places import cache
+from sidecar.core.bicep_places import cache, program
 from sidecar.core.held_file import held
 from sidecar.core.journal import Journal
 from sidecar.gateway.bicep_release import OTHER_WAY, Release, fetch, find_release
@@ -33,10 +34,10 @@ class Installed:
 def install(environ: Mapping[str, str], version: str | None, consents: Collection[str], journal: Journal) -> Installed:
     """Raises CloudError, ConsentNeeded, TemplateError for one that does not run here."""
     release = find_release(environ, version)
-    program = "bicep.exe" if release.name.endswith(".exe") else "bicep"
+    name = program(sys.platform)
     place = cache(environ) / release.version
-    if (place / program).is_file():
-        return Installed(release.version, place / program, before=True)
+    if (place / name).is_file():
+        return Installed(release.version, place / name, before=True)
     if release.sha256 is None:
         raise CloudError(
             Text("Nothing states the sha256 of {file}: it is not installed.", file=release.url),
@@ -59,10 +60,10 @@ def install(environ: Mapping[str, str], version: str | None, consents: Collectio
     try:
         cache(environ).mkdir(parents=True, exist_ok=True)
         with held(cache(environ).with_name("bicep.lock"), journal.check, lambda: journal.progress(_WAITS)):
-            if (place / program).is_file():
-                return Installed(release.version, place / program, before=True)
+            if (place / name).is_file():
+                return Installed(release.version, place / name, before=True)
             fetch(release, partial, journal.check, tell)
-            _put(partial, place, program, environ, journal)
+            _put(partial, place, name, environ, journal)
     except OSError as error:  # no room, a folder that can't be written
         raise CloudError(
             Text(
@@ -71,7 +72,7 @@ def install(environ: Mapping[str, str], version: str | None, consents: Collectio
             Text("Make room there, or see who may write there, then run it again."),
             code="BicepNotInstalled",
         ) from error
-    return Installed(release.version, place / program, before=False)
+    return Installed(release.version, place / name, before=False)
 
 
 def _asked(release: Release) -> Text:
@@ -84,11 +85,11 @@ def _asked(release: Release) -> Text:
     )
 
 
-def _put(partial: Path, place: Path, program: str, environ: Mapping[str, str], journal: Journal) -> None:
+def _put(partial: Path, place: Path, name: str, environ: Mapping[str, str], journal: Journal) -> None:
     """Tried where nobody finds it, then renamed into place."""
     folder = Path(tempfile.mkdtemp(dir=place.parent, prefix=".new-"))
     try:
-        own = folder / program
+        own = folder / name
         partial.replace(own)
         own.chmod(0o755)
         tried = BicepCli(own, Limits(), environ)

@@ -13,7 +13,7 @@ from sidecar.gateway import revisions
 from sidecar.gateway.files import open_share
 from sidecar.words.errors import Cancelled, EndpointError
 from sidecar.words.text import Text
-from sidecar.workflows.gate import MISSED, Gate, passed
+from sidecar.workflows.gate import MISSED, SERVING, Gate, passed_there
 from sidecar.workflows.gate import UNVERIFIED as GATE_UNVERIFIED
 from sidecar.workflows.judging import At
 from sidecar.workflows.operate import start_stopped
@@ -26,9 +26,6 @@ from sidecar.workflows.rollout import Arrived, roll_out
 from sidecar.workflows.stage import Rollout, Stage, aim_of
 from sidecar.workflows.upgrade import upgrade
 from sidecar.workflows.wayback import WayBack, go_back
-
-JUDGED_SERVING = "judge-serving"
-"""A step: the release is current, and answers everybody."""
 
 
 def restarted(rollout: Rollout) -> Served:
@@ -95,8 +92,8 @@ def put_in_service(
 
 def judge_after(gate: Gate, aim: Aim, release: str, journal: Journal) -> None:
     """There was nobody to ask before it served."""
-    journal.step(JUDGED_SERVING, Text("Evaluating release {digest}, which serves…", digest=release[:12]), increment=5)
-    passed(gate, At(aim.url, aim.key, aim.app.name, beside_callers=True), release, journal)
+    journal.step(SERVING, Text("Evaluating release {digest}, which serves…", digest=release[:12]), increment=5)
+    passed_there(gate, aim, At(aim.url, aim.key, aim.app.name, beside_callers=True), release, journal)
 
 
 def taken_back(
@@ -107,7 +104,7 @@ def taken_back(
     if raised is not failure or failure.code not in (MISSED, GATE_UNVERIFIED):
         return raised
     text = Text("{reason} Nothing was taken back: it is the release that serves.", reason=failure.message)
-    return EndpointError(text, failure.suggestion, code=failure.code, detail=failure.detail)
+    return failure.in_other_words(text, failure.suggestion)
 
 
 def arrive(

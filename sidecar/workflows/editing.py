@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +15,20 @@ from sidecar.core.deployment import Template
 from sidecar.core.jsonedit import strict
 from sidecar.core.last_read import LastRead, kept_last_read
 from sidecar.core.located import MOST, Span, Value, located
+from sidecar.core.parameters import BICEP
 from sidecar.core.template import template_of
 from sidecar.core.textfile import read_text
 from sidecar.core.workspace import Workspace
-from sidecar.decisions.editor_findings import Finding, Fix, of_config, of_evaluation, of_parameters, of_smoke
+from sidecar.decisions.editor_findings import (
+    Finding,
+    Fix,
+    line_of,
+    of_bicep,
+    of_config,
+    of_evaluation,
+    of_parameters,
+    of_smoke,
+)
 from sidecar.decisions.editor_offers import (
     Offer,
     Said,
@@ -32,11 +41,11 @@ from sidecar.decisions.editor_offers import (
     spot,
 )
 from sidecar.words.errors import SlipwayError, TemplateError
-from sidecar.words.refused import Finding as BicepFinding
 from sidecar.words.refused import Refused
 from sidecar.words.text import Text
+from sidecar.workflows.bicep_check import findings_of
 
-FileKind = Literal["config", "parameters", "smoke", "evaluation", "bicep"]
+FileKind = Literal["config", "parameters", "smoke", "evaluation", "bicep", "bicepparam"]
 
 KINDS: Mapping[tuple[str, ...], FileKind] = {
     ("infra", "inference.config.json"): "config",
@@ -46,12 +55,15 @@ KINDS: Mapping[tuple[str, ...], FileKind] = {
     ("infra", "evaluation.json"): "evaluation",
     ("infra", "provision", "inference.bicep"): "bicep",
 }
+_STATING = (("infra", "provision"), ("infra",))
+"""Folders of parameters files in Bicep's language."""
 LENSES: Mapping[FileKind, tuple[tuple[Text, str], ...]] = {
     "config": ((Text("Deploy"), "slipway.deploy"), (Text("Provision"), "slipway.provision")),
     "parameters": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
     "smoke": ((Text("Deploy"), "slipway.deploy"),),
     "evaluation": ((Text("Evaluate"), "slipway.evaluate"), (Text("Deploy"), "slipway.deploy")),
     "bicep": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
+    "bicepparam": ((Text("Provision"), "slipway.provision"), (Text("Check"), "slipway.preflight")),
 }
 """Above a file: what is done with it, and the extension's command that does it."""
 
@@ -75,6 +87,9 @@ def edited(path: Path) -> Edited | None:
     for tail, kind in KINDS.items():
         if path.parts[-len(tail) :] == tail:
             return Edited(path, kind, path.parents[len(tail) - 1])
+    for around in _STATING if path.suffix == BICEP else ():
+        if path.parts[-len(around) - 1 : -1] == around:
+            return Edited(path, "bicepparam", path.parents[len(around)])
     return None
 
 
@@ -97,6 +112,8 @@ class Editing:
             return [Finding(Span(0, 0), "TooLong", TOO_LONG, certain=False)]
         if file.kind == "bicep":
             return self._of_bicep(file, text)
+        if file.kind == "bicepparam":
+            return findings_of(Workspace(file.folder), file.path, text, self.environ, self._template(file.folder))
         found = _of_json(text)
         root = located(text)
         if root is not None:
@@ -104,7 +121,7 @@ class Editing:
         return sorted(found, key=lambda each: each.place)
 
     def offers(self, file: Edited, text: str, offset: int) -> tuple[Span, list[Offer]]:
-        if len(text) > MOST or file.kind == "bicep":
+        if len(text) > MOST or file.kind in ("bicep", "bicepparam"):
             return Span(offset, offset), []
         found = spot(text, located(text), offset)
         if file.kind == "config":
@@ -120,7 +137,7 @@ class Editing:
         return found.place, offers
 
     def said(self, file: Edited, text: str, offset: int) -> Said | None:
-        root = None if file.kind in ("bicep", "smoke", "evaluation") else located(text)
+        root = None if file.kind in ("bicep", "bicepparam", "smoke", "evaluation") else located(text)
         if root is None:
             return None
         if file.kind == "config":
@@ -143,10 +160,10 @@ class Editing:
                 return []
             made = made_by_us(text, file.path, file.folder)
         except Refused as refused:
-            return [_as_finding(text, file.path.name, each) for each in refused.findings]
+            return [of_bicep(text, file.path.name, each) for each in refused.findings]
         except TemplateError as error:
-            return [Finding(_line(text, 1), error.code, error.message)]
-        return [replace(_as_finding(text, file.path.name, each), certain=False) for each in made.findings]
+            return [Finding(line_of(text, 1), error.code, error.message)]
+        return [replace(of_bicep(text, file.path.name, each), certain=False) for each in made.findings]
 
     def _template(self, folder: Path) -> Template | None:
         """None where it can't be compiled: its own file says why."""
@@ -166,17 +183,6 @@ class Editing:
 
     def _last(self, folder: Path) -> LastRead | None:
         return kept_last_read(self.state, folder)
-
-
-def _as_finding(text: str, name: str, found: BicepFinding) -> Finding:
-    """Where it stands; of another file, which this one names, at the beginning."""
-    code = found.code or ("BicepMistake" if found.kind == "mistake" else "BicepSubset")
-    if found.file != name:
-        place = {"file": found.file, "line": found.line, "column": found.column, "what": found.message}
-        return Finding(_line(text, 1), code, Text("{file}, line {line}, column {column}: {what}", **place))
-    ends = [0, *(each.end() for each in re.finditer(r"\r\n|\n|\r", text))]
-    start = min(ends[min(found.line, len(ends)) - 1] + found.column - 1, len(text))
-    return Finding(Span(start, min(start + found.length, len(text))), code, found.message)
 
 
 def _compiled(source: str, workspace: Workspace) -> Template | None:
@@ -206,11 +212,3 @@ def _of_json(text: str) -> list[Finding]:
     except RecursionError:
         return [Finding(Span(0, 1), NO_JSON, Text("This is no JSON: {problem}", problem=Text("brackets too deep")))]
     return []
-
-
-def _line(text: str, number: int) -> Span:
-    lines = text.splitlines(keepends=True)
-    start = sum(map(len, lines[: number - 1]))
-    said = lines[number - 1].rstrip() if number <= len(lines) else ""
-    blank = len(said) - len(said.lstrip())
-    return Span(start + blank, start + len(said))

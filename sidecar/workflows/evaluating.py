@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sidecar.core.dataset import Answer, Case
 from sidecar.core.journal import Journal
 from sidecar.decisions.pace import left
-from sidecar.gateway.rows import Answering, Busy, Lost
+from sidecar.gateway.rows import Answering, Busy, Lost, NotAnswered
 from sidecar.words.errors import EndpointError, SlipwayError
 from sidecar.words.text import Text
 
@@ -22,6 +22,12 @@ LOST_PAUSE = 2.0
 
 TRIES = 4
 """Of a row at which the server fails (500): after that it is the row's own fault, and counts as refused."""
+
+BUSY, UNREACHABLE = "EndpointBusy", "EndpointUnreachable"
+"""Codes where no row is answered for so long."""
+
+LATE_TRIES = 2
+"""Of a row whose answer takes longer than anybody waits: the second time it is asked by itself, or nearly so."""
 
 TELL_SECONDS = 1.0
 """Between two lines of progress."""
@@ -51,8 +57,10 @@ def ask_all(
     at_once: int,
     *,
     done_before: int = 0,
+    look: Callable[[int], None] | None = None,
 ) -> None:
-    """Raises Cancelled, or EndpointError where the others would not be answered either; what came before is stored."""
+    """`look`: called again and again while no answer comes, with how many have. Raises Cancelled, or EndpointError where the
+    others would not be answered either; what came before is stored."""
     asking = _Asking(todo, ask, put, at_once)
     workers = [
         threading.Thread(target=asking.run, name="evaluate", daemon=True) for _ in range(min(at_once, len(todo)))
@@ -65,7 +73,11 @@ def ask_all(
             journal.check()
             if time.monotonic() - told > TELL_SECONDS:
                 told = time.monotonic()
-                journal.progress(_progress(asking.done, len(todo), done_before, told - began))
+                waits = asking.instead
+                told_now = _progress(asking.done, len(todo), done_before, told - began)
+                journal.progress(told_now if waits is None else _waiting(waits, asking.done + done_before))
+                if look is not None and waits is not None:
+                    look(asking.done)
     finally:
         asking.stop()  # a request under way ends by itself; its answer is not stored any more
     if asking.failed is not None:
@@ -79,6 +91,12 @@ def _progress(done: int, count: int, before: int, seconds: float) -> Text:
     if done == 0:
         return Text("Evaluating: {done} of {all} answers…", **told)
     return Text("Evaluating: {done} of {all} answers, {left} left…", **told, left=left((count - done) * seconds / done))
+
+
+def _waiting(instead: NotAnswered, done: int) -> Text:
+    return Text(
+        "Evaluating: {done} answers; just now none comes ({problem}), asking again…", done=done, problem=instead.problem
+    )
 
 
 def asked_by(answering: Answering, way: Way) -> Callable[[Case, str], Answer]:
@@ -103,6 +121,8 @@ class _Asking:
         self.done = 0
         self.failed: SlipwayError | None = None
         self.broken = False
+        self.instead: NotAnswered | None = None
+        """What came last, where it was no answer."""
         self._ask, self._put = ask, put
         self._todo, self._count = deque(todo), len(todo)
         self._changed = threading.Condition()
@@ -142,9 +162,9 @@ class _Asking:
                     if self._put(case.id, model, busy.failed):
                         self._took()
                 else:
-                    self._again(each, busy.seconds, slower=True)
+                    self._again(each, busy.seconds, busy, slower=True)
             except Lost as lost:
-                self._again(each, LOST_PAUSE, slower=False, lost=lost)
+                self._again(each, LOST_PAUSE, lost, slower=lost.late)
             except SlipwayError as error:
                 self._fail(error)
             except OSError as error:  # of the file that holds the answers
@@ -178,7 +198,7 @@ class _Asking:
         with self._changed:
             self._flying -= 1
             self.done += 1
-            self._lost_at = None
+            self._lost_at = self.instead = None
             self._answered += 1
             if self._answered >= self._allowed and self._allowed < self._most:
                 self._allowed, self._answered = self._allowed + 1, 0
@@ -186,9 +206,13 @@ class _Asking:
                 self.ended.set()
             self._changed.notify_all()
 
-    def _again(self, each: Todo, seconds: float, *, slower: bool, lost: Lost | None = None) -> None:
+    def _again(self, each: Todo, seconds: float, instead: NotAnswered, *, slower: bool) -> None:
+        if instead.late and self._tried(each) >= LATE_TRIES:
+            self._fail(_too_slow(each, instead))
+            return
         with self._changed:
             self._flying -= 1
+            self.instead = instead
             self._todo.appendleft(each)
             now = time.monotonic()
             self._not_before = max(self._not_before, now + seconds)
@@ -198,17 +222,37 @@ class _Asking:
             too_long = now - self._lost_at > LOST_SECONDS
             self._changed.notify_all()
         if too_long:
-            self._fail(
-                EndpointError(
-                    Text("The endpoint has answered nothing for {minutes} minutes.", minutes=round(LOST_SECONDS / 60)),
-                    Text("Look at its status, then run the command again: what is stored is not asked again."),
-                    code="EndpointUnreachable",
-                    detail=None if lost is None else str(lost),
-                )
-            )
+            self._fail(_unanswered(instead))
 
     def _fail(self, error: SlipwayError) -> None:
         with self._changed:
             self.failed = self.failed or error
             self.ended.set()
             self._changed.notify_all()
+
+
+def _too_slow(each: Todo, instead: NotAnswered) -> EndpointError:
+    case, model = each
+    return EndpointError(
+        Text(
+            "{place}: the answer of {model} takes longer than anybody on its way waits ({problem}).",
+            place=case.place,
+            model=model,
+            problem=instead.problem,
+        ),
+        Text("Ask for fewer tokens (max_tokens), then run the command again: what is stored is not asked again."),
+        code="AnswerTooSlow",
+        detail=instead.detail or None,
+    )
+
+
+def _unanswered(instead: NotAnswered) -> EndpointError:
+    """What it was at the end: that others are answered there is another cause than that nobody is there."""
+    told = {"minutes": round(LOST_SECONDS / 60), "problem": instead.problem}
+    busy = isinstance(instead, Busy)
+    return EndpointError(
+        Text("The endpoint has answered no row for {minutes} minutes; at last: {problem}.", **told),
+        Text("Look at its status, then run the command again: what is stored is not asked again."),
+        code=BUSY if busy else UNREACHABLE,
+        detail=instead.detail or None,
+    )

@@ -12,11 +12,21 @@ from sidecar.core.dataset_files import dataset_of
 from sidecar.core.evaluation import FILE, Evaluation, Threshold, read_evaluation
 from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace
-from sidecar.words.errors import Cancelled, EndpointError, SlipwayError, WorkspaceError
+from sidecar.decisions.diagnosis import Cause, diagnose
+from sidecar.words.errors import Cancelled, CloudError, EndpointError, SlipwayError, WorkspaceError
 from sidecar.words.text import Text
+from sidecar.workflows.evaluating import BUSY, UNREACHABLE
 from sidecar.workflows.judging import At, Compared, asked_and_judged
+from sidecar.workflows.restart import Aim
+from sidecar.workflows.watch import Watch
 
 MISSED, UNVERIFIED = "GateMissed", "GateUnverified"
+
+NO_ANSWER = (BUSY, UNREACHABLE)
+
+BEFORE, BEFORE_REVISION, SERVING = "judge", "judge-revision", "judge-serving"
+"""Steps of a deploy: a release is judged behind the container's door, at its own revision before that gets requests, or while it
+serves."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +96,49 @@ def _unverified(digest: str, problem: Text, cause: SlipwayError | None) -> Endpo
     return EndpointError(text, suggestion, code=UNVERIFIED, detail=detail)
 
 
-def passed(gate: Gate, at: At, release: str, journal: Journal) -> None:
-    """Returns where every threshold is met. Raises EndpointError where one is not, or nothing tells; Cancelled as any work."""
+def passed_there(gate: Gate, aim: Aim, at: At, release: str, journal: Journal) -> None:
+    """As `passed`, at a revision whose replicas and logs say why no answer comes."""
+    with Watch(aim.place, aim.app, aim.revision, frozenset()) as watch:
+        causes = _Causes(watch)
+        causes.look(0)  # from now on its logs are followed
+        passed(gate, replace(at, look=causes.look), release, journal, causes)
+
+
+class _Causes:
+    """Why no answer comes: what ended a container is seen until it is started again, so that it is looked for again and again."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._answers = 0
+        self.last: Cause | None = None
+
+    def look(self, answers: int) -> None:
+        """`answers`: that have come so far. What was seen before the last of them explains nothing."""
+        if answers != self._answers:
+            self._answers, self.last = answers, None
+        try:
+            found = diagnose(self._watch.look())
+        except CloudError:  # Azure does not tell just now: then the endpoint's own words are all that is known
+            return
+        if isinstance(found, Cause):
+            self.last = found
+
+
+def passed(gate: Gate, at: At, release: str, journal: Journal, causes: _Causes | None = None) -> None:
+    """Returns where every threshold is met. Raises EndpointError where one is not, or nothing tells; Cancelled as any work.
+    `causes`: for where no answer comes."""
     digest = release[:12]
+    cut_off = any(journal.cut_off(step) is not None for step in (BEFORE, BEFORE_REVISION, SERVING))
+    compared = Compared(gate.rows, passed=cut_off)
     try:
-        done = asked_and_judged(gate.workspace, replace(at, release=release), gate.stated, Compared(gate.rows), journal)
+        done = asked_and_judged(gate.workspace, replace(at, release=release), gate.stated, compared, journal)
     except Cancelled:
         raise
     except SlipwayError as error:
+        cause = causes.last if causes is not None and error.code in NO_ANSWER else None
+        if cause is not None:
+            told = EndpointError(cause.sentence, cause.advice, code=cause.code, detail=cause.detail)
+            raise _unverified(digest, cause.sentence, told) from error
         raise _unverified(digest, error.message, error) from error
     except OSError as error:  # of the folder that holds the answers
         raise _unverified(digest, Text("{problem}", problem=str(error)), None) from error
@@ -101,13 +146,15 @@ def passed(gate: Gate, at: At, release: str, journal: Journal) -> None:
     missed = [each for each in done.judged.outcomes if not each.met]
     if missed or not done.judged.outcomes:
         reasons = Text.listed([each.sentence for each in missed], " ")
-        raise EndpointError(
+        failure = EndpointError(
             Text("Release {digest} has not passed its gate. {reasons}", digest=digest, reasons=reasons),
             Text(
                 "The report is {report}. Correct the cause, or {file}, then run Deploy again.", report=report, file=FILE
             ),
             code=MISSED if any(each.met is False for each in missed) else UNVERIFIED,
         )
+        failure.document = str(done.folder / kept.DOCUMENT)
+        raise failure
     journal.log(
         Text(
             "Release {digest} has passed its gate: {count} thresholds met. The report is {report}.",

@@ -26,7 +26,7 @@ from sidecar.words.errors import Cancelled, EndpointError, SlipwayError
 from sidecar.words.names import ExchangeForm, ExchangeState
 from sidecar.words.text import Text
 from sidecar.workflows.by_restart import judge_after, put_in_service, taken_back
-from sidecar.workflows.gate import passed
+from sidecar.workflows.gate import BEFORE, passed
 from sidecar.workflows.judging import At
 from sidecar.workflows.outcome import Served, ask_model, cancelled_after
 from sidecar.workflows.publish import Published, deployed_meanwhile
@@ -38,8 +38,8 @@ from sidecar.workflows.talking import Talk
 from sidecar.workflows.watch import replicas_of
 from sidecar.workflows.wayback import WayBack, made_current_again
 
-BESIDE, JUDGED, IN_TURN = "exchange", "judge", "exchange-in-turn"
-"""Steps. Beside, nothing has changed until then, and while it is judged; in turn the release is current already."""
+BESIDE, IN_TURN = "exchange", "exchange-in-turn"
+"""Steps. Beside, nothing has changed until then; in turn the release is current already."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class _Exchanging:
         aim, gate, release = self._running.aim, self._rollout.gate, self._rollout.release
         if gate is not None:
             text = Text("Evaluating release {digest} before it takes over…", digest=release[:12])
-            self._journal.step(JUDGED, text, increment=10, release=release)
+            self._journal.step(BEFORE, text, increment=10, release=release)
             at = At(f"{aim.url}{CANDIDATE}", self._running.key, aim.app.name, beside_callers=True)
             try:
                 passed(gate, at, release, self._journal)
@@ -356,7 +356,7 @@ class _Exchanging:
             self._journal.restored()
         else:
             text = Text("{reason} Release {digest} is the current one still, and does not answer just now.", **facts)
-        return EndpointError(text, failure.suggestion, code=failure.code, detail=failure.detail)
+        return failure.in_other_words(text, failure.suggestion)
 
     def _cancelled(self, cancelled: Cancelled) -> Cancelled:
         """What goes on without the person who cancelled. Not waited for: a cancel is quick."""

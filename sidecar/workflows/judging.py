@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,24 @@ from sidecar.core.journal import Journal
 from sidecar.core.workspace import Workspace
 from sidecar.decisions.evaluation import Asked, Earlier, Judged, judge, told_of
 from sidecar.decisions.evaluation_document import About, document, summary
+from sidecar.decisions.measures import Scored, scored
 from sidecar.gateway.endpoint import Endpoint, Version
 from sidecar.gateway.rows import Answering
 from sidecar.words.errors import EndpointError, WorkspaceError
 from sidecar.words.nearest import nearest
 from sidecar.words.text import Text
-from sidecar.workflows.evaluating import Way, ask_all, asked_by
+from sidecar.workflows.evaluating import TELL_SECONDS, Way, ask_all, asked_by
 from sidecar.workflows.records import now
+from sidecar.workflows.weighing import Weigher
 
 LOOKS, LOOK_SECONDS = 5, 0.5
 """At a release that is to be judged, until one is answered."""
 
 PASSING = ("EndpointUnreachable", "Endpoint502", "Endpoint503", "Endpoint504")
 """Codes of an answer that is lost on its way, or not to be had just now."""
+
+UNJUDGED_SHOWN = 5
+"""Sentences on answers that could not be judged; the others are in the report for programs."""
 
 AT_ONCE = 8
 """Requests, where the server does not tell how many it computes at a time."""
@@ -44,18 +50,22 @@ class At:
     app: str
     release: str | None = None
     beside_callers: bool = False
+    look: Callable[[int], None] | None = None
+    """Called again and again while no answer comes, with how many have."""
 
 
 @dataclass(frozen=True)
 class Compared:
     """Whose rows are asked, and with what they are compared. `models` empty: base and adapters. `before`: None: the last run
-    over the same rows. `anew`: also where a run was cut off."""
+    over the same rows. `anew`: also where a run was cut off. `passed`: by the answers of a gate that has let this release pass,
+    where there are any: what it was a part of was cut off."""
 
     rows: Dataset
     models: tuple[str, ...] = ()
     against: str | None = None
     before: kept.Run | None = None
     anew: bool = False
+    passed: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,9 @@ def asked_and_judged(
     at_once = max(1, computes // 2) if at.beside_callers else computes
     way = Way(at_once, stated.max_tokens, stated.temperature, stated.seed)
     key = _key(rows, models, way, at.app, None if version is None else version.release)
-    run = kept.begun(workspace, key, _head(rows, models, way, at), anew=compared.anew)
+    known = set(models.names) <= set(models.hashes)  # else another file under the same name would not be seen
+    passed = compared.passed and known
+    run = kept.begun(workspace, key, _head(rows, models, way, at), anew=compared.anew, passed=passed)
     before = compared.before or kept.last_over(workspace, rows.digest, but=run.name)
     every = [(case, name) for case in rows.cases for name in models.names if case.model in (None, name)]
     with kept.Store(run) as store:
@@ -116,7 +128,7 @@ def asked_and_judged(
             )
         )
         with Answering(at.url, at.key, way.at_once) as answering:
-            ask_all(todo, asked_by(answering, way), store.put, journal, way.at_once, done_before=stored)
+            ask_all(todo, asked_by(answering, way), store.put, journal, way.at_once, done_before=stored, look=at.look)
     done = _Done(workspace, run, rows, models, way, at, before)
     return done.judged(stated, len(todo), stored, journal)
 
@@ -132,6 +144,8 @@ def _looked(at: At, journal: Journal) -> tuple[Version | None, Sequence[str]]:
                 break
             journal.wait(LOOK_SECONDS)
             version = asked.version()
+        if at.release is not None and version is None:
+            asked.models()  # says why nothing is to be had, where it is that
         if at.release is not None and (version is None or version.release != at.release):
             raise EndpointError(
                 Text("{url} does not say that it is the release that is to be judged.", url=at.url),
@@ -223,18 +237,20 @@ class _Done:
     before: kept.Run | None
 
     def judged(self, stated: Evaluation, asked: int, stored: int, journal: Journal) -> Evaluated:
-        journal.progress(Text("Judging the answers…"))
         answers = kept.answers_of(self.run)
-        earlier = None if self.before is None else Earlier(self.before.name, kept.answers_of(self.before))
+        then = {} if self.before is None else kept.answers_of(self.before)
+        known, former = self._scored(journal, answers, then)
         found = judge(
             Asked(
                 self.rows.cases,
                 answers,
+                known,
                 self.models.names,
                 self.models.against,
                 stated.measure,
                 stated.seed,
-                earlier,
+                None if self.before is None else Earlier(self.before.name, former),
+                journal.check,
             ),
             stated.thresholds,
         )
@@ -258,6 +274,21 @@ class _Done:
             sentence=sentence,
         )
 
+    def _scored(self, journal: Journal, *runs: kept.Answers) -> list[dict[tuple[str, str], Scored]]:
+        """Of each run what its answers to these rows are worth."""
+        keys = [(case, (case.id, model)) for case in self.rows.cases for model in self.models.names]
+        every = [(at, case, key) for at, answers in enumerate(runs) for case, key in keys if key in answers]
+        found: list[dict[tuple[str, str], Scored]] = [{} for _ in runs]
+        told = 0.0
+        with Weigher(journal.check) as weigher:
+            for done, (at, case, key) in enumerate(every):
+                if time.monotonic() - told > TELL_SECONDS:
+                    told = time.monotonic()
+                    journal.progress(Text("Judging: {done} of {all} answers…", done=done, all=len(every)))
+                answer = runs[at][key]
+                found[at][key] = scored(case, answer, weigher.weigh(case, answer))
+        return found
+
     def _report(self, found: Judged) -> dict[str, Any]:
         """As programs read it, every row in it."""
         return {
@@ -277,7 +308,12 @@ class _Done:
                     "asked": _asked(each.case),
                     "expected": each.case.expected,
                     "answers": {
-                        name: {**asdict(answer), "scores": each.scores[name]} for name, answer in each.answers.items()
+                        name: {
+                            **asdict(answer),
+                            "scores": each.scores[name],
+                            "unjudged": {measure: str(why) for measure, why in each.unjudged.get(name, {}).items()},
+                        }
+                        for name, answer in each.answers.items()
                     },
                 }
                 for each in found.lines
@@ -296,12 +332,29 @@ def _of_gate(at: At) -> list[Text]:
     return [asked, Text("Callers were answered meanwhile: alone it is faster.")] if at.beside_callers else [asked]
 
 
+def _unjudged(found: Judged) -> list[Text]:
+    """What counts neither as right nor as wrong, with the rows."""
+    every = [
+        Text("{place}, {model}: {why}", place=each.case.place, model=model, why=why)
+        for each in found.lines
+        for model, measures in each.unjudged.items()
+        for why in dict.fromkeys(measures.values())
+    ]
+    if not every:
+        return []
+    count = Text(
+        "Answers that could not be judged, and count neither as right nor as wrong: {count}.", count=len(every)
+    )
+    return [count, *every[:UNJUDGED_SHOWN]]
+
+
 def _notes(found: Judged) -> list[Text]:
     notes = [
         Text("{model} refused {count} requests: they count as wrong answers.", model=model, count=count)
         for model, count in found.refused.items()
         if count
     ]
+    notes += _unjudged(found)
     if found.measure is None:
         notes.append(Text("No row says what a good answer is (expected, equals, contains, regex, schema)."))
     cut = [model for model, each in found.figures.items() if each.get("finished", 1.0) < 1.0]

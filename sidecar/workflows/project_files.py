@@ -40,7 +40,9 @@ def ci_init_action(params: wire.CiInitParams, context: Context) -> wire.CiInit:
                 ("SLIPWAY_WHEEL", None, "what pip installs: a wheel's path from the project's folder, or its address"),
             )
         ],
-        commands=ci.commands(made.repository, subscription, group),
+        credential=ci.CREDENTIAL,
+        repository=made.repository,
+        commands=ci.commands(subscription, group),
     )
 
 

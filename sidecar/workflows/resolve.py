@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from sidecar.core.deployment import (
     Planned,
     Template,
     VaultSecret,
+    built,
     deployment_name,
     has_parameter,
     hiding,
@@ -23,13 +24,13 @@ from sidecar.core.journal import Journal
 from sidecar.core.masking import NOTHING, Mask
 from sidecar.core.parameter_forms import with_problems
 from sidecar.core.parameters import Parameters as Stated
-from sidecar.core.parameters import read_parameters, stated_at
+from sidecar.core.parameters import parameters_at, read_parameters, stated_at
 from sidecar.core.template import load_template
 from sidecar.core.workspace import Workspace, known_project_id, read_config, read_finetuning
 from sidecar.decisions.models_on_share import OUR_SERVER
 from sidecar.decisions.profiles import Parameters
-from sidecar.decisions.provisioning import APP, SWITCHES, whose
-from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
+from sidecar.decisions.provisioning import APP, whose
+from sidecar.decisions.stated_parameters import SET_BY_US, misstated, with_documented_defaults, without_value
 from sidecar.gateway import apps, resources
 from sidecar.gateway.place import GroupPlace
 from sidecar.gateway.session import Session
@@ -83,7 +84,7 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     compiled = load_template(*files, request.environ, workspace.folder, journal)
     parameters = read_parameters(workspace, request.environ)
     mask = journal.mask = Mask(parameters.hidden, parameters.values)
-    refuse_vaults(parameters, session)
+    refuse_vaults(workspace, parameters, session)
     values = usable(compiled.template, parameters)
     template = hiding(with_documented_defaults(compiled.template, values), parameters.hidden)
     refuse_misstated(workspace, template, values)
@@ -95,6 +96,7 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     group = resources.group(session, request.subscription_id, request.resource_group)
     facts = GroupFacts(request.subscription_id, request.tenant_id, group.name, group.id, group.location)
     stated = merge_parameters(template, values, {})
+    hide_built(mask, template, stated, parameters.hidden, facts)
     planned = plan_names(template, stated, facts, request.app or read_config(workspace).ACA_APP_NAME)
     known = this_project(workspace, GroupPlace(session, request.subscription_id, group.name), planned)
     project = known or str(uuid.uuid4())
@@ -116,24 +118,44 @@ def resolve(workspace: Workspace, session: Session, request: Request, journal: J
     )
 
 
+def hide_built(mask: Mask, template: Template, stated: Parameters, hidden: Collection[str], group: GroupFacts) -> None:
+    """Hides what the template makes of what is hidden, too."""
+    names = {each.lower() for each in hidden}
+    shown = {
+        name: {"value": mask.document(each.get("value"))} if name.lower() in names else each
+        for name, each in stated.items()
+    }
+    for value, told in built(template, stated, shown, group) if names else ():
+        mask.know(value, told)
+
+
 def usable(template: Template, parameters: Stated) -> dict[str, object]:
     """What is stated, without fine-tuning's names that this template has no use for."""
     left = {name for name in parameters.inherited if not has_parameter(template, name)}
     return {name: value for name, value in parameters.values.items() if name not in left}
 
 
-def refuse_vaults(parameters: Stated, session: Session) -> None:
-    """Raises WorkspaceError for secrets of a vault where nobody reads them, before anything is made."""
+def refuse_vaults(workspace: Workspace, parameters: Stated, session: Session) -> None:
+    """Raises WorkspaceError for secrets of a vault where nobody reads them, with all places, before anything is made."""
     secrets = {name: each for name, each in parameters.values.items() if isinstance(each, VaultSecret)}
     if session.profile.vaults or not secrets:
         return
-    name, first = next(iter(secrets.items()))
-    raise WorkspaceError(
-        Text(
-            "{file}: {name} is a secret of a key vault, which the local cloud can't read.", file=first.where, name=name
-        ),
+    told = {name: _unread(name, each) for name, each in secrets.items()}
+    error = WorkspaceError(
+        next(iter(told.values())),
         Text("State a value for the local cloud, in another parameters file, or provision in Azure."),
         code="KeyVaultReference",
+    )
+    places = [(sentence, stated_at(workspace, name)) for name, sentence in told.items()]
+    error.problems = tuple(
+        Problem(str(at.file), at.shown, at.line, at.column, sentence) for sentence, at in places if at is not None
+    )
+    raise error
+
+
+def _unread(name: str, secret: VaultSecret) -> Text:
+    return Text(
+        "{file}: {name} is a secret of a key vault, which the local cloud can't read.", file=secret.where, name=name
     )
 
 
@@ -142,23 +164,24 @@ def refuse_misstated(workspace: Workspace, template: Template, stated: Mapping[s
     wrong = misstated(template, stated)
     places = [(each, stated_at(workspace, each.name)) for each in wrong]
     told = [Problem(str(at.file), at.shown, at.line, at.column, each.sentence) for each, at in places if at is not None]
-    if told:
-        raise with_problems(told, wrong[0].code)
     missing = without_value(template, stated, SET_BY_US)
+    lacking = Text(
+        "The template's parameters {names} have no default, and no value is stated.", names=", ".join(missing)
+    )
+    at = parameters_at(workspace) if missing else None
+    if at is not None:
+        told.append(Problem(str(at.file), at.shown, at.line, at.column, lacking))
+    if told:
+        raise with_problems(told, wrong[0].code if wrong else WITHOUT_VALUE)
     if missing:
         raise WorkspaceError(
-            Text(
-                "The template's parameters {names} have no default, and no value is stated.", names=", ".join(missing)
-            ),
+            lacking,
             Text("State them in {file}.", file="infra/provision/inference.parameters.json"),
             code=WITHOUT_VALUE,
         )
 
 
 WITHOUT_VALUE = "ParameterWithoutValue"
-
-SET_BY_US = frozenset({"projectId", "apiKey", "deployKey", *SWITCHES.values()})
-"""Parameters that Slipway itself sets."""
 
 
 def this_project(workspace: Workspace, place: GroupPlace, planned: Planned) -> str | None:

@@ -132,11 +132,14 @@ def _not_undone(failure: SlipwayError, problem: SlipwayError) -> SlipwayError:
         reason=failure.message,
         problem=problem.message,
     )
-    return EndpointError(
-        text, Text("Run Deploy again: it goes on from there."), code=failure.code, detail=failure.detail
-    )
+    suggestion = Text("Run Deploy again: it goes on from there.")
+    told = EndpointError(text, suggestion, code=failure.code, detail=failure.detail)
+    told.document = failure.document
+    return told
 
 
 def _like(failure: SlipwayError, text: Text) -> SlipwayError:
     kind = type(failure) if isinstance(failure, CloudError | Conflict | Cancelled) else EndpointError
-    return kind(text, failure.suggestion, code=failure.code, detail=failure.detail)
+    told = kind(text, failure.suggestion, code=failure.code, detail=failure.detail)
+    told.document = failure.document
+    return told

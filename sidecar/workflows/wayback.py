@@ -52,7 +52,7 @@ def restored(failure: EndpointError, app: str, made: Published | None, *, former
         )
     else:
         text = Text("{reason} The release before, {digest}, serves again (generation {number}).", **told)
-    error = EndpointError(text, failure.suggestion, code=failure.code, detail=failure.detail)
+    error = failure.in_other_words(text, failure.suggestion)
     error.restored = None if made is None else made.generation
     return error
 
@@ -134,7 +134,7 @@ def _neither(way: WayBack, made: Published | None, failure: EndpointError, error
             number=made.generation,
             **told,
         )
-    return EndpointError(text, error.suggestion, code=failure.code, detail=failure.detail)
+    return failure.in_other_words(text, error.suggestion)
 
 
 def made_current_again(way: WayBack, journal: Journal) -> Published | None:

@@ -57,13 +57,17 @@ describe("an edited template in a real VS Code", function () {
   };
   const markers = (text: string | RegExp): ReturnType<Window["page"]["locator"]> => window.page.locator(".markers-panel .monaco-list-row[aria-level='2']").filter({ hasText: text });
 
-  /** Saved in VS Code's own editor, as a person does. */
-  const mended = async (from: string, to: string): Promise<void> => {
+  const shown = async (file: string): Promise<void> => {
     await window.page.keyboard.press("Control+P");
-    await window.page.locator(".quick-input-widget .quick-input-box input").fill(path.join(folder, TEMPLATE));
-    await window.choose("inference.bicep");
-    await window.page.locator(".tabs-container .tab.active", { hasText: "inference.bicep" }).waitFor();
-    const at = `${String(lineOf(readFileSync(path.join(folder, TEMPLATE), "utf8"), from))}:1`;
+    await window.page.locator(".quick-input-widget .quick-input-box input").fill(file);
+    await window.choose(path.basename(file));
+    await window.page.locator(".tabs-container .tab.active", { hasText: path.basename(file) }).waitFor();
+  };
+
+  /** Saved in VS Code's own editor, as a person does. */
+  const mended = async (from: string, to: string, file = path.join(folder, TEMPLATE)): Promise<void> => {
+    await shown(file);
+    const at = `${String(lineOf(readFileSync(file, "utf8"), from))}:1`;
     await window.page.locator(".editor-instance .monaco-editor").first().click();
     await window.page.keyboard.press("Control+G");
     await window.type(`:${at}`);
@@ -71,7 +75,7 @@ describe("an edited template in a real VS Code", function () {
     await window.page.keyboard.press("Control+L"); // the whole line
     await window.page.keyboard.type(`${to}\n`);
     await window.page.keyboard.press("Control+S");
-    await eventually("it is saved", 60_000, () => readFileSync(path.join(folder, TEMPLATE), "utf8").includes(to) && !readFileSync(path.join(folder, TEMPLATE), "utf8").includes(from));
+    await eventually("it is saved", 60_000, () => readFileSync(file, "utf8").includes(to) && !readFileSync(file, "utf8").includes(from));
   };
 
   it("without a compiler beside ours: told at its place, mended, and the plan is made", async () => {
@@ -86,6 +90,17 @@ describe("an edited template in a real VS Code", function () {
     await begun("Provision Azure Container Apps for inference");
     await window.notification("The plan is open: nothing has been changed yet.").waitFor({ timeout: 120_000 });
     await window.screenshot("bicep 2 ours, the plan");
+  });
+
+  it("a parameters file in Bicep's language: told at its place where it is edited, mended, and nothing is told any more", async () => {
+    const file = path.join(folder, "infra/provision/main.bicepparam");
+    writeFileSync(file, "using 'inference.bicep'\nparam acaAppNam = 'mine'\n");
+    await shown(file);
+    await markers("did you mean acaAppName?").filter({ hasText: "[Ln 2, Col 7]" }).waitFor({ timeout: 90_000 });
+    await window.screenshot("bicep 2 parameters");
+    await mended("param acaAppNam = 'mine'", "param acaAppName = 'mine'", file);
+    await eventually("nothing is wrong any more", 90_000, async () => (await markers("did you mean acaAppName?").count()) === 0);
+    rmSync(file);
   });
 
   it("several apps, and no output that tells which one is ours: a person picks", async () => {

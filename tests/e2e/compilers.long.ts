@@ -85,7 +85,7 @@ describe("which compiler a real VS Code starts", function () {
     await window.page.keyboard.press("Control+P");
     await window.page.locator(".quick-input-widget .quick-input-box input").fill(path.join(scratch, "project", TEMPLATE));
     await window.choose("inference.bicep");
-    await window.run("View: Focus Problems");
+    await window.run("Problems: Focus on Problems View");
     const rows = window.page.locator(".markers-panel .monaco-list-row[aria-level='2']").filter({ hasText: `[Ln ${line}, Col ` });
     const theirs = rows.filter({ hasText: "told by the stub" });
     await rows.first().waitFor({ timeout: 90_000 });

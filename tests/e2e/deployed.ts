@@ -62,6 +62,12 @@ export class Others {
     }
   }
 
+  /** Which release answers. */
+  async release(): Promise<string> {
+    const { release } = (await (await fetch(`${this.url}/version`, { headers: this.headers })).json()) as { readonly release: string };
+    return release;
+  }
+
   /** One of the server's figures. */
   async metric(name: string): Promise<number> {
     const said = await (await fetch(`${this.url}/metrics`, { headers: this.headers })).text();

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.armlang.copies import expand, repeated
 from sidecar.armlang.expression_syntax import Call, Index, Literal, Node, is_expression, parse
 from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
 from sidecar.armlang.function_table import function_named
 from sidecar.armlang.values import ExpressionError
-from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planning import Plan
 
 # No value before a deployment, beside what reads a resource.

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sidecar.armlang.copies import expand, repeated
 from sidecar.armlang.expression_syntax import Call, Literal
 from sidecar.armlang.expressions import Deferred
 from sidecar.armlang.values import ExpressionError
 from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
-from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planner import planned_deployment
 from sidecar.localcloud.deployments.planning import Plan, Planned
 from sidecar.localcloud.deployments.scope_functions import Place

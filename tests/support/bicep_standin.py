@@ -14,11 +14,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sidecar.armlang.bicep import made_of
-from sidecar.core.bicep_files import Folder
-from sidecar.words.refused import Finding, Refused
+if TYPE_CHECKING:
+    from sidecar.words.refused import Finding
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMIT = {"0.49.2": "b34271ac51"}
@@ -169,6 +168,10 @@ class _Speaker:
         return 0 if template is not None else 1
 
     def compiled(self, file: Path) -> tuple[dict[str, Any] | None, list[_Told]]:
+        from sidecar.armlang.bicep import made_of  # noqa: PLC0415  (one that does not compile does not wait for it)
+        from sidecar.core.bicep_files import Folder  # noqa: PLC0415  (as above)
+        from sidecar.words.refused import Refused  # noqa: PLC0415  (as above)
+
         source = file.read_text(encoding="utf-8-sig")
         for name, kind in _ALIAS.findall(source):
             source = re.sub(rf"^(param \w+ ){name}\b", rf"\g<1>{kind}", source, flags=re.MULTILINE)

@@ -30,6 +30,7 @@ from inference.engine.weights.lora import (
     one_thread,
     refuse_changed_base,
     refuse_foreign_form,
+    refuse_patterns,
 )
 from inference.engine.weights.matrix import makes_code, padding
 
@@ -271,6 +272,7 @@ def refuse_harmful(folder: AdapterFolder) -> None:
     refuse_changed_base(folder)
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{folder.path} trains biases of the base model, which is not supported")
+    refuse_patterns(folder)
     for key, place in folder.tensors.items():
         tensor = read_tensor(place)
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):

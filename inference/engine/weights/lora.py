@@ -14,7 +14,7 @@ from inference.engine.files.families import PLACES, Place
 from inference.engine.files.folder import ADAPTER_CONFIG, AdapterFolder
 from inference.engine.files.spec import ModelSpec, Projection
 from inference.engine.weights.loader import interleaved, read_tensor
-from inference.engine.weights.ranks import MAX_RANK, rank_of, scale_of
+from inference.engine.weights.ranks import MAX_RANK, MOST_WAYS, rank_of, scale_of, ways
 from inference.engine.weights.whole_modules import KEY as WHOLE_KEY
 from inference.engine.weights.whole_modules import LORA as WHOLE_LORA
 from inference.engine.weights.whole_modules import NO_PLACES, WHOLE, Places, Saved, read_saved
@@ -165,6 +165,15 @@ def refuse_unsupported(folder: AdapterFolder) -> None:
         )
     if config.get("bias", "none") != "none":
         raise AdapterError(f"{folder.path} trains biases, which is not supported")
+    refuse_patterns(folder)
+
+
+def refuse_patterns(folder: AdapterFolder) -> None:
+    """Before anybody matches them."""
+    for key in ("rank_pattern", "alpha_pattern"):
+        for pattern in dict[str, Any](folder.config.get(key) or {}):
+            if ways(pattern) > MOST_WAYS:
+                raise AdapterError(f"{folder.path}: its {key} {pattern[:80]} may match in too many ways to be tried")
 
 
 def refuse_changed_base(folder: AdapterFolder) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sidecar.armlang.copies import user_functions
 from sidecar.armlang.expressions import Scope
 from sidecar.localcloud.core.fields import Json
 from sidecar.localcloud.deployments.parameters import resolve_parameters, with_external_inputs
-from sidecar.localcloud.deployments.planning import Plan, plan_template, user_functions
+from sidecar.localcloud.deployments.planning import Plan, plan_template
 from sidecar.localcloud.deployments.scope_functions import Place, chance_functions, place_functions
 from sidecar.localcloud.deployments.syntax import check_syntax
 

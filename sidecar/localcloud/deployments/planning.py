@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sidecar.armlang.copies import expand, repeated, user_functions
 from sidecar.armlang.expression_syntax import Literal, calls
 from sidecar.armlang.expressions import Deferred, Scope, compute, evaluate
 from sidecar.armlang.values import ExpressionError
@@ -13,7 +14,7 @@ from sidecar.dotnet.json_values import written
 from sidecar.localcloud.core.errors import ArmError
 from sidecar.localcloud.core.fields import Json, as_object, member, objects, strings
 from sidecar.localcloud.deployments.declared_types import invalid_template
-from sidecar.localcloud.deployments.evaluation import expand, nested_properties, repeated, unevaluated
+from sidecar.localcloud.deployments.evaluation import nested_properties, unevaluated
 from sidecar.localcloud.deployments.parameters import Parameters
 from sidecar.localcloud.deployments.scope_functions import READING, Place, canonical_id
 
@@ -31,7 +32,9 @@ class Planned:
     scope: Scope
     existing: bool = False
     wanted: bool = True
-    """False where its condition is false: then it is neither deployed nor read."""
+    """False where its condition is false: then it is not deployed."""
+    unnamed: bool = False
+    """For a what-if, to which its name has no value: what it hangs on stands in the name's place."""
     depends_on: tuple[str, ...] = ()
     """Ids stated in dependsOn."""
     after: tuple[str, ...] = ()
@@ -189,23 +192,6 @@ def _template_scope(template: Json, parameters: Parameters, functions: Mapping[s
     return scope
 
 
-def user_functions(template: Json, functions: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
-    made: dict[str, Callable[..., Any]] = {}
-
-    def function(definition: Json) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            names = [parameter["name"] for parameter in objects(definition, "parameters")]
-            given = Parameters(dict(zip(names, arguments, strict=True)), {})
-            return evaluate(definition["output"]["value"], Scope(given.value, None, functions, user_functions=made))
-
-        return call
-
-    for space in objects(template, "functions"):
-        for name, definition in member(space, "members").items():
-            made[f"{space['namespace']}.{name}".lower()] = function(definition)
-    return made
-
-
 def _expand_resource(
     symbol: str | None, entry: Json, parent: Planned | None, scope: Scope, place: Place
 ) -> Iterator[Planned]:
@@ -243,7 +229,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
             raise ExpressionError(f"The template resource is missing its '{required}'.")
     wanted = evaluate(entry.get("condition", True), scope) in (True, "true", "True")
     kind = str(entry["type"])
-    name = _resource_name(symbol or str(entry["name"]), kind, evaluate(entry["name"], scope), wanted=wanted)
+    name, unnamed = _named(symbol, kind, entry, scope, wanted=wanted)
     if parent and "/" not in kind:
         kind, name = f"{parent.type}/{kind}", f"{parent.name}/{name}"
     wanted = wanted and (parent is None or parent.wanted)
@@ -259,6 +245,7 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
         scope,
         existing=bool(entry.get("existing")),
         wanted=wanted,
+        unnamed=unnamed,
         depends_on=(parent.id,) if parent else (),
     )
     yield planned
@@ -267,6 +254,14 @@ def _resource(symbol: str | None, entry: Json, parent: Planned | None, scope: Sc
 
 
 _SEE = "Please see https://aka.ms/arm-syntax-resources for usage details."
+
+
+def _named(symbol: str | None, kind: str, entry: Json, scope: Scope, *, wanted: bool) -> tuple[str, bool]:
+    try:
+        name = evaluate(entry["name"], scope)
+    except Deferred as unknown:
+        return "/".join([f"{unknown.text.partition('(')[0]}()]"] * max(kind.count("/"), 1)), True
+    return _resource_name(symbol or str(entry["name"]), kind, name, wanted=wanted), False
 
 
 def _resource_name(stated: str, kind: str, name: Any, *, wanted: bool) -> str:

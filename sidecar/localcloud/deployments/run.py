@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from sidecar.armlang.copies import expand, repeated
 from sidecar.armlang.expressions import evaluate
 from sidecar.armlang.values import ExpressionError
 from sidecar.dotnet.json_values import written
@@ -18,7 +19,6 @@ from sidecar.localcloud.core.fields import Json, member, objects
 from sidecar.localcloud.core.resource_id import parse_resource_id
 from sidecar.localcloud.core.state import Resource
 from sidecar.localcloud.deployments.declared_types import invalid_template, shown_type
-from sidecar.localcloud.deployments.evaluation import expand, repeated
 from sidecar.localcloud.deployments.planning import Plan, Planned, mangled
 from sidecar.localcloud.deployments.record import TYPE, Ordered
 from sidecar.localcloud.deployments.scope_functions import LISTING
@@ -179,10 +179,8 @@ class DeploymentRun:
         """reference() and list*(), which read what is there by then."""
 
         def reference(name: str, _version: str | None = None, full: str | None = None) -> Any:
-            address, planned = self._address(name)
-            if planned and not planned.wanted:
-                raise ExpressionError(f"The resource '{name}' is not deployed, its condition is false.")
-            body = self._read(address)
+            address, _ = self._address(name)
+            body = self._read(address)  # of one whose condition is false too: it is read where it is there
             return body if str(full).lower() == "full" else member(body, "properties")
 
         def lister(action: str) -> Callable[..., Any]:

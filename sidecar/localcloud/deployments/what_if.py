@@ -28,7 +28,8 @@ _SECRET = frozenset(("accountkey", "sharedkey", "value", "password", "connection
 
 
 def what_if(cloud: LocalCloud, deployments: Deployments, ordered: Ordered) -> list[Json]:
-    """The changes, sorted by resource id: Create, Modify (with a delta), NoChange, and Ignore for what is not in it."""
+    """The changes, sorted by resource id: Create, Modify (with a delta), NoChange, Unsupported where the name is known later,
+    and Ignore for what is not in it."""
     preflight(cloud, ordered, deployments.plan(ordered), deployments.plan)
     found = _changes(cloud, deployments, ordered)
     if "/resourcegroups/" in ordered.scope.lower():
@@ -90,6 +91,8 @@ def _nested(cloud: LocalCloud, deployments: Deployments, ordered: Ordered, plann
 
 
 def _change(cloud: LocalCloud, planned: Planned) -> Json:
+    if planned.unnamed:
+        return {"resourceId": planned.id, "changeType": "Unsupported", "unsupportedReason": _UNNAMED}
     scope = replace(planned.scope, functions={**planned.scope.functions, **_unknown_functions()})
     kept = {name: value for name, value in planned.source.items() if name in _BODY}
     after: Json = {
@@ -109,6 +112,7 @@ def _change(cloud: LocalCloud, planned: Planned) -> Json:
     return {**shown, "delta": changes}
 
 
+_UNNAMED = "The resource ID cannot be calculated until the deployment is under way."
 _BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "managedBy")
 
 

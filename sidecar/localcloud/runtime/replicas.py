@@ -73,6 +73,8 @@ class Replica:
         self.stale_since: float | None = None
         """time.monotonic() from which on the app is asked on another port than it was made for."""
         self.containers: list[Container] = []
+        self._first_have_ended = False
+        """Whether the containers are those that serve, no longer one that runs before them."""
         self._assigned_at: float | None = None
         self._events = events
         self._logs = logs
@@ -84,14 +86,16 @@ class Replica:
 
     @property
     def ready(self) -> bool:
-        running = bool(self.containers) and all(container.ready for container in self.containers)
-        return running and self.phase == "Running"
+        return self._serving and all(container.ready for container in self.containers)
 
     @property
     def alive(self) -> bool:
         """Every container runs and has passed its startup probe."""
-        running = bool(self.containers) and all(container.started for container in self.containers)
-        return running and self.phase == "Running"
+        return self._serving and all(container.started for container in self.containers)
+
+    @property
+    def _serving(self) -> bool:
+        return self.phase == "Running" and self._first_have_ended
 
     @property
     def trouble(self) -> tuple[Trouble, str] | None:
@@ -104,7 +108,7 @@ class Replica:
     @property
     def running_state(self) -> Literal["Running", "NotRunning"]:
         states = {container.state for container in self.containers}
-        return "Running" if self.phase == "Running" and states == {"Running"} else "NotRunning"
+        return "Running" if self._serving and states == {"Running"} else "NotRunning"
 
     def port_for(self, target: int | None) -> int | None:
         """Where this machine reaches the replica's `target` port; None where nothing listens on it."""
@@ -173,6 +177,7 @@ class Replica:
             self.containers = [first]
             await first.run()
         self.containers = [self._container(entry, binaries, "always") for entry in template.containers]
+        self._first_have_ended = True
         await asyncio.gather(*(container.run() for container in self.containers), self._find_port())
 
     def _container(self, entry: ContainerTemplate, binaries: Path, restart: Restart) -> Container:

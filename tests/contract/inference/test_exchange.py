@@ -70,7 +70,8 @@ def oldest_python() -> str:
 def shared(mount: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Contained]:
     """For tests that leave the first release in place."""
     folder, python = tmp_path_factory.mktemp("shared"), oldest_python()
-    with contained(mount, folder, python=python, SLIPWAY_TAKE_OVER_SECONDS="10", **REPLICA) as started:
+    seconds = {"SLIPWAY_TAKE_OVER_SECONDS": "10", "SLIPWAY_HANDED_SECONDS": "5"}
+    with contained(mount, folder, python=python, **seconds, **REPLICA) as started:
         started.ready()
         yield started
 
@@ -296,6 +297,10 @@ def test_a_checked_release_is_discarded_when_nobody_tells_it_to_take_over(shared
     assert shared.slipway("GET", "candidate/version", key=API_KEY).status_code == 401
     assert shared.slipway("GET", "candidate/metrics").status_code == 404
     assert shared.slipway("POST", "candidate/v1/completions", json={**asked, "model": "nobody"}).status_code == 404
+    os.kill(shared.servers()[-1], signal.SIGSTOP)  # it computes for longer than the ingress would wait
+    late = shared.slipway("POST", "candidate/v1/completions", json=asked)
+    os.kill(shared.servers()[-1], signal.SIGCONT)
+    assert (late.status_code, late.json()["code"]) == (504, "TooSlow")
     whole = shared.slipway("POST", "candidate/v1/completions", json=asked)
     last = time.monotonic()
     assert whole.json()["choices"][0]["text"].isupper()

@@ -7,7 +7,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from tests.contract.localcloud.conftest import World, code_of, eventually
-from tests.contract.localcloud.test_apps import app_body, deployed
+from tests.contract.localcloud.test_apps import SERVING, app_body, replicas, state_of
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +104,22 @@ def test_a_patch_can_be_polled_by_its_state_and_by_its_place(world: World, group
 def test_a_container_that_runs_first_ends_before_the_others_begin(
     world: World, group: str, environment: str, tmp_path: Path
 ):
-    """Its command, arguments, variables and secrets are its own."""
-    said = tmp_path / "said"
+    """Its command, arguments, variables and secrets are its own. While it runs, the revision is not ready."""
+    said, let_on = tmp_path / "said", tmp_path / "on"
     body = app_body(environment, secrets=[{"name": "word", "value": "first"}])
     first: dict[str, Any] = {
         "name": "before",
         "image": "example/first:1",
         "command": ["/bin/sh", "-c"],
-        "args": [f'printf "%s %s" "$WORD" "$PLAIN" > {said}'],
+        "args": [f'printf "%s %s" "$WORD" "$PLAIN" > {said}; while [ ! -e {let_on} ]; do sleep 0.05; done'],
         "env": [{"name": "WORD", "secretRef": "word"}, {"name": "PLAIN", "value": "value"}],
     }
     body["properties"]["template"]["initContainers"] = [first]
-    deployed(world, group, "begins", body)
-    assert said.read_text() == "first value"
+    world.apps.container_apps.begin_create_or_update(group, "begins", body).result()
+    eventually(lambda: said.exists() and said.read_text() == "first value")
+    latest = world.apps.container_apps.get(group, "begins").properties.latest_revision_name
+    assert state_of(world, group, "begins", latest) == ("Activating", "None")
+    assert [each.running_state for each in replicas(world, group, "begins")] == ["NotRunning"]
+    let_on.touch()
+    eventually(lambda: state_of(world, group, "begins", latest) in SERVING)
     world.apps.container_apps.begin_delete(group, "begins").result()

@@ -14,8 +14,8 @@ Start = Callable[..., World]
 
 @pytest.fixture
 def slow(another: Start) -> World:
-    """A cloud where an environment takes its time: sixteen seconds at its scale."""
-    world = another(settings={"times": {"poll": 0, "environment": 160}})
+    """A cloud where an environment takes its time: eight seconds at its scale."""
+    world = another(settings={"times": {"poll": 0, "environment": 80}})
     world.register()
     world.groups.resource_groups.create_or_update("g", {"location": "westus3"})
     return world

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sidecar.core.journal import Event
+from sidecar.core.journal import Event, Journal
 from sidecar.gateway.session import settings_from
 from sidecar.wire import protocol as wire
 from sidecar.words.errors import SlipwayError, WorkspaceError
 from sidecar.workflows.actions import plan_action, preflight_action, provision_action
 from sidecar.workflows.context import Context
+from sidecar.workflows.provision import provision
 from tests.contract.provision.conftest import Project
 
+VAULT = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv"
 APP = "Microsoft.App/containerApps"
 SECRETS = {
     "SECRET_NOTE": "note-of-the-environment-ä",
@@ -108,6 +112,35 @@ def test_a_vault_s_secret_is_refused_before_anything_is_made(project: Project, t
     params = {**asked(project), "consents": [], "digest": None, "begins": True}
     with pytest.raises(WorkspaceError, match="hubToken is a secret of a key vault"):
         provision_action(wire.ProvisionParams.model_validate(params), here)
+    assert list(project.world.groups.resources.list_by_resource_group(project.group)) == []
+
+
+def test_a_vault_s_secret_of_a_json_file_is_refused_the_same_with_its_place(project: Project, tmp_path: Path) -> None:
+    reference = {"keyVault": {"id": VAULT}, "secretName": "key"}
+    stated = json.dumps({"parameters": {"hubToken": {"reference": reference}}}, indent=1)
+    project.workspace.parameters_file.write_text(stated, encoding="utf-8")
+    here = context(project, tmp_path / "state", [], {})
+    with pytest.raises(
+        WorkspaceError, match=r"parameters\.json:3: hubToken is a secret of a key vault, .* can't"
+    ) as error:
+        plan_action(wire.PlanParams.model_validate({**asked(project), "raw": False}), here)
+    assert [(each.file, each.line) for each in error.value.problems] == [(str(project.workspace.parameters_file), 3)]
+
+
+@pytest.mark.parametrize("in_bicep", [True, False])
+def test_a_vault_s_secret_reaches_arm_as_a_reference(project: Project, in_bicep: bool) -> None:
+    """As in Azure, to a cloud that has no vaults: its own refusal of the reference tells that it came, and nothing is made."""
+    if in_bicep:
+        vault = f"az.getSecret('{VAULT.split('/')[2]}', 'rg', 'kv', 'key')"
+        state_in_bicep(project, f"using 'inference.bicep'\nparam hubToken = {vault}\n")
+    else:
+        entry = {"reference": {"keyVault": {"id": VAULT}, "secretName": "key"}}
+        project.workspace.parameters_file.write_text(json.dumps({"parameters": {"hubToken": entry}}), encoding="utf-8")
+    session = project.session
+    azure = replace(session, profile=replace(session.profile, vaults=True))
+    journal = Journal(None, "", lambda event: project.hear(event.text), project.stop)
+    with pytest.raises(SlipwayError, match="key vault reference of 'hubToken' can't be read"):
+        provision(project.workspace, azure, project.request(), journal)
     assert list(project.world.groups.resources.list_by_resource_group(project.group)) == []
 
 

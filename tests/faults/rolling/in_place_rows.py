@@ -32,6 +32,7 @@ from tests.contract.localcloud.conftest import eventually
 from tests.faults.rolling.callers import Caller
 from tests.faults.rolling.defects import never_ready
 from tests.faults.rolling.in_place_kills import swept
+from tests.faults.rolling.in_turn_gates import ANY, NEVER, killed
 from tests.faults.rolling.table import Play, Told
 from tests.support.contained import edit
 
@@ -253,6 +254,8 @@ ROWS: dict[str, Callable[[Exchanging], Told]] = {
     "in-place-34-in-turn": partial(late, form="in turn"),
     "in-place-kills": lambda row: swept(row.ground, "beside"),
     "in-turn-kills": lambda row: swept(row.ground, "in turn"),
+    "gate-in-turn-killed": lambda row: killed(row.ground, ANY),
+    "gate-in-turn-killed-missed": lambda row: killed(row.ground, NEVER),
     "in-place-33": mount_refused,
 }
 """The last one leaves a container that could not start again."""

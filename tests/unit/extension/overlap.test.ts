@@ -11,6 +11,12 @@ describe("what Microsoft's Bicep extension tells too", () => {
     assert.deepEqual(untold(ours, [...ours, ...theirs]).map(({ message }) => message), ["left"]);
   });
 
+  it("is told by it alone of a parameters file too, whose codes are Microsoft's", () => {
+    const stated = [remark(0, "must have no default", "Slipway", "BCP258"), remark(1, "did you mean a?", "Slipway", "BCP259"), remark(1, "Azure does not take the name", "Slipway", "InvalidResourceName")];
+    const theirs = [remark(0, "missing an assignment", "bicep", { value: "BCP258" }), remark(1, "assigned in the params file without being declared", "bicep", { value: "BCP259" })];
+    assert.deepEqual(untold(stated, [...stated, ...theirs]).map(({ code }) => code), ["InvalidResourceName"]);
+  });
+
   it("is told by both where it is another one, or of another line", () => {
     assert.deepEqual(untold(ours, [remark(3, "no-unused", "bicep", "no-unused-vars"), remark(6, "x", "bicep", "BCP018")]), ours);
   });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,10 +19,12 @@ from sidecar.core.bicep_cli import BicepCli, Limits
 from sidecar.core.bicep_places import bicep_cli, cache
 from sidecar.core.compiling import compiled
 from sidecar.core.journal import Event, Journal
+from sidecar.core.template import load_template
 from sidecar.words.errors import Cancelled, TemplateError
 from sidecar.words.refused import Refused
 from tests.support.bicep_standin import standin, starts
 
+ROOT = Path(__file__).resolve().parents[3]
 MISTAKES = "param name string = 5\nparam spare string\noutput one string = missing\n"
 WAYS = ("", "sarif only", "real")
 REAL = bicep_cli({**os.environ, "SLIPWAY_STATE": "/nowhere"})
@@ -39,10 +42,11 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=WAYS)
-def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(params=WAYS, scope="module")
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One for all tests of a way."""
     if request.param != "real":
-        yield standin(tmp_path / "bin", request.param)
+        yield standin(tmp_path_factory.mktemp("bin"), request.param)
     elif REAL is None:
         pytest.skip("no real Bicep CLI was found: only the stand-in was asked")
     else:
@@ -229,6 +233,8 @@ def test_it_is_found_in_order(tmp_path: Path) -> None:
     assert bicep_cli(environ) == azd
     az = standin(home / ".azure" / "bin")
     assert bicep_cli(environ) == az
+    other = standin(tmp_path / "azure" / "bin")
+    assert bicep_cli({**environ, "AZURE_CONFIG_DIR": str(tmp_path / "azure")}) == other
     moved = standin(tmp_path / "azd" / "bin")
     assert (
         bicep_cli({**environ, "AZURE_CONFIG_DIR": str(tmp_path / "none"), "AZD_CONFIG_DIR": str(tmp_path / "azd")})
@@ -241,6 +247,29 @@ def test_it_is_found_in_order(tmp_path: Path) -> None:
     assert bicep_cli({**on_path, "AZD_BICEP_TOOL_PATH": str(named)}) == named
     setting = standin(tmp_path / "setting")
     assert bicep_cli({**on_path, "AZD_BICEP_TOOL_PATH": str(named), "SLIPWAY_BICEP_PATH": str(setting)}) == setting
+
+
+def test_on_windows_it_is_an_exe_and_another_systems_is_passed_over(tmp_path: Path) -> None:
+    environ = {"PATH": str(tmp_path), "HOME": "/nowhere", "SLIPWAY_STATE": "/nowhere"}
+    exe = standin(tmp_path).rename(tmp_path / "bicep.exe")
+    assert (bicep_cli(environ, "linux"), bicep_cli(environ, "win32")) == (None, exe)
+    ours = standin(tmp_path)
+    assert (bicep_cli(environ, "darwin"), bicep_cli(environ, "win32")) == (ours, exe)
+
+
+def test_an_unedited_template_starts_none(tmp_path: Path) -> None:
+    program, shipped = standin(tmp_path / "bin"), ROOT / "infra" / "provision" / "inference.bicep"
+    environ = {"SLIPWAY_BICEP_PATH": str(program), **base()}
+    found = load_template(shipped, shipped.with_suffix(".json"), environ)
+    assert (str(found.how), starts(program)) == ("The compiled template is up to date.", [])
+    edited = tmp_path / "inference.bicep"
+    edited.write_text("output it int = 1\n")
+    shutil.copy(shipped.with_suffix(".json"), tmp_path)
+    assert load_template(edited, edited.with_suffix(".json"), environ).template["outputs"] == {
+        "it": {"type": "int", "value": 1}
+    }
+    assert len(starts(program)) == 1
+    cli.close_all()
 
 
 @pytest.mark.parametrize(

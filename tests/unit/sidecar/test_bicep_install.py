@@ -220,7 +220,6 @@ def test_the_terminal_installs_with_a_yes_and_compiles_then(tmp_path: Path, sour
         command = [sys.executable, "-m", "sidecar", "bicep", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
 
-    assert slipway("check", "main.bicep").returncode == 1
     asked = slipway("install")
     assert (asked.returncode, asked.stdout) == (3, "")
     done = slipway("install", "--yes", "--json")

@@ -10,7 +10,15 @@ import pytest
 
 from sidecar.armlang.bicep_params import parameters_file
 from sidecar.core.bicep_files import Folder
-from sidecar.core.deployment import VaultSecret, deployment_name, hiding, merge_parameters, secure_parameters
+from sidecar.core.deployment import (
+    GroupFacts,
+    Template,
+    VaultSecret,
+    deployment_name,
+    hiding,
+    merge_parameters,
+    secure_parameters,
+)
 from sidecar.core.journal import Event, Journal
 from sidecar.core.masking import Mask, mask_error
 from sidecar.core.parameters import SEVERAL, read_parameters, stated_at
@@ -22,9 +30,12 @@ from sidecar.words.errors import WorkspaceError
 from sidecar.words.refused import Refused
 from sidecar.words.text import Text
 from sidecar.workflows.context import without
+from sidecar.workflows.resolve import hide_built, refuse_misstated
 from tests.support.bicep_corpus import corpus
+from tests.support.bicep_text import compile_bicep
 
 HERE = Folder(Path("/nowhere"), Path("/nowhere"))
+GROUP = GroupFacts("sub", "tenant", "rg", "/subscriptions/sub/resourceGroups/rg", "westeurope")
 USING = "using 'inference.bicep'\n"
 VAULT = "az.getSecret('11111111-2222-3333-4444-555555555555', 'rg', 'kv', 'key')"
 SECRET = "s3cret-of-the-environment"
@@ -127,6 +138,21 @@ def test_what_can_not_be_evaluated_is_refused_by_name_and_line(source: str, line
     found = refused(source)
     assert found[0][0] == line
     assert word in found[0][1]
+
+
+def test_a_placeholder_is_refused_as_it_is_in_json(workspace: Workspace) -> None:
+    state(workspace, f"{USING}param cpu = '4'\nparam acaAppName = '<your-app>'\n")
+    with pytest.raises(WorkspaceError, match=r"main\.bicepparam, line 3: <your-app> is a placeholder") as error:
+        read_parameters(workspace, {})
+    assert error.value.code == "Placeholder"
+
+
+def test_a_parameter_without_a_value_is_told_at_the_template_s_path(workspace: Workspace) -> None:
+    state(workspace, f"{USING}param acaAppName = 'mine'\n")
+    template: Template = {"parameters": {"must": {"type": "string"}, "acaAppName": {"type": "string"}}}
+    with pytest.raises(WorkspaceError, match=r"main\.bicepparam, line 1: .*must have no default") as error:
+        refuse_misstated(workspace, template, read_parameters(workspace).values)
+    assert error.value.code == "ParameterWithoutValue"
 
 
 def test_a_file_without_using_is_told() -> None:
@@ -248,12 +274,22 @@ def test_a_mask_takes_values_out_of_sentences_failures_and_documents() -> None:
     assert quoted.document({"v": ['a "quoted" ü', 1]}) == {"v": ["‹Q›", 1]}
 
 
-def test_a_short_value_is_masked_where_it_is_all_of_what_stands_there() -> None:
+def test_a_short_value_is_masked_where_it_is_a_word_of_its_own() -> None:
     mask = Mask({"p": {"ENV": "dev", "N": "7", "EMPTY": ""}}, {"p": ["eu"]})
-    shown = ["dev", "a developer", "is 'dev', `dev`, \"dev\"", '["kind","dev","eu"]', "7", "17", ""]
+    shown = [
+        "dev",
+        "a developer",
+        "stage=dev, app-dev_1",
+        "is 'dev', `dev`, \"dev\"",
+        '["kind","dev","eu"]',
+        "7",
+        "17",
+        "",
+    ]
     assert [mask.said(each) for each in shown] == [
         "‹ENV›",
         "a developer",
+        "stage=‹ENV›, app-‹ENV›_1",
         "is '‹ENV›', `‹ENV›`, \"‹ENV›\"",
         '["kind","‹ENV›","‹ENV›"]',
         "‹N›",
@@ -270,6 +306,35 @@ def test_a_short_value_is_masked_where_it_is_all_of_what_stands_there() -> None:
     mask.learn("dev", "tst")
     assert mask.said("tst") == "‹ENV›"
     assert bool(Mask({"p": {"ENV": "dev"}}, {}))
+
+
+def test_what_the_template_makes_of_a_short_value_is_masked_in_the_middle_of_a_word_too() -> None:
+    source = """
+param stage string
+param count int
+param pair object
+var short = take(stage, 2)
+resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
+  name: 'st${stage}models', location: 'x', kind: 'StorageV2', tags: { of: 'x${toUpper(pair.a)}y', cut: '${short}zz', same: 'k' }
+}
+resource many 'Microsoft.Storage/storageAccounts@2023-05-01' = [for n in range(0, 1): {
+  name: 'n${stage}${n}', location: uniqueString(stage), kind: 'a${count}b'
+}]
+"""
+    template: Template = dict(compile_bicep(source))
+    hidden = {"stage": {"STAGE": "dev"}, "count": {"N": "7"}, "pair": {"PAIR": "q"}}
+    values: dict[str, object] = {"stage": "dev", "count": 7, "pair": {"a": "q"}}
+    mask = Mask(hidden, values)
+    hide_built(mask, template, merge_parameters(template, values, {}), hidden, GROUP)
+    made = ["stdevmodels", "xQy", "dezz", "ndev0", "k", "a developer"]
+    assert [mask.said(each) for each in made] == [
+        "st‹STAGE›models",
+        "x‹PAIR›y",
+        "‹Szz",
+        "n‹STAGE›0",
+        "k",
+        "a developer",
+    ]
 
 
 def test_words_of_a_message_that_are_nobody_s_values_stay_what_they_are() -> None:

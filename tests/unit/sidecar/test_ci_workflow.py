@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -11,7 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.core.ci_workflow import commands, is_as_written, repository_of, workflow, write_workflow
+from sidecar.core.ci_workflow import (
+    CREDENTIAL,
+    UNKNOWN,
+    commands,
+    is_as_written,
+    repository_of,
+    workflow,
+    write_workflow,
+)
 from sidecar.core.workspace import open_workspace
 from sidecar.doors.cli import parser_of
 from sidecar.words.errors import Conflict, WorkspaceError
@@ -89,8 +98,40 @@ def test_a_project_inside_of_a_repository_has_its_own_beside_others(tmp_path: Pa
     document = read((tmp_path / made.file).read_text())
     assert document["jobs"]["deploy"]["defaults"]["run"]["working-directory"] == "models/My poet"
     assert document["on"]["push"]["paths"][0] == "models/My poet/infra/**"
-    subject = "repo:acme/ships:environment:slipway"
-    assert subject in commands(made.repository, "s", "g")[-1]
+    said = json.loads((tmp_path / CREDENTIAL).read_text())
+    assert said["subject"] == "repo:acme/ships:environment:slipway"
+    assert said["issuer"] == "https://token.actions.githubusercontent.com"
+    assert not (inner / ".github").exists()
+
+
+def test_what_is_to_be_run_in_azure_is_the_same_in_every_shell(tmp_path: Path) -> None:
+    """Letters that none of cmd, PowerShell and a POSIX shell reads as its own; the file is where the command looks for it."""
+    write_workflow(open_workspace(tmp_path), "main")
+    for each in commands("0000-1111", "rg-ships"):
+        assert re.fullmatch(r"[A-Za-z0-9 ./_-]+", each), each
+        assert shlex.split(each) == each.split()
+    named = shlex.split(commands(None, None)[-1])[-1]
+    assert set(json.loads((tmp_path / named).read_text())) == {"name", "issuer", "subject", "audiences"}
+
+
+def test_a_credential_that_was_filled_in_stays(tmp_path: Path) -> None:
+    workspace, file = open_workspace(tmp_path), tmp_path / CREDENTIAL
+    write_workflow(workspace, "main")
+    assert UNKNOWN in file.read_text()
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "remote", "add", "origin", "https://github.com/acme/ships"], check=True)
+    write_workflow(workspace, "main")
+    assert "repo:acme/ships:" in file.read_text(), "once it is known it is filled in"
+    mine = file.read_text().replace("acme/ships", "acme/boats")
+    file.write_text(mine)
+    assert write_workflow(workspace, "main").fate == "unchanged"
+    assert file.read_text() == mine
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkspaceError) as refused:
+        write_workflow(workspace, "main")
+    assert refused.value.code == "LinkedFile"
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_no_project_of_a_repository_gets_another_ones_file(tmp_path: Path) -> None:

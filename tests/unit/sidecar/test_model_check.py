@@ -216,6 +216,14 @@ def test_ranks_that_are_none_are_a_refusal_and_no_crash(config: dict[str, Any], 
     assert "states ranks that are none" in str(checks(tmp_path)["adapter models/tuned"].sentence)
 
 
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern"])
+def test_a_pattern_without_an_end_is_a_refusal_and_holds_nothing_up(key: str, tmp_path: Path) -> None:
+    base_in(tmp_path)
+    patterns: dict[str, Any] = {key: {r"([a-z_.0-9]+)+!": 4}}
+    adapter_in(tmp_path, **patterns)
+    assert "may match in too many ways to be tried" in str(checks(tmp_path)["adapter models/tuned"].sentence)
+
+
 def test_a_hostile_base_is_a_failure_and_no_crash(tmp_path: Path) -> None:
     folder = base_in(tmp_path)
     index, weights = folder / "model.safetensors.index.json", folder / "model.safetensors"

@@ -10,11 +10,13 @@ import pytest
 from sidecar.core.deployment import Planned, Stated
 from sidecar.decisions.app_changes import Change
 from sidecar.decisions.checks import Unread
+from sidecar.decisions.members import KNOWN_LATER
 from sidecar.decisions.plan import Reality, digest_of, effects_of, outputs_of, work_of
 from sidecar.decisions.plan_cost import Cost, Nodes, cooldown_of, replicas_of, size_of, start_bound
 from sidecar.decisions.plan_document import PlanDocument, amount, markdown
 from sidecar.decisions.prices import Price, Size
 from sidecar.decisions.provisioning import APP, Existing
+from sidecar.decisions.whatif import ResourceChange
 from sidecar.gateway.apps import App
 from sidecar.gateway.offers import Offer
 from sidecar.words.text import Text
@@ -179,3 +181,19 @@ def test_a_name_with_a_pipe_or_a_backtick_breaks_no_table() -> None:
     assert "| an hour awake, one node | 5.00 USD |" in text
     assert "| an hour asleep | 5.10 USD |" in text
     assert "| a month at most (nodes all month: 2) | 7,373.00 USD |" in text
+
+
+def test_what_has_another_name_each_time_is_told_without_one_whatever_arm_says() -> None:
+    """Else each plan would have another digest, and none could be agreed to."""
+    dashboards = "microsoft.portal/dashboards"
+    planned = replace(PLANNED, new_each_time=(dashboards,), opaque=("board",))
+    digests: set[str] = set()
+    for name, kind in (("b-1", "Create"), ("b-2", "Create"), ("[newGuid()]", "Unsupported")):
+        foreseen = (ResourceChange(f"/x/{name}", dashboards, kind), ResourceChange("/x/other", "a/b", "Create"))
+        found = reality(app(), Change(BEFORE, (), ()), planned=planned, foreseen=foreseen)
+        work = work_of(found)
+        told = [(each.kind, each.name, each.action) for each in work.lines if each.kind != APP]
+        assert told == [("a/b", "other", "create"), (dashboards, KNOWN_LATER, "create")]
+        assert work.deploys
+        digests.add(digest_of(found, work))
+    assert len(digests) == 1

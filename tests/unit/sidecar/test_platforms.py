@@ -99,7 +99,7 @@ def test_the_bicep_cli_that_az_installed_is_found_on_windows_too(tmp_path: Path)
     found = tmp_path / ".azure" / "bin" / "bicep.exe"
     found.parent.mkdir(parents=True)
     found.touch()
-    assert bicep_cli({"USERPROFILE": str(tmp_path), "PATH": ""}) == found
+    assert bicep_cli({"USERPROFILE": str(tmp_path), "PATH": ""}, "win32") == found
 
 
 def test_the_model_server_asks_for_no_uvloop_where_there_is_none(tmp_path: Path):

@@ -148,7 +148,7 @@ def test_a_template_without_our_switches_refers_to_what_exists() -> None:
     template = compiled(TOOLKIT)
     planned = plan_names(template, {}, GROUP)
     found = replace(existing(ENVIRONMENT), keys=frozenset({"account", "environment"}))
-    assert to_refer_to(planned, found) == {"account", "environment"}
+    assert to_refer_to(planned, found) == {"account": "account", "environment": "env"}
     referred = referring(template, to_refer_to(planned, found))
     resources = referred["resources"]
     assert isinstance(resources, dict)
@@ -159,14 +159,14 @@ def test_a_template_without_our_switches_refers_to_what_exists() -> None:
         "name": "[parameters('acaEnvironmentName')]",
     }
     assert resources["app"]["dependsOn"] == []
-    assert to_refer_to(PLANNED, replace(existing(ENVIRONMENT), keys=EVERYTHING)) == set(), "ours has its switches"
+    assert to_refer_to(PLANNED, replace(existing(ENVIRONMENT), keys=EVERYTHING)) == {}, "ours has its switches"
 
 
 def test_a_plain_list_of_resources_switches_off_what_exists() -> None:
     """Templates of the older language version know no existing resources."""
     one = {"type": "Microsoft.Storage/storageAccounts", "apiVersion": "2023-01-01", "name": "a"}
     template: Template = {"resources": [one, {**one, "name": "b"}]}
-    assert [each.get("condition") for each in referring(template, {"1"})["resources"]] == [None, False]  # type: ignore[union-attr]
+    assert [each.get("condition") for each in referring(template, {"1": "b"})["resources"]] == [None, False]  # type: ignore[union-attr]
 
 
 def test_the_wanted_profile_is_the_deployed_templates() -> None:

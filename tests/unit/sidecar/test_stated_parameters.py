@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.deployment import in_casing_of, merge_parameters, plan_names
+from sidecar.core.deployment import Template, VaultSecret, in_casing_of, merge_parameters, plan_names
 from sidecar.core.parameters import read_parameters, stated_at
 from sidecar.core.workspace import Workspace, read_config
-from sidecar.decisions.stated_parameters import misstated, with_documented_defaults, without_value
+from sidecar.decisions.stated_parameters import SET_BY_US, misstated, with_documented_defaults, without_value
 from sidecar.words.errors import WorkspaceError
-from sidecar.workflows.resolve import SET_BY_US, refuse_misstated, usable
+from sidecar.workflows.resolve import refuse_misstated, usable
 from tests.unit.sidecar.test_provision import GROUP, TEMPLATE
 
+VAULT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v"
+SECRET = {"keyVault": {"id": VAULT}, "secretName": "s"}
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "cloud"
 
 
@@ -83,7 +85,11 @@ def test_a_placeholder_in_the_configuration_is_named_too(workspace: Workspace) -
 @pytest.mark.parametrize(
     ("entry", "code", "said"),
     [
-        ({"reference": {"keyVault": {"id": "/x"}, "secretName": "s"}}, "KeyVaultReference", "secret of a key vault"),
+        ({"reference": {"keyVault": {"id": "/x"}, "secretName": "s"}}, "InvalidParameter", "no secret of a key vault"),
+        ({"reference": {"keyVault": {"id": VAULT}}}, "InvalidParameter", "no secret of a key vault"),
+        ({"reference": {**SECRET, "secretVersion": 1}}, "InvalidParameter", "no secret of a key vault"),
+        ({"reference": SECRET, "value": "x"}, "InvalidParameter", "no secret of a key vault"),
+        ({"reference": {**SECRET, "secretName": "<name>"}}, "Placeholder", "<name> is a placeholder"),
         ({"expression": "[parameters('x')]"}, "ParameterExpression", "only Azure's own tools evaluate"),
         ("plain", "InvalidParameter", 'needs an object with a "value"'),
         ({"values": 1}, "InvalidParameter", 'needs an object with a "value"'),
@@ -97,6 +103,17 @@ def test_other_forms_of_an_entry_are_named_as_what_they_are(
         read_parameters(workspace)
     assert error.value.code == code
     assert said in str(error.value)
+
+
+def test_a_reference_to_a_key_vault_is_passed_on_and_its_place_is_known(workspace: Workspace) -> None:
+    state(workspace, location={"value": None}, apiKey={"reference": SECRET})
+    found = read_parameters(workspace).values["apiKey"]
+    assert found == VaultSecret(SECRET, "infra/provision/inference.parameters.json:4")
+    template: Template = {"parameters": {"apiKey": {"type": "securestring"}}}
+    assert merge_parameters(template, {"apiKey": found}, {}) == {"apiKey": {"reference": SECRET}}
+    assert stated_at(workspace, "apiKey") is not None
+    state(workspace, apiKy={"reference": SECRET})
+    assert "did you mean apiKey?" in str(refused(workspace))
 
 
 def test_the_case_of_the_field_is_read(workspace: Workspace) -> None:

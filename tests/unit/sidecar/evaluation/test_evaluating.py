@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,7 +16,8 @@ from sidecar.core.dataset import Answer, Case
 from sidecar.core.journal import Event, Journal
 from sidecar.gateway.rows import Answering
 from sidecar.words.errors import Cancelled, EndpointError
-from sidecar.workflows.evaluating import TRIES, Todo, Way, ask_all, asked_by
+from sidecar.workflows import evaluating
+from sidecar.workflows.evaluating import LATE_TRIES, TRIES, Todo, Way, ask_all, asked_by
 
 KEY = "the-key-of-this-test"
 Play = Callable[["Server", BaseHTTPRequestHandler, str], bool]
@@ -235,6 +237,55 @@ def test_what_no_other_row_would_fare_better_with_ends_it(status: int, server: S
         asked.run()
     assert (raised.value.code, raised.value.detail) == (f"Endpoint{status}", "not you")
     assert server.asked.total() <= asked.at_once
+
+
+CAUSES = [(429, "HTTP 429 rate_limit_exceeded"), (503, "HTTP 503 rate_limit_exceeded"), (0, "no answer (")]
+
+
+@pytest.mark.parametrize(("status", "problem"), CAUSES)
+def test_what_came_in_place_of_answers_is_the_cause_and_is_told_meanwhile(
+    status: int, problem: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "LOST_SECONDS", 1.5)  # patched: ten minutes of a network that comes back
+    server.play = lambda server, handler, row: refused(server, handler, status)
+    asked = Asked(server, rows=4, at_once=2)
+    with pytest.raises(EndpointError) as raised:
+        asked.run()
+    assert problem in str(raised.value)
+    assert raised.value.code == ("EndpointBusy" if status else "EndpointUnreachable")
+    assert raised.value.detail == ("so many ask" if status else None)
+    assert any("just now none comes" in each and problem in each for each in asked.told)
+
+
+def refused(server: Server, handler: BaseHTTPRequestHandler, status: int) -> bool:
+    if status:
+        said = {"error": {"code": "rate_limit_exceeded", "message": "so many ask"}}
+        server.say(handler, status, said, Retry_After="0.5")
+    else:
+        handler.close_connection = True
+    return True
+
+
+def test_a_row_for_whose_answer_nobody_waits_ends_it_and_is_named(server: Server) -> None:
+    """The container's own code for it, as it comes through its door."""
+
+    def play(server: Server, handler: BaseHTTPRequestHandler, row: str) -> bool:
+        if row == "row 5":
+            server.say(handler, 504, {"code": "TooSlow", "message": "not within 220 s"}, Retry_After="0.1")
+        return row == "row 5"
+
+    server.play = play
+    asked = Asked(server)
+    asked.todo = [(replace(case, place=f"rows.jsonl:{case.id}"), model) for case, model in asked.todo]
+    with pytest.raises(EndpointError) as raised:
+        asked.run()
+    assert raised.value.code == "AnswerTooSlow"
+    assert "rows.jsonl:r5: the answer of poet takes longer than anybody on its way waits (HTTP 504 TooSlow)" in str(
+        raised.value
+    )
+    assert "max_tokens" in str(raised.value.suggestion)
+    assert server.asked["row 5"] == LATE_TRIES
+    assert "r5" not in asked.stored
 
 
 def test_a_cancel_is_heard_while_the_server_does_not_answer(server: Server) -> None:

@@ -13,9 +13,12 @@ from sacrebleu.metrics.chrf import CHRF
 
 from sidecar.core.answer_schema import follows
 from sidecar.core.dataset import Answer, Case
-from sidecar.decisions.measures import deciding, scores, together
+from sidecar.decisions.measures import deciding, scored, together
 from sidecar.decisions.overlap import bleu, bleu_counts, chrf, chrf_counts, rouge_l, summed, token_f1, tokens
+from sidecar.decisions.weighing import Weighed
 from sidecar.words.names import Measure
+from sidecar.words.text import Text
+from tests.support.judged import scored_here
 
 Wanted = partial(Case, "")
 WORDS = [
@@ -95,7 +98,7 @@ ROWS: list[tuple[Case, str, dict[Measure, float]]] = [
 
 @pytest.mark.parametrize(("wanted", "text", "told"), ROWS)
 def test_what_a_row_states_is_measured_and_nothing_else(wanted: Case, text: str, told: dict[Measure, float]) -> None:
-    found = scores(wanted, Answer(text, "stop", 4, 2.0))
+    found = scored_here(wanted, Answer(text, "stop", 4, 2.0)).scores
     behaviour = {"answered": 1, "finished": 1, "characters": len(text), "tokens": 4, "latency": 2, "tokensPerSecond": 2}
     of_texts = {name for name in ("chrf", "bleu") if wanted.expected is not None}
     assert {name: value for name, value in found.items() if name not in of_texts} == {**behaviour, **told}
@@ -104,7 +107,7 @@ def test_what_a_row_states_is_measured_and_nothing_else(wanted: Case, text: str,
 
 def test_a_refused_request_is_wrong_and_has_no_speed() -> None:
     for wanted in (Wanted(expected="a"), Wanted(equals=""), Wanted(regex=".*"), Wanted(schema="{}")):
-        found = scores(wanted, Answer(None, refused="400"))
+        found = scored_here(wanted, Answer(None, refused="400")).scores
         assert set(found.values()) == {0.0}
         assert not set(found) & {"latency", "tokens", "characters", "tokensPerSecond", "finished"}
 
@@ -116,10 +119,24 @@ def test_a_schema_of_another_draft_or_with_a_foreign_reference_is_judged_without
     assert not follows("1", '{"$ref": "https://example.com/other.json"}')
 
 
+WHY = Text("It had not come to an end.")
+
+
+def test_what_could_not_be_judged_has_no_figure_and_no_zero() -> None:
+    wanted, answer = Wanted(regex="a", contains=("b",), expected="b"), Answer("ab", "stop", 4, 2.0)
+    found = scored(wanted, answer, Weighed(regex=WHY, texts=WHY))
+    assert set(found.unjudged) == {"regex", "passes", "tokenF1", "rougeL", "chrf", "bleu"}
+    assert not set(found.unjudged) & set(found.scores)
+    assert found.scores["contains"] == 1.0
+    wrong = scored(wanted, Answer("a", "stop", 4, 2.0), Weighed(regex=WHY, texts=WHY))
+    assert wrong.scores["passes"] == 0.0, "one demand that is not met is enough"
+    assert "passes" not in wrong.unjudged
+
+
 def test_in_all_means_medians_and_the_scores_of_the_whole() -> None:
     rows = [(Wanted(expected="the cat sat on the mat"), Answer(text, "stop", 6, seconds)) for text, seconds in (
         ("the cat sat on the mat", 1.0), ("the cat", 2.0), ("dogs", 9.0))]  # fmt: skip
-    found = together(rows, [scores(*each) for each in rows])
+    found = together([scored_here(*each) for each in rows])
     assert found["exact"] == pytest.approx(1 / 3)
     assert found["latency"] == 2.0
     answers, expected = [each.text or "" for _, each in rows], [[each.expected or "" for each, _ in rows]]

@@ -61,3 +61,18 @@ def test_the_rest_of_the_group_is_ignored_and_listed_once(cloud: LocalCloud, pro
     changes = what_if(cloud, Deployments(cloud), ordered)
     kinds = [(change["resourceId"].rsplit("/", 1)[-1], change["changeType"]) for change in changes]
     assert kinds == [("besides", "Ignore"), ("new", "Create")]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_has_a_name_by_chance_can_not_be_told_of_and_is_made(cloud: LocalCloud, nested: bool):
+    late = {**NEW, "name": "[format('new-{0}', parameters('chance'))]"}
+    made = {**template(late), "parameters": {"chance": {"type": "string", "defaultValue": "[newGuid()]"}}}
+    if nested:
+        inner = {"mode": "Incremental", "template": made, "expressionEvaluationOptions": {"scope": "inner"}}
+        made = template({**NESTED, "properties": inner})
+    ordered = Ordered.at(
+        scope(cloud), "outer", {"mode": "Incremental", "template": made}, location=None, tags=None, caller="someone"
+    )
+    ignored, told = sorted(what_if(cloud, Deployments(cloud), ordered), key=lambda each: str(each["changeType"]))
+    assert (ignored["changeType"], told["changeType"]) == ("Ignore", "Unsupported")
+    assert told["resourceId"] == f"{scope(cloud)}/providers/Microsoft.Portal/dashboards/[newGuid()]"
