@@ -36,7 +36,7 @@ ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 MOST_LINES = 120
 BASE = "2b04a2e"  # the last commit before subjects had a length
 LONGEST = 72
-MERGED_LONG = ("fb9a5e8",)  # two letters too many, seen when it was merged
+MERGED_LONG = ("fb9a5e8", "f77864b")  # some letters too many, seen when they were merged
 LOCKS = (
     "sidecar/requirements.txt",
     "inference/requirements.txt",
