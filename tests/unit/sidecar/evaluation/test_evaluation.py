@@ -237,7 +237,7 @@ def test_a_row_that_could_not_be_judged_has_neither_passed_nor_failed() -> None:
 
 def test_where_nothing_could_be_judged_that_is_why_there_is_no_verdict() -> None:
     judged = judge(unjudged(*((case.id, model) for case in CASES for model in (BASE, POET))))
-    assert str(summary(judged)) == "No verdict: no row could be judged."
+    assert str(summary(judged)) == "No verdict: too little could be judged."
     assert judged.comparisons == ()
 
 
