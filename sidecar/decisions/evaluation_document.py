@@ -55,6 +55,8 @@ def summary(judged: Judged) -> Text:
         return told_of(judged.comparisons[0])
     if judged.measure is None:
         return Text("No verdict: no row says what a good answer is.")
+    if any(each.unjudged for each in judged.lines):
+        return Text("No verdict: too little could be judged.")
     return Text("No verdict: there was one model, and no run before.")
 
 

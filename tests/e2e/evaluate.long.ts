@@ -93,4 +93,14 @@ describe("Evaluate in a real VS Code", function () {
       return Promise.resolve(runs().length === before.length + 2 && existsSync(report) && (JSON.parse(readFileSync(report, "utf8")) as { rows: unknown[] }).rows.length === 1);
     });
   });
+
+  it("an expression that comes to no end is named with its row, and holds nothing up", async () => {
+    const endless = String.raw`^(([a-zA-Z ,.']+)+)+!$`;
+    writeFileSync(path.join(folder, "infra", "evaluation.jsonl"), `${JSON.stringify({ prompt: "Who are you?", regex: endless })}\n`);
+    await window.run(EVALUATE);
+    const told = window.page.locator(".notification-toast").filter({ hasText: "had not come to an end after 3 s" });
+    await told.waitFor({ timeout: 240_000 });
+    assert.ok((await told.innerText()).includes("infra/evaluation.jsonl:1"));
+    await window.screenshot("evaluate 4 an expression without an end");
+  });
 });

@@ -235,6 +235,12 @@ def test_a_row_that_could_not_be_judged_has_neither_passed_nor_failed() -> None:
     assert {word for row, (word, _) in words.items() if row != "r0"} == {"passed"}
 
 
+def test_where_nothing_could_be_judged_that_is_why_there_is_no_verdict() -> None:
+    judged = judge(unjudged(*((case.id, model) for case in CASES for model in (BASE, POET))))
+    assert str(summary(judged)) == "No verdict: too little could be judged."
+    assert judged.comparisons == ()
+
+
 @pytest.mark.parametrize("late", [BASE, POET])
 def test_a_text_that_could_not_be_compared_is_no_worse_one(late: str) -> None:
     given = answers({POET}, CASES[:1])
