@@ -14,19 +14,30 @@ export class Window {
   ) {}
 
   /** Runs a command from the palette, by its title with or without its category. The extension host needs a while to register commands,
-   * so the palette is asked again. Enter takes the focused row, which for a moment is one of before: it is pressed once that row is it. */
+   * so the palette is asked again. Enter takes the focused row, which for a moment is one of before: it is pressed once that row is it.
+   * What the command before shows may take the keyboard a moment later, and close the palette: then it is opened once more. */
   async run(title: string): Promise<void> {
     const named = (label: string): boolean => label.trim() === title || label.trim().endsWith(`: ${title}`);
     await eventually(`the palette offers "${title}"`, 120_000, async () => {
       await this.openPalette(title);
-      return eventually(`"${title}" is the row that Enter takes`, 5_000, async () => {
+      await eventually(`"${title}" is the row that Enter takes`, 5_000, async () => {
         if (named(await this.focused.locator(".label-name").first().innerText({ timeout: 1_000 }))) return true;
         const labels = await this.page.locator(".quick-input-list-entry .label-name").allInnerTexts();
         if (labels.some(named)) await this.page.keyboard.press("ArrowDown");
         return false;
       });
+      return this.enterIsHeard();
+    });
+  }
+
+  /** Presses Enter; whether it came to the palette. */
+  private async enterIsHeard(): Promise<boolean> {
+    await this.input.evaluate((input: HTMLInputElement) => {
+      input.dataset["enter"] = "";
+      input.addEventListener("keydown", ({ key }) => { input.dataset["enter"] = key; }, { once: true, capture: true });
     });
     await this.page.keyboard.press("Enter");
+    return this.input.evaluate((input: HTMLInputElement) => input.dataset["enter"] === "Enter");
   }
 
   /** What the palette offers for these letters, once it offers anything. */
