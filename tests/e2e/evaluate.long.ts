@@ -1,14 +1,14 @@
 // Evaluate in a real VS Code: a verdict that is known, the report as a page, two answers that differ beside it.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import type { Locator } from "playwright-core";
 import { deployed, PACKAGES_ARE_THERE, provisioned } from "./deployed";
 import { eventually } from "./eventually";
 import { sampleQuestions } from "./finetuning";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const EVALUATE = "AI Toolkit: Evaluate inference endpoint";
@@ -16,25 +16,17 @@ const VERDICT = /gpu_model is better than slipway\/tiny-llama\. chrF: 100\.0 aga
 
 describe("Evaluate in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
   let folder: string;
   let host: Host;
+  const stage = Stage.of("evaluate");
   let window: Window;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-evaluate-"));
-    folder = path.join(scratch, "fine-tuned");
-    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 1 } } });
+    folder = path.join(stage.scratch, "fine-tuned");
+    host = await stage.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 1 } } });
     await provisioned(folder, "rg-evaluate", host.env);
     await deployed(folder, host.env);
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   it("without a data set it says how one is made", async () => {

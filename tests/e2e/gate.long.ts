@@ -1,13 +1,13 @@
 // A Deploy with a gate in a real VS Code: missed, what the person reads and where that leads; then met.
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { appendFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { deployed, Others, PACKAGES_ARE_THERE, provisioned } from "./deployed";
 import { eventually } from "./eventually";
 import { sampleQuestions } from "./finetuning";
-import { Host } from "./host";
+import type { Host } from "./host";
+import { Stage } from "./stage";
 import type { Window } from "./window";
 
 const DEPLOY = "Deploy for inference";
@@ -16,17 +16,16 @@ const MISSED = /has not passed its gate/;
 
 describe("A gate of Deploy in a real VS Code", function () {
   this.timeout(600_000);
-  let scratch: string;
   let folder: string;
   let host: Host;
+  const stage = Stage.of("gate");
   let window: Window;
   let others: Others;
   let former: string;
 
   before(async () => {
-    scratch = mkdtempSync(path.join(realpathSync(tmpdir()), "sw-gate-"));
-    folder = path.join(scratch, "fine-tuned");
-    host = await Host.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 1 } } });
+    folder = path.join(stage.scratch, "fine-tuned");
+    host = await stage.start({ settings: PACKAGES_ARE_THERE, cloud: { times: { scale: 0.02, cooldown_scale: 1 } } });
     await provisioned(folder, "rg-gate", host.env);
     await deployed(folder, host.env);
     others = await Others.of(folder, host.env);
@@ -36,13 +35,6 @@ describe("A gate of Deploy in a real VS Code", function () {
     writeFileSync(path.join(folder, "infra", "evaluation.jsonl"), `${rows.join("\n")}\n`);
     appendFileSync(path.join(folder, "inference", "__main__.py"), "# another release\n");
     window = await host.open(folder);
-  });
-  after(async () => {
-    await host.stop();
-    rmSync(scratch, { recursive: true, force: true });
-  });
-  afterEach(async function () {
-    await host.keepEvidence(this.currentTest);
   });
 
   function demands(model: string): void {
